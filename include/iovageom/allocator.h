@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_ALLOCATOR_H
+#define IOVAGEOM_ALLOCATOR_H
+
+#include <stddef.h>
+
+#include <iovageom/api.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Where memory comes from.
+ *
+ * The structure is read and copied when an object is made; the caller keeps ownership of `context`,
+ * which must outlive every object made with it. Both functions must be set.
+ *
+ * An object made with an allocator calls it only from inside calls on that object, on the caller's
+ * thread. Distinct objects that share an allocator and run on distinct threads need an allocator
+ * that allows this.
+ */
+struct iovageom_allocator {
+    /** Returns `size` bytes (never 0) aligned for any type, or NULL. */
+    void *(*allocate)(void *context, size_t size);
+    /** Takes back what allocate() gave; `size` is the size that was asked for. Never NULL. */
+    void (*release)(void *context, void *memory, size_t size);
+    void *context;
+};
+
+/**
+ * The allocator that NULL stands for: malloc() and free(). Static storage.
+ *
+ * NULL where the library was compiled with IOVAGEOM_NO_DEFAULT_ALLOCATOR (freestanding use): then
+ * calls that need an allocator answer IOVAGEOM_ERR_INVALID when they get none.
+ */
+IOVAGEOM_API const struct iovageom_allocator *iovageom_allocator_default(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

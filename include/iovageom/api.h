@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_API_H
+#define IOVAGEOM_API_H
+
+/**
+ * @file
+ * Conventions that hold for every call of libiovageom.
+ *
+ * Ranges. An address range is closed, [start, last], in bytes: see range.h. No call takes a start
+ * and a length, so [0, 2^64-1] has a name and `last + 1` is never computed.
+ *
+ * Status. A call that can fail returns an int: 0 (IOVAGEOM_OK), or a negative enum iovageom_status.
+ * Out parameters are written only on success, unless the call says otherwise (a *needed size* is
+ * written exactly when IOVAGEOM_ERR_BUFFER_TOO_SMALL is returned). An object that a failed call was
+ * to change is as it was.
+ *
+ * NULL. Pointers must not be NULL unless the call says that they may be. `free` and `deinit` calls
+ * accept NULL.
+ *
+ * What never happens. No call aborts, prints, sleeps, does I/O, makes a system call, keeps a
+ * pointer that it was passed (unless it says so), or touches a global. There are no globals.
+ *
+ * Threads. Distinct objects are independent. Calls that take an object by pointer to const may run
+ * at the same time on one object; a call that takes it by plain pointer needs it alone.
+ *
+ * Memory. Objects that allocate take a struct iovageom_allocator (allocator.h); NULL means
+ * malloc and free. A call that removes, shrinks or frees never fails for lack of memory.
+ */
+
+#if defined(_WIN32)
+#define IOVAGEOM_API
+#elif defined(__GNUC__)
+#define IOVAGEOM_API __attribute__((visibility("default")))
+#else
+#define IOVAGEOM_API
+#endif
+
+/** Version of the headers. See iovageom_version() for that of the library in use. */
+#define IOVAGEOM_VERSION_MAJOR 0
+#define IOVAGEOM_VERSION_MINOR 1
+#define IOVAGEOM_VERSION_PATCH 0
+
+#endif

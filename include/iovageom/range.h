@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_RANGE_H
+#define IOVAGEOM_RANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <iovageom/api.h>
+
+/**
+ * @file
+ * Closed ranges of 64-bit addresses, and all the arithmetic on them that there is: no other file of
+ * the library adds or subtracts 1 to or from an address.
+ *
+ * Everything here is pure, O(1), never fails for a valid range, and never overflows, at 0 and at
+ * 2^64-1 too. Functions marked inline are exported as well, for callers that are not C.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The highest address, 2^64-1. */
+#define IOVAGEOM_ADDRESS_MAX UINT64_MAX
+
+/**
+ * The addresses from `start` to `last`, both included, in bytes. Valid when start <= last; the
+ * empty range has no representation, so functions that may yield nothing say so in their result.
+ */
+struct iovageom_range {
+    uint64_t start;
+    uint64_t last;
+};
+
+/** A number of bytes up to 2^128-1: a range may hold 2^64 of them. */
+struct iovageom_size {
+    uint64_t hi;
+    uint64_t lo;
+};
+
+/** Whether start <= last. */
+IOVAGEOM_API inline bool iovageom_range_valid(struct iovageom_range range)
+{
+    return range.start <= range.last;
+}
+
+/** Whether both are the same range. */
+IOVAGEOM_API inline bool iovageom_range_equal(struct iovageom_range a, struct iovageom_range b)
+{
+    return a.start == b.start && a.last == b.last;
+}
+
+/** Whether `address` lies in `range`. */
+IOVAGEOM_API inline bool iovageom_range_has(struct iovageom_range range, uint64_t address)
+{
+    return range.start <= address && address <= range.last;
+}
+
+/** Whether every address of `inner` lies in `outer`. */
+IOVAGEOM_API inline bool iovageom_range_contains(struct iovageom_range outer,
+                                                 struct iovageom_range inner)
+{
+    return outer.start <= inner.start && inner.last <= outer.last;
+}
+
+/** Whether the two share an address. */
+IOVAGEOM_API inline bool iovageom_range_overlaps(struct iovageom_range a, struct iovageom_range b)
+{
+    return a.start <= b.last && b.start <= a.last;
+}
+
+/**
+ * Whether `low` ends at the address just below the start of `high`. False when low.last is 2^64-1.
+ */
+IOVAGEOM_API inline bool iovageom_range_precedes_directly(struct iovageom_range low,
+                                                          struct iovageom_range high)
+{
+    return low.last < high.start && high.start - low.last == 1;
+}
+
+/** Whether the union of the two is one range: they overlap, or one directly precedes the other. */
+IOVAGEOM_API inline bool iovageom_range_touches(struct iovageom_range a, struct iovageom_range b)
+{
+    return iovageom_range_overlaps(a, b) || iovageom_range_precedes_directly(a, b) ||
+           iovageom_range_precedes_directly(b, a);
+}
+
+/**
+ * The addresses that both have. Returns false, and leaves *out untouched, when there are none.
+ */
+IOVAGEOM_API bool iovageom_range_intersect(struct iovageom_range a, struct iovageom_range b,
+                                           struct iovageom_range *out);
+
+/** The smallest range that contains both. */
+IOVAGEOM_API struct iovageom_range iovageom_range_hull(struct iovageom_range a,
+                                                       struct iovageom_range b);
+
+/**
+ * The addresses of `from` that `what` does not have, as 0, 1 or 2 ranges in ascending order.
+ * Returns how many were written to `out`.
+ */
+IOVAGEOM_API unsigned iovageom_range_subtract(struct iovageom_range from,
+                                              struct iovageom_range what,
+                                              struct iovageom_range out[2]);
+
+/**
+ * The addresses below `range`: [0, start - 1]. False, and *out untouched, when start is 0.
+ */
+IOVAGEOM_API bool iovageom_range_below(struct iovageom_range range, struct iovageom_range *out);
+
+/**
+ * The addresses above `range`: [last + 1, 2^64-1]. False, and *out untouched, when last is 2^64-1.
+ */
+IOVAGEOM_API bool iovageom_range_above(struct iovageom_range range, struct iovageom_range *out);
+
+/**
+ * The addresses between two ranges of which `low` ends below the start of `high`. False, and *out
+ * untouched, when there are none.
+ */
+IOVAGEOM_API bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
+                                         struct iovageom_range *out);
+
+/** The number of addresses, 1 to 2^64. */
+IOVAGEOM_API struct iovageom_size iovageom_range_size(struct iovageom_range range);
+
+/**
+ * From a start and a length in bytes, for interfaces that speak so.
+ *
+ * @return IOVAGEOM_ERR_INVALID when `length` is 0, IOVAGEOM_ERR_OVERFLOW when the range would end
+ *         above 2^64-1.
+ */
+IOVAGEOM_API int iovageom_range_from_length(uint64_t start, uint64_t length,
+                                            struct iovageom_range *out);
+
+/**
+ * The length in bytes, for interfaces that speak so.
+ *
+ * @return IOVAGEOM_ERR_INVERTED, or IOVAGEOM_ERR_OVERFLOW for [0, 2^64-1], which 64 bits can't say.
+ */
+IOVAGEOM_API int iovageom_range_length(struct iovageom_range range, uint64_t *length);
+
+/**
+ * The largest range within `range` whose start and whose end (last + 1) are multiples of
+ * `granule` bytes. This is what a *usable* range is worth at that granule.
+ *
+ * @param granule a power of two; any other number yields false.
+ * @return false, and *out untouched, when no whole granule fits.
+ */
+IOVAGEOM_API bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
+                                              struct iovageom_range *out);
+
+/**
+ * The smallest range around `range` whose start and whose end (last + 1) are multiples of
+ * `granule` bytes. This is what a *reserved* range costs at that granule. It always exists: the
+ * highest granule ends at 2^64-1.
+ *
+ * @param granule a power of two; any other number returns `range` as it is.
+ */
+IOVAGEOM_API struct iovageom_range iovageom_range_align_outward(struct iovageom_range range,
+                                                                uint64_t granule);
+
+/** Whether start and end (last + 1) are multiples of `granule`, a power of two. */
+IOVAGEOM_API bool iovageom_range_is_aligned(struct iovageom_range range, uint64_t granule);
+
+/**
+ * The aperture of a guest address width: [0, 2^bits - 1].
+ *
+ * @param bits 1 to 64; else IOVAGEOM_ERR_INVALID.
+ */
+IOVAGEOM_API int iovageom_range_from_gaw(unsigned bits, struct iovageom_range *out);
+
+/** The smallest guest address width, 1 to 64 bits, whose aperture contains `range`. */
+IOVAGEOM_API unsigned iovageom_range_gaw(struct iovageom_range range);
+
+/** Sum of two sizes. Cannot overflow as long as both come from disjoint 64-bit ranges. */
+IOVAGEOM_API struct iovageom_size iovageom_size_add(struct iovageom_size a, struct iovageom_size b);
+
+/** Difference a - b; 0 when b > a. */
+IOVAGEOM_API struct iovageom_size iovageom_size_subtract(struct iovageom_size a,
+                                                         struct iovageom_size b);
+
+/** -1, 0 or 1 as a is less than, equal to or greater than b. */
+IOVAGEOM_API int iovageom_size_compare(struct iovageom_size a, struct iovageom_size b);
+
+/** As bytes in 64 bits; 2^64-1 when it does not fit. */
+IOVAGEOM_API uint64_t iovageom_size_saturate(struct iovageom_size size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
