@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_GEOMETRY_H
+#define IOVAGEOM_GEOMETRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/allocator.h>
+#include <iovageom/api.h>
+#include <iovageom/range.h>
+#include <iovageom/rangeset.h>
+#include <iovageom/report.h>
+#include <iovageom/resv.h>
+
+/**
+ * @file
+ * A geometry: what a host, group, device or envelope lets a guest map.
+ *
+ * It is a set of *facts*, each with its owner: an aperture, a list of usable ranges, reserved
+ * regions, a page-size mask, an alignment, a mapping budget. Every fact that is added narrows. What
+ * nobody said is unknown, which is not the same as empty: a geometry without facts constrains
+ * nothing, and is the neutral element of the meet; a geometry that was told of an empty list of
+ * usable ranges accepts nothing.
+ *
+ * It is built with the add calls below, or by the decoders (host_*.h), and then handed around as a
+ * value. Because facts keep their owners, the meet of several geometries can be taken apart again
+ * exactly.
+ *
+ * The usable addresses are those of [0, 2^64-1] that no fact forbids.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct iovageom_geometry;
+
+/**
+ * What is known, for iovageom_geometry_knows(). One bit each.
+ */
+enum iovageom_fact {
+    IOVAGEOM_FACT_APERTURE = 1,    /**< somebody gave an aperture or a width */
+    IOVAGEOM_FACT_USABLE = 2,      /**< somebody gave the list of usable ranges */
+    IOVAGEOM_FACT_RESERVED = 4,    /**< somebody gave reserved regions, perhaps none */
+    IOVAGEOM_FACT_PAGE_SIZES = 8,  /**< somebody gave a page-size mask */
+    IOVAGEOM_FACT_ALIGNMENT = 16,  /**< somebody gave an alignment */
+    IOVAGEOM_FACT_MAP_BUDGET = 32, /**< somebody gave a number of mappings */
+    IOVAGEOM_FACT_INCOMPLETE = 64  /**< somebody's list may have been cut off */
+};
+
+/* ---- making ---- */
+
+/**
+ * Make a geometry that knows nothing.
+ *
+ * @param allocator NULL for the default; copied.
+ * @param name whose geometry it is, for messages ("0000:3b:00.0"); what is added is owned by this
+ *        name. Shorter than IOVAGEOM_NAME_SIZE. Copied.
+ * @return IOVAGEOM_ERR_INVALID (name too long), IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_geometry_new(const struct iovageom_allocator *allocator,
+                                       const char *name, struct iovageom_geometry **out);
+
+/** Free it. NULL is allowed. */
+IOVAGEOM_API void iovageom_geometry_free(struct iovageom_geometry *geometry);
+
+/** A deep copy, with the same allocator and name. A few allocations for the usual host. */
+IOVAGEOM_API int iovageom_geometry_copy(const struct iovageom_geometry *geometry,
+                                        struct iovageom_geometry **out);
+
+/** The name that it was made with. Valid as long as the geometry. */
+IOVAGEOM_API const char *iovageom_geometry_name(const struct iovageom_geometry *geometry);
+
+/**
+ * `source` says that only addresses in `aperture` are translated. Several apertures intersect.
+ *
+ * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
+                                                struct iovageom_range aperture,
+                                                enum iovageom_source source);
+
+/** The same for the aperture of a guest address width of `bits`, 1 to 64. */
+IOVAGEOM_API int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
+                                           enum iovageom_source source);
+
+/**
+ * `source` lists the ranges that it maps; all else is reserved. The list may be in any order and
+ * overlap. An empty list (count 0) means that nothing is usable.
+ *
+ * O(count log count).
+ * @return IOVAGEOM_ERR_INVERTED when any range is; IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
+                                              const struct iovageom_range *ranges, size_t count,
+                                              enum iovageom_source source);
+
+/** `source` reserves `range` as `type`. */
+IOVAGEOM_API int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry,
+                                                struct iovageom_range range,
+                                                enum iovageom_resv_type type,
+                                                enum iovageom_source source);
+
+/** `source` was asked for reserved regions, and has none beyond those added: makes that known. */
+IOVAGEOM_API int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,
+                                                      enum iovageom_source source);
+
+/** `source` maps pages of the sizes in `mask` (pgsize.h). A mask of 0 is a fact: nothing maps. */
+IOVAGEOM_API int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geometry, uint64_t mask,
+                                                  enum iovageom_source source);
+
+/**
+ * `source` maps multiples of `alignment` bytes, and says nothing of page sizes (iommufd).
+ *
+ * @return IOVAGEOM_ERR_INVALID when `alignment` is no power of two.
+ */
+IOVAGEOM_API int iovageom_geometry_add_alignment(struct iovageom_geometry *geometry,
+                                                 uint64_t alignment, enum iovageom_source source);
+
+/** `source` allows `mappings` live mappings (VFIO dma_avail). */
+IOVAGEOM_API int iovageom_geometry_add_map_budget(struct iovageom_geometry *geometry,
+                                                  uint64_t mappings, enum iovageom_source source);
+
+/** What `source` said may have been cut off (a sysfs file that fills its page). */
+IOVAGEOM_API int iovageom_geometry_add_incomplete(struct iovageom_geometry *geometry,
+                                                  enum iovageom_source source);
+
+/* ---- asking ---- */
+
+/** Bits of enum iovageom_fact for what is known. O(facts). */
+IOVAGEOM_API uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry);
+
+/**
+ * The intersection of all apertures that were given.
+ *
+ * @param owner receives who gave the narrowest one (may be NULL). Valid until the geometry changes.
+ * @return IOVAGEOM_ERR_UNKNOWN when nobody did, IOVAGEOM_ERR_NOTHING_USABLE when it is empty.
+ */
+IOVAGEOM_API int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
+                                            struct iovageom_range *aperture,
+                                            const struct iovageom_owner **owner);
+
+/**
+ * The guest address width in bits: that of the highest usable address. What aw-bits can say.
+ *
+ * @return IOVAGEOM_ERR_UNKNOWN when neither an aperture nor usable ranges are known,
+ *         IOVAGEOM_ERR_NOTHING_USABLE, IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bits);
+
+/** The meet of all page-size masks. IOVAGEOM_ERR_UNKNOWN when none was given. */
+IOVAGEOM_API int iovageom_geometry_page_sizes(const struct iovageom_geometry *geometry,
+                                              uint64_t *mask);
+
+/** The largest alignment that was given. IOVAGEOM_ERR_UNKNOWN when none was. */
+IOVAGEOM_API int iovageom_geometry_alignment(const struct iovageom_geometry *geometry,
+                                             uint64_t *alignment);
+
+/**
+ * The granule in bytes: the larger of the mask's and the alignment.
+ *
+ * @return IOVAGEOM_ERR_UNKNOWN when neither is known, IOVAGEOM_ERR_NOTHING_USABLE for a mask of 0.
+ */
+IOVAGEOM_API int iovageom_geometry_granule(const struct iovageom_geometry *geometry,
+                                           uint64_t *granule);
+
+/**
+ * The page-size mask to promise to a guest that maps in multiples of `granule`: the known page
+ * sizes raised to it, or, where only an alignment is known, every size from it up.
+ *
+ * @param granule power of two in bytes, or 0 for the geometry's own.
+ * @return IOVAGEOM_ERR_UNKNOWN when neither mask nor alignment is known; IOVAGEOM_ERR_ALIGNMENT
+ *         when `granule` is smaller than the geometry's; IOVAGEOM_ERR_INVALID.
+ */
+IOVAGEOM_API int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry,
+                                                uint64_t granule, uint64_t *mask);
+
+/** The smallest mapping budget that was given. IOVAGEOM_ERR_UNKNOWN when none was. */
+IOVAGEOM_API int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry,
+                                              uint64_t *mappings);
+
+/**
+ * The usable addresses, each range aligned inward to `granule`.
+ *
+ * @param granule power of two in bytes; 1 for none.
+ * @param out an initialised set; replaced on success. Empty when nothing is usable.
+ */
+IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geometry,
+                                          uint64_t granule, struct iovageom_rangeset *out);
+
+/**
+ * The complement of iovageom_geometry_usable() as typed regions: disjoint, ascending, covering
+ * every address of [0, 2^64-1] that is not usable at that granule, and no other. Regions of type
+ * DIRECT_RELAXABLE are usable and so do not appear.
+ *
+ * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * `region.owner` is an index for iovageom_resv_owner() of iovageom_geometry_resv().
+ */
+IOVAGEOM_API int iovageom_geometry_reserved(const struct iovageom_geometry *geometry,
+                                            uint64_t granule, struct iovageom_region *out,
+                                            size_t capacity, size_t *count);
+
+/** All statements behind it. Valid until the geometry changes. */
+IOVAGEOM_API const struct iovageom_resv *
+iovageom_geometry_resv(const struct iovageom_geometry *geometry);
+
+/** Whether the host accepts a mapping of `range`: usable, and a multiple of the granule if known. */
+IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
+                                            struct iovageom_range range);
+
+/**
+ * Why `range` is accepted or not: one finding for each owner that stands against it, with the part
+ * of `range` that it forbids; notes for what is unknown.
+ *
+ * @return IOVAGEOM_OK when it is accepted; IOVAGEOM_ERR_RESERVED, IOVAGEOM_ERR_OUT_OF_APERTURE or
+ *         IOVAGEOM_ERR_ALIGNMENT; IOVAGEOM_ERR_INVERTED.
+ */
+IOVAGEOM_API int iovageom_geometry_explain(const struct iovageom_geometry *geometry,
+                                           struct iovageom_range range,
+                                           struct iovageom_report *report);
+
+/**
+ * Whether the sources contradict each other: a register width that the usable ranges exceed or fall
+ * short of, an MSI window that the usable list includes, page sizes that don't fit an alignment.
+ *
+ * @return IOVAGEOM_OK, or IOVAGEOM_ERR_DISAGREEMENT with a finding for each.
+ */
+IOVAGEOM_API int iovageom_geometry_check(const struct iovageom_geometry *geometry,
+                                         struct iovageom_report *report);
+
+/* ---- combining ---- */
+
+/**
+ * The meet: the greatest geometry that both honour. Commutative, associative, idempotent, monotone;
+ * a geometry without facts is neutral.
+ *
+ * @param name of the result; what is added to it later is owned by that name.
+ */
+IOVAGEOM_API int iovageom_geometry_meet(const struct iovageom_geometry *a,
+                                        const struct iovageom_geometry *b, const char *name,
+                                        struct iovageom_geometry **out);
+
+/** The same in place: `geometry` becomes the meet of itself and `other`, and keeps its name. */
+IOVAGEOM_API int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
+                                          const struct iovageom_geometry *other);
+
+/** Forget every fact whose owner has the name `name`. Widens exactly back. Never fails. */
+IOVAGEOM_API void iovageom_geometry_remove_name(struct iovageom_geometry *geometry,
+                                                const char *name);
+
+/**
+ * Whether both say the same to a guest and to a VMM: the same regions and types, page sizes,
+ * alignment, budget, and the same things unknown. Names and owners do not count.
+ */
+IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
+                                          const struct iovageom_geometry *b);
+
+/** Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget. */
+IOVAGEOM_API bool iovageom_geometry_within(const struct iovageom_geometry *inner,
+                                           const struct iovageom_geometry *outer);
+
+/**
+ * How the usable addresses differ: what `after` has that `before` lacks, and the reverse.
+ *
+ * @param added, removed initialised sets, both replaced on success.
+ */
+IOVAGEOM_API int iovageom_geometry_difference(const struct iovageom_geometry *before,
+                                              const struct iovageom_geometry *after,
+                                              struct iovageom_rangeset *added,
+                                              struct iovageom_rangeset *removed);
+
+/**
+ * A number that is equal for equal geometries (iovageom_geometry_equal) and differs, but for chance,
+ * for others. The same on every machine and in every version with the same major number.
+ *
+ * @return IOVAGEOM_ERR_NO_MEMORY (scratch memory).
+ */
+IOVAGEOM_API int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry,
+                                               uint64_t *fingerprint);
+
+/* ---- keeping ---- */
+
+/**
+ * Write it, owners included, in a form that fits a migration stream: versioned, little-endian,
+ * checked, and with lengths that let an older reader skip what it doesn't know.
+ *
+ * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @param buffer may be NULL when size is 0.
+ */
+IOVAGEOM_API int iovageom_geometry_save(const struct iovageom_geometry *geometry, void *buffer,
+                                        size_t size, size_t *needed);
+
+/**
+ * Read what iovageom_geometry_save() wrote. The bytes are taken as hostile.
+ *
+ * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED, IOVAGEOM_ERR_VERSION,
+ *         IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_geometry_load(const struct iovageom_allocator *allocator,
+                                        const void *bytes, size_t length,
+                                        struct iovageom_geometry **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_REPORT_H
+#define IOVAGEOM_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/allocator.h>
+#include <iovageom/api.h>
+#include <iovageom/range.h>
+#include <iovageom/resv.h>
+
+/**
+ * @file
+ * Why something was refused, lost or doubted: as data, and as a sentence for a person.
+ *
+ * A report is a list of findings. Calls that take one clear it first and fill it whatever they
+ * return: a refusal names every obstacle, a success may carry notes (a hole that vanished at the
+ * granule, a source that did not say). Wherever a report is asked for, NULL may be given.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a finding says. Numbers are stable. Which fields of the finding hold is said beside each. */
+enum iovageom_finding_kind {
+    /** `range` is not usable: `owner` reserves `against` with `type`. */
+    IOVAGEOM_FINDING_RESERVED = 1,
+    /** `range` lies outside the aperture or input range `against`, which `owner` sets. */
+    IOVAGEOM_FINDING_OUT_OF_APERTURE = 2,
+    /** `range` is not a multiple of the granule `wanted`, in bytes. */
+    IOVAGEOM_FINDING_ALIGNMENT = 3,
+    /** The granule is `wanted`; `owner` maps nothing smaller than `offered`. */
+    IOVAGEOM_FINDING_GRANULE = 4,
+    /** Live mapping `range` of `domain` stands where `owner` reserves `against` with `type`. */
+    IOVAGEOM_FINDING_MAPPING = 5,
+    /** The guest was promised, by a PROBE of `endpoint`, `range`; `owner` can't map `against`. */
+    IOVAGEOM_FINDING_PROMISE = 6,
+    /** The input range `range` is wider than what `owner` maps, `against`. */
+    IOVAGEOM_FINDING_INPUT_RANGE = 7,
+    /** `wanted` mappings are needed, `owner` offers `offered`. */
+    IOVAGEOM_FINDING_BUDGET = 8,
+    /** `range` was usable and is no longer offered, to save room or to keep the granule. */
+    IOVAGEOM_FINDING_LOST = 9,
+    /** `owner` and `other` contradict each other about `range` (or `wanted` and `offered`). */
+    IOVAGEOM_FINDING_DISAGREEMENT = 10,
+    /** `owner` did not say: `detail` names what. */
+    IOVAGEOM_FINDING_UNKNOWN = 11,
+    /** What `owner` says may be incomplete. */
+    IOVAGEOM_FINDING_INCOMPLETE = 12,
+    /** No address is usable for `owner`. */
+    IOVAGEOM_FINDING_NOTHING_USABLE = 13,
+    /** `endpoint` exists already, as `other`. */
+    IOVAGEOM_FINDING_EXISTS = 14,
+    /** There is no endpoint, domain or group of that number. */
+    IOVAGEOM_FINDING_NOT_FOUND = 15,
+    /** `range` overlaps `against`. */
+    IOVAGEOM_FINDING_OVERLAP = 16,
+    /** The probe buffer holds `offered` bytes, `wanted` are needed. */
+    IOVAGEOM_FINDING_PROBE_SIZE = 17,
+    /** A limit: `wanted` would be needed, `offered` is the most. */
+    IOVAGEOM_FINDING_LIMIT = 18,
+    /** A guest kernel is known to trip over this: `detail` says how; `range` where. */
+    IOVAGEOM_FINDING_GUEST_QUIRK = 19,
+    /** Anything else: `detail` says it. */
+    IOVAGEOM_FINDING_OTHER = 20
+};
+
+/** Value of an endpoint or domain number in a finding that speaks of none. */
+#define IOVAGEOM_ID_NONE UINT64_MAX
+
+/**
+ * One finding. Fields that its kind does not name are 0, ranges [0,0], ids IOVAGEOM_ID_NONE, and
+ * owners { OTHER, "" }.
+ */
+struct iovageom_finding {
+    uint32_t kind;   /**< an enum iovageom_finding_kind */
+    int32_t status;  /**< an enum iovageom_status, or 0 for a mere note */
+    uint32_t type;   /**< an enum iovageom_resv_type, or 0 */
+    uint32_t fatal;  /**< 1 when it is a reason to refuse, 0 for a note */
+    struct iovageom_range range;
+    struct iovageom_range against;
+    uint64_t wanted;
+    uint64_t offered;
+    uint64_t endpoint;
+    uint64_t domain;
+    struct iovageom_owner owner;
+    struct iovageom_owner other;
+    const char *detail; /**< static text, or NULL */
+};
+
+/**
+ * A report. By value, so that one on the stack costs nothing: the first few findings live inside,
+ * further ones are allocated. When that fails they are counted, not kept: a report never fails.
+ */
+struct iovageom_report {
+    uint64_t opaque[256];
+};
+
+/** Make an empty report. `allocator` may be NULL for the default. */
+IOVAGEOM_API void iovageom_report_init(struct iovageom_report *report,
+                                       const struct iovageom_allocator *allocator);
+
+/** Release what it holds. NULL is allowed. It may be initialised again. */
+IOVAGEOM_API void iovageom_report_deinit(struct iovageom_report *report);
+
+/** Forget all findings. */
+IOVAGEOM_API void iovageom_report_clear(struct iovageom_report *report);
+
+/** How many findings are kept. */
+IOVAGEOM_API size_t iovageom_report_count(const struct iovageom_report *report);
+
+/** How many findings were made for which there was no memory. */
+IOVAGEOM_API size_t iovageom_report_dropped(const struct iovageom_report *report);
+
+/** Finding number `index`, in the order of importance in which they were made; NULL beyond. */
+IOVAGEOM_API const struct iovageom_finding *iovageom_report_at(const struct iovageom_report *report,
+                                                               size_t index);
+
+/**
+ * The report in one sentence: the first fatal finding (else the first note), and how many more
+ * there are. "" when there is none. Valid until the report changes; never NULL.
+ */
+IOVAGEOM_API const char *iovageom_report_text(const struct iovageom_report *report);
+
+/**
+ * One finding as a sentence that names the range, the device, and what to do about it.
+ *
+ * @param out room for `size` bytes; always NUL-terminated when size > 0, cut when too long.
+ * @return the length of the whole sentence without the NUL, as if there had been room. 512 bytes
+ *         are always enough.
+ */
+IOVAGEOM_API size_t iovageom_finding_text(const struct iovageom_finding *finding, char *out,
+                                          size_t size);
+
+/** Add a finding, for a VMM's own checks. The finding is copied, `detail` is kept as a pointer. */
+IOVAGEOM_API void iovageom_report_add(struct iovageom_report *report,
+                                      const struct iovageom_finding *finding);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
