@@ -54,8 +54,8 @@ IOVAGEOM_API uint64_t iovageom_pgsize_raise(uint64_t mask, uint64_t granule);
 
 /**
  * The mask that both honour: the larger of the two granules, plus the larger pages that both have.
- * Not the bitwise AND: 64K and 4K|2M meet in 64K|2M. 0 when either is 0. Commutative, associative,
- * idempotent; the neutral element is the mask with all bits set.
+ * Not the bitwise AND: 64K|2M and 4K|2M meet in 64K|2M. 0 when either is 0. Commutative,
+ * associative, idempotent; the neutral element is the mask with all bits set.
  */
 IOVAGEOM_API uint64_t iovageom_pgsize_meet(uint64_t a, uint64_t b);
 
