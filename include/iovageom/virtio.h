@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_VIRTIO_H
+#define IOVAGEOM_VIRTIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/allocator.h>
+#include <iovageom/api.h>
+#include <iovageom/geometry.h>
+#include <iovageom/range.h>
+#include <iovageom/resv.h>
+
+/**
+ * @file
+ * The wire of a virtio-iommu: RESV_MEM properties of a PROBE answer, the config space, and the
+ * requests of the guest. Bytes in, values out, and back; no judgement: what a request is answered
+ * is the business of viommu.h. All numbers on the wire are little-endian, of any alignment.
+ *
+ * N and I numbers are those of docs/conformance.md: the statements of the virtio specification,
+ * chapter "IOMMU Device".
+ *
+ * From a geometry to the bytes of a PROBE answer it is three steps, or one call:
+ *
+ *   iovageom_geometry_reserved()   what the guest must not map, disjoint and typed
+ *   iovageom_virtio_wire_list()    the same as the guest is to be told: the *wire list*
+ *   iovageom_virtio_encode_probe() its bytes
+ *
+ *   iovageom_virtio_encode_geometry()   all three
+ *
+ * (plan_probe.h stands between the last two where the probe buffer is too small.)
+ *
+ * A *wire list* is an array of struct iovageom_region that a real guest can be given without harm:
+ * in ascending order and disjoint (N75); types IOVAGEOM_RESV_RESERVED and IOVAGEOM_RESV_MSI only,
+ * at most one of them MSI (N74); none inverted; none is [0, 2^64-1], whose size 64 bits can't say,
+ * so that Linux refuses the device for it; none is [0, 2^32-1], for the same reason on 32 bits.
+ * `owner` has no meaning on the wire.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- PROBE properties ---- */
+
+/** Sizes on the wire, in bytes. */
+enum iovageom_virtio_size {
+    IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE = 4, /**< type and length before each property */
+    IOVAGEOM_VIRTIO_RESV_MEM_SIZE = 24,     /**< one RESV_MEM property, its head included */
+    IOVAGEOM_VIRTIO_CONFIG_SIZE = 40,       /**< struct virtio_iommu_config */
+    IOVAGEOM_VIRTIO_TAIL_SIZE = 4           /**< status and three reserved bytes */
+};
+
+/** Property types: 12 bits of the wire's 16 (I4). */
+enum iovageom_virtio_property_type {
+    IOVAGEOM_VIRTIO_PROPERTY_NONE = 0, /**< ends the list */
+    IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM = 1
+};
+
+/** Subtypes of RESV_MEM. A guest takes any other for RESERVED (N72). */
+enum iovageom_virtio_resv_subtype {
+    IOVAGEOM_VIRTIO_RESV_RESERVED = 0,
+    IOVAGEOM_VIRTIO_RESV_MSI = 1
+};
+
+/** Bytes that the properties of a wire list of `count` regions take; saturates. O(1). */
+IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
+
+/**
+ * The wire list of typed regions.
+ *
+ * Regions that touch and look the same on the wire are merged, which loses nothing. Everything but
+ * MSI is told as RESERVED; DIRECT_RELAXABLE is usable, and left out. Where several MSI windows
+ * remain, the one with a part whose owner has the highest source is told as MSI (what the user or
+ * the machine model says outranks what the host says), the lowest window among equals; the others
+ * are told as RESERVED (N74), so that no address becomes usable by it. What lies outside `window`
+ * is left out.
+ *
+ * A list that reserves all of [0, 2^64-1] (or [0, 2^32-1] for a window that ends there) is legal,
+ * and means that the guest can't map anything: it is told in two halves, the first of which keeps
+ * the type. A VMM that wants to refuse such a device does so when it is plugged.
+ *
+ * @param regions disjoint and ascending, as iovageom_geometry_reserved() and
+ * iovageom_resv_resolve() give them.
+ * @param owners the collection that `region.owner` refers to, or NULL when owners don't matter:
+ * then the lowest MSI window wins.
+ * @param window the addresses that the guest can name at all: [0, 2^64-1] when in doubt; the input
+ *        range, if the guest is known to honour it (N1 leaves it free to), saves properties; for a
+ *        guest with 32-bit physical addresses [0, 2^32-1], because Linux refuses a device with a
+ *        region above. Such a guest must be told by input_range of what lies above.
+ * @param out room for `capacity` regions; may be `regions` itself. count + 1 always suffice.
+ * @param out_count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @return IOVAGEOM_ERR_INVERTED (a region or the window), IOVAGEOM_ERR_OVERLAP (not disjoint and
+ *         ascending), IOVAGEOM_ERR_INVALID (a type that is none), IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ *         Linear, allocates nothing.
+ */
+IOVAGEOM_API int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
+                                           const struct iovageom_resv *owners,
+                                           struct iovageom_range window,
+                                           struct iovageom_region *out, size_t capacity,
+                                           size_t *out_count);
+
+/**
+ * Whether an array of regions is a wire list.
+ *
+ * @return IOVAGEOM_OK, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_OVERLAP (not disjoint and ascending),
+ *         IOVAGEOM_ERR_INVALID (a type that the wire lacks), IOVAGEOM_ERR_EXISTS (a second MSI),
+ *         IOVAGEOM_ERR_OVERFLOW ([0, 2^64-1] or [0, 2^32-1] in one piece). Linear.
+ */
+IOVAGEOM_API int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count);
+
+/**
+ * The property bytes of a PROBE answer.
+ *
+ * One RESV_MEM property for each region, in the order of the list, each with length 20 (N66, N67),
+ * all reserved bits 0 (N65, N73). The rest of the buffer is zero-filled (N69).
+ *
+ * @param list a wire list.
+ * @param buffer the properties[] of the request, `size` bytes: the device's probe_size. May be NULL
+ *        when size is 0.
+ * @param needed receives the bytes of the properties, on success and on
+ *        IOVAGEOM_ERR_BUFFER_TOO_SMALL, when nothing is written (N68: not one property).
+ * @return what iovageom_virtio_wire_check() says, or IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(size).
+ */
+IOVAGEOM_API int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t count,
+                                              void *buffer, size_t size, size_t *needed);
+
+/**
+ * The property bytes that tell a guest of `geometry`: reserved regions at `granule`, as a wire list
+ * for `window`, encoded.
+ *
+ * @param allocator for scratch memory; NULL for the default.
+ * @param granule power of two in bytes: that of the config space's page_size_mask, 1 for none.
+ * @return as the three calls, and IOVAGEOM_ERR_NO_MEMORY. O(n log n).
+ */
+IOVAGEOM_API int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
+                                                 const struct iovageom_geometry *geometry,
+                                                 uint64_t granule, struct iovageom_range window,
+                                                 void *buffer, size_t size, size_t *needed);
+
+/** One property of a PROBE answer, as found. */
+struct iovageom_virtio_property {
+    uint32_t type;     /**< 12 bits, an enum iovageom_virtio_property_type or unknown */
+    uint32_t reserved; /**< the other 4 bits: when not 0, a guest must ignore the property (N60) */
+    size_t offset;     /**< of the payload, from the start of the properties, in bytes */
+    size_t length; /**< of the payload, without the head (N59: not to be guessed from the type) */
+};
+
+/**
+ * The property at *offset, which is moved to the next one. Total over any bytes.
+ *
+ * Start with *offset 0 and call until it answers something else than 0: it takes at most size / 4
+ * calls.
+ *
+ * @return IOVAGEOM_ERR_NOT_FOUND at the end: a property of type 0, or no byte but zeros too few for
+ *         another head (I4); IOVAGEOM_ERR_TRUNCATED when a head or a payload runs over the end.
+ */
+IOVAGEOM_API int iovageom_virtio_property_next(const void *bytes, size_t size, size_t *offset,
+                                               struct iovageom_virtio_property *property);
+
+/**
+ * A RESV_MEM payload, without its head.
+ *
+ * @param region receives range and type: MSI, or RESERVED for every other subtype (N72). Reserved
+ *        bytes are ignored (N71), and so is whatever follows byte 20.
+ * @param subtype receives the subtype as on the wire; may be NULL.
+ * @return IOVAGEOM_ERR_MALFORMED when `length` is less than 20, IOVAGEOM_ERR_INVERTED.
+ */
+IOVAGEOM_API int iovageom_virtio_decode_resv_mem(const void *payload, size_t length,
+                                                 struct iovageom_region *region, uint32_t *subtype);
+
+/**
+ * What a guest that follows the specification to the letter reads from a PROBE answer: its RESV_MEM
+ * regions, in the order of the wire. Unknown properties, and those with reserved bits, are skipped
+ * (N58, N60, N61). Any malformed property makes the whole answer malformed.
+ *
+ * Overlaps and a second MSI, which only the device is asked to avoid, are not refused: see
+ * iovageom_virtio_wire_check(). What Linux makes of the bytes is in guestview.h.
+ *
+ * @param out room for `capacity` regions; may be NULL when capacity is 0. `owner` is set to 0.
+ * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED, IOVAGEOM_ERR_INVERTED,
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL. Linear.
+ */
+IOVAGEOM_API int iovageom_virtio_decode_probe(const void *bytes, size_t size,
+                                              struct iovageom_region *out, size_t capacity,
+                                              size_t *count);
+
+/* ---- config space ---- */
+
+/** Feature bits of a virtio-iommu, as masks. */
+enum iovageom_virtio_feature {
+    IOVAGEOM_VIRTIO_F_INPUT_RANGE = 1,
+    IOVAGEOM_VIRTIO_F_DOMAIN_RANGE = 2,
+    IOVAGEOM_VIRTIO_F_MAP_UNMAP = 4,
+    IOVAGEOM_VIRTIO_F_BYPASS = 8, /**< legacy: see N3, N4 */
+    IOVAGEOM_VIRTIO_F_PROBE = 16,
+    IOVAGEOM_VIRTIO_F_MMIO = 32,
+    IOVAGEOM_VIRTIO_F_BYPASS_CONFIG = 64
+};
+
+/** The config space as values. */
+struct iovageom_virtio_config {
+    uint64_t page_size_mask;           /**< lowest bit = granule, the others hints (I1); never 0 */
+    struct iovageom_range input_range; /**< addresses that can be mapped (I2) */
+    uint32_t domain_start;             /**< first domain number that a request may name */
+    uint32_t domain_last;              /**< last one */
+    uint32_t probe_size;               /**< bytes of properties in a PROBE request */
+    uint32_t bypass;                   /**< 0 or 1 (N10) */
+};
+
+/**
+ * The 40 bytes of the config space; reserved ones 0.
+ *
+ * @return IOVAGEOM_ERR_INVALID when the mask is 0 (N8) or bypass neither 0 nor 1 (N10);
+ *         IOVAGEOM_ERR_INVERTED for an input or domain range that ends before it starts.
+ */
+IOVAGEOM_API int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
+                                               uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE]);
+
+/**
+ * The config space from its bytes.
+ *
+ * @param size 36 bytes or more: devices that know no `bypass` field end there, it is 0 then. Of the
+ *        field, bits 1 to 7 are ignored (N7); bytes from 40 on too.
+ * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED for a mask of 0, IOVAGEOM_ERR_INVERTED.
+ */
+IOVAGEOM_API int iovageom_virtio_decode_config(const void *bytes, size_t size,
+                                               struct iovageom_virtio_config *out);
+
+/* ---- requests ---- */
+
+/** Request types. */
+enum iovageom_virtio_request_type {
+    IOVAGEOM_VIRTIO_T_ATTACH = 1,
+    IOVAGEOM_VIRTIO_T_DETACH = 2,
+    IOVAGEOM_VIRTIO_T_MAP = 3,
+    IOVAGEOM_VIRTIO_T_UNMAP = 4,
+    IOVAGEOM_VIRTIO_T_PROBE = 5
+};
+
+/** Flags of ATTACH and MAP, as masks. */
+enum iovageom_virtio_flag {
+    IOVAGEOM_VIRTIO_ATTACH_F_BYPASS = 1,
+    IOVAGEOM_VIRTIO_MAP_F_READ = 1,
+    IOVAGEOM_VIRTIO_MAP_F_WRITE = 2,
+    IOVAGEOM_VIRTIO_MAP_F_MMIO = 4
+};
+
+/**
+ * A request as the guest wrote it. Fields that its type lacks are 0; nothing is judged: the range
+ * may be inverted, flags unknown.
+ */
+struct iovageom_virtio_request {
+    uint32_t type;     /**< the byte on the wire; an enum iovageom_virtio_request_type or unknown */
+    uint32_t domain;   /**< ATTACH, DETACH, MAP, UNMAP */
+    uint32_t endpoint; /**< ATTACH, DETACH, PROBE */
+    uint32_t flags;    /**< ATTACH, MAP */
+    struct iovageom_range virt; /**< MAP, UNMAP: virt_start and virt_end; maybe inverted (N37) */
+    uint64_t phys;              /**< MAP: phys_start */
+    bool head_reserved;         /**< a reserved byte of the head is not 0: to be ignored (N19) */
+    bool body_reserved;     /**< one of the body is not 0: N24 refuses, N32 and N62 ignore, N51 */
+    bool has_tail;          /**< false: return the buffer unwritten, used length 0 (I6, N18) */
+    size_t tail_offset;     /**< where the 4 bytes of the tail go in the device-writable part */
+    size_t properties_size; /**< PROBE: bytes before the tail for properties, at offset 0 */
+    size_t used_length;     /**< used length of an answer: tail_offset + 4, or 0 without a tail */
+};
+
+/**
+ * Read a request. Total over any bytes and any lengths.
+ *
+ * @param readable the device-readable part; `readable_size` bytes, of which those beyond the
+ *        request's own are ignored.
+ * @param writable_size bytes of the device-writable part. The tail of a PROBE comes after
+ * probe_size bytes of properties; when less was given (N68), it is its last 4 bytes.
+ * @param probe_size that of the config space, 0 when PROBE is not offered: then a PROBE has no tail
+ *        (N64).
+ * @param out is written whatever is returned.
+ * @return IOVAGEOM_OK; IOVAGEOM_ERR_UNSUPPORTED for an unknown type, which has no tail (N18);
+ *         IOVAGEOM_ERR_TRUNCATED when the readable part is too small for its type (answer INVAL if
+ *         has_tail; all fields but type are 0) or the writable part too small for a tail (I6).
+ */
+IOVAGEOM_API int iovageom_virtio_decode_request(const void *readable, size_t readable_size,
+                                                size_t writable_size, uint32_t probe_size,
+                                                struct iovageom_virtio_request *out);
+
+/**
+ * The device-readable bytes of a request, reserved ones 0: what a driver writes. For guests under
+ * test, and for playing scenarios.
+ *
+ * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @return IOVAGEOM_ERR_UNSUPPORTED for an unknown type, IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ */
+IOVAGEOM_API int iovageom_virtio_encode_request(const struct iovageom_virtio_request *request,
+                                                void *buffer, size_t size, size_t *needed);
+
+/** The tail of an answer: the status, an enum iovageom_virtio_status, and zeros (N19). */
+IOVAGEOM_API void iovageom_virtio_encode_tail(uint32_t status,
+                                              uint8_t out[IOVAGEOM_VIRTIO_TAIL_SIZE]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
