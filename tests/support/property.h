@@ -24,6 +24,13 @@ static inline int property_run(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/** ck_assert() for inner loops: that one writes to a file each time it is passed. */
+#define property_check(condition)                                                                  \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            ck_abort_msg("Not so: %s", #condition);                                                \
+    } while (0)
+
 /** Adds a test case with the name of the one test function it holds. */
 #define property_add(suite, test)                                                                  \
     do {                                                                                           \
