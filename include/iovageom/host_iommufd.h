@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_HOST_IOMMUFD_H
+#define IOVAGEOM_HOST_IOMMUFD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/api.h>
+#include <iovageom/geometry.h>
+#include <iovageom/range.h>
+
+/**
+ * @file
+ * What iommufd says, and is told (linux/iommufd.h): IOMMU_IOAS_IOVA_RANGES, IOMMU_GET_HW_INFO, and
+ * the list for IOMMU_IOAS_ALLOW_IOVAS.
+ *
+ * iommufd gives the holes between what is reserved, and one alignment. The alignment is not a
+ * page-size mask: it says which multiples map, and nothing of larger pages (Q7). An I/O address
+ * space (IOAS) answers for the devices that are attached to it *now*: ask after every attach, and
+ * use an answer from before for nothing.
+ *
+ * Bytes are little-endian and hostile; any alignment in memory. Nothing here allocates but
+ * iovageom_host_iommufd_ranges().
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Bytes of struct iommu_ioas_iova_ranges. */
+#define IOVAGEOM_IOMMUFD_RANGES_SIZE 32
+/** Bytes of struct iommu_ioas_allow_iovas. */
+#define IOVAGEOM_IOMMUFD_ALLOW_SIZE 24
+/** Bytes of one struct iommu_iova_range. */
+#define IOVAGEOM_IOMMUFD_RANGE_SIZE 16
+
+/** The header of an IOMMU_IOAS_IOVA_RANGES answer. */
+struct iovageom_iommufd_ranges {
+    uint32_t ioas_id;
+    uint32_t range_count; /**< how many ranges there are, whether or not they fitted */
+    uint64_t alignment;   /**< of start and last + 1 of every mapping, in bytes; a power of two */
+    /**
+     * Whether something is attached. Linux answers [0, 2^64-1] with alignment 1 as long as nothing
+     * is; every attached device raises the alignment to a page at least.
+     */
+    bool attached;
+};
+
+/**
+ * Decode the header.
+ *
+ * @return IOVAGEOM_ERR_TRUNCATED: fewer bytes than its own `size` says, or than 32;
+ *         IOVAGEOM_ERR_MALFORMED: `size` below 32, or an alignment that is no power of two.
+ */
+IOVAGEOM_API int iovageom_host_iommufd_decode(const void *header, size_t length,
+                                              struct iovageom_iommufd_ranges *out);
+
+/**
+ * Range number `index` of an array of struct iommu_iova_range of `length` bytes, as it stands
+ * there: it may be inverted.
+ *
+ * @return IOVAGEOM_ERR_NOT_FOUND when `length` ends before it.
+ */
+IOVAGEOM_API int iovageom_host_iommufd_range(const void *ranges, size_t length, uint32_t index,
+                                             struct iovageom_range *out);
+
+/**
+ * Put an answer into a geometry: usable ranges and alignment. All or nothing.
+ *
+ * @param header what the ioctl left in struct iommu_ioas_iova_ranges.
+ * @param ranges the array that its allowed_iovas pointed to, `ranges_length` bytes. NULL when
+ *        `ranges_length` is 0.
+ * @param needed receives the bytes that the array needs, exactly when
+ *        IOVAGEOM_ERR_BUFFER_TOO_SMALL is returned. May be NULL.
+ * @return what iovageom_host_iommufd_decode() returns; IOVAGEOM_ERR_UNKNOWN when nothing is
+ *         attached: such an answer is no constraint, and may be passed over;
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL; IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_host_iommufd_ranges(const void *header, size_t header_length,
+                                              const void *ranges, size_t ranges_length,
+                                              size_t *needed, struct iovageom_geometry *geometry);
+
+/**
+ * The protocol of IOMMU_IOAS_IOVA_RANGES, without its calls: it fails with EMSGSIZE and the number
+ * of ranges when the array is too small, and the number may grow again before the next call.
+ *
+ *     iovageom_host_iommufd_query_init(&query, ioas_id);
+ *     do {
+ *         array = realloc(array, query.size);
+ *         iovageom_host_iommufd_query_request(&query, (uintptr_t)array, header);
+ *         failed = ioctl(iommufd, IOMMU_IOAS_IOVA_RANGES, header) < 0;
+ *         if (failed && errno != EMSGSIZE)
+ *             return -errno;
+ *         rc = iovageom_host_iommufd_query_answer(&query, header, failed);
+ *     } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+ */
+struct iovageom_iommufd_query {
+    size_t size; /**< bytes of the array to ask with; read it, don't write it */
+    uint32_t ioas_id;
+    uint32_t attempts; /**< how often it was asked */
+};
+
+/** How often a query is asked before it is given up. */
+#define IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS 8
+
+/** Start. The first size has room for the usual host, so that one call is enough. */
+IOVAGEOM_API void iovageom_host_iommufd_query_init(struct iovageom_iommufd_query *query,
+                                                   uint32_t ioas_id);
+
+/**
+ * Write the question.
+ *
+ * @param array address of `query->size` bytes in the caller's memory, as the kernel will use it.
+ * @param header room for IOVAGEOM_IOMMUFD_RANGES_SIZE bytes, aligned as the ioctl needs it.
+ */
+IOVAGEOM_API void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *query,
+                                                      uint64_t array, void *header);
+
+/**
+ * Look at the answer to it.
+ *
+ * @param header what the ioctl left there.
+ * @param too_small whether it failed with EMSGSIZE.
+ * @return IOVAGEOM_OK: it is whole; IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new
+ *         `query->size`; IOVAGEOM_ERR_LIMIT: it was asked too often, or the array would not fit in
+ *         memory; IOVAGEOM_ERR_MALFORMED: too small, yet no more ranges than were asked for.
+ */
+IOVAGEOM_API int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query,
+                                                    const void *header, bool too_small);
+
+/**
+ * Write the question of IOMMU_IOAS_ALLOW_IOVAS, which locks a list of ranges in: no device may be
+ * attached later that reserves some of it.
+ *
+ * @param ranges ascending, disjoint, at least one. The kernel refuses ranges of one byte, so they
+ *        are refused here; and an empty list would allow everything, not nothing.
+ * @param array address of the array in the caller's memory, as the kernel will use it.
+ * @param header room for IOVAGEOM_IOMMUFD_ALLOW_SIZE bytes.
+ * @param list where the array is written, `list_size` bytes; the memory at `array`.
+ * @param needed receives the bytes that the array takes, on success and on
+ *        IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be NULL.
+ * @return IOVAGEOM_ERR_NOTHING_USABLE (no ranges), IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID
+ *         (one byte), IOVAGEOM_ERR_OVERLAP (or not ascending), IOVAGEOM_ERR_LIMIT (more than
+ *         2^32-1), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count).
+ */
+IOVAGEOM_API int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *ranges,
+                                             size_t count, uint64_t array, void *header, void *list,
+                                             size_t list_size, size_t *needed);
+
+/** Types of IOMMU_GET_HW_INFO (enum iommu_hw_info_type). Others may come. */
+enum iovageom_hw_info_type {
+    IOVAGEOM_HW_INFO_NONE = 0,
+    IOVAGEOM_HW_INFO_VTD = 1,
+    IOVAGEOM_HW_INFO_SMMUV3 = 2,
+    IOVAGEOM_HW_INFO_TEGRA241_CMDQV = 3
+};
+
+/** What an IOMMU_GET_HW_INFO answer says. One bit each. */
+enum iovageom_hw_info_fact {
+    IOVAGEOM_HW_INFO_CAPABILITIES = 1, /**< the header is long enough to have them */
+    IOVAGEOM_HW_INFO_VTD_CAP = 2,
+    IOVAGEOM_HW_INFO_VTD_ECAP = 4,
+    IOVAGEOM_HW_INFO_SMMUV3_IDR = 8 /**< all of idr[0] to idr[5] */
+};
+
+/** An IOMMU_GET_HW_INFO answer. Fields whose bit in `knows` is clear are 0 and mean nothing. */
+struct iovageom_hw_info {
+    uint32_t knows;         /**< bits of enum iovageom_hw_info_fact */
+    uint32_t type;          /**< an enum iovageom_hw_info_type, or one that is not known */
+    uint64_t full_length;   /**< bytes that the kernel has for this type, whatever was asked for */
+    uint64_t capabilities;  /**< 1: dirty tracking; 2, 4: PASID exec, privileged */
+    uint64_t vtd_cap;       /**< VTD: for iovageom_host_vtd() */
+    uint64_t vtd_ecap;      /**< VTD */
+    uint32_t smmuv3_idr[6]; /**< SMMUV3: for iovageom_host_smmuv3() */
+};
+
+/**
+ * Decode an IOMMU_GET_HW_INFO answer. The data may be longer or shorter than what is known here:
+ * what is there whole is taken.
+ *
+ * @param header struct iommu_hw_info after the ioctl: 32 bytes (Linux 6.6) or more.
+ * @param data what its data_uptr pointed to. NULL when `data_length` is 0.
+ * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED (`size` below 32).
+ */
+IOVAGEOM_API int iovageom_host_iommufd_hw_info(const void *header, size_t header_length,
+                                               const void *data, size_t data_length,
+                                               struct iovageom_hw_info *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

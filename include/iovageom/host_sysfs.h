@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_HOST_SYSFS_H
+#define IOVAGEOM_HOST_SYSFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/api.h>
+#include <iovageom/geometry.h>
+#include <iovageom/range.h>
+#include <iovageom/resv.h>
+
+/**
+ * @file
+ * What Linux says in sysfs: the text of /sys/kernel/iommu_groups/N/reserved_regions
+ * (Documentation/ABI/testing/sysfs-kernel-iommu_groups) and of the registers below
+ * /sys/class/iommu. The caller reads the files; the text needs no terminating 0, and none may be in
+ * it.
+ *
+ * A region is a line of two hexadecimal addresses, both included in it, and a word:
+ *
+ *     0x00000000fee00000 0x00000000feefffff msi
+ *
+ * The words are those of enum iovageom_resv_type, but that Linux says "msi" of its software MSI
+ * window too. That window stands always at [0x8000000,0x80fffff] (MSI_IOVA_BASE and
+ * MSI_IOVA_LENGTH of its Arm SMMU and virtio-iommu drivers), where no hardware has doorbells. So
+ * exactly that range with the word "msi" is IOVAGEOM_RESV_SOFTWARE_MSI.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Where iovageom_host_sysfs_region() is in a text. Starts as { 0, 0 }. */
+struct iovageom_sysfs_cursor {
+    size_t offset; /**< of the next line, in bytes */
+    size_t line;   /**< number of the line just read, from 1 */
+};
+
+/**
+ * Read the next line. Empty lines are passed over. The cursor moves past the line whatever it
+ * holds, so a caller may go on after a bad one. Regions of different types may overlap, and are in
+ * ascending order when they come from Linux, which is not checked here.
+ *
+ * @return IOVAGEOM_OK: *range and *type are set;
+ *         IOVAGEOM_ERR_NOT_FOUND: the text has ended;
+ *         IOVAGEOM_ERR_INVERTED: the region ends before it starts;
+ *         IOVAGEOM_ERR_UNSUPPORTED: two addresses and a word that is not known;
+ *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits;
+ *         IOVAGEOM_ERR_TRUNCATED: no region, and the text ends in that line without a newline;
+ *         IOVAGEOM_ERR_SYNTAX: anything else.
+ */
+IOVAGEOM_API int iovageom_host_sysfs_region(const char *text, size_t length,
+                                            struct iovageom_sysfs_cursor *cursor,
+                                            struct iovageom_range *range,
+                                            enum iovageom_resv_type *type);
+
+/**
+ * Whether the text may have been cut off. Linux writes at most one page, less one byte, and drops
+ * the rest without a word: about 80 regions with pages of 4 KiB. So a text of 4095 bytes or more,
+ * or one that doesn't end in a newline, may be incomplete. An empty text is complete: it says that
+ * there are no regions.
+ */
+IOVAGEOM_API bool iovageom_host_sysfs_incomplete(const char *text, size_t length);
+
+/** How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write. */
+enum iovageom_sysfs_manner {
+    /** Any such line is an error. */
+    IOVAGEOM_SYSFS_STRICT = 0,
+    /**
+     * Regions that repeat or overlap another of their type are joined with it, an unknown word is
+     * taken for "reserved", other bad lines are passed over and the geometry is marked incomplete.
+     * For a machine that is the guest of another: its virtio-iommu driver prints what the other
+     * sent, inverted regions included.
+     */
+    IOVAGEOM_SYSFS_LENIENT = 1
+};
+
+/**
+ * Put the regions of a text into a geometry, which then knows its reserved regions even if there
+ * are none; mark it incomplete when the text may be. All or nothing.
+ *
+ * A last line that was cut off at the end of a page is passed over. O(n log n).
+ *
+ * @param line receives the number of the bad line, from 1, on IOVAGEOM_ERR_INVERTED, UNSUPPORTED,
+ *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS and OVERLAP; 0 on success. May be NULL.
+ * @return the errors of iovageom_host_sysfs_region(); IOVAGEOM_ERR_EXISTS: the line repeats an
+ *         earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps an earlier one of the same type;
+ *         IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
+                                                      enum iovageom_sysfs_manner manner,
+                                                      size_t *line,
+                                                      struct iovageom_geometry *geometry);
+
+/**
+ * One register in hexadecimal, as in class/iommu/dmar0/intel-iommu/cap and ecap, and
+ * class/iommu/ivhd0/amd-iommu/cap: digits with or without 0x, and a newline or none.
+ *
+ * @return IOVAGEOM_ERR_SYNTAX, IOVAGEOM_ERR_OVERFLOW.
+ */
+IOVAGEOM_API int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *value);
+
+/**
+ * class/iommu/ivhd0/amd-iommu/features: the extended feature register EFR and, since Linux 5.17,
+ * EFR2, with a colon between them. Linux before 6.7 writes EFR2 first, later ones EFR. They are
+ * told apart by IASup (EFR bit 6), which every AMD-Vi that Linux drives has, and EFR2 has not; else
+ * by one of them being 0.
+ *
+ * @param efr2 receives 0 when it is not there; may be NULL.
+ * @return IOVAGEOM_ERR_SYNTAX, IOVAGEOM_ERR_OVERFLOW; IOVAGEOM_ERR_UNKNOWN when it can't be told
+ *         which is which.
+ */
+IOVAGEOM_API int iovageom_host_sysfs_amd_features(const char *text, size_t length, uint64_t *efr,
+                                                  uint64_t *efr2);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
