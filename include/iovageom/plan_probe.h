@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /** What a plan comes to. */
-struct iovageom_plan_probe {
+struct iovageom_probe_plan {
     size_t count;              /**< regions in the planned list */
     size_t bytes;              /**< of their properties */
     size_t lossless_bytes;     /**< that a list without loss takes */
@@ -46,9 +46,8 @@ struct iovageom_plan_probe {
  *
  * @param list a wire list (virtio.h).
  * @param probe_size of the config space, in bytes; SIZE_MAX for no limit.
- * @param out room for `capacity` regions; may be `list` itself; `count` always suffice. NULL with
- *        capacity 0 for the figures alone: then IOVAGEOM_ERR_BUFFER_TOO_SMALL is no error, unless
- *        probe_size is below minimum_bytes.
+ * @param out room for `capacity` regions; may be `list` itself; `count` always suffice. NULL for
+ * the figures alone.
  * @param plan receives the figures, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL, when `count`,
  *        `bytes` and `lost` are those of the shortest list.
  * @param report one finding PROBE_SIZE and one LOST for each closed gap, as notes; fatal when it
@@ -58,7 +57,7 @@ struct iovageom_plan_probe {
  */
 IOVAGEOM_API int iovageom_plan_probe(const struct iovageom_region *list, size_t count,
                                      size_t probe_size, struct iovageom_region *out,
-                                     size_t capacity, struct iovageom_plan_probe *plan,
+                                     size_t capacity, struct iovageom_probe_plan *plan,
                                      struct iovageom_report *report);
 
 /**
@@ -78,7 +77,7 @@ IOVAGEOM_API int iovageom_plan_probe_encode(const struct iovageom_allocator *all
                                             const struct iovageom_geometry *geometry,
                                             uint64_t granule, struct iovageom_range window,
                                             void *buffer, size_t size,
-                                            struct iovageom_plan_probe *plan,
+                                            struct iovageom_probe_plan *plan,
                                             struct iovageom_report *report);
 
 /**
