@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/range.h>
+
+/*
+ * What a peer shows to the harness. Each function runs a whole chunk of operations, so that neither
+ * the call through a pointer nor the harness is part of what is measured, and returns a checksum
+ * that has to be the same for all peers. A function that a peer does not have is NULL.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* First free page-aligned hole of `size` bytes within [min, max]. */
+struct bench_hole {
+    uint64_t min;
+    uint64_t max;
+    uint64_t size;
+};
+
+/* All algebra happens in this window, so that page numbers fit in 32 bits (CRoaring). */
+#define BENCH_PAGE         ((uint64_t)4096)
+#define BENCH_ALGEBRA_LAST (((uint64_t)1 << 44) - 1)
+
+enum bench_algebra { BENCH_UNION, BENCH_INTERSECTION, BENCH_COMPLEMENT, BENCH_ALGEBRA_COUNT };
+
+struct bench_peer {
+    const char *name;
+    const char *what;
+    /* Beyond these sizes a round would take minutes; 0 is no limit. */
+    size_t max_n;
+    size_t max_n_bulk;
+
+    void *(*create)(void);
+    void (*destroy)(void *set);
+    uint64_t (*insert)(void *set, const struct iovageom_range *ranges, size_t count);
+    /* Erases ranges[i] and inserts ranges[i - lag] again. */
+    uint64_t (*churn)(void *set, const struct iovageom_range *ranges, size_t count, size_t lag);
+    uint64_t (*lookup)(void *set, const uint64_t *addresses, size_t count);
+    uint64_t (*lookup_batch)(void *set, const uint64_t *addresses, size_t count);
+    uint64_t (*overlap)(void *set, const struct iovageom_range *queries, size_t count);
+    uint64_t (*iterate)(void *set);
+    uint64_t (*find_hole)(void *set, const struct bench_hole *queries, size_t count);
+    void *(*build_sorted)(const struct iovageom_range *ranges, size_t count);
+    void *(*build_unsorted)(const struct iovageom_range *ranges, size_t count);
+
+    /* From sorted arrays to a sorted array; returns its length. b is unused by the complement. */
+    size_t (*array)(enum bench_algebra op, const struct iovageom_range *a, size_t a_count,
+                    const struct iovageom_range *b, size_t b_count, struct iovageom_range *out);
+    /* From objects to a new object. */
+    void *(*tree)(enum bench_algebra op, void *a, void *b);
+    /* An object of sorted ranges in any way, not measured; NULL: by inserting in random order. */
+    void *(*prepare)(const struct iovageom_range *ranges, size_t count);
+    /* How many pages of the object lie below each probe, as a checksum; NULL: through iterate. */
+    uint64_t (*digest)(void *set, const uint64_t *probes, size_t count);
+    /* Writes the ranges in order; for checking only. */
+    size_t (*dump)(void *set, struct iovageom_range *out, size_t capacity);
+    /* Bits of enum bench_algebra that the peer has no operation for. */
+    unsigned cannot;
+    /* memcpy does no work that could be checked. */
+    bool unchecked;
+};
+
+/* Called by each peer's file before main() runs. */
+void bench_register(const struct bench_peer *peer);
+
+#define BENCH_PEER(peer)                                                                           \
+    __attribute__((constructor)) static void bench_register_##peer(void)                           \
+    {                                                                                              \
+        bench_register(&peer);                                                                     \
+    }
+
+/* The term of a hit in a checksum, without a branch for the compiler to mispredict. */
+static inline uint64_t bench_term(bool hit, uint64_t start, uint64_t last)
+{
+    return (start ^ last) & (0 - (uint64_t)hit);
+}
+
+#define BENCH_NO_HOLE ((uint64_t)1)
+
+/* The page-aligned start at or above `from`. */
+static inline uint64_t bench_page_up(uint64_t from)
+{
+    return (from + (BENCH_PAGE - 1)) & ~(BENCH_PAGE - 1);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
