@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Rust's BTreeMap from start to last behind a C ABI, used as the Rust monitors use it: a range
+//! query for the neighbour below, and then the operation proper.
+
+use std::collections::BTreeMap;
+use std::slice;
+
+type Map = BTreeMap<u64, u64>;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Range {
+    start: u64,
+    last: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Hole {
+    min: u64,
+    max: u64,
+    size: u64,
+}
+
+fn term(hit: bool, start: u64, last: u64) -> u64 {
+    (start ^ last) & 0u64.wrapping_sub(hit as u64)
+}
+
+fn insert_free(map: &mut Map, range: &Range) -> u64 {
+    if let Some((_, &last)) = map.range(..=range.last).next_back() {
+        if last >= range.start {
+            return 0;
+        }
+    }
+    map.insert(range.start, range.last);
+    1
+}
+
+#[no_mangle]
+pub extern "C" fn btreemap_create() -> *mut Map {
+    Box::into_raw(Box::new(Map::new()))
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_destroy(map: *mut Map) {
+    drop(Box::from_raw(map));
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_insert(map: *mut Map, ranges: *const Range, count: usize) -> u64 {
+    let map = &mut *map;
+    slice::from_raw_parts(ranges, count).iter().map(|range| insert_free(map, range)).sum()
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_churn(
+    map: *mut Map,
+    ranges: *const Range,
+    count: usize,
+    lag: usize,
+) -> u64 {
+    let map = &mut *map;
+    let ranges = slice::from_raw_parts(ranges, count);
+    let mut sum = 0;
+    for i in 0..count {
+        sum += map.remove(&ranges[i].start).is_some() as u64;
+        if i >= lag {
+            sum += insert_free(map, &ranges[i - lag]);
+        }
+    }
+    for range in &ranges[count - lag..] {
+        sum += insert_free(map, range);
+    }
+    sum
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_lookup(
+    map: *const Map,
+    addresses: *const u64,
+    count: usize,
+) -> u64 {
+    let map = &*map;
+    let mut sum = 0u64;
+    for &address in slice::from_raw_parts(addresses, count) {
+        if let Some((&start, &last)) = map.range(..=address).next_back() {
+            sum = sum.wrapping_add(term(last >= address, start, last));
+        }
+    }
+    sum
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_overlap(
+    map: *const Map,
+    queries: *const Range,
+    count: usize,
+) -> u64 {
+    let map = &*map;
+    let mut sum = 0u64;
+    // The highest that starts at or below the end: each query overlaps one at most.
+    for query in slice::from_raw_parts(queries, count) {
+        if let Some((&start, &last)) = map.range(..=query.last).next_back() {
+            sum = sum.wrapping_add(term(last >= query.start, start, last));
+        }
+    }
+    sum
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_iterate(map: *const Map) -> u64 {
+    (*map).iter().fold(0u64, |sum, (&start, &last)| sum.wrapping_add(start ^ last))
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_find_hole(
+    map: *const Map,
+    queries: *const Hole,
+    count: usize,
+) -> u64 {
+    let map = &*map;
+    let mut sum = 0u64;
+    for query in slice::from_raw_parts(queries, count) {
+        let mut from = query.min;
+        if let Some((_, &last)) = map.range(..=from).next_back() {
+            from = from.max(last + 1);
+        }
+        for (&start, &last) in map.range(from..) {
+            if start - from >= query.size {
+                break;
+            }
+            from = last + 1;
+        }
+        sum = sum.wrapping_add(if query.max - from + 1 >= query.size { from } else { 1 });
+    }
+    sum
+}
+
+/// Its own bulk build: sorts (which is one pass over what is sorted) and fills from left to right.
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_build(ranges: *const Range, count: usize) -> *mut Map {
+    let ranges = slice::from_raw_parts(ranges, count);
+    Box::into_raw(Box::new(ranges.iter().map(|range| (range.start, range.last)).collect()))
+}
