@@ -17,33 +17,33 @@ extern "C" {
  * The sentence beside each value is what iovageom_status_string() returns.
  */
 enum iovageom_status {
-    IOVAGEOM_OK = 0,                     /**< "success" */
-    IOVAGEOM_ERR_INVALID = -1,           /**< "an argument is not valid" */
-    IOVAGEOM_ERR_NO_MEMORY = -2,         /**< "out of memory" */
-    IOVAGEOM_ERR_INVERTED = -3,          /**< "the range ends before it starts" */
-    IOVAGEOM_ERR_OVERFLOW = -4,          /**< "the range or number does not fit in 64 bits" */
-    IOVAGEOM_ERR_OVERLAP = -5,           /**< "the range overlaps one that is there already" */
-    IOVAGEOM_ERR_NOT_FOUND = -6,         /**< "there is nothing by that name or at that address" */
-    IOVAGEOM_ERR_UNKNOWN = -7,           /**< "the host did not say" */
-    IOVAGEOM_ERR_NOTHING_USABLE = -8,    /**< "no address is usable" */
-    IOVAGEOM_ERR_BUFFER_TOO_SMALL = -9,  /**< "the buffer is too small" */
-    IOVAGEOM_ERR_TRUNCATED = -10,        /**< "the input ends in the middle of a structure" */
-    IOVAGEOM_ERR_CYCLE = -11,            /**< "the chain of capabilities comes back to itself" */
-    IOVAGEOM_ERR_MALFORMED = -12,        /**< "the input contradicts itself or its format" */
-    IOVAGEOM_ERR_SYNTAX = -13,           /**< "the text does not follow its grammar" */
-    IOVAGEOM_ERR_SPLIT = -14,            /**< "the range would split a mapping" */
-    IOVAGEOM_ERR_ALIGNMENT = -15,        /**< "an address is not aligned to the granule" */
-    IOVAGEOM_ERR_OUT_OF_APERTURE = -16,  /**< "the range lies outside the aperture" */
-    IOVAGEOM_ERR_RESERVED = -17,         /**< "the range touches a reserved region" */
-    IOVAGEOM_ERR_CONFLICT = -18,         /**< "refused: it conflicts with what holds already" */
-    IOVAGEOM_ERR_FROZEN = -19,           /**< "it is frozen: the guest may have read it" */
-    IOVAGEOM_ERR_LIMIT = -20,            /**< "a configured limit is reached" */
-    IOVAGEOM_ERR_UNSUPPORTED = -21,      /**< "it is not supported" */
-    IOVAGEOM_ERR_STATE = -22,            /**< "the object is not in a state that allows this" */
-    IOVAGEOM_ERR_VERSION = -23,          /**< "the format version is not known" */
-    IOVAGEOM_ERR_EXISTS = -24,           /**< "there is one by that name already" */
-    IOVAGEOM_ERR_DISAGREEMENT = -25,     /**< "the sources contradict each other" */
-    IOVAGEOM_ERR_BYPASS = -26            /**< "the domain is in bypass mode" */
+    IOVAGEOM_OK = 0,                    /**< "success" */
+    IOVAGEOM_ERR_INVALID = -1,          /**< "an argument is not valid" */
+    IOVAGEOM_ERR_NO_MEMORY = -2,        /**< "out of memory" */
+    IOVAGEOM_ERR_INVERTED = -3,         /**< "the range ends before it starts" */
+    IOVAGEOM_ERR_OVERFLOW = -4,         /**< "the range or number does not fit in 64 bits" */
+    IOVAGEOM_ERR_OVERLAP = -5,          /**< "the range overlaps one that is there already" */
+    IOVAGEOM_ERR_NOT_FOUND = -6,        /**< "there is nothing by that name or at that address" */
+    IOVAGEOM_ERR_UNKNOWN = -7,          /**< "the host did not say" */
+    IOVAGEOM_ERR_NOTHING_USABLE = -8,   /**< "no address is usable" */
+    IOVAGEOM_ERR_BUFFER_TOO_SMALL = -9, /**< "the buffer is too small" */
+    IOVAGEOM_ERR_TRUNCATED = -10,       /**< "the input ends in the middle of a structure" */
+    IOVAGEOM_ERR_CYCLE = -11,           /**< "the chain of capabilities comes back to itself" */
+    IOVAGEOM_ERR_MALFORMED = -12,       /**< "the input contradicts itself or its format" */
+    IOVAGEOM_ERR_SYNTAX = -13,          /**< "the text does not follow its grammar" */
+    IOVAGEOM_ERR_SPLIT = -14,           /**< "the range would split a mapping" */
+    IOVAGEOM_ERR_ALIGNMENT = -15,       /**< "an address is not aligned to the granule" */
+    IOVAGEOM_ERR_OUT_OF_APERTURE = -16, /**< "the range lies outside the aperture" */
+    IOVAGEOM_ERR_RESERVED = -17,        /**< "the range touches a reserved region" */
+    IOVAGEOM_ERR_CONFLICT = -18,        /**< "refused: it conflicts with what holds already" */
+    IOVAGEOM_ERR_FROZEN = -19,          /**< "it is frozen: the guest may have read it" */
+    IOVAGEOM_ERR_LIMIT = -20,           /**< "a configured limit is reached" */
+    IOVAGEOM_ERR_UNSUPPORTED = -21,     /**< "it is not supported" */
+    IOVAGEOM_ERR_STATE = -22,           /**< "the object is not in a state that allows this" */
+    IOVAGEOM_ERR_VERSION = -23,         /**< "the format version is not known" */
+    IOVAGEOM_ERR_EXISTS = -24,          /**< "there is one by that name already" */
+    IOVAGEOM_ERR_DISAGREEMENT = -25,    /**< "the sources contradict each other" */
+    IOVAGEOM_ERR_BYPASS = -26           /**< "the domain is in bypass mode" */
 };
 
 /**
