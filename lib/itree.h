@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_ITREE_H
+#define IOVAGEOM_ITREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/allocator.h>
+#include <iovageom/range.h>
+
+/*
+ * The interval tree: disjoint closed ranges in ascending order, each with 0, 1 or 2 words of value.
+ * It never joins or cuts ranges by itself: what that means is the business of the floor above.
+ *
+ * Contracts, not checked: ranges given to change the tree are valid, and keep it disjoint.
+ */
+
+enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20 };
+
+struct iovageom_itree_leaf;
+struct iovageom_itree_inner;
+struct iovageom_itree_chunk;
+
+/* The public objects are storage for this one, declared as arrays of uint64_t. */
+#if defined(__GNUC__)
+#define IOVAGEOM_ITREE_ALIAS __attribute__((may_alias))
+#else
+#define IOVAGEOM_ITREE_ALIAS
+#endif
+
+struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
+    struct iovageom_allocator allocator;
+    size_t count;
+    uint64_t changes; /* goes up with each change, so that cursors notice */
+    struct iovageom_range *ranges;
+    uint64_t *values;
+    size_t capacity;
+    unsigned width; /* words of value for each range */
+    struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
+    /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
+};
+
+/* A place in a tree, with the way to it from the root. Holds until the tree changes. */
+struct iovageom_itree_path {
+    size_t index;
+};
+
+/* One entry: pointers into the tree, which hold until it changes. `range` is NULL for none. */
+struct iovageom_itree_entry {
+    const struct iovageom_range *range;
+    const uint64_t *values; /* `width` words */
+};
+
+int iovageom_itree_init(struct iovageom_itree *tree, unsigned width,
+                        const struct iovageom_allocator *allocator);
+/* Empties the tree and gives its memory back. */
+void iovageom_itree_clear(struct iovageom_itree *tree);
+/* Exchanges two trees of the same width, allocators included. */
+void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b);
+/* Both of the same width; `from` may be `tree`. */
+int iovageom_itree_copy(struct iovageom_itree *tree, const struct iovageom_itree *from);
+bool iovageom_itree_equal(const struct iovageom_itree *a, const struct iovageom_itree *b);
+size_t iovageom_itree_memory(const struct iovageom_itree *tree);
+struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree);
+
+/* The lowest entry whose last >= address. */
+struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree,
+                                                uint64_t address);
+/* The highest entry whose last < address, or with `end` the highest of all. */
+struct iovageom_itree_entry iovageom_itree_find_below(const struct iovageom_itree *tree,
+                                                      uint64_t address, bool end);
+/* The lowest entry whose start > address. */
+struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
+                                                      uint64_t address);
+bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out);
+/* For each address the entry that has it. `found` is set for all; the others may be NULL. */
+void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
+                                 size_t count, bool *found, struct iovageom_range *ranges,
+                                 uint64_t *values);
+
+/* Like find, and remembers the way. */
+struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
+                                                struct iovageom_itree_path *path);
+/* Makes sure that the next `inserts` insertions succeed. */
+int iovageom_itree_reserve(struct iovageom_itree *tree, unsigned inserts);
+/* Puts an entry in front of the place, which is where seek(range.start) leads. */
+int iovageom_itree_insert(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                          struct iovageom_range range, const uint64_t *values);
+/* Gives the entry at the place another range, between the same neighbours. */
+void iovageom_itree_resize(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                           struct iovageom_range range);
+/* Takes away all entries that overlap `range`, whole; says how many. */
+size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
+/* Takes away `range` only: entries that stick out are cut. Needs memory when one becomes two. */
+int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range);
+
+/* The lowest gap of at least `size` addresses whose last >= address. size >= 1. */
+bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
+                              struct iovageom_range *gap);
+/* The highest gap of at least `size` addresses whose start <= address. size >= 1. */
+bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
+                              struct iovageom_range *gap);
+int iovageom_itree_hole(const struct iovageom_itree *tree, bool highest,
+                        struct iovageom_range limits, uint64_t size, uint64_t alignment,
+                        struct iovageom_range *out);
+
+/* Stands below `address`, or above all addresses with `end`. Survives changes, not moves. */
+struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
+    const struct iovageom_itree *tree;
+    uint64_t changes; /* of the tree when the place was last looked up */
+    uint64_t address;
+    size_t index;
+    bool end;
+    bool stale; /* the place is to be looked up */
+};
+
+void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
+                                const struct iovageom_itree *tree, uint64_t address, bool end);
+struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor);
+struct iovageom_itree_entry iovageom_itree_previous(struct iovageom_itree_cursor *cursor);
+/* The next entries that lie side by side; their number, 0 at the end. */
+size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
+                           struct iovageom_itree_entry *first);
+
+/* Fills a tree with ascending disjoint entries. On failure the tree is as it was. */
+struct iovageom_itree_builder {
+    struct iovageom_itree *tree;
+    struct iovageom_range *ranges;
+    uint64_t *values;
+    size_t count;
+    size_t capacity;
+    bool failed;
+};
+
+void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree);
+void iovageom_itree_append(struct iovageom_itree_builder *builder, struct iovageom_range range,
+                           const uint64_t *values);
+int iovageom_itree_finish(struct iovageom_itree_builder *builder);
+
+/* Checks every invariant; for tests. */
+bool iovageom_itree_valid(const struct iovageom_itree *tree);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <iovageom/mappings.h>
+
+#include <iovageom/status.h>
+
+#include "itree.h"
+
+/*
+ * An entry's two words are its physical address and its flags: the address may be any number, so
+ * there is no room for flags in it. The tree has to be at the end, because its inline values follow
+ * it.
+ */
+enum { WIDTH = 2 };
+
+struct IOVAGEOM_ITREE_ALIAS ledger {
+    struct iovageom_size size;
+    uint64_t budget;
+    struct iovageom_itree tree;
+};
+
+_Static_assert(sizeof(struct ledger) + IOVAGEOM_ITREE_INLINE * WIDTH * sizeof(uint64_t) <=
+                   sizeof(struct iovageom_mappings),
+               "storage");
+_Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_mappings_cursor),
+               "storage");
+
+static struct ledger *ledger_of(struct iovageom_mappings *mappings)
+{
+    return (struct ledger *)mappings;
+}
+
+static const struct ledger *ledger_in(const struct iovageom_mappings *mappings)
+{
+    return (const struct ledger *)mappings;
+}
+
+static bool give(struct iovageom_itree_entry entry, struct iovageom_mapping *out)
+{
+    if (!entry.range)
+        return false;
+    *out = (struct iovageom_mapping){*entry.range, entry.values[0], (uint32_t)entry.values[1]};
+    return true;
+}
+
+/* The lowest entry that overlaps the range, which may be inverted. */
+static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *mappings,
+                                               struct iovageom_range range)
+{
+    struct iovageom_itree_entry entry =
+        iovageom_itree_find(&ledger_in(mappings)->tree, range.start);
+
+    if (entry.range && (!iovageom_range_valid(range) || entry.range->start > range.last))
+        entry.range = NULL;
+    return entry;
+}
+
+int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t budget,
+                           const struct iovageom_allocator *allocator)
+{
+    if (iovageom_itree_init(&ledger_of(mappings)->tree, WIDTH, allocator))
+        return IOVAGEOM_ERR_INVALID;
+    ledger_of(mappings)->size = (struct iovageom_size){0, 0};
+    ledger_of(mappings)->budget = budget;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
+{
+    if (mappings)
+        iovageom_mappings_clear(mappings);
+}
+
+void iovageom_mappings_clear(struct iovageom_mappings *mappings)
+{
+    iovageom_itree_clear(&ledger_of(mappings)->tree);
+    ledger_of(mappings)->size = (struct iovageom_size){0, 0};
+}
+
+int iovageom_mappings_copy(struct iovageom_mappings *mappings, const struct iovageom_mappings *from)
+{
+    if (iovageom_itree_copy(&ledger_of(mappings)->tree, &ledger_in(from)->tree))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    ledger_of(mappings)->size = ledger_in(from)->size;
+    ledger_of(mappings)->budget = ledger_in(from)->budget;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_mappings_map(struct iovageom_mappings *mappings,
+                          const struct iovageom_mapping *mapping)
+{
+    struct ledger *ledger = ledger_of(mappings);
+    const uint64_t values[WIDTH] = {mapping->phys, mapping->flags};
+    struct iovageom_itree_path path;
+    struct iovageom_itree_entry entry;
+
+    if (!iovageom_range_valid(mapping->range))
+        return IOVAGEOM_ERR_INVERTED;
+    entry = iovageom_itree_seek(&ledger->tree, mapping->range.start, &path);
+    if (entry.range && entry.range->start <= mapping->range.last)
+        return IOVAGEOM_ERR_OVERLAP;
+    if (ledger->tree.count >= ledger->budget)
+        return IOVAGEOM_ERR_LIMIT;
+    if (iovageom_itree_insert(&ledger->tree, &path, mapping->range, values))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    ledger->size = iovageom_size_add(ledger->size, iovageom_range_size(mapping->range));
+    return IOVAGEOM_OK;
+}
+
+bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
+                                   struct iovageom_range range, struct iovageom_mapping *out)
+{
+    struct iovageom_itree_entry entry = overlapping(mappings, range);
+
+    if (!entry.range)
+        return false;
+    if (iovageom_range_contains(range, *entry.range)) {
+        /* Only the ends of the range can fall inside a mapping: the lower does not. */
+        entry = overlapping(mappings, (struct iovageom_range){range.last, range.last});
+        if (!entry.range || iovageom_range_contains(range, *entry.range))
+            return false;
+    }
+    return give(entry, out);
+}
+
+int iovageom_mappings_unmap(struct iovageom_mappings *mappings, struct iovageom_range range,
+                            size_t *removed)
+{
+    struct ledger *ledger = ledger_of(mappings);
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry entry;
+    struct iovageom_mapping split;
+    size_t count = 0;
+
+    if (!iovageom_range_valid(range))
+        return IOVAGEOM_ERR_INVERTED;
+    if (iovageom_mappings_first_split(mappings, range, &split))
+        return IOVAGEOM_ERR_SPLIT;
+    iovageom_itree_cursor_init(&cursor, &ledger->tree, range.start, false);
+    for (entry = iovageom_itree_next(&cursor); entry.range && entry.range->start <= range.last;
+         entry = iovageom_itree_next(&cursor)) {
+        ledger->size = iovageom_size_subtract(ledger->size, iovageom_range_size(*entry.range));
+        count++;
+    }
+    if (count > 0)
+        iovageom_itree_erase(&ledger->tree, range);
+    if (removed)
+        *removed = count;
+    return IOVAGEOM_OK;
+}
+
+size_t iovageom_mappings_count(const struct iovageom_mappings *mappings)
+{
+    return ledger_in(mappings)->tree.count;
+}
+
+struct iovageom_size iovageom_mappings_size(const struct iovageom_mappings *mappings)
+{
+    return ledger_in(mappings)->size;
+}
+
+size_t iovageom_mappings_memory(const struct iovageom_mappings *mappings)
+{
+    return iovageom_itree_memory(&ledger_in(mappings)->tree);
+}
+
+uint64_t iovageom_mappings_budget(const struct iovageom_mappings *mappings)
+{
+    return ledger_in(mappings)->budget;
+}
+
+void iovageom_mappings_set_budget(struct iovageom_mappings *mappings, uint64_t budget)
+{
+    ledger_of(mappings)->budget = budget;
+}
+
+bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
+                              struct iovageom_mapping *out)
+{
+    return give(overlapping(mappings, (struct iovageom_range){address, address}), out);
+}
+
+bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
+                                     struct iovageom_range range, struct iovageom_mapping *out)
+{
+    return give(overlapping(mappings, range), out);
+}
+
+size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
+                                  const struct iovageom_rangeset *set, struct iovageom_mapping *out,
+                                  size_t capacity)
+{
+    struct iovageom_rangeset_cursor place;
+    struct iovageom_range range;
+    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_itree_entry entry;
+    size_t count = 0;
+
+    /* Leapfrog: each side skips to where the other stands, so the smaller one sets the pace. */
+    for (;;) {
+        iovageom_rangeset_seek(set, rest.start, &place);
+        if (!iovageom_rangeset_next(&place, &range))
+            return count;
+        range.start = range.start < rest.start ? rest.start : range.start;
+        entry = iovageom_itree_find(&ledger_in(mappings)->tree, range.start);
+        if (!entry.range)
+            return count;
+        if (entry.range->start > range.last) {
+            rest.start = entry.range->start;
+            continue;
+        }
+        if (count < capacity)
+            give(entry, &out[count]);
+        count++;
+        if (!iovageom_range_above(*entry.range, &rest))
+            return count;
+    }
+}
+
+bool iovageom_mappings_equal(const struct iovageom_mappings *a, const struct iovageom_mappings *b)
+{
+    return iovageom_itree_equal(&ledger_in(a)->tree, &ledger_in(b)->tree);
+}
+
+void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t address,
+                            struct iovageom_mappings_cursor *cursor)
+{
+    iovageom_itree_cursor_init((struct iovageom_itree_cursor *)cursor, &ledger_in(mappings)->tree,
+                               address, false);
+}
+
+bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out)
+{
+    return give(iovageom_itree_next((struct iovageom_itree_cursor *)cursor), out);
+}
