@@ -93,6 +93,7 @@ struct iovageom_finding {
 /**
  * A report. By value, so that one on the stack costs nothing: the first few findings live inside,
  * further ones are allocated. When that fails they are counted, not kept: a report never fails.
+ * It may be moved with memcpy (the old place is then dead), but not duplicated so.
  */
 struct iovageom_report {
     uint64_t opaque[256];
@@ -105,7 +106,7 @@ IOVAGEOM_API void iovageom_report_init(struct iovageom_report *report,
 /** Release what it holds. NULL is allowed. It may be initialised again. */
 IOVAGEOM_API void iovageom_report_deinit(struct iovageom_report *report);
 
-/** Forget all findings. */
+/** Forget all findings. NULL is allowed. */
 IOVAGEOM_API void iovageom_report_clear(struct iovageom_report *report);
 
 /** How many findings are kept. */
@@ -134,7 +135,17 @@ IOVAGEOM_API const char *iovageom_report_text(const struct iovageom_report *repo
 IOVAGEOM_API size_t iovageom_finding_text(const struct iovageom_finding *finding, char *out,
                                           size_t size);
 
-/** Add a finding, for a VMM's own checks. The finding is copied, `detail` is kept as a pointer. */
+/**
+ * A finding of `kind` in which nothing else is said yet: zeros, ids IOVAGEOM_ID_NONE. It is fatal
+ * when `status` is an error, and a note when it is IOVAGEOM_OK.
+ */
+IOVAGEOM_API struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind,
+                                                            int status);
+
+/**
+ * Add a finding, for a VMM's own checks. The finding is copied, `detail` is kept as a pointer.
+ * O(1). NULL for the report is allowed, and does nothing.
+ */
 IOVAGEOM_API void iovageom_report_add(struct iovageom_report *report,
                                       const struct iovageom_finding *finding);
 

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <iovageom/report.h>
+
+#include <string.h>
+
+#include "text.h"
+
+#define INSIDE     6
+#define DETAIL_MAX 160 /* keeps every sentence within the 512 bytes that report.h promises */
+#define SENTENCE   512
+#define TAIL       40 /* " (and 18446744073709551615 more)" */
+
+#if defined(__GNUC__)
+#define MAY_ALIAS __attribute__((may_alias))
+#else
+#define MAY_ALIAS
+#endif
+
+/* What the opaque words of a report hold. Nothing here points into the report itself. */
+struct MAY_ALIAS state {
+    struct iovageom_allocator allocator;
+    struct iovageom_finding *more; /* all findings, once they are more than INSIDE; else NULL */
+    size_t capacity;               /* of `more` */
+    size_t count;
+    size_t dropped;
+    size_t headline; /* length of the sentence in `text`, without the tail */
+    uint32_t fatal;  /* whether the headline is a fatal finding's */
+    char text[SENTENCE + TAIL];
+    struct iovageom_finding inside[INSIDE];
+};
+
+_Static_assert(sizeof(struct state) <= sizeof(struct iovageom_report), "a report must hold it");
+_Static_assert(_Alignof(struct state) <= _Alignof(struct iovageom_report), "and be aligned for it");
+
+static struct state *state_of(struct iovageom_report *report)
+{
+    return (struct state *)report;
+}
+
+static const struct state *const_state_of(const struct iovageom_report *report)
+{
+    return (const struct state *)report;
+}
+
+void iovageom_report_init(struct iovageom_report *report,
+                          const struct iovageom_allocator *allocator)
+{
+    struct state *state = state_of(report);
+
+    memset(state, 0, sizeof(*state));
+    if (allocator == NULL)
+        allocator = iovageom_allocator_default();
+    if (allocator != NULL)
+        state->allocator = *allocator;
+}
+
+void iovageom_report_deinit(struct iovageom_report *report)
+{
+    if (report == NULL)
+        return;
+    struct state *state = state_of(report);
+    if (state->more != NULL)
+        state->allocator.release(state->allocator.context, state->more,
+                                 state->capacity * sizeof(*state->more));
+    memset(state, 0, sizeof(*state));
+}
+
+void iovageom_report_clear(struct iovageom_report *report)
+{
+    if (report == NULL)
+        return;
+    struct state *state = state_of(report);
+    state->count = 0;
+    state->dropped = 0;
+    state->headline = 0;
+    state->fatal = 0;
+    state->text[0] = '\0';
+}
+
+size_t iovageom_report_count(const struct iovageom_report *report)
+{
+    return const_state_of(report)->count;
+}
+
+size_t iovageom_report_dropped(const struct iovageom_report *report)
+{
+    return const_state_of(report)->dropped;
+}
+
+const struct iovageom_finding *iovageom_report_at(const struct iovageom_report *report,
+                                                  size_t index)
+{
+    const struct state *state = const_state_of(report);
+
+    if (index >= state->count)
+        return NULL;
+    return state->more != NULL ? &state->more[index] : &state->inside[index];
+}
+
+const char *iovageom_report_text(const struct iovageom_report *report)
+{
+    return const_state_of(report)->text;
+}
+
+struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind, int status)
+{
+    struct iovageom_finding finding;
+
+    memset(&finding, 0, sizeof(finding));
+    finding.kind = (uint32_t)kind;
+    finding.status = status;
+    finding.fatal = status < 0;
+    finding.endpoint = IOVAGEOM_ID_NONE;
+    finding.domain = IOVAGEOM_ID_NONE;
+    return finding;
+}
+
+/* Room for one more finding, or NULL. */
+static struct iovageom_finding *grow(struct state *state)
+{
+    if (state->more == NULL && state->count < INSIDE)
+        return &state->inside[state->count];
+    if (state->count < state->capacity)
+        return &state->more[state->count];
+    if (state->allocator.allocate == NULL || state->count > SIZE_MAX / 2 / sizeof(*state->more))
+        return NULL;
+
+    size_t capacity = state->count * 2;
+    struct iovageom_finding *more =
+        state->allocator.allocate(state->allocator.context, capacity * sizeof(*more));
+    if (more == NULL)
+        return NULL;
+    memcpy(more, state->more != NULL ? state->more : state->inside, state->count * sizeof(*more));
+    if (state->more != NULL)
+        state->allocator.release(state->allocator.context, state->more,
+                                 state->capacity * sizeof(*more));
+    state->more = more;
+    state->capacity = capacity;
+    return &more[state->count];
+}
+
+/* The text is kept up to date here and not made when it is asked for, as that call is const. */
+void iovageom_report_add(struct iovageom_report *report, const struct iovageom_finding *finding)
+{
+    if (report == NULL)
+        return;
+    struct state *state = state_of(report);
+    struct iovageom_finding *place = grow(state);
+
+    if (place != NULL) {
+        *place = *finding;
+        state->count++;
+    } else {
+        state->dropped++;
+    }
+
+    size_t all = state->count + state->dropped;
+    if (all == 1 || (finding->fatal != 0 && state->fatal == 0)) {
+        size_t length = iovageom_finding_text(finding, state->text, SENTENCE);
+        state->headline = length < SENTENCE ? length : SENTENCE - 1;
+        state->fatal = finding->fatal != 0;
+    }
+    if (all > 1) {
+        struct iovageom_text tail;
+        iovageom_text_init(&tail, state->text + state->headline, TAIL);
+        iovageom_text_string(&tail, " (and ", SIZE_MAX);
+        iovageom_text_decimal(&tail, all - 1);
+        iovageom_text_string(&tail, " more)", SIZE_MAX);
+    }
+}
+
+/*
+ * What each kind says. A letter after % stands for a field of the finding:
+ *
+ *   r range   a against   t type     o owner   p other    s source of the owner   q of the other
+ *   e endpoint   d domain   w wanted   f offered   W, F the same in hex   x detail
+ *   R  "reserves AGAINST (TYPE)" or, when no type is given, "cannot map AGAINST"
+ */
+static const char *template_of(const struct iovageom_finding *finding)
+{
+    switch (finding->kind) {
+    case IOVAGEOM_FINDING_RESERVED:
+        return "%r cannot be mapped: %o %R, says %s; use other addresses";
+    case IOVAGEOM_FINDING_OUT_OF_APERTURE:
+        return "%r is out of reach: %o translates only %a, says %s; use addresses within it";
+    case IOVAGEOM_FINDING_ALIGNMENT:
+        return "%r is not a multiple of the granule %W; align its start and its end to that";
+    case IOVAGEOM_FINDING_GRANULE:
+        return "%o maps no pages smaller than %F, but the granule is %W; choose a granule of at "
+               "least %F before the guest starts";
+    case IOVAGEOM_FINDING_MAPPING:
+        return "%o %R, where domain %d already maps %r";
+    case IOVAGEOM_FINDING_PROMISE:
+        return "%o %R, but a PROBE of endpoint %e promised the guest %r; plug it before the guest "
+               "probes, or reserve that range from the start";
+    case IOVAGEOM_FINDING_INPUT_RANGE:
+        return "the input range %r is wider than what %o maps, %a; lower the address width";
+    case IOVAGEOM_FINDING_BUDGET:
+        return "%w mappings are needed, but %o allows %f; use larger pages, or raise the host's "
+               "limit";
+    case IOVAGEOM_FINDING_LOST:
+        return "%r is usable, but is not offered to the guest, which loses it";
+    case IOVAGEOM_FINDING_DISAGREEMENT:
+        if (finding->wanted != 0 || finding->offered != 0)
+            return "%s says %w of %o, but %q says %f: %x; find out which one errs";
+        return "%s and %q contradict each other about %r of %o; keep clear of it";
+        return "%s and %q contradict each other about %r of %o; trust neither there";
+    case IOVAGEOM_FINDING_UNKNOWN:
+        return "%o did not say %x; this can't be checked";
+    case IOVAGEOM_FINDING_INCOMPLETE:
+        return "what %s says of %o may have been cut off; regions may be missing";
+    case IOVAGEOM_FINDING_NOTHING_USABLE:
+        return "%o leaves no address usable; it cannot be assigned";
+    case IOVAGEOM_FINDING_EXISTS:
+        return "endpoint %e is taken, by %p; unplug that first, or use another number";
+    case IOVAGEOM_FINDING_NOT_FOUND:
+        if (finding->domain != IOVAGEOM_ID_NONE)
+            return "there is no domain %d";
+        if (finding->endpoint != IOVAGEOM_ID_NONE)
+            return "there is no endpoint %e";
+        return "there is no such group";
+    case IOVAGEOM_FINDING_OVERLAP:
+        return "%r overlaps %a";
+    case IOVAGEOM_FINDING_PROBE_SIZE:
+        return "the probe buffer holds %f bytes, but %w are needed; raise probe_size, or let "
+               "regions be joined";
+    case IOVAGEOM_FINDING_LIMIT:
+        return "a limit is reached: %w are needed, and %f is the most";
+    case IOVAGEOM_FINDING_GUEST_QUIRK:
+        return "a guest kernel will trip over %r: %x";
+    case IOVAGEOM_FINDING_OTHER:
+        return "%x";
+    default:
+        return "a finding of a kind that this version does not know";
+    }
+}
+
+static void put_owner(struct iovageom_text *text, const struct iovageom_owner *owner)
+{
+    if (owner->name[0] != '\0')
+        iovageom_text_string(text, owner->name, sizeof(owner->name));
+    else
+        iovageom_text_string(text, iovageom_source_string((enum iovageom_source)owner->source),
+                             SIZE_MAX);
+}
+
+static void put_reserves(struct iovageom_text *text, const struct iovageom_finding *finding)
+{
+    iovageom_text_string(text, finding->type != 0 ? "reserves " : "cannot map ", SIZE_MAX);
+    iovageom_text_range(text, finding->against);
+    if (finding->type == 0)
+        return;
+    iovageom_text_string(text, " (", SIZE_MAX);
+    iovageom_text_string(text, iovageom_resv_type_string((enum iovageom_resv_type)finding->type),
+                         SIZE_MAX);
+    iovageom_text_string(text, ")", SIZE_MAX);
+}
+
+static void put_source(struct iovageom_text *text, const struct iovageom_owner *owner)
+{
+    iovageom_text_string(text, iovageom_source_string((enum iovageom_source)owner->source),
+                         SIZE_MAX);
+}
+
+static void put_field(struct iovageom_text *text, const struct iovageom_finding *finding,
+                      char letter)
+{
+    switch (letter) {
+    case 'r':
+        iovageom_text_range(text, finding->range);
+        break;
+    case 'a':
+        iovageom_text_range(text, finding->against);
+        break;
+    case 'R':
+        put_reserves(text, finding);
+        break;
+    case 'o':
+        put_owner(text, &finding->owner);
+        break;
+    case 'p':
+        put_owner(text, &finding->other);
+        break;
+    case 's':
+        put_source(text, &finding->owner);
+        break;
+    case 'q':
+        put_source(text, &finding->other);
+        break;
+    case 'e':
+        iovageom_text_decimal(text, finding->endpoint);
+        break;
+    case 'd':
+        iovageom_text_decimal(text, finding->domain);
+        break;
+    case 'w':
+        iovageom_text_decimal(text, finding->wanted);
+        break;
+    case 'f':
+        iovageom_text_decimal(text, finding->offered);
+        break;
+    case 'W':
+        iovageom_text_hex(text, finding->wanted);
+        break;
+    case 'F':
+        iovageom_text_hex(text, finding->offered);
+        break;
+    default: /* x */
+        iovageom_text_string(text, finding->detail != NULL ? finding->detail : "more", DETAIL_MAX);
+        break;
+    }
+}
+
+size_t iovageom_finding_text(const struct iovageom_finding *finding, char *out, size_t size)
+{
+    struct iovageom_text text;
+
+    iovageom_text_init(&text, out, size);
+    for (const char *place = template_of(finding); *place != '\0'; place++) {
+        if (*place == '%')
+            put_field(&text, finding, *++place);
+        else
+            iovageom_text_string(&text, place, 1);
+    }
+    return text.length;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_LIB_RESV_INTERNAL_H
+#define IOVAGEOM_LIB_RESV_INTERNAL_H
+
+#include <iovageom/rangemap.h>
+#include <iovageom/resv.h>
+
+/* What iovageom_resv_at() answers for an address that no statement speaks of. */
+#define IOVAGEOM_RESV_NONE SIZE_MAX
+
+/*
+ * Which statement shows at `address`: its number, or IOVAGEOM_RESV_NONE. *last becomes the highest
+ * address up to which the answer is surely the same. Walking a collection so needs no memory, which
+ * iovageom_resv_resolve() does; it costs O(statements x log) for each piece.
+ */
+size_t iovageom_resv_at(const struct iovageom_resv *resv, uint64_t address, uint64_t *last);
+
+/* The type of statement number `index`, 0 for IOVAGEOM_RESV_NONE. */
+uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index);
+
+/* The resolved view as a map from addresses to statement numbers. `map` is one that was made. */
+int iovageom_resv_to_map(const struct iovageom_resv *resv, uint64_t granule,
+                         struct iovageom_rangemap *map);
+
+/* Forget what the owners of that name said, whatever their source. */
+void iovageom_resv_remove_name(struct iovageom_resv *resv, const char *name);
+
+/* The allocator that the collection was made with. */
+const struct iovageom_allocator *iovageom_resv_allocator(const struct iovageom_resv *resv);
+
+#endif

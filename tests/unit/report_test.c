@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <iovageom/report.h>
+#include <iovageom/status.h>
+
+#include "support/test_allocator.h"
+#include "text.h"
+
+static struct iovageom_finding mapping_finding(void)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
+
+    finding.range = (struct iovageom_range){0xdf900000, 0xdf900fff};
+    finding.against = (struct iovageom_range){0xdf800000, 0xdfffffff};
+    finding.type = IOVAGEOM_RESV_DIRECT;
+    finding.domain = 7;
+    assert_int_equal(iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_SYSFS, "0000:3b:00.0"), 0);
+    return finding;
+}
+
+static void check_text(const struct iovageom_finding *finding, const char *wanted)
+{
+    char text[512];
+
+    assert_int_equal(iovageom_finding_text(finding, text, sizeof(text)), strlen(wanted));
+    assert_string_equal(text, wanted);
+}
+
+static void writer_numbers(void **state)
+{
+    struct iovageom_text text;
+    char out[64];
+
+    (void)state;
+    iovageom_text_init(&text, out, sizeof(out));
+    assert_string_equal(out, "");
+    iovageom_text_decimal(&text, 0);
+    iovageom_text_string(&text, " ", SIZE_MAX);
+    iovageom_text_decimal(&text, UINT64_MAX);
+    iovageom_text_string(&text, " cut", 3);
+    assert_string_equal(out, "0 18446744073709551615 cu");
+    iovageom_text_init(&text, out, sizeof(out));
+    iovageom_text_range(&text, (struct iovageom_range){0, UINT64_MAX});
+    assert_string_equal(out, "[0x0,0xffffffffffffffff]");
+}
+
+static void writer_never_writes_past_the_end(void **state)
+{
+    const char *whole = "0000:3b:00.0 reserves [0xdf800000,0xdfffffff] (direct), where domain 7 "
+                        "already maps [0xdf900000,0xdf900fff]";
+    struct iovageom_finding finding = mapping_finding();
+
+    (void)state;
+    for (size_t size = 0; size < 200; size++) {
+        char out[200];
+        size_t kept = strlen(whole);
+
+        memset(out, '#', sizeof(out));
+        assert_int_equal(iovageom_finding_text(&finding, out, size), strlen(whole));
+        if (size > 0) {
+            kept = kept < size ? kept : size - 1;
+            assert_memory_equal(out, whole, kept);
+            assert_int_equal(out[kept], '\0');
+        }
+        for (size_t i = size; i < sizeof(out); i++)
+            assert_int_equal(out[i], '#');
+    }
+    assert_int_equal(iovageom_finding_text(&finding, NULL, 0), strlen(whole));
+}
+
+static void each_kind_has_a_sentence(void **state)
+{
+    struct iovageom_finding finding = mapping_finding();
+    char sentences[IOVAGEOM_FINDING_OTHER + 1][512];
+
+    (void)state;
+    finding.endpoint = 24;
+    finding.wanted = 65536;
+    finding.offered = 4096;
+    finding.detail = "an explanation";
+    (void)iovageom_owner_init(&finding.other, IOVAGEOM_SOURCE_USER, "");
+    for (uint32_t kind = 1; kind <= IOVAGEOM_FINDING_OTHER; kind++) {
+        finding.kind = kind;
+        assert_true(iovageom_finding_text(&finding, sentences[kind], 512) < 512);
+        assert_null(strchr(sentences[kind], '%'));
+        assert_true(strlen(sentences[kind]) > 10);
+        for (uint32_t other = 1; other < kind; other++)
+            assert_string_not_equal(sentences[kind], sentences[other]);
+    }
+    finding.kind = 999;
+    check_text(&finding, "a finding of a kind that this version does not know");
+}
+
+static void F13_sentences_name_range_device_and_remedy(void **state)
+{
+    struct iovageom_finding finding = mapping_finding();
+
+    (void)state;
+    finding.kind = IOVAGEOM_FINDING_RESERVED;
+    check_text(&finding, "[0xdf900000,0xdf900fff] cannot be mapped: 0000:3b:00.0 reserves "
+                         "[0xdf800000,0xdfffffff] (direct), says sysfs; use other addresses");
+    finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
+    check_text(&finding, "[0xdf900000,0xdf900fff] is out of reach: 0000:3b:00.0 translates only "
+                         "[0xdf800000,0xdfffffff], says sysfs; use addresses within it");
+    finding.kind = IOVAGEOM_FINDING_GRANULE;
+    finding.wanted = 4096;
+    finding.offered = 65536;
+    check_text(&finding, "0000:3b:00.0 maps no pages smaller than 0x10000, but the granule is "
+                         "0x1000; choose a granule of at least 0x10000 before the guest starts");
+    finding.kind = IOVAGEOM_FINDING_MAPPING;
+    finding.type = 0;
+    check_text(&finding, "0000:3b:00.0 cannot map [0xdf800000,0xdfffffff], where domain 7 already "
+                         "maps [0xdf900000,0xdf900fff]");
+    (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_USER, "");
+    finding.type = IOVAGEOM_RESV_MSI;
+    check_text(&finding, "a user option reserves [0xdf800000,0xdfffffff] (msi), where domain 7 "
+                         "already maps [0xdf900000,0xdf900fff]");
+}
+
+static void the_longest_sentence_fits(void **state)
+{
+    struct iovageom_finding finding;
+    char detail[1000];
+    char name[IOVAGEOM_NAME_SIZE];
+
+    (void)state;
+    memset(detail, 'd', sizeof(detail) - 1);
+    detail[sizeof(detail) - 1] = '\0';
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, 0);
+    finding.range = finding.against = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
+    finding.wanted = finding.offered = finding.endpoint = finding.domain = UINT64_MAX;
+    finding.type = IOVAGEOM_RESV_DIRECT_RELAXABLE;
+    finding.detail = detail;
+    assert_int_equal(iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, name), 0);
+    assert_int_equal(iovageom_owner_init(&finding.other, IOVAGEOM_SOURCE_MACHINE, name), 0);
+    for (finding.kind = 0; finding.kind <= IOVAGEOM_FINDING_OTHER + 1; finding.kind++)
+        assert_in_range(iovageom_finding_text(&finding, NULL, 0), 1, 511);
+}
+
+static void text_is_the_first_fatal_finding(void **state)
+{
+    struct iovageom_finding note = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, 0);
+    struct iovageom_finding fatal = mapping_finding();
+    struct iovageom_report report;
+
+    (void)state;
+    note.detail = "a note";
+    iovageom_report_init(&report, NULL);
+    assert_string_equal(iovageom_report_text(&report), "");
+    assert_int_equal(iovageom_report_count(&report), 0);
+    assert_null(iovageom_report_at(&report, 0));
+    iovageom_report_add(&report, &note);
+    assert_string_equal(iovageom_report_text(&report), "a note");
+    iovageom_report_add(&report, &note);
+    assert_string_equal(iovageom_report_text(&report), "a note (and 1 more)");
+    fatal.domain = 8;
+    iovageom_report_add(&report, &fatal);
+    fatal.domain = 9;
+    iovageom_report_add(&report, &fatal);
+    assert_string_equal(iovageom_report_text(&report),
+                        "0000:3b:00.0 reserves [0xdf800000,0xdfffffff] (direct), where domain 8 "
+                        "already maps [0xdf900000,0xdf900fff] (and 3 more)");
+    assert_int_equal(iovageom_report_at(&report, 3)->domain, 9);
+    iovageom_report_clear(&report);
+    assert_string_equal(iovageom_report_text(&report), "");
+    assert_int_equal(iovageom_report_count(&report), 0);
+    iovageom_report_deinit(&report);
+    iovageom_report_deinit(NULL);
+    iovageom_report_clear(NULL);
+    iovageom_report_add(NULL, &fatal);
+}
+
+static void many_findings(void **state)
+{
+    struct iovageom_finding finding = mapping_finding();
+    struct test_allocator memory;
+    struct iovageom_report report;
+
+    (void)state;
+    test_allocator_init(&memory);
+    iovageom_report_init(&report, &memory.allocator);
+    for (uint64_t i = 0; i < 10000; i++) {
+        finding.domain = i;
+        iovageom_report_add(&report, &finding);
+    }
+    assert_int_equal(iovageom_report_count(&report), 10000);
+    assert_int_equal(iovageom_report_dropped(&report), 0);
+    for (uint64_t i = 0; i < 10000; i++)
+        assert_int_equal(iovageom_report_at(&report, i)->domain, i);
+    assert_true(memory.allocations < 20);
+    iovageom_report_deinit(&report);
+    assert_int_equal(test_allocator_live(&memory), 0);
+}
+
+static void without_memory_findings_are_counted(void **state)
+{
+    struct iovageom_finding finding = mapping_finding();
+    struct test_allocator memory;
+    struct iovageom_report report;
+    size_t kept;
+
+    (void)state;
+    test_allocator_init(&memory);
+    iovageom_report_init(&report, &memory.allocator);
+    test_allocator_fail_at(&memory, 1, true);
+    for (uint64_t i = 0; i < 100; i++) {
+        finding.domain = i;
+        iovageom_report_add(&report, &finding);
+    }
+    kept = iovageom_report_count(&report);
+    assert_in_range(kept, 1, 99);
+    assert_int_equal(iovageom_report_dropped(&report), 100 - kept);
+    assert_int_equal(iovageom_report_at(&report, kept - 1)->domain, kept - 1);
+    assert_null(iovageom_report_at(&report, kept));
+    assert_non_null(strstr(iovageom_report_text(&report), " (and 99 more)"));
+    iovageom_report_deinit(&report);
+    assert_int_equal(test_allocator_live(&memory), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writer_numbers),
+        cmocka_unit_test(writer_never_writes_past_the_end),
+        cmocka_unit_test(each_kind_has_a_sentence),
+        cmocka_unit_test(F13_sentences_name_range_device_and_remedy),
+        cmocka_unit_test(the_longest_sentence_fits),
+        cmocka_unit_test(text_is_the_first_fatal_finding),
+        cmocka_unit_test(many_findings),
+        cmocka_unit_test(without_memory_findings_are_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
