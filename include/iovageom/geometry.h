@@ -171,7 +171,8 @@ IOVAGEOM_API int iovageom_geometry_granule(const struct iovageom_geometry *geome
  *
  * @param granule power of two in bytes, or 0 for the geometry's own.
  * @return IOVAGEOM_ERR_UNKNOWN when neither mask nor alignment is known; IOVAGEOM_ERR_ALIGNMENT
- *         when `granule` is smaller than the geometry's; IOVAGEOM_ERR_INVALID.
+ *         when `granule` is smaller than the geometry's; IOVAGEOM_ERR_NOTHING_USABLE for a mask of
+ *         0; IOVAGEOM_ERR_INVALID.
  */
 IOVAGEOM_API int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry,
                                                 uint64_t granule, uint64_t *mask);
@@ -192,10 +193,12 @@ IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geomet
 /**
  * The complement of iovageom_geometry_usable() as typed regions: disjoint, ascending, covering
  * every address of [0, 2^64-1] that is not usable at that granule, and no other. Regions of type
- * DIRECT_RELAXABLE are usable and so do not appear.
+ * DIRECT_RELAXABLE are usable and so do not appear. Neighbours of one type are one region, whoever
+ * said so; what a granule touches in part has the type of highest precedence in it.
  *
  * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- * `region.owner` is an index for iovageom_resv_owner() of iovageom_geometry_resv().
+ * `region.owner` is an index for iovageom_resv_owner() of iovageom_geometry_resv(): the owner of
+ * the largest piece of it.
  */
 IOVAGEOM_API int iovageom_geometry_reserved(const struct iovageom_geometry *geometry,
                                             uint64_t granule, struct iovageom_region *out,
@@ -210,19 +213,21 @@ IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geom
                                             struct iovageom_range range);
 
 /**
- * Why `range` is accepted or not: one finding for each owner that stands against it, with the part
- * of `range` that it forbids; notes for what is unknown.
+ * Why `range` is accepted or not: one finding for each aperture and each region of each owner that
+ * stands against it, with the part of `range` that it forbids; notes for what is unknown.
  *
- * @return IOVAGEOM_OK when it is accepted; IOVAGEOM_ERR_RESERVED, IOVAGEOM_ERR_OUT_OF_APERTURE or
- *         IOVAGEOM_ERR_ALIGNMENT; IOVAGEOM_ERR_INVERTED.
+ * @return IOVAGEOM_OK when it is accepted; else the first that holds of IOVAGEOM_ERR_INVERTED,
+ *         IOVAGEOM_ERR_OUT_OF_APERTURE, IOVAGEOM_ERR_RESERVED, IOVAGEOM_ERR_ALIGNMENT, and
+ *         IOVAGEOM_ERR_NOTHING_USABLE (a page-size mask of 0).
  */
 IOVAGEOM_API int iovageom_geometry_explain(const struct iovageom_geometry *geometry,
                                            struct iovageom_range range,
                                            struct iovageom_report *report);
 
 /**
- * Whether the sources contradict each other: a register width that the usable ranges exceed or fall
- * short of, an MSI window that the usable list includes, page sizes that don't fit an alignment.
+ * Whether the sources of one name contradict each other: a register width that the usable ranges
+ * exceed, or fall short of without a reserved region that says why; a region that the usable list
+ * includes; a kernel that maps or aligns to less than the hardware's smallest page.
  *
  * @return IOVAGEOM_OK, or IOVAGEOM_ERR_DISAGREEMENT with a finding for each.
  */
@@ -250,13 +255,17 @@ IOVAGEOM_API void iovageom_geometry_remove_name(struct iovageom_geometry *geomet
                                                 const char *name);
 
 /**
- * Whether both say the same to a guest and to a VMM: the same regions and types, page sizes,
- * alignment, budget, and the same things unknown. Names and owners do not count.
+ * Whether both say the same to a guest and to a VMM: the same regions and types, aperture, page
+ * sizes, alignment, budget, and the same things unknown. Names and owners do not count.
+ * Needs no memory. O(pieces x statements x log).
  */
 IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
                                           const struct iovageom_geometry *b);
 
-/** Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget. */
+/**
+ * Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget. Needs
+ * no memory. O(pieces x statements x log).
+ */
 IOVAGEOM_API bool iovageom_geometry_within(const struct iovageom_geometry *inner,
                                            const struct iovageom_geometry *outer);
 

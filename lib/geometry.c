@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <iovageom/geometry.h>
+
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "geometry_internal.h"
+#include "text.h"
+
+/* ---- making ---- */
+
+int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
+                          struct iovageom_geometry **out)
+{
+    size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
+    struct iovageom_geometry *geometry;
+    struct iovageom_resv *resv;
+    int status;
+
+    if (length == IOVAGEOM_NAME_SIZE)
+        return IOVAGEOM_ERR_INVALID;
+    status = iovageom_resv_new(allocator, &resv);
+    if (status < 0)
+        return status;
+    allocator = iovageom_resv_allocator(resv);
+    geometry = allocator->allocate(allocator->context, sizeof(*geometry));
+    if (geometry == NULL) {
+        iovageom_resv_free(resv);
+        return IOVAGEOM_ERR_NO_MEMORY;
+    }
+    *geometry = (struct iovageom_geometry){.allocator = *allocator, .resv = resv};
+    memcpy(geometry->name, name, length);
+    *out = geometry;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_geometry_free(struct iovageom_geometry *geometry)
+{
+    if (geometry == NULL)
+        return;
+    struct iovageom_allocator allocator = geometry->allocator;
+    iovageom_resv_free(geometry->resv);
+    if (geometry->facts != NULL)
+        allocator.release(allocator.context, geometry->facts,
+                          geometry->capacity * sizeof(*geometry->facts));
+    allocator.release(allocator.context, geometry, sizeof(*geometry));
+}
+
+int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *copy;
+    int status = iovageom_geometry_new(&geometry->allocator, geometry->name, &copy);
+
+    if (status < 0)
+        return status;
+    status = iovageom_geometry_narrow(copy, geometry);
+    if (status < 0) {
+        iovageom_geometry_free(copy);
+        return status;
+    }
+    *out = copy;
+    return IOVAGEOM_OK;
+}
+
+const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
+{
+    return geometry->name;
+}
+
+/* ---- facts ---- */
+
+static int compare(const struct iovageom_geometry_fact *a, const struct iovageom_geometry_fact *b)
+{
+    int order;
+
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    order = iovageom_owner_compare(&a->owner, &b->owner);
+    if (order == 0)
+        order = (a->value > b->value) - (a->value < b->value);
+    if (order == 0)
+        order = (a->last > b->last) - (a->last < b->last);
+    return order;
+}
+
+int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity)
+{
+    struct iovageom_geometry_fact *facts;
+
+    if (capacity <= geometry->capacity)
+        return IOVAGEOM_OK;
+    if (capacity > SIZE_MAX / 2 / sizeof(*facts))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    if (capacity < geometry->capacity * 2)
+        capacity = geometry->capacity * 2;
+    facts = geometry->allocator.allocate(geometry->allocator.context, capacity * sizeof(*facts));
+    if (facts == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    if (geometry->facts != NULL) {
+        memcpy(facts, geometry->facts, geometry->count * sizeof(*facts));
+        geometry->allocator.release(geometry->allocator.context, geometry->facts,
+                                    geometry->capacity * sizeof(*facts));
+    }
+    geometry->facts = facts;
+    geometry->capacity = capacity;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_geometry_put(struct iovageom_geometry *geometry,
+                           const struct iovageom_geometry_fact *fact)
+{
+    size_t low = 0;
+    size_t high = geometry->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(&geometry->facts[middle], fact) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    struct iovageom_geometry_fact *place = geometry->facts + low;
+    if (low < geometry->count && compare(place, fact) == 0)
+        return;
+    memmove(place + 1, place, (geometry->count - low) * sizeof(*place));
+    *place = *fact;
+    geometry->count++;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index)
+{
+    while (*index < geometry->count) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[(*index)++];
+
+        if (fact->kind == (uint32_t)kind)
+            return fact;
+    }
+    return NULL;
+}
+
+/* Adds a fact, and what is reserved by it (NULL for nothing) as `type`; both or neither. */
+static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
+               enum iovageom_source source, const struct iovageom_rangeset *reserved,
+               enum iovageom_resv_type type)
+{
+    int status = iovageom_owner_init(&fact.owner, source, geometry->name);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_reserve(geometry, geometry->count + 1);
+    if (status == IOVAGEOM_OK && reserved != NULL)
+        status = iovageom_resv_add_set(geometry->resv, reserved, type, &fact.owner);
+    if (status == IOVAGEOM_OK)
+        iovageom_geometry_put(geometry, &fact);
+    return status;
+}
+
+/* Adds a fact that lets only the addresses in `ranges` be used. */
+static int add_complement(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
+                          const struct iovageom_range *ranges, size_t count,
+                          enum iovageom_source source)
+{
+    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_rangeset set;
+    int status = iovageom_rangeset_init(&set, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_from_array(&set, ranges, count);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_complement(&set, &set, all);
+    if (status == IOVAGEOM_OK)
+        status = add(geometry, fact, source, &set, IOVAGEOM_RESV_RESERVED);
+    iovageom_rangeset_deinit(&set);
+    return status;
+}
+
+int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
+                                   struct iovageom_range aperture, enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {
+        .kind = IOVAGEOM_FACT_APERTURE, .value = aperture.start, .last = aperture.last};
+
+    return add_complement(geometry, fact, &aperture, 1, source);
+}
+
+int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
+                              enum iovageom_source source)
+{
+    struct iovageom_range aperture;
+    int status = iovageom_range_from_gaw(bits, &aperture);
+
+    if (status < 0)
+        return status;
+    return iovageom_geometry_add_aperture(geometry, aperture, source);
+}
+
+int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
+                                 const struct iovageom_range *ranges, size_t count,
+                                 enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
+
+    return add_complement(geometry, fact, ranges, count, source);
+}
+
+int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,
+                                   enum iovageom_resv_type type, enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
+    struct iovageom_rangeset one;
+    int status = iovageom_rangeset_init(&one, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_insert(&one, range);
+    if (status == IOVAGEOM_OK)
+        status = add(geometry, fact, source, &one, type);
+    iovageom_rangeset_deinit(&one);
+    return status;
+}
+
+int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,
+                                         enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
+
+    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+}
+
+int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geometry, uint64_t mask,
+                                     enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_PAGE_SIZES, .value = mask};
+
+    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+}
+
+int iovageom_geometry_add_alignment(struct iovageom_geometry *geometry, uint64_t alignment,
+                                    enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_ALIGNMENT, .value = alignment};
+
+    if (!iovageom_pgsize_is_power(alignment))
+        return IOVAGEOM_ERR_INVALID;
+    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+}
+
+int iovageom_geometry_add_map_budget(struct iovageom_geometry *geometry, uint64_t mappings,
+                                     enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_MAP_BUDGET, .value = mappings};
+
+    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+}
+
+int iovageom_geometry_add_incomplete(struct iovageom_geometry *geometry,
+                                     enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_INCOMPLETE};
+
+    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+}
+
+/* ---- asking ---- */
+
+uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
+{
+    uint32_t known = 0;
+
+    for (size_t i = 0; i < geometry->count; i++)
+        known |= geometry->facts[i].kind;
+    return known;
+}
+
+int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
+                               struct iovageom_range *aperture, const struct iovageom_owner **owner)
+{
+    struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    const struct iovageom_geometry_fact *narrowest = NULL;
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_size least = {0, 0};
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &index))) {
+        struct iovageom_range range = {fact->value, fact->last};
+        struct iovageom_size size = iovageom_range_size(range);
+
+        if (!iovageom_range_intersect(all, range, &all))
+            return IOVAGEOM_ERR_NOTHING_USABLE;
+        if (narrowest == NULL || iovageom_size_compare(size, least) < 0) {
+            narrowest = fact;
+            least = size;
+        }
+    }
+    if (narrowest == NULL)
+        return IOVAGEOM_ERR_UNKNOWN;
+    *aperture = all;
+    if (owner != NULL)
+        *owner = &narrowest->owner;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bits)
+{
+    struct iovageom_rangeset usable;
+    struct iovageom_range hull;
+    int status = iovageom_rangeset_init(&usable, &geometry->allocator);
+
+    if ((iovageom_geometry_knows(geometry) & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_usable(geometry, 1, &usable);
+    if (status == IOVAGEOM_OK && !iovageom_rangeset_hull(&usable, &hull))
+        status = IOVAGEOM_ERR_NOTHING_USABLE;
+    if (status == IOVAGEOM_OK)
+        *bits = iovageom_range_gaw(hull);
+    iovageom_rangeset_deinit(&usable);
+    return status;
+}
+
+int iovageom_geometry_page_sizes(const struct iovageom_geometry *geometry, uint64_t *mask)
+{
+    const struct iovageom_geometry_fact *fact;
+    uint64_t met = UINT64_MAX; /* the neutral element of the meet */
+    bool known = false;
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &index))) {
+        met = iovageom_pgsize_meet(met, fact->value);
+        known = true;
+    }
+    if (!known)
+        return IOVAGEOM_ERR_UNKNOWN;
+    *mask = met;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_alignment(const struct iovageom_geometry *geometry, uint64_t *alignment)
+{
+    const struct iovageom_geometry_fact *fact;
+    uint64_t largest = 0;
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_ALIGNMENT, &index)))
+        largest = fact->value > largest ? fact->value : largest;
+    if (largest == 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    *alignment = largest;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry, uint64_t granule,
+                                   uint64_t *mask)
+{
+    uint64_t met = UINT64_MAX;
+    uint64_t alignment = 1;
+    int of_mask = iovageom_geometry_page_sizes(geometry, &met);
+    int of_alignment = iovageom_geometry_alignment(geometry, &alignment);
+
+    if (of_mask < 0 && of_alignment < 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    if (granule != 0 && !iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    met = iovageom_pgsize_meet(met, iovageom_pgsize_from_alignment(alignment));
+    if (met == 0)
+        return IOVAGEOM_ERR_NOTHING_USABLE;
+    if (granule != 0)
+        met = iovageom_pgsize_raise(met, granule);
+    if (met == 0)
+        return IOVAGEOM_ERR_ALIGNMENT;
+    *mask = met;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_granule(const struct iovageom_geometry *geometry, uint64_t *granule)
+{
+    uint64_t mask;
+    int status = iovageom_geometry_promise_mask(geometry, 0, &mask);
+
+    if (status == IOVAGEOM_OK)
+        *granule = iovageom_pgsize_granule(mask);
+    return status;
+}
+
+int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint64_t *mappings)
+{
+    const struct iovageom_geometry_fact *fact;
+    uint64_t least = UINT64_MAX;
+    bool known = false;
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_MAP_BUDGET, &index))) {
+        least = fact->value < least ? fact->value : least;
+        known = true;
+    }
+    if (!known)
+        return IOVAGEOM_ERR_UNKNOWN;
+    *mappings = least;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,
+                             struct iovageom_rangeset *out)
+{
+    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_rangeset set;
+    int status = iovageom_rangeset_init(&set, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_resv_forbidden(geometry->resv, &set);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_complement(&set, &set, all);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_align_inward(out, &set, granule);
+    iovageom_rangeset_deinit(&set);
+    return status;
+}
+
+/*
+ * Joins what touches and has one type; the owner of the larger piece stands for both. What the
+ * usable ranges lose to the granule needs no care here: a hole without a whole granule is covered
+ * by its neighbours once they are widened outward.
+ */
+static size_t emit(const struct iovageom_resv *resv, const struct iovageom_rangemap *map,
+                   struct iovageom_region *out, size_t capacity)
+{
+    struct iovageom_rangemap_cursor cursor;
+    struct iovageom_rangemap_entry entry;
+    struct iovageom_region region = {.type = 0};
+    struct iovageom_size largest = {0, 0};
+    size_t count = 0;
+
+    iovageom_rangemap_seek(map, 0, &cursor);
+    while (iovageom_rangemap_next(&cursor, &entry)) {
+        uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
+        struct iovageom_size size = iovageom_range_size(entry.range);
+        bool joins =
+            region.type == type && iovageom_range_precedes_directly(region.range, entry.range);
+
+        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)type))
+            continue;
+        if (joins)
+            region.range.last = entry.range.last;
+        else
+            region.range = entry.range;
+        region.type = type;
+        if (!joins || iovageom_size_compare(size, largest) > 0) {
+            region.owner = (uint32_t)entry.value;
+            largest = size;
+        }
+        count += !joins;
+        if (count <= capacity)
+            out[count - 1] = region;
+    }
+    return count;
+}
+
+int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
+                               struct iovageom_region *out, size_t capacity, size_t *count)
+{
+    struct iovageom_rangemap map;
+    int status = iovageom_rangemap_init(&map, IOVAGEOM_RANGEMAP_COALESCE, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_resv_to_map(geometry->resv, granule, &map);
+    if (status == IOVAGEOM_OK) {
+        *count = emit(geometry->resv, &map, NULL, 0);
+        if (*count > capacity)
+            status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+        else
+            (void)emit(geometry->resv, &map, out, capacity);
+    }
+    iovageom_rangemap_deinit(&map);
+    return status;
+}
+
+const struct iovageom_resv *iovageom_geometry_resv(const struct iovageom_geometry *geometry)
+{
+    return geometry->resv;
+}
+
+bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
+                               struct iovageom_range range)
+{
+    uint64_t granule = 1;
+
+    if (!iovageom_range_valid(range) ||
+        iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        return false;
+    return iovageom_range_is_aligned(range, granule) &&
+           !iovageom_resv_forbids(geometry->resv, range);
+}

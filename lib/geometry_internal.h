@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_LIB_GEOMETRY_INTERNAL_H
+#define IOVAGEOM_LIB_GEOMETRY_INTERNAL_H
+
+#include <iovageom/geometry.h>
+
+#include "resv_internal.h"
+
+/*
+ * One fact. What it forbids, if it is an aperture or a list of usable ranges, stands among the
+ * reserved regions as well, under the same owner.
+ */
+struct iovageom_geometry_fact {
+    uint32_t kind; /* an enum iovageom_fact */
+    struct iovageom_owner owner;
+    uint64_t value; /* mask, alignment, number of mappings, or start of the aperture; else 0 */
+    uint64_t last;  /* of the aperture; else 0 */
+};
+
+/*
+ * Facts are a set: they ascend by kind, owner and value, and none is there twice. So the meet is a
+ * union, and taking a name out of it is exact.
+ */
+struct iovageom_geometry {
+    struct iovageom_allocator allocator;
+    char name[IOVAGEOM_NAME_SIZE];
+    struct iovageom_resv *resv;
+    struct iovageom_geometry_fact *facts;
+    size_t count;
+    size_t capacity;
+};
+
+/* Makes room for that many facts. */
+int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
+
+/* Adds a fact if it is not there. There must be room for one more; then it can't fail. */
+void iovageom_geometry_put(struct iovageom_geometry *geometry,
+                           const struct iovageom_geometry_fact *fact);
+
+/* The first fact of a kind from number *index on, or NULL; *index becomes the number after it. */
+const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <iovageom/geometry.h>
+
+#include <string.h>
+
+#include <iovageom/status.h>
+
+#include "geometry_internal.h"
+#include "text.h"
+
+int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
+                             const struct iovageom_geometry *other)
+{
+    struct iovageom_resv *resv;
+    int status = iovageom_geometry_reserve(geometry, geometry->count + other->count);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_resv_union(geometry->resv, other->resv, &resv);
+    if (status < 0)
+        return status;
+    iovageom_resv_free(geometry->resv);
+    geometry->resv = resv;
+    if (geometry != other)
+        for (size_t i = 0; i < other->count; i++)
+            iovageom_geometry_put(geometry, &other->facts[i]);
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
+                           const char *name, struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *met;
+    int status = iovageom_geometry_new(&a->allocator, name, &met);
+
+    if (status < 0)
+        return status;
+    status = iovageom_geometry_narrow(met, a);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_narrow(met, b);
+    if (status < 0) {
+        iovageom_geometry_free(met);
+        return status;
+    }
+    *out = met;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_geometry_remove_name(struct iovageom_geometry *geometry, const char *name)
+{
+    size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
+    size_t kept = 0;
+
+    if (length == IOVAGEOM_NAME_SIZE)
+        return;
+    for (size_t i = 0; i < geometry->count; i++)
+        if (memcmp(geometry->facts[i].owner.name, name, length + 1) != 0)
+            geometry->facts[kept++] = geometry->facts[i];
+    geometry->count = kept;
+    iovageom_resv_remove_name(geometry->resv, name);
+}
+
+/* The longest piece from `address` on that has one type, 0 where nobody reserves anything. */
+static uint32_t piece(const struct iovageom_geometry *geometry, uint64_t address, uint64_t *last)
+{
+    struct iovageom_range above;
+    uint32_t type =
+        iovageom_resv_type_at(geometry->resv, iovageom_resv_at(geometry->resv, address, last));
+
+    while (iovageom_range_above((struct iovageom_range){address, *last}, &above)) {
+        uint64_t end;
+        size_t index = iovageom_resv_at(geometry->resv, above.start, &end);
+
+        if (iovageom_resv_type_at(geometry->resv, index) != type)
+            break;
+        *last = end;
+    }
+    return type;
+}
+
+static bool equal_regions(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
+{
+    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    uint64_t a_last;
+    uint64_t b_last;
+
+    do {
+        if (piece(a, rest.start, &a_last) != piece(b, rest.start, &b_last) || a_last != b_last)
+            return false;
+    } while (iovageom_range_above((struct iovageom_range){rest.start, a_last}, &rest));
+    return true;
+}
+
+/* All that a geometry says besides its regions. What is unknown stays 0. */
+struct numbers {
+    uint64_t knows;
+    uint64_t aperture_status;
+    struct iovageom_range aperture;
+    uint64_t page_sizes;
+    uint64_t alignment;
+    uint64_t map_budget;
+};
+
+static struct numbers numbers_of(const struct iovageom_geometry *geometry)
+{
+    struct numbers numbers;
+    int status;
+
+    memset(&numbers, 0, sizeof(numbers));
+    numbers.knows = iovageom_geometry_knows(geometry);
+    status = iovageom_geometry_aperture(geometry, &numbers.aperture, NULL);
+    numbers.aperture_status = status == IOVAGEOM_ERR_NOTHING_USABLE;
+    (void)iovageom_geometry_page_sizes(geometry, &numbers.page_sizes);
+    (void)iovageom_geometry_alignment(geometry, &numbers.alignment);
+    (void)iovageom_geometry_map_budget(geometry, &numbers.map_budget);
+    return numbers;
+}
+
+bool iovageom_geometry_equal(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
+{
+    struct numbers of_a = numbers_of(a);
+    struct numbers of_b = numbers_of(b);
+
+    return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
+}
+
+/*
+ * Walks the usable ranges of `inner`, each aligned inward to its granule. A walk and not a set, as
+ * the answer may not depend on memory.
+ */
+static bool within_regions(const struct iovageom_geometry *inner,
+                           const struct iovageom_geometry *outer, uint64_t granule)
+{
+    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range usable = rest;
+    bool open = false;
+
+    do {
+        struct iovageom_range whole;
+        uint64_t last;
+        uint32_t type = piece(inner, rest.start, &last);
+        bool free = type == 0 || !iovageom_resv_type_forbids((enum iovageom_resv_type)type);
+
+        if (free && !open)
+            usable.start = rest.start;
+        if (free)
+            usable.last = last;
+        if (open && !free && iovageom_range_align_inward(usable, granule, &whole) &&
+            iovageom_resv_forbids(outer->resv, whole))
+            return false;
+        open = free;
+        rest.last = last;
+    } while (iovageom_range_above(rest, &rest));
+    return !open || !iovageom_range_align_inward(usable, granule, &usable) ||
+           !iovageom_resv_forbids(outer->resv, usable);
+}
+
+bool iovageom_geometry_within(const struct iovageom_geometry *inner,
+                              const struct iovageom_geometry *outer)
+{
+    uint64_t inner_granule = 1;
+    uint64_t outer_granule = 1;
+    uint64_t inner_budget = UINT64_MAX;
+    uint64_t outer_budget = UINT64_MAX;
+
+    if (iovageom_geometry_granule(inner, &inner_granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        return true;
+    if (iovageom_geometry_granule(outer, &outer_granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        outer_granule = UINT64_MAX;
+    (void)iovageom_geometry_map_budget(inner, &inner_budget);
+    (void)iovageom_geometry_map_budget(outer, &outer_budget);
+    return outer_granule <= inner_granule && inner_budget <= outer_budget &&
+           within_regions(inner, outer, inner_granule);
+}
+
+/* Replaces both sets or none. */
+static int replace(struct iovageom_rangeset *first, const struct iovageom_rangeset *new_first,
+                   struct iovageom_rangeset *second, const struct iovageom_rangeset *new_second,
+                   struct iovageom_rangeset *spare)
+{
+    int status = iovageom_rangeset_copy(spare, first);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_copy(first, new_first);
+    if (status < 0)
+        return status;
+    status = iovageom_rangeset_copy(second, new_second);
+    if (status < 0)
+        iovageom_rangeset_swap(first, spare);
+    return status;
+}
+
+int iovageom_geometry_difference(const struct iovageom_geometry *before,
+                                 const struct iovageom_geometry *after,
+                                 struct iovageom_rangeset *added, struct iovageom_rangeset *removed)
+{
+    struct iovageom_rangeset sets[4];
+    int status = IOVAGEOM_OK;
+
+    for (unsigned i = 0; i < 4; i++) /* allocates nothing; the allocator has been found good */
+        (void)iovageom_rangeset_init(&sets[i], &before->allocator);
+    status = iovageom_geometry_usable(before, 1, &sets[0]);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_usable(after, 1, &sets[1]);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_difference(&sets[2], &sets[1], &sets[0]);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_difference(&sets[0], &sets[0], &sets[1]);
+    if (status == IOVAGEOM_OK)
+        status = replace(added, &sets[2], removed, &sets[0], &sets[3]);
+    for (unsigned i = 0; i < 4; i++)
+        iovageom_rangeset_deinit(&sets[i]);
+    return status;
+}
+
+/* ---- fingerprint ---- */
+
+/* FNV-1a over the bytes of a number, lowest first. */
+static uint64_t mix(uint64_t hash, uint64_t number)
+{
+    for (unsigned shift = 0; shift < 64; shift += 8)
+        hash = (hash ^ (number >> shift & 0xff)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* The map's entries joined by type, as iovageom_geometry_equal() sees them. */
+static uint64_t mix_regions(uint64_t hash, const struct iovageom_resv *resv,
+                            const struct iovageom_rangemap *map)
+{
+    struct iovageom_range region = {0, 0};
+    struct iovageom_rangemap_cursor cursor;
+    struct iovageom_rangemap_entry entry;
+    uint32_t before = 0;
+
+    iovageom_rangemap_seek(map, 0, &cursor);
+    while (iovageom_rangemap_next(&cursor, &entry)) {
+        uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
+
+        if (type != before || !iovageom_range_precedes_directly(region, entry.range)) {
+            hash = mix(hash, region.last);
+            hash = mix(hash, type);
+            hash = mix(hash, entry.range.start);
+        }
+        region = entry.range;
+        before = type;
+    }
+    return mix(hash, region.last);
+}
+
+int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint64_t *fingerprint)
+{
+    struct numbers numbers = numbers_of(geometry);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    struct iovageom_rangemap map;
+    int status = iovageom_rangemap_init(&map, IOVAGEOM_RANGEMAP_COALESCE, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_resv_to_map(geometry->resv, 1, &map);
+    if (status == IOVAGEOM_OK) {
+        hash = mix(hash, numbers.knows);
+        hash = mix(hash, numbers.aperture_status);
+        hash = mix(hash, numbers.aperture.start);
+        hash = mix(hash, numbers.aperture.last);
+        hash = mix(hash, numbers.page_sizes);
+        hash = mix(hash, numbers.alignment);
+        hash = mix(hash, numbers.map_budget);
+        *fingerprint = mix_regions(hash, geometry->resv, &map);
+    }
+    iovageom_rangemap_deinit(&map);
+    return status;
+}
