@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_LIB_HOST_INTERNAL_H
+#define IOVAGEOM_LIB_HOST_INTERNAL_H
+
+#include <iovageom/range.h>
+#include <iovageom/status.h>
+
+#include "bytes.h"
+#include "geometry_internal.h"
+
+/* Bytes of a range in VFIO's and in iommufd's lists: start and last. */
+#define IOVAGEOM_HOST_RANGE_SIZE 16
+
+static inline struct iovageom_range iovageom_host_load_range(const void *ranges, size_t index)
+{
+    const uint8_t *range = (const uint8_t *)ranges + index * IOVAGEOM_HOST_RANGE_SIZE;
+
+    return (struct iovageom_range){iovageom_load_le64(range), iovageom_load_le64(range + 8)};
+}
+
+/* Adds a list of `count` usable ranges, all of which are there. */
+static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, const void *bytes,
+                                           size_t count, enum iovageom_source source)
+{
+    const struct iovageom_allocator *allocator = &geometry->allocator;
+    size_t size = count * sizeof(struct iovageom_range);
+    struct iovageom_range *ranges = NULL;
+    int status;
+
+    if (count != 0) {
+        ranges = allocator->allocate(allocator->context, size);
+        if (ranges == NULL)
+            return IOVAGEOM_ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++)
+        ranges[i] = iovageom_host_load_range(bytes, i);
+    status = iovageom_geometry_add_usable(geometry, ranges, count, source);
+    if (ranges != NULL)
+        allocator->release(allocator->context, ranges, size);
+    return status;
+}
+
+/*
+ * How a decoder that adds several facts adds all or none: it works on a copy, which takes the place
+ * of the geometry when every step went well.
+ */
+static inline int iovageom_host_finish(struct iovageom_geometry *geometry,
+                                       struct iovageom_geometry *copy, int status)
+{
+    struct iovageom_geometry old = *geometry;
+
+    if (status == IOVAGEOM_OK) {
+        *geometry = *copy;
+        *copy = old;
+    }
+    iovageom_geometry_free(copy);
+    return status;
+}
+
+#endif

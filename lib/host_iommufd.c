@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <iovageom/host_iommufd.h>
+
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "bytes.h"
+#include "host_internal.h"
+
+#define FIRST_QUERY_RANGES 32
+
+/* struct iommu_hw_info: 32 bytes in Linux 6.6, out_capabilities came in 6.7. */
+#define HW_INFO_MINIMUM          32
+#define HW_INFO_CAPABILITIES_END 40
+#define VTD_CAP_END              16
+#define VTD_ECAP_END             24
+#define SMMUV3_IDR_COUNT         6
+#define SMMUV3_IDR               8
+#define SMMUV3_IDR_END           (SMMUV3_IDR + 4 * SMMUV3_IDR_COUNT)
+
+/* Bytes of a list of `count` ranges; false when they don't fit in the address space. */
+static bool list_size_of(uint64_t count, size_t *size)
+{
+    uint64_t bytes = count * IOVAGEOM_IOMMUFD_RANGE_SIZE;
+
+    *size = (size_t)bytes;
+    return count <= UINT32_MAX && *size == bytes;
+}
+
+/* Both headers start with their own size, which newer kernels may raise. */
+static int check_size(const void *header, size_t length, uint32_t minimum)
+{
+    uint32_t size;
+
+    if (length < minimum)
+        return IOVAGEOM_ERR_TRUNCATED;
+    size = iovageom_load_le32(header);
+    if (size < minimum)
+        return IOVAGEOM_ERR_MALFORMED;
+    return size > length ? IOVAGEOM_ERR_TRUNCATED : IOVAGEOM_OK;
+}
+
+int iovageom_host_iommufd_decode(const void *header, size_t length,
+                                 struct iovageom_iommufd_ranges *out)
+{
+    const uint8_t *bytes = (const uint8_t *)header;
+    int status = check_size(header, length, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+
+    if (status != IOVAGEOM_OK)
+        return status;
+
+    uint64_t alignment = iovageom_load_le64(bytes + 24);
+
+    if (!iovageom_pgsize_is_power(alignment))
+        return IOVAGEOM_ERR_MALFORMED;
+    out->ioas_id = iovageom_load_le32(bytes + 4);
+    out->range_count = iovageom_load_le32(bytes + 8);
+    out->alignment = alignment;
+    out->attached = alignment > 1;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_iommufd_range(const void *ranges, size_t length, uint32_t index,
+                                struct iovageom_range *out)
+{
+    if (index >= length / IOVAGEOM_IOMMUFD_RANGE_SIZE)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    *out = iovageom_host_load_range(ranges, index);
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const void *ranges,
+                                 size_t ranges_length, size_t *needed,
+                                 struct iovageom_geometry *geometry)
+{
+    struct iovageom_iommufd_ranges answer;
+    struct iovageom_geometry *copy;
+    size_t size;
+    int status = iovageom_host_iommufd_decode(header, header_length, &answer);
+
+    if (status != IOVAGEOM_OK)
+        return status;
+    if (!answer.attached)
+        return IOVAGEOM_ERR_UNKNOWN;
+    if (!list_size_of(answer.range_count, &size))
+        return IOVAGEOM_ERR_LIMIT;
+    if (size > ranges_length) {
+        if (needed != NULL)
+            *needed = size;
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    }
+    status = iovageom_geometry_copy(geometry, &copy);
+    if (status != IOVAGEOM_OK)
+        return status;
+    status = iovageom_geometry_add_alignment(copy, answer.alignment, IOVAGEOM_SOURCE_IOMMUFD);
+    if (status == IOVAGEOM_OK)
+        status =
+            iovageom_host_add_usable(copy, ranges, answer.range_count, IOVAGEOM_SOURCE_IOMMUFD);
+    return iovageom_host_finish(geometry, copy, status);
+}
+
+void iovageom_host_iommufd_query_init(struct iovageom_iommufd_query *query, uint32_t ioas_id)
+{
+    query->size = (size_t)FIRST_QUERY_RANGES * IOVAGEOM_IOMMUFD_RANGE_SIZE;
+    query->ioas_id = ioas_id;
+    query->attempts = 0;
+}
+
+void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *query, uint64_t array,
+                                         void *header)
+{
+    uint8_t *bytes = (uint8_t *)header;
+
+    memset(bytes, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    iovageom_store_le32(bytes, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    iovageom_store_le32(bytes + 4, query->ioas_id);
+    iovageom_store_le32(bytes + 8, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
+    iovageom_store_le64(bytes + 16, array);
+}
+
+int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, const void *header,
+                                       bool too_small)
+{
+    size_t size;
+
+    if (!list_size_of(iovageom_load_le32((const uint8_t *)header + 8), &size))
+        return IOVAGEOM_ERR_LIMIT;
+    if (size <= query->size)
+        return too_small ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_OK;
+    query->attempts++;
+    if (query->attempts >= IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS)
+        return IOVAGEOM_ERR_LIMIT;
+    query->size = size;
+    return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+}
+
+/* What IOMMU_IOAS_ALLOW_IOVAS would refuse, or take for something else. */
+static int check_allowed(const struct iovageom_range *ranges, size_t count)
+{
+    if (count == 0)
+        return IOVAGEOM_ERR_NOTHING_USABLE;
+    for (size_t i = 0; i < count; i++) {
+        if (!iovageom_range_valid(ranges[i]))
+            return IOVAGEOM_ERR_INVERTED;
+        if (ranges[i].start == ranges[i].last)
+            return IOVAGEOM_ERR_INVALID;
+        if (i > 0 && ranges[i].start <= ranges[i - 1].last)
+            return IOVAGEOM_ERR_OVERLAP;
+    }
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *ranges, size_t count,
+                                uint64_t array, void *header, void *list, size_t list_size,
+                                size_t *needed)
+{
+    uint8_t *bytes = (uint8_t *)header;
+    uint8_t *entry = (uint8_t *)list;
+    size_t size;
+    int status = check_allowed(ranges, count);
+
+    if (status != IOVAGEOM_OK)
+        return status;
+    if (!list_size_of(count, &size))
+        return IOVAGEOM_ERR_LIMIT;
+    if (needed != NULL)
+        *needed = size;
+    if (list_size < size)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    memset(bytes, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
+    iovageom_store_le32(bytes, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
+    iovageom_store_le32(bytes + 4, ioas_id);
+    iovageom_store_le32(bytes + 8, (uint32_t)count);
+    iovageom_store_le64(bytes + 16, array);
+    for (size_t i = 0; i < count; i++, entry += IOVAGEOM_IOMMUFD_RANGE_SIZE) {
+        iovageom_store_le64(entry, ranges[i].start);
+        iovageom_store_le64(entry + 8, ranges[i].last);
+    }
+    return IOVAGEOM_OK;
+}
+
+static void read_vtd(const uint8_t *data, size_t length, struct iovageom_hw_info *info)
+{
+    if (length >= VTD_CAP_END) {
+        info->knows |= IOVAGEOM_HW_INFO_VTD_CAP;
+        info->vtd_cap = iovageom_load_le64(data + 8);
+    }
+    if (length >= VTD_ECAP_END) {
+        info->knows |= IOVAGEOM_HW_INFO_VTD_ECAP;
+        info->vtd_ecap = iovageom_load_le64(data + 16);
+    }
+}
+
+static void read_smmuv3(const uint8_t *data, size_t length, struct iovageom_hw_info *info)
+{
+    if (length < SMMUV3_IDR_END)
+        return;
+    info->knows |= IOVAGEOM_HW_INFO_SMMUV3_IDR;
+    for (unsigned i = 0; i < SMMUV3_IDR_COUNT; i++)
+        info->smmuv3_idr[i] = iovageom_load_le32(data + SMMUV3_IDR + 4 * i);
+}
+
+int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, const void *data,
+                                  size_t data_length, struct iovageom_hw_info *out)
+{
+    const uint8_t *bytes = (const uint8_t *)header;
+    struct iovageom_hw_info info = {0};
+    int status = check_size(header, header_length, HW_INFO_MINIMUM);
+
+    if (status != IOVAGEOM_OK)
+        return status;
+    info.full_length = iovageom_load_le32(bytes + 12);
+    info.type = iovageom_load_le32(bytes + 24);
+    if (iovageom_load_le32(bytes) >= HW_INFO_CAPABILITIES_END) {
+        info.knows |= IOVAGEOM_HW_INFO_CAPABILITIES;
+        info.capabilities = iovageom_load_le64(bytes + 32);
+    }
+    /* The kernel fills a longer buffer with zeros, which are no registers. */
+    if (data_length > info.full_length)
+        data_length = (size_t)info.full_length;
+    if (info.type == IOVAGEOM_HW_INFO_VTD)
+        read_vtd((const uint8_t *)data, data_length, &info);
+    else if (info.type == IOVAGEOM_HW_INFO_SMMUV3)
+        read_smmuv3((const uint8_t *)data, data_length, &info);
+    *out = info;
+    return IOVAGEOM_OK;
+}
