@@ -10,9 +10,12 @@
 #include "harness.h"
 #include "workload.h"
 
-#define PROBES     64
-#define PEERS_MAX  32
-#define COPIES_MAX 1024
+#define PROBES      64
+#define PEERS_MAX   32
+#define COPIES_MAX  1024
+#define RANGE_SPACE ((uint64_t)16 << 20)
+
+uint64_t bench_algebra_last;
 
 struct algebra {
     enum bench_algebra op;
@@ -193,16 +196,17 @@ void bench_algebra_rows(size_t n)
     struct algebra algebra = {.n = n, .copies = n < 8192 ? 8192 / n : 1};
     size_t total = algebra.copies * n;
 
+    bench_algebra_last = n * RANGE_SPACE - 1;
     algebra.a = bench_alloc(total * sizeof(*algebra.a));
     algebra.b = bench_alloc(total * sizeof(*algebra.b));
     algebra.out = bench_alloc(algebra.copies * out_stride(&algebra) * sizeof(*algebra.out));
     for (size_t c = 0; c < algebra.copies; c++) {
-        bench_ranges_spread(&random, algebra.a + c * n, n, BENCH_ALGEBRA_LAST);
-        bench_ranges_spread(&random, algebra.b + c * n, n, BENCH_ALGEBRA_LAST);
+        bench_ranges_spread(&random, algebra.a + c * n, n, bench_algebra_last);
+        bench_ranges_spread(&random, algebra.b + c * n, n, bench_algebra_last);
     }
     for (size_t k = 0; k < PROBES; k++)
-        algebra.probes[k] = bench_random_below(&random, BENCH_ALGEBRA_LAST) | (BENCH_PAGE - 1);
-    algebra.probes[0] = BENCH_ALGEBRA_LAST;
+        algebra.probes[k] = bench_random_below(&random, bench_algebra_last) | (BENCH_PAGE - 1);
+    algebra.probes[0] = bench_algebra_last;
     for (size_t k = 0; k < 6; k++) {
         char op[32];
 

@@ -25,9 +25,13 @@ struct bench_hole {
     uint64_t size;
 };
 
-/* All algebra happens in this window, so that page numbers fit in 32 bits (CRoaring). */
-#define BENCH_PAGE         ((uint64_t)4096)
-#define BENCH_ALGEBRA_LAST (((uint64_t)1 << 44) - 1)
+#define BENCH_PAGE ((uint64_t)4096)
+
+/*
+ * All algebra happens in [0, bench_algebra_last]: 16 MiB for each range, so that page numbers fit
+ * in 32 bits (CRoaring) and sets of all sizes are equally dense.
+ */
+extern uint64_t bench_algebra_last;
 
 enum bench_algebra { BENCH_UNION, BENCH_INTERSECTION, BENCH_COMPLEMENT, BENCH_ALGEBRA_COUNT };
 

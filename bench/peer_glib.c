@@ -307,8 +307,8 @@ static void *glist_inverse(const GList *in)
             out->head = list_append(out->head, from, range->start - 1);
         from = range->last + 1;
     }
-    if (from <= BENCH_ALGEBRA_LAST)
-        out->head = list_append(out->head, from, BENCH_ALGEBRA_LAST);
+    if (from <= bench_algebra_last)
+        out->head = list_append(out->head, from, bench_algebra_last);
     return out;
 }
 

@@ -118,7 +118,7 @@ void *tree(bench_algebra op, void *a, void *b)
     case BENCH_INTERSECTION:
         return new Set(as_set(a) & as_set(b));
     default:
-        Set *whole = new Set(Interval(0, BENCH_ALGEBRA_LAST));
+        Set *whole = new Set(Interval(0, bench_algebra_last));
 
         *whole -= as_set(a);
         return whole;

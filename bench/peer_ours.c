@@ -140,7 +140,7 @@ static void *build_unsorted(const struct iovageom_range *ranges, size_t count)
 static size_t array(enum bench_algebra op, const struct iovageom_range *a, size_t a_count,
                     const struct iovageom_range *b, size_t b_count, struct iovageom_range *out)
 {
-    struct iovageom_range window = {0, BENCH_ALGEBRA_LAST};
+    struct iovageom_range window = {0, bench_algebra_last};
     size_t count = 0;
     int status;
 
@@ -158,7 +158,7 @@ static size_t array(enum bench_algebra op, const struct iovageom_range *a, size_
 
 static void *tree(enum bench_algebra op, void *a, void *b)
 {
-    struct iovageom_range window = {0, BENCH_ALGEBRA_LAST};
+    struct iovageom_range window = {0, bench_algebra_last};
     void *result = create();
     int status;
 

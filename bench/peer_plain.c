@@ -86,9 +86,9 @@ static size_t merge_complement(const struct iovageom_range *a, size_t a_count,
         }
         from = a[i].last + 1;
     }
-    if (from <= BENCH_ALGEBRA_LAST) {
+    if (from <= bench_algebra_last) {
         out[count].start = from;
-        out[count++].last = BENCH_ALGEBRA_LAST;
+        out[count++].last = bench_algebra_last;
     }
     return count;
 }

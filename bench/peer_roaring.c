@@ -31,7 +31,7 @@ static void *tree(enum bench_algebra op, void *a, void *b)
         return roaring_bitmap_or(a, b);
     if (op == BENCH_INTERSECTION)
         return roaring_bitmap_and(a, b);
-    return roaring_bitmap_flip(a, 0, BENCH_ALGEBRA_LAST / BENCH_PAGE + 1);
+    return roaring_bitmap_flip(a, 0, bench_algebra_last / BENCH_PAGE + 1);
 }
 
 static uint64_t digest(void *set, const uint64_t *probes, size_t count)
