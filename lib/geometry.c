@@ -220,46 +220,44 @@ int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct io
     return status;
 }
 
+static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kind, uint64_t value,
+                      enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = (uint32_t)kind, .value = value};
+
+    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+}
+
 int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,
                                          enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
-
-    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+    return add_number(geometry, IOVAGEOM_FACT_RESERVED, 0, source);
 }
 
 int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geometry, uint64_t mask,
                                      enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_PAGE_SIZES, .value = mask};
-
-    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+    return add_number(geometry, IOVAGEOM_FACT_PAGE_SIZES, mask, source);
 }
 
 int iovageom_geometry_add_alignment(struct iovageom_geometry *geometry, uint64_t alignment,
                                     enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_ALIGNMENT, .value = alignment};
-
     if (!iovageom_pgsize_is_power(alignment))
         return IOVAGEOM_ERR_INVALID;
-    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+    return add_number(geometry, IOVAGEOM_FACT_ALIGNMENT, alignment, source);
 }
 
 int iovageom_geometry_add_map_budget(struct iovageom_geometry *geometry, uint64_t mappings,
                                      enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_MAP_BUDGET, .value = mappings};
-
-    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+    return add_number(geometry, IOVAGEOM_FACT_MAP_BUDGET, mappings, source);
 }
 
 int iovageom_geometry_add_incomplete(struct iovageom_geometry *geometry,
                                      enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_INCOMPLETE};
-
-    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+    return add_number(geometry, IOVAGEOM_FACT_INCOMPLETE, 0, source);
 }
 
 /* ---- asking ---- */
@@ -319,35 +317,43 @@ int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bi
     return status;
 }
 
+/* What all facts of one kind come to, joined by `join`. */
+static int fold(const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+                uint64_t (*join)(uint64_t, uint64_t), uint64_t *out)
+{
+    size_t index = 0;
+    const struct iovageom_geometry_fact *fact = iovageom_geometry_next_fact(geometry, kind, &index);
+
+    if (fact == NULL)
+        return IOVAGEOM_ERR_UNKNOWN;
+    for (*out = fact->value; (fact = iovageom_geometry_next_fact(geometry, kind, &index));)
+        *out = join(*out, fact->value);
+    return IOVAGEOM_OK;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 int iovageom_geometry_page_sizes(const struct iovageom_geometry *geometry, uint64_t *mask)
 {
-    const struct iovageom_geometry_fact *fact;
-    uint64_t met = UINT64_MAX; /* the neutral element of the meet */
-    bool known = false;
-    size_t index = 0;
-
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &index))) {
-        met = iovageom_pgsize_meet(met, fact->value);
-        known = true;
-    }
-    if (!known)
-        return IOVAGEOM_ERR_UNKNOWN;
-    *mask = met;
-    return IOVAGEOM_OK;
+    return fold(geometry, IOVAGEOM_FACT_PAGE_SIZES, iovageom_pgsize_meet, mask);
 }
 
 int iovageom_geometry_alignment(const struct iovageom_geometry *geometry, uint64_t *alignment)
 {
-    const struct iovageom_geometry_fact *fact;
-    uint64_t largest = 0;
-    size_t index = 0;
+    return fold(geometry, IOVAGEOM_FACT_ALIGNMENT, larger, alignment);
+}
 
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_ALIGNMENT, &index)))
-        largest = fact->value > largest ? fact->value : largest;
-    if (largest == 0)
-        return IOVAGEOM_ERR_UNKNOWN;
-    *alignment = largest;
-    return IOVAGEOM_OK;
+int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint64_t *mappings)
+{
+    return fold(geometry, IOVAGEOM_FACT_MAP_BUDGET, smaller, mappings);
 }
 
 int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry, uint64_t granule,
@@ -381,23 +387,6 @@ int iovageom_geometry_granule(const struct iovageom_geometry *geometry, uint64_t
     if (status == IOVAGEOM_OK)
         *granule = iovageom_pgsize_granule(mask);
     return status;
-}
-
-int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint64_t *mappings)
-{
-    const struct iovageom_geometry_fact *fact;
-    uint64_t least = UINT64_MAX;
-    bool known = false;
-    size_t index = 0;
-
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_MAP_BUDGET, &index))) {
-        least = fact->value < least ? fact->value : least;
-        known = true;
-    }
-    if (!known)
-        return IOVAGEOM_ERR_UNKNOWN;
-    *mappings = least;
-    return IOVAGEOM_OK;
 }
 
 int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,

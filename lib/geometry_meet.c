@@ -59,34 +59,40 @@ void iovageom_geometry_remove_name(struct iovageom_geometry *geometry, const cha
     iovageom_resv_remove_name(geometry->resv, name);
 }
 
-/* The longest piece from `address` on that has one type, 0 where nobody reserves anything. */
-static uint32_t piece(const struct iovageom_geometry *geometry, uint64_t address, uint64_t *last)
+/* What shows at an address: a type, or without `typed` only whether something forbids (1 or 0). */
+static uint32_t kind_at(const struct iovageom_geometry *geometry, bool typed, uint64_t address,
+                        uint64_t *last)
 {
-    struct iovageom_range above;
     uint32_t type =
         iovageom_resv_type_at(geometry->resv, iovageom_resv_at(geometry->resv, address, last));
 
-    while (iovageom_range_above((struct iovageom_range){address, *last}, &above)) {
-        uint64_t end;
-        size_t index = iovageom_resv_at(geometry->resv, above.start, &end);
+    return typed ? type : type > IOVAGEOM_RESV_DIRECT_RELAXABLE;
+}
 
-        if (iovageom_resv_type_at(geometry->resv, index) != type)
-            break;
+/* The longest piece from `address` on that is of one kind. A walk over pieces needs no memory. */
+static uint32_t piece(const struct iovageom_geometry *geometry, bool typed, uint64_t address,
+                      uint64_t *last)
+{
+    uint32_t kind = kind_at(geometry, typed, address, last);
+    struct iovageom_range above;
+    uint64_t end;
+
+    while (iovageom_range_above((struct iovageom_range){address, *last}, &above) &&
+           kind_at(geometry, typed, above.start, &end) == kind)
         *last = end;
-    }
-    return type;
+    return kind;
 }
 
 static bool equal_regions(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
 {
     struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
-    uint64_t a_last;
-    uint64_t b_last;
+    uint64_t last;
 
     do {
-        if (piece(a, rest.start, &a_last) != piece(b, rest.start, &b_last) || a_last != b_last)
+        if (piece(a, true, rest.start, &rest.last) != piece(b, true, rest.start, &last) ||
+            rest.last != last)
             return false;
-    } while (iovageom_range_above((struct iovageom_range){rest.start, a_last}, &rest));
+    } while (iovageom_range_above(rest, &rest));
     return true;
 }
 
@@ -123,40 +129,11 @@ bool iovageom_geometry_equal(const struct iovageom_geometry *a, const struct iov
     return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
 }
 
-/*
- * Walks the usable ranges of `inner`, each aligned inward to its granule. A walk and not a set, as
- * the answer may not depend on memory.
- */
-static bool within_regions(const struct iovageom_geometry *inner,
-                           const struct iovageom_geometry *outer, uint64_t granule)
-{
-    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
-    struct iovageom_range usable = rest;
-    bool open = false;
-
-    do {
-        struct iovageom_range whole;
-        uint64_t last;
-        uint32_t type = piece(inner, rest.start, &last);
-        bool free = type == 0 || !iovageom_resv_type_forbids((enum iovageom_resv_type)type);
-
-        if (free && !open)
-            usable.start = rest.start;
-        if (free)
-            usable.last = last;
-        if (open && !free && iovageom_range_align_inward(usable, granule, &whole) &&
-            iovageom_resv_forbids(outer->resv, whole))
-            return false;
-        open = free;
-        rest.last = last;
-    } while (iovageom_range_above(rest, &rest));
-    return !open || !iovageom_range_align_inward(usable, granule, &usable) ||
-           !iovageom_resv_forbids(outer->resv, usable);
-}
-
 bool iovageom_geometry_within(const struct iovageom_geometry *inner,
                               const struct iovageom_geometry *outer)
 {
+    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range whole;
     uint64_t inner_granule = 1;
     uint64_t outer_granule = 1;
     uint64_t inner_budget = UINT64_MAX;
@@ -168,8 +145,14 @@ bool iovageom_geometry_within(const struct iovageom_geometry *inner,
         outer_granule = UINT64_MAX;
     (void)iovageom_geometry_map_budget(inner, &inner_budget);
     (void)iovageom_geometry_map_budget(outer, &outer_budget);
-    return outer_granule <= inner_granule && inner_budget <= outer_budget &&
-           within_regions(inner, outer, inner_granule);
+    bool fits = outer_granule <= inner_granule && inner_budget <= outer_budget;
+    do {
+        if (piece(inner, false, rest.start, &rest.last) == 0 &&
+            iovageom_range_align_inward(rest, inner_granule, &whole) &&
+            (!fits || iovageom_resv_forbids(outer->resv, whole)))
+            return false;
+    } while (iovageom_range_above(rest, &rest));
+    return true;
 }
 
 /* Replaces both sets or none. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/report.h>
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "text.h"
@@ -235,13 +236,12 @@ static const char *template_of(const struct iovageom_finding *finding)
     }
 }
 
-static void put_owner(struct iovageom_text *text, const struct iovageom_owner *owner)
+static void put_owner(struct iovageom_text *text, const struct iovageom_owner *owner, bool named)
 {
-    if (owner->name[0] != '\0')
-        iovageom_text_string(text, owner->name, sizeof(owner->name));
-    else
-        iovageom_text_string(text, iovageom_source_string((enum iovageom_source)owner->source),
-                             SIZE_MAX);
+    const char *source = iovageom_source_string((enum iovageom_source)owner->source);
+
+    named = named && owner->name[0] != '\0';
+    iovageom_text_string(text, named ? owner->name : source, IOVAGEOM_NAME_SIZE);
 }
 
 static void put_reserves(struct iovageom_text *text, const struct iovageom_finding *finding)
@@ -256,54 +256,36 @@ static void put_reserves(struct iovageom_text *text, const struct iovageom_findi
     iovageom_text_string(text, ")", SIZE_MAX);
 }
 
-static void put_source(struct iovageom_text *text, const struct iovageom_owner *owner)
-{
-    iovageom_text_string(text, iovageom_source_string((enum iovageom_source)owner->source),
-                         SIZE_MAX);
-}
-
 static void put_field(struct iovageom_text *text, const struct iovageom_finding *finding,
                       char letter)
 {
     switch (letter) {
     case 'r':
-        iovageom_text_range(text, finding->range);
-        break;
     case 'a':
-        iovageom_text_range(text, finding->against);
+        iovageom_text_range(text, letter == 'r' ? finding->range : finding->against);
         break;
     case 'R':
         put_reserves(text, finding);
         break;
     case 'o':
-        put_owner(text, &finding->owner);
+    case 's':
+        put_owner(text, &finding->owner, letter == 'o');
         break;
     case 'p':
-        put_owner(text, &finding->other);
-        break;
-    case 's':
-        put_source(text, &finding->owner);
-        break;
     case 'q':
-        put_source(text, &finding->other);
+        put_owner(text, &finding->other, letter == 'p');
         break;
     case 'e':
-        iovageom_text_decimal(text, finding->endpoint);
-        break;
     case 'd':
-        iovageom_text_decimal(text, finding->domain);
+        iovageom_text_decimal(text, letter == 'e' ? finding->endpoint : finding->domain);
         break;
     case 'w':
-        iovageom_text_decimal(text, finding->wanted);
-        break;
     case 'f':
-        iovageom_text_decimal(text, finding->offered);
+        iovageom_text_decimal(text, letter == 'w' ? finding->wanted : finding->offered);
         break;
     case 'W':
-        iovageom_text_hex(text, finding->wanted);
-        break;
     case 'F':
-        iovageom_text_hex(text, finding->offered);
+        iovageom_text_hex(text, letter == 'W' ? finding->wanted : finding->offered);
         break;
     default: /* x */
         iovageom_text_string(text, finding->detail != NULL ? finding->detail : "more", DETAIL_MAX);
