@@ -34,8 +34,7 @@
  * A *wire list* is an array of struct iovageom_region that a real guest can be given without harm:
  * in ascending order and disjoint (N75); types IOVAGEOM_RESV_RESERVED and IOVAGEOM_RESV_MSI only,
  * at most one of them MSI (N74); none inverted; none is [0, 2^64-1], whose size 64 bits can't say,
- * so that Linux refuses the device for it; none is [0, 2^32-1], for the same reason on 32 bits.
- * `owner` has no meaning on the wire.
+ * so that Linux refuses the device for it. `owner` has no meaning on the wire.
  */
 
 #ifdef __cplusplus
@@ -77,9 +76,10 @@ IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
  * are told as RESERVED (N74), so that no address becomes usable by it. What lies outside `window`
  * is left out.
  *
- * A list that reserves all of [0, 2^64-1] (or [0, 2^32-1] for a window that ends there) is legal,
- * and means that the guest can't map anything: it is told in two halves, the first of which keeps
- * the type. A VMM that wants to refuse such a device does so when it is plugged.
+ * A list that reserves all of [0, 2^64-1] (or of [0, 2^32-1], for a window that ends there, because
+ * 32-bit guests have the same trouble with it) is legal, and means that the guest can't map
+ * anything: it is told in two halves, the first of which keeps the type. A VMM that wants to refuse
+ * such a device does so when it is plugged.
  *
  * @param regions disjoint and ascending, as iovageom_geometry_reserved() and
  * iovageom_resv_resolve() give them.
@@ -106,7 +106,7 @@ IOVAGEOM_API int iovageom_virtio_wire_list(const struct iovageom_region *regions
  *
  * @return IOVAGEOM_OK, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_OVERLAP (not disjoint and ascending),
  *         IOVAGEOM_ERR_INVALID (a type that the wire lacks), IOVAGEOM_ERR_EXISTS (a second MSI),
- *         IOVAGEOM_ERR_OVERFLOW ([0, 2^64-1] or [0, 2^32-1] in one piece). Linear.
+ *         IOVAGEOM_ERR_OVERFLOW ([0, 2^64-1] in one piece). Linear.
  */
 IOVAGEOM_API int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count);
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_LIB_VIRTIO_INTERNAL_H
+#define IOVAGEOM_LIB_VIRTIO_INTERNAL_H
+
+#include <iovageom/virtio.h>
+
+/* Regions in memory of their own. */
+struct iovageom_wire {
+    const struct iovageom_allocator *allocator;
+    struct iovageom_region *list; /* may be NULL when there are none */
+    size_t count;
+    size_t capacity;
+};
+
+/* What iovageom_geometry_reserved() answers, with room for one more. *wire is made, and is to be
+ * freed when that succeeds; so too below. */
+int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
+                           const struct iovageom_geometry *geometry, uint64_t granule,
+                           struct iovageom_wire *wire);
+
+/* The wire list of a geometry: see iovageom_virtio_encode_geometry(). */
+int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
+                                const struct iovageom_geometry *geometry, uint64_t granule,
+                                struct iovageom_range window, struct iovageom_wire *wire);
+
+void iovageom_wire_free(struct iovageom_wire *wire);
+
+#endif
