@@ -80,8 +80,9 @@ IOVAGEOM_API int iovageom_guestview_probe(const struct iovageom_guestview_kernel
  * wraps there.
  *
  * @param list the list so far, with room for `capacity` regions.
- * @param count in and out. On IOVAGEOM_ERR_BUFFER_TOO_SMALL the list is as it was; *count +
- *        device_count always suffice.
+ * @param count in and out. Linear for ascending starts, else O(*count) for each region.
+ * @return IOVAGEOM_ERR_BUFFER_TOO_SMALL when `capacity` is below *count + device_count, and so
+ *         might not suffice: the list is as it was.
  */
 IOVAGEOM_API int iovageom_guestview_group(struct iovageom_region *list, size_t capacity,
                                           size_t *count, const struct iovageom_region *device,
