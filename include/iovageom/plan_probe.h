@@ -42,7 +42,8 @@ struct iovageom_probe_plan {
  *
  * The MSI region is never merged or widened: a guest that isn't told where its doorbells are makes
  * up a window of its own (I5). So the shortest list has three regions, or fewer where MSI, or
- * RESERVED on one side of it, is missing. Nothing is ever planned as [0, 2^64-1] in one piece.
+ * RESERVED on one side of it, is missing. Nothing is ever planned as [0, 2^64-1] or
+ * [0, 2^32-1] in one piece, because 64-bit or 32-bit guests refuse that.
  *
  * @param list a wire list (virtio.h).
  * @param probe_size of the config space, in bytes; SIZE_MAX for no limit.

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <iovageom/plan_probe.h>
+#include <iovageom/status.h>
+#include <iovageom/virtio.h>
+
+#include "support/test_allocator.h"
+
+#define MAX          UINT64_MAX
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define R(start, last)                                                                             \
+    {                                                                                              \
+        {(start), (last)}, IOVAGEOM_RESV_RESERVED, 0                                               \
+    }
+#define M(start, last)                                                                             \
+    {                                                                                              \
+        {(start), (last)}, IOVAGEOM_RESV_MSI, 0                                                    \
+    }
+
+static const struct iovageom_range everything = {0, MAX};
+static struct iovageom_report report;
+
+static int setup(void **state)
+{
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    iovageom_report_deinit(&report);
+    return 0;
+}
+
+static void check(const struct iovageom_region *list, size_t count, size_t room,
+                  const struct iovageom_region *expected, size_t expected_count, uint64_t lost)
+{
+    struct iovageom_region out[16];
+    struct iovageom_probe_plan plan;
+    uint64_t named = 0;
+
+    assert_int_equal(iovageom_plan_probe(list, count, room * 24, out, COUNT(out), &plan, &report),
+                     0);
+    assert_int_equal(plan.count, expected_count);
+    assert_int_equal(plan.bytes, 24 * expected_count);
+    assert_int_equal(plan.lost.hi, 0);
+    assert_int_equal(plan.lost.lo, lost);
+    for (size_t i = 0; i < expected_count; i++) {
+        assert_int_equal(out[i].range.start, expected[i].range.start);
+        assert_int_equal(out[i].range.last, expected[i].range.last);
+        assert_int_equal(out[i].type, expected[i].type);
+    }
+    for (size_t i = 0; i < iovageom_report_count(&report); i++) {
+        const struct iovageom_finding *finding = iovageom_report_at(&report, i);
+
+        assert_int_equal(finding->fatal, 0);
+        if (finding->kind == IOVAGEOM_FINDING_LOST)
+            named += iovageom_size_saturate(iovageom_range_size(finding->range));
+        else
+            assert_int_equal(finding->kind, IOVAGEOM_FINDING_PROBE_SIZE);
+    }
+    assert_int_equal(named, lost);
+}
+
+static void q20_touching_regions_are_merged_without_loss(void **state)
+{
+    const struct iovageom_region list[] = {R(0, 9), R(10, 19), M(20, 29), R(30, 39), R(40, 49)};
+    const struct iovageom_region merged[] = {R(0, 19), M(20, 29), R(30, 49)};
+
+    (void)state;
+    check(list, COUNT(list), 21, merged, COUNT(merged), 0);
+    assert_int_equal(iovageom_report_count(&report), 0);
+    check(list, COUNT(list), 3, merged, COUNT(merged), 0);
+    check(NULL, 0, 0, NULL, 0, 0);
+    /* What touches an MSI region is not taken for a gap. */
+    check(merged, COUNT(merged), 3, merged, COUNT(merged), 0);
+}
+
+/* Q1: 40 windows, room for 21. */
+static void q1_forty_windows_in_512_bytes(void **state)
+{
+    struct iovageom_region list[40], out[40];
+    struct iovageom_probe_plan plan;
+    uint64_t at = 0x100000000;
+
+    (void)state;
+    list[0] = (struct iovageom_region)M(0xfee00000, 0xfeefffff);
+    for (unsigned i = 1; i < 40; i++) {
+        list[i] = (struct iovageom_region)R(at, at + 0xfff);
+        at += UINT64_C(0x1000) + UINT64_C(0x1000) * i; /* each gap is larger than the one below */
+    }
+    assert_int_equal(iovageom_plan_probe(list, 40, 512, out, 40, &plan, &report), 0);
+    assert_int_equal(plan.count, 21);
+    assert_int_equal(plan.bytes, 504);
+    assert_int_equal(plan.lossless_bytes, 960);
+    assert_int_equal(plan.minimum_bytes, 48);
+    /* The 19 smallest gaps, of 1 to 19 granules. */
+    assert_int_equal(plan.lost.lo, 0x1000 * 19 * 20 / 2);
+    assert_int_equal(iovageom_report_count(&report), 1 + 19);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_PROBE_SIZE);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 960);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 512);
+    assert_int_equal(out[0].type, IOVAGEOM_RESV_MSI);
+    assert_int_equal(iovageom_virtio_wire_check(out, plan.count), 0);
+}
+
+static void msi_is_never_merged_away(void **state)
+{
+    const struct iovageom_region list[] = {R(0, 1), R(100, 101), M(103, 104), R(106, 107),
+                                           R(200, 201)};
+    const struct iovageom_region shortest[] = {R(0, 101), M(103, 104), R(106, 201)};
+    struct iovageom_region out[5] = {{{7, 7}, 7, 7}};
+    struct iovageom_probe_plan plan;
+
+    (void)state;
+    check(list, COUNT(list), 3, shortest, COUNT(shortest), 98 + 92);
+    assert_int_equal(iovageom_plan_probe(list, 5, 71, out, 5, &plan, &report),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(plan.minimum_bytes, 72);
+    assert_int_equal(plan.lossless_bytes, 120);
+    assert_int_equal(plan.count, 3);
+    assert_int_equal(plan.lost.lo, 98 + 92);
+    assert_int_equal(out[0].type, 7);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_int_equal(iovageom_report_at(&report, 0)->fatal, 1);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 72);
+}
+
+static void of_equal_gaps_the_higher_goes_first(void **state)
+{
+    const struct iovageom_region list[] = {R(0, 9), R(20, 29), R(40, 49), R(60, 69)};
+    const struct iovageom_region three[] = {R(0, 9), R(20, 29), R(40, 69)};
+    const struct iovageom_region two[] = {R(0, 9), R(20, 69)};
+
+    (void)state;
+    check(list, COUNT(list), 3, three, COUNT(three), 10);
+    check(list, COUNT(list), 2, two, COUNT(two), 20);
+}
+
+static void never_everything_in_one_piece(void **state)
+{
+    const struct iovageom_region halves[] = {R(0, MAX >> 1), R((MAX >> 1) + 1, MAX)};
+    const struct iovageom_region low[] = {R(0, 0x7fffffff), R(0x80000000, UINT32_MAX)};
+    const struct iovageom_region list[] = {R(0, 9), R(20, 29), R(35, MAX)};
+    const struct iovageom_region two[] = {R(0, 9), R(20, MAX)};
+    struct iovageom_probe_plan plan;
+
+    (void)state;
+    check(halves, 2, 2, halves, 2, 0);
+    check(low, 2, 2, low, 2, 0);
+    check(list, 3, 2, two, 2, 5);
+    assert_int_equal(iovageom_plan_probe(list, 3, 24, NULL, 0, &plan, NULL),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(plan.minimum_bytes, 48);
+    assert_int_equal(iovageom_plan_probe(halves, 2, 24, NULL, 0, &plan, NULL),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+}
+
+static void arguments(void **state)
+{
+    struct iovageom_region list[] = {R(0, 9), R(20, 29), R(25, 30)};
+    struct iovageom_region out[2] = {{{7, 7}, 7, 7}};
+    struct iovageom_probe_plan plan = {77, 0, 0, 0, {0, 0}};
+
+    (void)state;
+    assert_int_equal(iovageom_plan_probe(list, 3, 512, out, 2, &plan, &report),
+                     IOVAGEOM_ERR_OVERLAP);
+    assert_int_equal(plan.count, 77);
+    assert_int_equal(iovageom_plan_probe(list, 2, SIZE_MAX, NULL, 0, &plan, &report), 0);
+    assert_int_equal(plan.count, 2);
+    assert_int_equal(iovageom_plan_probe(list, 2, 512, out, 1, &plan, &report),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(out[0].type, 7);
+    assert_int_equal(plan.count, 2);
+    /* In place. */
+    assert_int_equal(iovageom_plan_probe(list, 2, 24, list, 1, &plan, NULL), 0);
+    assert_int_equal(list[0].range.start, 0);
+    assert_int_equal(list[0].range.last, 29);
+}
+
+/* The largest loss there is needs no more than 64 bits but one: two regions, one address each. */
+static void extreme_gaps(void **state)
+{
+    const struct iovageom_region list[] = {R(1, 1), R(MAX, MAX)};
+    const struct iovageom_region one[] = {R(1, MAX)};
+
+    (void)state;
+    check(list, 2, 1, one, 1, MAX - 2);
+}
+
+/* ---- against brute force: every set of gaps, every type, every room, all small universes ---- */
+
+static unsigned bits(unsigned value)
+{
+    unsigned count = 0;
+
+    for (; value != 0; value &= value - 1)
+        count++;
+    return count;
+}
+
+/*
+ * The least that must be given up so that `room` properties cover `reserved`, where one of them is
+ * exactly `msi` (0: none): tries every superset. Universe of 8 addresses; UINT32_MAX if none fits.
+ */
+static unsigned brute_force(unsigned reserved, unsigned msi, unsigned room)
+{
+    unsigned best = UINT32_MAX;
+
+    for (unsigned covered = 0; covered < 256; covered++) {
+        unsigned others = covered & ~msi, pieces;
+
+        if ((covered & (reserved | msi)) != (reserved | msi))
+            continue;
+        /* Pieces of the rest, which the MSI window splits: starts where the address below isn't. */
+        pieces = bits(others & ~(others << 1)) + (msi != 0);
+        if (pieces <= room && bits(covered & ~(reserved | msi)) < best)
+            best = bits(covered & ~(reserved | msi));
+    }
+    return best;
+}
+
+static size_t list_of(unsigned reserved, unsigned msi, struct iovageom_region *list)
+{
+    size_t count = 0;
+
+    for (unsigned at = 0; at < 8; at++) {
+        uint32_t type = msi >> at & 1        ? IOVAGEOM_RESV_MSI
+                        : reserved >> at & 1 ? IOVAGEOM_RESV_RESERVED
+                                             : 0;
+
+        if (type == 0)
+            continue;
+        /* Touching ones are sometimes given apart, sometimes as one. */
+        if (count > 0 && list[count - 1].type == type && list[count - 1].range.last == at - 1 &&
+            (type == IOVAGEOM_RESV_MSI || at % 3 != 0))
+            list[count - 1].range.last = at;
+        else
+            list[count++] = (struct iovageom_region){{at, at}, type, 0};
+    }
+    return count;
+}
+
+static void against_brute_force(unsigned reserved, unsigned msi)
+{
+    struct iovageom_region list[8], out[8];
+    size_t count = list_of(reserved, msi, list);
+
+    for (unsigned room = 0; room <= 8; room++) {
+        unsigned least = brute_force(reserved, msi, room), covered = 0;
+        struct iovageom_probe_plan plan;
+        int status = iovageom_plan_probe(list, count, room * 24 + 23, out, 8, &plan, NULL);
+
+        if (least == UINT32_MAX) {
+            assert_int_equal(status, IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+            continue;
+        }
+        assert_int_equal(status, 0);
+        assert_int_equal(plan.lost.lo, least);
+        assert_true(plan.count <= room);
+        assert_int_equal(iovageom_virtio_wire_check(out, plan.count), 0);
+        for (size_t i = 0; i < plan.count; i++)
+            for (uint64_t at = out[i].range.start; at <= out[i].range.last; at++) {
+                covered |= 1u << at;
+                assert_int_equal(msi >> at & 1, out[i].type == IOVAGEOM_RESV_MSI);
+            }
+        assert_int_equal(covered & (reserved | msi), reserved | msi);
+        assert_int_equal(bits(covered & ~(reserved | msi)), least);
+    }
+}
+
+static void no_list_loses_less(void **state)
+{
+    (void)state;
+    for (unsigned reserved = 0; reserved < 256; reserved++) {
+        against_brute_force(reserved, 0);
+        for (unsigned first = 0; first < 8; first++)
+            for (unsigned last = first; last < 8; last++) {
+                unsigned msi = (2u << last) - (1u << first);
+
+                against_brute_force(reserved & ~msi, msi);
+            }
+    }
+}
+
+/* ---- from a geometry ---- */
+
+static struct iovageom_geometry *make(const char *name, const struct iovageom_region *reserved,
+                                      size_t count)
+{
+    struct iovageom_geometry *geometry;
+
+    assert_int_equal(iovageom_geometry_new(NULL, name, &geometry), 0);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(iovageom_geometry_add_reserved(geometry, reserved[i].range,
+                                                        (enum iovageom_resv_type)reserved[i].type,
+                                                        IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    return geometry;
+}
+
+static void encode_reports_gaps_and_granules(void **state)
+{
+    const struct iovageom_region reserved[] = {R(0x10000, 0x107ff), R(0x20000, 0x20fff),
+                                               R(0x100000, 0x100fff), M(0xfee00000, 0xfeefffff)};
+    struct iovageom_geometry *geometry = make("host", reserved, COUNT(reserved));
+    struct iovageom_probe_plan plan;
+    struct iovageom_region back[4];
+    uint8_t bytes[80];
+    size_t count;
+
+    (void)state;
+    assert_int_equal(iovageom_plan_probe_encode(NULL, geometry, 4096, everything, bytes,
+                                                sizeof(bytes), &plan, &report),
+                     0);
+    assert_int_equal(plan.count, 3);
+    assert_int_equal(plan.lost.lo, 0xf000);
+    assert_int_equal(bytes[72] | bytes[79], 0);
+    assert_int_equal(iovageom_virtio_decode_probe(bytes, sizeof(bytes), back, 4, &count), 0);
+    assert_int_equal(count, 3);
+    assert_int_equal(back[0].range.start, 0x10000);
+    assert_int_equal(back[0].range.last, 0x20fff);
+    assert_int_equal(iovageom_report_count(&report), 3);
+    assert_int_equal(iovageom_report_at(&report, 1)->range.start, 0x11000);
+    assert_int_equal(iovageom_report_at(&report, 1)->range.last, 0x1ffff);
+    /* What the host would map byte by byte, as far as it says. */
+    assert_int_equal(iovageom_report_at(&report, 2)->range.start, 0x10800);
+    assert_int_equal(iovageom_report_at(&report, 2)->range.last, 0x10fff);
+    /* A host that maps 4K pages loses nothing by a granule of 4K. */
+    assert_int_equal(iovageom_geometry_add_alignment(geometry, 4096, IOVAGEOM_SOURCE_IOMMUFD), 0);
+    assert_int_equal(
+        iovageom_plan_probe_encode(NULL, geometry, 4096, everything, bytes, 72, NULL, &report), 0);
+    assert_int_equal(iovageom_report_count(&report), 2);
+    memset(bytes, 0x77, sizeof(bytes));
+    assert_int_equal(
+        iovageom_plan_probe_encode(NULL, geometry, 4096, everything, bytes, 47, &plan, &report),
+        IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(bytes[0], 0x77);
+    assert_int_equal(iovageom_report_at(&report, 0)->fatal, 1);
+    iovageom_geometry_free(geometry);
+}
+
+static void encode_survives_want_of_memory(void **state)
+{
+    const struct iovageom_region reserved[] = {R(0x800, 0x1000), M(0xfee00000, 0xfeefffff)};
+    struct iovageom_geometry *geometry = make("host", reserved, COUNT(reserved));
+    struct test_allocator memory;
+    uint8_t bytes[48];
+    const struct iovageom_geometry *const one = geometry;
+    uint32_t size = 77;
+
+    (void)state;
+    test_allocator_init(&memory);
+    for (size_t n = 1;; n++) {
+        int status, size_status;
+        bool hit;
+
+        memset(bytes, 0x77, sizeof(bytes));
+        size = 77;
+        test_allocator_fail_at(&memory, n, true);
+        status = iovageom_plan_probe_encode(&memory.allocator, geometry, 4096, everything, bytes,
+                                            sizeof(bytes), NULL, &report);
+        hit = test_allocator_stop_failing(&memory);
+        test_allocator_fail_at(&memory, n, true);
+        size_status = iovageom_plan_probe_size(&memory.allocator, &one, 1, 4096, everything, &size);
+        (void)test_allocator_stop_failing(&memory);
+        assert_int_equal(test_allocator_live(&memory), 0);
+        if (!hit) {
+            assert_int_equal(status | size_status, 0);
+            break;
+        }
+        assert_int_equal(status, IOVAGEOM_ERR_NO_MEMORY);
+        assert_int_equal(bytes[0], 0x77);
+        if (size_status < 0)
+            assert_int_equal(size, 77);
+    }
+    iovageom_geometry_free(geometry);
+}
+
+static void recommended_size_holds_for_every_guest_group(void **state)
+{
+    const struct iovageom_region a[] = {R(0, 0xfff), M(0xfee00000, 0xfeefffff),
+                                        R(0x8000000000, MAX)};
+    const struct iovageom_region b[] = {R(0x10000, 0x10fff), R(0x20000, 0x20fff),
+                                        M(0xfee00000, 0xfeefffff), R(0x8000000000, MAX)};
+    const struct iovageom_region c[] = {R(0, MAX)};
+    const struct iovageom_region d[] = {M(0x15000, 0x15fff), R(0x16000, 0x2ffff)};
+    struct iovageom_geometry *g[] = {make("a", a, COUNT(a)), make("b", b, COUNT(b)),
+                                     make("c", c, COUNT(c)), make("d", d, COUNT(d))};
+    uint32_t size = 0;
+
+    (void)state;
+    assert_int_equal(iovageom_plan_probe_size(NULL, NULL, 0, 4096, everything, &size), 0);
+    assert_int_equal(size, 0);
+#define SIZE(n)                                                                                    \
+    iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, n, 4096,            \
+                             everything, &size)
+    /* [0,0xfff], MSI, what may follow it, and the end of the width. */
+    assert_int_equal(SIZE(1), 0);
+    assert_int_equal(size, 4 * 24);
+    assert_int_equal(SIZE(2), 0);
+    assert_int_equal(size, 6 * 24);
+    assert_int_equal(SIZE(4), 0);
+    for (unsigned chosen = 1; chosen < 16; chosen++) {
+        struct iovageom_geometry *group;
+        uint8_t bytes[512];
+        size_t needed;
+
+        assert_int_equal(iovageom_geometry_new(NULL, "group", &group), 0);
+        for (unsigned i = 0; i < 4; i++)
+            if (chosen >> i & 1)
+                assert_int_equal(iovageom_geometry_narrow(group, g[i]), 0);
+        assert_int_equal(
+            iovageom_virtio_encode_geometry(NULL, group, 4096, everything, bytes, size, &needed),
+            0);
+        iovageom_geometry_free(group);
+    }
+    size = 77;
+    assert_int_equal(iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, 1,
+                                              3, everything, &size),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, 1,
+                                              4096, (struct iovageom_range){1, 0}, &size),
+                     IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(size, 77);
+    for (unsigned i = 0; i < COUNT(g); i++)
+        iovageom_geometry_free(g[i]);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(q20_touching_regions_are_merged_without_loss),
+        TEST(q1_forty_windows_in_512_bytes),
+        TEST(msi_is_never_merged_away),
+        TEST(of_equal_gaps_the_higher_goes_first),
+        TEST(never_everything_in_one_piece),
+        TEST(arguments),
+        TEST(extreme_gaps),
+        TEST(no_list_loses_less),
+        TEST(encode_reports_gaps_and_granules),
+        TEST(encode_survives_want_of_memory),
+        TEST(recommended_size_holds_for_every_guest_group),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
