@@ -44,7 +44,7 @@ NAMES = {
 ALGEBRA = ["union", "intersection", "complement", "union_tree", "intersection_tree",
            "complement_tree"]
 # Peers that are ourselves in another form, or no competitor but a floor.
-NO_RIVAL = {"memcpy", "map"}
+NO_RIVAL = {"memcpy", "map", "mappings"}
 # What QEMU does today.
 QEMU = ("gtree", "glist")
 

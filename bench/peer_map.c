@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libiovageom's structures that carry something for each range, to see what that costs beside a
+ * set: rangemap (a value) and mappings (a physical address and flags, with the rules of MAP and
+ * UNMAP).
+ */
+#include <stdlib.h>
+
+#include <iovageom/mappings.h>
+#include <iovageom/rangemap.h>
+
+#include "bench.h"
+
+static void *map_create(void)
+{
+    struct iovageom_rangemap *map = malloc(sizeof(*map));
+
+    if (!map || iovageom_rangemap_init(map, IOVAGEOM_RANGEMAP_KEEP_APART, NULL) != 0)
+        abort();
+    return map;
+}
+
+static void map_destroy(void *set)
+{
+    iovageom_rangemap_deinit(set);
+    free(set);
+}
+
+static uint64_t map_insert_one(void *set, struct iovageom_range range)
+{
+    return iovageom_rangemap_insert(set, range, range.start ^ 7) == 0;
+}
+
+static uint64_t map_insert(void *set, const struct iovageom_range *ranges, size_t count)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += map_insert_one(set, ranges[i]);
+    return sum;
+}
+
+static uint64_t map_churn(void *set, const struct iovageom_range *ranges, size_t count, size_t lag)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        sum += iovageom_rangemap_erase(set, ranges[i].start, NULL) == 0;
+        if (i >= lag)
+            sum += map_insert_one(set, ranges[i - lag]);
+    }
+    for (size_t i = count - lag; i < count; i++)
+        sum += map_insert_one(set, ranges[i]);
+    return sum;
+}
+
+static uint64_t map_lookup(void *set, const uint64_t *addresses, size_t count)
+{
+    struct iovageom_rangemap_entry found = {{0, 0}, 0};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool hit = iovageom_rangemap_lookup(set, addresses[i], &found);
+
+        sum += bench_term(hit, found.range.start, found.range.last);
+    }
+    return sum;
+}
+
+static uint64_t map_overlap(void *set, const struct iovageom_range *queries, size_t count)
+{
+    struct iovageom_rangemap_entry found = {{0, 0}, 0};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool hit = iovageom_rangemap_first_overlap(set, queries[i], &found);
+
+        sum += bench_term(hit, found.range.start, found.range.last);
+    }
+    return sum;
+}
+
+static uint64_t map_iterate(void *set)
+{
+    struct iovageom_rangemap_cursor cursor;
+    struct iovageom_rangemap_entry entry;
+    uint64_t sum = 0;
+
+    iovageom_rangemap_seek(set, 0, &cursor);
+    while (iovageom_rangemap_next(&cursor, &entry))
+        sum += entry.range.start ^ entry.range.last;
+    return sum;
+}
+
+static const struct bench_peer map = {
+    .name = "map",
+    .what = "libiovageom rangemap: ours, with a value for each range, by the plain cursor",
+    .create = map_create,
+    .destroy = map_destroy,
+    .insert = map_insert,
+    .churn = map_churn,
+    .lookup = map_lookup,
+    .overlap = map_overlap,
+    .iterate = map_iterate,
+};
+BENCH_PEER(map)
+
+static void *mappings_create(void)
+{
+    struct iovageom_mappings *mappings = malloc(sizeof(*mappings));
+
+    if (!mappings || iovageom_mappings_init(mappings, IOVAGEOM_MAPPINGS_NO_BUDGET, NULL) != 0)
+        abort();
+    return mappings;
+}
+
+static void mappings_destroy(void *set)
+{
+    iovageom_mappings_deinit(set);
+    free(set);
+}
+
+static uint64_t mappings_map(void *set, struct iovageom_range range)
+{
+    struct iovageom_mapping mapping = {range, range.start ^ 0x1000, 3};
+
+    return iovageom_mappings_map(set, &mapping) == 0;
+}
+
+static uint64_t mappings_insert(void *set, const struct iovageom_range *ranges, size_t count)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += mappings_map(set, ranges[i]);
+    return sum;
+}
+
+static uint64_t mappings_churn(void *set, const struct iovageom_range *ranges, size_t count,
+                               size_t lag)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        sum += iovageom_mappings_unmap(set, ranges[i], NULL) == 0;
+        if (i >= lag)
+            sum += mappings_map(set, ranges[i - lag]);
+    }
+    for (size_t i = count - lag; i < count; i++)
+        sum += mappings_map(set, ranges[i]);
+    return sum;
+}
+
+static uint64_t mappings_lookup(void *set, const uint64_t *addresses, size_t count)
+{
+    struct iovageom_mapping found = {{0, 0}, 0, 0};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool hit = iovageom_mappings_lookup(set, addresses[i], &found);
+
+        sum += bench_term(hit, found.range.start, found.range.last);
+    }
+    return sum;
+}
+
+static uint64_t mappings_iterate(void *set)
+{
+    struct iovageom_mappings_cursor cursor;
+    struct iovageom_mapping mapping;
+    uint64_t sum = 0;
+
+    iovageom_mappings_seek(set, 0, &cursor);
+    while (iovageom_mappings_next(&cursor, &mapping))
+        sum += mapping.range.start ^ mapping.range.last;
+    return sum;
+}
+
+static const struct bench_peer mappings = {
+    .name = "mappings",
+    .what = "libiovageom mappings: ours, as the ledger of a domain",
+    .create = mappings_create,
+    .destroy = mappings_destroy,
+    .insert = mappings_insert,
+    .churn = mappings_churn,
+    .lookup = mappings_lookup,
+    .iterate = mappings_iterate,
+};
+BENCH_PEER(mappings)
