@@ -447,7 +447,8 @@ IOVAGEOM_API uint8_t iovageom_viommu_attach_check(const struct iovageom_viommu *
 /**
  * DETACH (N32-N34). The last endpoint takes the domain and its mappings along.
  *
- * @return OK; NOENT: unknown endpoint (N33) or domain; INVAL: attached elsewhere or nowhere.
+ * @return OK; NOENT: unknown endpoint (N33); INVAL: not attached to that domain, which may not
+ * exist.
  */
 IOVAGEOM_API uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain,
                                             uint32_t endpoint, struct iovageom_report *report);

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+
+#include "viommu_internal.h"
+
+#define OFFERABLE                                                                                  \
+    (IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_DOMAIN_RANGE |                              \
+     IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_BYPASS | IOVAGEOM_VIRTIO_F_PROBE |            \
+     IOVAGEOM_VIRTIO_F_MMIO | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG)
+
+/* A guest's probe buffer costs it little, and can't grow once it was read: QEMU's size or more. */
+#define LEAST_PROBE_SIZE    512u
+#define SPARE_PROBE_REGIONS 8u
+
+void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
+{
+    return viommu->allocator.allocate(viommu->allocator.context, size);
+}
+
+void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size)
+{
+    if (memory != NULL)
+        viommu->allocator.release(viommu->allocator.context, memory, size);
+}
+
+/* ---- tables: a number, taken for the range that holds it alone, to a pointer ---- */
+
+void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key)
+{
+    struct iovageom_rangemap_entry entry;
+
+    return iovageom_rangemap_lookup(table, key, &entry) ? (void *)(uintptr_t)entry.value : NULL;
+}
+
+/* The item with the lowest key from `key` up. */
+void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key)
+{
+    struct iovageom_rangemap_entry entry;
+    struct iovageom_range rest = {key, IOVAGEOM_ADDRESS_MAX};
+
+    return iovageom_rangemap_first_overlap(table, rest, &entry) ? (void *)(uintptr_t)entry.value
+                                                                : NULL;
+}
+
+int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item)
+{
+    return iovageom_rangemap_insert(table, (struct iovageom_range){key, key}, (uintptr_t)item);
+}
+
+void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key)
+{
+    (void)iovageom_rangemap_erase(table, key, NULL);
+}
+
+/* ---- findings ---- */
+
+struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status)
+{
+    struct iovageom_finding finding;
+
+    memset(&finding, 0, sizeof(finding));
+    finding.kind = (uint32_t)kind;
+    finding.status = status;
+    finding.fatal = status != IOVAGEOM_OK;
+    finding.endpoint = IOVAGEOM_ID_NONE;
+    finding.domain = IOVAGEOM_ID_NONE;
+    return finding;
+}
+
+void iovageom_note(struct iovageom_report *report, const struct iovageom_finding *finding)
+{
+    if (report != NULL)
+        iovageom_report_add(report, finding);
+}
+
+void iovageom_note_detail(struct iovageom_report *report, int status, const char *detail)
+{
+    struct iovageom_finding finding = iovageom_finding_of(IOVAGEOM_FINDING_OTHER, status);
+
+    finding.detail = detail;
+    iovageom_note(report, &finding);
+}
+
+void iovageom_note_clear(struct iovageom_report *report)
+{
+    if (report != NULL)
+        iovageom_report_clear(report);
+}
+
+struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name)
+{
+    struct iovageom_owner owner;
+
+    memset(&owner, 0, sizeof(owner));
+    (void)iovageom_owner_init(&owner, source, name);
+    return owner;
+}
+
+/* Who of a collection reserves something of `range`, the weightiest type first. */
+void iovageom_name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
+                        struct iovageom_range range)
+{
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
+        if (iovageom_resv_type_forbids(type) && (uint32_t)type >= finding->type &&
+            iovageom_rangeset_overlaps(ranges, range)) {
+            finding->type = (uint32_t)type;
+            finding->owner = *owner;
+        }
+}
+
+void iovageom_name_owner(struct iovageom_finding *finding, const struct iovageom_device *device,
+                         struct iovageom_range range)
+{
+    finding->owner =
+        iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
+    iovageom_name_resv(finding, iovageom_geometry_resv(device->geometry), range);
+}
+
+/* ---- configuration ---- */
+
+void iovageom_viommu_config_init(struct iovageom_viommu_config *config)
+{
+    memset(config, 0, sizeof(*config));
+    config->input_range = IOVAGEOM_EVERYTHING;
+    config->page_size_mask = iovageom_pgsize_from_alignment(4096);
+    config->max_mappings = UINT64_MAX;
+    config->max_domain_mappings = UINT64_MAX;
+    config->max_domains = UINT32_MAX;
+    config->domain_last = UINT32_MAX;
+    config->features = OFFERABLE & ~(uint32_t)IOVAGEOM_VIRTIO_F_BYPASS;
+    config->boot_bypass = 1;
+}
+
+static int config_check(const struct iovageom_viommu_config *config)
+{
+    const uint32_t both = IOVAGEOM_VIRTIO_F_BYPASS | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
+    const uint32_t flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST | IOVAGEOM_VIOMMU_STRICT_INPUT;
+    uint64_t reserved = config->reserved32;
+
+    for (size_t i = 0; i < sizeof(config->reserved) / sizeof(config->reserved[0]); i++)
+        reserved |= config->reserved[i];
+    if (!iovageom_range_valid(config->input_range) || config->domain_start > config->domain_last)
+        return IOVAGEOM_ERR_INVERTED;
+    if (reserved != 0 || config->page_size_mask == 0 || config->boot_bypass > 1 ||
+        (config->flags & ~flags) != 0 || (config->features & ~(uint32_t)OFFERABLE) != 0 ||
+        (config->features & both) == both)
+        return IOVAGEOM_ERR_INVALID;
+    if (config->granule != 0 && iovageom_pgsize_raise(config->page_size_mask, config->granule) == 0)
+        return IOVAGEOM_ERR_INVALID;
+    if (config->probe_size != 0 && config->probe_size < IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
+        return IOVAGEOM_ERR_INVALID;
+    return IOVAGEOM_OK;
+}
+
+static int tables_init(struct iovageom_viommu *viommu)
+{
+    struct iovageom_rangemap *const tables[] = {
+        &viommu->endpoints, &viommu->groups, &viommu->units, &viommu->host_groups,
+        &viommu->domains,   &viommu->sides,  &viommu->ties,
+    };
+    int error = iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
+
+    for (size_t i = 0; error == IOVAGEOM_OK && i < sizeof(tables) / sizeof(tables[0]); i++)
+        error = iovageom_rangemap_init(tables[i], IOVAGEOM_RANGEMAP_KEEP_APART, &viommu->allocator);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_view_init(&viommu->platform_view, viommu);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_resv_new(&viommu->allocator, &viommu->platform);
+    return error;
+}
+
+int iovageom_viommu_new(const struct iovageom_allocator *allocator,
+                        const struct iovageom_viommu_config *config, struct iovageom_viommu **out)
+{
+    struct iovageom_viommu_config defaults;
+    struct iovageom_viommu *viommu;
+    int error;
+
+    if (allocator == NULL)
+        allocator = iovageom_allocator_default();
+    if (allocator == NULL || allocator->allocate == NULL || allocator->release == NULL)
+        return IOVAGEOM_ERR_INVALID;
+    iovageom_viommu_config_init(&defaults);
+    if (config == NULL)
+        config = &defaults;
+    error = config_check(config);
+    if (error != IOVAGEOM_OK)
+        return error;
+    viommu = allocator->allocate(allocator->context, sizeof(*viommu));
+    if (viommu == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    memset(viommu, 0, sizeof(*viommu));
+    viommu->allocator = *allocator;
+    viommu->config = *config;
+    viommu->accepted = config->features;
+    viommu->bypass = config->boot_bypass;
+    viommu->generation = 1;
+    error = tables_init(viommu);
+    if (error != IOVAGEOM_OK) {
+        /* Nothing but the collection of regions allocates so early, and it is the last. */
+        iovageom_books_release(viommu, viommu, sizeof(*viommu));
+        return error;
+    }
+    *out = viommu;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_viommu_free(struct iovageom_viommu *viommu)
+{
+    struct iovageom_endpoint *endpoint;
+
+    if (viommu == NULL)
+        return;
+    iovageom_viommu_reset(viommu, true);
+    while ((endpoint = iovageom_table_from(&viommu->endpoints, 0)) != NULL) {
+        if (endpoint->device != NULL)
+            iovageom_device_remove(viommu, endpoint);
+        iovageom_endpoint_drop(viommu, endpoint);
+    }
+    iovageom_device_put(viommu, viommu->envelope);
+    iovageom_resv_free(viommu->platform);
+    iovageom_view_deinit(&viommu->platform_view);
+    iovageom_rangeset_deinit(&viommu->identity);
+    iovageom_rangemap_deinit(&viommu->endpoints);
+    iovageom_rangemap_deinit(&viommu->groups);
+    iovageom_rangemap_deinit(&viommu->units);
+    iovageom_rangemap_deinit(&viommu->host_groups);
+    iovageom_rangemap_deinit(&viommu->domains);
+    iovageom_rangemap_deinit(&viommu->sides);
+    iovageom_rangemap_deinit(&viommu->ties);
+    iovageom_books_release(viommu, viommu, sizeof(*viommu));
+}
+
+static struct iovageom_group *group_after(const struct iovageom_viommu *viommu,
+                                          const struct iovageom_group *group)
+{
+    if (group == NULL)
+        return iovageom_table_from(&viommu->groups, 0);
+    return iovageom_table_from(&viommu->groups, group->key + 1);
+}
+
+static int platform_msi(const struct iovageom_resv *resv, struct iovageom_rangeset *out)
+{
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+    int error = IOVAGEOM_OK;
+
+    for (size_t i = 0; error == IOVAGEOM_OK &&
+                       iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK;
+         i++)
+        if (type == IOVAGEOM_RESV_MSI)
+            error = iovageom_rangeset_union(out, out, ranges);
+    return error;
+}
+
+int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_range range,
+                               enum iovageom_resv_type type, enum iovageom_source source,
+                               const char *name)
+{
+    struct iovageom_resv *resv = NULL;
+    struct iovageom_owner owner;
+    struct iovageom_view view;
+    int error;
+
+    if (viommu->frozen)
+        return IOVAGEOM_ERR_FROZEN;
+    error = iovageom_owner_init(&owner, source, name);
+    if (error != IOVAGEOM_OK)
+        return error;
+    error = iovageom_view_init(&view, viommu);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_resv_copy(viommu->platform, &resv);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_resv_add(resv, range, type, &owner);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_resv_forbidden(resv, &view.all);
+    if (error == IOVAGEOM_OK)
+        error = platform_msi(resv, &view.msi);
+    if (error == IOVAGEOM_OK) {
+        struct iovageom_resv *old = viommu->platform;
+
+        viommu->platform = resv;
+        resv = old;
+        iovageom_rangeset_swap(&viommu->platform_view.all, &view.all);
+        iovageom_rangeset_swap(&viommu->platform_view.msi, &view.msi);
+        for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
+             group = group_after(viommu, group))
+            iovageom_group_stale(group);
+        viommu->generation++;
+    }
+    iovageom_resv_free(resv);
+    iovageom_view_deinit(&view);
+    return error;
+}
+
+int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
+                                 const struct iovageom_geometry *envelope,
+                                 struct iovageom_report *report)
+{
+    struct iovageom_device *device = NULL;
+    int error = IOVAGEOM_OK;
+
+    iovageom_note_clear(report);
+    if (viommu->frozen)
+        return IOVAGEOM_ERR_FROZEN;
+    if (envelope != NULL)
+        error = iovageom_device_make(viommu, envelope, &device);
+    if (error == IOVAGEOM_OK && device != NULL) {
+        error = iovageom_device_suits(viommu, device, report);
+        if (error != IOVAGEOM_OK)
+            iovageom_device_put(viommu, device);
+    }
+    if (error != IOVAGEOM_OK)
+        return error;
+    iovageom_device_put(viommu, viommu->envelope);
+    viommu->envelope = device;
+    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
+         group = group_after(viommu, group))
+        if (group->slots > 0)
+            iovageom_group_stale(group);
+    viommu->generation++;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
+                                 const struct iovageom_range *ranges, size_t count,
+                                 struct iovageom_report *report)
+{
+    struct iovageom_endpoint *endpoint;
+    struct iovageom_rangeset identity;
+    int error;
+
+    iovageom_note_clear(report);
+    error = iovageom_rangeset_init(&identity, &viommu->allocator);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_from_array(&identity, ranges, count);
+    for (endpoint = iovageom_table_from(&viommu->endpoints, 0);
+         error == IOVAGEOM_OK && endpoint != NULL;
+         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1)) {
+        bool bypass = endpoint->domain != NULL ? endpoint->domain->bypass
+                                               : iovageom_bypass_unattached(viommu);
+
+        if (bypass && !iovageom_bypass_fits(viommu, endpoint, &identity, report))
+            error = IOVAGEOM_ERR_CONFLICT;
+    }
+    if (error == IOVAGEOM_OK)
+        iovageom_rangeset_swap(&viommu->identity, &identity);
+    iovageom_rangeset_deinit(&identity);
+    return error;
+}
+
+/* ---- the config space ---- */
+
+static uint64_t space_mask(const struct iovageom_viommu *viommu)
+{
+    uint64_t mask = viommu->config.page_size_mask;
+    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+
+    if (viommu->envelope != NULL)
+        mask = iovageom_pgsize_meet(mask, viommu->envelope->mask);
+    for (; endpoint != NULL;
+         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+        if (endpoint->device != NULL)
+            mask = iovageom_pgsize_meet(mask, endpoint->device->mask);
+    if (viommu->config.granule != 0)
+        mask = iovageom_pgsize_raise(mask, viommu->config.granule);
+    return mask;
+}
+
+static int space_add(struct iovageom_rangeset *reserved, const struct iovageom_device *device)
+{
+    int error = IOVAGEOM_OK;
+
+    for (size_t i = 0; error == IOVAGEOM_OK && device != NULL && i < device->all_count; i++)
+        error = iovageom_rangeset_insert(reserved, device->ranges[i]);
+    return error;
+}
+
+/* INPUT_AS_HOST: the part of the input range from the first to the last usable address. */
+static int space_input(const struct iovageom_viommu *viommu, struct iovageom_range *input,
+                       struct iovageom_report *report)
+{
+    struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    struct iovageom_rangeset set;
+    int error = iovageom_rangeset_init(&set, &viommu->allocator);
+
+    if (error == IOVAGEOM_OK)
+        error = space_add(&set, viommu->envelope);
+    for (; error == IOVAGEOM_OK && endpoint != NULL;
+         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+        error = space_add(&set, endpoint->device);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_complement(&set, &set, *input);
+    if (error == IOVAGEOM_OK && !iovageom_rangeset_hull(&set, input)) {
+        struct iovageom_finding finding =
+            iovageom_finding_of(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
+
+        finding.range = *input;
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "all devices together");
+        iovageom_note(report, &finding);
+    }
+    iovageom_rangeset_deinit(&set);
+    return error;
+}
+
+static int space_probe_size(const struct iovageom_viommu *viommu,
+                            struct iovageom_virtio_config *space)
+{
+    size_t most = SPARE_PROBE_REGIONS;
+
+    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
+         group = group_after(viommu, group)) {
+        struct iovageom_wire *wire;
+        int error = iovageom_group_wire(viommu, group, space, SIZE_MAX, NULL, NULL, &wire);
+
+        if (error != IOVAGEOM_OK)
+            return error;
+        if (wire->count + SPARE_PROBE_REGIONS > most)
+            most = wire->count + SPARE_PROBE_REGIONS;
+        iovageom_wire_put(viommu, wire);
+    }
+    most = iovageom_virtio_probe_bytes(most);
+    if (most > UINT32_MAX)
+        return IOVAGEOM_ERR_OVERFLOW;
+    space->probe_size = most > LEAST_PROBE_SIZE ? (uint32_t)most : LEAST_PROBE_SIZE;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_books_space(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
+                         struct iovageom_report *report)
+{
+    const struct iovageom_viommu_config *config = &viommu->config;
+    struct iovageom_virtio_config space = {0};
+    int error = IOVAGEOM_OK;
+
+    if (viommu->frozen) {
+        *out = viommu->space;
+        out->bypass = viommu->bypass;
+        return IOVAGEOM_OK;
+    }
+    space.page_size_mask = space_mask(viommu);
+    space.input_range = config->input_range;
+    space.domain_start = config->domain_start;
+    space.domain_last = config->domain_last;
+    space.bypass = viommu->bypass;
+    if ((config->flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0)
+        error = space_input(viommu, &space.input_range, report);
+    space.probe_size = config->probe_size;
+    if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        space.probe_size = 0;
+    else if (error == IOVAGEOM_OK && space.probe_size == 0)
+        error = space_probe_size(viommu, &space);
+    if (error == IOVAGEOM_OK)
+        *out = space;
+    return error;
+}
+
+/* The granule: as frozen, as configured, or as the devices have it now. */
+uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu)
+{
+    return iovageom_pgsize_granule(viommu->frozen ? viommu->space.page_size_mask
+                                                  : space_mask(viommu));
+}
+
+int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
+                                 struct iovageom_virtio_config *out)
+{
+    return iovageom_books_space(viommu, out, NULL);
+}
+
+int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    struct iovageom_virtio_config space;
+    int error;
+
+    iovageom_note_clear(report);
+    if (viommu->frozen)
+        return IOVAGEOM_OK;
+    error = iovageom_books_space(viommu, &space, report);
+    if (error != IOVAGEOM_OK)
+        return error;
+    viommu->space = space;
+    viommu->frozen = true;
+    return IOVAGEOM_OK;
+}
+
+bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
+{
+    return viommu->frozen;
+}
+
+void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features)
+{
+    viommu->accepted = viommu->config.features & features;
+}
+
+int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
+                               struct iovageom_report *report)
+{
+    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+
+    iovageom_note_clear(report);
+    if (bypass > 1)
+        return IOVAGEOM_ERR_INVALID;
+    if ((viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    for (; bypass == 1 && endpoint != NULL;
+         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+        if (endpoint->domain == NULL &&
+            !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, report))
+            return IOVAGEOM_ERR_CONFLICT;
+    viommu->bypass = bypass;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
+{
+    struct iovageom_domain *domain;
+    struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+
+    while ((domain = iovageom_table_from(&viommu->domains, 0)) != NULL)
+        iovageom_endpoint_detach(viommu, domain->members.first);
+    for (; endpoint != NULL;
+         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+        iovageom_endpoint_forget(viommu, endpoint);
+    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
+         group = group_after(viommu, group))
+        iovageom_group_forgive(viommu, group);
+    viommu->accepted = viommu->config.features;
+    viommu->stale = false;
+    if (system)
+        viommu->bypass = viommu->config.boot_bypass;
+}
+
+/* ---- listings ---- */
+
+static uint64_t own_or(uint64_t key)
+{
+    return key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
+}
+
+static void describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
+                     struct iovageom_viommu_endpoint *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->endpoint = endpoint->id;
+    out->kind = endpoint->kind;
+    out->plugged = (uint32_t)endpoint->devices;
+    out->prepared = endpoint->prepared != IOVAGEOM_NOT_PREPARED;
+    out->guest_group = own_or(endpoint->group->key);
+    out->host_group = endpoint->host_group;
+    out->container = endpoint->container;
+    out->domain = endpoint->domain != NULL ? endpoint->domain->node.index : IOVAGEOM_ID_NONE;
+    out->generation = endpoint->generation;
+    if (!iovageom_endpoint_visible(endpoint))
+        out->bypass = 0;
+    else if (endpoint->domain != NULL)
+        out->bypass = endpoint->domain->bypass;
+    else
+        out->bypass = iovageom_bypass_unattached(viommu) &&
+                      iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
+    out->geometry = endpoint->device != NULL ? endpoint->device->geometry : NULL;
+}
+
+int iovageom_viommu_endpoint(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                             struct iovageom_viommu_endpoint *out)
+{
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+
+    if (found == NULL)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    describe(viommu, found, out);
+    return IOVAGEOM_OK;
+}
+
+bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_t from,
+                                   struct iovageom_viommu_endpoint *out)
+{
+    const struct iovageom_endpoint *found = iovageom_table_from(&viommu->endpoints, from);
+
+    if (found != NULL)
+        describe(viommu, found, out);
+    return found != NULL;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+
+#include "viommu_internal.h"
+
+void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding)
+{
+    const bool lenient = a->allow_stale && (finding->kind == IOVAGEOM_FINDING_PROMISE ||
+                                            finding->kind == IOVAGEOM_FINDING_MAPPING ||
+                                            finding->kind == IOVAGEOM_FINDING_BUDGET);
+
+    finding->status = lenient ? IOVAGEOM_OK : finding->status;
+    finding->fatal = !lenient;
+    if (lenient)
+        a->went_stale = true;
+    else if (a->status == IOVAGEOM_OK)
+        a->status = finding->status;
+    if (finding->endpoint == IOVAGEOM_ID_NONE)
+        finding->endpoint = a->endpoint;
+    iovageom_note(a->report, finding);
+}
+
+static struct iovageom_finding objection(const struct iovageom_device *device,
+                                         enum iovageom_finding_kind kind,
+                                         struct iovageom_range range, struct iovageom_range against)
+{
+    struct iovageom_finding finding = iovageom_finding_of(kind, IOVAGEOM_ERR_CONFLICT);
+
+    finding.range = range;
+    finding.against = against;
+    iovageom_name_owner(&finding, device, against);
+    return finding;
+}
+
+/* ---- bypass ---- */
+
+bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
+{
+    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) != 0)
+        return viommu->bypass != 0;
+    return (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS) != 0;
+}
+
+/* One objection for each range of the device that stands in the identity ranges. */
+static bool identity_fits(const struct iovageom_rangeset *identity,
+                          const struct iovageom_device *device, uint64_t endpoint, uint64_t domain,
+                          struct iovageom_report *report)
+{
+    struct iovageom_range hit;
+    bool fits = true;
+
+    for (size_t i = 0; i < device->all_count; i++)
+        if (iovageom_rangeset_first_overlap(identity, device->ranges[i], &hit)) {
+            struct iovageom_finding finding =
+                objection(device, IOVAGEOM_FINDING_RESERVED, hit, device->ranges[i]);
+
+            finding.endpoint = endpoint;
+            finding.domain = domain;
+            finding.detail = "bypass maps these addresses one to one";
+            iovageom_note(report, &finding);
+            fits = false;
+        }
+    return fits;
+}
+
+/* Whether an endpoint could bypass: all devices on its host page tables map the identity ranges. */
+bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
+                          const struct iovageom_endpoint *endpoint,
+                          const struct iovageom_rangeset *identity, struct iovageom_report *report)
+{
+    const struct iovageom_endpoint *member;
+    bool fits = true;
+
+    (void)viommu;
+    if (endpoint->unit == NULL || iovageom_rangeset_count(identity) == 0)
+        return true;
+    for (member = endpoint->unit->members.first; member != NULL;
+         member = member->next[IOVAGEOM_ROLL_UNIT])
+        fits &= identity_fits(identity, member->device, endpoint->id, IOVAGEOM_ID_NONE, report);
+    return fits;
+}
+
+/* ---- the questions ---- */
+
+static void ask_granule(struct iovageom_admission *a)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const uint64_t offered = iovageom_pgsize_granule(a->device->mask);
+    uint64_t wanted = viommu->config.granule;
+    struct iovageom_finding finding;
+
+    if (viommu->frozen)
+        wanted = iovageom_pgsize_granule(viommu->space.page_size_mask);
+    if (a->device->mask != 0 && (wanted == 0 || iovageom_pgsize_accepts(a->device->mask, wanted)))
+        return;
+    finding = iovageom_finding_of(IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ERR_CONFLICT);
+    finding.wanted = wanted;
+    finding.offered = offered;
+    iovageom_name_owner(&finding, a->device, IOVAGEOM_EVERYTHING);
+    finding.type = 0;
+    iovageom_object(a, &finding);
+}
+
+/* The input range: what can't be told must be usable, and something must be. */
+static void ask_input(struct iovageom_admission *a)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const struct iovageom_device *device = a->device;
+    const bool open =
+        !viommu->frozen && (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
+    const struct iovageom_range input =
+        viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+    const bool strict = (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
+    const bool told = (viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
+
+    for (size_t i = 0; i < device->all_count; i++) {
+        struct iovageom_range range = device->ranges[i];
+        struct iovageom_finding finding =
+            objection(device, IOVAGEOM_FINDING_INPUT_RANGE, input, range);
+
+        if (iovageom_range_contains(range, input)) {
+            finding.kind = IOVAGEOM_FINDING_NOTHING_USABLE;
+            iovageom_object(a, &finding);
+        } else if (iovageom_range_overlaps(range, input) && !open &&
+                   ((!told && finding.type != IOVAGEOM_RESV_MSI) ||
+                    (strict && (iovageom_range_has(range, input.start) ||
+                                iovageom_range_has(range, input.last))))) {
+            iovageom_object(a, &finding);
+        }
+    }
+}
+
+int iovageom_device_suits(const struct iovageom_viommu *viommu,
+                          const struct iovageom_device *device, struct iovageom_report *report)
+{
+    struct iovageom_admission a = {.viommu = viommu, .device = device, .report = report};
+
+    ask_granule(&a);
+    ask_input(&a);
+    return a.status;
+}
+
+/* Whom a guest group's promise of an address in `range` was given to; nobody who is still there. */
+uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
+{
+    const struct iovageom_endpoint *member = group->members.first;
+
+    for (; member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP])
+        if (member->told != NULL && iovageom_wire_leaves(member->told, range))
+            return member->id;
+    return IOVAGEOM_ID_NONE;
+}
+
+static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
+                       const struct iovageom_domain *domain)
+{
+    const size_t live = iovageom_mappings_count(&domain->mappings);
+    struct iovageom_mapping mapping;
+    struct iovageom_finding finding;
+
+    if (domain->bypass &&
+        !identity_fits(&a->viommu->identity, device, a->endpoint, domain->node.index, a->report))
+        a->status = IOVAGEOM_ERR_CONFLICT;
+    for (size_t i = 0; i < device->all_count; i++)
+        if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping)) {
+            finding = objection(device, IOVAGEOM_FINDING_MAPPING, mapping.range, device->ranges[i]);
+            finding.domain = domain->node.index;
+            iovageom_object(a, &finding);
+        }
+    if (live > device->budget) {
+        finding = iovageom_finding_of(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT);
+        finding.domain = domain->node.index;
+        finding.wanted = live;
+        finding.offered = device->budget;
+        iovageom_name_owner(&finding, device, IOVAGEOM_EVERYTHING);
+        finding.type = 0;
+        iovageom_object(a, &finding);
+    }
+}
+
+/* What `device` would take from a guest group, and from the domains where that group is. */
+void iovageom_ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
+                        const struct iovageom_group *group)
+{
+    struct iovageom_range hit;
+
+    for (size_t i = 0; i < device->all_count; i++) {
+        struct iovageom_range range = device->ranges[i];
+
+        if (iovageom_rangeset_first_overlap(&group->promised, range, &hit)) {
+            struct iovageom_finding finding =
+                objection(device, IOVAGEOM_FINDING_PROMISE, hit, range);
+
+            (void)iovageom_range_intersect(hit, range, &range);
+            finding.endpoint = iovageom_promised_to(group, range);
+            iovageom_object(a, &finding);
+        }
+    }
+    for (const struct iovageom_link *tie = group->node.down; tie != NULL; tie = tie->down_next)
+        ask_domain(a, device, (const struct iovageom_domain *)(const void *)tie->lower);
+}
+
+/* Whether the group's list still fits the probe buffer that the guest has read the size of. */
+int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group *group)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const size_t limit = viommu->space.probe_size;
+    struct iovageom_wire *wire;
+    struct iovageom_report notes;
+    size_t most = 2 * a->device->all_count + 2;
+    int error;
+
+    if (!viommu->frozen || limit == 0)
+        return IOVAGEOM_OK;
+    if (group->view_clean)
+        most += 2 * iovageom_rangeset_count(&group->view.all);
+    if (group->view_clean && iovageom_virtio_probe_bytes(most) <= limit)
+        return IOVAGEOM_OK;
+    iovageom_report_init(&notes, &viommu->allocator);
+    error = iovageom_group_wire(viommu, group, &viommu->space, limit, a->device, &notes, &wire);
+    for (size_t i = 0; i < iovageom_report_count(&notes); i++)
+        iovageom_note(a->report, iovageom_report_at(&notes, i));
+    iovageom_report_deinit(&notes);
+    if (error == IOVAGEOM_OK) {
+        iovageom_wire_put(viommu, wire);
+    } else if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
+        a->status = IOVAGEOM_ERR_CONFLICT;
+        error = IOVAGEOM_OK;
+    }
+    return error;
+}
+
+/*
+ * What `a->device` would change in `unit` and `group` (NULL for one that is yet to be made): its
+ * ranges count for every group of the unit; what the unit's other devices reserve, for `group`.
+ */
+int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_unit *unit,
+                          const struct iovageom_group *group)
+{
+    const struct iovageom_endpoint *member = unit != NULL ? unit->members.first : NULL;
+    const struct iovageom_link *side = unit != NULL ? unit->node.down : NULL;
+    const struct iovageom_device *before = a->device;
+    const bool joins =
+        group != NULL &&
+        (unit == NULL || !iovageom_linked(&a->viommu->sides, &unit->node, &group->node));
+    int error = IOVAGEOM_OK;
+
+    ask_granule(a);
+    ask_input(a);
+    if (iovageom_bypass_unattached(a->viommu) &&
+        !identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE, a->report))
+        a->status = IOVAGEOM_ERR_CONFLICT;
+    if (joins) {
+        iovageom_ask_group(a, a->device, group);
+        error = iovageom_ask_probe(a, group);
+    }
+    for (; joins && member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT]) {
+        if (!iovageom_device_same(before, member->device))
+            iovageom_ask_group(a, member->device, group);
+        before = member->device;
+    }
+    for (; error == IOVAGEOM_OK && side != NULL; side = side->down_next) {
+        const struct iovageom_group *other =
+            (const struct iovageom_group *)(const void *)side->lower;
+
+        iovageom_ask_group(a, a->device, other);
+        error = iovageom_ask_probe(a, other);
+    }
+    return error != IOVAGEOM_OK ? error : a->status;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <iovageom/pgsize.h>
+
+#include "viommu_internal.h"
+
+/* What must always hold, seen from outside of the calls that see to it. */
+struct check {
+    const struct iovageom_viommu *viommu;
+    struct iovageom_report *report;
+    int status;
+};
+
+static void expect(struct check *check, bool holds, const char *detail)
+{
+    if (holds)
+        return;
+    iovageom_note_detail(check->report, IOVAGEOM_ERR_DISAGREEMENT, detail);
+    if (check->status == IOVAGEOM_OK)
+        check->status = IOVAGEOM_ERR_DISAGREEMENT;
+}
+
+/* A roll is as long as it says, and all who are on it name its owner. */
+static size_t roll_length(const struct iovageom_roll *roll, int which)
+{
+    const struct iovageom_endpoint *member = roll->first;
+    const struct iovageom_endpoint *before = NULL;
+    size_t length = 0;
+
+    for (; member != NULL && member->previous[which] == before && length <= roll->count;
+         member = member->next[which]) {
+        before = member;
+        length++;
+    }
+    return member == NULL && before == roll->last ? length : SIZE_MAX;
+}
+
+static void check_endpoint(struct check *check, const struct iovageom_endpoint *endpoint)
+{
+    const struct iovageom_viommu *viommu = check->viommu;
+
+    expect(check, (endpoint->device != NULL) == (endpoint->unit != NULL),
+           "an endpoint has a device without a unit, or the reverse");
+    expect(check,
+           (endpoint->device != NULL) ==
+               (endpoint->devices > 0 || endpoint->prepared != IOVAGEOM_NOT_PREPARED),
+           "an endpoint has a device that nobody plugged, or the reverse");
+    expect(check, endpoint->kind != IOVAGEOM_ENDPOINT_DEVICE || endpoint->device != NULL,
+           "an endpoint without declaration has no device");
+    expect(check, endpoint->as_alias <= endpoint->devices, "more aliases than devices");
+    expect(check, endpoint->domain == NULL || iovageom_endpoint_visible(endpoint),
+           "an endpoint that isn't there is attached");
+    expect(check, (endpoint->told != NULL) == (endpoint->generation != 0),
+           "a promise has no generation, or the reverse");
+    expect(check,
+           endpoint->unit == NULL ||
+               iovageom_linked(&viommu->sides, &endpoint->unit->node, &endpoint->group->node),
+           "a device's unit does not count for its guest group");
+    expect(check,
+           endpoint->domain == NULL ||
+               iovageom_linked(&viommu->ties, &endpoint->group->node, &endpoint->domain->node),
+           "a guest group does not count for a domain of its endpoint");
+}
+
+static int check_group(struct check *check, const struct iovageom_group *group)
+{
+    const struct iovageom_viommu *viommu = check->viommu;
+    size_t slots = 0, visible = 0, told = 0;
+    struct iovageom_rangeset usable;
+    struct iovageom_view view;
+    int error = iovageom_view_init(&view, viommu);
+
+    (void)iovageom_rangeset_init(&usable, &viommu->allocator);
+    for (const struct iovageom_endpoint *member = group->members.first;
+         error == IOVAGEOM_OK && member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP]) {
+        slots += member->kind == IOVAGEOM_ENDPOINT_SLOT;
+        visible += iovageom_endpoint_visible(member);
+        told += member->told != NULL;
+        expect(check, member->group == group, "an endpoint is on another guest group's roll");
+        if (member->told == NULL)
+            continue;
+        error = iovageom_wire_usable(viommu, member->told, &usable);
+        expect(check, error != IOVAGEOM_OK || iovageom_rangeset_subset(&usable, &group->promised),
+               "an endpoint was promised more than its guest group");
+    }
+    expect(check,
+           roll_length(&group->members, IOVAGEOM_ROLL_GROUP) == group->members.count &&
+               group->members.count > 0,
+           "the roll of a guest group is wrong");
+    expect(check, slots == group->slots && visible == group->visible && told == group->told,
+           "the counts of a guest group are wrong");
+    if (error == IOVAGEOM_OK)
+        error = iovageom_view_build(viommu, group, &view);
+    if (error == IOVAGEOM_OK) {
+        expect(check,
+               !group->view_clean || (iovageom_rangeset_equal(&view.all, &group->view.all) &&
+                                      iovageom_rangeset_equal(&view.msi, &group->view.msi)),
+               "what is reserved for a guest group is not what its devices reserve");
+        error = iovageom_rangeset_intersection(&view.all, &view.all, &group->promised);
+        expect(check,
+               error != IOVAGEOM_OK || viommu->stale || iovageom_rangeset_count(&view.all) == 0,
+               "a promise is broken");
+    }
+    iovageom_rangeset_deinit(&usable);
+    iovageom_view_deinit(&view);
+    return error;
+}
+
+static void check_mapping(struct check *check, const struct iovageom_mapping *mapping,
+                          const struct iovageom_rangeset *reserved)
+{
+    const struct iovageom_virtio_config *space = &check->viommu->space;
+
+    expect(
+        check,
+        iovageom_range_is_aligned(mapping->range, iovageom_pgsize_granule(space->page_size_mask)),
+        "a mapping is not aligned to the granule");
+    expect(check, iovageom_range_contains(space->input_range, mapping->range),
+           "a mapping is outside the input range");
+    expect(check, check->viommu->stale || !iovageom_rangeset_overlaps(reserved, mapping->range),
+           "a mapping stands where a host of its domain reserves");
+}
+
+static int check_domain(struct check *check, const struct iovageom_domain *domain)
+{
+    const struct iovageom_viommu *viommu = check->viommu;
+    struct iovageom_rangeset reserved;
+    struct iovageom_mappings_cursor cursor;
+    struct iovageom_mapping mapping;
+    int error = iovageom_rangeset_init(&reserved, &viommu->allocator);
+
+    if (error == IOVAGEOM_OK)
+        error = iovageom_domain_reserved(viommu, domain, &reserved);
+    expect(check, viommu->frozen, "there is a domain before the guest could make one");
+    expect(check,
+           roll_length(&domain->members, IOVAGEOM_ROLL_DOMAIN) == domain->members.count &&
+               domain->members.count > 0,
+           "the roll of a domain is wrong");
+    if (error == IOVAGEOM_OK && domain->clean) {
+        expect(check, iovageom_rangeset_equal(&reserved, &domain->reserved),
+               "what is reserved in a domain is not what its endpoints reserve");
+        expect(check, iovageom_mappings_budget(&domain->mappings) == iovageom_domain_budget(domain),
+               "the mapping budget of a domain is not that of its hosts");
+    }
+    expect(check, !domain->bypass || iovageom_mappings_count(&domain->mappings) == 0,
+           "a bypass domain has mappings");
+    iovageom_mappings_seek(&domain->mappings, 0, &cursor);
+    while (error == IOVAGEOM_OK && iovageom_mappings_next(&cursor, &mapping))
+        check_mapping(check, &mapping, &reserved);
+    iovageom_rangeset_deinit(&reserved);
+    return error;
+}
+
+/* Links are counted by endpoints: as many as there are, in all. */
+static void check_links(struct check *check, const struct iovageom_rangemap *table, size_t count,
+                        const char *detail)
+{
+    struct iovageom_rangemap_cursor cursor;
+    struct iovageom_rangemap_entry entry;
+    size_t sum = 0;
+
+    iovageom_rangemap_seek(table, 0, &cursor);
+    while (iovageom_rangemap_next(&cursor, &entry))
+        sum += ((const struct iovageom_link *)(uintptr_t)entry.value)->count;
+    expect(check, sum == count, detail);
+}
+
+int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    struct check check = {viommu, report, IOVAGEOM_OK};
+    struct iovageom_rangemap_cursor cursor;
+    struct iovageom_rangemap_entry entry;
+    size_t devices = 0, attached = 0, mappings = 0;
+    int error = IOVAGEOM_OK;
+
+    iovageom_note_clear(report);
+    iovageom_rangemap_seek(&viommu->endpoints, 0, &cursor);
+    while (iovageom_rangemap_next(&cursor, &entry)) {
+        const struct iovageom_endpoint *endpoint = (void *)(uintptr_t)entry.value;
+
+        expect(&check, endpoint->id == entry.range.start, "an endpoint stands at another number");
+        devices += endpoint->device != NULL;
+        attached += endpoint->domain != NULL;
+        check_endpoint(&check, endpoint);
+    }
+    iovageom_rangemap_seek(&viommu->groups, 0, &cursor);
+    while (error == IOVAGEOM_OK && iovageom_rangemap_next(&cursor, &entry))
+        error = check_group(&check, (void *)(uintptr_t)entry.value);
+    iovageom_rangemap_seek(&viommu->units, 0, &cursor);
+    while (iovageom_rangemap_next(&cursor, &entry)) {
+        const struct iovageom_unit *unit = (void *)(uintptr_t)entry.value;
+
+        expect(&check,
+               roll_length(&unit->members, IOVAGEOM_ROLL_UNIT) == unit->members.count &&
+                   unit->members.count > 0,
+               "the roll of a unit is wrong");
+    }
+    iovageom_rangemap_seek(&viommu->domains, 0, &cursor);
+    while (error == IOVAGEOM_OK && iovageom_rangemap_next(&cursor, &entry)) {
+        const struct iovageom_domain *domain = (void *)(uintptr_t)entry.value;
+
+        mappings += iovageom_mappings_count(&domain->mappings);
+        error = check_domain(&check, domain);
+    }
+    expect(&check, mappings == viommu->mapping_count, "the count of all mappings is wrong");
+    check_links(&check, &viommu->sides, devices,
+                "devices and the guest groups that they count for");
+    check_links(&check, &viommu->ties, attached, "endpoints and the domains that they count for");
+    return error != IOVAGEOM_OK ? error : check.status;
+}

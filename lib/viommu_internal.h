@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_VIOMMU_INTERNAL_H
+#define IOVAGEOM_VIOMMU_INTERNAL_H
+
+#include <iovageom/plan_probe.h>
+#include <iovageom/rangemap.h>
+#include <iovageom/ranges.h>
+#include <iovageom/viommu.h>
+
+/*
+ * The rooms of the books, and who walks through which:
+ *
+ *   viommu.c          configuration, freezing, listings
+ *   viommu_groups.c   endpoints in guest groups, devices in units; what they reserve together
+ *   viommu_promises.c what a group is told, and was told
+ *   viommu_admission.c whom a device would cost what
+ *   viommu_plug.c     declaring, plugging, unplugging
+ *   viommu_domains.c  domains and the oracle
+ *   viommu_request.c  the oracle behind bytes
+ *   viommu_save.c     to and from a migration stream
+ *   viommu_check.c    what must always hold
+ *
+ * Three kinds of node: a *unit* is one set of host page tables and the devices on it; a guest group
+ * holds endpoints; a domain holds attached endpoints. What a device reserves counts for its unit,
+ * hence for each guest group with an endpoint in that unit, hence for each domain with an endpoint
+ * of such a group. Links join unit to group and group to domain, each counted by the endpoints that
+ * it stands for, so that a change finds whom it concerns without looking at anybody else.
+ */
+
+/** A device, or the envelope: its geometry, and what the books ask of it all the time. */
+struct iovageom_device {
+    size_t references;
+    size_t size; /**< of this allocation */
+    struct iovageom_geometry *geometry;
+    uint64_t mask;   /**< page sizes; all ones when unknown */
+    uint64_t budget; /**< mappings; all ones when unknown */
+    size_t all_count;
+    size_t msi_count;
+    struct iovageom_range ranges[]; /**< all that is not usable in normal form, then its MSI part */
+};
+
+/** A wire list that was or may be told. */
+struct iovageom_wire {
+    size_t references;
+    size_t size;
+    size_t count;
+    struct iovageom_region regions[];
+};
+
+struct iovageom_link;
+
+/** What units, groups and domains have in common. */
+struct iovageom_node {
+    uint32_t index;
+    size_t down_count;
+    struct iovageom_link *down; /**< links to nodes that inherit from this one */
+    struct iovageom_link *up;   /**< links to nodes that this one inherits from */
+};
+
+struct iovageom_link {
+    struct iovageom_node *upper;
+    struct iovageom_node *lower;
+    size_t count;
+    struct iovageom_link *down_next, *down_previous;
+    struct iovageom_link *up_next, *up_previous;
+};
+
+/** Addresses that can't be mapped, and the MSI part of them. */
+struct iovageom_view {
+    struct iovageom_rangeset all;
+    struct iovageom_rangeset msi;
+};
+
+struct iovageom_endpoint;
+
+/** A list of endpoints in the order in which they came. */
+struct iovageom_roll {
+    struct iovageom_endpoint *first;
+    struct iovageom_endpoint *last;
+    size_t count;
+};
+
+/** Which of an endpoint's three places a roll goes by. */
+enum { IOVAGEOM_ROLL_GROUP, IOVAGEOM_ROLL_UNIT, IOVAGEOM_ROLL_DOMAIN, IOVAGEOM_ROLLS };
+
+enum iovageom_prepared { IOVAGEOM_NOT_PREPARED, IOVAGEOM_PREPARED, IOVAGEOM_PREPARED_ALIAS };
+
+struct iovageom_unit {
+    struct iovageom_node node;
+    uint64_t key;
+    struct iovageom_roll members;
+};
+
+/** A host group that was named: all its devices are in one unit. */
+struct iovageom_host_group {
+    struct iovageom_unit *unit;
+    size_t count;
+};
+
+struct iovageom_group {
+    struct iovageom_node node;
+    uint64_t key;
+    struct iovageom_roll members;
+    size_t slots;   /**< members that are slots: with one, the envelope counts */
+    size_t visible; /**< members that are there for the guest */
+    size_t told;    /**< members with a promise */
+    struct iovageom_view view;
+    bool view_clean;                     /**< else `view` is to be computed anew */
+    bool wire_clean;                     /**< else the same of `wire` */
+    struct iovageom_wire *wire;          /**< what a PROBE is answered, once frozen; or NULL */
+    struct iovageom_rangeset promised;   /**< usable addresses that any member was told, ever */
+    struct iovageom_wire *promised_wire; /**< that `promised` is known to contain, or NULL */
+};
+
+struct iovageom_domain {
+    struct iovageom_node node; /**< its index is its number */
+    bool bypass;
+    bool clean; /**< `reserved` and the budget of the mappings are those of the endpoints */
+    struct iovageom_roll members;
+    struct iovageom_rangeset reserved;
+    struct iovageom_mappings mappings;
+};
+
+struct iovageom_endpoint {
+    uint32_t id;
+    uint32_t kind;
+    size_t devices;    /**< committed ones */
+    size_t as_alias;   /**< of these, those that were plugged elsewhere, with this as their alias */
+    uint32_t prepared; /**< an enum iovageom_prepared */
+    struct iovageom_group *group;
+    struct iovageom_unit *unit; /**< NULL without a device */
+    struct iovageom_domain *domain;
+    struct iovageom_endpoint *next[IOVAGEOM_ROLLS];
+    struct iovageom_endpoint *previous[IOVAGEOM_ROLLS];
+    struct iovageom_device *device;
+    uint64_t host_group;
+    uint64_t container;
+    uint32_t *aliases;
+    size_t alias_count;
+    struct iovageom_wire *told;
+    uint64_t generation;
+};
+
+struct iovageom_viommu {
+    struct iovageom_allocator allocator;
+    struct iovageom_viommu_config config;
+    struct iovageom_virtio_config space; /**< what the guest reads, once frozen */
+    bool frozen;
+    bool stale; /**< something was plugged in spite of a promise or mapping */
+    uint32_t accepted;
+    uint32_t bypass;
+    uint32_t next_index;
+    uint64_t generation;
+    uint64_t mapping_count;
+    struct iovageom_resv *platform;
+    struct iovageom_view platform_view;
+    struct iovageom_device *envelope;
+    struct iovageom_rangeset identity;
+    struct iovageom_rangemap endpoints; /**< number -> struct iovageom_endpoint */
+    struct iovageom_rangemap groups;    /**< key -> struct iovageom_group */
+    struct iovageom_rangemap units;     /**< key -> struct iovageom_unit */
+    struct iovageom_rangemap host_groups;
+    struct iovageom_rangemap domains;
+    struct iovageom_rangemap sides; /**< unit index, group index -> link */
+    struct iovageom_rangemap ties;  /**< group index, domain number -> link */
+};
+
+#define IOVAGEOM_EVERYTHING ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
+
+/* viommu.c */
+void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size);
+void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size);
+void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key);
+void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key);
+int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item);
+void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key);
+int iovageom_books_space(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
+                         struct iovageom_report *report);
+uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu);
+struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status);
+void iovageom_note(struct iovageom_report *report, const struct iovageom_finding *finding);
+void iovageom_note_detail(struct iovageom_report *report, int status, const char *detail);
+void iovageom_note_clear(struct iovageom_report *report);
+struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name);
+void iovageom_name_owner(struct iovageom_finding *finding, const struct iovageom_device *device,
+                         struct iovageom_range range);
+void iovageom_name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
+                        struct iovageom_range range);
+
+void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
+                         const struct iovageom_group *group, struct iovageom_range range);
+
+/* viommu_groups.c */
+int iovageom_device_make(const struct iovageom_viommu *viommu,
+                         const struct iovageom_geometry *geometry, struct iovageom_device **out);
+void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device);
+bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b);
+void iovageom_roll_add(struct iovageom_roll *roll, int which, struct iovageom_endpoint *endpoint);
+void iovageom_roll_remove(struct iovageom_roll *roll, int which,
+                          struct iovageom_endpoint *endpoint);
+int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
+                      struct iovageom_node *upper, struct iovageom_node *lower, bool *fresh);
+void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
+                       struct iovageom_node *upper, struct iovageom_node *lower);
+bool iovageom_linked(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
+                     const struct iovageom_node *lower);
+int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
+                           enum iovageom_endpoint_kind kind, struct iovageom_endpoint **out);
+void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group);
+void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
+int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu);
+int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device);
+void iovageom_view_deinit(struct iovageom_view *view);
+int iovageom_view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
+                        struct iovageom_view *out);
+int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
+                        struct iovageom_view *out);
+void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device);
+void iovageom_group_stale(struct iovageom_group *group);
+int iovageom_group_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group);
+uint8_t iovageom_status_of(int error);
+
+/* viommu_promises.c */
+int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
+                      struct iovageom_wire **out);
+void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire *wire);
+bool iovageom_wire_leaves(const struct iovageom_wire *wire, struct iovageom_range range);
+int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire *wire,
+                         struct iovageom_rangeset *out);
+int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
+                        const struct iovageom_virtio_config *space, size_t limit,
+                        const struct iovageom_device *extra, struct iovageom_report *report,
+                        struct iovageom_wire **out);
+int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                          struct iovageom_wire *wire);
+uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
+                              struct iovageom_report *report);
+
+/* viommu_admission.c */
+/* A plug, update or declaration on its way through the questions. */
+struct iovageom_admission {
+    const struct iovageom_viommu *viommu;
+    const struct iovageom_device *device;
+    struct iovageom_report *report;
+    uint32_t endpoint;
+    bool allow_stale;
+    bool went_stale; /**< something was found that only allow_stale lets pass */
+    int status;
+};
+
+void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
+void iovageom_ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
+                        const struct iovageom_group *group);
+uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range);
+int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group *group);
+int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_unit *unit,
+                          const struct iovageom_group *group);
+bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
+                          const struct iovageom_endpoint *endpoint,
+                          const struct iovageom_rangeset *identity, struct iovageom_report *report);
+bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
+int iovageom_device_suits(const struct iovageom_viommu *viommu,
+                          const struct iovageom_device *device, struct iovageom_report *report);
+
+/* viommu_plug.c */
+void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+
+/* viommu_domains.c */
+void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain,
+                               uint32_t endpoint, uint32_t flags, struct iovageom_report *report);
+uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                           uint32_t flags);
+uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
+                            const struct iovageom_mapping *mapping, struct iovageom_report *report);
+uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
+                        const struct iovageom_mapping *mapping);
+int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
+                             const struct iovageom_domain *domain, struct iovageom_rangeset *out);
+int iovageom_domain_refresh(struct iovageom_viommu *viommu, struct iovageom_domain *domain);
+uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+
+#include "viommu_internal.h"
+
+/* ---- wire lists ---- */
+
+int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
+                      struct iovageom_wire **out)
+{
+    struct iovageom_wire *wire;
+    size_t size;
+
+    if (count > (SIZE_MAX - sizeof(*wire)) / sizeof(struct iovageom_region))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    size = sizeof(*wire) + count * sizeof(struct iovageom_region);
+    wire = iovageom_books_allocate(viommu, size);
+    if (wire == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    wire->references = 1;
+    wire->size = size;
+    wire->count = count;
+    *out = wire;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire *wire)
+{
+    if (wire != NULL && --wire->references == 0)
+        iovageom_books_release(viommu, wire, wire->size);
+}
+
+/* Whether the list leaves an address of `range` to the guest. */
+bool iovageom_wire_leaves(const struct iovageom_wire *wire, struct iovageom_range range)
+{
+    for (size_t i = 0; i < wire->count; i++) {
+        struct iovageom_range left[2];
+        unsigned parts = iovageom_range_subtract(range, wire->regions[i].range, left);
+
+        if (parts == 0)
+            return false;
+        /* Regions ascend: what is below this one is left for good. */
+        if (parts == 2 || left[0].start < wire->regions[i].range.start)
+            return true;
+        range = left[0];
+    }
+    return true;
+}
+
+/* What a guest that was told this list may map: whole granules of the input range. */
+int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire *wire,
+                         struct iovageom_rangeset *out)
+{
+    struct iovageom_virtio_config space;
+    struct iovageom_rangeset set;
+    int error = iovageom_books_space(viommu, &space, NULL);
+
+    if (error != IOVAGEOM_OK)
+        return error;
+    error = iovageom_rangeset_init(&set, &viommu->allocator);
+    for (size_t i = 0; error == IOVAGEOM_OK && i < wire->count; i++)
+        error = iovageom_rangeset_insert(&set, wire->regions[i].range);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_complement(&set, &set, space.input_range);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_inward(out, &set,
+                                               iovageom_pgsize_granule(space.page_size_mask));
+    iovageom_rangeset_deinit(&set);
+    return error;
+}
+
+/* ---- what a group is told ---- */
+
+static int regions_append(struct iovageom_region *out, size_t *count,
+                          const struct iovageom_rangeset *set, uint32_t type)
+{
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+
+    iovageom_rangeset_seek(set, 0, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range))
+        out[(*count)++] = (struct iovageom_region){range, type, 0};
+    return IOVAGEOM_OK;
+}
+
+/* Two ascending disjoint lists, one after the other, into one: the second is short. */
+static void regions_merge(struct iovageom_region *regions, size_t first, size_t count)
+{
+    for (size_t i = first; i < count; i++) {
+        struct iovageom_region region = regions[i];
+        size_t at = i;
+
+        for (; at > 0 && regions[at - 1].range.start > region.range.start; at--)
+            regions[at] = regions[at - 1];
+        regions[at] = region;
+    }
+}
+
+/* Typed regions at the granule: MSI where the machine says so, else where hosts do. */
+static int view_regions(const struct iovageom_viommu *viommu, const struct iovageom_view *view,
+                        uint64_t granule, struct iovageom_wire **out)
+{
+    const struct iovageom_rangeset *msi = iovageom_rangeset_count(&viommu->platform_view.msi) > 0
+                                              ? &viommu->platform_view.msi
+                                              : &view->msi;
+    struct iovageom_view aligned;
+    struct iovageom_wire *wire = NULL;
+    int error = iovageom_view_init(&aligned, viommu);
+
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_outward(&aligned.all, &view->all, granule);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_outward(&aligned.msi, msi, granule);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_difference(&aligned.all, &aligned.all, &aligned.msi);
+    if (error == IOVAGEOM_OK) {
+        size_t first = 0;
+        size_t count = 0;
+
+        /* A wire list may need one region more, to say [0, 2^64-1] in two. */
+        error = iovageom_wire_new(viommu,
+                                  iovageom_rangeset_count(&aligned.all) +
+                                      iovageom_rangeset_count(&aligned.msi) + 1,
+                                  &wire);
+        if (error == IOVAGEOM_OK) {
+            (void)regions_append(wire->regions, &count, &aligned.all, IOVAGEOM_RESV_RESERVED);
+            first = count;
+            (void)regions_append(wire->regions, &count, &aligned.msi, IOVAGEOM_RESV_MSI);
+            regions_merge(wire->regions, first, count);
+            error = iovageom_virtio_wire_list(wire->regions, count, NULL, IOVAGEOM_EVERYTHING,
+                                              wire->regions, wire->count, &wire->count);
+        }
+    }
+    iovageom_view_deinit(&aligned);
+    if (error != IOVAGEOM_OK) {
+        iovageom_wire_put(viommu, wire);
+        return error;
+    }
+    *out = wire;
+    return IOVAGEOM_OK;
+}
+
+/*
+ * The wire list of a group for a config space, fitted into `limit` bytes, with the device `extra`
+ * (or none) in it as well.
+ */
+int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
+                        const struct iovageom_virtio_config *space, size_t limit,
+                        const struct iovageom_device *extra, struct iovageom_report *report,
+                        struct iovageom_wire **out)
+{
+    struct iovageom_probe_plan plan;
+    struct iovageom_wire *wire = NULL;
+    struct iovageom_view view;
+    int error = iovageom_view_init(&view, viommu);
+
+    if (error == IOVAGEOM_OK)
+        error = iovageom_group_view(viommu, group, &view);
+    if (error == IOVAGEOM_OK && extra != NULL)
+        error = iovageom_view_add(&view, extra);
+    if (error == IOVAGEOM_OK)
+        error = view_regions(viommu, &view, iovageom_pgsize_granule(space->page_size_mask), &wire);
+    iovageom_view_deinit(&view);
+    if (error != IOVAGEOM_OK)
+        return error;
+    error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions, wire->count,
+                                &plan, report);
+    if (error != IOVAGEOM_OK) {
+        iovageom_wire_put(viommu, wire);
+        return error;
+    }
+    wire->count = plan.count;
+    *out = wire;
+    return IOVAGEOM_OK;
+}
+
+static bool wire_same(const struct iovageom_wire *a, const struct iovageom_wire *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!iovageom_range_equal(a->regions[i].range, b->regions[i].range) ||
+            a->regions[i].type != b->regions[i].type)
+            return false;
+    return true;
+}
+
+/*
+ * The list that a PROBE is answered now. One that says the same as before stays the same object, so
+ * that endpoints that were told the same share it.
+ */
+static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group,
+                        struct iovageom_report *report)
+{
+    struct iovageom_wire *wire;
+    int error = iovageom_group_refresh(viommu, group);
+
+    if (error != IOVAGEOM_OK || (group->wire_clean && report == NULL))
+        return error;
+    error = iovageom_group_wire(viommu, group, &viommu->space, viommu->space.probe_size, NULL,
+                                report, &wire);
+    if (error != IOVAGEOM_OK)
+        return error;
+    if (group->wire != NULL && wire_same(group->wire, wire)) {
+        iovageom_wire_put(viommu, wire);
+    } else {
+        iovageom_wire_put(viommu, group->wire);
+        group->wire = wire;
+    }
+    group->wire_clean = true;
+    return IOVAGEOM_OK;
+}
+
+/* Note that `endpoint` was told `wire`, whose reference is taken over on success. */
+int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                          struct iovageom_wire *wire)
+{
+    struct iovageom_group *group = endpoint->group;
+    struct iovageom_rangeset usable;
+    int error = IOVAGEOM_OK;
+
+    if (group->promised_wire != wire) {
+        error = iovageom_rangeset_init(&usable, &viommu->allocator);
+        if (error == IOVAGEOM_OK)
+            error = iovageom_wire_usable(viommu, wire, &usable);
+        if (error == IOVAGEOM_OK)
+            error = iovageom_rangeset_union(&group->promised, &group->promised, &usable);
+        iovageom_rangeset_deinit(&usable);
+    }
+    if (error != IOVAGEOM_OK)
+        return error;
+    if (endpoint->told == NULL)
+        group->told++;
+    iovageom_wire_put(viommu, endpoint->told);
+    endpoint->told = wire;
+    endpoint->generation = viommu->generation;
+    if (group->promised_wire != wire) {
+        iovageom_wire_put(viommu, group->promised_wire);
+        group->promised_wire = wire;
+        wire->references++;
+    }
+    return IOVAGEOM_OK;
+}
+
+uint8_t iovageom_status_of(int error)
+{
+    return error == IOVAGEOM_OK ? IOVAGEOM_VIRTIO_S_OK : iovageom_status_virtio(error);
+}
+
+/* What a PROBE is answered, before anything is written. */
+uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
+                              struct iovageom_report *report)
+{
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_finding finding;
+
+    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) == 0) {
+        iovageom_note_detail(report, IOVAGEOM_ERR_UNSUPPORTED, "PROBE is not offered");
+        return IOVAGEOM_VIRTIO_S_UNSUPP;
+    }
+    if (found == NULL ||
+        (found->kind == IOVAGEOM_ENDPOINT_DEVICE && !iovageom_endpoint_visible(found))) {
+        finding = iovageom_finding_of(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND);
+        finding.endpoint = endpoint;
+        iovageom_note(report, &finding);
+        return IOVAGEOM_VIRTIO_S_NOENT;
+    }
+    if (size < viommu->space.probe_size) {
+        finding = iovageom_finding_of(IOVAGEOM_FINDING_PROBE_SIZE, IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+        finding.endpoint = endpoint;
+        finding.offered = size;
+        finding.wanted = viommu->space.probe_size;
+        iovageom_note(report, &finding);
+        return IOVAGEOM_VIRTIO_S_INVAL;
+    }
+    return IOVAGEOM_VIRTIO_S_OK;
+}
+
+uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
+                              size_t size, size_t *needed, struct iovageom_report *report)
+{
+    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_wire *wire;
+    uint8_t status;
+    int error = iovageom_viommu_freeze(viommu, report);
+
+    if (error != IOVAGEOM_OK)
+        return iovageom_status_of(error);
+    iovageom_note_clear(report);
+    status = iovageom_probe_decide(viommu, endpoint, size, report);
+    if (status == IOVAGEOM_VIRTIO_S_OK) {
+        error = wire_refresh(viommu, found->group, report);
+        if (error == IOVAGEOM_OK) {
+            wire = found->group->wire;
+            wire->references++;
+            error = iovageom_promise_keep(viommu, found, wire);
+            if (error != IOVAGEOM_OK)
+                iovageom_wire_put(viommu, wire);
+            else
+                error = iovageom_virtio_encode_probe(wire->regions, wire->count, properties, size,
+                                                     needed);
+        }
+        status = iovageom_status_of(error);
+    } else if (status == IOVAGEOM_VIRTIO_S_INVAL) {
+        *needed = viommu->space.probe_size;
+    }
+    return status;
+}
+
+int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                         struct iovageom_region *out, size_t capacity, size_t *count,
+                         struct iovageom_report *report)
+{
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_virtio_config space;
+    struct iovageom_wire *wire;
+    int error;
+
+    iovageom_note_clear(report);
+    if (found == NULL)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    error = iovageom_books_space(viommu, &space, NULL);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_group_wire(viommu, found->group, &space,
+                                    space.probe_size != 0 ? space.probe_size : SIZE_MAX, NULL,
+                                    report, &wire);
+    if (error != IOVAGEOM_OK)
+        return error;
+    if (wire->count <= capacity && wire->count > 0)
+        memcpy(out, wire->regions, wire->count * sizeof(*out));
+    *count = wire->count;
+    error = wire->count <= capacity ? IOVAGEOM_OK : IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    iovageom_wire_put(viommu, wire);
+    return error;
+}
+
+/* ---- what it was told ---- */
+
+struct promise_sets {
+    struct iovageom_rangeset told;
+    struct iovageom_rangeset now;
+    struct iovageom_rangeset added;
+    struct iovageom_rangeset removed;
+};
+
+static int promise_compare(const struct iovageom_viommu *viommu,
+                           const struct iovageom_endpoint *endpoint, struct promise_sets *sets,
+                           bool *current)
+{
+    struct iovageom_wire *wire;
+    struct iovageom_view view;
+    int error;
+
+    error = iovageom_group_wire(viommu, endpoint->group, &viommu->space,
+                                viommu->space.probe_size != 0 ? viommu->space.probe_size : SIZE_MAX,
+                                NULL, NULL, &wire);
+    if (error != IOVAGEOM_OK)
+        return error;
+    *current = wire_same(endpoint->told, wire);
+    error = iovageom_wire_usable(viommu, wire, &sets->now);
+    iovageom_wire_put(viommu, wire);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_wire_usable(viommu, endpoint->told, &sets->told);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_difference(&sets->added, &sets->now, &sets->told);
+    if (error != IOVAGEOM_OK)
+        return error;
+    /* A gap that is closed now to fit the buffer still maps: only what is reserved is lost. */
+    error = iovageom_view_init(&view, viommu);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_group_view(viommu, endpoint->group, &view);
+    if (error == IOVAGEOM_OK)
+        error =
+            iovageom_rangeset_align_outward(&view.all, &view.all, iovageom_books_granule(viommu));
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_intersection(&sets->removed, &sets->told, &view.all);
+    iovageom_view_deinit(&view);
+    return error;
+}
+
+int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                            struct iovageom_viommu_promise *promise, struct iovageom_rangeset *told,
+                            struct iovageom_rangeset *now, struct iovageom_rangeset *added,
+                            struct iovageom_rangeset *removed)
+{
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_rangeset *const out[] = {told, now, added, removed};
+    struct iovageom_rangeset copies[4];
+    struct promise_sets sets;
+    const struct iovageom_rangeset *const from[] = {&sets.told, &sets.now, &sets.added,
+                                                    &sets.removed};
+    bool current = false;
+    int error = IOVAGEOM_OK;
+
+    if (found == NULL)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    (void)iovageom_rangeset_init(&sets.told, &viommu->allocator);
+    (void)iovageom_rangeset_init(&sets.now, &viommu->allocator);
+    (void)iovageom_rangeset_init(&sets.added, &viommu->allocator);
+    (void)iovageom_rangeset_init(&sets.removed, &viommu->allocator);
+    for (size_t i = 0; i < 4; i++)
+        (void)iovageom_rangeset_init(&copies[i], &viommu->allocator);
+    if (found->told != NULL)
+        error = promise_compare(viommu, found, &sets, &current);
+    for (size_t i = 0; error == IOVAGEOM_OK && i < 4; i++)
+        if (out[i] != NULL)
+            error = iovageom_rangeset_copy(&copies[i], from[i]);
+    if (error == IOVAGEOM_OK) {
+        promise->told = found->told != NULL;
+        promise->generation = found->generation;
+        promise->now = viommu->generation;
+        promise->current = current;
+        promise->safe = iovageom_rangeset_count(&sets.removed) == 0;
+        for (size_t i = 0; i < 4; i++)
+            if (out[i] != NULL)
+                iovageom_rangeset_swap(out[i], &copies[i]);
+    }
+    iovageom_rangeset_deinit(&sets.told);
+    iovageom_rangeset_deinit(&sets.now);
+    iovageom_rangeset_deinit(&sets.added);
+    iovageom_rangeset_deinit(&sets.removed);
+    for (size_t i = 0; i < 4; i++)
+        iovageom_rangeset_deinit(&copies[i]);
+    return error;
+}

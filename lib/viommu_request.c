@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "viommu_internal.h"
+
+/* What the oracle says to a request that was read. */
+static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
+                      struct iovageom_report *report)
+{
+    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
+
+    switch (request->type) {
+    case IOVAGEOM_VIRTIO_T_ATTACH:
+        if (request->body_reserved) {
+            iovageom_note_detail(report, IOVAGEOM_ERR_INVALID,
+                                 "a reserved field of ATTACH is not 0 (N24)");
+            return IOVAGEOM_VIRTIO_S_INVAL;
+        }
+        return iovageom_attach_decide(viommu, request->domain, request->endpoint, request->flags,
+                                      report);
+    case IOVAGEOM_VIRTIO_T_DETACH:
+        return iovageom_viommu_detach_check(viommu, request->domain, request->endpoint, report);
+    case IOVAGEOM_VIRTIO_T_MAP:
+        return iovageom_map_decide(viommu, request->domain, &mapping, report);
+    case IOVAGEOM_VIRTIO_T_UNMAP:
+        if (request->body_reserved) {
+            iovageom_note_detail(report, IOVAGEOM_ERR_INVALID,
+                                 "a reserved field of UNMAP is not 0 (N51)");
+            return IOVAGEOM_VIRTIO_S_INVAL;
+        }
+        return iovageom_viommu_unmap_check(viommu, request->domain, request->virt, report);
+    default:
+        return iovageom_probe_decide(viommu, request->endpoint, request->properties_size, report);
+    }
+}
+
+void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
+                                   size_t readable_size, size_t writable_size,
+                                   struct iovageom_viommu_transaction *transaction,
+                                   struct iovageom_report *report)
+{
+    struct iovageom_virtio_request *request = &transaction->request;
+    int frozen = iovageom_viommu_freeze(viommu, report);
+    int error;
+
+    iovageom_note_clear(report);
+    memset(transaction, 0, sizeof(*transaction));
+    error = iovageom_virtio_decode_request(readable, readable_size, writable_size,
+                                           viommu->space.probe_size, request);
+    transaction->answered = request->has_tail;
+    transaction->status = IOVAGEOM_VIRTIO_S_INVAL;
+    if (error == IOVAGEOM_OK && frozen != IOVAGEOM_OK) {
+        transaction->status = iovageom_status_of(frozen);
+    } else if (error == IOVAGEOM_ERR_UNSUPPORTED) {
+        transaction->status = IOVAGEOM_VIRTIO_S_UNSUPP;
+        iovageom_note_detail(report, error, "an unknown request type is left unanswered (N18)");
+    } else if (error != IOVAGEOM_OK) {
+        iovageom_note_detail(report, error, "the buffer is too small for its request (I6)");
+    } else if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
+               (request->type == IOVAGEOM_VIRTIO_T_MAP ||
+                request->type == IOVAGEOM_VIRTIO_T_UNMAP)) {
+        transaction->status = IOVAGEOM_VIRTIO_S_UNSUPP;
+        iovageom_note_detail(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
+    } else {
+        transaction->status = decide(viommu, request, report);
+    }
+}
+
+static uint8_t perform(struct iovageom_viommu *viommu,
+                       const struct iovageom_virtio_request *request, void *writable,
+                       struct iovageom_report *report)
+{
+    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
+    size_t needed;
+
+    switch (request->type) {
+    case IOVAGEOM_VIRTIO_T_ATTACH:
+        return iovageom_attach_do(viommu, request->domain, request->endpoint, request->flags);
+    case IOVAGEOM_VIRTIO_T_DETACH:
+        return iovageom_viommu_detach(viommu, request->domain, request->endpoint, report);
+    case IOVAGEOM_VIRTIO_T_MAP:
+        return iovageom_viommu_map(viommu, request->domain, mapping.range, mapping.phys,
+                                   mapping.flags, report);
+    case IOVAGEOM_VIRTIO_T_UNMAP:
+        return iovageom_viommu_unmap(viommu, request->domain, request->virt, NULL, report);
+    default:
+        return iovageom_viommu_probe(viommu, request->endpoint, writable, request->properties_size,
+                                     &needed, report);
+    }
+}
+
+size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
+                                   struct iovageom_viommu_transaction *transaction, uint8_t veto,
+                                   void *writable, size_t writable_size,
+                                   struct iovageom_report *report)
+{
+    const struct iovageom_virtio_request *request = &transaction->request;
+    uint8_t tail[IOVAGEOM_VIRTIO_TAIL_SIZE];
+
+    if (!transaction->answered || request->tail_offset > writable_size ||
+        writable_size - request->tail_offset < sizeof(tail))
+        return 0;
+    if (transaction->status == IOVAGEOM_VIRTIO_S_OK)
+        transaction->status =
+            veto != IOVAGEOM_VIRTIO_S_OK ? veto : perform(viommu, request, writable, report);
+    iovageom_virtio_encode_tail(transaction->status, tail);
+    memcpy((uint8_t *)writable + request->tail_offset, tail, sizeof(tail));
+    return request->used_length;
+}
+
+size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *readable,
+                               size_t readable_size, void *writable, size_t writable_size,
+                               struct iovageom_report *report)
+{
+    struct iovageom_viommu_transaction transaction;
+
+    iovageom_viommu_request_begin(viommu, readable, readable_size, writable_size, &transaction,
+                                  report);
+    /* A refusal keeps its reasons: end() has nothing to say then. */
+    return iovageom_viommu_request_end(viommu, &transaction, IOVAGEOM_VIRTIO_S_OK, writable,
+                                       writable_size, report);
+}
