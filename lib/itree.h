@@ -11,39 +11,42 @@
 
 /*
  * The interval tree: disjoint closed ranges in ascending order, each with 0, 1 or 2 words of value.
- * It never joins or cuts ranges by itself: what that means is the business of the floor above.
+ * It never joins ranges by itself: what that means is the business of the floor above.
  *
  * Contracts, not checked: ranges given to change the tree are valid, and keep it disjoint.
  */
 
-enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20 };
+enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20, IOVAGEOM_ITREE_WIDTH = 2 };
 
-struct iovageom_itree_leaf;
-struct iovageom_itree_inner;
-struct iovageom_itree_chunk;
-
-/* The public objects are storage for this one, declared as arrays of uint64_t. */
+/* The public objects are storage for these, declared as arrays of uint64_t. */
 #if defined(__GNUC__)
 #define IOVAGEOM_ITREE_ALIAS __attribute__((may_alias))
 #else
 #define IOVAGEOM_ITREE_ALIAS
 #endif
 
-struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
-    struct iovageom_allocator allocator;
-    size_t count;
-    uint64_t changes; /* goes up with each change, so that cursors notice */
-    struct iovageom_range *ranges;
-    uint64_t *values;
-    size_t capacity;
-    unsigned width; /* words of value for each range */
-    struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
-    /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
-};
+struct iovageom_itree_chunk;
+struct iovageom_itree_spare;
 
-/* A place in a tree, with the way to it from the root. Holds until the tree changes. */
-struct iovageom_itree_path {
-    size_t index;
+struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
+    void *root; /* a leaf or an inner node; NULL while the ranges are inline */
+    size_t count;
+    uint64_t highest; /* the last address of the highest range, when there is one */
+    uint32_t height;  /* levels of inner nodes above the leaves */
+    uint32_t width;   /* words of value for each range */
+    struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
+    uint64_t changes; /* goes up with each change, so that cursors notice */
+    uint32_t root_count;
+    uint32_t spare_leaves;
+    uint32_t spare_inners;
+    struct iovageom_itree_spare *leaves; /* nodes that wait to be used */
+    struct iovageom_itree_spare *inners;
+    struct iovageom_itree_chunk *chunks;
+    unsigned char *fresh; /* what is left of the newest chunk */
+    unsigned char *fresh_end;
+    size_t memory;
+    struct iovageom_allocator allocator;
+    /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
 };
 
 /* One entry: pointers into the tree, which hold until it changes. `range` is NULL for none. */
@@ -52,7 +55,17 @@ struct iovageom_itree_entry {
     const uint64_t *values; /* `width` words */
 };
 
-int iovageom_itree_init(struct iovageom_itree *tree, unsigned width,
+/*
+ * A place in a tree, with the way to it from the root: at level 0 the leaf and the index in it
+ * (which may be that behind its last entry), above it the nodes and which child the way takes.
+ * Holds until the tree changes.
+ */
+struct iovageom_itree_path {
+    void *node[IOVAGEOM_ITREE_LEVELS];
+    uint16_t slot[IOVAGEOM_ITREE_LEVELS];
+};
+
+int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
                         const struct iovageom_allocator *allocator);
 /* Empties the tree and gives its memory back. */
 void iovageom_itree_clear(struct iovageom_itree *tree);
@@ -61,15 +74,14 @@ void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b);
 /* Both of the same width; `from` may be `tree`. */
 int iovageom_itree_copy(struct iovageom_itree *tree, const struct iovageom_itree *from);
 bool iovageom_itree_equal(const struct iovageom_itree *a, const struct iovageom_itree *b);
-size_t iovageom_itree_memory(const struct iovageom_itree *tree);
 struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree);
 
 /* The lowest entry whose last >= address. */
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree,
                                                 uint64_t address);
-/* The highest entry whose last < address, or with `end` the highest of all. */
+/* The highest entry whose last < address. */
 struct iovageom_itree_entry iovageom_itree_find_below(const struct iovageom_itree *tree,
-                                                      uint64_t address, bool end);
+                                                      uint64_t address);
 /* The lowest entry whose start > address. */
 struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
                                                       uint64_t address);
@@ -79,16 +91,16 @@ void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64
                                  size_t count, bool *found, struct iovageom_range *ranges,
                                  uint64_t *values);
 
-/* Like find, and remembers the way. */
+/* Like find, and remembers the way: without such an entry, to behind the highest. */
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
                                                 struct iovageom_itree_path *path);
 /* Makes sure that the next `inserts` insertions succeed. */
-int iovageom_itree_reserve(struct iovageom_itree *tree, unsigned inserts);
+int iovageom_itree_reserve(struct iovageom_itree *tree, uint32_t inserts);
 /* Puts an entry in front of the place, which is where seek(range.start) leads. */
-int iovageom_itree_insert(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           struct iovageom_range range, const uint64_t *values);
 /* Gives the entry at the place another range, between the same neighbours. */
-void iovageom_itree_resize(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                            struct iovageom_range range);
 /* Takes away all entries that overlap `range`, whole; says how many. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
@@ -110,9 +122,13 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
     const struct iovageom_itree *tree;
     uint64_t changes; /* of the tree when the place was last looked up */
     uint64_t address;
-    size_t index;
+    const struct iovageom_range *ranges; /* the leaf that it stands in; NULL for not looked up */
+    const void *parent;                  /* and the node above that, if there is one */
+    uint16_t slot;                       /* which of the parent's children the leaf is */
+    uint16_t siblings;                   /* how many of them there are */
+    uint16_t index;                      /* of the next entry in the leaf */
+    uint16_t count;                      /* of entries in the leaf */
     bool end;
-    bool stale; /* the place is to be looked up */
 };
 
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
@@ -123,22 +139,21 @@ struct iovageom_itree_entry iovageom_itree_previous(struct iovageom_itree_cursor
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
                            struct iovageom_itree_entry *first);
 
-/* Fills a tree with ascending disjoint entries. On failure the tree is as it was. */
+/* Fills a tree with ascending disjoint entries. */
 struct iovageom_itree_builder {
-    struct iovageom_itree *tree;
-    struct iovageom_range *ranges;
-    uint64_t *values;
-    size_t count;
-    size_t capacity;
+    struct iovageom_itree *target;
+    struct iovageom_itree tree; /* what is built */
+    uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH];
+    struct iovageom_itree_path path; /* to behind its highest entry */
+    uint64_t base;                   /* the lowest address that may be free in front of that leaf */
     bool failed;
 };
 
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree);
-void iovageom_itree_append(struct iovageom_itree_builder *builder, struct iovageom_range range,
-                           const uint64_t *values);
+void iovageom_itree_append(struct iovageom_itree_builder *builder,
+                           const struct iovageom_range *ranges, const uint64_t *values,
+                           size_t count);
+/* Makes that the contents of the tree; or says why not, and then the tree is as it was. */
 int iovageom_itree_finish(struct iovageom_itree_builder *builder);
-
-/* Checks every invariant; for tests. */
-bool iovageom_itree_valid(const struct iovageom_itree *tree);
 
 #endif

@@ -160,7 +160,7 @@ struct iovageom_size iovageom_mappings_size(const struct iovageom_mappings *mapp
 
 size_t iovageom_mappings_memory(const struct iovageom_mappings *mappings)
 {
-    return iovageom_itree_memory(&ledger_in(mappings)->tree);
+    return ledger_in(mappings)->tree.memory;
 }
 
 uint64_t iovageom_mappings_budget(const struct iovageom_mappings *mappings)

@@ -103,11 +103,11 @@ int iovageom_rangemap_from_sorted(struct iovageom_rangemap *map,
             continue;
         }
         if (i > 0)
-            iovageom_itree_append(&builder, pending.range, &pending.value);
+            iovageom_itree_append(&builder, &pending.range, &pending.value, 1);
         pending = entries[i];
     }
     if (count > 0)
-        iovageom_itree_append(&builder, pending.range, &pending.value);
+        iovageom_itree_append(&builder, &pending.range, &pending.value, 1);
     return iovageom_itree_finish(&builder);
 }
 
@@ -272,7 +272,7 @@ struct iovageom_size iovageom_rangemap_size(const struct iovageom_rangemap *map)
 
 size_t iovageom_rangemap_memory(const struct iovageom_rangemap *map)
 {
-    return iovageom_itree_memory(tree_in(map));
+    return tree_in(map)->memory;
 }
 
 bool iovageom_rangemap_hull(const struct iovageom_rangemap *map, struct iovageom_range *out)
@@ -314,7 +314,7 @@ bool iovageom_rangemap_first_overlap(const struct iovageom_rangemap *map,
 bool iovageom_rangemap_below(const struct iovageom_rangemap *map, uint64_t address,
                              struct iovageom_rangemap_entry *out)
 {
-    return give(iovageom_itree_find_below(tree_in(map), address, false), out);
+    return give(iovageom_itree_find_below(tree_in(map), address), out);
 }
 
 bool iovageom_rangemap_above(const struct iovageom_rangemap *map, uint64_t address,

@@ -77,11 +77,11 @@ int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
             continue;
         }
         if (i > 0)
-            iovageom_itree_append(&builder, pending, NULL);
+            iovageom_itree_append(&builder, &pending, NULL, 1);
         pending = ranges[i];
     }
     if (count > 0)
-        iovageom_itree_append(&builder, pending, NULL);
+        iovageom_itree_append(&builder, &pending, NULL, 1);
     return iovageom_itree_finish(&builder);
 }
 
@@ -192,7 +192,7 @@ struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
 
 size_t iovageom_rangeset_memory(const struct iovageom_rangeset *set)
 {
-    return iovageom_itree_memory(tree_in(set));
+    return tree_in(set)->memory;
 }
 
 bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out)
@@ -267,7 +267,7 @@ bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
 bool iovageom_rangeset_below(const struct iovageom_rangeset *set, uint64_t address,
                              struct iovageom_range *out)
 {
-    return give(iovageom_itree_find_below(tree_in(set), address, false), out);
+    return give(iovageom_itree_find_below(tree_in(set), address), out);
 }
 
 bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,

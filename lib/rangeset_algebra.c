@@ -114,12 +114,12 @@ static int align(struct iovageom_rangeset *result, const struct iovageom_rangese
             continue;
         }
         if (any)
-            iovageom_itree_append(&builder, pending, NULL);
+            iovageom_itree_append(&builder, &pending, NULL, 1);
         pending = range;
         any = true;
     }
     if (any)
-        iovageom_itree_append(&builder, pending, NULL);
+        iovageom_itree_append(&builder, &pending, NULL, 1);
     return iovageom_itree_finish(&builder);
 }
 

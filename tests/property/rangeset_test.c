@@ -10,7 +10,7 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
-#include "itree.h"
+#include "support/itree_check.h"
 #include "support/property.h"
 #include "support/test_allocator.h"
 
@@ -34,7 +34,10 @@ static uint64_t place(unsigned offset)
 
 static bool tree_valid(const struct iovageom_rangeset *set)
 {
-    return iovageom_itree_valid((const struct iovageom_itree *)set);
+    const char *wrong = itree_check((const struct iovageom_itree *)set);
+
+    ck_assert_msg(!wrong, "%s", wrong);
+    return true;
 }
 
 static void start(uint64_t stream, unsigned universe, unsigned where)

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Putting in, resizing and taking out. */
+#include "itree_internal.h"
+
+#include <iovageom/status.h>
+
+/* The longest gap of the path's leaf is now that: tells it upwards as far as it matters. */
+static void set_gap(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                    uint64_t gap)
+{
+    for (uint32_t level = 1; level <= tree->height; level++) {
+        struct iovageom_itree_inner *inner = inner_of(path, level);
+        uint64_t old = inner->gap[path->slot[level]];
+
+        if (old == gap)
+            return;
+        inner->gap[path->slot[level]] = gap;
+        if (level == tree->height)
+            return;
+        if (gap < old) {
+            if (inner_of(path, level + 1)->gap[path->slot[level + 1]] != old)
+                return;
+            gap = inner_gap(inner, count_at(tree, path, level));
+        } else if (gap <= inner_of(path, level + 1)->gap[path->slot[level + 1]]) {
+            return;
+        }
+    }
+}
+
+static void raise_gap(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                      uint64_t gap)
+{
+    if (tree->height > 0 && gap > inner_of(path, 1)->gap[path->slot[1]])
+        set_gap(tree, path, gap);
+}
+
+static void count_gaps(struct iovageom_itree *tree, const struct iovageom_itree_path *path)
+{
+    if (tree->height > 0)
+        set_gap(tree, path,
+                leaf_gap(ranges_at(tree, path), count_at(tree, path, 0),
+                         base_of(tree, path, 1, path->slot[1])));
+}
+
+/* The last address of the path's leaf is now that: tells it upwards. */
+static void set_last(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                     uint64_t last)
+{
+    for (uint32_t level = 1; level <= tree->height; level++) {
+        inner_of(path, level)->last[path->slot[level]] = last;
+        if (path->slot[level] + 1u < count_at(tree, path, level))
+            return;
+    }
+    tree->highest = last;
+}
+
+/* The lowest address that may be free in front of that index of the path's leaf. */
+static uint64_t base_at(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                        uint32_t index)
+{
+    if (index > 0)
+        return ranges_at(tree, path)[index - 1].last + 1;
+    return tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
+}
+
+static uint64_t *values_at(const struct iovageom_itree *tree,
+                           const struct iovageom_itree_path *path)
+{
+    return tree->root ? leaf_values(path->node[0]) : inline_values(tree);
+}
+
+static void change_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                         int32_t by)
+{
+    tree->count += (size_t)by;
+    tree->changes++;
+    if (tree->height > 0)
+        inner_of(path, 1)->count[path->slot[1]] =
+            (uint8_t)(inner_of(path, 1)->count[path->slot[1]] + by);
+    else
+        tree->root_count += (uint32_t)by;
+}
+
+/* Out of the object into a leaf. */
+static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    struct iovageom_itree_leaf *leaf;
+
+    if (iovageom_itree_stock(tree, 1, 0))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    leaf = iovageom_itree_take_leaf(tree);
+    memcpy(leaf->ranges, tree->inline_ranges, tree->count * sizeof(leaf->ranges[0]));
+    memcpy(leaf_values(leaf), inline_values(tree), tree->count * tree->width * sizeof(uint64_t));
+    tree->root = leaf;
+    tree->root_count = (uint32_t)tree->count;
+    path->node[0] = leaf;
+    return IOVAGEOM_OK;
+}
+
+/* Room for one entry at the place, in a full leaf. */
+static int make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    uint32_t inners = 0;
+    uint32_t level = 1;
+
+    if (!tree->root)
+        return outgrow(tree, path);
+    if (iovageom_itree_lend(tree, path, 0))
+        return IOVAGEOM_OK;
+    for (; level <= tree->height && count_at(tree, path, level) == INNER_SLOTS; level++)
+        inners++;
+    if (iovageom_itree_stock(tree, 1, inners + (level > tree->height)))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    iovageom_itree_split(tree, path, 0);
+    return IOVAGEOM_OK;
+}
+
+int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                          struct iovageom_range range, const uint64_t *values)
+{
+    struct iovageom_range *ranges;
+    uint32_t count = count_at(tree, path, 0);
+    uint32_t index;
+    uint64_t *value;
+    uint64_t base;
+
+    if (count == (tree->root ? (uint32_t)LEAF_SLOTS : (uint32_t)IOVAGEOM_ITREE_INLINE)) {
+        if (make_room(tree, path))
+            return IOVAGEOM_ERR_NO_MEMORY;
+        count = count_at(tree, path, 0);
+    }
+    index = path->slot[0];
+    ranges = ranges_at(tree, path);
+    memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
+    ranges[index] = range;
+    if (tree->width) {
+        value = values_at(tree, path) + index * tree->width;
+        memmove(value + tree->width, value, (count - index) * tree->width * sizeof(*value));
+        memcpy(value, values, tree->width * sizeof(*value));
+    }
+    change_count(tree, path, 1);
+    if (index == count)
+        set_last(tree, path, range.last);
+    if (tree->height == 0)
+        return IOVAGEOM_OK;
+    base = base_at(tree, path, index);
+    if (index == count)
+        raise_gap(tree, path, range.start - base);
+    else if (ranges[index + 1].start - base == inner_of(path, 1)->gap[path->slot[1]])
+        count_gaps(tree, path); /* it was the longest that is now two */
+    return IOVAGEOM_OK;
+}
+
+void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                           struct iovageom_range range)
+{
+    ranges_at(tree, path)[path->slot[0]] = range;
+    tree->changes++;
+    count_gaps(tree, path);
+    if (path->slot[0] + 1u < count_at(tree, path, 0))
+        return;
+    set_last(tree, path, range.last);
+    if (tree->height > 0 && iovageom_itree_step(tree, path, true))
+        count_gaps(tree, path);
+}
+
+/* Takes n entries out of the path's leaf, at the place. Ends the path. */
+static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
+{
+    struct iovageom_range *ranges = ranges_at(tree, path);
+    uint32_t index = path->slot[0];
+    uint32_t count = count_at(tree, path, 0);
+    uint64_t base = base_at(tree, path, index);
+    struct iovageom_itree_path next;
+
+    if (!tree->root) {
+        memmove(&ranges[index], &ranges[index + n], (count - index - n) * sizeof(ranges[0]));
+        memset(&ranges[count - n], 0xff, n * sizeof(ranges[0]));
+        memmove(inline_values(tree) + index * tree->width,
+                inline_values(tree) + (index + n) * tree->width,
+                (count - index - n) * tree->width * sizeof(uint64_t));
+    } else {
+        iovageom_itree_close_slots(tree, 0, path->node[0], index, n, count);
+    }
+    change_count(tree, path, -(int32_t)n);
+    if (index + n < count) {
+        raise_gap(tree, path, ranges[index].start - base);
+    } else {
+        if (index > 0 || base > 0)
+            set_last(tree, path, base - 1);
+        if (tree->height > 0) {
+            count_gaps(tree, path);
+            next = *path;
+            if (iovageom_itree_step(tree, &next, true))
+                raise_gap(tree, &next, ranges_at(tree, &next)->start - base);
+        }
+    }
+    if (tree->root)
+        iovageom_itree_settle(tree, path);
+}
+
+size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range)
+{
+    size_t before = tree->count;
+    struct iovageom_itree_path path;
+    struct iovageom_itree_entry entry = iovageom_itree_seek(tree, range.start, &path);
+
+    while (entry.range && entry.range->start <= range.last) {
+        uint32_t room = count_at(tree, &path, 0) - path.slot[0];
+        uint32_t n = 1;
+
+        while (n < room && entry.range[n].start <= range.last)
+            n++;
+        cut(tree, &path, n);
+        if (n < room)
+            break;
+        entry = iovageom_itree_seek(tree, range.start, &path);
+    }
+    return before - tree->count;
+}
+
+int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range)
+{
+    struct iovageom_itree_path path;
+    struct iovageom_itree_entry entry = iovageom_itree_seek(tree, range.start, &path);
+    struct iovageom_range rest[2];
+    uint64_t values[IOVAGEOM_ITREE_WIDTH];
+
+    if (!entry.range || entry.range->start > range.last)
+        return IOVAGEOM_OK;
+    if (entry.range->start < range.start) {
+        if (iovageom_range_subtract(*entry.range, range, rest) == 2) {
+            if (iovageom_itree_reserve(tree, 1))
+                return IOVAGEOM_ERR_NO_MEMORY;
+            memcpy(values, entry.values, tree->width * sizeof(values[0]));
+            iovageom_itree_resize(tree, &path, rest[0]);
+            iovageom_itree_seek(tree, rest[1].start, &path);
+            return iovageom_itree_insert(tree, &path, rest[1], values);
+        }
+        iovageom_itree_resize(tree, &path, rest[0]);
+    } else if (entry.range->last == range.last) {
+        cut(tree, &path, 1);
+        return IOVAGEOM_OK;
+    }
+    entry = iovageom_itree_seek(tree, range.last, &path);
+    if (entry.range && entry.range->start <= range.last && entry.range->last > range.last) {
+        iovageom_range_subtract(*entry.range, range, rest);
+        iovageom_itree_resize(tree, &path, rest[0]);
+    }
+    iovageom_itree_erase(tree, range);
+    return IOVAGEOM_OK;
+}

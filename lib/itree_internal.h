@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_ITREE_INTERNAL_H
+#define IOVAGEOM_ITREE_INTERNAL_H
+
+#include <string.h>
+
+#include "itree.h"
+
+/*
+ * The nodes. None has a header: how many entries a node has in use stands in its parent, so that a
+ * leaf is exactly 8 cache lines of ranges. Unused slots have a last of 2^64-1, so that a search for
+ * the first last >= x needs no count and takes the same steps in every node.
+ *
+ * For each child an inner node knows the last address of the child's highest range, and the length
+ * of the longest gap in front of any range of the child; the gap in front of the child's first
+ * range counts, that behind its last doesn't.
+ */
+enum {
+    LEAF_SLOTS = 32,
+    INNER_SLOTS = 60,  /* children */
+    SEARCH_SLOTS = 64, /* lasts, so that the search can take its fixed steps */
+    CACHE_LINE = 64
+};
+
+struct iovageom_itree_leaf {
+    struct iovageom_range ranges[LEAF_SLOTS];
+    /* followed by LEAF_SLOTS * width words of values */
+};
+
+struct iovageom_itree_inner {
+    uint64_t last[SEARCH_SLOTS];
+    uint64_t gap[INNER_SLOTS];
+    void *child[INNER_SLOTS];
+    uint8_t count[INNER_SLOTS]; /* entries in use in each child */
+};
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#else
+#define PREFETCH(address) ((void)(address))
+#define LIKELY(condition) (condition)
+#endif
+
+/* How many lasts of a leaf are below x, when at least one of all 32 is not. */
+static inline uint32_t rank_leaf(const struct iovageom_range *r, uint64_t x)
+{
+    uint32_t line = (uint32_t)(r[3].last < x) + (r[7].last < x) + (r[11].last < x) +
+                    (r[15].last < x) + (r[19].last < x) + (r[23].last < x) + (r[27].last < x);
+
+    r += 4 * line;
+    return 4 * line + (r[0].last < x) + (r[1].last < x) + (r[2].last < x);
+}
+
+static inline uint32_t rank_inline(const struct iovageom_range *r, uint64_t x)
+{
+    return (uint32_t)(r[0].last < x) + (r[1].last < x) + (r[2].last < x) + (r[3].last < x) +
+           (r[4].last < x) + (r[5].last < x) + (r[6].last < x) + (r[7].last < x);
+}
+
+/* The same for the children of an inner node. */
+static inline uint32_t rank_inner(const uint64_t *last, uint64_t x)
+{
+    uint32_t at = 16 * ((uint32_t)(last[15] < x) + (last[31] < x) + (last[47] < x));
+
+    at += 4 * ((uint32_t)(last[at + 3] < x) + (last[at + 7] < x) + (last[at + 11] < x));
+    return at + (last[at] < x) + (last[at + 1] < x) + (last[at + 2] < x);
+}
+
+static inline uint64_t *leaf_values(const void *leaf)
+{
+    return (uint64_t *)(uintptr_t)((const struct iovageom_itree_leaf *)leaf + 1);
+}
+
+static inline uint64_t *inline_values(const struct iovageom_itree *tree)
+{
+    return (uint64_t *)(uintptr_t)(tree + 1);
+}
+
+static inline struct iovageom_itree_entry entry_at(const struct iovageom_range *ranges,
+                                                   const uint64_t *values, uint32_t width,
+                                                   uint32_t index)
+{
+    return (struct iovageom_itree_entry){ranges + index, values + (size_t)index * width};
+}
+
+static inline struct iovageom_itree_entry find(const struct iovageom_itree *tree, uint64_t address)
+{
+    const void *node = tree->root;
+
+    if (tree->count == 0 || address > tree->highest)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    if (!node)
+        return entry_at(tree->inline_ranges, inline_values(tree), tree->width,
+                        rank_inline(tree->inline_ranges, address));
+    for (uint32_t level = tree->height; level > 0; level--) {
+        const struct iovageom_itree_inner *inner = node;
+
+        node = inner->child[rank_inner(inner->last, address)];
+    }
+    return entry_at(node, leaf_values(node), tree->width, rank_leaf(node, address));
+}
+
+static inline struct iovageom_itree_inner *inner_of(const struct iovageom_itree_path *path,
+                                                    uint32_t level)
+{
+    return path->node[level];
+}
+
+/* How many entries the node of the path at that level has in use. */
+static inline uint32_t count_at(const struct iovageom_itree *tree,
+                                const struct iovageom_itree_path *path, uint32_t level)
+{
+    if (level < tree->height)
+        return inner_of(path, level + 1)->count[path->slot[level + 1]];
+    return tree->root ? tree->root_count : (uint32_t)tree->count;
+}
+
+static inline struct iovageom_range *ranges_at(const struct iovageom_itree *tree,
+                                               const struct iovageom_itree_path *path)
+{
+    return tree->root ? path->node[0] : ((struct iovageom_itree *)(uintptr_t)tree)->inline_ranges;
+}
+
+/* The lowest address that may be free in front of that child of the path's node at that level. */
+static inline uint64_t base_of(const struct iovageom_itree *tree,
+                               const struct iovageom_itree_path *path, uint32_t level,
+                               uint32_t slot)
+{
+    for (;; slot = path->slot[level]) {
+        if (slot > 0)
+            return inner_of(path, level)->last[slot - 1] + 1;
+        if (++level > tree->height)
+            return 0;
+    }
+}
+
+/* The longest gap in front of any of the ranges; base as above. */
+static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t count, uint64_t base)
+{
+    uint64_t most = count > 0 ? ranges[0].start - base : 0;
+    uint64_t other = 0;
+    uint32_t i = 1;
+
+    for (; i + 1 < count; i += 2) {
+        uint64_t gap = ranges[i].start - ranges[i - 1].last - 1;
+        uint64_t next = ranges[i + 1].start - ranges[i].last - 1;
+
+        most = gap > most ? gap : most;
+        other = next > other ? next : other;
+    }
+    if (i < count && ranges[i].start - ranges[i - 1].last - 1 > most)
+        most = ranges[i].start - ranges[i - 1].last - 1;
+    return other > most ? other : most;
+}
+
+static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint32_t count)
+{
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        most = inner->gap[i] > most ? inner->gap[i] : most;
+    return most;
+}
+
+/* Leads the path on to the next leaf, or back to the one before; false when there is none. */
+bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                         bool forward);
+
+/* Makes sure that so many nodes are spare. */
+int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
+/* Spare nodes, of which there must be one, made empty. */
+void *iovageom_itree_take_leaf(struct iovageom_itree *tree);
+void *iovageom_itree_take_inner(struct iovageom_itree *tree);
+void iovageom_itree_put_back(struct iovageom_itree *tree, void *node, uint32_t level);
+
+/* Makes room for one entry, or closes the room of n, in a node with `count` in use. */
+void iovageom_itree_open_slot(const struct iovageom_itree *tree, uint32_t level, void *node,
+                              uint32_t slot, uint32_t count);
+void iovageom_itree_close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
+                                uint32_t slot, uint32_t n, uint32_t count);
+/* Works out what a parent keeps of a child that has entries: its last address, its longest gap. */
+void iovageom_itree_sum_up(const struct iovageom_itree *tree,
+                           const struct iovageom_itree_path *path, uint32_t level, uint32_t slot);
+/* Puts a new root above the old one. A spare inner node must be there. */
+void iovageom_itree_grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path);
+/* Puts an empty node into the path's node at that level, as that child. One must be spare. */
+void iovageom_itree_add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                              uint32_t level, uint32_t slot);
+/*
+ * Moves the highest k entries of child `slot` of the path's node at that level to the next child,
+ * or for k < 0 the lowest of that to child `slot`.
+ */
+void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                          uint32_t level, uint32_t slot, int32_t k);
+/*
+ * Makes room for one entry in the path's node at that level, which is full: by lending entries to a
+ * neighbour, if one has room, or by splitting, which takes one spare node at that level, one at
+ * each full level above, and one inner node if the root is full. The path keeps its place, in the
+ * node that has the entry behind the place.
+ */
+bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                         uint32_t level);
+void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                          uint32_t level);
+/* After entries have gone from the path's leaf: merges what has become small. Ends the path. */
+void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path);
+/* Takes away roots with one child, and puts what is small enough into the object. */
+void iovageom_itree_shrink(struct iovageom_itree *tree);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where nodes come from: chunks that grow with the tree, and go back when it is small again. */
+#include "itree_internal.h"
+
+#include <iovageom/status.h>
+
+struct iovageom_itree_chunk {
+    struct iovageom_itree_chunk *next;
+    size_t size;
+};
+
+struct iovageom_itree_spare {
+    struct iovageom_itree_spare *next;
+};
+
+/* The first chunk holds what a set of a few dozen ranges needs; the largest wastes next to none. */
+enum { CHUNK_MIN = 2048, CHUNK_NEXT = 4096, CHUNK_MAX = 126 * 1024, CHUNK_SHARE = 16 };
+
+static size_t leaf_bytes(const struct iovageom_itree *tree)
+{
+    return sizeof(struct iovageom_itree_leaf) + LEAF_SLOTS * tree->width * sizeof(uint64_t);
+}
+
+static size_t inner_bytes(void)
+{
+    return (sizeof(struct iovageom_itree_inner) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+}
+
+static void reset(struct iovageom_itree *tree)
+{
+    tree->root = NULL;
+    tree->count = 0;
+    tree->highest = 0;
+    tree->height = 0;
+    tree->root_count = 0;
+    tree->spare_leaves = 0;
+    tree->spare_inners = 0;
+    tree->leaves = NULL;
+    tree->inners = NULL;
+    tree->chunks = NULL;
+    tree->fresh = NULL;
+    tree->fresh_end = NULL;
+    tree->memory = 0;
+    tree->changes++;
+    memset(tree->inline_ranges, 0xff, sizeof(tree->inline_ranges));
+}
+
+int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
+                        const struct iovageom_allocator *allocator)
+{
+    if (!allocator)
+        allocator = iovageom_allocator_default();
+    if (!allocator || !allocator->allocate || !allocator->release)
+        return IOVAGEOM_ERR_INVALID;
+    tree->allocator = *allocator;
+    tree->width = width;
+    tree->changes = 0;
+    reset(tree);
+    return IOVAGEOM_OK;
+}
+
+void iovageom_itree_clear(struct iovageom_itree *tree)
+{
+    struct iovageom_itree_chunk *chunk = tree->chunks;
+
+    while (chunk) {
+        struct iovageom_itree_chunk *next = chunk->next;
+
+        tree->allocator.release(tree->allocator.context, chunk, chunk->size);
+        chunk = next;
+    }
+    reset(tree);
+}
+
+void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
+{
+    struct iovageom_itree tree = *a;
+    uint64_t changes = a->changes + b->changes + 1; /* a number that cursors on neither know */
+
+    *a = *b;
+    *b = tree;
+    a->changes = b->changes = changes;
+    for (uint32_t i = 0; i < IOVAGEOM_ITREE_INLINE * tree.width; i++) {
+        uint64_t value = inline_values(a)[i];
+
+        inline_values(a)[i] = inline_values(b)[i];
+        inline_values(b)[i] = value;
+    }
+}
+
+static void add_spare(struct iovageom_itree_spare **list, uint32_t *count, void *node)
+{
+    struct iovageom_itree_spare *spare = node;
+
+    spare->next = *list;
+    *list = spare;
+    ++*count;
+}
+
+/* One chunk more, of at least `need` bytes of nodes; what is left of the last becomes leaves. */
+static int add_chunk(struct iovageom_itree *tree, size_t need)
+{
+    size_t size = tree->memory / CHUNK_SHARE;
+    size_t least = tree->chunks ? CHUNK_NEXT : CHUNK_MIN;
+    struct iovageom_itree_chunk *chunk;
+    uintptr_t start;
+
+    size = size < least ? least : size > CHUNK_MAX ? CHUNK_MAX : size;
+    if (size < sizeof(*chunk) + CACHE_LINE + need)
+        size = sizeof(*chunk) + CACHE_LINE + need;
+    chunk = tree->allocator.allocate(tree->allocator.context, size);
+    if (!chunk)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    while ((size_t)(tree->fresh_end - tree->fresh) >= leaf_bytes(tree)) {
+        add_spare(&tree->leaves, &tree->spare_leaves, tree->fresh);
+        tree->fresh += leaf_bytes(tree);
+    }
+    chunk->next = tree->chunks;
+    chunk->size = size;
+    tree->chunks = chunk;
+    tree->memory += size;
+    start = ((uintptr_t)(chunk + 1) + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1);
+    tree->fresh = (unsigned char *)chunk + (start - (uintptr_t)chunk);
+    tree->fresh_end = (unsigned char *)chunk + size;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners)
+{
+    while (tree->spare_leaves < leaves || tree->spare_inners < inners) {
+        bool inner = tree->spare_inners < inners;
+        size_t size = inner ? inner_bytes() : leaf_bytes(tree);
+
+        if ((size_t)(tree->fresh_end - tree->fresh) < size) {
+            if (add_chunk(tree, size))
+                return IOVAGEOM_ERR_NO_MEMORY;
+            continue;
+        }
+        add_spare(inner ? &tree->inners : &tree->leaves,
+                  inner ? &tree->spare_inners : &tree->spare_leaves, tree->fresh);
+        tree->fresh += size;
+    }
+    return IOVAGEOM_OK;
+}
+
+void *iovageom_itree_take_leaf(struct iovageom_itree *tree)
+{
+    struct iovageom_itree_spare *leaf = tree->leaves;
+
+    tree->leaves = leaf->next;
+    tree->spare_leaves--;
+    return memset(leaf, 0xff, sizeof(struct iovageom_itree_leaf));
+}
+
+void *iovageom_itree_take_inner(struct iovageom_itree *tree)
+{
+    struct iovageom_itree_spare *inner = tree->inners;
+
+    tree->inners = inner->next;
+    tree->spare_inners--;
+    return memset(inner, 0xff, sizeof(((struct iovageom_itree_inner *)NULL)->last));
+}
+
+void iovageom_itree_put_back(struct iovageom_itree *tree, void *node, uint32_t level)
+{
+    if (level == 0)
+        add_spare(&tree->leaves, &tree->spare_leaves, node);
+    else
+        add_spare(&tree->inners, &tree->spare_inners, node);
+}
+
+int iovageom_itree_reserve(struct iovageom_itree *tree, uint32_t inserts)
+{
+    uint32_t inners = 0;
+
+    if (!tree->root)
+        return tree->count + inserts <= IOVAGEOM_ITREE_INLINE ? IOVAGEOM_OK
+                                                              : iovageom_itree_stock(tree, 1, 0);
+    if (tree->height == 0)
+        return tree->root_count + inserts <= LEAF_SLOTS ? IOVAGEOM_OK
+                                                        : iovageom_itree_stock(tree, inserts, 1);
+    inners = inserts * (tree->height - 1);
+    if (tree->root_count + inserts > INNER_SLOTS)
+        inners += inserts + 1;
+    return iovageom_itree_stock(tree, inserts, inners);
+}
