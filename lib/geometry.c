@@ -301,20 +301,14 @@ int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
 
 int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bits)
 {
-    struct iovageom_rangeset usable;
-    struct iovageom_range hull;
-    int status = iovageom_rangeset_init(&usable, &geometry->allocator);
+    uint64_t top;
 
     if ((iovageom_geometry_knows(geometry) & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
         return IOVAGEOM_ERR_UNKNOWN;
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_usable(geometry, 1, &usable);
-    if (status == IOVAGEOM_OK && !iovageom_rangeset_hull(&usable, &hull))
-        status = IOVAGEOM_ERR_NOTHING_USABLE;
-    if (status == IOVAGEOM_OK)
-        *bits = iovageom_range_gaw(hull);
-    iovageom_rangeset_deinit(&usable);
-    return status;
+    if (!iovageom_resv_top(geometry->resv, &top))
+        return IOVAGEOM_ERR_NOTHING_USABLE;
+    *bits = iovageom_range_gaw((struct iovageom_range){top, top});
+    return IOVAGEOM_OK;
 }
 
 /* What all facts of one kind come to, joined by `join`. */

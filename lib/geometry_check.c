@@ -98,8 +98,8 @@ static int explain_granule(const struct iovageom_geometry *geometry, struct iova
     return finding.status;
 }
 
-/* Notes on what can't be known. */
-static void explain_doubts(const struct iovageom_geometry *geometry, struct iovageom_report *report)
+void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
+                              struct iovageom_report *report)
 {
     uint32_t known = iovageom_geometry_knows(geometry);
     struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
@@ -126,6 +126,36 @@ static void explain_doubts(const struct iovageom_geometry *geometry, struct iova
     }
 }
 
+bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
+                                     struct iovageom_range *rest, struct iovageom_finding *finding)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+
+    while (iovageom_range_valid(*rest)) {
+        struct iovageom_range piece = *rest;
+        struct iovageom_range above;
+        size_t index = iovageom_resv_at(geometry->resv, piece.start, &piece.last);
+
+        if (piece.last < rest->last && iovageom_range_above(piece, &above)) {
+            rest->start = above.start;
+        } else {
+            piece.last = rest->last;
+            *rest = (struct iovageom_range){1, 0};
+        }
+        if (iovageom_resv_statement(geometry->resv, index, &type, &owner, &ranges) < 0 ||
+            !iovageom_resv_type_forbids(type))
+            continue;
+        finding->range = piece;
+        finding->owner = *owner;
+        finding->type = (uint32_t)type;
+        (void)iovageom_rangeset_lookup(ranges, piece.start, &finding->against);
+        return true;
+    }
+    return false;
+}
+
 int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct iovageom_range range,
                               struct iovageom_report *report)
 {
@@ -137,7 +167,7 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
     status[0] = explain_apertures(geometry, range, report);
     status[1] = explain_regions(geometry, range, report);
     status[2] = explain_granule(geometry, range, report);
-    explain_doubts(geometry, report);
+    iovageom_geometry_doubts(geometry, report);
     for (unsigned i = 0; i < 3; i++)
         if (status[i] < 0)
             return status[i];

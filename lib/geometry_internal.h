@@ -41,4 +41,16 @@ void iovageom_geometry_put(struct iovageom_geometry *geometry,
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index);
 
+/*
+ * The first addresses of *rest that somebody forbids, as finding->range; with who, which region and
+ * type in owner, against and type. *rest becomes what is above them, or an invalid range when that
+ * is nothing. False when nobody forbids any.
+ */
+bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
+                                     struct iovageom_range *rest, struct iovageom_finding *finding);
+
+/* Adds notes on what the geometry does not know. */
+void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
+                              struct iovageom_report *report);
+
 #endif

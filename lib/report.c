@@ -192,6 +192,8 @@ static const char *template_of(const struct iovageom_finding *finding)
     case IOVAGEOM_FINDING_MAPPING:
         return "%o %R, where domain %d already maps %r";
     case IOVAGEOM_FINDING_PROMISE:
+        if (finding->endpoint == IOVAGEOM_ID_NONE)
+            return "%o %R, but the guest was promised %r; keep it where that can be mapped";
         return "%o %R, but a PROBE of endpoint %e promised the guest %r; plug it before the guest "
                "probes, or reserve that range from the start";
     case IOVAGEOM_FINDING_INPUT_RANGE:

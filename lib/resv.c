@@ -295,6 +295,26 @@ size_t iovageom_resv_at(const struct iovageom_resv *resv, uint64_t address, uint
     return i; /* wraps to IOVAGEOM_RESV_NONE when the loop ran out */
 }
 
+bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address)
+{
+    uint64_t top = IOVAGEOM_ADDRESS_MAX;
+
+    for (size_t i = 0; i < resv->count;) {
+        const struct statement *statement = &resv->statements[i++];
+        struct iovageom_range range;
+
+        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)statement->type) ||
+            !iovageom_rangeset_lookup(&statement->ranges, top, &range))
+            continue;
+        if (!iovageom_range_below(range, &range))
+            return false;
+        top = range.last;
+        i = 0; /* those before may have the lower address */
+    }
+    *address = top;
+    return true;
+}
+
 int iovageom_resv_to_map(const struct iovageom_resv *resv, uint64_t granule,
                          struct iovageom_rangemap *map)
 {

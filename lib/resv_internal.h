@@ -15,6 +15,9 @@
  */
 size_t iovageom_resv_at(const struct iovageom_resv *resv, uint64_t address, uint64_t *last);
 
+/* The highest address that nobody forbids. False, and *address untouched, when there is none. */
+bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address);
+
 /* The type of statement number `index`, 0 for IOVAGEOM_RESV_NONE. */
 uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index);
 

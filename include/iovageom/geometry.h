@@ -145,7 +145,7 @@ IOVAGEOM_API int iovageom_geometry_aperture(const struct iovageom_geometry *geom
  * The guest address width in bits: that of the highest usable address. What aw-bits can say.
  *
  * @return IOVAGEOM_ERR_UNKNOWN when neither an aperture nor usable ranges are known,
- *         IOVAGEOM_ERR_NOTHING_USABLE, IOVAGEOM_ERR_NO_MEMORY.
+ *         IOVAGEOM_ERR_NOTHING_USABLE.
  */
 IOVAGEOM_API int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bits);
 

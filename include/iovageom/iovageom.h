@@ -27,6 +27,9 @@
 #include <iovageom/host_sysfs.h>
 #include <iovageom/host_registers.h>
 #include <iovageom/plan_probe.h>
+#include <iovageom/plan_layout.h>
+#include <iovageom/plan_envelope.h>
+#include <iovageom/plan_migration.h>
 #include <iovageom/viommu.h>
 
 #endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_PLAN_ENVELOPE_H
+#define IOVAGEOM_PLAN_ENVELOPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/allocator.h>
+#include <iovageom/api.h>
+#include <iovageom/geometry.h>
+#include <iovageom/range.h>
+#include <iovageom/report.h>
+
+/**
+ * @file
+ * What a whole pool can do: the meet of the hosts that a guest may be migrated to, or of the
+ * devices that may be hot-plugged into it. A guest that is told of it from the start fits wherever
+ * it goes (E1, E5).
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Index of a host where none is to be named. */
+#define IOVAGEOM_HOST_NONE SIZE_MAX
+
+/** The figures of an envelope. */
+struct iovageom_envelope {
+    /** From the lowest to the highest address that all map: virtio-iommu's input_range. */
+    struct iovageom_range input_range;
+    uint64_t granule;        /**< in bytes; 0 when no host says */
+    uint64_t page_size_mask; /**< to promise; 0 when no host says */
+    uint64_t map_budget;     /**< mappings; 2^64-1 when no host says */
+    uint32_t gaw;            /**< width of the highest address that all map, in bits: aw-bits */
+    uint32_t knows;          /**< the facts that every host knows: bits of enum iovageom_fact */
+    size_t gaw_host;         /**< whose highest usable address is the lowest */
+    size_t granule_host;     /**< whose granule it is */
+    size_t map_budget_host;  /**< whose budget it is */
+};
+
+/**
+ * The meet of a pool.
+ *
+ * The result has the same usable addresses, types, page sizes, alignment, budget and known facts as
+ * iovageom_geometry_meet() of all of them would have, but they are its own (source ENVELOPE, name
+ * `name`): ask iovageom_plan_envelope_who() which host stands behind a region. Its usable addresses
+ * at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS that locks the envelope in.
+ *
+ * @param hosts `count` pointers; none may be NULL. Of an empty pool the meet knows nothing.
+ * @param name of the result; shorter than IOVAGEOM_NAME_SIZE.
+ * @param figures may be NULL; may be NULL too: `out`.
+ * @param report notes on the hosts that do not say all (UNKNOWN, INCOMPLETE); fatal when nothing is
+ *        usable.
+ * @return IOVAGEOM_ERR_NOTHING_USABLE when no granule is usable on all hosts;
+ *         IOVAGEOM_ERR_INVALID (name); IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges in all.
+ */
+IOVAGEOM_API int iovageom_plan_envelope(const struct iovageom_allocator *allocator,
+                                        const struct iovageom_geometry *const *hosts, size_t count,
+                                        const char *name, struct iovageom_envelope *figures,
+                                        struct iovageom_geometry **out,
+                                        struct iovageom_report *report);
+
+/**
+ * Which hosts of a pool can't map all of `range`.
+ *
+ * @param out receives the indices of the first `capacity` of them; may be NULL when that is 0.
+ * @return how many they are. O(count x statements x log).
+ */
+IOVAGEOM_API size_t iovageom_plan_envelope_who(const struct iovageom_geometry *const *hosts,
+                                               size_t count, struct iovageom_range range,
+                                               size_t *out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

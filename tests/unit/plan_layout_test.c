@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <iovageom/plan_layout.h>
+#include <iovageom/status.h>
+
+#include "support/test_allocator.h"
+
+#define R(start, last) ((struct iovageom_range){(start), (last)})
+#define ALL            R(0, UINT64_MAX)
+#define GIB            (UINT64_C(1) << 30)
+#define TIB            (UINT64_C(1) << 40)
+#define RAM_FLAGS      (IOVAGEOM_PIECE_MOVABLE | IOVAGEOM_PIECE_SPLITTABLE)
+
+static struct iovageom_geometry *host(const char *name, unsigned gaw)
+{
+    struct iovageom_geometry *geometry;
+
+    assert_int_equal(iovageom_geometry_new(NULL, name, &geometry), 0);
+    assert_int_equal(iovageom_geometry_add_gaw(geometry, gaw, IOVAGEOM_SOURCE_VTD_REGISTERS), 0);
+    assert_int_equal(iovageom_geometry_add_reserved_known(geometry, IOVAGEOM_SOURCE_SYSFS), 0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(geometry, 0x40201000, IOVAGEOM_SOURCE_VFIO),
+                     0);
+    return geometry;
+}
+
+static void reserve(struct iovageom_geometry *geometry, struct iovageom_range range,
+                    enum iovageom_resv_type type)
+{
+    assert_int_equal(iovageom_geometry_add_reserved(geometry, range, type, IOVAGEOM_SOURCE_SYSFS),
+                     0);
+}
+
+static void check_placement(const struct iovageom_placement *placement, size_t piece,
+                            struct iovageom_range from, struct iovageom_range to)
+{
+    assert_int_equal(placement->piece, piece);
+    assert_int_equal(placement->from.start, from.start);
+    assert_int_equal(placement->from.last, from.last);
+    assert_int_equal(placement->to.start, to.start);
+    assert_int_equal(placement->to.last, to.last);
+}
+
+/* Q23, E4: 1.2 TiB of RAM on an AMD host. The host's hole decides, not the guest's CPU. */
+static void E4_the_AMD_hole_below_1_TiB(void **state)
+{
+    struct iovageom_geometry *amd = host("0000:c1:00.0", 48);
+    struct iovageom_piece pieces[] = {
+        {R(0, 0x7fffffff), IOVAGEOM_PIECE_RAM, 0, 0, ALL},
+        {R(4 * GIB, TIB + 200 * GIB - 1), IOVAGEOM_PIECE_RAM, RAM_FLAGS, 0, ALL}};
+    struct iovageom_placement out[4];
+    struct iovageom_layout_plan plan;
+    struct iovageom_report report;
+
+    (void)state;
+    reserve(amd, R(0xfd00000000, 0xffffffffff), IOVAGEOM_RESV_RESERVED);
+    reserve(amd, R(0xfee00000, 0xfeefffff), IOVAGEOM_RESV_MSI);
+    pieces[1].range.start = 8 * GIB;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_plan_layout(NULL, amd, 0, pieces, 2, out, 4, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.misfits, 1);
+    assert_int_equal(plan.stuck, 0);
+    assert_int_equal(plan.placements, 1);
+    check_placement(&out[0], 1, R(0xfd00000000, 0xffffffffff),
+                    R(TIB + 200 * GIB, TIB + 212 * GIB - 1));
+    assert_int_equal(plan.moved.lo, 12 * GIB);
+    assert_int_equal(plan.mappings, 4);
+    assert_string_equal(iovageom_report_text(&report),
+                        "[0xfd00000000,0xffffffffff] cannot be mapped: 0000:c1:00.0 reserves "
+                        "[0xfd00000000,0xffffffffff] (reserved), says sysfs; use other addresses");
+
+    /* In one piece it goes to the nearest place: right above the hole. */
+    pieces[1].flags = IOVAGEOM_PIECE_MOVABLE;
+    assert_int_equal(iovageom_plan_layout(NULL, amd, 0, pieces, 2, out, 4, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.placements, 1);
+    assert_int_equal(out[0].to.start, TIB);
+    assert_int_equal(plan.moved.lo, TIB + 192 * GIB);
+
+    /* The same guest on an Intel host needs no change. */
+    iovageom_geometry_free(amd);
+    amd = host("intel", 48);
+    reserve(amd, R(0xfee00000, 0xfeefffff), IOVAGEOM_RESV_MSI);
+    assert_int_equal(iovageom_plan_layout(NULL, amd, 0, pieces, 2, NULL, 0, &plan, &report),
+                     IOVAGEOM_OK);
+    assert_int_equal(plan.placements, 0);
+    assert_int_equal(plan.mappings, 2);
+    assert_int_equal(iovageom_report_count(&report), 0);
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(amd);
+}
+
+/* E15: RAM from 0 runs into the software MSI window of an ARM host. */
+static void E15_the_ARM_MSI_window_in_RAM(void **state)
+{
+    struct iovageom_geometry *arm = host("arm", 48);
+    struct iovageom_piece pieces[] = {
+        {R(0, 4 * GIB - 1), IOVAGEOM_PIECE_RAM, RAM_FLAGS, 0, ALL},
+        {R(8 * GIB, 8 * GIB + 0xffff), IOVAGEOM_PIECE_MSI, 0, 0, ALL}};
+    struct iovageom_placement out[4];
+    struct iovageom_layout_plan plan;
+
+    (void)state;
+    reserve(arm, R(0x8000000, 0x80fffff), IOVAGEOM_RESV_SOFTWARE_MSI);
+    assert_int_equal(iovageom_plan_layout(NULL, arm, 0, pieces, 2, out, 4, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.placements, 1);
+    check_placement(&out[0], 0, R(0x8000000, 0x80fffff), R(4 * GIB, 4 * GIB + 0xfffff));
+    assert_int_equal(plan.mappings, 4);
+
+    /* The guest's own doorbells may lie there: writes to them are no DMA. */
+    pieces[0].range = R(GIB, 4 * GIB - 1);
+    pieces[1].range = R(0x8020000, 0x802ffff);
+    assert_int_equal(iovageom_plan_layout(NULL, arm, 0, pieces, 2, out, 4, &plan, NULL),
+                     IOVAGEOM_OK);
+    assert_int_equal(plan.mappings, 1);
+    reserve(arm, R(0x8020000, 0x8020fff), IOVAGEOM_RESV_DIRECT);
+    reserve(arm, R(0x8021000, 0x8021fff), IOVAGEOM_RESV_MSI);
+    assert_int_equal(iovageom_plan_layout(NULL, arm, 0, pieces, 2, out, 4, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 1);
+    iovageom_geometry_free(arm);
+}
+
+/* E3, E7, E8, E9: a 16 GiB BAR high above a 39-bit IOMMU goes just below its limit. */
+static void E8_a_high_BAR_on_a_39_bit_host(void **state)
+{
+    struct iovageom_geometry *intel = host("0000:01:00.0", 39);
+    struct iovageom_piece pieces[] = {
+        {R(0x382000000000, 0x382000000000 + 16 * GIB - 1), IOVAGEOM_PIECE_BAR,
+         IOVAGEOM_PIECE_MOVABLE, 16 * GIB, ALL},
+        {R(0x7c00000000, 0x7c00000fff), IOVAGEOM_PIECE_BAR, 0, 0, ALL}};
+    struct iovageom_placement out;
+    struct iovageom_layout_plan plan;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_plan_layout(NULL, intel, 0, pieces, 1, &out, 1, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_string_equal(iovageom_report_text(&report),
+                        "[0x382000000000,0x3823ffffffff] is out of reach: 0000:01:00.0 translates "
+                        "only [0x0,0x7fffffffff], says VT-d registers; use addresses within it");
+    check_placement(&out, 0, pieces[0].range, R(0x7c00000000, 0x7fffffffff));
+    /* Not onto another piece. */
+    assert_int_equal(iovageom_plan_layout(NULL, intel, 0, pieces, 2, &out, 1, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(out.to.start, 0x7800000000);
+    /* Not beyond its limits, and not at all when it is fixed. */
+    pieces[0].limits = R(0x8000000000, UINT64_MAX);
+    assert_int_equal(iovageom_plan_layout(NULL, intel, 0, pieces, 2, &out, 1, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 1);
+    assert_int_equal(plan.placements, 0);
+    pieces[0].limits = ALL;
+    pieces[0].flags = 0;
+    assert_int_equal(iovageom_plan_layout(NULL, intel, 0, pieces, 2, &out, 1, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 1);
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(intel);
+}
+
+/* E14: what a bypass pins, and whether 65535 mappings will do. */
+static void E14_pinned_bytes_and_the_mapping_budget(void **state)
+{
+    struct iovageom_geometry *geometry = host("dev", 48);
+    struct iovageom_piece pieces[] = {
+        {R(0, 2 * GIB - 1), IOVAGEOM_PIECE_RAM, 0, 0, ALL},
+        {R(4 * GIB, 6 * GIB - 1), IOVAGEOM_PIECE_RAM, 0, 0, ALL},
+        {R(3 * GIB, 3 * GIB + 0xfffff), IOVAGEOM_PIECE_BAR, 0, 0, ALL}};
+    struct iovageom_layout_plan plan;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, NULL, 0, &plan, &report),
+                     IOVAGEOM_OK);
+    assert_true(plan.budget == UINT64_MAX);
+    assert_int_equal(iovageom_geometry_add_map_budget(geometry, 65535, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, NULL, 0, &plan, &report),
+                     IOVAGEOM_OK);
+    assert_int_equal(plan.pinned.lo, 4 * GIB);
+    assert_int_equal(plan.mappings, 3);
+    assert_int_equal(plan.page_mappings, 1048576);
+    assert_int_equal(plan.budget, 65535);
+    assert_string_equal(iovageom_report_text(&report),
+                        "1048576 mappings are needed, but dev allows 65535; use larger pages, or "
+                        "raise the host's limit");
+    assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
+    assert_int_equal(iovageom_geometry_add_map_budget(geometry, 2, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_LIMIT);
+    assert_int_equal(iovageom_report_at(&report, 0)->fatal, 1);
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(geometry);
+}
+
+static void a_part_may_need_several_holes(void **state)
+{
+    struct iovageom_geometry *geometry = host("dev", 32);
+    struct iovageom_piece pieces[] = {
+        {R(0x10000, 0x1ffff), IOVAGEOM_PIECE_RAM, RAM_FLAGS, 0, R(0, 0x2bfff)},
+        {R(0x21000, 0x21fff), IOVAGEOM_PIECE_BAR, 0, 0, ALL}};
+    struct iovageom_placement out[3];
+    struct iovageom_layout_plan plan;
+
+    (void)state;
+    reserve(geometry, R(0, 0xbfff), IOVAGEOM_RESV_RESERVED);
+    reserve(geometry, R(0x10000, 0x1efff), IOVAGEOM_RESV_DIRECT);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 2, out, 3, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 0);
+    assert_int_equal(plan.placements, 3);
+    check_placement(&out[0], 0, R(0x10000, 0x19fff), R(0x22000, 0x2bfff));
+    check_placement(&out[1], 0, R(0x1a000, 0x1dfff), R(0xc000, 0xffff));
+    check_placement(&out[2], 0, R(0x1e000, 0x1efff), R(0x20000, 0x20fff));
+    assert_int_equal(plan.mappings, 5);
+    /* A page less, and it can't be done: then nothing is proposed. */
+    pieces[0].limits.last = 0x29fff;
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 2, out, 3, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 1);
+    assert_int_equal(plan.placements, 0);
+    iovageom_geometry_free(geometry);
+}
+
+static void edges_and_bad_input(void **state)
+{
+    struct iovageom_geometry *geometry = host("dev", 64);
+    struct iovageom_piece piece = {ALL, IOVAGEOM_PIECE_RAM, RAM_FLAGS, 0, ALL};
+    struct iovageom_piece two[2] = {{R(0, 0xfff), IOVAGEOM_PIECE_RAM, 0, 0, ALL},
+                                    {R(0x800, 0x1fff), IOVAGEOM_PIECE_BAR, 0, 0, ALL}};
+    struct iovageom_layout_plan plan;
+    struct iovageom_layout_plan same;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, NULL, 0, NULL, 0, &plan, &report), 0);
+    assert_int_equal(plan.mappings, 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, &report),
+                     0);
+    assert_int_equal(plan.pinned.hi, 1);
+    assert_int_equal(plan.page_mappings, UINT64_C(1) << 52);
+    reserve(geometry, R(UINT64_MAX, UINT64_MAX), IOVAGEOM_RESV_MSI);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 1);
+    same = plan;
+    piece.flags = IOVAGEOM_PIECE_MOVABLE;
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 1);
+
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, two, 2, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_OVERLAP);
+    assert_string_equal(iovageom_report_text(&report), "[0x800,0x1fff] overlaps [0x0,0xfff]");
+    two[1].range = R(0x2800, 0x2fff);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, two, 2, NULL, 0, &plan, &report), 0);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_ALIGNMENT);
+    same = plan;
+    two[1].range = R(1, 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, two, 2, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_INVERTED);
+    piece.kind = 0;
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_INVALID);
+    piece = (struct iovageom_piece){ALL, IOVAGEOM_PIECE_BAR, 4, 0, ALL};
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_INVALID);
+    piece = (struct iovageom_piece){ALL, IOVAGEOM_PIECE_BAR, 0, 3, ALL};
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 1024, two, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 12288, two, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_geometry_add_page_sizes(geometry, 0, IOVAGEOM_SOURCE_USER), 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, two, 1, NULL, 0, &plan, &report),
+                     IOVAGEOM_ERR_NOTHING_USABLE);
+    assert_memory_equal(&plan, &same, sizeof(plan));
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(geometry);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    for (unsigned n = 1, hit = 1; hit != 0; n++) {
+        struct test_allocator memory;
+        struct iovageom_geometry *geometry = host("dev", 48);
+        struct iovageom_piece pieces[40];
+        struct iovageom_placement out[40];
+        struct iovageom_layout_plan plan;
+        struct iovageom_layout_plan same;
+
+        memset(&plan, 0x33, sizeof(plan));
+        same = plan;
+        for (uint64_t i = 0; i < 40; i++) {
+            pieces[i] = (struct iovageom_piece){R(i << 20, (i << 20) + 0xffff), IOVAGEOM_PIECE_RAM,
+                                                i % 2 ? RAM_FLAGS : IOVAGEOM_PIECE_MOVABLE, 0, ALL};
+            reserve(geometry, R((i << 20) + 0x1000, (i << 20) + 0x1fff), IOVAGEOM_RESV_DIRECT);
+        }
+        test_allocator_init(&memory);
+        test_allocator_fail_at(&memory, n, n % 2 == 0);
+        int status =
+            iovageom_plan_layout(&memory.allocator, geometry, 0, pieces, 40, out, 40, &plan, NULL);
+        hit = test_allocator_stop_failing(&memory);
+        assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_ERR_CONFLICT);
+        if (hit)
+            assert_memory_equal(&plan, &same, sizeof(plan));
+        else
+            assert_int_equal(plan.placements, 40);
+        assert_int_equal(test_allocator_live(&memory), 0);
+        iovageom_geometry_free(geometry);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(E4_the_AMD_hole_below_1_TiB),
+        cmocka_unit_test(E15_the_ARM_MSI_window_in_RAM),
+        cmocka_unit_test(E8_a_high_BAR_on_a_39_bit_host),
+        cmocka_unit_test(E14_pinned_bytes_and_the_mapping_budget),
+        cmocka_unit_test(a_part_may_need_several_holes),
+        cmocka_unit_test(edges_and_bad_input),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
