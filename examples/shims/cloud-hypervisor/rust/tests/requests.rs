@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The call site of cloud-hypervisor's virtio-iommu: its constants, and requests as the bytes of a
+//! descriptor chain. The external mapping below is a VFIO container on a 39-bit host, whose
+//! VFIO_IOMMU_GET_INFO answer was captured from a real kernel.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use iovageom_cloud_hypervisor::{status, ExternalDmaMapping, ExternalMappings, Host, Iommu};
+
+const MSI_IOVA_SPACE: (u64, u64) = (0xfee0_0000, 0xfeef_ffff);
+const TAIL_SIZE: usize = 4;
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/fixtures").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {}", path.display(), error))
+}
+
+/// A VFIO container as the kernel has it.
+#[derive(Default)]
+struct Container {
+    mapped: Mutex<BTreeMap<u64, (u64, u64)>>,
+    refuse: Mutex<Option<u64>>,
+}
+
+impl Container {
+    fn count(&self) -> usize {
+        self.mapped.lock().unwrap().len()
+    }
+
+    fn refuse(&self, iova: Option<u64>) {
+        *self.refuse.lock().unwrap() = iova;
+    }
+}
+
+impl ExternalDmaMapping for Container {
+    fn map(&self, iova: u64, gpa: u64, size: u64) -> Result<(), io::Error> {
+        let last = iova + (size - 1);
+        let inside = last <= 0xfedf_ffff || (iova >= 0xfef0_0000 && last <= 0x7f_ffff_ffff);
+        assert!(inside, "the host was asked for [{:#x},{:#x}], which it refuses", iova, last);
+        if *self.refuse.lock().unwrap() == Some(iova) {
+            return Err(io::Error::from_raw_os_error(28));
+        }
+        assert!(self.mapped.lock().unwrap().insert(iova, (gpa, size)).is_none());
+        Ok(())
+    }
+
+    fn unmap(&self, iova: u64, size: u64) -> Result<(), io::Error> {
+        assert_eq!(self.mapped.lock().unwrap().remove(&iova).map(|found| found.1), Some(size));
+        Ok(())
+    }
+}
+
+struct Vmm {
+    iommu: Iommu,
+    external: ExternalMappings,
+}
+
+impl Vmm {
+    fn new() -> Vmm {
+        Vmm { iommu: Iommu::new(MSI_IOVA_SPACE, 64).unwrap(), external: BTreeMap::new() }
+    }
+
+    /// DeviceManager::add_vfio_device.
+    fn add(&mut self, device_id: u32, name: &str) -> Arc<Container> {
+        let info = fixture("intel-39bit/vfio_iommu_get_info.bin");
+        let host = Host { name, vfio_info: Some(&info), address_width: None };
+        self.iommu.add(device_id, &host).unwrap();
+        let container = Arc::new(Container::default());
+        self.external.insert(device_id, container.clone());
+        container
+    }
+
+    fn request(&mut self, request: &[u8]) -> u8 {
+        let mut reply = [0xaa; TAIL_SIZE];
+        assert_eq!(self.iommu.parse(request, &mut reply, &self.external), TAIL_SIZE);
+        assert_eq!(reply[1..], [0; 3]);
+        reply[0]
+    }
+
+    fn probe(&mut self, device_id: u32) -> (u8, Vec<u8>) {
+        let config = self.iommu.config().unwrap();
+        let size = u32::from_le_bytes([config[32], config[33], config[34], config[35]]) as usize;
+        let mut request = vec![5, 0, 0, 0];
+        request.extend_from_slice(&device_id.to_le_bytes());
+        request.extend_from_slice(&[0; 64]);
+        let mut reply = vec![0xaa; size + TAIL_SIZE];
+        assert_eq!(self.iommu.parse(&request, &mut reply, &self.external), size + TAIL_SIZE);
+        let answer = reply[size];
+        reply.truncate(size);
+        (answer, reply)
+    }
+}
+
+fn words(type_: u8, first: &[u32], addresses: &[u64], flags: u32) -> Vec<u8> {
+    let mut bytes = vec![type_, 0, 0, 0];
+    first.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    addresses.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    bytes.extend_from_slice(&flags.to_le_bytes());
+    bytes
+}
+
+fn attach(domain: u32, endpoint: u32) -> Vec<u8> {
+    let mut bytes = words(1, &[domain, endpoint], &[], 0);
+    bytes.extend_from_slice(&[0; 4]);
+    bytes
+}
+
+fn detach(domain: u32, endpoint: u32) -> Vec<u8> {
+    words(2, &[domain, endpoint], &[0], 0)[..20].to_vec()
+}
+
+fn map(domain: u32, start: u64, end: u64, phys: u64, flags: u32) -> Vec<u8> {
+    words(3, &[domain], &[start, end, phys], flags)
+}
+
+fn unmap(domain: u32, start: u64, end: u64) -> Vec<u8> {
+    words(4, &[domain], &[start, end], 0)
+}
+
+#[test]
+fn e2_the_guest_is_told_of_39_bits_without_the_user_typing_them() {
+    let mut vmm = Vmm::new();
+    vmm.add(8, "_vfio1");
+    let config = vmm.iommu.config().unwrap();
+    assert_eq!(config[8..16], 0_u64.to_le_bytes());
+    assert_eq!(config[16..24], 0x7f_ffff_ffff_u64.to_le_bytes());
+    let (answer, properties) = vmm.probe(8);
+    assert_eq!(answer, status::OK);
+    assert_eq!(properties[..5], [1, 0, 20, 0, 1]);
+    assert_eq!(properties[8..16], MSI_IOVA_SPACE.0.to_le_bytes());
+    assert_eq!(properties[24..29], [1, 0, 20, 0, 0]);
+    assert_eq!(properties[32..40], 0x80_0000_0000_u64.to_le_bytes());
+    assert_eq!(properties[40..48], u64::MAX.to_le_bytes());
+    assert!(properties[48..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn e2_the_address_that_ended_the_vm_is_refused_before_the_host_sees_it() {
+    let mut vmm = Vmm::new();
+    let container = vmm.add(8, "_vfio1");
+    assert_eq!(vmm.request(&attach(1, 8)), status::OK);
+    let request = map(1, 0x7fff_0000_0000, 0x7fff_0000_0fff, 0x1000, 3);
+    assert_eq!(vmm.request(&request), status::RANGE);
+    assert!(vmm.iommu.why().contains("0x7fff00000000"), "{}", vmm.iommu.why());
+    assert_eq!(container.count(), 0);
+}
+
+#[test]
+fn n26_n63_an_unknown_endpoint_is_noent() {
+    let mut vmm = Vmm::new();
+    vmm.add(8, "_vfio1");
+    assert_eq!(vmm.request(&attach(1, 0x99)), status::NOENT);
+    assert_eq!(vmm.probe(0x99).0, status::NOENT);
+}
+
+#[test]
+fn n76_a_map_over_the_msi_window_is_refused() {
+    let mut vmm = Vmm::new();
+    let container = vmm.add(8, "_vfio1");
+    vmm.request(&attach(1, 8));
+    assert_eq!(vmm.request(&map(1, 0xfee0_0000, 0xfee0_0fff, 0x1000, 3)), status::INVAL);
+    assert_eq!(container.count(), 0);
+}
+
+#[test]
+fn n43_mmio_is_an_unknown_flag_as_long_as_it_is_not_offered() {
+    let mut vmm = Vmm::new();
+    vmm.add(8, "_vfio1");
+    vmm.request(&attach(1, 8));
+    assert_eq!(Iommu::features() & (1 << 5), 0);
+    assert_eq!(vmm.request(&map(1, 0x1000, 0x1fff, 0x1000, 4 | 3)), status::INVAL);
+}
+
+#[test]
+fn n68_a_short_probe_buffer_is_inval_and_the_tail_stands_at_its_end() {
+    let mut vmm = Vmm::new();
+    vmm.add(8, "_vfio1");
+    vmm.probe(8);
+    let mut request = vec![5, 0, 0, 0, 8, 0, 0, 0];
+    request.extend_from_slice(&[0; 64]);
+    let mut reply = [0xaa; 28];
+    assert_eq!(vmm.iommu.parse(&request, &mut reply, &vmm.external), 28);
+    assert_eq!(reply[24], status::INVAL);
+    assert!(reply[..24].iter().all(|byte| *byte == 0xaa));
+}
+
+#[test]
+fn a_host_that_refuses_one_endpoint_is_undone_on_the_others() {
+    let mut vmm = Vmm::new();
+    let (first, second) = (vmm.add(8, "_vfio1"), vmm.add(16, "_vfio2"));
+    vmm.request(&attach(1, 8));
+    vmm.request(&attach(1, 16));
+    second.refuse(Some(0x1000));
+    assert_eq!(vmm.request(&map(1, 0x1000, 0x1fff, 0x5000, 3)), status::DEVERR);
+    assert_eq!((first.count(), second.count()), (0, 0));
+    second.refuse(None);
+    assert_eq!(vmm.request(&map(1, 0x1000, 0x1fff, 0x5000, 3)), status::OK);
+    assert_eq!((first.count(), second.count()), (1, 1));
+    assert_eq!(vmm.iommu.translate(8, 0x1234, true), Some(0x5234));
+    assert_eq!(vmm.request(&unmap(1, 0, u64::MAX)), status::OK);
+    assert_eq!((first.count(), second.count()), (0, 0));
+    assert_eq!(vmm.iommu.translate(8, 0x1234, true), None);
+}
+
+#[test]
+fn n29_a_moved_endpoint_takes_the_mappings_of_its_new_domain() {
+    let mut vmm = Vmm::new();
+    let (first, second) = (vmm.add(8, "_vfio1"), vmm.add(16, "_vfio2"));
+    vmm.request(&attach(1, 8));
+    vmm.request(&attach(2, 16));
+    vmm.request(&map(1, 0x1000, 0x1fff, 0x5000, 3));
+    vmm.request(&map(1, 0x4000, 0x4fff, 0x9000, 3));
+    vmm.request(&map(2, 0x2000, 0x2fff, 0x6000, 3));
+    // A host that can't take it keeps the endpoint where it is.
+    second.refuse(Some(0x4000));
+    assert_eq!(vmm.request(&attach(1, 16)), status::DEVERR);
+    assert_eq!(second.mapped.lock().unwrap().keys().copied().collect::<Vec<_>>(), [0x2000]);
+    second.refuse(None);
+    assert_eq!(vmm.request(&attach(1, 16)), status::OK);
+    assert_eq!(second.mapped.lock().unwrap().keys().copied().collect::<Vec<_>>(), [0x1000, 0x4000]);
+    assert_eq!(vmm.request(&detach(1, 16)), status::OK);
+    assert_eq!((first.count(), second.count()), (2, 0));
+    assert_eq!((vmm.iommu.domain_of(8), vmm.iommu.domain_of(16)), (Some(1), None));
+}
+
+#[test]
+fn e5_a_hot_plugged_device_is_admitted_against_what_was_promised() {
+    let mut vmm = Vmm::new();
+    vmm.iommu.add_emulated(1).unwrap();
+    vmm.iommu.declare(8).unwrap();
+    vmm.iommu.declare(16).unwrap();
+    assert_eq!(vmm.probe(8).0, status::OK);
+    let info = fixture("intel-39bit/vfio_iommu_get_info.bin");
+    let host = Host { name: "_vfio1", vfio_info: Some(&info), address_width: None };
+    let refused = vmm.iommu.add(8, &host).unwrap_err();
+    assert!(refused.why.contains("_vfio1"), "{}", refused);
+
+    // With the floor declared before the guest boots, the same device is welcome.
+    let mut vmm = Vmm::new();
+    vmm.iommu.add_emulated(1).unwrap();
+    vmm.iommu.declare(8).unwrap();
+    vmm.iommu.set_floor(&Host { name: "pool", vfio_info: Some(&info), address_width: None }).unwrap();
+    assert_eq!(vmm.probe(8).0, status::OK);
+    vmm.add(8, "_vfio1");
+    vmm.iommu.remove(8).unwrap();
+}
+
+#[test]
+fn a_snapshot_is_refused_where_it_would_not_fit() {
+    let mut vmm = Vmm::new();
+    vmm.iommu.add(8, &Host { name: "wide", vfio_info: None, address_width: Some(48) }).unwrap();
+    assert_eq!(vmm.probe(8).0, status::OK);
+    vmm.request(&attach(1, 8));
+    let high = map(1, 0x80_0000_0000, 0x80_0000_0fff, 0x1000, 3);
+    assert_eq!(vmm.request(&high), status::OK);
+    let snapshot = vmm.iommu.save().unwrap();
+
+    let mut same = Vmm::new();
+    same.iommu.add(8, &Host { name: "wide", vfio_info: None, address_width: Some(48) }).unwrap();
+    same.iommu.load(&snapshot).unwrap();
+    assert_eq!(same.iommu.translate(8, 0x80_0000_0010, false), Some(0x1010));
+
+    let mut narrow = Vmm::new();
+    narrow.add(8, "narrow");
+    let refused = narrow.iommu.load(&snapshot).unwrap_err();
+    assert!(refused.why.contains("narrow"), "{}", refused);
+    assert!(narrow.iommu.load(&snapshot[..snapshot.len() / 2]).is_err());
+}
+
+#[test]
+fn hostile_requests_never_hurt() {
+    let mut vmm = Vmm::new();
+    vmm.add(8, "_vfio1");
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    for _ in 0..20_000 {
+        let mut readable = vec![0; (next() % 80) as usize];
+        readable.iter_mut().for_each(|byte| *byte = (next() >> 32) as u8 & 7);
+        let mut writable = vec![0xaa; (next() % 600) as usize];
+        let used = vmm.iommu.parse(&readable, &mut writable, &vmm.external);
+        assert!(used <= writable.len());
+    }
+}
+
+#[test]
+fn the_books_move_between_threads_behind_a_lock() {
+    let vmm = Arc::new(Mutex::new(Vmm::new()));
+    vmm.lock().unwrap().add(8, "_vfio1");
+    let other = vmm.clone();
+    let worker = std::thread::spawn(move || other.lock().unwrap().request(&attach(1, 8)));
+    assert_eq!(worker.join().unwrap(), status::OK);
+}
+
+#[test]
+fn a_host_that_lies_about_its_capabilities_is_refused_with_a_sentence() {
+    let mut vmm = Vmm::new();
+    let mut info = fixture("intel-39bit/vfio_iommu_get_info.bin");
+    info[76..80].copy_from_slice(&72_u32.to_le_bytes());
+    let host = Host { name: "_vfio1", vfio_info: Some(&info), address_width: None };
+    let refused = vmm.iommu.add(8, &host).unwrap_err();
+    assert!(!refused.why.is_empty());
+    let short = Host { name: "_vfio1", vfio_info: Some(&info[..40]), address_width: None };
+    assert!(vmm.iommu.add(8, &short).is_err());
+}

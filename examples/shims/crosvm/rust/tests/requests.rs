@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The call site of crosvm's virtio-iommu device, as far as geometry goes: its constants, its
+//! request structures read field by field, its order of reply and tail. The host below is a VFIO
+//! container that refuses what a 39-bit IOMMU refuses.
+
+use std::collections::BTreeMap;
+use std::convert::TryInto;
+
+use iovageom_crosvm::{status, Books, Host};
+
+const X86_MSI_IOVA_START: u64 = 0xfee0_0000;
+const X86_MSI_IOVA_END: u64 = 0xfeef_ffff;
+const TAIL_SIZE: usize = 4;
+const ATTACH: u8 = 1;
+const DETACH: u8 = 2;
+const MAP: u8 = 3;
+const UNMAP: u8 = 4;
+const PROBE: u8 = 5;
+
+/// A VFIO container as the kernel has it.
+struct Container {
+    ranges: Vec<(u64, u64)>,
+    mapped: BTreeMap<u64, u64>,
+    out_of_mappings: bool,
+}
+
+impl Container {
+    fn of_39_bits() -> Container {
+        Container {
+            ranges: vec![(0, 0xfedf_ffff), (0xfef0_0000, 0x7f_ffff_ffff)],
+            mapped: BTreeMap::new(),
+            out_of_mappings: false,
+        }
+    }
+
+    /// VFIO_IOMMU_MAP_DMA.
+    fn map(&mut self, start: u64, last: u64) -> Result<(), u8> {
+        let inside = self.ranges.iter().any(|r| r.0 <= start && last <= r.1);
+        assert!(inside, "the host was asked for [{:#x},{:#x}], which it refuses", start, last);
+        if self.out_of_mappings {
+            return Err(status::DEVERR);
+        }
+        assert!(self.mapped.insert(start, last).is_none());
+        Ok(())
+    }
+
+    fn unmap(&mut self, start: u64, last: u64) -> Result<(), u8> {
+        assert_eq!(self.mapped.remove(&start), Some(last));
+        Ok(())
+    }
+}
+
+/// What is left of crosvm's `State`.
+struct State {
+    books: Books,
+    container: Container,
+}
+
+fn host_of_39_bits(name: &str, container: u64) -> Host {
+    Host {
+        name: name.into(),
+        container,
+        page_mask: Some(0x4020_1000),
+        ranges: Some(vec![0..=0xfedf_ffff, 0xfef0_0000..=0x7f_ffff_ffff]),
+    }
+}
+
+fn host_of_48_bits(name: &str, container: u64) -> Host {
+    Host {
+        ranges: Some(vec![0..=0xfedf_ffff, 0xfef0_0000..=0xffff_ffff_ffff]),
+        ..host_of_39_bits(name, container)
+    }
+}
+
+impl State {
+    fn with(endpoints: &[(u32, Host)]) -> State {
+        let mut books = Books::new(4096, Some(X86_MSI_IOVA_START..=X86_MSI_IOVA_END)).unwrap();
+        for (endpoint, host) in endpoints {
+            books.add_endpoint(*endpoint, host).unwrap();
+        }
+        State { books, container: Container::of_39_bits() }
+    }
+
+    /// `execute_request`: returns the used length.
+    fn execute(&mut self, request: &[u8], reply: &mut [u8]) -> usize {
+        let u32_at = |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().unwrap());
+        let u64_at = |at: usize| u64::from_le_bytes(request[at..at + 8].try_into().unwrap());
+        let State { books, container } = self;
+        let (written, answer) = match request[0] {
+            ATTACH => (0, books.attach(u32_at(4), u32_at(8), request[12..20].try_into().unwrap())),
+            DETACH => (0, books.detach(u32_at(4), u32_at(8))),
+            MAP => {
+                let virt = (u64_at(8), u64_at(16));
+                let answer = books.map(u32_at(4), virt, u64_at(24), u32_at(32), |mapping| {
+                    container.map(mapping.iova, mapping.last)
+                });
+                (0, answer)
+            }
+            UNMAP => {
+                let virt = (u64_at(8), u64_at(16));
+                (0, books.unmap(u32_at(4), virt, |m| container.unmap(m.iova, m.last)))
+            }
+            PROBE => {
+                let size = reply.len() - TAIL_SIZE;
+                (size, books.probe(u32_at(4), &mut reply[..size]))
+            }
+            _ => return 0,
+        };
+        reply[written..written + TAIL_SIZE].copy_from_slice(&[answer, 0, 0, 0]);
+        written + TAIL_SIZE
+    }
+
+    fn status_of(&mut self, request: &[u8]) -> u8 {
+        let mut reply = [0xaa; TAIL_SIZE];
+        assert_eq!(self.execute(request, &mut reply), TAIL_SIZE);
+        assert_eq!(reply[1..], [0, 0, 0]);
+        reply[0]
+    }
+
+    fn probe(&mut self, endpoint: u32) -> (u8, Vec<u8>) {
+        let size = self.books.config().unwrap().probe_size as usize;
+        let mut reply = vec![0xaa; size + TAIL_SIZE];
+        let mut request = vec![0; 72];
+        request[0] = PROBE;
+        request[4..8].copy_from_slice(&endpoint.to_le_bytes());
+        assert_eq!(self.execute(&request, &mut reply), size + TAIL_SIZE);
+        let answer = reply[size];
+        reply.truncate(size);
+        (answer, reply)
+    }
+}
+
+fn attach(domain: u32, endpoint: u32, reserved: [u8; 8]) -> Vec<u8> {
+    let mut bytes = vec![ATTACH, 0, 0, 0];
+    bytes.extend_from_slice(&domain.to_le_bytes());
+    bytes.extend_from_slice(&endpoint.to_le_bytes());
+    bytes.extend_from_slice(&reserved);
+    bytes
+}
+
+fn map(domain: u32, start: u64, end: u64, phys: u64, flags: u32) -> Vec<u8> {
+    let mut bytes = vec![MAP, 0, 0, 0];
+    bytes.extend_from_slice(&domain.to_le_bytes());
+    for word in [start, end, phys] {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    bytes.extend_from_slice(&flags.to_le_bytes());
+    bytes
+}
+
+fn unmap(domain: u32, start: u64, end: u64) -> Vec<u8> {
+    let mut bytes = vec![UNMAP, 0, 0, 0];
+    bytes.extend_from_slice(&domain.to_le_bytes());
+    bytes.extend_from_slice(&start.to_le_bytes());
+    bytes.extend_from_slice(&end.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes
+}
+
+fn resv_mem(subtype: u8, start: u64, last: u64) -> Vec<u8> {
+    let mut bytes = vec![1, 0, 20, 0, subtype, 0, 0, 0];
+    bytes.extend_from_slice(&start.to_le_bytes());
+    bytes.extend_from_slice(&last.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn iova_max_is_the_least_of_the_hosts_not_the_most() {
+    let state = State::with(&[
+        (0x08, host_of_48_bits("0000:3b:00.0", 1)),
+        (0x10, host_of_39_bits("0000:3c:00.0", 2)),
+    ]);
+    let config = state.books.config().unwrap();
+    assert_eq!(config.input_last, 0x7f_ffff_ffff);
+    assert_eq!(config.input_start, 0);
+    assert_eq!(config.page_size_mask, 0x4020_1000);
+}
+
+#[test]
+fn probe_tells_of_the_hosts_holes_and_not_only_of_the_msi_window() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    state.books.activate().unwrap();
+    let (answer, properties) = state.probe(0x08);
+    assert_eq!(answer, status::OK);
+    let mut expected = resv_mem(1, X86_MSI_IOVA_START, X86_MSI_IOVA_END);
+    expected.extend(resv_mem(0, 0x80_0000_0000, u64::MAX));
+    assert_eq!(properties[..48], expected[..]);
+    assert!(properties[48..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn n63_a_short_buffer_does_not_turn_noent_into_inval() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    state.books.activate().unwrap();
+    let mut short = [0xaa_u8; 8];
+    assert_eq!(state.books.probe(0x99, &mut short), status::NOENT);
+    assert_eq!(state.books.probe(0x08, &mut short), status::INVAL);
+    assert_eq!(short, [0xaa; 8]);
+}
+
+#[test]
+fn n24_n25_n26_attach_refuses_what_it_must() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    assert_eq!(state.status_of(&attach(1, 0x99, [0; 8])), status::NOENT);
+    assert_eq!(state.status_of(&attach(1, 0x08, [0, 0, 0, 0, 1, 0, 0, 0])), status::INVAL);
+    assert_eq!(state.status_of(&attach(1, 0x08, [0x80, 0, 0, 0, 0, 0, 0, 0])), status::INVAL);
+    assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
+}
+
+#[test]
+fn i2_a_map_beyond_39_bits_never_reaches_the_host() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
+    let request = map(1, 0x80_0000_0000, 0x80_0000_0fff, 0x1000, 3);
+    assert_eq!(state.status_of(&request), status::RANGE);
+    assert!(state.books.why().contains("0x8000000000"), "{}", state.books.why());
+    assert_eq!(state.status_of(&map(1, 0x7f_ffff_f000, 0x7f_ffff_ffff, 0x1000, 3)), status::OK);
+    assert_eq!(state.container.mapped.len(), 1);
+}
+
+#[test]
+fn n76_a_map_over_the_msi_window_is_refused() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    state.status_of(&attach(1, 0x08, [0; 8]));
+    assert_eq!(state.status_of(&map(1, 0xfedf_f000, 0xfee0_0fff, 0x1000, 3)), status::INVAL);
+    assert!(state.container.mapped.is_empty());
+}
+
+#[test]
+fn n37_n41_the_end_of_the_address_space_does_not_wrap() {
+    let mut state = State::with(&[(0x08, Host { name: "mdev".into(), ..Host::default() })]);
+    state.container.ranges = vec![(0, u64::MAX)];
+    state.status_of(&attach(1, 0x08, [0; 8]));
+    assert_eq!(state.status_of(&map(1, u64::MAX - 0xfff, u64::MAX, 0x1000, 3)), status::OK);
+    assert_eq!(state.status_of(&map(1, 0x2000, 0x1000, 0x1000, 3)), status::INVAL);
+    assert_eq!(state.status_of(&unmap(1, u64::MAX - 0xfff, u64::MAX)), status::OK);
+    assert!(state.container.mapped.is_empty());
+    assert_eq!(state.status_of(&unmap(1, 0, u64::MAX)), status::OK);
+}
+
+#[test]
+fn a_map_that_vfio_refuses_leaves_the_books_as_they_were() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    state.status_of(&attach(1, 0x08, [0; 8]));
+    state.container.out_of_mappings = true;
+    let request = map(1, 0x1000, 0x1fff, 0x1000, 3);
+    assert_eq!(state.status_of(&request), status::DEVERR);
+    state.container.out_of_mappings = false;
+    assert_eq!(state.status_of(&request), status::OK);
+    assert_eq!(state.status_of(&request), status::INVAL);
+}
+
+#[test]
+fn n54_an_unmap_that_would_split_removes_nothing() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    state.status_of(&attach(1, 0x08, [0; 8]));
+    state.status_of(&map(1, 0x1000, 0x1fff, 0x10000, 3));
+    state.status_of(&map(1, 0x2000, 0x3fff, 0x20000, 1));
+    assert_eq!(state.status_of(&unmap(1, 0x1000, 0x2fff)), status::RANGE);
+    assert_eq!(state.container.mapped.len(), 2);
+    assert_eq!(state.status_of(&unmap(1, 0x1000, 0x3fff)), status::OK);
+    assert!(state.container.mapped.is_empty());
+}
+
+#[test]
+fn a_hot_plugged_device_must_fit_what_the_guest_was_told() {
+    let mut state = State::with(&[(0x08, host_of_48_bits("0000:3b:00.0", 1))]);
+    state.books.declare(0x100..=0x107, None).unwrap();
+    state.books.activate().unwrap();
+    assert_eq!(state.probe(0x100).0, status::OK);
+    let refused = state.books.add_endpoint(0x100, &host_of_39_bits("0000:3c:00.0", 2)).unwrap_err();
+    assert!(refused.why.contains("0000:3c:00.0"), "{}", refused);
+    // Nothing stays of it: a device that fits takes the same place.
+    state.books.add_endpoint(0x100, &host_of_48_bits("0000:3d:00.0", 3)).unwrap();
+    state.books.remove_endpoint(0x100).unwrap();
+    assert!(state.books.remove_endpoint(0x100).is_err());
+}
+
+#[test]
+fn a_declared_floor_lets_the_narrow_device_in() {
+    let mut state = State::with(&[(0x08, host_of_48_bits("0000:3b:00.0", 1))]);
+    state.books.declare(0x100..=0x107, Some(&host_of_39_bits("pool", u64::MAX))).unwrap();
+    state.books.activate().unwrap();
+    assert_eq!(state.probe(0x100).0, status::OK);
+    state.books.add_endpoint(0x100, &host_of_39_bits("0000:3c:00.0", 2)).unwrap();
+}
+
+#[test]
+fn unknown_is_not_empty() {
+    let mut books = Books::new(4096, None).unwrap();
+    books.add_endpoint(1, &Host { name: "silent".into(), ..Host::default() }).unwrap();
+    let nothing = Host { name: "nothing".into(), ranges: Some(vec![]), ..Host::default() };
+    let refused = books.add_endpoint(2, &nothing).unwrap_err();
+    assert!(refused.why.contains("nothing"), "{}", refused);
+}
+
+#[test]
+fn the_books_move_to_the_worker_thread() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    let worker = std::thread::spawn(move || state.status_of(&attach(1, 0x08, [0; 8])));
+    assert_eq!(worker.join().unwrap(), status::OK);
+}
+
+#[test]
+fn an_unknown_request_is_returned_unwritten() {
+    let mut state = State::with(&[]);
+    let mut reply = [0xaa; 4];
+    assert_eq!(state.execute(&[0x7f, 0, 0, 0], &mut reply), 0);
+    assert_eq!(reply, [0xaa; 4]);
+}
+
+#[test]
+fn detach_of_an_unknown_endpoint_is_noent() {
+    let mut state = State::with(&[]);
+    let mut request = attach(1, 5, [0; 8]);
+    request[0] = DETACH;
+    assert_eq!(state.status_of(&request), status::NOENT);
+}
