@@ -4,9 +4,9 @@
 
 /**
  * @file
- * The books of a virtual IOMMU in the shape of cloud-hypervisor's virtio-iommu: a request goes in as
- * the bytes of its descriptor chain, what is to be done on the external mappings comes out, and the
- * answer is written when that is done. The books stand where msi_iova_space, input_range and
+ * The books of a virtual IOMMU in the shape of cloud-hypervisor's virtio-iommu: a request goes in
+ * as the bytes of its descriptor chain, what is to be done on the external mappings comes out, and
+ * the answer is written when that is done. The books stand where msi_iova_space, input_range and
  * IommuMapping stand today.
  *
  * Ranges are closed, in bytes. Functions return 0 or a negative enum iovageom_status, unless said
@@ -62,8 +62,8 @@ struct iovageom_ch_mapping {
 /**
  * Iommu::new().
  *
- * @param address_width_bits the user's iommu_address_width, 64 when not given. It only narrows: what
- *        the hosts can map is known without it.
+ * @param address_width_bits the user's iommu_address_width, 64 when not given. It only narrows:
+ * what the hosts can map is known without it.
  */
 int iovageom_ch_new(uint64_t msi_start, uint64_t msi_last, uint32_t address_width_bits,
                     struct iovageom_ch **out);
@@ -92,7 +92,8 @@ void iovageom_ch_parse(struct iovageom_ch *iommu, const uint8_t *readable, size_
 /**
  * Request::parse(), second half.
  *
- * @param veto 0, or the virtio status to answer because the work has failed: nothing is booked then.
+ * @param veto 0, or the virtio status to answer because the work has failed: nothing is booked
+ * then.
  * @return the used length.
  */
 size_t iovageom_ch_finish(struct iovageom_ch *iommu, uint8_t veto, uint8_t *writable,
@@ -111,7 +112,8 @@ bool iovageom_ch_domain_of(const struct iovageom_ch *iommu, uint32_t device_id, 
 bool iovageom_ch_translate(const struct iovageom_ch *iommu, uint32_t device_id, uint64_t address,
                            bool write, uint64_t *gpa);
 
-/** Snapshottable: state() and set_state(). `needed` is written when the buffer is too small, too. */
+/** Snapshottable: state() and set_state(). `needed` is written when the buffer is too small, too.
+ */
 int iovageom_ch_save(const struct iovageom_ch *iommu, uint8_t *out, size_t size, size_t *needed);
 int iovageom_ch_load(struct iovageom_ch *iommu, const uint8_t *bytes, size_t size);
 

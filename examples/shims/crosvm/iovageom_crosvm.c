@@ -24,8 +24,8 @@ int iovageom_crosvm_new(uint64_t page_size, uint64_t msi_start, uint64_t msi_las
     iovageom_report_init(&books->report, NULL);
     iovageom_viommu_config_init(&config);
     config.page_size_mask = iovageom_pgsize_from_alignment(page_size);
-    config.features = IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_INPUT_RANGE |
-                      IOVAGEOM_VIRTIO_F_PROBE;
+    config.features =
+        IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_PROBE;
     config.boot_bypass = 0;
     /* PROBE says what a guest must not use; a narrower input range tells those that don't probe. */
     config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
@@ -153,8 +153,8 @@ int iovageom_crosvm_config(const struct iovageom_crosvm *books, struct iovageom_
     out->page_size_mask = space.page_size_mask;
     out->input_start = space.input_range.start;
     out->input_last = space.input_range.last;
-    out->features = IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_INPUT_RANGE |
-                    IOVAGEOM_VIRTIO_F_PROBE;
+    out->features =
+        IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_PROBE;
     out->probe_size = space.probe_size;
     out->reserved = 0;
     return 0;

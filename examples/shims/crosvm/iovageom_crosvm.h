@@ -24,10 +24,11 @@ struct iovageom_crosvm;
 
 /** What a container (crosvm: a MemoryMapper) can map. */
 struct iovageom_crosvm_host {
-    const char *name;       /**< PCI address on the host, for messages; NUL-terminated */
-    uint64_t container;     /**< MemoryMapper::id(): endpoints with the same one share page tables */
-    uint64_t page_mask;     /**< MemoryMapper::get_mask() */
-    const uint64_t *ranges; /**< start and last in turn: what VFIO lists; NULL when it says nothing */
+    const char *name;   /**< PCI address on the host, for messages; NUL-terminated */
+    uint64_t container; /**< MemoryMapper::id(): endpoints with the same one share page tables */
+    uint64_t page_mask; /**< MemoryMapper::get_mask() */
+    const uint64_t
+        *ranges; /**< start and last in turn: what VFIO lists; NULL when it says nothing */
     size_t range_count;
     uint32_t page_mask_known; /**< 0 when get_mask() failed: not the same as an empty mask */
     uint32_t reserved;        /**< 0 */
@@ -77,8 +78,7 @@ int iovageom_crosvm_declare(struct iovageom_crosvm *books, uint32_t first, uint3
                             const struct iovageom_crosvm_host *floor);
 
 /** Iommu::new(), second half: what `config` and `avail_features` become. */
-int iovageom_crosvm_config(const struct iovageom_crosvm *books,
-                           struct iovageom_crosvm_config *out);
+int iovageom_crosvm_config(const struct iovageom_crosvm *books, struct iovageom_crosvm_config *out);
 /** The guest may have read it: call it from activate(). */
 int iovageom_crosvm_activate(struct iovageom_crosvm *books);
 
