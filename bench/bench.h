@@ -75,6 +75,50 @@ struct bench_peer {
 /* Called by each peer's file before main() runs. */
 void bench_register(const struct bench_peer *peer);
 
+/*
+ * Peers that keep the ledger of a domain behind the checks of a virtio-iommu: create, destroy,
+ * insert (MAP) and churn (UNMAP and MAP) by requests.
+ */
+void bench_register_books(const struct bench_peer *peer);
+
+/* Memory in all of the peer's requests, and the addresses that a guest may name. */
+#define BENCH_BOOKS_DOMAIN 7U
+#define BENCH_BOOKS_LAST   (((uint64_t)1 << 48) - 1)
+
+/* One whole job, done by each peer of the same name `op` on the same n. */
+struct bench_task {
+    const char *op;
+    const char *peer;
+    /* Ends with 0. */
+    const size_t *sizes;
+    void *(*prepare)(size_t n);
+    /* Returns the checksum. */
+    uint64_t (*run)(void *state);
+    void (*finish)(void *state);
+    /* Operations in a run, by which its time is divided; NULL: 1. */
+    size_t (*operations)(size_t n);
+};
+
+void bench_register_tasks(const struct bench_task *tasks, size_t count);
+
+/* The answer to VFIO_IOMMU_GET_INFO that lists n usable ranges; to be freed. */
+uint8_t *bench_vfio_info(size_t n, size_t *length);
+
+/* The machine's MSI doorbells. */
+#define BENCH_MSI_START ((uint64_t)0xfee00000)
+#define BENCH_MSI_LAST  ((uint64_t)0xfeefffff)
+
+/* 8 usable ranges of host number `host`, whose 7 windows are of 256 places, or its own. */
+#define BENCH_HOST_RANGES 8
+void bench_host(size_t host, bool distinct, struct iovageom_range out[BENCH_HOST_RANGES]);
+
+/* The reserved windows of a newcomer, which no mapping of bench_books_mapping() touches. */
+#define BENCH_NEWCOMER_WINDOWS 8
+void bench_newcomer(struct iovageom_range out[BENCH_NEWCOMER_WINDOWS]);
+
+/* Mapping number `index` of any domain. */
+struct iovageom_range bench_books_mapping(size_t index);
+
 #define BENCH_PEER(peer)                                                                           \
     __attribute__((constructor)) static void bench_register_##peer(void)                           \
     {                                                                                              \

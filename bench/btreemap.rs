@@ -142,3 +142,114 @@ pub unsafe extern "C" fn btreemap_build(ranges: *const Range, count: usize) -> *
     let ranges = slice::from_raw_parts(ranges, count);
     Box::into_raw(Box::new(ranges.iter().map(|range| (range.start, range.last)).collect()))
 }
+
+/// MAP and UNMAP with the checks that the specification asks of a device, on what the Rust monitors
+/// keep: a map of domains, in each of them a map of mappings, and a list of reserved regions.
+struct Mapping {
+    last: u64,
+    #[allow(dead_code)]
+    phys: u64,
+    #[allow(dead_code)]
+    flags: u32,
+}
+
+struct Domain {
+    mappings: BTreeMap<u64, Mapping>,
+    bypass: bool,
+}
+
+pub struct Books {
+    domains: BTreeMap<u32, Domain>,
+    reserved: Vec<Range>,
+    granule_mask: u64,
+    input_last: u64,
+}
+
+#[derive(PartialEq)]
+enum Status {
+    Ok,
+    Inval,
+    Range,
+    Noent,
+}
+
+impl Books {
+    fn map(&mut self, id: u32, range: Range, phys: u64, flags: u32) -> Status {
+        if flags & !7 != 0 {
+            return Status::Inval;
+        }
+        let domain = match self.domains.get_mut(&id) {
+            Some(domain) => domain,
+            None => return Status::Noent,
+        };
+        if domain.bypass || range.start > range.last {
+            return Status::Inval;
+        }
+        if (range.start | phys | range.last.wrapping_add(1)) & self.granule_mask != 0
+            || range.last > self.input_last
+            || phys > u64::MAX - (range.last - range.start)
+        {
+            return Status::Range;
+        }
+        if self.reserved.iter().any(|r| range.start <= r.last && r.start <= range.last) {
+            return Status::Inval;
+        }
+        if let Some((_, mapping)) = domain.mappings.range(..=range.last).next_back() {
+            if mapping.last >= range.start {
+                return Status::Inval;
+            }
+        }
+        domain.mappings.insert(range.start, Mapping { last: range.last, phys, flags });
+        Status::Ok
+    }
+
+    fn unmap(&mut self, id: u32, range: Range, removed: &mut u64) -> Status {
+        let domain = match self.domains.get_mut(&id) {
+            Some(domain) => domain,
+            None => return Status::Noent,
+        };
+        if domain.bypass || range.start > range.last {
+            return Status::Inval;
+        }
+        // One that reaches in from below would be split; so would one that reaches out above.
+        if let Some((_, mapping)) = domain.mappings.range(..range.start).next_back() {
+            if mapping.last >= range.start {
+                return Status::Range;
+            }
+        }
+        while let Some((&start, mapping)) = domain.mappings.range(range.start..=range.last).next() {
+            if mapping.last > range.last {
+                return Status::Range;
+            }
+            domain.mappings.remove(&start);
+            *removed += 1;
+        }
+        Status::Ok
+    }
+}
+
+#[no_mangle]
+pub extern "C" fn btreemap_books_create(domain: u32, reserved: *const Range, count: usize) -> *mut Books {
+    let mut domains = BTreeMap::new();
+    domains.insert(domain, Domain { mappings: BTreeMap::new(), bypass: false });
+    let reserved = unsafe { slice::from_raw_parts(reserved, count) }.to_vec();
+    let input_last = (1 << 48) - 1;
+    Box::into_raw(Box::new(Books { domains, reserved, granule_mask: 4095, input_last }))
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_books_destroy(books: *mut Books) {
+    drop(Box::from_raw(books));
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_books_map(books: *mut Books, domain: u32, range: Range) -> u64 {
+    ((*books).map(domain, range, range.start ^ 0x1000, 3) == Status::Ok) as u64
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_books_unmap(books: *mut Books, domain: u32, range: Range) -> u64 {
+    let mut removed = 0;
+    (*books).unmap(domain, range, &mut removed);
+    removed
+}

@@ -44,10 +44,14 @@ void bench_row_split(struct bench_row *row, struct bench_runner *runners, size_t
 /* All operations on sets of n ranges. */
 void bench_ops(size_t n);
 void bench_algebra_rows(size_t n);
+void bench_tasks(void);
+
+const char *bench_ours(void);
 
 bool bench_quick(void);
 bool bench_wanted(const char *op, size_t n);
 size_t bench_peers(const struct bench_peer *const **out);
+size_t bench_books(const struct bench_peer *const **out);
 uint64_t bench_clock(void);
 uint64_t bench_elapsed(uint64_t since);
 uint64_t bench_wall_clock(void);

@@ -39,6 +39,8 @@ struct options {
 
 static const struct bench_peer *peers[PEERS_MAX];
 static size_t peer_count;
+static const struct bench_peer *books[PEERS_MAX];
+static size_t books_count;
 static struct options options = {.ours = OURS_DEFAULT};
 static FILE *json;
 static bool json_first = true;
@@ -49,6 +51,12 @@ void bench_register(const struct bench_peer *peer)
 {
     if (peer_count < PEERS_MAX)
         peers[peer_count++] = peer;
+}
+
+void bench_register_books(const struct bench_peer *peer)
+{
+    if (books_count < PEERS_MAX)
+        books[books_count++] = peer;
 }
 
 void bench_fail(const char *format, ...)
@@ -121,6 +129,11 @@ static uint64_t measure_clock(clockid_t id)
             least = cost;
     }
     return least;
+}
+
+const char *bench_ours(void)
+{
+    return options.ours;
 }
 
 bool bench_quick(void)
@@ -315,6 +328,12 @@ size_t bench_peers(const struct bench_peer *const **out)
     return peer_count;
 }
 
+size_t bench_books(const struct bench_peer *const **out)
+{
+    *out = books;
+    return books_count;
+}
+
 static uint64_t heap_used(void)
 {
     struct mallinfo2 info = mallinfo2();
@@ -354,29 +373,40 @@ static double measure_memory(const struct bench_peer *peer, const struct iovageo
     return bytes;
 }
 
-static void report_memory(size_t n)
+static void report_memory(const char *what, const struct bench_peer *const *list, size_t count,
+                          const struct iovageom_range *ranges, size_t n)
 {
-    struct bench_random random = {.state = 77};
-    struct iovageom_range *ranges = bench_alloc(n * sizeof(*ranges));
     bool first = true;
 
-    bench_ranges_spread(&random, ranges, n, ((uint64_t)1 << 48) - 1);
-    bench_shuffle(&random, ranges, n);
     if (json)
-        fprintf(json, "\n  \"bytes_per_range_n\": %zu,\n  \"bytes_per_range\": {", n);
-    for (size_t p = 0; p < peer_count; p++) {
+        fprintf(json, "\n  \"%s_n\": %zu,\n  \"%s\": {", what, n, what);
+    for (size_t p = 0; p < count; p++) {
         double bytes;
 
-        if (!peers[p]->insert || (peers[p]->max_n_bulk && n > peers[p]->max_n_bulk))
+        if (!list[p]->insert || (list[p]->max_n_bulk && n > list[p]->max_n_bulk))
             continue;
-        bytes = measure_memory(peers[p], ranges, n);
-        printf("bytes_per_range    %8zu  %-12s %9.1f\n", n, peers[p]->name, bytes);
+        bytes = measure_memory(list[p], ranges, n);
+        printf("%-18s %8zu  %-12s %9.1f\n", what, n, list[p]->name, bytes);
         if (json)
-            fprintf(json, "%s\"%s\": %.2f", first ? "" : ", ", peers[p]->name, bytes);
+            fprintf(json, "%s\"%s\": %.2f", first ? "" : ", ", list[p]->name, bytes);
         first = false;
     }
     if (json)
         fputs("},", json);
+}
+
+static void report_all_memory(size_t n)
+{
+    struct bench_random random = {.state = 77};
+    struct iovageom_range *ranges = bench_alloc(n * sizeof(*ranges));
+
+    bench_ranges_spread(&random, ranges, n, ((uint64_t)1 << 48) - 1);
+    bench_shuffle(&random, ranges, n);
+    report_memory("bytes_per_range", peers, peer_count, ranges, n);
+    for (size_t i = 0; i < n; i++)
+        ranges[i] = bench_books_mapping(i);
+    bench_shuffle(&random, ranges, n);
+    report_memory("bytes_per_mapping", books, books_count, ranges, n);
     free(ranges);
 }
 
@@ -493,11 +523,12 @@ int main(int argc, char **argv)
         json_pairs("missing", options.missing, options.missing_count);
     }
     if (bench_wanted("bytes_per_range", sizes[size_count - 1]))
-        report_memory(sizes[size_count - 1]);
+        report_all_memory(sizes[size_count - 1]);
     if (json)
         fputs("\n  \"results\": [", json);
     for (size_t i = 0; i < size_count; i++)
         bench_ops(sizes[i]);
+    bench_tasks();
     if (json) {
         fputs("\n  ]\n}\n", json);
         if (fclose(json) != 0)

@@ -214,11 +214,9 @@ static void *prepare(const struct bench_peer *peer, const struct iovageom_range 
     return object;
 }
 
-static size_t prepare_all(struct ops *ops, const struct iovageom_range *sorted,
-                          struct bench_runner *out)
+static size_t prepare_all(struct ops *ops, const struct bench_peer *const *peers, size_t peer_count,
+                          const struct iovageom_range *sorted, struct bench_runner *out)
 {
-    const struct bench_peer *const *peers;
-    size_t peer_count = bench_peers(&peers);
     struct iovageom_range *shuffled = bench_alloc(ops->n * sizeof(*shuffled));
     size_t count = 0;
 
@@ -275,11 +273,11 @@ static uint64_t run_churn(void *context, struct bench_runner *runner, size_t sli
     return bench_elapsed(since);
 }
 
-static void churn_row(struct ops *ops, struct bench_runner *prepared, size_t count)
+static void churn_row(struct ops *ops, const char *op, struct bench_runner *prepared, size_t count)
 {
     struct bench_runner runners[PEERS_MAX];
     struct bench_row row = {
-        .op = "churn",
+        .op = op,
         .n = ops->n,
         .rounds = rounds(ops->n),
         .context = ops,
@@ -288,7 +286,7 @@ static void churn_row(struct ops *ops, struct bench_runner *prepared, size_t cou
     };
     size_t members = 0;
 
-    if (!bench_wanted("churn", ops->n))
+    if (!bench_wanted(op, ops->n))
         return;
     for (size_t p = 0; p < count; p++)
         if (((const struct bench_peer *)prepared[p].peer)->churn)
@@ -442,6 +440,8 @@ static const struct query hole_query = {"find_hole", offsetof(struct bench_peer,
 
 static void set_rows(struct ops *ops)
 {
+    const struct bench_peer *const *peers;
+    size_t peer_count = bench_peers(&peers);
     struct bench_runner prepared[PEERS_MAX];
     bool wanted = bench_wanted("churn", ops->n);
     size_t count;
@@ -449,17 +449,34 @@ static void set_rows(struct ops *ops)
     for (size_t q = 0; q < sizeof(queries) / sizeof(queries[0]); q++)
         wanted |= bench_wanted(queries[q].op, ops->n);
     if (wanted) {
-        count = prepare_all(ops, ops->sorted, prepared);
+        count = prepare_all(ops, peers, peer_count, ops->sorted, prepared);
         for (size_t q = 0; q < sizeof(queries) / sizeof(queries[0]); q++)
             query_row(ops, &queries[q], prepared, count);
-        churn_row(ops, prepared, count);
+        churn_row(ops, "churn", prepared, count);
         destroy_all(prepared, count);
     }
     if (bench_wanted(hole_query.op, ops->n)) {
-        count = prepare_all(ops, ops->packed, prepared);
+        count = prepare_all(ops, peers, peer_count, ops->packed, prepared);
         query_row(ops, &hole_query, prepared, count);
         destroy_all(prepared, count);
     }
+}
+
+/* MAP and UNMAP through the books: above the 4 GiB that no reserved region of theirs reaches. */
+static void books_row(struct ops *ops)
+{
+    const struct bench_peer *const *peers;
+    size_t peer_count = bench_books(&peers);
+    struct bench_runner prepared[PEERS_MAX];
+    size_t count;
+
+    if (!bench_wanted("map_unmap", ops->n))
+        return;
+    for (size_t i = 0; i < ops->n; i++)
+        ops->sorted[i] = bench_books_mapping(i);
+    count = prepare_all(ops, peers, peer_count, ops->sorted, prepared);
+    churn_row(ops, "map_unmap", prepared, count);
+    destroy_all(prepared, count);
 }
 
 void bench_ops(size_t n)
@@ -478,6 +495,7 @@ void bench_ops(size_t n)
     set_rows(&ops);
     make_row(&ops, "build_sorted", MAKE_SORTED, offsetof(struct bench_peer, build_sorted));
     make_row(&ops, "build_unsorted", MAKE_UNSORTED, offsetof(struct bench_peer, build_unsorted));
+    books_row(&ops);
     free(ops.sorted);
     free(ops.packed);
     free(ops.addresses);

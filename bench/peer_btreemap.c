@@ -27,3 +27,52 @@ static const struct bench_peer btreemap = {
     .build_unsorted = btreemap_build,
 };
 BENCH_PEER(btreemap)
+
+void *btreemap_books_create(uint32_t domain, const struct iovageom_range *reserved, size_t count);
+void btreemap_books_destroy(void *books);
+uint64_t btreemap_books_map(void *books, uint32_t domain, struct iovageom_range range);
+uint64_t btreemap_books_unmap(void *books, uint32_t domain, struct iovageom_range range);
+
+static void *books_create(void)
+{
+    static const struct iovageom_range reserved[] = {{BENCH_MSI_START, BENCH_MSI_LAST},
+                                                     {BENCH_BOOKS_LAST + 1, UINT64_MAX}};
+
+    return btreemap_books_create(BENCH_BOOKS_DOMAIN, reserved, 2);
+}
+
+static uint64_t books_insert(void *books, const struct iovageom_range *ranges, size_t count)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += btreemap_books_map(books, BENCH_BOOKS_DOMAIN, ranges[i]);
+    return sum;
+}
+
+static uint64_t books_churn(void *books, const struct iovageom_range *ranges, size_t count,
+                            size_t lag)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        sum += btreemap_books_unmap(books, BENCH_BOOKS_DOMAIN, ranges[i]);
+        if (i >= lag)
+            sum += btreemap_books_map(books, BENCH_BOOKS_DOMAIN, ranges[i - lag]);
+    }
+    return sum + books_insert(books, &ranges[count - lag], lag);
+}
+
+static const struct bench_peer books = {
+    .name = "btreemap",
+    .what = "the same checks on BTreeMaps, as the Rust monitors keep their books",
+    .create = books_create,
+    .destroy = btreemap_books_destroy,
+    .insert = books_insert,
+    .churn = books_churn,
+};
+
+__attribute__((constructor)) static void books_register(void)
+{
+    bench_register_books(&books);
+}

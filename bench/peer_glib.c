@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "bench.h"
+#include "glib_list.h"
 
 struct interval {
     uint64_t low;
@@ -186,7 +187,7 @@ static int list_compare(const struct iovageom_range *a, const struct iovageom_ra
     return 0;
 }
 
-static GList *list_insert_range(GList *list, uint64_t start, uint64_t last)
+GList *bench_list_insert(GList *list, uint64_t start, uint64_t last)
 {
     struct iovageom_range *range = g_malloc0(sizeof(*range));
     struct iovageom_range *found;
@@ -228,7 +229,7 @@ static uint64_t glist_insert(void *set, const struct iovageom_range *ranges, siz
     struct list *list = set;
 
     for (size_t i = 0; i < count; i++)
-        list->head = list_insert_range(list->head, ranges[i].start, ranges[i].last);
+        list->head = bench_list_insert(list->head, ranges[i].start, ranges[i].last);
     return count;
 }
 
@@ -295,21 +296,21 @@ static GList *list_append(GList *list, uint64_t start, uint64_t last)
     return g_list_append(list, g_memdup2(&range, sizeof(range)));
 }
 
-static void *glist_inverse(const GList *in)
+GList *bench_list_inverse(const GList *list, uint64_t limit)
 {
-    struct list *out = glist_create();
+    GList *out = NULL;
     uint64_t from = 0;
 
-    for (; in; in = in->next) {
-        const struct iovageom_range *range = in->data;
+    for (; list; list = list->next) {
+        const struct iovageom_range *range = list->data;
 
         if (range->start > from)
-            out->head = list_append(out->head, from, range->start - 1);
+            out = list_append(out, from, range->start - 1);
+        if (range->last >= limit)
+            return out;
         from = range->last + 1;
     }
-    if (from <= bench_algebra_last)
-        out->head = list_append(out->head, from, bench_algebra_last);
-    return out;
+    return list_append(out, from, limit);
 }
 
 static gpointer list_copy_range(gconstpointer range, gpointer context)
@@ -322,14 +323,16 @@ static void *glist_tree(enum bench_algebra op, void *a, void *b)
 {
     struct list *out;
 
-    if (op == BENCH_COMPLEMENT)
-        return glist_inverse(((struct list *)a)->head);
     out = glist_create();
+    if (op == BENCH_COMPLEMENT) {
+        out->head = bench_list_inverse(((struct list *)a)->head, bench_algebra_last);
+        return out;
+    }
     out->head = g_list_copy_deep(((struct list *)a)->head, list_copy_range, NULL);
     for (const GList *at = ((struct list *)b)->head; at; at = at->next) {
         const struct iovageom_range *range = at->data;
 
-        out->head = list_insert_range(out->head, range->start, range->last);
+        out->head = bench_list_insert(out->head, range->start, range->last);
     }
     return out;
 }

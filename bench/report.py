@@ -78,9 +78,13 @@ class Results:
 
 def summary(results):
     sizes = results.sizes()
+    known = list(GOALS) + ALGEBRA
     print("\nRatio to the best peer (goal); above 1 we are faster")
-    print(f"{'':22}" + "".join(f"{SIZE_NAMES[n]:>24}" for n in sizes))
-    for op in list(GOALS) + ALGEBRA:
+    if any(key[0] in known for key in results.rows):
+        print(f"{'':22}" + "".join(f"{SIZE_NAMES[n]:>24}" for n in sizes))
+    for op in known:
+        if not any(results.best(op, n) for n in sizes):
+            continue
         line = f"{op:22}"
         for n in sizes:
             row = results.best(op, n)
@@ -88,18 +92,24 @@ def summary(results):
             mark = "" if not row or goal is None or row["ratio"] >= goal else "!"
             text = f"{mark}{number(row['ratio'])} {row['peer']}" if row else "-"
             line += f"{text + (f' ({goal})' if goal else ''):>24}"
-        if line.strip() != op:
-            print(line)
-    print("\nTime of ours / time of memcpy of the inputs")
-    for op in ALGEBRA:
+        print(line)
+    algebra = [op for op in ALGEBRA if any(results.get(op, n, "memcpy") for n in sizes)]
+    if algebra:
+        print("\nTime of ours / time of memcpy of the inputs")
+    for op in algebra:
         line = f"{op:22}"
         for n in sizes:
             row = results.get(op, n, "memcpy")
             line += f"{number(1 / row['ratio']) if row else '-':>24}"
         print(line)
-    print("\nBytes per range:", ", ".join(
+    for (op, n), rows in results.rows.items():
+        for row in rows.values() if op not in known else []:
+            print(f"{op:16} {n:>8} {number(row['ratio']):>8} {row['peer']:12} "
+                  f"ours {row['ours_ns']:.0f} ns")
+    if results.data.get("bytes_per_range"):
+        print("\nBytes per range:", ", ".join(
         f"{peer} {value:.1f}" for peer, value in
-        sorted(results.data.get("bytes_per_range", {}).items(), key=lambda item: item[1])))
+            sorted(results.data["bytes_per_range"].items(), key=lambda item: item[1])))
     for name, reason in results.data.get("missing", {}).items():
         print(f"not measured: {name}: {reason}")
 
