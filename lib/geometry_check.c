@@ -205,9 +205,26 @@ static int disagree(struct iovageom_report *report, const struct iovageom_owner 
     return finding.status;
 }
 
-/* The first part of `range` that nobody but `owner` reserves. */
+/* Whether `owner` gave a list of usable ranges. */
+static bool lists_usable(const struct iovageom_geometry *geometry,
+                         const struct iovageom_owner *owner)
+{
+    const struct iovageom_geometry_fact *fact;
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &index)) != NULL) {
+        if (iovageom_owner_compare(&fact->owner, owner) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The first part of `range` that nobody reserves but those who list usable ranges: two lists that
+ * end short of a width, as VFIO's and iommufd's do together, are no excuse for one another.
+ */
 static bool left_by_others(const struct iovageom_geometry *geometry, struct iovageom_range range,
-                           const struct iovageom_owner *owner, struct iovageom_range *left)
+                           struct iovageom_range *left)
 {
     enum iovageom_resv_type type;
     const struct iovageom_owner *whose;
@@ -218,7 +235,7 @@ static bool left_by_others(const struct iovageom_geometry *geometry, struct iova
     for (size_t i = 0;
          iovageom_resv_statement(geometry->resv, i, &type, &whose, &ranges) == IOVAGEOM_OK;) {
         i++;
-        if (!iovageom_resv_type_forbids(type) || iovageom_owner_compare(whose, owner) == 0 ||
+        if (!iovageom_resv_type_forbids(type) || lists_usable(geometry, whose) ||
             !iovageom_rangeset_lookup(ranges, rest.start, &region))
             continue;
         if (region.last >= rest.last || !iovageom_range_above(region, &region))
@@ -248,7 +265,7 @@ static int check_width(const struct iovageom_geometry *geometry,
         return disagree(report, &usable->owner, &width->owner, parts[beyond - 1]);
     if (iovageom_range_above(top, &parts[0]) &&
         iovageom_range_intersect(parts[0], aperture, &parts[0]) &&
-        left_by_others(geometry, parts[0], &usable->owner, &parts[0]))
+        left_by_others(geometry, parts[0], &parts[0]))
         return disagree(report, &usable->owner, &width->owner, parts[0]);
     return IOVAGEOM_OK;
 }

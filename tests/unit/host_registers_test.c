@@ -306,6 +306,23 @@ static void disagreement_shows(void **state)
     iovageom_geometry_free(geometry);
 }
 
+/* VFIO and iommufd speak for one kernel: that both end short of a width is no excuse for either. */
+static void two_lists_are_no_excuse(void **state)
+{
+    struct iovageom_host_limits wide = {IOVAGEOM_SOURCE_VTD_REGISTERS, 48, K4 | M2 | G1};
+    const struct iovageom_range usable[] = {{0, 0xfedfffff}, {0xfef00000, 0x7fffffffff}};
+    struct iovageom_geometry *wider;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &wider), IOVAGEOM_OK);
+    assert_int_equal(iovageom_host_limits_add(&wide, wider), IOVAGEOM_OK);
+    assert_int_equal(iovageom_geometry_add_usable(wider, usable, 2, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_geometry_check(wider, NULL), IOVAGEOM_ERR_DISAGREEMENT);
+    assert_int_equal(iovageom_geometry_add_usable(wider, usable, 2, IOVAGEOM_SOURCE_IOMMUFD), 0);
+    assert_int_equal(iovageom_geometry_check(wider, NULL), IOVAGEOM_ERR_DISAGREEMENT);
+    iovageom_geometry_free(wider);
+}
+
 static void device_masks(void **state)
 {
     static const struct {
@@ -372,6 +389,7 @@ int main(void)
         cmocka_unit_test(riscv),
         cmocka_unit_test(registers_agree_with_vfio),
         cmocka_unit_test(disagreement_shows),
+        cmocka_unit_test(two_lists_are_no_excuse),
         cmocka_unit_test(device_masks),
         cmocka_unit_test(limits_go_in_whole_or_not_at_all),
     };
