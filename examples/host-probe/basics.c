@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "basics.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LARGEST_FILE ((size_t)1 << 20)
+#define KEPT_ALIGN   16
+
+/* Blocks stand in a list, for the end. */
+struct kept {
+    struct kept *next;
+};
+
+static struct kept *all_kept;
+
+static void free_kept(void)
+{
+    while (all_kept != NULL) {
+        struct kept *next = all_kept->next;
+
+        free(all_kept);
+        all_kept = next;
+    }
+}
+
+static void complain(const char *format, va_list arguments)
+{
+    fflush(stdout);
+    fputs("host-probe: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void die(int code, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    complain(format, arguments);
+    va_end(arguments);
+    exit(code);
+}
+
+void warn(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    complain(format, arguments);
+    va_end(arguments);
+}
+
+void *keep(size_t size)
+{
+    struct kept *block = calloc(1, KEPT_ALIGN + size);
+
+    if (block == NULL)
+        die(EXIT_BAD_INPUT, "out of memory");
+    if (all_kept == NULL)
+        atexit(free_kept);
+    block->next = all_kept;
+    all_kept = block;
+    return (char *)block + KEPT_ALIGN;
+}
+
+static void *allocate(void *context, size_t size)
+{
+    (void)context;
+    return keep(size);
+}
+
+static void release(void *context, void *memory, size_t size)
+{
+    (void)context;
+    (void)memory;
+    (void)size;
+}
+
+const struct iovageom_allocator lasting = {allocate, release, NULL};
+
+void *keep_grown(void *array, size_t count, size_t element_size)
+{
+    void *grown;
+
+    /* Room is doubled when the count is a power of two. */
+    if (count != 0 && (count & (count - 1)) != 0)
+        return array;
+    grown = keep((count == 0 ? 1 : 2 * count) * element_size);
+    if (count != 0)
+        memcpy(grown, array, count * element_size);
+    return grown;
+}
+
+char *text(const char *format, ...)
+{
+    va_list arguments;
+    char *made;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        die(EXIT_BAD_INPUT, "can't format a text");
+    made = keep((size_t)length + 1);
+    va_start(arguments, format);
+    (void)vsnprintf(made, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    return made;
+}
+
+struct blob read_file(const char *path)
+{
+    struct blob blob = {.path = text("%s", path)};
+    FILE *stream = fopen(path, "rbe");
+    struct stat status;
+    uint8_t *bytes;
+
+    if (stream == NULL && (errno == ENOENT || errno == ENOTDIR))
+        return blob;
+    if (stream == NULL || fstat(fileno(stream), &status) != 0)
+        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        die(EXIT_BAD_INPUT, "%s: not a file", path);
+    bytes = malloc(LARGEST_FILE + 1);
+    if (bytes == NULL)
+        die(EXIT_BAD_INPUT, "out of memory");
+    errno = 0;
+    blob.length = fread(bytes, 1, LARGEST_FILE + 1, stream);
+    if (ferror(stream) != 0)
+        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
+    (void)fclose(stream);
+    if (blob.length > LARGEST_FILE)
+        die(EXIT_BAD_INPUT, "%s: larger than %zu bytes", path, LARGEST_FILE);
+    blob.there = true;
+    blob.bytes = keep(blob.length + 1);
+    memcpy(blob.bytes, bytes, blob.length);
+    free(bytes);
+    return blob;
+}
+
+char **lines_of(const struct blob *blob)
+{
+    char **lines = keep(sizeof(*lines));
+    size_t count = 0;
+    char *copy;
+    char *rest;
+    char *line;
+
+    if (!blob->there)
+        return lines;
+    copy = text("%s", (const char *)blob->bytes);
+    for (line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        lines = keep_grown(lines, count + 1, sizeof(*lines));
+        lines[count++] = line;
+        lines[count] = NULL;
+    }
+    return lines;
+}
+
+char *read_line(const char *path)
+{
+    struct blob blob = read_file(path);
+    char **lines = lines_of(&blob);
+
+    if (!blob.there)
+        return NULL;
+    return lines[0] != NULL ? lines[0] : text("%s", "");
+}
+
+/* Numbers by their value, as in iommu_groups, all else by bytes. */
+static int compare_names(const void *a, const void *b)
+{
+    return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+char **list_directory(const char *path)
+{
+    DIR *directory = opendir(path);
+    char **names = keep(sizeof(*names));
+    struct dirent *entry;
+    size_t count = 0;
+
+    if (directory == NULL && (errno == ENOENT || errno == ENOTDIR))
+        return NULL;
+    if (directory == NULL)
+        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
+    while ((entry = readdir(directory)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        names = keep_grown(names, count + 1, sizeof(*names));
+        names[count++] = text("%s", entry->d_name);
+        names[count] = NULL;
+    }
+    (void)closedir(directory);
+    qsort(names, count, sizeof(*names), compare_names);
+    return names;
+}
+
+char *link_name(const char *path)
+{
+    char target[4096];
+    ssize_t length = readlink(path, target, sizeof(target) - 1);
+    const char *slash;
+
+    if (length < 0)
+        return NULL;
+    target[length] = '\0';
+    slash = strrchr(target, '/');
+    return text("%s", slash != NULL ? slash + 1 : target);
+}
+
+static void make_directories(const char *path)
+{
+    char *copy = text("%s", path);
+
+    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            die(EXIT_BAD_INPUT, "%s: %s", copy, strerror(errno));
+        *slash = '/';
+    }
+}
+
+void write_file(const char *path, const void *bytes, size_t length)
+{
+    FILE *stream;
+
+    make_directories(path);
+    stream = fopen(path, "wbe");
+    if (stream == NULL)
+        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
+    if ((length != 0 && fwrite(bytes, 1, length, stream) != length) || fclose(stream) != 0)
+        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
+}
+
+static const char *address_text(uint64_t address)
+{
+    return address == 0 ? "0" : text("0x%llx", (unsigned long long)address);
+}
+
+const char *range_text(struct iovageom_range range)
+{
+    return text("[%s,%s]", address_text(range.start), address_text(range.last));
+}
+
+const char *size_text(struct iovageom_size size)
+{
+    static const char units[] = "BKMGTPE";
+    unsigned unit = 0;
+    uint64_t tenths;
+
+    if (size.hi != 0)
+        return "16E";
+    while (unit < 6 && size.lo >> (10 * (unit + 1)) != 0)
+        unit++;
+    if (unit == 0)
+        return text("%lluB", (unsigned long long)size.lo);
+    /* Of 1024ths of the unit, so that it can't overflow. */
+    tenths = ((size.lo >> (10 * (unit - 1))) * 10 + 512) / 1024;
+    if (tenths % 10 == 0)
+        return text("%llu%c", (unsigned long long)(tenths / 10), units[unit]);
+    return text("%llu.%llu%c", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
+                units[unit]);
+}
+
+static const char *one_size_text(unsigned bit)
+{
+    return text("%u%c", 1U << bit % 10, "BKMGTPE"[bit / 10]);
+}
+
+const char *page_sizes_text(uint64_t mask)
+{
+    const char *all = "";
+
+    for (unsigned bit = 0; bit < 64; bit++) {
+        unsigned end = bit;
+
+        if ((mask >> bit & 1) == 0)
+            continue;
+        while (end < 63 && (mask >> (end + 1) & 1) != 0)
+            end++;
+        if (end - bit < 2)
+            end = bit;
+        all = text("%s%s%s%s%s", all, *all != '\0' ? " " : "", one_size_text(bit),
+                   end != bit ? "-" : "", end != bit ? one_size_text(end) : "");
+        bit = end;
+    }
+    return *all != '\0' ? all : "none";
+}

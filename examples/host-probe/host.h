@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_HOST_H
+#define HOST_PROBE_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "basics.h"
+
+/* A host as it was read: live, or from a snapshot (docs/snapshot.md). Nothing is judged here. */
+
+/** What VFIO and iommufd answered for a group. Any of it may not be there. */
+struct answers {
+    struct blob vfio_first; /**< the answer to a question that was too small */
+    struct blob vfio;
+    struct blob empty_header; /**< of IOMMU_IOAS_IOVA_RANGES, before and after the attach */
+    struct blob empty_ranges;
+    struct blob attached_header;
+    struct blob attached_ranges;
+    struct blob hw_header;
+    struct blob hw_data;
+};
+
+struct device {
+    const char *address; /**< "0000:00:01.0"; some other name when it is not a PCI device */
+    bool pci;            /**< the next three are known */
+    unsigned vendor;
+    unsigned device;
+    unsigned class_code; /**< 24 bits */
+    const char *driver;  /**< "" for none; NULL when not known */
+    const char *name;    /**< of what it provides ("eth0"); NULL */
+    const char *unit;    /**< the IOMMU it is behind; NULL when not known */
+    const char *group;   /**< name of its group, or NULL */
+};
+
+struct group {
+    const char *name; /**< "1" */
+    const char *type; /**< "DMA-FQ"; NULL */
+    struct blob reserved_regions;
+    struct device **devices;
+    size_t device_count;
+    struct answers answers;
+};
+
+struct attribute {
+    const char *name;
+    struct blob blob;
+};
+
+/** An IOMMU, as in /sys/class/iommu. */
+struct unit {
+    const char *name;
+    struct attribute *attributes;
+    size_t attribute_count;
+    char **devices; /**< NULL when not known */
+};
+
+struct host {
+    const char *path; /**< of the snapshot, or "" for a live machine */
+    bool live;
+    struct group *groups;
+    size_t group_count;
+    struct device **devices; /**< all PCI devices, in a group or not */
+    size_t device_count;
+    struct unit *units;
+    size_t unit_count;
+    const char *kernel; /**< uname, or NULL */
+};
+
+/** The device with an address, added if it is new. */
+struct device *host_device(struct host *host, const char *address);
+
+/** The group with a name, or NULL. */
+struct group *host_group(const struct host *host, const char *name);
+
+/** Adds a device to a group. */
+void group_add(struct group *group, struct device *device);
+
+/** The attribute of an IOMMU, not there if it has none of that name. */
+struct blob unit_attribute(const struct unit *unit, const char *name);
+
+/** This machine, or the one whose files stand below `sysroot`. */
+void host_read_live(struct host *host, const char *sysroot);
+
+/** Asks VFIO and iommufd for those groups of this machine where they may be asked. */
+void host_ask(struct host *host);
+
+/** A captured host. */
+void host_read_snapshot(struct host *host, const char *path);
+
+/** Writes a snapshot. */
+void host_save(const struct host *host, const char *path);
+
+#endif

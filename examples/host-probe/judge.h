@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_JUDGE_H
+#define HOST_PROBE_JUDGE_H
+
+#include <iovageom/geometry.h>
+
+#include "host.h"
+
+/* What the library makes of what was read. */
+
+/** One source's word on a group, in the terms in which it is shown. */
+struct statement {
+    const char *source; /**< "VFIO", "VT-d registers of dmar0" */
+    bool has_aperture;
+    unsigned bits;
+    struct iovageom_range aperture;
+    bool has_page_sizes;
+    uint64_t page_sizes;
+    bool has_alignment;
+    uint64_t alignment;
+    bool has_budget;
+    uint64_t budget;
+    bool counts; /**< it narrows the result; else it is there to be checked against */
+};
+
+struct reserved {
+    struct iovageom_range range;
+    enum iovageom_resv_type type;
+    const char *source;
+};
+
+struct verdict {
+    const struct group *group;
+    struct iovageom_geometry *geometry;
+    struct statement *statements;
+    size_t statement_count;
+    struct reserved *reserved; /**< direct-relaxable regions too */
+    size_t reserved_count;
+    struct iovageom_range *usable;
+    size_t usable_count;
+    bool knows_width; /**< next two */
+    unsigned bits;
+    struct iovageom_range aperture; /**< from 0 to the highest usable address */
+    const char **notes;
+    size_t note_count;
+};
+
+/** What a virtual IOMMU should tell a guest of a group. */
+struct promise {
+    uint64_t granule;
+    bool granule_assumed; /**< the host did not say */
+    uint64_t page_size_mask;
+    struct iovageom_range input_range;
+    uint8_t *bytes; /**< the PROBE properties */
+    size_t length;
+    struct iovageom_region *regions; /**< what they were made from */
+    size_t region_count;
+    struct iovageom_region *decoded; /**< what they say when they are read */
+    size_t decoded_count;
+    const char **notes;
+    size_t note_count;
+};
+
+/** Ends with a message that names the file if the input is bad. */
+struct verdict judge(const struct host *host, const struct group *group, bool lenient);
+
+/**
+ * @param granule in bytes, or 0 for the host's own.
+ * @param probe_size room for the properties in bytes; 0 for as much as they need.
+ */
+struct promise promise_for(const struct verdict *verdict, uint64_t granule, size_t probe_size);
+
+#endif

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * host-probe: what this machine's IOMMUs let a guest map, and what a virtual IOMMU should tell it.
+ * See host-probe(8).
+ */
+
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "judge.h"
+#include "show.h"
+
+struct options {
+    const char *snapshot;
+    const char *fallback;
+    const char *sysroot;
+    const char *save;
+    const char *columns;
+    const char *color;
+    const char *chosen; /**< a group or a device */
+    uint64_t granule;
+    size_t probe_size;
+    bool ask;
+    bool json;
+    bool lenient;
+    bool list_only;
+    bool no_headings;
+    bool raw;
+};
+
+static const struct option long_options[] = {
+    {"color", optional_argument, NULL, 'C'},
+    {"fallback", required_argument, NULL, 'F'},
+    {"granule", required_argument, NULL, 'g'},
+    {"help", no_argument, NULL, 'h'},
+    {"json", no_argument, NULL, 'J'},
+    {"lenient", no_argument, NULL, 'k'},
+    {"list", no_argument, NULL, 'l'},
+    {"no-ask", no_argument, NULL, 'A'},
+    {"noheadings", no_argument, NULL, 'n'},
+    {"output", required_argument, NULL, 'o'},
+    {"output-all", no_argument, NULL, 'O'},
+    {"probe-size", required_argument, NULL, 'p'},
+    {"raw", no_argument, NULL, 'r'},
+    {"save", required_argument, NULL, 'S'},
+    {"snapshot", required_argument, NULL, 's'},
+    {"sysroot", required_argument, NULL, 'R'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static _Noreturn void usage(void)
+{
+    printf("Usage: host-probe [options] [GROUP|DEVICE]\n\n"
+           "Show what the IOMMUs of this machine let a guest map, and what a virtual IOMMU\n"
+           "should tell a guest of one group.\n\n"
+           " -s, --snapshot DIR    read a captured host instead of this machine\n"
+           " -S, --save DIR        capture the host into DIR, too\n"
+           "     --fallback DIR    read that captured host if this machine has no IOMMU groups\n"
+           "     --sysroot DIR     read DIR/sys instead of /sys, and ask no kernel\n"
+           "     --no-ask          do not ask VFIO and iommufd, read sysfs only\n"
+           " -l, --list            list the groups only\n"
+           " -g, --granule SIZE    what the guest maps in multiples of (4K, 64K)\n"
+           " -p, --probe-size N    make the properties fit N bytes\n"
+           " -k, --lenient         pass over bad lines of reserved_regions\n"
+           " -J, --json            write JSON\n"
+           " -o, --output LIST     columns of the list of groups\n"
+           "     --output-all      all columns\n"
+           " -n, --noheadings      no line of headings\n"
+           " -r, --raw             one space between columns, no tree\n"
+           "     --color[=WHEN]    always, never or auto\n"
+           " -h, --help            this text\n"
+           " -V, --version         the version\n\n"
+           "Columns:\n");
+    for (size_t i = 0; i < show_column_count; i++)
+        printf(" %6s  %s\n", show_columns[i].name, show_columns[i].help);
+    exit(EXIT_GOOD);
+}
+
+/* A number of bytes, with K, M or G, or without. */
+static uint64_t parse_size(const char *option, const char *words)
+{
+    static const char units[] = "KMG";
+    char *end;
+    unsigned long long value = strtoull(words, &end, 0);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+
+    if (unit != NULL && value < 1ULL << 30) {
+        value <<= 10 * (unit - units + 1);
+        end++;
+    }
+    if (end == words || *end != '\0' || value == 0 || *words == '-')
+        die(EXIT_USAGE, "--%s: %s: not a size", option, words);
+    return value;
+}
+
+static void parse_option(struct options *options, int option)
+{
+    switch (option) {
+    case 's':
+        options->snapshot = optarg;
+        break;
+    case 'S':
+        options->save = optarg;
+        break;
+    case 'F':
+        options->fallback = optarg;
+        break;
+    case 'R':
+        options->sysroot = optarg;
+        break;
+    case 'A':
+        options->ask = false;
+        break;
+    case 'l':
+        options->list_only = true;
+        break;
+    case 'g':
+        options->granule = parse_size("granule", optarg);
+        if (!iovageom_pgsize_is_power(options->granule))
+            die(EXIT_USAGE, "--granule: %s: not a power of two", optarg);
+        break;
+    case 'p':
+        options->probe_size = (size_t)parse_size("probe-size", optarg);
+        break;
+    case 'k':
+        options->lenient = true;
+        break;
+    case 'J':
+        options->json = true;
+        break;
+    case 'o':
+        options->columns = optarg;
+        break;
+    case 'O':
+        options->columns = "NAME,TYPE,RANGE,SIZE,INFO,FROM,START,LAST,BYTES,GROUP";
+        break;
+    case 'n':
+        options->no_headings = true;
+        break;
+    case 'r':
+        options->raw = true;
+        break;
+    case 'C':
+        options->color = optarg != NULL ? optarg : "always";
+        break;
+    case 'h':
+        usage();
+    case 'V':
+        printf("host-probe from libiovageom %s\n", iovageom_version());
+        exit(EXIT_GOOD);
+    default:
+        fputs("Try 'host-probe --help'.\n", stderr);
+        exit(EXIT_USAGE);
+    }
+}
+
+static struct options parse(int count, char **words)
+{
+    struct options options = {
+        .columns = "NAME,TYPE,RANGE,SIZE,INFO,FROM", .color = "auto", .sysroot = "", .ask = true};
+    int option;
+
+    while ((option = getopt_long(count, words, "s:S:lg:p:kJo:nrhV", long_options, NULL)) != -1)
+        parse_option(&options, option);
+    if (optind < count)
+        options.chosen = words[optind++];
+    if (optind < count)
+        die(EXIT_USAGE, "%s: one group or device is enough", words[optind]);
+    if (options.snapshot != NULL && *options.sysroot != '\0')
+        die(EXIT_USAGE, "--snapshot and --sysroot exclude each other");
+    if (strcmp(options.color, "auto") != 0 && strcmp(options.color, "always") != 0 &&
+        strcmp(options.color, "never") != 0)
+        die(EXIT_USAGE, "--color: %s: not always, never or auto", options.color);
+    return options;
+}
+
+static struct table_style style_of(const struct options *options)
+{
+    static size_t shown[TABLE_COLUMNS_MAX];
+    const char *no_color = getenv("NO_COLOR");
+    struct table_style style = {shown, 0, !options->no_headings, options->raw, false};
+    char *rest;
+
+    style.colors = strcmp(options->color, "always") == 0 ||
+                   (strcmp(options->color, "auto") == 0 && isatty(STDOUT_FILENO) != 0 &&
+                    (no_color == NULL || *no_color == '\0'));
+    for (char *name = strtok_r(text("%s", options->columns), ",", &rest); name != NULL;
+         name = strtok_r(NULL, ",", &rest)) {
+        size_t i = 0;
+
+        while (i < show_column_count && strcasecmp(show_columns[i].name, name) != 0)
+            i++;
+        if (i == show_column_count)
+            die(EXIT_USAGE, "--output: %s: no such column", name);
+        if (style.shown_count == TABLE_COLUMNS_MAX)
+            die(EXIT_USAGE, "--output: too many columns");
+        shown[style.shown_count++] = i;
+    }
+    if (style.shown_count == 0)
+        die(EXIT_USAGE, "--output: no column");
+    return style;
+}
+
+static void read_host(struct host *host, const struct options *options)
+{
+    if (options->snapshot != NULL) {
+        host_read_snapshot(host, options->snapshot);
+        return;
+    }
+    host_read_live(host, options->sysroot);
+    if (host->group_count == 0 && options->fallback != NULL) {
+        if (options->json)
+            warn("this machine has no IOMMU groups: %s is shown instead", options->fallback);
+        else
+            printf("This machine has no IOMMU groups. A captured host is shown instead: %s\n",
+                   options->fallback);
+        host_read_snapshot(host, options->fallback);
+    } else if (host->live && options->ask) {
+        host_ask(host);
+    }
+}
+
+static bool has_endpoint(const struct group *group)
+{
+    for (size_t i = 0; i < group->device_count; i++) {
+        if (!group->devices[i]->pci || !class_is_bridge(group->devices[i]->class_code))
+            return true;
+    }
+    return false;
+}
+
+/* The group that VFIO has, else the first that has more than bridges, else the first. */
+static size_t default_group(const struct host *host)
+{
+    size_t endpoint = host->group_count;
+
+    for (size_t i = 0; i < host->group_count; i++) {
+        const struct group *group = &host->groups[i];
+
+        if (group->answers.vfio.there || group->answers.attached_header.there)
+            return i;
+        if (endpoint == host->group_count && has_endpoint(group))
+            endpoint = i;
+    }
+    return endpoint < host->group_count ? endpoint : 0;
+}
+
+/* "1", "group 1", "0000:00:01.0" or "00:01.0". */
+static size_t find_group(const struct host *host, const char *chosen)
+{
+    const char *number = strncmp(chosen, "group ", 6) == 0 ? chosen + 6 : chosen;
+    const char *long_address = text("0000:%s", chosen);
+
+    for (size_t i = 0; i < host->group_count; i++) {
+        const struct group *group = &host->groups[i];
+
+        if (strcmp(group->name, number) == 0)
+            return i;
+        for (size_t k = 0; k < group->device_count; k++) {
+            const char *address = group->devices[k]->address;
+
+            if (strcasecmp(address, chosen) == 0 || strcasecmp(address, long_address) == 0)
+                return i;
+        }
+    }
+    die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group", chosen);
+}
+
+static void show(const struct host *host, const struct options *options,
+                 const struct table_style *style)
+{
+    struct verdict *verdicts = keep(host->group_count * sizeof(*verdicts));
+    struct promise promise = {.granule = 0};
+    size_t chosen;
+
+    for (size_t i = 0; i < host->group_count; i++)
+        verdicts[i] = judge(host, &host->groups[i], options->lenient);
+    chosen = options->chosen != NULL ? find_group(host, options->chosen) : default_group(host);
+    if (!options->list_only)
+        promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
+    if (options->json) {
+        if (!show_json(host, verdicts, host->group_count, &verdicts[chosen],
+                       options->list_only ? NULL : &promise))
+            die(EXIT_USAGE, "--json: this program was built without libjansson");
+    } else {
+        show_groups(verdicts, host->group_count, style);
+        if (!options->list_only)
+            show_promise(&verdicts[chosen], &promise, style);
+    }
+}
+
+int main(int count, char **words)
+{
+    struct options options;
+    struct table_style style;
+    struct host host;
+
+    (void)setlocale(LC_CTYPE, "");
+    options = parse(count, words);
+    style = style_of(&options);
+    read_host(&host, &options);
+    if (host.group_count == 0)
+        die(EXIT_NO_GROUPS, "%s: no IOMMU groups",
+            options.snapshot != NULL ? options.snapshot
+                                     : text("%s/sys/kernel/iommu_groups", options.sysroot));
+    if (options.save != NULL)
+        host_save(&host, options.save);
+    show(&host, &options, &style);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0)
+        die(EXIT_BAD_INPUT, "can't write");
+    return EXIT_GOOD;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_TABLE_H
+#define HOST_PROBE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * A table whose rows may stand below one another, printed by libsmartcols, or in a plain way where
+ * the program was built without it.
+ */
+
+#define TABLE_COLUMNS_MAX 16
+
+struct column {
+    const char *name;
+    const char *help;
+    bool right; /**< numbers stand to the right */
+};
+
+struct row {
+    const char *cells[TABLE_COLUMNS_MAX]; /**< NULL for empty */
+    const struct row *parent;             /**< NULL for none; an earlier row */
+    const char *color;                    /**< a name that libsmartcols knows, or NULL */
+};
+
+struct table {
+    const struct column *columns;
+    size_t column_count;
+    struct row **rows;
+    size_t row_count;
+    bool tree; /**< the first column shows who stands below whom */
+};
+
+struct table_style {
+    const size_t *shown; /**< numbers of the columns, in their order */
+    size_t shown_count;
+    bool headings;
+    bool raw;
+    bool colors;
+};
+
+/** Adds an empty row. It stays where it is. */
+struct row *table_add(struct table *table, const struct row *parent);
+
+void table_print(const struct table *table, const struct table_style *style);
+
+#endif
