@@ -224,6 +224,7 @@ static int take_line(const char *text, size_t length, size_t line, int status,
                      struct reading *reading)
 {
     bool lenient = reading->manner == IOVAGEOM_SYSFS_LENIENT;
+    struct iovageom_range other;
 
     if (status == IOVAGEOM_ERR_UNSUPPORTED && lenient) {
         type = IOVAGEOM_RESV_RESERVED;
@@ -235,7 +236,9 @@ static int take_line(const char *text, size_t length, size_t line, int status,
     }
     if (status != IOVAGEOM_OK)
         return status;
-    if (!lenient && iovageom_rangeset_overlaps(&reading->sets[type], range))
+    /* Linux fails to merge regions with one that reaches the top (B3), and prints both. */
+    if (!lenient && iovageom_rangeset_first_overlap(&reading->sets[type], range, &other) &&
+        other.last != IOVAGEOM_ADDRESS_MAX)
         return repeats(text, length, line, range, type) ? IOVAGEOM_ERR_EXISTS
                                                         : IOVAGEOM_ERR_OVERLAP;
     return iovageom_rangeset_insert(&reading->sets[type], range);

@@ -66,7 +66,10 @@ IOVAGEOM_API bool iovageom_host_sysfs_incomplete(const char *text, size_t length
 
 /** How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write. */
 enum iovageom_sysfs_manner {
-    /** Any such line is an error. */
+    /**
+     * Any such line is an error. (Lines that overlap or repeat a region of their type that ends at
+     * 2^64-1 are taken: Linux, which merges all others, prints those as they came.)
+     */
     IOVAGEOM_SYSFS_STRICT = 0,
     /**
      * Regions that repeat or overlap another of their type are joined with it, an unknown word is
