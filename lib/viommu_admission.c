@@ -5,6 +5,13 @@
 
 #include "viommu_internal.h"
 
+/* An objection that was noted already. */
+static void conflict(struct iovageom_admission *a)
+{
+    if (a->status == IOVAGEOM_OK)
+        a->status = IOVAGEOM_ERR_CONFLICT;
+}
+
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding)
 {
     const bool lenient = a->allow_stale && (finding->kind == IOVAGEOM_FINDING_PROMISE ||
@@ -162,7 +169,7 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
 
     if (domain->bypass &&
         !identity_fits(&a->viommu->identity, device, a->endpoint, domain->node.index, a->report))
-        a->status = IOVAGEOM_ERR_CONFLICT;
+        conflict(a);
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping)) {
             finding = objection(device, IOVAGEOM_FINDING_MAPPING, mapping.range, device->ranges[i]);
@@ -226,7 +233,7 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
     if (error == IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
     } else if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
-        a->status = IOVAGEOM_ERR_CONFLICT;
+        conflict(a);
         error = IOVAGEOM_OK;
     }
     return error;
@@ -251,7 +258,7 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
     ask_input(a);
     if (iovageom_bypass_unattached(a->viommu) &&
         !identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE, a->report))
-        a->status = IOVAGEOM_ERR_CONFLICT;
+        conflict(a);
     if (joins) {
         iovageom_ask_group(a, a->device, group);
         error = iovageom_ask_probe(a, group);

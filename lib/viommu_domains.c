@@ -136,6 +136,18 @@ void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_en
         domain_free(viommu, domain);
 }
 
+static uint8_t refuse_budget(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
+                             uint64_t wanted, uint64_t budget, uint8_t status)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_of(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_LIMIT);
+
+    finding.wanted = wanted;
+    finding.offered = budget;
+    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
+    return refuse(report, finding, domain, endpoint, status);
+}
+
 /* N30: nothing that is mapped already may stand where the endpoint's group reserves. */
 static bool mappings_suit(const struct iovageom_viommu *viommu,
                           const struct iovageom_endpoint *endpoint,
@@ -221,6 +233,10 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
         return IOVAGEOM_VIRTIO_S_UNSUPP;
     if (error != IOVAGEOM_OK)
         return iovageom_status_of(error);
+    if (target != NULL && found->device != NULL &&
+        iovageom_mappings_count(&target->mappings) > found->device->budget)
+        return refuse_budget(report, domain, endpoint, iovageom_mappings_count(&target->mappings),
+                             found->device->budget, IOVAGEOM_VIRTIO_S_UNSUPP);
     /* Its old domain makes room, when it goes with it. */
     domains -= found->domain != NULL && found->domain->members.count == 1;
     if (target == NULL && domains >= viommu->config.max_domains)
@@ -384,7 +400,6 @@ static uint8_t map_limits(const struct iovageom_viommu *viommu,
                           struct iovageom_report *report)
 {
     const uint64_t live = iovageom_mappings_count(&domain->mappings);
-    struct iovageom_finding finding;
 
     if (viommu->mapping_count >= viommu->config.max_mappings)
         return refuse_limit(report, domain->node.index, IOVAGEOM_ID_NONE, viommu->mapping_count + 1,
@@ -394,11 +409,8 @@ static uint8_t map_limits(const struct iovageom_viommu *viommu,
                             viommu->config.max_domain_mappings);
     if (live < budget)
         return IOVAGEOM_VIRTIO_S_OK;
-    finding = iovageom_finding_of(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_LIMIT);
-    finding.wanted = live + 1;
-    finding.offered = budget;
-    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
-    return refuse(report, finding, domain->node.index, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_NOMEM);
+    return refuse_budget(report, domain->node.index, IOVAGEOM_ID_NONE, live + 1, budget,
+                         IOVAGEOM_VIRTIO_S_NOMEM);
 }
 
 static uint8_t map_place(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,

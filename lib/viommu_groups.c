@@ -80,10 +80,10 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
     iovageom_books_release(viommu, device, device->size);
 }
 
-/* Whether both reserve the same: then one more, or one less, of them changes nothing. */
+/* Whether both ask the same of a guest: then one more, or one less, of them changes nothing. */
 bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b)
 {
-    return a->all_count == b->all_count && a->msi_count == b->msi_count &&
+    return a->all_count == b->all_count && a->msi_count == b->msi_count && a->budget == b->budget &&
            memcmp(a->ranges, b->ranges,
                   (a->all_count + a->msi_count) * sizeof(struct iovageom_range)) == 0;
 }

@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Random lives of the books, beside the model of viommu_model.h: plugging in all its forms,
+ * requests as bytes, well-formed and hostile, memory that runs out anywhere. After each step the
+ * answer is the model's; every few steps all that can be asked is compared, and the books check
+ * themselves.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <iovageom/status.h>
+#include <iovageom/viommu.h>
+
+#include "support/property.h"
+#include "support/test_allocator.h"
+#include "viommu_model.h"
+
+#define TOP             ((uint64_t)PAGES * 4096 - 1)
+#define PROBE_SIZE      4096u
+#define RANGE(from, to) ((struct iovageom_range){(from), (to)})
+
+static struct {
+    struct test_random random;
+    struct test_allocator memory;
+    struct iovageom_viommu *books;
+    struct iovageom_viommu_config config;
+    struct model model;
+    struct model_host hosts[HOSTS];
+    struct iovageom_geometry *geometries[HOSTS];
+    struct iovageom_report report;
+    bool failing; /* an allocation may fail in this step */
+    uint64_t steps, refused, no_memory;
+} t;
+
+static uint64_t below(uint64_t bound)
+{
+    return test_random_below(&t.random, bound);
+}
+
+static bool one_in(uint64_t n)
+{
+    return test_random_one_in(&t.random, n);
+}
+
+/* ---- hosts ---- */
+
+static uint64_t random_pages(void)
+{
+    uint64_t pages = 0;
+
+    for (uint64_t i = below(4); i > 0; i--) {
+        const int first = (int)below(PAGES);
+        const int last = first + (int)below(one_in(4) ? 16 : 3);
+
+        pages |= model_bits(first, last < PAGES ? last : PAGES - 1);
+    }
+    return pages;
+}
+
+static void add_pages(struct iovageom_geometry *geometry, uint64_t pages,
+                      enum iovageom_resv_type type)
+{
+    for (uint64_t i = 0; i < PAGES; i++)
+        if ((pages >> i & 1) != 0)
+            ck_assert_int_eq(iovageom_geometry_add_reserved(geometry,
+                                                            RANGE(i * 4096, i * 4096 + 4095), type,
+                                                            IOVAGEOM_SOURCE_SYSFS),
+                             0);
+}
+
+static struct iovageom_geometry *make_geometry(const struct model_host *host, const char *name)
+{
+    struct iovageom_geometry *geometry;
+
+    ck_assert_int_eq(iovageom_geometry_new(&t.memory.allocator, name, &geometry), 0);
+    ck_assert_int_eq(iovageom_geometry_add_aperture(geometry, RANGE(0, TOP), IOVAGEOM_SOURCE_VFIO),
+                     0);
+    add_pages(geometry, host->reserved & ~host->msi, IOVAGEOM_RESV_DIRECT);
+    add_pages(geometry, host->msi, IOVAGEOM_RESV_MSI);
+    if (host->granule != 0)
+        ck_assert_int_eq(iovageom_geometry_add_page_sizes(geometry, host->granule | 0x200000,
+                                                          IOVAGEOM_SOURCE_VFIO),
+                         0);
+    if (host->budget != OWN)
+        ck_assert_int_eq(
+            iovageom_geometry_add_map_budget(geometry, host->budget, IOVAGEOM_SOURCE_VFIO), 0);
+    return geometry;
+}
+
+static void make_hosts(void)
+{
+    for (int i = 0; i < HOSTS; i++) {
+        struct model_host *host = &t.hosts[i];
+        char name[] = "host A";
+
+        name[5] = (char)('A' + i);
+        host->reserved = i == 0 ? 0 : i == 1 && one_in(2) ? UINT64_MAX : random_pages();
+        if (i > 4)
+            host->reserved |= t.hosts[3].reserved;
+        host->msi = one_in(2) ? host->reserved & random_pages() : 0;
+        host->granule = one_in(3) ? 0 : one_in(4) ? 16384 : 4096;
+        host->budget = one_in(4) ? below(8) : OWN;
+        if (i > 0 && one_in(4))
+            *host = t.hosts[below((uint64_t)i)];
+        t.geometries[i] = make_geometry(host, name);
+    }
+}
+
+/* ---- making the books, and their destination in a migration ---- */
+
+static struct iovageom_viommu *make_books(void)
+{
+    struct iovageom_viommu *books;
+    struct iovageom_geometry *envelope;
+
+    ck_assert_int_eq(iovageom_viommu_new(&t.memory.allocator, &t.config, &books), 0);
+    for (uint64_t i = 0; i < PAGES; i++)
+        if ((t.model.platform >> i & 1) != 0)
+            ck_assert_int_eq(iovageom_viommu_add_region(books, RANGE(i * 4096, i * 4096 + 4095),
+                                                        (t.model.platform_msi >> i & 1) != 0
+                                                            ? IOVAGEOM_RESV_MSI
+                                                            : IOVAGEOM_RESV_RESERVED,
+                                                        IOVAGEOM_SOURCE_MACHINE, "platform"),
+                             0);
+    if (t.model.has_envelope) {
+        envelope = make_geometry(&t.model.envelope, "envelope");
+        ck_assert_int_eq(iovageom_viommu_set_envelope(books, envelope, NULL), 0);
+        iovageom_geometry_free(envelope);
+    }
+    return books;
+}
+
+static void set_identity(struct iovageom_viommu *books)
+{
+    struct iovageom_range ranges[PAGES];
+    size_t count = 0;
+
+    for (uint64_t i = 0; i < PAGES; i++)
+        if ((t.model.identity >> i & 1) != 0)
+            ranges[count++] = RANGE(i * 4096, i * 4096 + 4095);
+    ck_assert_int_eq(iovageom_viommu_set_identity(books, ranges, count, NULL), 0);
+}
+
+static void begin(uint64_t stream)
+{
+    memset(&t, 0, sizeof(t));
+    t.random = test_random_start(stream);
+    test_allocator_init(&t.memory);
+    iovageom_report_init(&t.report, &t.memory.allocator);
+    iovageom_viommu_config_init(&t.config);
+    t.config.input_range = RANGE(0, TOP);
+    t.config.domain_last = DOMAINS - 1;
+    t.config.max_domains = one_in(3) ? 2 : DOMAINS;
+    t.config.max_mappings = 24;
+    t.config.max_domain_mappings = one_in(3) ? 6 : 30;
+    t.config.probe_size = PROBE_SIZE;
+    t.config.boot_bypass = one_in(2);
+    t.config.granule = one_in(3) ? 16384 : 0;
+    t.model.granule = 4096;
+    t.model.config_granule = t.config.granule;
+    t.model.max_domains = (int)t.config.max_domains;
+    t.model.max_mappings = t.config.max_mappings;
+    t.model.max_domain_mappings = t.config.max_domain_mappings;
+    t.model.bypass = t.config.boot_bypass != 0;
+    t.model.platform = one_in(2) ? random_pages() & random_pages() : 0;
+    t.model.platform_msi = one_in(2) ? t.model.platform : 0;
+    t.model.identity = one_in(3) ? model_bits(0, (int)below(8)) : 0;
+    make_hosts();
+    t.model.has_envelope = one_in(2);
+    t.model.envelope = t.hosts[3];
+    if (t.model.envelope.reserved == UINT64_MAX)
+        t.model.has_envelope = false;
+    t.books = make_books();
+    set_identity(t.books);
+}
+
+static void end(void)
+{
+    iovageom_viommu_free(t.books);
+    for (int i = 0; i < HOSTS; i++)
+        iovageom_geometry_free(t.geometries[i]);
+    iovageom_report_deinit(&t.report);
+    ck_assert_uint_eq(test_allocator_live(&t.memory), 0);
+}
+
+/* ---- memory that runs out ---- */
+
+static void may_fail(void)
+{
+    t.failing = one_in(6);
+    if (t.failing)
+        test_allocator_fail_at(&t.memory, 1 + below(12), one_in(2));
+}
+
+/* Whether the step failed for lack of memory, so that the model has nothing to do. */
+static bool did_fail(int error)
+{
+    const bool hit = test_allocator_stop_failing(&t.memory);
+
+    if (error == IOVAGEOM_ERR_NO_MEMORY) {
+        ck_assert(hit);
+        t.no_memory++;
+    }
+    return error == IOVAGEOM_ERR_NO_MEMORY;
+}
+
+/* ---- comparing ---- */
+
+static uint64_t pages_of(const struct iovageom_rangeset *set)
+{
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    uint64_t pages = 0;
+
+    iovageom_rangeset_seek(set, 0, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range))
+        pages |= model_touch(range.start, range.last);
+    return pages;
+}
+
+static void compare_place(uint32_t id)
+{
+    const struct model_place *p = &t.model.places[id];
+    struct iovageom_viommu_endpoint found;
+    struct iovageom_viommu_promise promise;
+    struct iovageom_rangeset told, now, added, removed;
+    uint64_t reserved;
+
+    if (p->kind == KIND_NONE) {
+        ck_assert_int_eq(iovageom_viommu_endpoint(t.books, id, &found), IOVAGEOM_ERR_NOT_FOUND);
+        return;
+    }
+    ck_assert_int_eq(iovageom_viommu_endpoint(t.books, id, &found), 0);
+    ck_assert_uint_eq(found.kind, (uint32_t)p->kind);
+    ck_assert_uint_eq(found.plugged, (uint32_t)p->devices);
+    ck_assert_uint_eq(found.prepared, p->prepared != 0);
+    ck_assert_uint_eq(found.domain, p->domain < 0 ? OWN : (uint64_t)p->domain);
+    ck_assert_int_eq(found.generation != 0, p->told);
+    ck_assert_int_eq(found.geometry != NULL, p->has_device);
+    iovageom_rangeset_init(&told, NULL);
+    iovageom_rangeset_init(&now, NULL);
+    iovageom_rangeset_init(&added, NULL);
+    iovageom_rangeset_init(&removed, NULL);
+    ck_assert_int_eq(iovageom_viommu_promise(t.books, id, &promise, &told, &now, &added, &removed),
+                     0);
+    ck_assert_int_eq(promise.told, p->told);
+    if (p->told) {
+        reserved = model_widen(&t.model, model_group(&t.model, p->group, NULL));
+        ck_assert_uint_eq(pages_of(&told), p->promise);
+        ck_assert_uint_eq(pages_of(&now), ~reserved);
+        ck_assert_uint_eq(pages_of(&added), ~reserved & ~p->promise);
+        ck_assert_uint_eq(pages_of(&removed), p->promise & reserved);
+        ck_assert_int_eq(promise.safe, (p->promise & reserved) == 0);
+        ck_assert(promise.safe || t.model.stale);
+    }
+    iovageom_rangeset_deinit(&told);
+    iovageom_rangeset_deinit(&now);
+    iovageom_rangeset_deinit(&added);
+    iovageom_rangeset_deinit(&removed);
+}
+
+static void compare_domain(uint32_t id)
+{
+    const struct model_domain *d = &t.model.domains[id];
+    struct iovageom_viommu_domain found;
+    struct iovageom_rangeset usable;
+    struct iovageom_mapping mapping;
+    uint64_t from = 0;
+    int seen = 0;
+
+    ck_assert_int_eq(iovageom_viommu_domain(t.books, id, &found),
+                     d->exists ? 0 : IOVAGEOM_ERR_NOT_FOUND);
+    if (!d->exists)
+        return;
+    ck_assert_uint_eq(found.bypass, d->bypass);
+    ck_assert_uint_eq(found.mappings, (uint64_t)d->count);
+    ck_assert_uint_eq(found.budget, model_budget(&t.model, (int)id));
+    while (iovageom_viommu_mapping_next(t.books, id, from, &mapping)) {
+        bool known = false;
+
+        for (int i = 0; i < d->count; i++)
+            known |= d->mappings[i].start == mapping.range.start &&
+                     d->mappings[i].last == mapping.range.last &&
+                     d->mappings[i].phys == mapping.phys && d->mappings[i].flags == mapping.flags;
+        ck_assert(known);
+        seen++;
+        from = mapping.range.last + 1;
+    }
+    ck_assert_int_eq(seen, d->count);
+    iovageom_rangeset_init(&usable, NULL);
+    ck_assert_int_eq(iovageom_viommu_domain_usable(t.books, id, &usable), 0);
+    ck_assert_uint_eq(pages_of(&usable),
+                      ~model_widen(&t.model, model_domain_reserved(&t.model, (int)id)));
+    iovageom_rangeset_deinit(&usable);
+}
+
+static void compare(void)
+{
+    if (iovageom_viommu_check(t.books, &t.report) != 0)
+        ck_abort_msg("%s", iovageom_report_text(&t.report));
+    ck_assert_int_eq(iovageom_viommu_frozen(t.books), t.model.frozen);
+    for (uint32_t id = 0; id < PLACES; id++)
+        compare_place(id);
+    for (uint32_t id = 0; id < DOMAINS; id++)
+        compare_domain(id);
+    for (int i = 0; i < 8; i++) {
+        struct iovageom_translation to = {0};
+        const uint32_t id = (uint32_t)below(PLACES + 1), flags = (uint32_t)below(4);
+        const uint64_t address = below(TOP + 1);
+        const int fault = iovageom_viommu_translate(t.books, id, address, flags, &to);
+        uint64_t phys;
+        const int wanted = model_translate(&t.model, id, address, flags, &phys);
+
+        ck_assert_int_eq(fault, wanted);
+        ck_assert(wanted >= 0 || to.phys == phys);
+    }
+}
+
+/* ---- steps of the VMM ---- */
+
+static uint64_t some_group(uint64_t bound)
+{
+    return one_in(2) ? OWN : below(bound);
+}
+
+static void refusal_says_why(int error)
+{
+    size_t fatal = 0;
+
+    if (error == 0 || error == IOVAGEOM_ERR_INVALID || error == IOVAGEOM_ERR_NO_MEMORY)
+        return;
+    for (size_t i = 0; i < iovageom_report_count(&t.report); i++)
+        fatal += iovageom_report_at(&t.report, i)->fatal;
+    ck_assert_uint_gt(fatal + iovageom_report_dropped(&t.report), 0);
+    t.refused++;
+}
+
+static void step_plug(void)
+{
+    const uint32_t id = (uint32_t)below(PLACES);
+    const uint64_t host = below(HOSTS);
+    struct model_where w = {
+        some_group(3), some_group(3), some_group(3), one_in(4), one_in(12), {0}, 0};
+    struct iovageom_viommu_where where;
+    bool went_stale = false;
+    int wanted, error;
+
+    for (; one_in(5) && w.alias_count < 3; w.alias_count++)
+        w.aliases[w.alias_count] = (uint32_t)below(PLACES);
+    iovageom_viommu_where_init(&where);
+    where.host_group = w.host_group;
+    where.container = w.container;
+    where.guest_group = w.guest_group;
+    where.aliases = w.aliases;
+    where.alias_count = (size_t)w.alias_count;
+    where.flags = (w.alias ? IOVAGEOM_PLUG_ALIAS : 0) | (w.stale ? IOVAGEOM_PLUG_ALLOW_STALE : 0);
+    wanted = model_plug_ask(&t.model, id, &w, &t.hosts[host], &went_stale);
+    ck_assert_int_eq(iovageom_viommu_plug_check(t.books, id, &where, t.geometries[host], &t.report),
+                     wanted);
+    refusal_says_why(wanted);
+    may_fail();
+    if (one_in(3))
+        error = iovageom_viommu_plug_prepare(t.books, id, &where, t.geometries[host], &t.report);
+    else
+        error = iovageom_viommu_plug(t.books, id, &where, t.geometries[host], &t.report);
+    if (did_fail(error))
+        return;
+    ck_assert_int_eq(error, wanted);
+    if (wanted != 0)
+        return;
+    model_prepare(&t.model, id, &w, &t.hosts[host]);
+    t.model.stale |= went_stale;
+    {
+        struct iovageom_viommu_endpoint found;
+
+        ck_assert_int_eq(iovageom_viommu_endpoint(t.books, id, &found), 0);
+        if (!found.prepared)
+            (void)model_commit(&t.model, id);
+    }
+}
+
+static void step_finish(void)
+{
+    const uint32_t id = (uint32_t)below(PLACES);
+
+    if (one_in(2))
+        ck_assert_int_eq(iovageom_viommu_plug_commit(t.books, id), model_commit(&t.model, id));
+    else
+        ck_assert_int_eq(iovageom_viommu_plug_abort(t.books, id), model_abort(&t.model, id));
+}
+
+/* Unplugging, undeclaring and resetting work without any memory at all. */
+static void step_leave(void)
+{
+    const uint32_t id = (uint32_t)below(PLACES);
+    const struct model_place *p = &t.model.places[id];
+    int wanted;
+
+    test_allocator_fail_at(&t.memory, 1, true);
+    if (one_in(40)) {
+        iovageom_viommu_reset(t.books, false);
+        model_reset(&t.model);
+    } else if (one_in(2)) {
+        ck_assert_int_eq(iovageom_viommu_unplug(t.books, id), model_unplug(&t.model, id));
+    } else {
+        wanted = p->kind == KIND_NONE ? REFUSE_NOT_FOUND : p->has_device ? REFUSE_STATE : 0;
+        ck_assert_int_eq(iovageom_viommu_undeclare(t.books, id), wanted);
+        if (wanted == 0)
+            model_drop(&t.model, (int)id);
+    }
+    ck_assert(!test_allocator_stop_failing(&t.memory));
+}
+
+static void step_declare(void)
+{
+    const uint32_t id = (uint32_t)below(PLACES);
+    const int kind = one_in(2) ? KIND_EMULATED : KIND_SLOT;
+    const uint64_t group = some_group(3);
+    const uint64_t key = group == OWN ? model_own(id) : group;
+    bool first_slot = kind == KIND_SLOT && t.model.has_envelope, went_stale = false;
+    int wanted = 0, error;
+
+    for (int i = 0; i < PLACES; i++)
+        first_slot &= t.model.places[i].kind != KIND_SLOT || t.model.places[i].group != key;
+    if (t.model.places[id].kind != KIND_NONE)
+        wanted = REFUSE_EXISTS;
+    else if (first_slot && !model_group_bears(&t.model, key, &t.model.envelope, false, &went_stale))
+        wanted = REFUSE_CONFLICT;
+    may_fail();
+    error =
+        iovageom_viommu_declare(t.books, id, group, (enum iovageom_endpoint_kind)kind, &t.report);
+    if (did_fail(error))
+        return;
+    ck_assert_int_eq(error, wanted);
+    if (wanted != 0)
+        return;
+    memset(&t.model.places[id], 0, sizeof(t.model.places[id]));
+    t.model.places[id].kind = kind;
+    t.model.places[id].group = key;
+    t.model.places[id].domain = -1;
+}
+
+static void step_update(void)
+{
+    const uint32_t id = (uint32_t)below(PLACES);
+    struct model_place *p = &t.model.places[id];
+    const uint64_t host = below(HOSTS);
+    const bool stale = one_in(12);
+    bool went_stale = false;
+    int wanted = 0, error;
+
+    if (p->kind == KIND_NONE || !p->has_device)
+        wanted = REFUSE_NOT_FOUND;
+    else if (!model_device_fits(&t.model, &t.hosts[host]) ||
+             (t.model.bypass && (t.model.identity & t.hosts[host].reserved) != 0) ||
+             !model_all_bear(&t.model, p->unit, &p->group, 1, &t.hosts[host], stale, &went_stale))
+        wanted = REFUSE_CONFLICT;
+    may_fail();
+    error = iovageom_viommu_update(t.books, id, t.geometries[host],
+                                   stale ? IOVAGEOM_PLUG_ALLOW_STALE : 0, &t.report);
+    if (did_fail(error))
+        return;
+    ck_assert_int_eq(error, wanted);
+    if (wanted != 0)
+        return;
+    p->host = t.hosts[host];
+    for (int i = 0; i < p->alias_count; i++)
+        t.model.places[p->aliases[i]].host = t.hosts[host];
+    t.model.stale |= went_stale;
+}
+
+/* ---- steps of the guest ---- */
+
+static void store(uint8_t *at, uint64_t value, int width)
+{
+    for (int i = 0; i < width; i++)
+        at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t load(const uint8_t *at, int width)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < width; i++)
+        value |= (uint64_t)at[i] << (8 * i);
+    return value;
+}
+
+static uint64_t random_address(void)
+{
+    if (one_in(20))
+        return test_random_address(&t.random);
+    return below(PAGES + 2) * 4096;
+}
+
+/* Mostly what a driver would write; returns the size of the device-readable part. */
+static size_t write_request(uint8_t *bytes, size_t *writable)
+{
+    static const uint8_t sizes[] = {0, 20, 20, 36, 28, 72};
+    const int type = one_in(40) ? (int)below(256) : 1 + (int)below(5);
+    const uint32_t domain = (uint32_t)below(DOMAINS + (one_in(20) ? 1 : 0));
+    const uint32_t endpoint = (uint32_t)below(PLACES + (one_in(20) ? 1 : 0));
+    const uint64_t start = random_address();
+    const uint64_t length = (1 + below(one_in(4) ? 12 : 3)) * t.model.granule;
+    size_t size = type <= 5 ? sizes[type] : 36;
+
+    memset(bytes, 0, 80);
+    bytes[0] = (uint8_t)type;
+    store(bytes + 4, type == 5 ? endpoint : domain, 4);
+    store(bytes + 8, endpoint, type < 3 ? 4 : 0);
+    if (type == 1)
+        store(bytes + 12, one_in(3), 4);
+    if (type == 3 || type == 4) {
+        store(bytes + 8, start & ~(t.model.granule - 1), 8);
+        store(bytes + 16, (start & ~(t.model.granule - 1)) + length - 1, 8);
+    }
+    if (type == 3) {
+        store(bytes + 24, below(1 << 20) * t.model.granule, 8);
+        store(bytes + 32, below(4) | (one_in(8) ? 4 : 0), 4);
+    }
+    *writable = type == 5 ? PROBE_SIZE + 4 : 4;
+    for (; one_in(12); bytes[below(80)] = (uint8_t)below(256))
+        continue;
+    if (one_in(30))
+        size = below(81);
+    if (one_in(30))
+        *writable = below(PROBE_SIZE + 40);
+    return size;
+}
+
+static bool reserved_bytes(const uint8_t *bytes, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (bytes[i] != 0)
+            return true;
+    return false;
+}
+
+/* What PROBE said, as pages; MSI must be told at most once, and as the model has it. */
+static void read_probe(const uint8_t *bytes, uint32_t id, uint64_t reserved)
+{
+    uint64_t pages = 0, msi_pages = 0, msi, windows = 0;
+    size_t at = 0;
+
+    (void)model_group(&t.model, t.model.places[id].group, &msi);
+    for (; at + 24 <= PROBE_SIZE && bytes[at] == 1; at += 24) {
+        const uint64_t start = load(bytes + at + 8, 8), last = load(bytes + at + 16, 8);
+
+        ck_assert_uint_eq(load(bytes + at + 2, 2), 20);
+        ck_assert(start <= last && (pages & model_touch(start, last)) == 0);
+        pages |= model_touch(start, last);
+        if (bytes[at + 4] == 1) {
+            windows++;
+            msi_pages |= model_touch(start, last);
+        }
+    }
+    ck_assert(!reserved_bytes(bytes, at, PROBE_SIZE));
+    ck_assert_uint_eq(pages, reserved);
+    ck_assert_uint_eq(windows, (msi & t.model.platform_msi) != 0 || msi != 0);
+    ck_assert_uint_eq(msi_pages & ~model_widen(&t.model, msi), 0);
+}
+
+/* The model's answer to the bytes; -1 when the buffer is to be left alone. */
+static int model_request(const uint8_t *bytes, size_t size, size_t writable, uint64_t *reserved)
+{
+    static const uint8_t sizes[] = {0, 20, 20, 36, 28, 72};
+    const uint32_t first = (uint32_t)load(bytes + 4, 4), second = (uint32_t)load(bytes + 8, 4);
+    const struct model_mapping mapping = {load(bytes + 8, 8), load(bytes + 16, 8),
+                                          load(bytes + 24, 8), (uint32_t)load(bytes + 32, 4)};
+
+    model_freeze(&t.model);
+    if (size < 4 || bytes[0] == 0 || bytes[0] > 5 || writable < 4)
+        return -1;
+    if (size < sizes[bytes[0]])
+        return S_INVAL;
+    switch (bytes[0]) {
+    case 1:
+        if (reserved_bytes(bytes, 16, 20))
+            return S_INVAL;
+        return model_attach(&t.model, first, second, (uint32_t)load(bytes + 12, 4));
+    case 2:
+        return model_detach_request(&t.model, first, second);
+    case 3:
+        return model_map(&t.model, first, &mapping);
+    case 4:
+        if (reserved_bytes(bytes, 24, 28))
+            return S_INVAL;
+        return model_unmap(&t.model, first, mapping.start, mapping.last);
+    default:
+        if (first >= PLACES || t.model.places[first].kind == KIND_NONE ||
+            (t.model.places[first].kind == KIND_DEVICE && t.model.places[first].devices == 0))
+            return S_NOENT;
+        if (writable < PROBE_SIZE + 4)
+            return S_INVAL;
+        return model_probe(&t.model, first, reserved);
+    }
+}
+
+static void step_request(void)
+{
+    static uint8_t answer[PROBE_SIZE + 64];
+    uint8_t bytes[80];
+    size_t writable, size = write_request(bytes, &writable), used;
+    const struct model before = t.model;
+    struct iovageom_viommu_transaction transaction;
+    uint64_t reserved = 0;
+    uint8_t veto = one_in(10) ? 3 : 0;
+    const size_t tail = bytes[0] == 5 && writable >= 4
+                            ? (writable < PROBE_SIZE + 4 ? writable - 4 : PROBE_SIZE)
+                            : 0;
+    int wanted = model_request(bytes, size, writable, &reserved);
+
+    memset(answer, 0xee, sizeof(answer));
+    may_fail();
+    iovageom_viommu_request_begin(t.books, bytes, size, writable, &transaction, &t.report);
+    used = iovageom_viommu_request_end(t.books, &transaction, veto, answer, writable, &t.report);
+    if (test_allocator_stop_failing(&t.memory) && used > 0 && answer[tail] == S_NOMEM) {
+        t.no_memory++;
+        t.model = before;
+        if (iovageom_viommu_frozen(t.books))
+            model_freeze(&t.model);
+        return;
+    }
+    if (wanted == -1) {
+        ck_assert_uint_eq(used, 0);
+        ck_assert_uint_eq(answer[0], 0xee);
+        return;
+    }
+    if (wanted == S_OK && veto != 0) {
+        t.model = before;
+        model_freeze(&t.model);
+        wanted = veto;
+    }
+    ck_assert_uint_eq(used, tail + 4);
+    ck_assert_uint_eq(answer[tail], (uint8_t)wanted);
+    ck_assert(!reserved_bytes(answer, tail + 1, tail + 4));
+    if (wanted != S_OK)
+        ck_assert_uint_gt(
+            iovageom_report_count(&t.report) + (veto != 0) + iovageom_report_dropped(&t.report), 0);
+    if (wanted == S_OK && bytes[0] == 5)
+        read_probe(answer, (uint32_t)load(bytes + 4, 4), reserved);
+    else
+        ck_assert(tail == 0 || answer[0] == 0xee);
+}
+
+/* Move to another machine with the same devices, in the middle of everything. */
+static void step_migrate(void)
+{
+    static uint8_t stream[1 << 16];
+    struct iovageom_viommu *to;
+    struct iovageom_viommu_where where;
+    size_t needed = 0;
+    int error;
+
+    for (int i = 0; i < PLACES; i++)
+        if (t.model.places[i].kind != KIND_NONE &&
+            (t.model.places[i].prepared != 0 || t.model.places[i].devices > 1 ||
+             t.model.places[i].as_alias > 0))
+            return;
+    if (!t.model.frozen || t.model.stale)
+        return;
+    ck_assert_int_eq(iovageom_viommu_save(t.books, NULL, 0, &needed),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    ck_assert_uint_le(needed, sizeof(stream));
+    ck_assert_int_eq(iovageom_viommu_save(t.books, stream, needed, &needed), 0);
+    to = make_books();
+    for (uint32_t id = 0; id < PLACES; id++) {
+        const struct model_place *p = &t.model.places[id];
+        const uint64_t group = p->group >> 63 ? OWN : p->group;
+        struct iovageom_geometry *geometry;
+
+        if (p->kind == KIND_EMULATED || p->kind == KIND_SLOT)
+            ck_assert_int_eq(
+                iovageom_viommu_declare(to, id, group, (enum iovageom_endpoint_kind)p->kind, NULL),
+                0);
+        if (!p->has_device)
+            continue;
+        iovageom_viommu_where_init(&where);
+        where.guest_group = group;
+        where.host_group = p->host_group;
+        where.container = p->unit >> 62 ? OWN : p->unit;
+        geometry = make_geometry(&p->host, "again");
+        ck_assert_int_eq(iovageom_viommu_plug(to, id, &where, geometry, NULL), 0);
+        iovageom_geometry_free(geometry);
+    }
+    set_identity(to);
+    if (one_in(2)) {
+        uint8_t keep = stream[needed / 2];
+        size_t cut = below(needed);
+
+        stream[needed / 2] ^= (uint8_t)(1 + below(255));
+        ck_assert_int_ne(iovageom_viommu_load(to, stream, needed, NULL), 0);
+        stream[needed / 2] = keep;
+        ck_assert_int_ne(iovageom_viommu_load(to, stream, cut, NULL), 0);
+    }
+    may_fail();
+    error = iovageom_viommu_load(to, stream, needed, &t.report);
+    if (did_fail(error))
+        error = iovageom_viommu_load(to, stream, needed, &t.report);
+    if (error != 0)
+        ck_abort_msg("%d: %s", error, iovageom_report_text(&t.report));
+    iovageom_viommu_free(t.books);
+    t.books = to;
+}
+
+static void step(void)
+{
+    const uint64_t choice = below(100);
+
+    if (choice < 72)
+        step_request();
+    else if (choice < 82)
+        step_plug();
+    else if (choice < 87)
+        step_leave();
+    else if (choice < 92)
+        step_declare();
+    else if (choice < 95)
+        step_finish();
+    else if (choice < 98)
+        step_update();
+    else if (one_in(8))
+        step_migrate();
+    t.steps++;
+}
+
+START_TEST(lives_of_the_books)
+{
+    uint64_t steps = 0, refused = 0, no_memory = 0;
+
+    for (uint64_t life = 0; life < 400; life++) {
+        begin(1000 + life);
+        for (int i = 0; i < 2500; i++) {
+            step();
+            if (one_in(40))
+                compare();
+        }
+        compare();
+        steps += t.steps;
+        refused += t.refused;
+        no_memory += t.no_memory;
+        end();
+    }
+    ck_assert_uint_gt(refused, 1000);
+    ck_assert_uint_gt(no_memory, 1000);
+    fprintf(stderr, "%llu steps, %llu plugs refused, %llu times out of memory\n",
+            (unsigned long long)steps, (unsigned long long)refused, (unsigned long long)no_memory);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("viommu");
+
+    property_add(suite, lives_of_the_books);
+    return property_run(suite);
+}
