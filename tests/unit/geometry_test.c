@@ -511,6 +511,7 @@ static int operate(unsigned which, struct iovageom_geometry *geometry,
                    const struct iovageom_geometry *other, struct iovageom_rangeset *set)
 {
     struct iovageom_range ranges[20];
+    const struct test_allocator *memory;
     struct iovageom_geometry *made = NULL;
     struct iovageom_region regions[64];
     uint8_t bytes[4096];
@@ -551,8 +552,8 @@ static int operate(unsigned which, struct iovageom_geometry *geometry,
         break;
     default:
         assert_int_equal(iovageom_geometry_save(other, bytes, sizeof(bytes), &count), 0);
-        status = iovageom_geometry_load(&((struct test_allocator *)set[2].opaque[0])->allocator,
-                                        bytes, count, &made);
+        memory = (const struct test_allocator *)(uintptr_t)set[2].opaque[0];
+        status = iovageom_geometry_load(&memory->allocator, bytes, count, &made);
         break;
     }
     assert_int_equal(status == IOVAGEOM_OK, made != NULL);
