@@ -11,6 +11,7 @@ pub const IOVAGEOM_IOMMUFD_RANGES_SIZE: u32 = 32;
 pub const IOVAGEOM_IOMMUFD_ALLOW_SIZE: u32 = 24;
 pub const IOVAGEOM_IOMMUFD_RANGE_SIZE: u32 = 16;
 pub const IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS: u32 = 8;
+pub const IOVAGEOM_HOST_NONE: i32 = -1;
 pub type __uint8_t = ::std::os::raw::c_uchar;
 pub type __int32_t = ::std::os::raw::c_int;
 pub type __uint32_t = ::std::os::raw::c_uint;
@@ -1979,6 +1980,129 @@ extern "C" {
         granule: u64,
         window: iovageom_range,
         probe_size: *mut u32,
+    ) -> ::std::os::raw::c_int;
+}
+pub const IOVAGEOM_PIECE_RAM: iovageom_piece_kind = 1;
+pub const IOVAGEOM_PIECE_BAR: iovageom_piece_kind = 2;
+pub const IOVAGEOM_PIECE_MSI: iovageom_piece_kind = 3;
+pub type iovageom_piece_kind = ::std::os::raw::c_uint;
+pub const IOVAGEOM_PIECE_MOVABLE: iovageom_piece_flag = 1;
+pub const IOVAGEOM_PIECE_SPLITTABLE: iovageom_piece_flag = 2;
+pub type iovageom_piece_flag = ::std::os::raw::c_uint;
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct iovageom_piece {
+    pub range: iovageom_range,
+    pub kind: u32,
+    pub flags: u32,
+    pub alignment: u64,
+    pub limits: iovageom_range,
+}
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct iovageom_placement {
+    pub piece: usize,
+    pub from: iovageom_range,
+    pub to: iovageom_range,
+}
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct iovageom_layout_plan {
+    pub misfits: usize,
+    pub stuck: usize,
+    pub placements: usize,
+    pub moved: iovageom_size,
+    pub pinned: iovageom_size,
+    pub mappings: u64,
+    pub page_mappings: u64,
+    pub budget: u64,
+}
+extern "C" {
+    pub fn iovageom_plan_layout(
+        allocator: *const iovageom_allocator,
+        geometry: *const iovageom_geometry,
+        granule: u64,
+        pieces: *const iovageom_piece,
+        count: usize,
+        out: *mut iovageom_placement,
+        capacity: usize,
+        plan: *mut iovageom_layout_plan,
+        report: *mut iovageom_report,
+    ) -> ::std::os::raw::c_int;
+}
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct iovageom_envelope {
+    pub input_range: iovageom_range,
+    pub granule: u64,
+    pub page_size_mask: u64,
+    pub map_budget: u64,
+    pub gaw: u32,
+    pub knows: u32,
+    pub gaw_host: usize,
+    pub granule_host: usize,
+    pub map_budget_host: usize,
+}
+extern "C" {
+    pub fn iovageom_plan_envelope(
+        allocator: *const iovageom_allocator,
+        hosts: *const *const iovageom_geometry,
+        count: usize,
+        name: *const ::std::os::raw::c_char,
+        figures: *mut iovageom_envelope,
+        out: *mut *mut iovageom_geometry,
+        report: *mut iovageom_report,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_plan_envelope_who(
+        hosts: *const *const iovageom_geometry,
+        count: usize,
+        range: iovageom_range,
+        out: *mut usize,
+        capacity: usize,
+    ) -> usize;
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct iovageom_promise {
+    pub input_range: iovageom_range,
+    pub page_size_mask: u64,
+    pub usable: *const iovageom_rangeset,
+    pub endpoint: u64,
+}
+impl Default for iovageom_promise {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct iovageom_live_domain {
+    pub mappings: *const iovageom_mappings,
+    pub domain: u64,
+}
+impl Default for iovageom_live_domain {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn iovageom_plan_migration(
+        allocator: *const iovageom_allocator,
+        destination: *const iovageom_geometry,
+        promise: *const iovageom_promise,
+        domains: *const iovageom_live_domain,
+        count: usize,
+        report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
