@@ -604,6 +604,9 @@ static void dma_edges(void **state)
                      IOVAGEOM_ERR_INVERTED);
     assert_int_equal(iovageom_guestview_dma_reserve(&dma, (struct iovageom_range){0x2fff, 0x3000}),
                      0);
+    assert_int_equal(iovageom_guestview_dma_choices(&dma, MAX, &choices), 0);
+    assert_true(iovageom_rangeset_contains(&choices, (struct iovageom_range){0x1000, 0x1fff}));
+    assert_false(iovageom_rangeset_overlaps(&choices, (struct iovageom_range){0x2000, 0x3fff}));
     assert_int_equal(iovageom_guestview_dma_alloc(&dma, 4096, MAX, &got), 0);
     assert_int_equal(got.start, 0x1000);
     assert_int_equal(iovageom_guestview_dma_alloc(&dma, 4096, MAX, &got), IOVAGEOM_ERR_NOT_FOUND);

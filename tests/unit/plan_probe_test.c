@@ -436,6 +436,47 @@ static void recommended_size_holds_for_every_guest_group(void **state)
         iovageom_geometry_free(g[i]);
 }
 
+/* A region of one member that the MSI window of another cuts in two. */
+static void recommended_size_counts_what_msi_cuts(void **state)
+{
+    const struct iovageom_region whole[] = {R(0x1000, 0x4fff)};
+    const struct iovageom_region window[] = {R(0x0000, 0x1fff), M(0x2000, 0x2fff)};
+    struct iovageom_geometry *g[] = {make("a", whole, 1), make("b", window, 2)}, *group;
+    uint8_t bytes[512];
+    size_t needed = 0;
+    uint32_t size = 0;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_meet(g[0], g[1], "group", &group), 0);
+    assert_int_equal(iovageom_virtio_encode_geometry(NULL, group, 4096, everything, bytes,
+                                                     sizeof(bytes), &needed),
+                     0);
+    assert_int_equal(needed, 3 * 24);
+    assert_int_equal(SIZE(2), 0);
+    assert_int_equal(size, 4 * 24); /* 0, 0x1000, 0x2000, 0x3000 */
+    iovageom_geometry_free(group);
+    iovageom_geometry_free(g[0]);
+    g[0] = g[1];
+    assert_int_equal(SIZE(1), 0);
+    assert_int_equal(size, 3 * 24);
+    /* What touches it and looks the same is one region, whoever says it. */
+    assert_int_equal(iovageom_geometry_add_reserved(g[0], (struct iovageom_range){0x3000, 0x3fff},
+                                                    IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_USER),
+                     0);
+    assert_int_equal(iovageom_geometry_add_reserved(g[0], (struct iovageom_range){0x1000, 0x1fff},
+                                                    IOVAGEOM_RESV_DIRECT, IOVAGEOM_SOURCE_USER),
+                     0);
+    assert_int_equal(SIZE(1), 0);
+    assert_int_equal(size, 3 * 24);
+    /* Everything is told in two. */
+    assert_int_equal(iovageom_geometry_add_usable(g[0], NULL, 0, IOVAGEOM_SOURCE_USER), 0);
+    assert_int_equal(iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, 1,
+                                              4096, (struct iovageom_range){0x5000, 0x5fff}, &size),
+                     0);
+    assert_int_equal(size, 2 * 24);
+    iovageom_geometry_free(g[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -451,6 +492,7 @@ int main(void)
         TEST(encode_reports_gaps_and_granules),
         TEST(encode_survives_want_of_memory),
         TEST(recommended_size_holds_for_every_guest_group),
+        TEST(recommended_size_counts_what_msi_cuts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
