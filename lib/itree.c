@@ -66,10 +66,11 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
         path->slot[0] = (uint16_t)rank_inline(tree->inline_ranges, address);
         return entry_of(tree, path);
     }
-    for (uint32_t level = tree->height; level > 0; level--) {
+    for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
         struct iovageom_itree_inner *inner = (struct iovageom_itree_inner *)(uintptr_t)node;
-        uint32_t slot = rank_inner(inner->last, address);
+        size_t slot = rank_inner(inner->last, address, few);
 
+        few = INNER_SLOTS;
         path->node[level] = inner;
         path->slot[level] = (uint16_t)slot;
         node = inner->child[slot];
@@ -172,7 +173,7 @@ static void descend_batch(const struct iovageom_itree *tree, const uint64_t *add
             const struct iovageom_itree_inner *inner = nodes[i];
             uint64_t address = addresses[i] < tree->highest ? addresses[i] : tree->highest;
 
-            nodes[i] = inner->child[rank_inner(inner->last, address)];
+            nodes[i] = inner->child[rank_inner(inner->last, address, INNER_SLOTS)];
             if (level == 1) {
                 prefetch_leaf(nodes[i]);
             } else {

@@ -37,6 +37,7 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
     struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
     uint64_t changes; /* goes up with each change, so that cursors notice */
     uint32_t root_count;
+    bool held; /* nodes are reserved, so they are not to be given back */
     uint32_t spare_leaves;
     uint32_t spare_inners;
     struct iovageom_itree_spare *leaves; /* nodes that wait to be used */
@@ -94,8 +95,10 @@ void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64
 /* Like find, and remembers the way: without such an entry, to behind the highest. */
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
                                                 struct iovageom_itree_path *path);
-/* Makes sure that the next `inserts` insertions succeed. */
+/* Makes sure that the next `inserts` insertions succeed, whatever is taken out in between. */
 int iovageom_itree_reserve(struct iovageom_itree *tree, uint32_t inserts);
+/* After them. Takes away roots with one child, and puts what is small enough into the object. */
+void iovageom_itree_shrink(struct iovageom_itree *tree);
 /* Puts an entry in front of the place, which is where seek(range.start) leads. */
 int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           struct iovageom_range range, const uint64_t *values);

@@ -258,14 +258,8 @@ static bool merge(struct iovageom_itree *tree, struct iovageom_itree_path *path,
     return false;
 }
 
-void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path)
-{
-    for (uint32_t level = 0; level < tree->height && merge(tree, path, level);)
-        level++;
-    iovageom_itree_shrink(tree);
-}
-
-void iovageom_itree_shrink(struct iovageom_itree *tree)
+/* Takes away roots with one child, and puts what is small enough into the object. */
+static void collapse(struct iovageom_itree *tree)
 {
     while (tree->height > 0 && tree->root_count == 1) {
         struct iovageom_itree_inner *root = tree->root;
@@ -274,16 +268,29 @@ void iovageom_itree_shrink(struct iovageom_itree *tree)
         tree->root_count = root->count[0];
         iovageom_itree_put_back(tree, root, tree->height--);
     }
-    if (tree->root && tree->count <= IOVAGEOM_ITREE_INLINE) {
+    if (tree->chunks && tree->count <= IOVAGEOM_ITREE_INLINE && !tree->held) {
         struct iovageom_itree old = *tree;
         struct iovageom_itree_leaf *leaf = old.root;
 
-        tree->chunks = NULL; /* so that clearing leaves the leaf be */
-        iovageom_itree_clear(tree);
-        memcpy(tree->inline_ranges, leaf->ranges, old.count * sizeof(leaf->ranges[0]));
-        memcpy(inline_values(tree), leaf_values(leaf), old.count * old.width * sizeof(uint64_t));
-        tree->count = old.count;
-        tree->highest = old.highest;
+        if (leaf) {
+            memcpy(tree->inline_ranges, leaf->ranges, sizeof(tree->inline_ranges));
+            memcpy(inline_values(tree), leaf_values(leaf),
+                   IOVAGEOM_ITREE_INLINE * old.width * sizeof(uint64_t));
+        }
+        iovageom_itree_forget(tree);
         iovageom_itree_clear(&old);
     }
+}
+
+void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    for (uint32_t level = 0; level < tree->height && merge(tree, path, level);)
+        level++;
+    collapse(tree);
+}
+
+void iovageom_itree_shrink(struct iovageom_itree *tree)
+{
+    tree->held = false;
+    collapse(tree);
 }

@@ -173,14 +173,13 @@ static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, u
     uint64_t base = base_at(tree, path, index);
     struct iovageom_itree_path next;
 
-    if (!tree->root) {
-        memmove(&ranges[index], &ranges[index + n], (count - index - n) * sizeof(ranges[0]));
-        memset(&ranges[count - n], 0xff, n * sizeof(ranges[0]));
-        memmove(inline_values(tree) + index * tree->width,
-                inline_values(tree) + (index + n) * tree->width,
-                (count - index - n) * tree->width * sizeof(uint64_t));
-    } else {
-        iovageom_itree_close_slots(tree, 0, path->node[0], index, n, count);
+    memmove(&ranges[index], &ranges[index + n], (count - index - n) * sizeof(ranges[0]));
+    for (uint32_t i = count - n; i < count; i++)
+        ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
+    if (tree->width) {
+        uint64_t *value = values_at(tree, path) + index * tree->width;
+
+        memmove(value, value + n * tree->width, (count - index - n) * tree->width * sizeof(*value));
     }
     change_count(tree, path, -(int32_t)n);
     if (index + n < count) {
@@ -195,7 +194,7 @@ static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, u
                 raise_gap(tree, &next, ranges_at(tree, &next)->start - base);
         }
     }
-    if (tree->root)
+    if (tree->height > 0 ? count - n <= LEAF_SLOTS / 3 : tree->root != NULL)
         iovageom_itree_settle(tree, path);
 }
 
@@ -230,12 +229,16 @@ int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range rang
         return IOVAGEOM_OK;
     if (entry.range->start < range.start) {
         if (iovageom_range_subtract(*entry.range, range, rest) == 2) {
-            if (iovageom_itree_reserve(tree, 1))
+            bool held = tree->held;
+
+            if (!held && iovageom_itree_reserve(tree, 1))
                 return IOVAGEOM_ERR_NO_MEMORY;
+            tree->held = held;
             memcpy(values, entry.values, tree->width * sizeof(values[0]));
             iovageom_itree_resize(tree, &path, rest[0]);
             iovageom_itree_seek(tree, rest[1].start, &path);
-            return iovageom_itree_insert(tree, &path, rest[1], values);
+            (void)iovageom_itree_insert(tree, &path, rest[1], values);
+            return IOVAGEOM_OK;
         }
         iovageom_itree_resize(tree, &path, rest[0]);
     } else if (entry.range->last == range.last) {

@@ -26,11 +26,9 @@ static size_t inner_bytes(void)
     return (sizeof(struct iovageom_itree_inner) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 }
 
-static void reset(struct iovageom_itree *tree)
+void iovageom_itree_forget(struct iovageom_itree *tree)
 {
     tree->root = NULL;
-    tree->count = 0;
-    tree->highest = 0;
     tree->height = 0;
     tree->root_count = 0;
     tree->spare_leaves = 0;
@@ -42,6 +40,14 @@ static void reset(struct iovageom_itree *tree)
     tree->fresh_end = NULL;
     tree->memory = 0;
     tree->changes++;
+}
+
+static void reset(struct iovageom_itree *tree)
+{
+    iovageom_itree_forget(tree);
+    tree->count = 0;
+    tree->highest = 0;
+    tree->held = false;
     memset(tree->inline_ranges, 0xff, sizeof(tree->inline_ranges));
 }
 
@@ -171,16 +177,23 @@ void iovageom_itree_put_back(struct iovageom_itree *tree, void *node, uint32_t l
 
 int iovageom_itree_reserve(struct iovageom_itree *tree, uint32_t inserts)
 {
+    uint32_t leaves = 0;
     uint32_t inners = 0;
 
-    if (!tree->root)
-        return tree->count + inserts <= IOVAGEOM_ITREE_INLINE ? IOVAGEOM_OK
-                                                              : iovageom_itree_stock(tree, 1, 0);
-    if (tree->height == 0)
-        return tree->root_count + inserts <= LEAF_SLOTS ? IOVAGEOM_OK
-                                                        : iovageom_itree_stock(tree, inserts, 1);
-    inners = inserts * (tree->height - 1);
-    if (tree->root_count + inserts > INNER_SLOTS)
-        inners += inserts + 1;
-    return iovageom_itree_stock(tree, inserts, inners);
+    if (!tree->root) {
+        leaves = tree->count + inserts > IOVAGEOM_ITREE_INLINE;
+    } else if (tree->height == 0) {
+        leaves = tree->root_count + inserts > LEAF_SLOTS ? inserts : 0;
+        inners = leaves > 0;
+    } else {
+        leaves = inserts;
+        inners = inserts * (tree->height - 1);
+        if (tree->root_count + inserts > INNER_SLOTS)
+            inners += inserts + 1;
+    }
+    tree->held = true;
+    if (iovageom_itree_stock(tree, leaves, inners) == IOVAGEOM_OK)
+        return IOVAGEOM_OK;
+    iovageom_itree_shrink(tree);
+    return IOVAGEOM_ERR_NO_MEMORY;
 }

@@ -212,9 +212,11 @@ int iovageom_rangemap_assign(struct iovageom_rangemap *map, struct iovageom_rang
         range = with_equals(tree, range, value);
     if (iovageom_itree_reserve(tree, 2))
         return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_itree_carve(tree, range);
+    (void)iovageom_itree_carve(tree, range);
     iovageom_itree_seek(tree, range.start, &path);
-    return iovageom_itree_insert(tree, &path, range, &value);
+    (void)iovageom_itree_insert(tree, &path, range, &value);
+    iovageom_itree_shrink(tree);
+    return IOVAGEOM_OK;
 }
 
 int iovageom_rangemap_insert(struct iovageom_rangemap *map, struct iovageom_range range,

@@ -6,7 +6,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
-#include "itree.h"
+#include "itree_internal.h"
 
 _Static_assert(sizeof(struct iovageom_itree) <= sizeof(struct iovageom_rangeset), "storage");
 _Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_rangeset_cursor),
@@ -159,14 +159,13 @@ int iovageom_rangeset_insert(struct iovageom_rangeset *set, struct iovageom_rang
     struct iovageom_itree *tree = tree_of(set);
     struct iovageom_itree_path path;
     struct iovageom_itree_entry entry;
-    struct iovageom_range below;
 
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    if (!iovageom_range_below(range, &below))
-        below.last = 0;
-    entry = iovageom_itree_seek(tree, below.last, &path);
-    if (!entry.range || !iovageom_range_touches(*entry.range, range))
+    /* What ends just below the range touches it, and is found too. */
+    entry = iovageom_itree_seek(tree, range.start - (range.start > 0), &path);
+    if (!entry.range ||
+        (entry.range->start > range.last && !iovageom_range_precedes_directly(range, *entry.range)))
         return iovageom_itree_insert(tree, &path, range, NULL);
     if (!iovageom_range_contains(*entry.range, range))
         absorb(tree, *entry.range, range);
@@ -222,7 +221,7 @@ bool iovageom_rangeset_max(const struct iovageom_rangeset *set, uint64_t *addres
 
 bool iovageom_rangeset_has(const struct iovageom_rangeset *set, uint64_t address)
 {
-    struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(set), address);
+    struct iovageom_itree_entry entry = find(tree_in(set), address);
 
     return entry.range && entry.range->start <= address;
 }
@@ -244,9 +243,8 @@ bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set, struct iova
 bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
                               struct iovageom_range *out)
 {
-    struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(set), address);
-
-    return entry.range && entry.range->start <= address && give(entry, out);
+    return overlap_into(find(tree_in(set), address), (struct iovageom_range){address, address},
+                        out);
 }
 
 void iovageom_rangeset_lookup_batch(const struct iovageom_rangeset *set, const uint64_t *addresses,
@@ -258,10 +256,7 @@ void iovageom_rangeset_lookup_batch(const struct iovageom_rangeset *set, const u
 bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                      struct iovageom_range range, struct iovageom_range *out)
 {
-    struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(set), range.start);
-
-    return iovageom_range_valid(range) && entry.range && entry.range->start <= range.last &&
-           give(entry, out);
+    return overlap_into(find(tree_in(set), range.start), range, out);
 }
 
 bool iovageom_rangeset_below(const struct iovageom_rangeset *set, uint64_t address,

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <iovageom/mappings.h>
+#include <iovageom/status.h>
+
+#include "support/test_allocator.h"
+
+#define MAX UINT64_MAX
+
+static struct iovageom_mappings ledger;
+
+static struct iovageom_range range(uint64_t start, uint64_t last)
+{
+    return (struct iovageom_range){start, last};
+}
+
+static int map(uint64_t start, uint64_t last)
+{
+    struct iovageom_mapping mapping = {range(start, last), start + 0x1000, (uint32_t)last};
+
+    return iovageom_mappings_map(&ledger, &mapping);
+}
+
+static int unmap(uint64_t start, uint64_t last, size_t *removed)
+{
+    return iovageom_mappings_unmap(&ledger, range(start, last), removed);
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    return iovageom_mappings_init(&ledger, IOVAGEOM_MAPPINGS_NO_BUDGET, NULL);
+}
+
+static int done(void **state)
+{
+    (void)state;
+    iovageom_mappings_deinit(&ledger);
+    return 0;
+}
+
+/* The examples of the specification's section on UNMAP requests, by their numbers (I8). */
+static void specification_examples(void **state)
+{
+    static const struct {
+        struct iovageom_range map[2];
+        unsigned maps;
+        struct iovageom_range unmap;
+        int status;
+        size_t removed;
+    } examples[] = {
+        {{{0, 0}, {0, 0}}, 0, {0, 4}, IOVAGEOM_OK, 0},
+        {{{0, 9}, {0, 0}}, 1, {0, 9}, IOVAGEOM_OK, 1},
+        {{{0, 4}, {5, 9}}, 2, {0, 9}, IOVAGEOM_OK, 2},
+        {{{0, 9}, {0, 0}}, 1, {0, 4}, IOVAGEOM_ERR_SPLIT, 0},
+        {{{0, 4}, {5, 9}}, 2, {0, 4}, IOVAGEOM_OK, 1},
+        {{{0, 4}, {0, 0}}, 1, {0, 9}, IOVAGEOM_OK, 1},
+        {{{0, 4}, {10, 14}}, 2, {0, 14}, IOVAGEOM_OK, 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+        size_t removed = 77;
+
+        iovageom_mappings_clear(&ledger);
+        for (unsigned j = 0; j < examples[i].maps; j++)
+            assert_int_equal(map(examples[i].map[j].start, examples[i].map[j].last), 0);
+        assert_int_equal(iovageom_mappings_unmap(&ledger, examples[i].unmap, &removed),
+                         examples[i].status);
+        assert_int_equal(removed, examples[i].status ? 77 : examples[i].removed);
+        assert_int_equal(iovageom_mappings_count(&ledger), examples[i].maps - examples[i].removed);
+    }
+}
+
+static void maps_only_what_is_free(void **state)
+{
+    struct iovageom_mapping found;
+    struct iovageom_mapping inverted = {{5, 4}, 0, 0};
+
+    (void)state;
+    assert_int_equal(map(0x1000, 0x1fff), 0);
+    assert_int_equal(map(0x1000, 0x1fff), IOVAGEOM_ERR_OVERLAP);
+    assert_int_equal(map(0, 0x1000), IOVAGEOM_ERR_OVERLAP);
+    assert_int_equal(map(0x1fff, MAX), IOVAGEOM_ERR_OVERLAP);
+    assert_int_equal(map(0, MAX), IOVAGEOM_ERR_OVERLAP);
+    assert_int_equal(iovageom_mappings_map(&ledger, &inverted), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(map(0x2000, 0x2fff), 0);
+    assert_int_equal(iovageom_mappings_count(&ledger), 2); /* adjacent, and yet two */
+    assert_true(iovageom_mappings_lookup(&ledger, 0x1fff, &found));
+    assert_int_equal(found.range.start, 0x1000);
+    assert_int_equal(found.phys, 0x2000);
+    assert_int_equal(found.flags, 0x1fff);
+    assert_false(iovageom_mappings_lookup(&ledger, 0x3000, &found));
+    assert_int_equal(iovageom_mappings_size(&ledger).lo, 0x2000);
+}
+
+static void whole_space(void **state)
+{
+    struct iovageom_mapping found;
+    size_t removed;
+
+    (void)state;
+    assert_int_equal(map(0, MAX), 0);
+    assert_int_equal(iovageom_mappings_size(&ledger).hi, 1);
+    assert_int_equal(iovageom_mappings_size(&ledger).lo, 0);
+    assert_int_equal(unmap(0, MAX - 1, NULL), IOVAGEOM_ERR_SPLIT);
+    assert_int_equal(unmap(1, MAX, NULL), IOVAGEOM_ERR_SPLIT);
+    assert_int_equal(unmap(5, 4, NULL), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(unmap(0, MAX, &removed), 0);
+    assert_int_equal(removed, 1);
+    assert_int_equal(iovageom_mappings_size(&ledger).hi, 0);
+    assert_int_equal(map(MAX, MAX), 0);
+    assert_int_equal(map(0, 0), 0);
+    assert_true(iovageom_mappings_first_overlap(&ledger, range(1, MAX), &found));
+    assert_int_equal(found.range.start, MAX);
+    assert_false(iovageom_mappings_first_overlap(&ledger, range(1, MAX - 1), &found));
+    assert_int_equal(unmap(0, MAX, &removed), 0);
+    assert_int_equal(removed, 2);
+}
+
+static void splits_nothing(void **state)
+{
+    struct iovageom_mapping found;
+
+    (void)state;
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(map(i * 0x1000, i * 0x1000 + 0xfff), 0);
+    assert_int_equal(unmap(0x800, 0x4fff, NULL), IOVAGEOM_ERR_SPLIT);
+    assert_int_equal(unmap(0x1000, 0x47ff, NULL), IOVAGEOM_ERR_SPLIT);
+    assert_int_equal(iovageom_mappings_count(&ledger), 100);
+    assert_true(iovageom_mappings_first_split(&ledger, range(0x1000, 0x47ff), &found));
+    assert_int_equal(found.range.start, 0x4000);
+    assert_true(iovageom_mappings_first_split(&ledger, range(0x10800, 0x47800), &found));
+    assert_int_equal(found.range.start, 0x10000);
+    assert_true(iovageom_mappings_first_split(&ledger, range(0x800, 0x801), &found));
+    assert_int_equal(found.range.start, 0);
+    assert_false(iovageom_mappings_first_split(&ledger, range(0x1000, 0x4fff), &found));
+    assert_false(iovageom_mappings_first_split(&ledger, range(0x1000000, MAX), &found));
+}
+
+static void budget_is_kept(void **state)
+{
+    (void)state;
+    iovageom_mappings_set_budget(&ledger, 2);
+    assert_int_equal(map(0, 0), 0);
+    assert_int_equal(map(1, 1), 0);
+    assert_int_equal(map(2, 2), IOVAGEOM_ERR_LIMIT);
+    assert_int_equal(map(1, 2), IOVAGEOM_ERR_OVERLAP);
+    iovageom_mappings_set_budget(&ledger, 1);
+    assert_int_equal(unmap(0, 0, NULL), 0);
+    assert_int_equal(map(2, 2), IOVAGEOM_ERR_LIMIT);
+    assert_int_equal(unmap(1, 1, NULL), 0);
+    assert_int_equal(map(2, 2), 0);
+    iovageom_mappings_set_budget(&ledger, 0);
+    assert_int_equal(map(3, 3), IOVAGEOM_ERR_LIMIT);
+    assert_int_equal(iovageom_mappings_budget(&ledger), 0);
+}
+
+/* What a device to be plugged would make unusable, and who is in the way. */
+static void touching_a_set(void **state)
+{
+    struct iovageom_rangeset set;
+    struct iovageom_mapping found[4] = {{{7, 7}, 7, 7}};
+
+    (void)state;
+    assert_int_equal(iovageom_rangeset_init(&set, NULL), 0);
+    assert_int_equal(iovageom_mappings_touching(&ledger, &set, NULL, 0), 0);
+    for (uint64_t i = 0; i < 50; i++)
+        assert_int_equal(map(i * 0x10000, i * 0x10000 + 0xfff), 0);
+    assert_int_equal(iovageom_mappings_touching(&ledger, &set, found, 4), 0);
+    assert_int_equal(iovageom_rangeset_insert(&set, range(0x1000, 0xffff)), 0);
+    assert_int_equal(iovageom_mappings_touching(&ledger, &set, found, 4), 0);
+    assert_int_equal(iovageom_rangeset_insert(&set, range(0x10fff, 0x20000)), 0);
+    assert_int_equal(iovageom_rangeset_insert(&set, range(0x40000, 0x40001)), 0);
+    assert_int_equal(iovageom_rangeset_insert(&set, range(0x40010, 0x40011)), 0);
+    assert_int_equal(iovageom_rangeset_insert(&set, range(0x300800, MAX)), 0);
+    assert_int_equal(iovageom_mappings_touching(&ledger, &set, NULL, 0), 5);
+    assert_int_equal(iovageom_mappings_touching(&ledger, &set, found, 4), 5);
+    assert_int_equal(found[0].range.start, 0x10000);
+    assert_int_equal(found[1].range.start, 0x20000);
+    assert_int_equal(found[2].range.start, 0x40000);
+    assert_int_equal(found[3].range.start, 0x300000);
+    iovageom_rangeset_deinit(&set);
+}
+
+static void copies_and_compares(void **state)
+{
+    struct iovageom_mappings other;
+    struct iovageom_mappings_cursor cursor;
+    struct iovageom_mapping found;
+    uint64_t next = 0;
+
+    (void)state;
+    assert_int_equal(iovageom_mappings_init(&other, 7, NULL), 0);
+    for (uint64_t i = 0; i < 70; i++)
+        assert_int_equal(map(i * 16, i * 16 + 15), 0);
+    assert_false(iovageom_mappings_equal(&ledger, &other));
+    assert_int_equal(iovageom_mappings_copy(&other, &ledger), 0);
+    assert_true(iovageom_mappings_equal(&ledger, &other));
+    assert_true(iovageom_mappings_budget(&other) == IOVAGEOM_MAPPINGS_NO_BUDGET);
+    assert_int_equal(iovageom_mappings_size(&other).lo, 70 * 16);
+    iovageom_mappings_seek(&other, 0, &cursor);
+    while (iovageom_mappings_next(&cursor, &found)) {
+        assert_int_equal(found.range.start, next);
+        assert_int_equal(found.phys, next + 0x1000);
+        next += 16;
+    }
+    assert_int_equal(next, 70 * 16);
+    iovageom_mappings_deinit(&other);
+}
+
+static void allocation_may_fail(void **state)
+{
+    struct test_allocator memory;
+    struct iovageom_mappings few;
+
+    (void)state;
+    test_allocator_init(&memory);
+    assert_int_equal(iovageom_mappings_init(&few, 1000, &memory.allocator), 0);
+    for (uint64_t i = 0; i < 300;) {
+        struct iovageom_mapping mapping = {range(i * 8, i * 8 + 3), i, 0};
+        bool hit;
+        int status;
+
+        test_allocator_fail_at(&memory, 1, i % 2 == 0);
+        status = iovageom_mappings_map(&few, &mapping);
+        hit = test_allocator_stop_failing(&memory);
+        assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_OK);
+        assert_int_equal(iovageom_mappings_count(&few), hit ? i : i + 1);
+        assert_int_equal(iovageom_mappings_size(&few).lo, 4 * (hit ? i : i + 1));
+        if (hit)
+            assert_int_equal(iovageom_mappings_map(&few, &mapping), 0);
+        i++;
+    }
+    test_allocator_fail_at(&memory, 1, true);
+    assert_int_equal(iovageom_mappings_unmap(&few, range(0, MAX), NULL), 0);
+    assert_false(test_allocator_stop_failing(&memory));
+    assert_int_equal(test_allocator_live(&memory), 0);
+    iovageom_mappings_deinit(&few);
+    iovageom_mappings_deinit(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(specification_examples, fresh, done),
+        cmocka_unit_test_setup_teardown(maps_only_what_is_free, fresh, done),
+        cmocka_unit_test_setup_teardown(whole_space, fresh, done),
+        cmocka_unit_test_setup_teardown(splits_nothing, fresh, done),
+        cmocka_unit_test_setup_teardown(budget_is_kept, fresh, done),
+        cmocka_unit_test_setup_teardown(touching_a_set, fresh, done),
+        cmocka_unit_test_setup_teardown(copies_and_compares, fresh, done),
+        cmocka_unit_test(allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
