@@ -281,13 +281,18 @@ int iovageom_guestview_vfio(struct iovageom_range input_range,
                             const struct iovageom_region *regions, size_t region_count,
                             struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    size_t found = 1;
+    size_t found = 1, from = 0;
 
     if (capacity == 0)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     out[0] = input_range;
     for (size_t r = 0; r < region_count; r++) {
-        for (size_t i = 0; i < found;) {
+        /* What ends below this region ends below all that start higher: no need to look again. */
+        if (r > 0 && regions[r].range.start < regions[r - 1].range.start)
+            from = 0;
+        while (from < found && out[from].last < regions[r].range.start)
+            from++;
+        for (size_t i = from; i < found;) {
             struct iovageom_range pieces[2];
             /* Of an inverted region, too, what is below its start and above its last stays. */
             unsigned n = iovageom_range_subtract(out[i], regions[r].range, pieces);

@@ -92,6 +92,8 @@ IOVAGEOM_API int iovageom_guestview_group(struct iovageom_region *list, size_t c
  * The IOVA ranges that the guest's own VFIO reports for a group: the input range without the
  * regions, cut as the guest cuts them (around an inverted region, oddly: ranges then overlap).
  *
+ * Linear for regions that ascend, as those of a group do, unless some are inverted.
+ *
  * @param regions the group's list.
  * @param out room for `capacity` ranges. region_count + 1 always suffice, unless one is inverted.
  * @param count receives how many there are, on success only.
