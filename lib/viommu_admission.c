@@ -216,14 +216,14 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
     const size_t limit = viommu->space.probe_size;
     struct iovageom_wire *wire;
     struct iovageom_report notes;
-    size_t most = 2 * a->device->all_count + 2;
     int error;
 
     if (!viommu->frozen || limit == 0)
         return IOVAGEOM_OK;
-    if (group->view_clean)
-        most += 2 * iovageom_rangeset_count(&group->view.all);
-    if (group->view_clean && iovageom_virtio_probe_bytes(most) <= limit)
+    /* Most of the time there is room in any case, and no list has to be made. */
+    if (group->view_clean &&
+        iovageom_virtio_probe_bytes(
+            2 * (a->device->all_count + 1 + iovageom_rangeset_count(&group->view.all))) <= limit)
         return IOVAGEOM_OK;
     iovageom_report_init(&notes, &viommu->allocator);
     error = iovageom_group_wire(viommu, group, &viommu->space, limit, a->device, &notes, &wire);
@@ -237,6 +237,26 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
         error = IOVAGEOM_OK;
     }
     return error;
+}
+
+/* The same of a guest group that is yet to be made. */
+static int ask_new_group(struct iovageom_admission *a, const struct iovageom_unit *unit)
+{
+    struct iovageom_link side;
+    struct iovageom_group group;
+
+    if (unit == NULL &&
+        iovageom_virtio_probe_bytes(2 * (a->device->all_count + 1 +
+                                         iovageom_rangeset_count(&a->viommu->platform_view.all))) <=
+            a->viommu->space.probe_size)
+        return IOVAGEOM_OK;
+    memset(&group, 0, sizeof(group));
+    memset(&side, 0, sizeof(side));
+    if (unit != NULL) {
+        side.upper = (struct iovageom_node *)(uintptr_t)&unit->node;
+        group.node.up = &side;
+    }
+    return iovageom_ask_probe(a, &group);
 }
 
 /*
@@ -259,6 +279,8 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
     if (iovageom_bypass_unattached(a->viommu) &&
         !identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE, a->report))
         conflict(a);
+    if (group == NULL)
+        error = ask_new_group(a, unit);
     if (joins) {
         iovageom_ask_group(a, a->device, group);
         error = iovageom_ask_probe(a, group);
