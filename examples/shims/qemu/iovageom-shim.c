@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* QEMU's virtio-iommu on libiovageom. See iovageom-shim.h. */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/log.h"
+#include "qemu/notify.h"
+#include "qemu/range.h"
+#include "qapi/error.h"
+#if __has_include("system/system.h")
+#include "system/system.h"
+#else
+#include "sysemu/sysemu.h"
+#endif
+#include "hw/pci/pci_bridge.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/pci/pcie.h"
+#include "hw/virtio/iovageom-shim.h"
+
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
+
+#include <iovageom/host_vfio.h>
+#include <iovageom/viommu.h>
+
+struct IovageomShim {
+    struct iovageom_viommu *books;
+    struct iovageom_report report; /* of the call at hand */
+    struct virtio_iommu_config *config;
+    PCIBus *root;
+    GHashTable *buses;   /* PCIBus -> its number in the books, plus 1 */
+    GHashTable *plugged; /* place of a device, as a number -> its endpoint, plus 1 */
+    GHashTable *fillers; /* endpoints of slots that hold a device without a host behind it */
+    Notifier machine_done;
+};
+
+static bool refuse(IovageomShim *shim, int rc, Error **errp)
+{
+    const char *text = iovageom_report_text(&shim->report);
+
+    if (rc >= 0) {
+        return true;
+    }
+    error_setg(errp, "%s", *text ? text : iovageom_status_string(rc));
+    return false;
+}
+
+/* A request's answer; a refusal is the guest's mistake, and goes to the log with its reason. */
+static int answer(IovageomShim *shim, int status)
+{
+    if (status != VIRTIO_IOMMU_S_OK) {
+        qemu_log_mask(LOG_GUEST_ERROR, "virtio-iommu: %s\n", iovageom_report_text(&shim->report));
+    }
+    return status;
+}
+
+/* ---- places ---- */
+
+/* Buses are numbered as they are met: the root first, then mostly as a guest will number them. */
+static uint32_t place(IovageomShim *shim, PCIBus *bus, int devfn)
+{
+    guint number = GPOINTER_TO_UINT(g_hash_table_lookup(shim->buses, bus));
+
+    if (!number) {
+        number = g_hash_table_size(shim->buses) + 1;
+        g_hash_table_insert(shim->buses, bus, GUINT_TO_POINTER(number));
+    }
+    return (number - 1) << 8 | devfn;
+}
+
+static bool isolates(PCIDevice *dev)
+{
+    return pci_is_express(dev) && pcie_find_capability(dev, PCI_EXT_CAP_ID_ACS);
+}
+
+/* Linux trusts a port only if all ports above it isolate, too. */
+static bool isolated_below(PCIDevice *port)
+{
+    for (;;) {
+        PCIBus *bus = pci_get_bus(port);
+
+        if (!isolates(port)) {
+            return false;
+        }
+        if (pci_bus_is_root(bus)) {
+            return true;
+        }
+        port = pci_bridge_get_device(bus);
+    }
+}
+
+/*
+ * The number of the guest group of whatever is at a place: what the guest can't isolate from it,
+ * by the rules of Linux. That is every port above up to one from which on all isolate, and the
+ * functions of its slot.
+ */
+static uint64_t guest_group(IovageomShim *shim, PCIBus *bus, int devfn)
+{
+    PCIDevice *dev = pci_find_device(bus, pci_bus_num(bus), devfn);
+    PCIDevice *first;
+
+    while (!pci_bus_is_root(bus)) {
+        PCIDevice *port = pci_bridge_get_device(bus);
+
+        if (isolated_below(port)) {
+            break;
+        }
+        dev = port;
+        bus = pci_get_bus(port);
+        devfn = port->devfn;
+    }
+    first = pci_find_device(bus, pci_bus_num(bus), PCI_DEVFN(PCI_SLOT(devfn), 0));
+    if (first && (first->cap_present & QEMU_PCI_CAP_MULTIFUNCTION) && (!dev || !isolates(dev))) {
+        devfn = PCI_DEVFN(PCI_SLOT(devfn), 0);
+    }
+    return place(shim, bus, devfn);
+}
+
+/* Declares an endpoint that isn't known yet; a slot brings the envelope into its guest group. */
+static int declare(IovageomShim *shim, PCIBus *bus, int devfn, enum iovageom_endpoint_kind kind)
+{
+    struct iovageom_viommu_endpoint known;
+    uint32_t endpoint = place(shim, bus, devfn);
+
+    if (iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK) {
+        return IOVAGEOM_OK;
+    }
+    return iovageom_viommu_declare(shim->books, endpoint, guest_group(shim, bus, devfn), kind,
+                                   &shim->report);
+}
+
+static void declare_device(PCIBus *bus, PCIDevice *dev, void *opaque)
+{
+    IovageomShim *shim = opaque;
+
+    declare(shim, bus, dev->devfn, IOVAGEOM_ENDPOINT_EMULATED);
+    if (object_dynamic_cast(OBJECT(dev), TYPE_PCI_BRIDGE)) {
+        PCIBus *below = pci_bridge_get_sec_bus(PCI_BRIDGE(dev));
+
+        if (pci_bus_is_express(below) && dev->exp.exp_cap &&
+            (pcie_cap_get_type(dev) == PCI_EXP_TYPE_ROOT_PORT ||
+             pcie_cap_get_type(dev) == PCI_EXP_TYPE_DOWNSTREAM)) {
+            declare(shim, below, 0, IOVAGEOM_ENDPOINT_SLOT);
+        }
+        pci_for_each_device_under_bus(below, declare_device, shim);
+    }
+}
+
+/* ---- hosts ---- */
+
+static struct iovageom_geometry *new_geometry(const char *name)
+{
+    struct iovageom_geometry *geometry;
+    g_autofree char *cut = g_strndup(name, IOVAGEOM_NAME_SIZE - 1);
+
+    return iovageom_geometry_new(NULL, cut, &geometry) < 0 ? NULL : geometry;
+}
+
+/* What a VFIO container answers, into a geometry. */
+static bool ask_container(int container, struct iovageom_geometry *geometry, Error **errp)
+{
+    struct iovageom_vfio_query query;
+    g_autofree void *buffer = NULL;
+    int rc;
+
+    iovageom_host_vfio_query_init(&query);
+    do {
+        buffer = g_realloc(buffer, query.size);
+        iovageom_host_vfio_query_request(&query, buffer);
+        if (ioctl(container, VFIO_IOMMU_GET_INFO, buffer) < 0) {
+            error_setg_errno(errp, errno, "VFIO_IOMMU_GET_INFO");
+            return false;
+        }
+        rc = iovageom_host_vfio_query_answer(&query, buffer);
+    } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    if (rc == IOVAGEOM_OK) {
+        rc = iovageom_host_vfio_info(buffer, query.size, NULL, geometry);
+    }
+    if (rc < 0) {
+        error_setg(errp, "VFIO_IOMMU_GET_INFO: %s", iovageom_status_string(rc));
+    }
+    return rc >= 0;
+}
+
+/* Opens the group of a host device that nobody uses yet, asks, and lets go of it again. */
+static bool ask_host(const char *address, struct iovageom_geometry *geometry, Error **errp)
+{
+    g_autofree char *link = g_strdup_printf("/sys/bus/pci/devices/%s/iommu_group", address);
+    g_autofree char *target = g_file_read_link(link, NULL);
+    g_autofree char *number = target ? g_path_get_basename(target) : NULL;
+    g_autofree char *path = g_strdup_printf("/dev/vfio/%s", number ? number : "?");
+    int group = open(path, O_RDWR | O_CLOEXEC);
+    int container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+    bool asked = false;
+
+    if (group < 0 || container < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) < 0 ||
+        ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0) {
+        error_setg_errno(errp, errno, "iovageom-envelope: can't ask host device %s", address);
+    } else {
+        asked = ask_container(container, geometry, errp);
+    }
+    if (group >= 0) {
+        close(group);
+    }
+    if (container >= 0) {
+        close(container);
+    }
+    return asked;
+}
+
+/* "39", "0000:3b:00.0", or several of either with "+" between them: the meet of them all. */
+static bool set_envelope(IovageomShim *shim, const char *text, Error **errp)
+{
+    struct iovageom_geometry *envelope = new_geometry("iovageom-envelope");
+    g_auto(GStrv) words = g_strsplit(text, "+", 0);
+    bool good = envelope != NULL;
+    int rc = IOVAGEOM_OK;
+
+    for (char **word = words; good && *word; word++) {
+        unsigned bits;
+
+        if (strchr(*word, ':')) {
+            good = ask_host(*word, envelope, errp);
+        } else if (qemu_strtoui(*word, NULL, 10, &bits) < 0 ||
+                   iovageom_geometry_add_gaw(envelope, bits, IOVAGEOM_SOURCE_USER) < 0) {
+            error_setg(errp, "iovageom-envelope: '%s' is no width and no host device", *word);
+            good = false;
+        }
+    }
+    if (good) {
+        rc = iovageom_viommu_set_envelope(shim->books, envelope, &shim->report);
+        good = refuse(shim, rc, errp);
+    }
+    iovageom_geometry_free(envelope);
+    return good;
+}
+
+/* ---- life ---- */
+
+/* From here on the guest may look. */
+static void freeze(Notifier *notifier, void *data)
+{
+    IovageomShim *shim = container_of(notifier, IovageomShim, machine_done);
+    struct iovageom_virtio_config space;
+
+    pci_for_each_device_under_bus(shim->root, declare_device, shim);
+    if (iovageom_viommu_freeze(shim->books, &shim->report) < 0 ||
+        iovageom_viommu_config_space(shim->books, &space) < 0) {
+        error_report("virtio-iommu: %s", iovageom_report_text(&shim->report));
+        exit(1);
+    }
+    shim->config->page_size_mask = space.page_size_mask;
+    shim->config->input_range.start = space.input_range.start;
+    shim->config->input_range.end = space.input_range.last;
+    shim->config->domain_range.start = space.domain_start;
+    shim->config->domain_range.end = space.domain_last;
+    shim->config->probe_size = space.probe_size;
+}
+
+IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
+{
+    struct iovageom_viommu_config config;
+    IovageomShim *shim = g_new0(IovageomShim, 1);
+    int rc;
+
+    iovageom_report_init(&shim->report, NULL);
+    shim->config = setup->config;
+    shim->root = setup->root;
+    shim->buses = g_hash_table_new(NULL, NULL);
+    shim->plugged = g_hash_table_new(NULL, NULL);
+    shim->fillers = g_hash_table_new(NULL, NULL);
+    iovageom_viommu_config_init(&config);
+    config.page_size_mask = setup->config->page_size_mask;
+    config.granule = setup->granule_as_host ? 0 : config.page_size_mask & -config.page_size_mask;
+    config.boot_bypass = setup->boot_bypass;
+    rc = iovageom_range_from_gaw(setup->aw_bits, &config.input_range);
+    if (rc >= 0) {
+        rc = iovageom_viommu_new(NULL, &config, &shim->books);
+    }
+    shim->machine_done.notify = freeze;
+    qemu_add_machine_init_done_notifier(&shim->machine_done);
+    if (refuse(shim, rc, errp) && (!setup->envelope || set_envelope(shim, setup->envelope, errp))) {
+        place(shim, shim->root, 0);
+        return shim;
+    }
+    iovageom_shim_free(shim);
+    return NULL;
+}
+
+void iovageom_shim_free(IovageomShim *shim)
+{
+    if (!shim) {
+        return;
+    }
+    qemu_remove_machine_init_done_notifier(&shim->machine_done);
+    iovageom_viommu_free(shim->books);
+    iovageom_report_deinit(&shim->report);
+    g_hash_table_destroy(shim->buses);
+    g_hash_table_destroy(shim->plugged);
+    g_hash_table_destroy(shim->fillers);
+    g_free(shim);
+}
+
+bool iovageom_shim_reserve(IovageomShim *shim, uint64_t low, uint64_t high, unsigned type,
+                           Error **errp)
+{
+    struct iovageom_range range = {low, high};
+    bool msi = type == VIRTIO_IOMMU_RESV_MEM_T_MSI;
+
+    iovageom_report_clear(&shim->report);
+    return refuse(shim,
+                  iovageom_viommu_add_region(shim->books, range,
+                                             msi ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
+                                             IOVAGEOM_SOURCE_MACHINE, "reserved-regions"),
+                  errp);
+}
+
+/* ---- devices ---- */
+
+/* Takes out what stood in for an emulated device, which QEMU doesn't tell us the end of. */
+static void empty_slot(IovageomShim *shim, uint32_t endpoint)
+{
+    if (g_hash_table_remove(shim->fillers, GUINT_TO_POINTER(endpoint + 1))) {
+        iovageom_viommu_unplug(shim->books, endpoint);
+    }
+}
+
+static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, int alias_devfn,
+                 const struct iovageom_geometry *geometry, Error **errp)
+{
+    uint32_t endpoint = place(shim, alias_bus, alias_devfn);
+    struct iovageom_viommu_where where;
+    int rc;
+
+    empty_slot(shim, endpoint);
+    iovageom_viommu_where_init(&where);
+    where.guest_group = guest_group(shim, alias_bus, alias_devfn);
+    if (alias_bus != bus || alias_devfn != devfn) {
+        where.flags |= IOVAGEOM_PLUG_ALIAS;
+    }
+    rc = iovageom_viommu_plug(shim->books, endpoint, &where, geometry, &shim->report);
+    if (rc >= 0) {
+        g_hash_table_insert(shim->plugged, GUINT_TO_POINTER(place(shim, bus, devfn)),
+                            GUINT_TO_POINTER(endpoint + 1));
+    }
+    return refuse(shim, rc, errp);
+}
+
+static int add_ranges(struct iovageom_geometry *geometry, GList *ranges)
+{
+    g_autofree struct iovageom_range *usable = g_new(struct iovageom_range, g_list_length(ranges));
+    size_t count = 0;
+
+    for (GList *item = ranges; item; item = item->next) {
+        Range *range = item->data;
+
+        usable[count].start = range_lob(range);
+        usable[count++].last = range_upb(range);
+    }
+    return iovageom_geometry_add_usable(geometry, usable, count, IOVAGEOM_SOURCE_VFIO);
+}
+
+bool iovageom_shim_plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus,
+                        int alias_devfn, const char *name, GList *ranges, uint64_t page_size_mask,
+                        Error **errp)
+{
+    struct iovageom_geometry *geometry = new_geometry(name);
+    int rc = geometry ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
+    bool done;
+
+    iovageom_report_clear(&shim->report);
+    if (rc >= 0 && ranges) {
+        rc = add_ranges(geometry, ranges);
+    }
+    if (rc >= 0 && page_size_mask) {
+        rc = iovageom_geometry_add_page_sizes(geometry, page_size_mask, IOVAGEOM_SOURCE_VFIO);
+    }
+    done = refuse(shim, rc, errp) &&
+           plug(shim, bus, devfn, alias_bus, alias_devfn, geometry, errp);
+    iovageom_geometry_free(geometry);
+    return done;
+}
+
+bool iovageom_shim_plug_vfio(IovageomShim *shim, PCIDevice *dev, PCIBus *alias_bus,
+                             int alias_devfn, const char *name, int container, Error **errp)
+{
+    struct iovageom_geometry *geometry = new_geometry(name);
+    bool done = geometry && ask_container(container, geometry, errp) &&
+                plug(shim, pci_get_bus(dev), dev->devfn, alias_bus, alias_devfn, geometry, errp);
+
+    iovageom_geometry_free(geometry);
+    return done;
+}
+
+void iovageom_shim_unplug(IovageomShim *shim, PCIBus *bus, int devfn)
+{
+    gpointer key = GUINT_TO_POINTER(place(shim, bus, devfn));
+    guint endpoint = GPOINTER_TO_UINT(g_hash_table_lookup(shim->plugged, key));
+
+    if (endpoint) {
+        g_hash_table_remove(shim->plugged, key);
+        iovageom_viommu_unplug(shim->books, endpoint - 1);
+    }
+}
+
+/* ---- requests ---- */
+
+int iovageom_shim_probe(IovageomShim *shim, PCIBus *bus, int devfn, void *properties)
+{
+    if (!bus) {
+        return VIRTIO_IOMMU_S_NOENT;
+    }
+    if (declare(shim, bus, devfn, IOVAGEOM_ENDPOINT_EMULATED) < 0) {
+        return answer(shim, VIRTIO_IOMMU_S_DEVERR);
+    }
+    return answer(shim, iovageom_viommu_probe(shim->books, place(shim, bus, devfn), properties,
+                                              shim->config->probe_size, NULL, &shim->report));
+}
+
+/* An emulated device in a slot is fine with everything. */
+static void fill_slot(IovageomShim *shim, uint32_t endpoint)
+{
+    struct iovageom_viommu_endpoint known;
+    struct iovageom_geometry *anything;
+
+    if (iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK &&
+        known.kind == IOVAGEOM_ENDPOINT_SLOT && !known.plugged) {
+        anything = new_geometry("emulated");
+        if (anything &&
+            iovageom_viommu_plug(shim->books, endpoint, NULL, anything, &shim->report) >= 0) {
+            g_hash_table_add(shim->fillers, GUINT_TO_POINTER(endpoint + 1));
+        }
+        iovageom_geometry_free(anything);
+    }
+}
+
+int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain,
+                         uint32_t flags)
+{
+    uint32_t endpoint;
+
+    if (!bus) {
+        return VIRTIO_IOMMU_S_NOENT;
+    }
+    endpoint = place(shim, bus, devfn);
+    if (declare(shim, bus, devfn, IOVAGEOM_ENDPOINT_EMULATED) < 0) {
+        return answer(shim, VIRTIO_IOMMU_S_DEVERR);
+    }
+    fill_slot(shim, endpoint);
+    return answer(shim, iovageom_viommu_attach(shim->books, domain, endpoint, flags,
+                                               &shim->report));
+}
+
+void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain)
+{
+    /* QEMU answers: an unplugged device is detached in the books already, but not in QEMU's. */
+    if (bus) {
+        iovageom_viommu_detach(shim->books, domain, place(shim, bus, devfn), &shim->report);
+    }
+}
+
+int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last,
+                      uint64_t phys, uint32_t flags)
+{
+    struct iovageom_range range = {start, last};
+
+    return answer(shim, iovageom_viommu_map(shim->books, domain, range, phys, flags,
+                                            &shim->report));
+}
+
+int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last)
+{
+    struct iovageom_range range = {start, last};
+
+    return answer(shim, iovageom_viommu_unmap(shim->books, domain, range, NULL, &shim->report));
+}
+
+void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass)
+{
+    iovageom_viommu_set_bypass(shim->books, bypass, &shim->report);
+}
+
+void iovageom_shim_reset(IovageomShim *shim, bool system)
+{
+    iovageom_viommu_reset(shim->books, system);
+}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
+# Words for the scripts that run inside the test guests. An answer is a line on the console
+# that starts with "E2E".
+
+say() { echo "E2E $*"; }
+
+# Devices by vendor and device, as their addresses: `devices 0x1234 0x11e8`
+devices() {
+    for folder in /sys/bus/pci/devices/*; do
+        if [ "$(cat "$folder/vendor")" = "$1" ] && [ "$(cat "$folder/device")" = "$2" ]; then
+            echo "${folder##*/}"
+        fi
+    done
+}
+
+bind_vfio() {
+    folder=/sys/bus/pci/devices/$1
+    [ ! -e "$folder/driver" ] || echo "$1" >"$folder/driver/unbind"
+    echo vfio-pci >"$folder/driver_override"
+    echo "$1" >/sys/bus/pci/drivers_probe
+    [ -e "$folder/driver" ] || say "unbound $1"
+}
+
+reserved_regions() {
+    while read -r start last type; do
+        say "resv $1 $start $last $type"
+    done <"/sys/bus/pci/devices/$1/iommu_group/reserved_regions"
+}
+
+# `wait_for SECONDS COMMAND...`: until the command succeeds
+wait_for() {
+    turns=$(($1 * 5))
+    shift
+    while ! "$@"; do
+        turns=$((turns - 1))
+        [ $turns -gt 0 ] || return 1
+        sleep 0.2
+    done
+}
+
+# `within SECONDS COMMAND...`: its status, or 124 when it hangs. A process that hangs in
+# the kernel can't be killed: leave it behind.
+within() {
+    limit=$1
+    shift
+    rm -f /tmp/within
+    ("$@"; echo $? >/tmp/within) &
+    wait_for "$limit" test -s /tmp/within || return 124
+    return "$(cat /tmp/within)"
+}
+
+# ---- for L1, which has a QEMU and an L2 ----
+
+# Every line of a file onto the console, marked with where it came from.
+relay() {
+    tail -n +1 -f "$2" | while IFS= read -r line; do echo "$1| $line"; done &
+}
+
+# `start_l2 APPEND ARGUMENTS...`
+start_l2() {
+    append=$1
+    shift
+    mkfifo /tmp/qmp.in
+    : >/tmp/l2.log
+    : >/tmp/qmp.out
+    : >/tmp/qemu.err
+    relay L2 /tmp/l2.log
+    relay QMP /tmp/qmp.out
+    relay QEMU /tmp/qemu.err
+    /qemu/qemu-system-x86_64 -L /qemu -accel tcg -M q35 -cpu qemu64 -m 256 -nodefaults \
+        -display none -no-reboot -kernel /l2/bzImage -initrd /l2/initrd \
+        -append "console=ttyS0 panic=-1 quiet $append" -serial file:/tmp/l2.log \
+        -qmp stdio "$@" </tmp/qmp.in >/tmp/qmp.out 2>/tmp/qemu.err &
+    L2=$!
+    exec 3>/tmp/qmp.in
+    echo '{"execute":"qmp_capabilities"}' >&3
+}
+
+l2_said() { grep -q "^E2E $1" /tmp/l2.log; }
+l2_gone() { ! kill -0 "$L2" 2>/dev/null; }
+l2_said_or_gone() { l2_said "$1" || l2_gone; }
+
+# `qmp COMMAND ID [ARGUMENTS]`: ask, wait for the answer, which the relay prints
+qmp() {
+    echo "{\"execute\":\"$1\",\"id\":\"$2\"${3:+,\"arguments\":$3}}" >&3
+    wait_for 30 grep -q "\"id\": \"$2\"" /tmp/qmp.out || say "qmp-silent $2"
+}
+
+plugged() { ! grep "\"id\": \"$1\"" /tmp/qmp.out | grep -q '"error"'; }
+
+# `end_l2 SECONDS`: wait for its end, or put an end to it
+end_l2() {
+    if ! wait_for "$1" l2_gone; then
+        say "l2-timeout"
+        kill -9 "$L2"
+    fi
+    sleep 0.5
+}

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Machines under emulation: boot one, wait for its end, read what it said."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CACHE = os.environ.get("IOVAGEOM_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "iovageom"
+)
+LOGS = os.path.join(CACHE, "logs")
+
+
+class CaseError(Exception):
+    def __init__(self, reasons, log=None):
+        super().__init__(reasons)
+        self.reasons = [reasons] if isinstance(reasons, str) else reasons
+        self.log = log
+
+
+class Skip(Exception):
+    pass
+
+
+_ready = {}
+
+
+def shell(*words):
+    """A function of cache.sh, once a run."""
+    if words not in _ready:
+        script = f". {HERE}/cache.sh; mkdir -p $IOVAGEOM_CACHE; " + " ".join(words)
+        done = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise CaseError(f"cannot prepare: {' '.join(words)}")
+        _ready[words] = done.stdout.strip()
+    return _ready[words]
+
+
+def kernel():
+    shell("build_kernel")
+    return shell("kernel_image")
+
+
+def userland():
+    shell("build_kernel")
+    shell("build_userland")
+    return os.path.join(CACHE, "guest/userland.cpio.gz")
+
+
+def qemu_image(version, kind):
+    kernel()
+    shell("build_qemu", version, kind)
+    return os.path.join(CACHE, f"qemu/{version}-{kind}/l1.cpio.gz")
+
+
+class Scratch:
+    """A folder for one boot; gone afterwards."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="iovageom-e2e-")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def join(self, *parts, to):
+        """Concatenate images, as the kernel allows for an initramfs."""
+        target = os.path.join(self.path, to)
+        with open(target, "wb") as out:
+            for part in parts:
+                with open(part, "rb") as file:
+                    out.write(file.read())
+                # a gzip member may end anywhere; the kernel wants the next one aligned
+                out.write(b"\0" * (-out.tell() % 4))
+        return target
+
+    def pack(self, files, to):
+        """An image with the given files: path in the image -> path here."""
+        root = os.path.join(self.path, to + ".d")
+        for inside, source in files.items():
+            path = os.path.join(root, inside)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            shutil.copy(source, path)
+        target = os.path.join(self.path, to)
+        script = f". {HERE}/cache.sh; pack {root} {target}"
+        if subprocess.run(["bash", "-c", script], check=False).returncode:
+            raise CaseError("cannot pack an initramfs")
+        return target
+
+
+def boot(name, command, seconds):
+    """Run a machine to its end; its console is what `-serial file:` wrote. Give the log's path."""
+    os.makedirs(LOGS, exist_ok=True)
+    log = os.path.join(LOGS, name + ".log")
+    if os.path.exists(log):
+        os.unlink(log)
+    with open(log + ".qemu", "w", encoding="utf-8") as errors:
+        errors.write(" ".join(command) + "\n")
+        errors.flush()
+        with subprocess.Popen(
+            command + ["-serial", "file:" + log],
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+        ) as machine:
+            try:
+                machine.wait(timeout=seconds)
+                late = False
+            except BaseException as interruption:
+                os.killpg(machine.pid, signal.SIGKILL)
+                machine.wait()
+                if not isinstance(interruption, subprocess.TimeoutExpired):
+                    raise
+                late = True
+    if not os.path.exists(log):
+        raise CaseError("the emulator did not start", log + ".qemu")
+    return Answer(log, late)
+
+
+class Answer:
+    """What the machines of one boot said, by machine: "L1", "L2", "QEMU" (L1's), "QMP"."""
+
+    def __init__(self, log, late):
+        self.log = log
+        self.late = late
+        self.lines = {"L1": [], "L2": [], "QEMU": [], "QMP": []}
+        with open(log, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                line = line.rstrip("\r\n")
+                found = re.match(r"(L2|QEMU|QMP)\| (.*)", line)
+                who, text = found.groups() if found else ("L1", line)
+                self.lines[who].append(text.rstrip("\r"))
+
+    def said(self, who, word):
+        """The answers that begin with a word, split into words, without it."""
+        lead = f"E2E {word} "
+        return [
+            line[len(lead) :].split() for line in self.lines[who] if (line + " ").startswith(lead)
+        ]
+
+    def seen(self, who, regex):
+        return [line for line in self.lines[who] if re.search(regex, line)]
+
+    def ended(self):
+        return bool(self.said("L1", "end")) and not self.late
+
+
+class Checks:
+    """Collects what is wrong with an answer."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.wrong = []
+        if not answer.ended():
+            self.wrong.append("the outer guest did not come to its end")
+
+    def that(self, condition, otherwise):
+        if not condition:
+            self.wrong.append(otherwise)
+
+    def equal(self, got, wanted, what):
+        if got != wanted:
+            self.wrong.append(f"{what}: {got}, expected {wanted}")
+
+    def verdict(self):
+        if self.wrong:
+            raise CaseError(self.wrong, self.answer.log)
