@@ -184,3 +184,34 @@ build_qemu() {
     pack "$root" "$prefix/l1.cpio.gz"
     rm -rf "$root"
 }
+
+# A QEMU whose PROBE answers come from files; runs as L0, so it needs no image.
+build_feed_qemu() {
+    local prefix=$IOVAGEOM_CACHE/qemu/10.0-feed
+    [ "$prefix/bin/qemu-system-x86_64" -nt "$E2E/feed.insertions" ] ||
+        "$E2E/../../examples/shims/qemu/build" 10.0 --prefix "$prefix" \
+            --insertions "$E2E/feed.insertions" || exit 1
+}
+
+# `build_library`: static, optimised, installed where pkg-config finds it.
+build_library() {
+    local build=$IOVAGEOM_CACHE/library-build root=$E2E/../..
+    need_packages cmake ninja-build gcc
+    {
+        cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+            -DIOVAGEOM_TESTS=OFF -DIOVAGEOM_EXAMPLES=OFF -DIOVAGEOM_SHARED=OFF \
+            -DCMAKE_INSTALL_PREFIX="$IOVAGEOM_CACHE/library" -DCMAKE_INSTALL_LIBDIR=lib &&
+            cmake --build "$build" -j"$JOBS" && cmake --install "$build"
+    } >"$IOVAGEOM_CACHE/library.log" 2>&1 ||
+        die "the library doesn't build, see $IOVAGEOM_CACHE/library.log"
+}
+
+# `build_tool NAME`: a program of this folder on the library; prints its path.
+build_tool() {
+    build_library
+    mkdir -p "$IOVAGEOM_CACHE/tools"
+    gcc -O2 -Wall -Wextra -Werror -I"$IOVAGEOM_CACHE/library/include" "$E2E/$1.c" \
+        "$IOVAGEOM_CACHE/library/lib/libiovageom.a" -o "$IOVAGEOM_CACHE/tools/$1" ||
+        die "$1 doesn't build"
+    echo "$IOVAGEOM_CACHE/tools/$1"
+}

@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+import feed
 import nested
 from machine import kernel
 
@@ -28,5 +29,5 @@ def versions():
     }
 
 
-for case in nested.CASES:
+for case in feed.CASES + nested.CASES:
     Case(*case)

@@ -54,10 +54,13 @@ def read_original(path):
         return file.read().split("\n")
 
 
-def undo(tree):
+def undo(tree, keep=()):
+    """Give back the files that an earlier recipe changed, but for those in `keep`."""
     for kept in originals(tree):
-        with open(kept, encoding="utf-8") as file:
-            write_if_changed(kept[: -len(KEPT)], file.read())
+        path = kept[: -len(KEPT)]
+        if path not in keep:
+            with open(kept, encoding="utf-8") as file:
+                write_if_changed(path, file.read())
 
 
 class Recipe:
@@ -68,6 +71,7 @@ class Recipe:
         self.lines = []
         self.scope = None
         self.insertions = {}  # position in the original -> our lines
+        self.changed = set()
 
     def fail(self, message):
         sys.exit(f"insert.py: {self.path}: {message}")
@@ -90,6 +94,7 @@ class Recipe:
             if line is not None:
                 out.append(line)
         write_if_changed(os.path.join(self.tree, self.path), "\n".join(out))
+        self.changed.add(os.path.join(self.tree, self.path))
         self.path = None
 
     def open_file(self, path):
@@ -156,9 +161,11 @@ def main(arguments):
         return
     if len(arguments) != 3:
         sys.exit(__doc__)
-    tree, ours, recipe = arguments
-    with open(recipe, encoding="utf-8") as file:
-        Recipe(tree, ours).run(file.read().rstrip("\n"))
+    tree, ours, path = arguments
+    with open(path, encoding="utf-8") as file:
+        recipe = Recipe(tree, ours)
+        recipe.run(file.read().rstrip("\n"))
+    undo(tree, keep=recipe.changed)
 
 
 main(sys.argv[1:])

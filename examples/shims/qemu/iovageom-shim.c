@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* QEMU's virtio-iommu on libiovageom. See iovageom-shim.h. */
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/log.h"
 #include "qemu/notify.h"
@@ -207,28 +208,45 @@ static bool ask_host(const char *address, struct iovageom_geometry *geometry, Er
     return asked;
 }
 
-/* "39", "0000:3b:00.0", or several of either with "+" between them: the meet of them all. */
+/* One word of the envelope: a width in bits, a host device, or a window that isn't usable. */
+static bool add_word(struct iovageom_geometry *envelope, const char *word, Error **errp)
+{
+    struct iovageom_range window;
+    const char *rest;
+    unsigned bits;
+    int rc = IOVAGEOM_ERR_SYNTAX;
+
+    if (strchr(word, ':')) {
+        return ask_host(word, envelope, errp);
+    }
+    if (strchr(word, '-')) {
+        if (qemu_strtou64(word, &rest, 16, &window.start) == 0 && *rest == '-' &&
+            qemu_strtou64(rest + 1, NULL, 16, &window.last) == 0) {
+            rc = iovageom_geometry_add_reserved(envelope, window, IOVAGEOM_RESV_RESERVED,
+                                                IOVAGEOM_SOURCE_USER);
+        }
+    } else if (qemu_strtoui(word, NULL, 10, &bits) == 0) {
+        rc = iovageom_geometry_add_gaw(envelope, bits, IOVAGEOM_SOURCE_USER);
+    }
+    if (rc < 0) {
+        error_setg(errp, "iovageom-envelope: '%s' is no width, host device or window", word);
+    }
+    return rc >= 0;
+}
+
+/* Words with "+" between them: the meet of them all. */
 static bool set_envelope(IovageomShim *shim, const char *text, Error **errp)
 {
     struct iovageom_geometry *envelope = new_geometry("iovageom-envelope");
     g_auto(GStrv) words = g_strsplit(text, "+", 0);
     bool good = envelope != NULL;
-    int rc = IOVAGEOM_OK;
 
     for (char **word = words; good && *word; word++) {
-        unsigned bits;
-
-        if (strchr(*word, ':')) {
-            good = ask_host(*word, envelope, errp);
-        } else if (qemu_strtoui(*word, NULL, 10, &bits) < 0 ||
-                   iovageom_geometry_add_gaw(envelope, bits, IOVAGEOM_SOURCE_USER) < 0) {
-            error_setg(errp, "iovageom-envelope: '%s' is no width and no host device", *word);
-            good = false;
-        }
+        good = add_word(envelope, *word, errp);
     }
     if (good) {
-        rc = iovageom_viommu_set_envelope(shim->books, envelope, &shim->report);
-        good = refuse(shim, rc, errp);
+        good = refuse(shim, iovageom_viommu_set_envelope(shim->books, envelope, &shim->report),
+                      errp);
     }
     iovageom_geometry_free(envelope);
     return good;

@@ -4,6 +4,7 @@
 # that starts with "E2E".
 
 say() { echo "E2E $*"; }
+clock() { say "clock $(cut -d" " -f1 /proc/uptime) $*"; }
 
 # Devices by vendor and device, as their addresses: `devices 0x1234 0x11e8`
 devices() {
@@ -30,12 +31,12 @@ reserved_regions() {
 
 # `wait_for SECONDS COMMAND...`: until the command succeeds
 wait_for() {
-    turns=$(($1 * 5))
+    turns=$(($1 * 2))
     shift
     while ! "$@"; do
         turns=$((turns - 1))
         [ $turns -gt 0 ] || return 1
-        sleep 0.2
+        sleep 0.5
     done
 }
 
