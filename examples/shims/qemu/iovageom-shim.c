@@ -161,6 +161,7 @@ static bool ask_container(int container, struct iovageom_geometry *geometry, Err
 {
     struct iovageom_vfio_query query;
     g_autofree void *buffer = NULL;
+    size_t needed;
     int rc;
 
     iovageom_host_vfio_query_init(&query);
@@ -174,7 +175,7 @@ static bool ask_container(int container, struct iovageom_geometry *geometry, Err
         rc = iovageom_host_vfio_query_answer(&query, buffer);
     } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     if (rc == IOVAGEOM_OK) {
-        rc = iovageom_host_vfio_info(buffer, query.size, NULL, geometry);
+        rc = iovageom_host_vfio_info(buffer, query.size, &needed, geometry);
     }
     if (rc < 0) {
         error_setg(errp, "VFIO_IOMMU_GET_INFO: %s", iovageom_status_string(rc));
@@ -424,6 +425,8 @@ void iovageom_shim_unplug(IovageomShim *shim, PCIBus *bus, int devfn)
 
 int iovageom_shim_probe(IovageomShim *shim, PCIBus *bus, int devfn, void *properties)
 {
+    size_t needed;
+
     if (!bus) {
         return VIRTIO_IOMMU_S_NOENT;
     }
@@ -431,7 +434,7 @@ int iovageom_shim_probe(IovageomShim *shim, PCIBus *bus, int devfn, void *proper
         return answer(shim, VIRTIO_IOMMU_S_DEVERR);
     }
     return answer(shim, iovageom_viommu_probe(shim->books, place(shim, bus, devfn), properties,
-                                              shim->config->probe_size, NULL, &shim->report));
+                                              shim->config->probe_size, &needed, &shim->report));
 }
 
 /* An emulated device in a slot is fine with everything. */
