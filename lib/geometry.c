@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include <iovageom/pgsize.h>
+#include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
 #include "geometry_internal.h"
 #include "text.h"
+
+enum { FEW_FACTS = 8, FEW_RANGES = 8 }; /* what the usual host says fits */
 
 /* ---- making ---- */
 
@@ -95,6 +98,8 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
         return IOVAGEOM_ERR_NO_MEMORY;
     if (capacity < geometry->capacity * 2)
         capacity = geometry->capacity * 2;
+    if (capacity < FEW_FACTS)
+        capacity = FEW_FACTS;
     facts = geometry->allocator.allocate(geometry->allocator.context, capacity * sizeof(*facts));
     if (facts == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -157,19 +162,32 @@ static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact
     return status;
 }
 
+/* What `ranges` leave of [0, 2^64-1]. The usual list is short and in order: that needs no set. */
+static int complement(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
+                      size_t count)
+{
+    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range few[FEW_RANGES + 1];
+    int status;
+
+    if (count <= FEW_RANGES && iovageom_ranges_normal(ranges, count)) {
+        (void)iovageom_ranges_complement(ranges, count, all, few, FEW_RANGES + 1, &count);
+        return iovageom_rangeset_from_sorted(set, few, count);
+    }
+    status = iovageom_rangeset_from_array(set, ranges, count);
+    return status < 0 ? status : iovageom_rangeset_complement(set, set, all);
+}
+
 /* Adds a fact that lets only the addresses in `ranges` be used. */
 static int add_complement(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
                           const struct iovageom_range *ranges, size_t count,
                           enum iovageom_source source)
 {
-    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
     struct iovageom_rangeset set;
     int status = iovageom_rangeset_init(&set, &geometry->allocator);
 
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_from_array(&set, ranges, count);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_complement(&set, &set, all);
+        status = complement(&set, ranges, count);
     if (status == IOVAGEOM_OK)
         status = add(geometry, fact, source, &set, IOVAGEOM_RESV_RESERVED);
     iovageom_rangeset_deinit(&set);
@@ -447,13 +465,13 @@ int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_
 
     if (status == IOVAGEOM_OK)
         status = iovageom_resv_to_map(geometry->resv, granule, &map);
-    if (status == IOVAGEOM_OK) {
+    if (status == IOVAGEOM_OK && iovageom_rangemap_count(&map) > capacity) {
         *count = emit(geometry->resv, &map, NULL, 0);
         if (*count > capacity)
             status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-        else
-            (void)emit(geometry->resv, &map, out, capacity);
     }
+    if (status == IOVAGEOM_OK)
+        *count = emit(geometry->resv, &map, out, capacity);
     iovageom_rangemap_deinit(&map);
     return status;
 }

@@ -24,18 +24,18 @@ static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, c
 {
     const struct iovageom_allocator *allocator = &geometry->allocator;
     size_t size = count * sizeof(struct iovageom_range);
-    struct iovageom_range *ranges = NULL;
+    struct iovageom_range few[8]; /* the usual host has 2 to 8 */
+    struct iovageom_range *ranges = few;
     int status;
 
-    if (count != 0) {
+    if (size > sizeof(few))
         ranges = allocator->allocate(allocator->context, size);
-        if (ranges == NULL)
-            return IOVAGEOM_ERR_NO_MEMORY;
-    }
+    if (ranges == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++)
         ranges[i] = iovageom_host_load_range(bytes, i);
     status = iovageom_geometry_add_usable(geometry, ranges, count, source);
-    if (ranges != NULL)
+    if (ranges != few)
         allocator->release(allocator->context, ranges, size);
     return status;
 }

@@ -222,21 +222,19 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
                             struct iovageom_geometry *geometry)
 {
     struct iovageom_vfio_info info;
-    struct iovageom_geometry *copy;
     int status = iovageom_host_vfio_decode(bytes, length, needed, &info);
 
+    /* The list may fail; once there is room for them, the single facts can't. */
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_copy(geometry, &copy);
-    if (status != IOVAGEOM_OK)
-        return status;
-    if ((info.knows & IOVAGEOM_VFIO_PAGE_SIZES) != 0)
-        status = iovageom_geometry_add_page_sizes(copy, info.page_sizes, IOVAGEOM_SOURCE_VFIO);
-    if (status == IOVAGEOM_OK && (info.knows & IOVAGEOM_VFIO_DMA_AVAIL) != 0)
-        status = iovageom_geometry_add_map_budget(copy, info.dma_avail, IOVAGEOM_SOURCE_VFIO);
+        status = iovageom_geometry_reserve(geometry, geometry->count + 3);
     if (status == IOVAGEOM_OK && info.range_count != 0)
-        status = iovageom_host_add_usable(copy, (const uint8_t *)bytes + info.ranges_offset,
+        status = iovageom_host_add_usable(geometry, (const uint8_t *)bytes + info.ranges_offset,
                                           info.range_count, IOVAGEOM_SOURCE_VFIO);
-    return iovageom_host_finish(geometry, copy, status);
+    if (status == IOVAGEOM_OK && (info.knows & IOVAGEOM_VFIO_PAGE_SIZES) != 0)
+        (void)iovageom_geometry_add_page_sizes(geometry, info.page_sizes, IOVAGEOM_SOURCE_VFIO);
+    if (status == IOVAGEOM_OK && (info.knows & IOVAGEOM_VFIO_DMA_AVAIL) != 0)
+        (void)iovageom_geometry_add_map_budget(geometry, info.dma_avail, IOVAGEOM_SOURCE_VFIO);
+    return status;
 }
 
 void iovageom_host_vfio_query_init(struct iovageom_vfio_query *query)

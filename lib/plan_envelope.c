@@ -8,55 +8,11 @@
 
 enum { KINDS = 7 }; /* of enum iovageom_fact */
 
-/* Reads all that the pool reserves as `type`: into `out`, or with NULL only counts the ranges. */
-static size_t gather(const struct iovageom_geometry *const *hosts, size_t count,
-                     enum iovageom_resv_type type, struct iovageom_range *out)
-{
-    size_t total = 0;
-
-    for (size_t host = 0; host < count; host++) {
-        const struct iovageom_resv *resv = hosts[host]->resv;
-        enum iovageom_resv_type of;
-        const struct iovageom_owner *owner;
-        const struct iovageom_rangeset *ranges;
-
-        for (size_t i = 0; iovageom_resv_statement(resv, i, &of, &owner, &ranges) == IOVAGEOM_OK;
-             i++) {
-            size_t found = iovageom_rangeset_count(ranges);
-
-            if (of != type)
-                continue;
-            if (out != NULL)
-                (void)iovageom_rangeset_to_array(ranges, out + total, found, &found);
-            total += found;
-        }
-    }
-    return total;
-}
-
-/* Sorting all ranges at once beats a meet of one host after the other. */
-static int meet_type(struct iovageom_geometry *met, const struct iovageom_geometry *const *hosts,
-                     size_t count, enum iovageom_resv_type type, const struct iovageom_owner *owner)
-{
-    struct iovageom_rangeset set;
-    size_t total = gather(hosts, count, type, NULL);
-    struct iovageom_range *ranges = NULL;
-    int status = iovageom_rangeset_init(&set, &met->allocator);
-
-    if (total == 0)
-        return status;
-    if (total <= SIZE_MAX / sizeof(*ranges))
-        ranges = met->allocator.allocate(met->allocator.context, total * sizeof(*ranges));
-    if (ranges == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    (void)gather(hosts, count, type, ranges);
-    status = iovageom_rangeset_from_array(&set, ranges, total);
-    met->allocator.release(met->allocator.context, ranges, total * sizeof(*ranges));
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_add_set(met->resv, &set, type, owner);
-    iovageom_rangeset_deinit(&set);
-    return status;
-}
+/* What the pool comes to, while hosts are added to it. */
+struct pool {
+    struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI]; /* by type - 1 */
+    struct iovageom_geometry_fact facts[KINDS];       /* by the bit of their kind; kind 0: none */
+};
 
 static void join(struct iovageom_geometry_fact *all, const struct iovageom_geometry_fact *one)
 {
@@ -79,29 +35,64 @@ static void join(struct iovageom_geometry_fact *all, const struct iovageom_geome
     }
 }
 
-/* One fact of each kind that any host knows, joined over all of them. */
-static int meet_facts(struct iovageom_geometry *met, const struct iovageom_geometry *const *hosts,
-                      size_t count, const struct iovageom_owner *owner)
+static void add_facts(struct pool *pool, const struct iovageom_geometry *host)
 {
-    struct iovageom_geometry_fact all[KINDS] = {{.kind = 0}};
+    for (size_t i = 0; i < host->count; i++) {
+        const struct iovageom_geometry_fact *fact = &host->facts[i];
+        unsigned kind = 0;
+
+        while (kind + 1 < KINDS && fact->kind >> kind != 1)
+            kind++;
+        if (pool->facts[kind].kind == 0)
+            pool->facts[kind] = *fact;
+        else
+            join(&pool->facts[kind], fact);
+    }
+}
+
+/* Hosts of a pool mostly say the same, so what is there already is passed over quickly. */
+static int add_regions(struct pool *pool, const struct iovageom_geometry *host)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    int status = IOVAGEOM_OK;
+
+    for (size_t i = 0; iovageom_resv_statement(host->resv, i, &type, &owner, &ranges) == 0; i++) {
+        struct iovageom_rangeset *set = &pool->sets[type - 1];
+        struct iovageom_rangeset_cursor cursor;
+        const struct iovageom_range *span;
+        size_t count;
+
+        iovageom_rangeset_seek(ranges, 0, &cursor);
+        while ((count = iovageom_rangeset_next_span(&cursor, &span)) != 0)
+            for (size_t j = 0; status == IOVAGEOM_OK && j < count; j++)
+                if (!iovageom_rangeset_contains(set, span[j]))
+                    status = iovageom_rangeset_insert(set, span[j]);
+    }
+    return status;
+}
+
+static int add_hosts(struct pool *pool, struct iovageom_geometry *met,
+                     const struct iovageom_geometry *const *hosts, size_t count)
+{
+    struct iovageom_owner owner;
     int status = iovageom_geometry_reserve(met, KINDS);
 
-    for (size_t host = 0; status == IOVAGEOM_OK && host < count; host++)
-        for (size_t i = 0; i < hosts[host]->count; i++) {
-            const struct iovageom_geometry_fact *fact = &hosts[host]->facts[i];
-            unsigned kind = 0;
-
-            while (kind + 1 < KINDS && fact->kind >> kind != 1)
-                kind++;
-            if (all[kind].kind == 0)
-                all[kind] = *fact;
-            else
-                join(&all[kind], fact);
-            all[kind].owner = *owner;
-        }
-    for (unsigned kind = 0; status == IOVAGEOM_OK && kind < KINDS; kind++)
-        if (all[kind].kind != 0)
-            iovageom_geometry_put(met, &all[kind]);
+    (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
+        add_facts(pool, hosts[i]);
+        status = add_regions(pool, hosts[i]);
+    }
+    for (int type = IOVAGEOM_RESV_DIRECT_RELAXABLE;
+         status == IOVAGEOM_OK && type <= IOVAGEOM_RESV_MSI; type++)
+        status = iovageom_resv_add_set(met->resv, &pool->sets[type - 1],
+                                       (enum iovageom_resv_type)type, &owner);
+    for (unsigned kind = 0; status == IOVAGEOM_OK && kind < KINDS; kind++) {
+        pool->facts[kind].owner = owner;
+        if (pool->facts[kind].kind != 0)
+            iovageom_geometry_put(met, &pool->facts[kind]);
+    }
     return status;
 }
 
@@ -145,16 +136,16 @@ static struct iovageom_envelope figures_of(const struct iovageom_geometry *met,
 static int meet_all(struct iovageom_geometry *met, const struct iovageom_geometry *const *hosts,
                     size_t count, struct iovageom_range *hull)
 {
+    struct pool pool = {.facts = {{.kind = 0}}};
     struct iovageom_rangeset usable;
-    struct iovageom_owner owner;
     uint64_t granule = 1;
-    int status = iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
+    int status;
 
-    for (int type = IOVAGEOM_RESV_DIRECT_RELAXABLE;
-         status == IOVAGEOM_OK && type <= IOVAGEOM_RESV_MSI; type++)
-        status = meet_type(met, hosts, count, (enum iovageom_resv_type)type, &owner);
-    if (status == IOVAGEOM_OK)
-        status = meet_facts(met, hosts, count, &owner);
+    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
+        (void)iovageom_rangeset_init(&pool.sets[i], &met->allocator);
+    status = add_hosts(&pool, met, hosts, count);
+    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
+        iovageom_rangeset_deinit(&pool.sets[i]);
     if (status == IOVAGEOM_OK &&
         iovageom_geometry_granule(met, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
         status = IOVAGEOM_ERR_NOTHING_USABLE;

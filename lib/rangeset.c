@@ -91,14 +91,12 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
     const struct iovageom_allocator *allocator = &tree_of(set)->allocator;
     struct iovageom_range *sorted;
     size_t kept = count;
-    int status;
+    int status = iovageom_rangeset_from_sorted(set, ranges, count); /* as they mostly are */
 
+    if (status != IOVAGEOM_ERR_INVALID)
+        return status;
     if (count > SIZE_MAX / sizeof(*sorted))
         return IOVAGEOM_ERR_NO_MEMORY;
-    if (count == 0) {
-        iovageom_rangeset_clear(set);
-        return IOVAGEOM_OK;
-    }
     sorted = allocator->allocate(allocator->context, count * sizeof(*sorted));
     if (!sorted)
         return IOVAGEOM_ERR_NO_MEMORY;

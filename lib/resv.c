@@ -202,8 +202,10 @@ int iovageom_resv_add_set(struct iovageom_resv *resv, const struct iovageom_rang
     struct iovageom_range only;
     if (iovageom_rangeset_count(ranges) == 1 && iovageom_rangeset_hull(ranges, &only))
         status = iovageom_rangeset_insert(set, only);
-    else
+    else if (found)
         status = iovageom_rangeset_union(set, set, ranges);
+    else
+        status = iovageom_rangeset_copy(set, ranges);
     if (status < 0 && !found)
         shut(resv, index);
     return status;

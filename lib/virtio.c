@@ -195,21 +195,36 @@ static int wire_allocate(struct iovageom_wire *wire, size_t capacity)
     return wire->list != NULL ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
 }
 
+/*
+ * A region of the resolved view starts where one is said to start, or above the end of one that
+ * lies over it; and a wire list may tell everything in two halves.
+ */
+static size_t most_regions(const struct iovageom_resv *resv)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    size_t most = 1;
+
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
+        most += 2 * iovageom_rangeset_count(ranges);
+    return most;
+}
+
 int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
                            const struct iovageom_geometry *geometry, uint64_t granule,
                            struct iovageom_wire *wire)
 {
     struct iovageom_wire made = {allocator != NULL ? allocator : iovageom_allocator_default(), NULL,
                                  0, 0};
-    int status = iovageom_geometry_reserved(geometry, granule, NULL, 0, &made.count);
+    size_t most = most_regions(iovageom_geometry_resv(geometry));
+    int status = IOVAGEOM_OK;
 
-    if (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
-        /* One more, for a wire list may tell everything in two halves. */
-        status = wire_allocate(&made, made.count + 1);
-        if (status == 0)
-            status = iovageom_geometry_reserved(geometry, granule, made.list, made.capacity,
-                                                &made.count);
-    }
+    if (most > 1)
+        status = wire_allocate(&made, most);
+    if (status == IOVAGEOM_OK)
+        status =
+            iovageom_geometry_reserved(geometry, granule, made.list, made.capacity, &made.count);
     if (status < 0) {
         iovageom_wire_free(&made);
         return status;
