@@ -59,8 +59,8 @@ enum iovageom_fact {
  *        name. Shorter than IOVAGEOM_NAME_SIZE. Copied.
  * @return IOVAGEOM_ERR_INVALID (name too long), IOVAGEOM_ERR_NO_MEMORY.
  */
-IOVAGEOM_API int iovageom_geometry_new(const struct iovageom_allocator *allocator,
-                                       const char *name, struct iovageom_geometry **out);
+IOVAGEOM_API int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
+                                       struct iovageom_geometry **out);
 
 /** Free it. NULL is allowed. */
 IOVAGEOM_API void iovageom_geometry_free(struct iovageom_geometry *geometry);
@@ -205,8 +205,8 @@ IOVAGEOM_API int iovageom_geometry_reserved(const struct iovageom_geometry *geom
                                             size_t capacity, size_t *count);
 
 /** All statements behind it. Valid until the geometry changes. */
-IOVAGEOM_API const struct iovageom_resv *
-iovageom_geometry_resv(const struct iovageom_geometry *geometry);
+IOVAGEOM_API const struct iovageom_resv *iovageom_geometry_resv(
+    const struct iovageom_geometry *geometry);
 
 /** Whether the host accepts a mapping of `range`: usable, and a multiple of the granule if known. */
 IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,

@@ -62,10 +62,10 @@ IOVAGEOM_API struct iovageom_guestview_kernel iovageom_guestview_kernel_default(
  * @param report findings of kind GUEST_QUIRK, fatal where the guest can't use the device.
  * @return IOVAGEOM_OK. Where the guest gives up (its -22 and the like): IOVAGEOM_ERR_INVALID for a
  *         page_size_mask of 0 or no F_MAP_UNMAP; IOVAGEOM_ERR_ALIGNMENT for a granule above its
- * page size; IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short,
+ *         page size; IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short,
  *         IOVAGEOM_ERR_OVERFLOW when it is [0, 2^64-1] or too high for 32 bits; IOVAGEOM_ERR_CYCLE
- *         when it would read for ever (length 0xfffc). IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- *         O(n^2), as in the guest, but linear for ascending starts.
+ *         when it would read for ever (length 0xfffc). IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(n^2), as in
+ *         the guest, but linear for ascending starts.
  */
 IOVAGEOM_API int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
                                           const struct iovageom_virtio_config *config,
@@ -124,7 +124,7 @@ struct iovageom_guestview_dma {
  * @param regions of the first device of the group that was set up. Those of the others don't count:
  *        that is the kernel's defect.
  * @return IOVAGEOM_ERR_INVALID for a page_size_mask of 0, IOVAGEOM_ERR_INVERTED for the input
- * range, IOVAGEOM_ERR_NOTHING_USABLE when the input range has but the first granule,
+ *         range, IOVAGEOM_ERR_NOTHING_USABLE when the input range has but the first granule,
  *         IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
@@ -148,7 +148,7 @@ IOVAGEOM_API int iovageom_guestview_dma_reserve(struct iovageom_guestview_dma *d
  * @param mask the highest address of the device's DMA mask.
  * @param out receives the range that is taken.
  * @return IOVAGEOM_ERR_NOT_FOUND when there is no room, IOVAGEOM_ERR_INVALID,
- * IOVAGEOM_ERR_NO_MEMORY.
+ *         IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t size,
                                               uint64_t mask, struct iovageom_range *out);

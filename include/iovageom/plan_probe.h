@@ -48,7 +48,7 @@ struct iovageom_probe_plan {
  * @param list a wire list (virtio.h).
  * @param probe_size of the config space, in bytes; SIZE_MAX for no limit.
  * @param out room for `capacity` regions; may be `list` itself; `count` always suffice. NULL for
- * the figures alone.
+ *        the figures alone.
  * @param plan receives the figures, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL, when `count`,
  *        `bytes` and `lost` are those of the shortest list.
  * @param report one finding PROBE_SIZE and one LOST for each closed gap, as notes; fatal when it

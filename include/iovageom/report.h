@@ -75,10 +75,10 @@ enum iovageom_finding_kind {
  * owners { OTHER, "" }.
  */
 struct iovageom_finding {
-    uint32_t kind;   /**< an enum iovageom_finding_kind */
-    int32_t status;  /**< an enum iovageom_status, or 0 for a mere note */
-    uint32_t type;   /**< an enum iovageom_resv_type, or 0 */
-    uint32_t fatal;  /**< 1 when it is a reason to refuse, 0 for a note */
+    uint32_t kind;  /**< an enum iovageom_finding_kind */
+    int32_t status; /**< an enum iovageom_status, or 0 for a mere note */
+    uint32_t type;  /**< an enum iovageom_resv_type, or 0 */
+    uint32_t fatal; /**< 1 when it is a reason to refuse, 0 for a note */
     struct iovageom_range range;
     struct iovageom_range against;
     uint64_t wanted;

@@ -175,8 +175,7 @@ IOVAGEOM_API const struct iovageom_owner *iovageom_resv_owner(const struct iovag
  *         IOVAGEOM_ERR_NO_MEMORY (scratch memory). O(n log n).
  */
 IOVAGEOM_API int iovageom_resv_resolve(const struct iovageom_resv *resv, uint64_t granule,
-                                       struct iovageom_region *out, size_t capacity,
-                                       size_t *count);
+                                       struct iovageom_region *out, size_t capacity, size_t *count);
 
 /**
  * All addresses that some owner forbids, as a set: the union of every type but DIRECT_RELAXABLE.
@@ -195,8 +194,7 @@ IOVAGEOM_API int iovageom_resv_union(const struct iovageom_resv *a, const struct
                                      struct iovageom_resv **out);
 
 /** Whether both hold the same statements of the same owners. */
-IOVAGEOM_API bool iovageom_resv_equal(const struct iovageom_resv *a,
-                                      const struct iovageom_resv *b);
+IOVAGEOM_API bool iovageom_resv_equal(const struct iovageom_resv *a, const struct iovageom_resv *b);
 
 #ifdef __cplusplus
 }

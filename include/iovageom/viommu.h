@@ -26,10 +26,9 @@
  *
  *   configure   iovageom_viommu_new(), _add_region(), _set_envelope(), _set_identity()
  *   declare     iovageom_viommu_declare(): emulated endpoints, and slots of devices to come
- *   plug        iovageom_viommu_plug(): devices with their geometry; cold or hot makes no
- * difference freeze      iovageom_viommu_freeze(): from here on the guest may have read the config
- * space answer      iovageom_viommu_request() for the bytes of a request queue, or the oracle's
- * calls
+ *   plug        iovageom_viommu_plug(): devices with their geometry; cold or hot, it's the same
+ *   freeze      iovageom_viommu_freeze(): from here on the guest may have read the config space
+ *   answer      iovageom_viommu_request() for the bytes of a request queue, or the oracle's calls
  *
  * *Guest groups.* Endpoints that the guest cannot isolate from each other (a root port without ACS
  * and what is below it) are told one and the same: the union of what their hosts reserve, and of
@@ -199,7 +198,7 @@ IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu
  * @return IOVAGEOM_ERR_INVALID for a value that is neither 0 nor 1, IOVAGEOM_ERR_UNSUPPORTED when
  *         BYPASS_CONFIG is not offered or not accepted, IOVAGEOM_ERR_CONFLICT when an unattached
  *         endpoint can't map the identity ranges (with a report). The field is then unchanged. O(n
- * k).
+ *         k).
  */
 IOVAGEOM_API int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
                                             struct iovageom_report *report);
@@ -290,7 +289,7 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *        name is what messages call the device.
  * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_EXISTS, IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY;
  *         nothing has changed then. O(k log m) for each domain, and O(k log k) for each guest
- * group, that it touches; other domains cost nothing.
+ *         group, that it touches; other domains cost nothing.
  */
 IOVAGEOM_API int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t endpoint,
                                       const struct iovageom_viommu_where *where,
@@ -380,8 +379,8 @@ IOVAGEOM_API int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint
  * @param properties room for `size` bytes, the frozen probe_size.
  * @param needed bytes of properties, written on success and when they don't fit.
  * @return an enum iovageom_virtio_status: OK; NOENT for an unknown endpoint (N63); INVAL when
- * `size` is smaller than probe_size (N68), nothing being written then; UNSUPP when PROBE is not
- *         offered (N64: don't answer); NOMEM.
+ *         `size` is smaller than probe_size (N68), nothing being written then; UNSUPP when PROBE is
+ *         not offered (N64: don't answer); NOMEM.
  */
 IOVAGEOM_API uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint,
                                            void *properties, size_t size, size_t *needed,
@@ -448,7 +447,7 @@ IOVAGEOM_API uint8_t iovageom_viommu_attach_check(const struct iovageom_viommu *
  * DETACH (N32-N34). The last endpoint takes the domain and its mappings along.
  *
  * @return OK; NOENT: unknown endpoint (N33); INVAL: not attached to that domain, which may not
- * exist.
+ *         exist.
  */
 IOVAGEOM_API uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain,
                                             uint32_t endpoint, struct iovageom_report *report);
@@ -491,8 +490,7 @@ IOVAGEOM_API int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32
  * @param removed receives how many mappings went (may be NULL).
  * @return OK, also when nothing was mapped; NOENT: unknown domain (N52); INVAL: bypass domain (N53)
  *         or an inverted range; RANGE: a mapping would be split (N54), none is removed then. O(log
- * m
- *         + mappings in the range).
+ *         m + mappings in the range).
  */
 IOVAGEOM_API uint8_t iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
                                            struct iovageom_range range, size_t *removed,

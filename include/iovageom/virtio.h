@@ -82,9 +82,9 @@ IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
  * such a device does so when it is plugged.
  *
  * @param regions disjoint and ascending, as iovageom_geometry_reserved() and
- * iovageom_resv_resolve() give them.
+ *        iovageom_resv_resolve() give them.
  * @param owners the collection that `region.owner` refers to, or NULL when owners don't matter:
- * then the lowest MSI window wins.
+ *        then the lowest MSI window wins.
  * @param window the addresses that the guest can name at all: [0, 2^64-1] when in doubt; the input
  *        range, if the guest is known to honour it (N1 leaves it free to), saves properties; for a
  *        guest with 32-bit physical addresses [0, 2^32-1], because Linux refuses a device with a
@@ -273,7 +273,7 @@ struct iovageom_virtio_request {
  * @param readable the device-readable part; `readable_size` bytes, of which those beyond the
  *        request's own are ignored.
  * @param writable_size bytes of the device-writable part. The tail of a PROBE comes after
- * probe_size bytes of properties; when less was given (N68), it is its last 4 bytes.
+ *        probe_size bytes of properties; when less was given (N68), it is its last 4 bytes.
  * @param probe_size that of the config space, 0 when PROBE is not offered: then a PROBE has no tail
  *        (N64).
  * @param out is written whatever is returned.
