@@ -5,22 +5,47 @@
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 
-#include "bytes.h"
 #include "geometry_internal.h"
+
+/*
+ * A kernel writes in the byte order of its machine, and an answer may have been captured on
+ * another one. Each structure begins with its own size in 32 bits, which is far below 2^24: that
+ * tells the order.
+ */
+static inline bool iovageom_host_is_big_endian(const void *bytes)
+{
+    const uint8_t *byte = (const uint8_t *)bytes;
+
+    return byte[3] != 0;
+}
+
+/* A number of `size` bytes, up to 8, in either order. */
+static inline uint64_t iovageom_host_load(const void *bytes, size_t size, bool big_endian)
+{
+    const uint8_t *byte = (const uint8_t *)bytes;
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < size; i++)
+        value = value << 8 | byte[big_endian ? i : size - 1 - i];
+    return value;
+}
 
 /* Bytes of a range in VFIO's and in iommufd's lists: start and last. */
 #define IOVAGEOM_HOST_RANGE_SIZE 16
 
-static inline struct iovageom_range iovageom_host_load_range(const void *ranges, size_t index)
+static inline struct iovageom_range iovageom_host_load_range(const void *ranges, size_t index,
+                                                             bool big_endian)
 {
     const uint8_t *range = (const uint8_t *)ranges + index * IOVAGEOM_HOST_RANGE_SIZE;
 
-    return (struct iovageom_range){iovageom_load_le64(range), iovageom_load_le64(range + 8)};
+    return (struct iovageom_range){iovageom_host_load(range, 8, big_endian),
+                                   iovageom_host_load(range + 8, 8, big_endian)};
 }
 
 /* Adds a list of `count` usable ranges, all of which are there. */
 static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, const void *bytes,
-                                           size_t count, enum iovageom_source source)
+                                           size_t count, bool big_endian,
+                                           enum iovageom_source source)
 {
     const struct iovageom_allocator *allocator = &geometry->allocator;
     size_t size = count * sizeof(struct iovageom_range);
@@ -33,7 +58,7 @@ static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, c
     if (ranges == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++)
-        ranges[i] = iovageom_host_load_range(bytes, i);
+        ranges[i] = iovageom_host_load_range(bytes, i, big_endian);
     status = iovageom_geometry_add_usable(geometry, ranges, count, source);
     if (ranges != few)
         allocator->release(allocator->context, ranges, size);

@@ -6,7 +6,6 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
-#include "bytes.h"
 #include "host_internal.h"
 
 #define FIRST_QUERY_RANGES 32
@@ -29,6 +28,30 @@ static bool list_size_of(uint64_t count, size_t *size)
     return count <= UINT32_MAX && *size == bytes;
 }
 
+/* Number `index` of the 32-bit words that a structure consists of, or of its 64-bit words. */
+static uint32_t word(const void *bytes, size_t index)
+{
+    return (uint32_t)iovageom_host_load((const uint8_t *)bytes + 4 * index, 4,
+                                        iovageom_host_is_big_endian(bytes));
+}
+
+static uint64_t long_word(const void *bytes, size_t index)
+{
+    return iovageom_host_load((const uint8_t *)bytes + 8 * index, 8,
+                              iovageom_host_is_big_endian(bytes));
+}
+
+/* The same for the kernel of this machine to read. */
+static void put_word(void *bytes, size_t index, uint32_t value)
+{
+    memcpy((uint8_t *)bytes + 4 * index, &value, sizeof(value));
+}
+
+static void put_long_word(void *bytes, size_t index, uint64_t value)
+{
+    memcpy((uint8_t *)bytes + 8 * index, &value, sizeof(value));
+}
+
 /* Both headers start with their own size, which newer kernels may raise. */
 static int check_size(const void *header, size_t length, uint32_t minimum)
 {
@@ -36,7 +59,7 @@ static int check_size(const void *header, size_t length, uint32_t minimum)
 
     if (length < minimum)
         return IOVAGEOM_ERR_TRUNCATED;
-    size = iovageom_load_le32(header);
+    size = word(header, 0);
     if (size < minimum)
         return IOVAGEOM_ERR_MALFORMED;
     return size > length ? IOVAGEOM_ERR_TRUNCATED : IOVAGEOM_OK;
@@ -45,29 +68,29 @@ static int check_size(const void *header, size_t length, uint32_t minimum)
 int iovageom_host_iommufd_decode(const void *header, size_t length,
                                  struct iovageom_iommufd_ranges *out)
 {
-    const uint8_t *bytes = (const uint8_t *)header;
     int status = check_size(header, length, IOVAGEOM_IOMMUFD_RANGES_SIZE);
 
     if (status != IOVAGEOM_OK)
         return status;
 
-    uint64_t alignment = iovageom_load_le64(bytes + 24);
+    uint64_t alignment = long_word(header, 3);
 
     if (!iovageom_pgsize_is_power(alignment))
         return IOVAGEOM_ERR_MALFORMED;
-    out->ioas_id = iovageom_load_le32(bytes + 4);
-    out->range_count = iovageom_load_le32(bytes + 8);
+    out->ioas_id = word(header, 1);
+    out->range_count = word(header, 2);
     out->alignment = alignment;
     out->attached = alignment > 1;
+    out->big_endian = iovageom_host_is_big_endian(header);
     return IOVAGEOM_OK;
 }
 
-int iovageom_host_iommufd_range(const void *ranges, size_t length, uint32_t index,
-                                struct iovageom_range *out)
+int iovageom_host_iommufd_range(const struct iovageom_iommufd_ranges *answer, const void *ranges,
+                                size_t length, uint32_t index, struct iovageom_range *out)
 {
-    if (index >= length / IOVAGEOM_IOMMUFD_RANGE_SIZE)
+    if (index >= answer->range_count || index >= length / IOVAGEOM_IOMMUFD_RANGE_SIZE)
         return IOVAGEOM_ERR_NOT_FOUND;
-    *out = iovageom_host_load_range(ranges, index);
+    *out = iovageom_host_load_range(ranges, index, answer->big_endian);
     return IOVAGEOM_OK;
 }
 
@@ -96,8 +119,8 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
         return status;
     status = iovageom_geometry_add_alignment(copy, answer.alignment, IOVAGEOM_SOURCE_IOMMUFD);
     if (status == IOVAGEOM_OK)
-        status =
-            iovageom_host_add_usable(copy, ranges, answer.range_count, IOVAGEOM_SOURCE_IOMMUFD);
+        status = iovageom_host_add_usable(copy, ranges, answer.range_count, answer.big_endian,
+                                          IOVAGEOM_SOURCE_IOMMUFD);
     return iovageom_host_finish(geometry, copy, status);
 }
 
@@ -111,13 +134,11 @@ void iovageom_host_iommufd_query_init(struct iovageom_iommufd_query *query, uint
 void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *query, uint64_t array,
                                          void *header)
 {
-    uint8_t *bytes = (uint8_t *)header;
-
-    memset(bytes, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    iovageom_store_le32(bytes, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    iovageom_store_le32(bytes + 4, query->ioas_id);
-    iovageom_store_le32(bytes + 8, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
-    iovageom_store_le64(bytes + 16, array);
+    memset(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    put_word(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    put_word(header, 1, query->ioas_id);
+    put_word(header, 2, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
+    put_long_word(header, 2, array);
 }
 
 int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, const void *header,
@@ -125,7 +146,7 @@ int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, con
 {
     size_t size;
 
-    if (!list_size_of(iovageom_load_le32((const uint8_t *)header + 8), &size))
+    if (!list_size_of(word(header, 2), &size))
         return IOVAGEOM_ERR_LIMIT;
     if (size <= query->size)
         return too_small ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_OK;
@@ -156,8 +177,6 @@ int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *r
                                 uint64_t array, void *header, void *list, size_t list_size,
                                 size_t *needed)
 {
-    uint8_t *bytes = (uint8_t *)header;
-    uint8_t *entry = (uint8_t *)list;
     size_t size;
     int status = check_allowed(ranges, count);
 
@@ -169,61 +188,66 @@ int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *r
         *needed = size;
     if (list_size < size)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    memset(bytes, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    iovageom_store_le32(bytes, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    iovageom_store_le32(bytes + 4, ioas_id);
-    iovageom_store_le32(bytes + 8, (uint32_t)count);
-    iovageom_store_le64(bytes + 16, array);
-    for (size_t i = 0; i < count; i++, entry += IOVAGEOM_IOMMUFD_RANGE_SIZE) {
-        iovageom_store_le64(entry, ranges[i].start);
-        iovageom_store_le64(entry + 8, ranges[i].last);
+    memset(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
+    put_word(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
+    put_word(header, 1, ioas_id);
+    put_word(header, 2, (uint32_t)count);
+    put_long_word(header, 2, array);
+    for (size_t i = 0; i < count; i++) {
+        put_long_word(list, 2 * i, ranges[i].start);
+        put_long_word(list, 2 * i + 1, ranges[i].last);
     }
     return IOVAGEOM_OK;
 }
 
-static void read_vtd(const uint8_t *data, size_t length, struct iovageom_hw_info *info)
+/* Registers, in the byte order of the header. Flags and a reserved word come first. */
+static void read_vtd(const uint8_t *registers, size_t length, bool big_endian,
+                     struct iovageom_hw_info *info)
 {
     if (length >= VTD_CAP_END) {
         info->knows |= IOVAGEOM_HW_INFO_VTD_CAP;
-        info->vtd_cap = iovageom_load_le64(data + 8);
+        info->vtd_cap = iovageom_host_load(registers + 8, 8, big_endian);
     }
     if (length >= VTD_ECAP_END) {
         info->knows |= IOVAGEOM_HW_INFO_VTD_ECAP;
-        info->vtd_ecap = iovageom_load_le64(data + 16);
+        info->vtd_ecap = iovageom_host_load(registers + 16, 8, big_endian);
     }
 }
 
-static void read_smmuv3(const uint8_t *data, size_t length, struct iovageom_hw_info *info)
+static void read_smmuv3(const uint8_t *registers, size_t length, bool big_endian,
+                        struct iovageom_hw_info *info)
 {
     if (length < SMMUV3_IDR_END)
         return;
     info->knows |= IOVAGEOM_HW_INFO_SMMUV3_IDR;
     for (unsigned i = 0; i < SMMUV3_IDR_COUNT; i++)
-        info->smmuv3_idr[i] = iovageom_load_le32(data + SMMUV3_IDR + 4 * i);
+        info->smmuv3_idr[i] =
+            (uint32_t)iovageom_host_load(registers + SMMUV3_IDR + 4 * i, 4, big_endian);
 }
 
 int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, const void *data,
                                   size_t data_length, struct iovageom_hw_info *out)
 {
-    const uint8_t *bytes = (const uint8_t *)header;
     struct iovageom_hw_info info = {0};
     int status = check_size(header, header_length, HW_INFO_MINIMUM);
+    bool big_endian;
 
     if (status != IOVAGEOM_OK)
         return status;
-    info.full_length = iovageom_load_le32(bytes + 12);
-    info.type = iovageom_load_le32(bytes + 24);
-    if (iovageom_load_le32(bytes) >= HW_INFO_CAPABILITIES_END) {
+    big_endian = iovageom_host_is_big_endian(header);
+    info.full_length = word(header, 3);
+    info.type = word(header, 6);
+    if (word(header, 0) >= HW_INFO_CAPABILITIES_END) {
         info.knows |= IOVAGEOM_HW_INFO_CAPABILITIES;
-        info.capabilities = iovageom_load_le64(bytes + 32);
+        info.capabilities = long_word(header, 4);
     }
     /* The kernel fills a longer buffer with zeros, which are no registers. */
     if (data_length > info.full_length)
         data_length = (size_t)info.full_length;
     if (info.type == IOVAGEOM_HW_INFO_VTD)
-        read_vtd((const uint8_t *)data, data_length, &info);
+        read_vtd((const uint8_t *)data, data_length, big_endian, &info);
     else if (info.type == IOVAGEOM_HW_INFO_SMMUV3)
-        read_smmuv3((const uint8_t *)data, data_length, &info);
+        read_smmuv3((const uint8_t *)data, data_length, big_endian, &info);
     *out = info;
     return IOVAGEOM_OK;
 }

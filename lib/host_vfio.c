@@ -6,7 +6,6 @@
 
 #include <iovageom/status.h>
 
-#include "bytes.h"
 #include "host_internal.h"
 
 /* struct vfio_iommu_type1_info. Kernels accept 16 bytes; the capability chain came later. */
@@ -32,6 +31,9 @@
 
 #define SMALLEST_HOST_PAGE 4096
 
+/* What iommufd says when it stands in for VFIO: it does not count mappings (B2). */
+#define NO_LIMIT UINT32_MAX
+
 /* Room for every capability of today and a dozen ranges. */
 #define FIRST_QUERY_SIZE 512
 
@@ -40,6 +42,7 @@ struct answer {
     const uint8_t *bytes;
     size_t size;
     uint64_t argsz;
+    bool big_endian;
 };
 
 /* Where the known capabilities stand. An `end` of 0 means that it is not there. */
@@ -47,6 +50,16 @@ struct extents {
     uint64_t start[CAP_KNOWN_COUNT];
     uint64_t end[CAP_KNOWN_COUNT];
 };
+
+static uint32_t load32(const struct answer *answer, uint64_t offset)
+{
+    return (uint32_t)iovageom_host_load(answer->bytes + offset, 4, answer->big_endian);
+}
+
+static uint64_t load64(const struct answer *answer, uint64_t offset)
+{
+    return iovageom_host_load(answer->bytes + offset, 8, answer->big_endian);
+}
 
 /* What is wrong with a structure that ends at `end`, past what may be read. */
 static int past_the_end(const struct answer *answer, uint64_t end)
@@ -67,7 +80,6 @@ static int read_known(const struct answer *answer, uint64_t offset, uint16_t id,
                       struct extents *extents, struct iovageom_vfio_info *info)
 {
     static const uint8_t fixed_size[] = {IOVA_RANGE_HEADER, MIGRATION_CAP_SIZE, DMA_AVAIL_CAP_SIZE};
-    const uint8_t *cap = answer->bytes + offset;
     uint64_t end = offset + fixed_size[id - 1];
 
     if (extents->end[id - 1] != 0)
@@ -75,18 +87,18 @@ static int read_known(const struct answer *answer, uint64_t offset, uint16_t id,
     if (end > answer->size)
         return past_the_end(answer, end);
     if (id == CAP_IOVA_RANGE) {
-        info->range_count = iovageom_load_le32(cap + 8);
+        info->range_count = load32(answer, offset + 8);
         info->ranges_offset = end;
         end += (uint64_t)info->range_count * IOVAGEOM_HOST_RANGE_SIZE;
         if (end > answer->size)
             return past_the_end(answer, end);
         info->knows |= IOVAGEOM_VFIO_IOVA_RANGES;
     } else if (id == CAP_MIGRATION) {
-        info->dirty_page_sizes = iovageom_load_le64(cap + 16);
-        info->dirty_bitmap_max = iovageom_load_le64(cap + 24);
+        info->dirty_page_sizes = load64(answer, offset + 16);
+        info->dirty_bitmap_max = load64(answer, offset + 24);
         info->knows |= IOVAGEOM_VFIO_MIGRATION;
     } else {
-        info->dma_avail = iovageom_load_le32(cap + 8);
+        info->dma_avail = load32(answer, offset + 8);
         info->knows |= IOVAGEOM_VFIO_DMA_AVAIL;
     }
     extents->start[id - 1] = offset;
@@ -122,9 +134,9 @@ static int walk(const struct answer *answer, uint32_t first, bool read, struct e
             return IOVAGEOM_ERR_CYCLE;
 
         const uint8_t *cap = answer->bytes + offset;
-        uint16_t id = iovageom_load_le16(cap);
-        bool known =
-            id >= 1 && id <= CAP_KNOWN_COUNT && iovageom_load_le16(cap + 2) == CAP_KNOWN_VERSION;
+        uint16_t id = (uint16_t)iovageom_host_load(cap, 2, answer->big_endian);
+        bool known = id >= 1 && id <= CAP_KNOWN_COUNT &&
+                     iovageom_host_load(cap + 2, 2, answer->big_endian) == CAP_KNOWN_VERSION;
 
         if (!read && stands_on_another(extents, offset))
             return IOVAGEOM_ERR_MALFORMED;
@@ -134,7 +146,7 @@ static int walk(const struct answer *answer, uint32_t first, bool read, struct e
             info->skipped++;
         if (status != IOVAGEOM_OK)
             return status;
-        offset = iovageom_load_le32(cap + 4);
+        offset = load32(answer, offset + 4);
     }
     return IOVAGEOM_OK;
 }
@@ -164,7 +176,7 @@ static int find_chain(const struct answer *answer, size_t *needed, uint32_t *off
 {
     *offset = 0;
     if (answer->argsz >= INFO_CAPS_END && answer->size >= INFO_CAPS_END)
-        *offset = iovageom_load_le32(answer->bytes + INFO_CAP_OFFSET);
+        *offset = load32(answer, INFO_CAP_OFFSET);
     if (*offset != 0)
         return IOVAGEOM_OK;
     if (answer->argsz <= INFO_SIZE)
@@ -178,21 +190,22 @@ int iovageom_host_vfio_decode(const void *bytes, size_t length, size_t *needed,
                               struct iovageom_vfio_info *out)
 {
     struct iovageom_vfio_info info = {0};
-    struct answer answer = {(const uint8_t *)bytes, length, 0};
+    struct answer answer = {(const uint8_t *)bytes, length, 0, false};
 
     if (length < INFO_MINIMUM)
         return IOVAGEOM_ERR_TRUNCATED;
-    answer.argsz = iovageom_load_le32(answer.bytes);
+    answer.big_endian = iovageom_host_is_big_endian(bytes);
+    answer.argsz = load32(&answer, 0);
     if (answer.argsz < INFO_MINIMUM)
         return IOVAGEOM_ERR_MALFORMED;
     if (answer.size > answer.argsz)
         answer.size = (size_t)answer.argsz;
 
-    uint32_t flags = iovageom_load_le32(answer.bytes + 4);
+    uint32_t flags = load32(&answer, 4);
 
     if ((flags & FLAG_PGSIZES) != 0) {
         info.knows |= IOVAGEOM_VFIO_PAGE_SIZES;
-        info.page_sizes = page_sizes_as_applied(iovageom_load_le64(answer.bytes + 8));
+        info.page_sizes = page_sizes_as_applied(load64(&answer, 8));
     }
     if ((flags & FLAG_CAPS) != 0) {
         uint32_t first = 0;
@@ -214,7 +227,8 @@ int iovageom_host_vfio_range(const void *bytes, size_t length,
     if (index >= info->range_count || info->ranges_offset > length ||
         index >= (length - info->ranges_offset) / IOVAGEOM_HOST_RANGE_SIZE)
         return IOVAGEOM_ERR_NOT_FOUND;
-    *out = iovageom_host_load_range((const uint8_t *)bytes + info->ranges_offset, index);
+    *out = iovageom_host_load_range((const uint8_t *)bytes + info->ranges_offset, index,
+                                    iovageom_host_is_big_endian(bytes));
     return IOVAGEOM_OK;
 }
 
@@ -229,12 +243,15 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
         status = iovageom_geometry_reserve(geometry, geometry->count + 3);
     if (status == IOVAGEOM_OK && info.range_count != 0)
         status = iovageom_host_add_usable(geometry, (const uint8_t *)bytes + info.ranges_offset,
-                                          info.range_count, IOVAGEOM_SOURCE_VFIO);
-    if (status == IOVAGEOM_OK && (info.knows & IOVAGEOM_VFIO_PAGE_SIZES) != 0)
+                                          info.range_count, iovageom_host_is_big_endian(bytes),
+                                          IOVAGEOM_SOURCE_VFIO);
+    if (status != IOVAGEOM_OK)
+        return status;
+    if ((info.knows & IOVAGEOM_VFIO_PAGE_SIZES) != 0)
         (void)iovageom_geometry_add_page_sizes(geometry, info.page_sizes, IOVAGEOM_SOURCE_VFIO);
-    if (status == IOVAGEOM_OK && (info.knows & IOVAGEOM_VFIO_DMA_AVAIL) != 0)
+    if ((info.knows & IOVAGEOM_VFIO_DMA_AVAIL) != 0 && info.dma_avail != NO_LIMIT)
         (void)iovageom_geometry_add_map_budget(geometry, info.dma_avail, IOVAGEOM_SOURCE_VFIO);
-    return status;
+    return IOVAGEOM_OK;
 }
 
 void iovageom_host_vfio_query_init(struct iovageom_vfio_query *query)
@@ -245,8 +262,10 @@ void iovageom_host_vfio_query_init(struct iovageom_vfio_query *query)
 
 void iovageom_host_vfio_query_request(const struct iovageom_vfio_query *query, void *buffer)
 {
+    uint32_t argsz = (uint32_t)query->size;
+
     memset(buffer, 0, query->size);
-    iovageom_store_le32(buffer, (uint32_t)query->size);
+    memcpy(buffer, &argsz, sizeof(argsz));
 }
 
 int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query, const void *buffer)

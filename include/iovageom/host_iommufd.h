@@ -20,8 +20,9 @@
  * space (IOAS) answers for the devices that are attached to it *now*: ask after every attach, and
  * use an answer from before for nothing.
  *
- * Bytes are little-endian and hostile; any alignment in memory. Nothing here allocates but
- * iovageom_host_iommufd_ranges().
+ * Bytes are hostile, and of any alignment in memory. What is read may be of either byte order, as it
+ * may have been captured on another machine; what is written is for the kernel of this one. Nothing
+ * here allocates but iovageom_host_iommufd_ranges().
  */
 
 #ifdef __cplusplus
@@ -45,6 +46,7 @@ struct iovageom_iommufd_ranges {
      * is; every attached device raises the alignment to a page at least.
      */
     bool attached;
+    bool big_endian; /**< the byte order of the answer */
 };
 
 /**
@@ -57,12 +59,14 @@ IOVAGEOM_API int iovageom_host_iommufd_decode(const void *header, size_t length,
                                               struct iovageom_iommufd_ranges *out);
 
 /**
- * Range number `index` of an array of struct iommu_iova_range of `length` bytes, as it stands
- * there: it may be inverted.
+ * Range number `index`, as it stands in the array: it may be inverted.
  *
- * @return IOVAGEOM_ERR_NOT_FOUND when `length` ends before it.
+ * @param answer the decoded header.
+ * @param ranges the array that its allowed_iovas pointed to, `length` bytes.
+ * @return IOVAGEOM_ERR_NOT_FOUND beyond the last one, or beyond `length`.
  */
-IOVAGEOM_API int iovageom_host_iommufd_range(const void *ranges, size_t length, uint32_t index,
+IOVAGEOM_API int iovageom_host_iommufd_range(const struct iovageom_iommufd_ranges *answer,
+                                             const void *ranges, size_t length, uint32_t index,
                                              struct iovageom_range *out);
 
 /**

@@ -16,8 +16,9 @@
  *
  * The bytes are taken as hostile: capabilities may come in any order, 4- or 8-aligned, cut off, in
  * a circle, on top of each other, or claim more ranges than there is room for. Capabilities and
- * versions that are not known are skipped. Bytes are little-endian, as on every machine that runs
- * such a host today. Nothing here allocates but iovageom_host_vfio_info().
+ * versions that are not known are skipped. An answer may be of either byte order, as it may have
+ * been captured on another machine; a question is for the kernel of this one. Nothing here allocates
+ * but iovageom_host_vfio_info().
  *
  * In three steps, of which most callers need the first and the last:
  *
@@ -62,8 +63,12 @@ struct iovageom_vfio_info {
     uint64_t page_sizes;
     uint64_t dirty_page_sizes; /**< MIGRATION: page sizes of the dirty bitmap, as a mask */
     uint64_t dirty_bitmap_max; /**< MIGRATION: the largest dirty bitmap, in bytes */
-    uint32_t dma_avail;        /**< DMA_AVAIL: mappings that can still be made */
-    uint32_t skipped;          /**< how many capabilities were not known, or in their version */
+    /**
+     * DMA_AVAIL: mappings that can still be made. 2^32-1 when they are not counted, as iommufd says
+     * when it stands in for VFIO; a geometry then gets no mapping budget.
+     */
+    uint32_t dma_avail;
+    uint32_t skipped; /**< how many capabilities were not known, or in their version */
 };
 
 /**

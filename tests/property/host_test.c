@@ -35,6 +35,18 @@ static uint64_t little(const uint8_t *bytes, size_t size)
     return value;
 }
 
+/* A number of the structure that begins at `start`: the order is the one in which its size is small. */
+static uint64_t number(const uint8_t *start, const uint8_t *bytes, size_t size)
+{
+    uint64_t value = 0;
+
+    if (little(start, 4) < 256 * 256 * 256)
+        return little(bytes, size);
+    for (size_t i = 0; i < size; i++)
+        value = value * 256 + bytes[i];
+    return value;
+}
+
 static void put_little(uint8_t *bytes, size_t size, uint64_t value)
 {
     for (size_t i = 0; i < size; i++, value /= 256)
@@ -110,7 +122,7 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
 {
     static uint8_t visited[65536];
     static uint8_t owned[65536];
-    uint64_t argsz = length >= 16 ? little(bytes, 4) : 0;
+    uint64_t argsz = length >= 16 ? number(bytes, bytes, 4) : 0;
     size_t end = argsz < length ? (size_t)argsz : length;
     bool seen[4] = {false};
 
@@ -120,12 +132,12 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
         return IOVAGEOM_ERR_TRUNCATED;
     if (argsz < 16)
         return IOVAGEOM_ERR_MALFORMED;
-    if ((little(bytes + 4, 4) & 1) != 0)
+    if ((number(bytes, bytes + 4, 4) & 1) != 0)
         *knows |= IOVAGEOM_VFIO_PAGE_SIZES;
-    if ((little(bytes + 4, 4) & 2) == 0)
+    if ((number(bytes, bytes + 4, 4) & 2) == 0)
         return IOVAGEOM_OK;
 
-    uint64_t at = end >= 20 ? little(bytes + 16, 4) : 0;
+    uint64_t at = end >= 20 ? number(bytes, bytes + 16, 4) : 0;
 
     if (at == 0)
         return argsz > 24 ? IOVAGEOM_ERR_BUFFER_TOO_SMALL : IOVAGEOM_ERR_MALFORMED;
@@ -133,7 +145,7 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
     memset(owned, 0, sizeof(owned));
     /* First the shape of the chain, and then what its members say. */
     for (int pass = 0; pass < 2; pass++) {
-        for (uint64_t cap = at; cap != 0; cap = little(bytes + cap + 4, 4)) {
+        for (uint64_t cap = at; cap != 0; cap = number(bytes, bytes + cap + 4, 4)) {
             if (pass == 0) {
                 if (cap < 20 || cap % 4 != 0)
                     return IOVAGEOM_ERR_MALFORMED;
@@ -144,10 +156,10 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
                 continue;
             }
 
-            uint64_t id = little(bytes + cap, 2);
+            uint64_t id = number(bytes, bytes + cap, 2);
             uint64_t size = id == 2 ? 32 : id == 3 ? 12 : 16;
 
-            if (id < 1 || id > 3 || little(bytes + cap + 2, 2) != 1)
+            if (id < 1 || id > 3 || number(bytes, bytes + cap + 2, 2) != 1)
                 continue;
             if (seen[id])
                 return IOVAGEOM_ERR_MALFORMED;
@@ -155,7 +167,7 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
             if (cap + size > end)
                 return cap + size > argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
             if (id == 1) {
-                *count = little(bytes + cap + 8, 4);
+                *count = number(bytes, bytes + cap + 8, 4);
                 size += 16 * *count;
                 if (cap + size > end)
                     return cap + size > argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
@@ -167,9 +179,9 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
         }
     }
     /* A header on top of a known capability has not all its bytes, or not one of them. */
-    for (uint64_t cap = at; cap != 0; cap = little(bytes + cap + 4, 4)) {
-        uint64_t id = little(bytes + cap, 2);
-        bool known = id >= 1 && id <= 3 && little(bytes + cap + 2, 2) == 1;
+    for (uint64_t cap = at; cap != 0; cap = number(bytes, bytes + cap + 4, 4)) {
+        uint64_t id = number(bytes, bytes + cap, 2);
+        bool known = id >= 1 && id <= 3 && number(bytes, bytes + cap + 2, 2) == 1;
 
         for (uint64_t i = cap; i < cap + 8; i++) {
             if (owned[i] != (known ? id : 0))
@@ -203,7 +215,8 @@ static void check_vfio(const uint8_t *bytes, size_t length)
         const uint8_t *at = bytes + info.ranges_offset + 16 * (size_t)i;
 
         property_check(iovageom_host_vfio_range(bytes, length, &info, i, &range) == 0);
-        property_check(range.start == little(at, 8) && range.last == little(at + 8, 8));
+        property_check(range.start == number(bytes, at, 8) &&
+                       range.last == number(bytes, at + 8, 8));
     }
 }
 
@@ -272,8 +285,10 @@ START_TEST(iommufd_answers)
                                               &needed, geometry);
         property_check((needed != 1) == (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL));
         property_check((iovageom_geometry_knows(geometry) != 0) == (status == IOVAGEOM_OK));
-        for (size_t i = 0; status == IOVAGEOM_OK && i < little(some_header + 8, 4); i++)
-            property_check(little(some_ranges + 16 * i, 8) <= little(some_ranges + 16 * i + 8, 8));
+        for (size_t i = 0; status == IOVAGEOM_OK && i < number(some_header, some_header + 8, 4);
+             i++)
+            property_check(number(some_header, some_ranges + 16 * i, 8) <=
+                           number(some_header, some_ranges + 16 * i + 8, 8));
         iovageom_geometry_free(geometry);
         free(some_header);
         free(some_ranges);
@@ -300,14 +315,14 @@ START_TEST(hardware_answers)
 
         if (iovageom_host_iommufd_hw_info(some_header, header_length, some_registers, length,
                                           &info) == IOVAGEOM_OK) {
-            bool vtd = little(some_header + 24, 4) == 1;
-            uint64_t there = little(some_header + 12, 4);
+            bool vtd = number(some_header, some_header + 24, 4) == 1;
+            uint64_t there = number(some_header, some_header + 12, 4);
 
             if (there > length)
                 there = length;
             property_check(((info.knows & IOVAGEOM_HW_INFO_VTD_ECAP) != 0) == (vtd && there >= 24));
             if ((info.knows & IOVAGEOM_HW_INFO_VTD_CAP) != 0)
-                property_check(info.vtd_cap == little(some_registers + 8, 8));
+                property_check(info.vtd_cap == number(some_header, some_registers + 8, 8));
             if (iovageom_host_vtd(info.vtd_cap, info.vtd_ecap, true, IOVAGEOM_STAGE_DEFAULT,
                                   &limits) == IOVAGEOM_OK)
                 property_check(limits.gaw >= 1 && limits.gaw <= 57);

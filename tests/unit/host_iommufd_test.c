@@ -57,10 +57,12 @@ static void every_captured_answer_is_understood(void **state)
         assert_true(answer.attached);
         assert_int_equal(answer.alignment, 0x1000);
         assert_int_equal(answer.range_count, length / 16);
-        assert_int_equal(iovageom_host_iommufd_range(ranges, length, 0, &range), IOVAGEOM_OK);
+        assert_int_equal(iovageom_host_iommufd_range(&answer, ranges, length, 0, &range),
+                         IOVAGEOM_OK);
         assert_int_equal(range.start, 0);
-        assert_int_equal(iovageom_host_iommufd_range(ranges, length, answer.range_count, &range),
-                         IOVAGEOM_ERR_NOT_FOUND);
+        assert_int_equal(
+            iovageom_host_iommufd_range(&answer, ranges, length, answer.range_count, &range),
+            IOVAGEOM_ERR_NOT_FOUND);
         free(header);
         free(ranges);
     }
@@ -118,6 +120,65 @@ static void alignment_is_not_a_mask(void **state)
     assert_false(
         iovageom_geometry_accepts(geometry, (struct iovageom_range){0xfee00000, 0xfee00fff}));
     iovageom_geometry_free(geometry);
+    free(header);
+    free(ranges);
+}
+
+/* s390 has VFIO, and the other byte order. */
+static void swap(uint8_t *bytes, size_t at, size_t size)
+{
+    for (size_t i = 0; i < size / 2; i++) {
+        uint8_t byte = bytes[at + i];
+
+        bytes[at + i] = bytes[at + size - 1 - i];
+        bytes[at + size - 1 - i] = byte;
+    }
+}
+
+static void the_other_byte_order(void **state)
+{
+    struct iovageom_iommufd_ranges answer;
+    struct iovageom_hw_info info;
+    struct iovageom_range range;
+    struct iovageom_geometry *geometry;
+    size_t header_length;
+    size_t length;
+    uint8_t *header = test_fixture_read("amd", "ioas_iova_ranges.attached.hdr.bin", &header_length);
+    uint8_t *ranges = test_fixture_read("amd", "ioas_iova_ranges.attached.ranges.bin", &length);
+
+    (void)state;
+    for (size_t at = 0; at < header_length; at += at < 16 ? 4 : 8)
+        swap(header, at, at < 16 ? 4 : 8);
+    for (size_t at = 0; at < length; at += 8)
+        swap(ranges, at, 8);
+    assert_int_equal(iovageom_host_iommufd_decode(header, header_length, &answer), IOVAGEOM_OK);
+    assert_true(answer.big_endian);
+    assert_int_equal(answer.range_count, 3);
+    assert_int_equal(answer.alignment, 0x1000);
+    assert_int_equal(iovageom_host_iommufd_range(&answer, ranges, length, 1, &range), IOVAGEOM_OK);
+    assert_int_equal(range.start, 0xfef00000);
+    assert_int_equal(range.last, 0xfcffffffff);
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    assert_int_equal(
+        iovageom_host_iommufd_ranges(header, header_length, ranges, length, NULL, geometry), 0);
+    assert_false(
+        iovageom_geometry_accepts(geometry, (struct iovageom_range){0xfd00000000, 0xfd00000fff}));
+    iovageom_geometry_free(geometry);
+    free(header);
+    free(ranges);
+
+    header = test_fixture_read("intel-39bit", "hw_info.hdr.bin", &header_length);
+    ranges = test_fixture_read("intel-39bit", "hw_info.data.bin", &length);
+    for (size_t at = 0; at < 32; at += at == 16 ? 8 : 4)
+        swap(header, at, at == 16 ? 8 : 4);
+    swap(header, 32, 8);
+    swap(ranges, 8, 8);
+    swap(ranges, 16, 8);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, header_length, ranges, length, &info),
+                     IOVAGEOM_OK);
+    assert_int_equal(info.type, IOVAGEOM_HW_INFO_VTD);
+    assert_int_equal(info.vtd_cap, 0xd2008c22260206);
+    assert_int_equal(info.vtd_ecap, 0xf00f4a);
     free(header);
     free(ranges);
 }
@@ -212,16 +273,31 @@ static void memory_may_run_out(void **state)
     free(ranges);
 }
 
+/* Numbers as the kernel of this machine has them. */
+static uint64_t native(const uint8_t *bytes, size_t size)
+{
+    uint64_t value = 0;
+    uint32_t half = 0;
+
+    if (size == sizeof(half)) {
+        memcpy(&half, bytes, sizeof(half));
+        return half;
+    }
+    memcpy(&value, bytes, sizeof(value));
+    return value;
+}
+
 /* Plays the kernel: fails with EMSGSIZE and the count, or fills the array. */
 static bool play_kernel(uint8_t *header, uint32_t count)
 {
-    bool too_small = iovageom_load_le32(header + 8) < count;
+    const uint64_t alignment = 0x1000;
+    bool too_small = native(header + 8, 4) < count;
 
-    assert_int_equal(iovageom_load_le32(header), 32);
-    assert_int_equal(iovageom_load_le32(header + 4), 42);
-    assert_int_equal(iovageom_load_le64(header + 16), 0x7f0012345678);
-    iovageom_store_le32(header + 8, count);
-    iovageom_store_le64(header + 24, 0x1000);
+    assert_int_equal(native(header, 4), 32);
+    assert_int_equal(native(header + 4, 4), 42);
+    assert_int_equal(native(header + 16, 8), 0x7f0012345678);
+    memcpy(header + 8, &count, sizeof(count));
+    memcpy(header + 24, &alignment, sizeof(alignment));
     return too_small;
 }
 
@@ -235,7 +311,7 @@ static int ask(uint32_t count, uint32_t growth, struct iovageom_iommufd_query *q
         bool too_small;
 
         iovageom_host_iommufd_query_request(query, 0x7f0012345678, header);
-        assert_int_equal(iovageom_load_le32(header + 8), query->size / 16);
+        assert_int_equal(native(header + 8, 4), query->size / 16);
         too_small = play_kernel(header, count);
         count += growth;
         status = iovageom_host_iommufd_query_answer(query, header, too_small);
@@ -277,15 +353,15 @@ static void allow_list(void **state)
         iovageom_host_iommufd_allow(9, ranges, 2, 0xabcdef, header, list, sizeof(list), &needed),
         IOVAGEOM_OK);
     assert_int_equal(needed, 32);
-    assert_int_equal(iovageom_load_le32(header), 24);
-    assert_int_equal(iovageom_load_le32(header + 4), 9);
-    assert_int_equal(iovageom_load_le32(header + 8), 2);
-    assert_int_equal(iovageom_load_le32(header + 12), 0);
-    assert_int_equal(iovageom_load_le64(header + 16), 0xabcdef);
-    assert_int_equal(iovageom_load_le64(list), 0);
-    assert_int_equal(iovageom_load_le64(list + 8), 0xfedfffff);
-    assert_int_equal(iovageom_load_le64(list + 16), 0xfef00000);
-    assert_int_equal(iovageom_load_le64(list + 24), UINT64_MAX);
+    assert_int_equal(native(header, 4), 24);
+    assert_int_equal(native(header + 4, 4), 9);
+    assert_int_equal(native(header + 8, 4), 2);
+    assert_int_equal(native(header + 12, 4), 0);
+    assert_int_equal(native(header + 16, 8), 0xabcdef);
+    assert_int_equal(native(list, 8), 0);
+    assert_int_equal(native(list + 8, 8), 0xfedfffff);
+    assert_int_equal(native(list + 16, 8), 0xfef00000);
+    assert_int_equal(native(list + 24, 8), UINT64_MAX);
 }
 
 static void allow_lists_that_the_kernel_refuses(void **state)
@@ -428,6 +504,7 @@ int main(void)
         cmocka_unit_test(every_captured_answer_is_understood),
         cmocka_unit_test(before_attach_is_no_answer),
         cmocka_unit_test(alignment_is_not_a_mask),
+        cmocka_unit_test(the_other_byte_order),
         cmocka_unit_test(headers_that_cannot_be),
         cmocka_unit_test(lists_that_cannot_be),
         cmocka_unit_test(memory_may_run_out),

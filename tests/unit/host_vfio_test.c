@@ -339,6 +339,74 @@ static void geometry_gets_all(void **state)
     free(bytes);
 }
 
+static void swap(uint8_t *bytes, size_t at, size_t size)
+{
+    for (size_t i = 0; i < size / 2; i++) {
+        uint8_t byte = bytes[at + i];
+
+        bytes[at + i] = bytes[at + size - 1 - i];
+        bytes[at + size - 1 - i] = byte;
+    }
+}
+
+/* s390 has VFIO, and the other byte order. */
+static void the_other_byte_order(void **state)
+{
+    static const struct {
+        size_t at;
+        size_t size;
+    } numbers[] = {{0, 4},  {4, 4},  {8, 8},  {16, 4}, {24, 2}, {26, 2},  {28, 4},
+                   {40, 8}, {48, 8}, {56, 2}, {58, 2}, {60, 4}, {64, 4},  {72, 2},
+                   {74, 2}, {76, 4}, {80, 4}, {88, 8}, {96, 8}, {104, 8}, {112, 8}};
+    struct iovageom_geometry *geometry;
+    struct iovageom_vfio_info info;
+    struct iovageom_range range;
+    size_t length;
+    uint8_t *bytes = test_fixture_read("intel-39bit", "vfio_iommu_get_info.bin", &length);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        swap(bytes, numbers[i].at, numbers[i].size);
+    assert_int_equal(iovageom_host_vfio_decode(bytes, length, NULL, &info), IOVAGEOM_OK);
+    assert_int_equal(info.knows, 15);
+    assert_int_equal(info.page_sizes, 0x40201000);
+    assert_int_equal(info.dma_avail, 65535);
+    assert_int_equal(iovageom_host_vfio_range(bytes, length, &info, 1, &range), IOVAGEOM_OK);
+    assert_int_equal(range.start, 0xfef00000);
+    assert_int_equal(range.last, 0x7fffffffff);
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    assert_int_equal(iovageom_host_vfio_info(bytes, length, NULL, geometry), IOVAGEOM_OK);
+    assert_true(iovageom_geometry_accepts(geometry, range));
+    assert_false(
+        iovageom_geometry_accepts(geometry, (struct iovageom_range){0xfee00000, 0xfee00fff}));
+    iovageom_geometry_free(geometry);
+    free(bytes);
+}
+
+/* iommufd stands in for VFIO: DMA_AVAIL first, and no count of mappings. */
+static void iommufd_in_the_place_of_vfio(void **state)
+{
+    struct answer answer = start_answer(24 + 16 + 16 + 16, 24);
+    struct iovageom_geometry *geometry;
+    struct iovageom_vfio_info info;
+    uint64_t mappings = 0;
+
+    (void)state;
+    put_cap(&answer, 24, 3, 1, 40);
+    iovageom_store_le32(answer.bytes + 32, UINT32_MAX);
+    put_cap(&answer, 40, 1, 1, 0);
+    iovageom_store_le32(answer.bytes + 48, 1);
+    iovageom_store_le64(answer.bytes + 64, 0xffffffff);
+    assert_int_equal(decode(&answer, answer.length, NULL, &info), IOVAGEOM_OK);
+    assert_int_equal(info.dma_avail, UINT32_MAX);
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    assert_int_equal(iovageom_host_vfio_info(answer.bytes, answer.length, NULL, geometry), 0);
+    assert_int_equal(iovageom_geometry_map_budget(geometry, &mappings), IOVAGEOM_ERR_UNKNOWN);
+    assert_int_equal(iovageom_geometry_knows(geometry),
+                     IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_PAGE_SIZES);
+    iovageom_geometry_free(geometry);
+}
+
 /* Type1 lets everything be mapped when its list is empty: mediated devices only. */
 static void an_empty_list_is_no_constraint(void **state)
 {
@@ -406,21 +474,24 @@ static void memory_may_run_out(void **state)
     free(bytes);
 }
 
-/* Plays the kernel: the list has `count` ranges. */
+/* Plays the kernel of this machine, in its byte order: the list has `count` ranges. */
 static void play_kernel(uint8_t *buffer, size_t count)
 {
-    size_t wanted = 24 + 16 + 16 * count;
+    uint32_t header[6];
+    uint32_t wanted = (uint32_t)(24 + 16 + 16 * count);
+    uint16_t cap[2] = {1, 1};
+    uint32_t ranges = (uint32_t)count;
 
-    iovageom_store_le32(buffer + 4, 3);
-    iovageom_store_le64(buffer + 8, 0x1000);
-    iovageom_store_le32(buffer + 16, 0);
-    if (iovageom_load_le32(buffer) < wanted) {
-        iovageom_store_le32(buffer, (uint32_t)wanted);
-        return;
+    memcpy(header, buffer, sizeof(header));
+    header[1] = 3;
+    if (header[0] < wanted) {
+        header[0] = wanted;
+    } else {
+        header[4] = 24;
+        memcpy(buffer + 24, cap, sizeof(cap));
+        memcpy(buffer + 32, &ranges, sizeof(ranges));
     }
-    iovageom_store_le32(buffer + 16, 24);
-    iovageom_store_le32(buffer + 24, 1 | 1 << 16);
-    iovageom_store_le32(buffer + 32, (uint32_t)count);
+    memcpy(buffer, header, sizeof(header));
 }
 
 /* Asks until the answer is whole or given up; the list grows by `growth` with each call. */
@@ -461,9 +532,9 @@ static void asking_again(void **state)
     iovageom_host_vfio_query_init(&query);
     assert_true(query.size <= sizeof(buffer));
     iovageom_host_vfio_query_request(&query, buffer);
-    iovageom_store_le32(buffer + 4, 2);
+    memcpy(buffer + 4, &(uint32_t){2}, sizeof(uint32_t));
     assert_int_equal(iovageom_host_vfio_query_answer(&query, buffer), IOVAGEOM_ERR_MALFORMED);
-    iovageom_store_le32(buffer, 3);
+    memcpy(buffer, &(uint32_t){3}, sizeof(uint32_t));
     assert_int_equal(iovageom_host_vfio_query_answer(&query, buffer), IOVAGEOM_ERR_MALFORMED);
 }
 
@@ -480,6 +551,8 @@ int main(void)
         cmocka_unit_test(capabilities_on_top_of_each_other),
         cmocka_unit_test(lists_that_claim_too_much),
         cmocka_unit_test(geometry_gets_all),
+        cmocka_unit_test(the_other_byte_order),
+        cmocka_unit_test(iommufd_in_the_place_of_vfio),
         cmocka_unit_test(an_empty_list_is_no_constraint),
         cmocka_unit_test(geometry_stays_as_it_was),
         cmocka_unit_test(memory_may_run_out),
