@@ -65,21 +65,4 @@ static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, c
     return status;
 }
 
-/*
- * How a decoder that adds several facts adds all or none: it works on a copy, which takes the place
- * of the geometry when every step went well.
- */
-static inline int iovageom_host_finish(struct iovageom_geometry *geometry,
-                                       struct iovageom_geometry *copy, int status)
-{
-    struct iovageom_geometry old = *geometry;
-
-    if (status == IOVAGEOM_OK) {
-        *geometry = *copy;
-        *copy = old;
-    }
-    iovageom_geometry_free(copy);
-    return status;
-}
-
 #endif

@@ -99,7 +99,6 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
                                  struct iovageom_geometry *geometry)
 {
     struct iovageom_iommufd_ranges answer;
-    struct iovageom_geometry *copy;
     size_t size;
     int status = iovageom_host_iommufd_decode(header, header_length, &answer);
 
@@ -114,14 +113,14 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
             *needed = size;
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     }
-    status = iovageom_geometry_copy(geometry, &copy);
-    if (status != IOVAGEOM_OK)
-        return status;
-    status = iovageom_geometry_add_alignment(copy, answer.alignment, IOVAGEOM_SOURCE_IOMMUFD);
+    /* The list may fail; once there is room for it, the alignment can't. */
+    status = iovageom_geometry_reserve(geometry, geometry->count + 2);
     if (status == IOVAGEOM_OK)
-        status = iovageom_host_add_usable(copy, ranges, answer.range_count, answer.big_endian,
+        status = iovageom_host_add_usable(geometry, ranges, answer.range_count, answer.big_endian,
                                           IOVAGEOM_SOURCE_IOMMUFD);
-    return iovageom_host_finish(geometry, copy, status);
+    if (status == IOVAGEOM_OK)
+        (void)iovageom_geometry_add_alignment(geometry, answer.alignment, IOVAGEOM_SOURCE_IOMMUFD);
+    return status;
 }
 
 void iovageom_host_iommufd_query_init(struct iovageom_iommufd_query *query, uint32_t ioas_id)

@@ -5,7 +5,7 @@
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 
-#include "host_internal.h"
+#include "geometry_internal.h"
 
 #define SIZE_4K   ((uint64_t)1 << 12)
 #define SIZE_16K  ((uint64_t)1 << 14)
@@ -187,15 +187,14 @@ int iovageom_host_limits_add(const struct iovageom_host_limits *limits,
                              struct iovageom_geometry *geometry)
 {
     enum iovageom_source source = (enum iovageom_source)limits->source;
-    struct iovageom_geometry *copy;
-    int status = iovageom_geometry_copy(geometry, &copy);
+    int status = iovageom_geometry_reserve(geometry, geometry->count + 2);
 
-    if (status != IOVAGEOM_OK)
-        return status;
-    status = iovageom_geometry_add_gaw(copy, limits->gaw, source);
+    /* Once there is room for both, the page sizes can't fail. */
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_add_page_sizes(copy, limits->page_sizes, source);
-    return iovageom_host_finish(geometry, copy, status);
+        status = iovageom_geometry_add_gaw(geometry, limits->gaw, source);
+    if (status == IOVAGEOM_OK)
+        (void)iovageom_geometry_add_page_sizes(geometry, limits->page_sizes, source);
+    return status;
 }
 
 int iovageom_host_dma_mask(uint64_t mask, struct iovageom_geometry *geometry)

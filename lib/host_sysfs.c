@@ -6,7 +6,7 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
-#include "host_internal.h"
+#include "geometry_internal.h"
 
 /* Linux fills one page less the terminating 0; the smallest page there is has 4096 bytes. */
 #define FULL_PAGE          4095
@@ -286,7 +286,7 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                          struct iovageom_geometry *geometry)
 {
     struct reading reading = {.manner = manner};
-    struct iovageom_geometry *copy;
+    struct iovageom_geometry *copy; /* takes the place of the geometry when all went well */
     int status = iovageom_geometry_copy(geometry, &copy);
 
     if (status != IOVAGEOM_OK)
@@ -301,9 +301,15 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
         status = iovageom_geometry_add_incomplete(copy, IOVAGEOM_SOURCE_SYSFS);
     for (int type = 1; type <= TYPE_COUNT; type++)
         iovageom_rangeset_deinit(&reading.sets[type]);
-    status = iovageom_host_finish(geometry, copy, status);
-    if (status == IOVAGEOM_OK && line != NULL)
-        *line = 0;
+    if (status == IOVAGEOM_OK) {
+        struct iovageom_geometry old = *geometry;
+
+        *geometry = *copy;
+        *copy = old;
+        if (line != NULL)
+            *line = 0;
+    }
+    iovageom_geometry_free(copy);
     return status;
 }
 
