@@ -117,7 +117,7 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
         if (known->unit->key == unit_key(where, a->endpoint) &&
             iovageom_geometry_equal(known->device->geometry, geometry))
             return;
-        finding.kind = IOVAGEOM_FINDING_DISAGREEMENT;
+        finding.kind = IOVAGEOM_FINDING_OTHER;
         finding.status = IOVAGEOM_ERR_CONFLICT;
         finding.detail = "devices at one endpoint must share host page tables and geometry";
     }

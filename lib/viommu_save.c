@@ -173,6 +173,8 @@ struct loader {
     bool bypass;
     bool open; /**< whether there was one */
     bool refused;
+    bool missed;      /**< an endpoint was missing, */
+    uint32_t missing; /**< this one last */
 };
 
 static void load_object(struct loader *l, struct iovageom_finding finding)
@@ -190,8 +192,13 @@ static struct iovageom_endpoint *load_endpoint(struct loader *l, uint32_t id)
         iovageom_finding_of(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_CONFLICT);
 
     finding.endpoint = id;
-    if (endpoint == NULL)
+    /* Several records may speak of it; it is missing once. */
+    if (endpoint == NULL && !(l->missed && l->missing == id))
         load_object(l, finding);
+    if (endpoint == NULL) {
+        l->missing = id;
+        l->missed = true;
+    }
     return endpoint;
 }
 

@@ -281,8 +281,8 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *   STRICT_INPUT is set (FINDING_INPUT_RANGE);
  * - nothing of the input range is usable (FINDING_NOTHING_USABLE);
  * - it would bypass at once, and can't map an identity range (FINDING_RESERVED);
- * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the aliased devices differ
- *   (FINDING_DISAGREEMENT).
+ * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
+ *   host page tables or geometry (FINDING_OTHER).
  *
  * @param where NULL for the defaults; copied.
  * @param geometry of the device: what its container says once it is attached to it. Copied. Its
