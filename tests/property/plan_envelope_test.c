@@ -23,7 +23,9 @@ static struct iovageom_geometry *random_host(struct test_random *random, unsigne
 
         switch (test_random_below(random, 8)) {
         case 0:
-            DO(iovageom_geometry_add_gaw(geometry, 32 + (unsigned)(address % 33), source));
+            narrow.start = test_random_below(random, 0x10000);
+            narrow.last = UINT64_MAX >> address % 33;
+            DO(iovageom_geometry_add_aperture(geometry, narrow, source));
             break;
         case 1:
             DO(iovageom_geometry_add_page_sizes(

@@ -120,8 +120,15 @@ static void E15_the_ARM_MSI_window_in_RAM(void **state)
     assert_int_equal(iovageom_plan_layout(NULL, arm, 0, pieces, 2, out, 4, &plan, NULL),
                      IOVAGEOM_OK);
     assert_int_equal(plan.mappings, 1);
-    reserve(arm, R(0x8020000, 0x8020fff), IOVAGEOM_RESV_DIRECT);
-    reserve(arm, R(0x8021000, 0x8021fff), IOVAGEOM_RESV_MSI);
+    reserve(arm, R(0x8020000, 0x802ffff), IOVAGEOM_RESV_MSI);
+    assert_int_equal(iovageom_plan_layout(NULL, arm, 0, pieces, 2, out, 4, &plan, NULL),
+                     IOVAGEOM_OK);
+    pieces[1].kind = IOVAGEOM_PIECE_BAR;
+    assert_int_equal(iovageom_plan_layout(NULL, arm, 0, pieces, 2, out, 4, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    pieces[1].kind = IOVAGEOM_PIECE_MSI;
+    pieces[1].range.last = 0x8ffffff;
+    reserve(arm, R(0x8100000, 0x8100fff), IOVAGEOM_RESV_DIRECT);
     assert_int_equal(iovageom_plan_layout(NULL, arm, 0, pieces, 2, out, 4, &plan, NULL),
                      IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(plan.stuck, 1);
@@ -194,10 +201,22 @@ static void E14_pinned_bytes_and_the_mapping_budget(void **state)
                         "1048576 mappings are needed, but dev allows 65535; use larger pages, or "
                         "raise the host's limit");
     assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
+    assert_int_equal(iovageom_geometry_add_map_budget(geometry, 3, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, NULL, 0, &plan, &report),
+                     IOVAGEOM_OK);
     assert_int_equal(iovageom_geometry_add_map_budget(geometry, 2, IOVAGEOM_SOURCE_VFIO), 0);
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, NULL, 0, &plan, &report),
                      IOVAGEOM_ERR_LIMIT);
     assert_int_equal(iovageom_report_at(&report, 0)->fatal, 1);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 3);
+    iovageom_geometry_free(geometry);
+
+    /* Exactly as many as there are granules: nothing to say. */
+    geometry = host("dev", 48);
+    assert_int_equal(iovageom_geometry_add_map_budget(geometry, 1048576, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, NULL, 0, &plan, &report),
+                     IOVAGEOM_OK);
+    assert_int_equal(iovageom_report_count(&report), 0);
     iovageom_report_deinit(&report);
     iovageom_geometry_free(geometry);
 }
@@ -228,6 +247,49 @@ static void a_part_may_need_several_holes(void **state)
                      IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(plan.stuck, 1);
     assert_int_equal(plan.placements, 0);
+    iovageom_geometry_free(geometry);
+}
+
+static void a_host_that_names_no_page_size(void **state)
+{
+    struct iovageom_piece piece = {R(0x1000, 0x1fff), IOVAGEOM_PIECE_RAM, 0, 0, ALL};
+    struct iovageom_geometry *geometry;
+    struct iovageom_layout_plan plan;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "silent", &geometry), 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, NULL), 0);
+    assert_int_equal(plan.page_mappings, 1);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0x10000, &piece, 1, NULL, 0, &plan, NULL),
+                     0);
+    assert_int_equal(plan.pinned.lo, 0x10000);
+    piece.range = ALL;
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 1, &piece, 1, NULL, 0, &plan, NULL), 0);
+    assert_true(plan.page_mappings == UINT64_MAX);
+    iovageom_geometry_free(geometry);
+}
+
+static void placements_beyond_the_capacity_are_counted(void **state)
+{
+    struct iovageom_geometry *geometry = host("dev", 48);
+    struct iovageom_piece pieces[3];
+    struct iovageom_placement out[3];
+    struct iovageom_placement same;
+    struct iovageom_layout_plan plan;
+
+    (void)state;
+    for (uint64_t i = 0; i < 3; i++) {
+        pieces[i] = (struct iovageom_piece){R(i << 20, (i << 20) + 0xfff), IOVAGEOM_PIECE_MSI,
+                                            IOVAGEOM_PIECE_MOVABLE, 0, ALL};
+        reserve(geometry, pieces[i].range, IOVAGEOM_RESV_DIRECT);
+    }
+    memset(out, 0x44, sizeof(out));
+    same = out[1];
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, out, 1, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.placements, 3);
+    check_placement(&out[0], 0, R(0, 0xfff), R(0x1000, 0x1fff));
+    assert_memory_equal(&out[1], &same, sizeof(same));
     iovageom_geometry_free(geometry);
 }
 
@@ -331,6 +393,8 @@ int main(void)
         cmocka_unit_test(E8_a_high_BAR_on_a_39_bit_host),
         cmocka_unit_test(E14_pinned_bytes_and_the_mapping_budget),
         cmocka_unit_test(a_part_may_need_several_holes),
+        cmocka_unit_test(a_host_that_names_no_page_size),
+        cmocka_unit_test(placements_beyond_the_capacity_are_counted),
         cmocka_unit_test(edges_and_bad_input),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -126,6 +126,14 @@ static void F14_destination_against_live_mappings(void **state)
     assert_int_equal(iovageom_report_at(&report, 2)->kind, IOVAGEOM_FINDING_BUDGET);
     assert_int_equal(iovageom_report_at(&report, 2)->wanted, 4);
     assert_int_equal(iovageom_report_at(&report, 2)->offered, 3);
+    /* A broken promise does not hide what else is broken. */
+    struct iovageom_promise promise = {R(0, UINT64_MAX), 0, NULL, IOVAGEOM_ID_NONE};
+    assert_int_equal(iovageom_plan_migration(NULL, narrow, &promise, domains, 2, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 5);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_PROMISE);
+    assert_int_equal(iovageom_report_at(&report, 1)->kind, IOVAGEOM_FINDING_PROMISE);
+    assert_int_equal(iovageom_report_at(&report, 4)->kind, IOVAGEOM_FINDING_BUDGET);
     iovageom_mappings_deinit(&first);
     iovageom_mappings_deinit(&second);
     iovageom_geometry_free(narrow);
