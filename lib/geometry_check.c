@@ -333,7 +333,7 @@ static int check_granules(const struct iovageom_geometry_fact *fine,
     finding.other = coarse->owner;
     finding.wanted = iovageom_pgsize_granule(fine->value);
     finding.offered = iovageom_pgsize_granule(coarse->value);
-    finding.detail = "bytes in its smallest page";
+    finding.detail = "bytes in the smallest page";
     if (!same_name(&fine->owner, &coarse->owner) || finding.wanted >= finding.offered)
         return IOVAGEOM_OK;
     iovageom_report_add(report, &finding);

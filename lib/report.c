@@ -205,7 +205,7 @@ static const char *template_of(const struct iovageom_finding *finding)
         return "%r is usable, but is not offered to the guest, which loses it";
     case IOVAGEOM_FINDING_DISAGREEMENT:
         if (finding->wanted != 0 || finding->offered != 0)
-            return "%s says %w of %o, but %q says %f: %x; find out which one errs";
+            return "%x of %o: %w by %s, but %f by %q; find out which one errs";
         return "%s and %q contradict each other about %r of %o; keep clear of it";
         return "%s and %q contradict each other about %r of %o; trust neither there";
     case IOVAGEOM_FINDING_UNKNOWN:

@@ -474,8 +474,8 @@ static void F11_disagreement_of_sources(void **state)
     assert_int_equal(iovageom_geometry_add_alignment(geometry, K4, IOVAGEOM_SOURCE_IOMMUFD), 0);
     assert_int_equal(check(geometry, &count, &text), IOVAGEOM_ERR_DISAGREEMENT);
     assert_int_equal(count, 2);
-    assert_string_equal(text, "iommufd says 4096 of dev, but SMMUv3 registers says 65536: bytes in "
-                              "its smallest page; find out which one errs (and 1 more)");
+    assert_string_equal(text, "bytes in the smallest page of dev: 4096 by iommufd, but 65536 by "
+                              "SMMUv3 registers; find out which one errs (and 1 more)");
     iovageom_geometry_free(geometry);
 }
 

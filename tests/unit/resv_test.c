@@ -40,12 +40,14 @@ static void owners(void **state)
 {
     struct iovageom_owner a;
     struct iovageom_owner b;
-    char name[IOVAGEOM_NAME_SIZE + 1];
+    char name[IOVAGEOM_NAME_SIZE + 8];
 
     (void)state;
     memset(&a, 0x77, sizeof(a));
     b = a;
     memset(name, 'x', sizeof(name));
+    name[IOVAGEOM_NAME_SIZE + 7] = '\0';
+    assert_int_equal(iovageom_owner_init(&a, IOVAGEOM_SOURCE_VFIO, name), IOVAGEOM_ERR_INVALID);
     name[IOVAGEOM_NAME_SIZE] = '\0';
     assert_int_equal(iovageom_owner_init(&a, IOVAGEOM_SOURCE_VFIO, name), IOVAGEOM_ERR_INVALID);
     assert_int_equal(iovageom_owner_init(&a, (enum iovageom_source)12, "x"), IOVAGEOM_ERR_INVALID);
