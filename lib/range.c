@@ -12,8 +12,6 @@ extern inline bool iovageom_range_overlaps(struct iovageom_range a, struct iovag
 extern inline bool iovageom_range_precedes_directly(struct iovageom_range low,
                                                     struct iovageom_range high);
 extern inline bool iovageom_range_touches(struct iovageom_range a, struct iovageom_range b);
-extern inline bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
-                                          struct iovageom_range *out);
 
 static uint64_t min64(uint64_t a, uint64_t b)
 {
@@ -74,6 +72,15 @@ bool iovageom_range_above(struct iovageom_range range, struct iovageom_range *ou
     if (range.last == IOVAGEOM_ADDRESS_MAX)
         return false;
     *out = (struct iovageom_range){range.last + 1, IOVAGEOM_ADDRESS_MAX};
+    return true;
+}
+
+bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
+                            struct iovageom_range *out)
+{
+    if (low.last >= high.start || iovageom_range_precedes_directly(low, high))
+        return false;
+    *out = (struct iovageom_range){low.last + 1, high.start - 1};
     return true;
 }
 

@@ -117,16 +117,8 @@ IOVAGEOM_API bool iovageom_range_above(struct iovageom_range range, struct iovag
  * The addresses between two ranges of which `low` ends below the start of `high`. False, and *out
  * untouched, when there are none.
  */
-IOVAGEOM_API inline bool iovageom_range_between(struct iovageom_range low,
-                                                struct iovageom_range high,
-                                                struct iovageom_range *out)
-{
-    if (low.last >= high.start || iovageom_range_precedes_directly(low, high))
-        return false;
-    out->start = low.last + 1;
-    out->last = high.start - 1;
-    return true;
-}
+IOVAGEOM_API bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
+                                         struct iovageom_range *out);
 
 /** The number of addresses, 1 to 2^64. */
 IOVAGEOM_API struct iovageom_size iovageom_range_size(struct iovageom_range range);
