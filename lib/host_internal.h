@@ -2,22 +2,12 @@
 #ifndef IOVAGEOM_LIB_HOST_INTERNAL_H
 #define IOVAGEOM_LIB_HOST_INTERNAL_H
 
+#include <string.h>
+
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 
 #include "geometry_internal.h"
-
-/*
- * A kernel writes in the byte order of its machine, and an answer may have been captured on
- * another one. Each structure begins with its own size in 32 bits, which is far below 2^24: that
- * tells the order.
- */
-static inline bool iovageom_host_is_big_endian(const void *bytes)
-{
-    const uint8_t *byte = (const uint8_t *)bytes;
-
-    return byte[3] != 0;
-}
 
 /* A number of `size` bytes, up to 8, in either order. */
 static inline uint64_t iovageom_host_load(const void *bytes, size_t size, bool big_endian)
@@ -28,6 +18,24 @@ static inline uint64_t iovageom_host_load(const void *bytes, size_t size, bool b
     for (size_t i = 0; i < size; i++)
         value = value << 8 | byte[big_endian ? i : size - 1 - i];
     return value;
+}
+
+/*
+ * A kernel writes in the byte order of its machine, and an answer may have been captured on another
+ * one. Each structure begins with its own size in 32 bits: a small number, which is larger in the
+ * wrong order, unless it is a multiple of 2^16; those are ours if they fit in `length`.
+ */
+static inline bool iovageom_host_is_big_endian(const void *bytes, size_t length)
+{
+    const uint16_t one = 1;
+    uint8_t first;
+    uint64_t native;
+    uint64_t foreign;
+
+    memcpy(&first, &one, sizeof(first));
+    native = iovageom_host_load(bytes, 4, first == 0);
+    foreign = iovageom_host_load(bytes, 4, first != 0);
+    return native <= length || native <= foreign ? first == 0 : first != 0;
 }
 
 /* Bytes of a range in VFIO's and in iommufd's lists: start and last. */

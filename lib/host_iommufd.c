@@ -32,13 +32,13 @@ static bool list_size_of(uint64_t count, size_t *size)
 static uint32_t word(const void *bytes, size_t index)
 {
     return (uint32_t)iovageom_host_load((const uint8_t *)bytes + 4 * index, 4,
-                                        iovageom_host_is_big_endian(bytes));
+                                        iovageom_host_is_big_endian(bytes, 0));
 }
 
 static uint64_t long_word(const void *bytes, size_t index)
 {
     return iovageom_host_load((const uint8_t *)bytes + 8 * index, 8,
-                              iovageom_host_is_big_endian(bytes));
+                              iovageom_host_is_big_endian(bytes, 0));
 }
 
 /* The same for the kernel of this machine to read. */
@@ -81,7 +81,7 @@ int iovageom_host_iommufd_decode(const void *header, size_t length,
     out->range_count = word(header, 2);
     out->alignment = alignment;
     out->attached = alignment > 1;
-    out->big_endian = iovageom_host_is_big_endian(header);
+    out->big_endian = iovageom_host_is_big_endian(header, 0);
     return IOVAGEOM_OK;
 }
 
@@ -233,7 +233,7 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
 
     if (status != IOVAGEOM_OK)
         return status;
-    big_endian = iovageom_host_is_big_endian(header);
+    big_endian = iovageom_host_is_big_endian(header, 0);
     info.full_length = word(header, 3);
     info.type = word(header, 6);
     if (word(header, 0) >= HW_INFO_CAPABILITIES_END) {

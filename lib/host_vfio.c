@@ -194,7 +194,7 @@ int iovageom_host_vfio_decode(const void *bytes, size_t length, size_t *needed,
 
     if (length < INFO_MINIMUM)
         return IOVAGEOM_ERR_TRUNCATED;
-    answer.big_endian = iovageom_host_is_big_endian(bytes);
+    answer.big_endian = iovageom_host_is_big_endian(bytes, length);
     answer.argsz = load32(&answer, 0);
     if (answer.argsz < INFO_MINIMUM)
         return IOVAGEOM_ERR_MALFORMED;
@@ -228,7 +228,7 @@ int iovageom_host_vfio_range(const void *bytes, size_t length,
         index >= (length - info->ranges_offset) / IOVAGEOM_HOST_RANGE_SIZE)
         return IOVAGEOM_ERR_NOT_FOUND;
     *out = iovageom_host_load_range((const uint8_t *)bytes + info->ranges_offset, index,
-                                    iovageom_host_is_big_endian(bytes));
+                                    iovageom_host_is_big_endian(bytes, length));
     return IOVAGEOM_OK;
 }
 
@@ -242,9 +242,9 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_reserve(geometry, geometry->count + 3);
     if (status == IOVAGEOM_OK && info.range_count != 0)
-        status = iovageom_host_add_usable(geometry, (const uint8_t *)bytes + info.ranges_offset,
-                                          info.range_count, iovageom_host_is_big_endian(bytes),
-                                          IOVAGEOM_SOURCE_VFIO);
+        status = iovageom_host_add_usable(
+            geometry, (const uint8_t *)bytes + info.ranges_offset, info.range_count,
+            iovageom_host_is_big_endian(bytes, length), IOVAGEOM_SOURCE_VFIO);
     if (status != IOVAGEOM_OK)
         return status;
     if ((info.knows & IOVAGEOM_VFIO_PAGE_SIZES) != 0)

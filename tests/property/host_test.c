@@ -35,12 +35,20 @@ static uint64_t little(const uint8_t *bytes, size_t size)
     return value;
 }
 
-/* A number of the structure that begins at `start`: the order is the one in which its size is small. */
+/*
+ * A number of the structure that begins at `start`: the order is that in which its size is smaller,
+ * or this machine's if it is a palindrome.
+ */
 static uint64_t number(const uint8_t *start, const uint8_t *bytes, size_t size)
 {
+    const uint8_t mirrored[] = {start[3], start[2], start[1], start[0]};
+    const uint8_t pair[] = {1, 0};
     uint64_t value = 0;
+    uint16_t one;
 
-    if (little(start, 4) < 256 * 256 * 256)
+    memcpy(&one, pair, sizeof(one));
+    if (little(start, 4) < little(mirrored, 4) ||
+        (little(start, 4) == little(mirrored, 4) && one == 1))
         return little(bytes, size);
     for (size_t i = 0; i < size; i++)
         value = value * 256 + bytes[i];

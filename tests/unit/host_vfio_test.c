@@ -383,6 +383,21 @@ static void the_other_byte_order(void **state)
     free(bytes);
 }
 
+/* 64 KiB look like 256 bytes in the other order. */
+static void a_large_buffer_of_this_machine(void **state)
+{
+    static uint8_t bytes[65536];
+    const uint32_t header[4] = {sizeof(bytes), 1, 0, 0};
+    const uint64_t page_sizes = 0x40201000;
+    struct iovageom_vfio_info info;
+
+    (void)state;
+    memcpy(bytes, header, sizeof(header));
+    memcpy(bytes + 8, &page_sizes, sizeof(page_sizes));
+    assert_int_equal(iovageom_host_vfio_decode(bytes, sizeof(bytes), NULL, &info), IOVAGEOM_OK);
+    assert_int_equal(info.page_sizes, page_sizes);
+}
+
 /* iommufd stands in for VFIO: DMA_AVAIL first, and no count of mappings. */
 static void iommufd_in_the_place_of_vfio(void **state)
 {
@@ -552,6 +567,7 @@ int main(void)
         cmocka_unit_test(lists_that_claim_too_much),
         cmocka_unit_test(geometry_gets_all),
         cmocka_unit_test(the_other_byte_order),
+        cmocka_unit_test(a_large_buffer_of_this_machine),
         cmocka_unit_test(iommufd_in_the_place_of_vfio),
         cmocka_unit_test(an_empty_list_is_no_constraint),
         cmocka_unit_test(geometry_stays_as_it_was),
