@@ -166,13 +166,19 @@ build_userland() {
     rm -rf "$root"
 }
 
+# What a QEMU on the library is made from: its shim, the library, and the recipe.
+shim_key() {
+    (cd "$E2E/../.." && cat examples/shims/qemu/* lib/*.[ch] include/iovageom/*.h | md5sum)
+}
+
 # `build_qemu VERSION stock|shim`: a QEMU for L1, and its image with firmware.
 build_qemu() {
-    local version=$1 kind=$2 prefix=$IOVAGEOM_CACHE/qemu/$1-$2 root file stock=()
+    local version=$1 kind=$2 prefix=$IOVAGEOM_CACHE/qemu/$1-$2 root file key=stock how=--stock
     need_packages seabios qemu-system-data
-    [ "$kind" = shim ] || stock=(--stock)
-    if [ "$kind" = shim ] || [ ! -x "$prefix/bin/qemu-system-x86_64" ]; then
-        "$E2E/../../examples/shims/qemu/build" "$version" --prefix "$prefix" "${stock[@]}" || exit 1
+    [ "$kind" = stock ] || key=$(shim_key) how=''
+    if [ ! -x "$prefix/bin/qemu-system-x86_64" ] || [ "$(cat "$prefix/key" 2>&1)" != "$key" ]; then
+        "$E2E/../../examples/shims/qemu/build" "$version" --prefix "$prefix" $how || exit 1
+        echo "$key" >"$prefix/key"
     fi
     root=$(mktemp -d)
     mkdir -p "$root/qemu" "$root/l2"
@@ -187,10 +193,12 @@ build_qemu() {
 
 # A QEMU whose PROBE answers come from files; runs as L0, so it needs no image.
 build_feed_qemu() {
-    local prefix=$IOVAGEOM_CACHE/qemu/10.0-feed
-    [ "$prefix/bin/qemu-system-x86_64" -nt "$E2E/feed.insertions" ] ||
-        "$E2E/../../examples/shims/qemu/build" 10.0 --prefix "$prefix" \
-            --insertions "$E2E/feed.insertions" || exit 1
+    local prefix=$IOVAGEOM_CACHE/qemu/10.0-feed key
+    key=$(md5sum <"$E2E/feed.insertions")
+    [ "$(cat "$prefix/key" 2>&1)" != "$key" ] || return 0
+    "$E2E/../../examples/shims/qemu/build" 10.0 --prefix "$prefix" \
+        --insertions "$E2E/feed.insertions" || exit 1
+    echo "$key" >"$prefix/key"
 }
 
 # `build_library`: static, optimised, installed where pkg-config finds it.

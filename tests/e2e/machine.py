@@ -12,6 +12,8 @@ CACHE = os.environ.get("IOVAGEOM_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "iovageom"
 )
 LOGS = os.path.join(CACHE, "logs")
+# All time-outs are for a machine that has nothing else to do; a busy one needs more.
+PATIENCE = int(os.environ.get("IOVAGEOM_E2E_PATIENCE") or 1)
 
 
 class CaseError(Exception):
@@ -110,7 +112,7 @@ def boot(name, command, seconds):
             start_new_session=True,
         ) as machine:
             try:
-                machine.wait(timeout=seconds)
+                machine.wait(timeout=seconds * PATIENCE)
                 late = False
             except BaseException as interruption:
                 os.killpg(machine.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import json
 import os
 import random
 
-from machine import HERE, Answer, Checks, Scratch, boot, kernel, qemu_image, shell, userland
+from machine import HERE, PATIENCE, Answer, Checks, Scratch, boot, kernel, qemu_image, shell, userland
 
 EDU = ("0x1234", "0x11e8")
 RNG = ("0x1af4", "0x1044")
@@ -44,9 +44,11 @@ def nest_once(name, version, kind, what, bits, port="pcie-root-port", viommu="",
         "console=ttyS0 panic=-1 quiet intel_iommu=on",
         f"e2e.vendor={vendor} e2e.device={device} e2e.port={port} e2e.viommu={viommu}",
         *l1,
+        f"e2e.patience={PATIENCE}",
         "e2e.l2="
         + ";".join(
             [
+                f"e2e.patience={PATIENCE}",
                 "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
                 "iommu.forcedac=1" if what == "rng" else "",
                 *l2,
@@ -63,7 +65,7 @@ def nest_once(name, version, kind, what, bits, port="pcie-root-port", viommu="",
         command += DEVICE[what] * 2
         command += ["-kernel", kernel(), "-initrd", scratch.join(base, image, outer, to="initrd")]
         command += ["-append", " ".join(words)]
-        return boot(name, command, 560)
+        return boot(name, command, 300)
 
 
 def regions(answer: Answer, address):

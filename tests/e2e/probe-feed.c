@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include <iovageom/guestview.h>
+#include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
 enum { PROBE_SIZE = 512, MOST = 64 };

@@ -23,11 +23,11 @@ start_l2 "e2e.host=$host e2e.port=$port $(echo "$l2" | tr ';' ' ')" \
     -device "virtio-iommu-pci$viommu" \
     -device "$port,id=rp1,chassis=1,slot=1" -device "$port,id=rp2,chassis=2,slot=2" \
     -device "vfio-pci,host=$cold,bus=rp1,id=coldev"
-if wait_for 300 l2_said_or_gone wants-hot && ! l2_gone; then
+if wait_for 120 l2_said_or_gone wants-hot && ! l2_gone; then
     qmp device_add plug1 "$plug"
     [ -z "$again" ] || qmp device_add plug2 "$plug"
 fi
 clock hot
-end_l2 200
+end_l2 120
 clock over
 dmesg | grep -i 'dmar' | grep -i 'fault\|MGAW\|error' | sed 's/^/L1| /'

@@ -13,6 +13,7 @@ read_one() {
 
 inspect() {
     for address in $(devices 0x1af4 0x1044); do
+        # shellcheck disable=SC2012
         say "group $1 $(ls "/sys/bus/pci/devices/$address/iommu_group/devices" | tr '\n' ' ')"
         reserved_regions "$address"
     done

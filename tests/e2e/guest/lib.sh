@@ -29,9 +29,9 @@ reserved_regions() {
     done <"/sys/bus/pci/devices/$1/iommu_group/reserved_regions"
 }
 
-# `wait_for SECONDS COMMAND...`: until the command succeeds
+# `wait_for SECONDS COMMAND...`: until the command succeeds; longer on a busy machine
 wait_for() {
-    turns=$(($1 * 2))
+    turns=$(($1 * 2 * ${patience:-1}))
     shift
     while ! "$@"; do
         turns=$((turns - 1))
@@ -71,7 +71,7 @@ start_l2() {
     relay QEMU /tmp/qemu.err
     /qemu/qemu-system-x86_64 -L /qemu -accel tcg -M q35 -cpu qemu64 -m 256 -nodefaults \
         -display none -no-reboot -kernel /l2/bzImage -initrd /l2/initrd \
-        -append "console=ttyS0 panic=-1 quiet $append" -serial file:/tmp/l2.log \
+        -append "console=ttyS0 panic=-1 quiet no_timer_check $append" -serial file:/tmp/l2.log \
         -qmp stdio "$@" </tmp/qmp.in >/tmp/qmp.out 2>/tmp/qemu.err &
     L2=$!
     exec 3>/tmp/qmp.in
