@@ -223,3 +223,17 @@ build_tool() {
         die "$1 doesn't build"
     echo "$IOVAGEOM_CACHE/tools/$1"
 }
+
+# host-probe, static, for a guest; prints its path.
+build_host_probe() {
+    local build=$IOVAGEOM_CACHE/host-probe-build
+    need_packages cmake ninja-build gcc
+    {
+        cmake -G Ninja -S "$E2E/../.." -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+            -DCMAKE_C_FLAGS="-isystem $(kernel_headers)" -DIOVAGEOM_TESTS=OFF \
+            -DIOVAGEOM_EXAMPLES=ON -DIOVAGEOM_PROBE_STATIC=ON &&
+            cmake --build "$build" -j"$JOBS" --target host-probe-static
+    } >"$IOVAGEOM_CACHE/host-probe.log" 2>&1 ||
+        die "host-probe doesn't build, see $IOVAGEOM_CACHE/host-probe.log"
+    echo "$build/examples/host-probe/host-probe-static"
+}

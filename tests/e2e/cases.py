@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import feed
+import host
 import nested
 from machine import kernel
 
@@ -29,5 +30,5 @@ def versions():
     }
 
 
-for case in feed.CASES + nested.CASES:
+for case in host.CASES + feed.CASES + nested.CASES:
     Case(*case)

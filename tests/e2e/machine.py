@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Machines under emulation: boot one, wait for its end, read what it said."""
+import fcntl
 import os
 import re
 import shutil
@@ -101,7 +102,11 @@ def boot(name, command, seconds):
     log = os.path.join(LOGS, name + ".log")
     if os.path.exists(log):
         os.unlink(log)
-    with open(log + ".qemu", "w", encoding="utf-8") as errors:
+    # One machine at a time, whoever else runs cases here: software emulation takes what there is.
+    with open(os.path.join(LOGS, "lock"), "w", encoding="utf-8") as turn, open(
+        log + ".qemu", "w", encoding="utf-8"
+    ) as errors:
+        fcntl.flock(turn, fcntl.LOCK_EX)
         errors.write(" ".join(command) + "\n")
         errors.flush()
         with subprocess.Popen(
