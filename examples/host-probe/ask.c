@@ -221,7 +221,8 @@ static bool ask_device(struct group *group, int iommufd, int fd)
 /* Kernels before 6.6 have no such files, so that is no reason for words. */
 static void ask_iommufd(struct group *group, const struct device *device)
 {
-    char **names = list_directory(text("/sys/bus/pci/devices/%s/vfio-dev", device->address));
+    char **names = list_directory(
+        text("/sys/kernel/iommu_groups/%s/devices/%s/vfio-dev", group->name, device->address));
     int iommufd;
     int fd;
 

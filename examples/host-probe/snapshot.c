@@ -2,6 +2,7 @@
 
 /* A captured host as files: read and written. The form is described in docs/snapshot.md. */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,16 @@ static bool any_answer(struct answers answers)
     return false;
 }
 
+/* A name as the kernel gives them, so that nothing else reaches a terminal. */
+static const char *checked(const char *path, const char *name)
+{
+    for (const char *at = name; *at != '\0'; at++) {
+        if (isalnum((unsigned char)*at) == 0 && strchr(":._-+@,", *at) == NULL)
+            die(EXIT_BAD_INPUT, "%s: a name with a character that no name has", path);
+    }
+    return name;
+}
+
 /* "0000:00:01.0 0x1234 0x11e8 0x00ff00 group=1 driver=vfio-pci" */
 static void read_pci_line(struct host *host, const char *path, size_t number, const char *line)
 {
@@ -112,12 +123,12 @@ static void read_pci_line(struct host *host, const char *path, size_t number, co
     if (strncmp(line, " driver=", 8) != 0)
         die(EXIT_BAD_INPUT, "%s:%zu: not a line of a PCI device", path, number);
     (void)sscanf(line + 8, "%63s", driver);
-    device = host_device(host, address);
+    device = host_device(host, checked(path, address));
     device->pci = true;
     device->vendor = ids[0];
     device->device = ids[1];
     device->class_code = ids[2];
-    device->driver = text("%s", driver);
+    device->driver = text("%s", checked(path, driver));
     if (*group != '\0' && (device->group == NULL || strcmp(device->group, group) != 0))
         die(EXIT_BAD_INPUT, "%s:%zu: group %s does not list this device", path, number, group);
 }
@@ -139,11 +150,13 @@ static void read_groups(struct host *host, const char *path)
             die(EXIT_BAD_INPUT, "%s: no such file", devices.path);
         host->groups = keep_grown(host->groups, host->group_count, sizeof(*host->groups));
         group = &host->groups[host->group_count++];
-        group->name = names[i];
+        group->name = checked(root, names[i]);
         group->type = read_line(text("%s/type", directory));
+        if (group->type != NULL)
+            (void)checked(text("%s/type", directory), group->type);
         group->reserved_regions = read_file(text("%s/reserved_regions", directory));
         for (size_t k = 0; addresses[k] != NULL; k++) {
-            struct device *device = host_device(host, addresses[k]);
+            struct device *device = host_device(host, checked(devices.path, addresses[k]));
 
             if (device->group != NULL)
                 die(EXIT_BAD_INPUT, "%s: %s is in group %s already", devices.path, device->address,
@@ -166,7 +179,7 @@ static void read_units(struct host *host, const char *path)
 
         host->units = keep_grown(host->units, host->unit_count, sizeof(*host->units));
         unit = &host->units[host->unit_count++];
-        unit->name = names[i];
+        unit->name = checked(root, names[i]);
         for (size_t k = 0; files != NULL && files[k] != NULL; k++) {
             struct blob blob = read_file(text("%s/%s", directory, files[k]));
 
@@ -179,7 +192,7 @@ static void read_units(struct host *host, const char *path)
             unit->attributes[unit->attribute_count++] = (struct attribute){files[k], blob};
         }
         for (size_t k = 0; unit->devices != NULL && unit->devices[k] != NULL; k++)
-            host_device(host, unit->devices[k])->unit = unit->name;
+            host_device(host, checked(directory, unit->devices[k]))->unit = unit->name;
     }
 }
 

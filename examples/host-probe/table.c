@@ -82,11 +82,29 @@ static int depth_of(const struct table *table, const struct row *row)
     return depth;
 }
 
+/* As libsmartcols has it: blanks within a raw cell are written \\x20. */
+static const char *raw_text(const char *cell)
+{
+    char *raw = keep(4 * strlen(cell) + 1);
+    size_t length = 0;
+
+    for (; *cell != '\0'; cell++) {
+        if (*cell == ' ')
+            length += (size_t)sprintf(raw + length, "\\x20");
+        else
+            raw[length++] = *cell;
+    }
+    return raw;
+}
+
 /* The words of a cell; those below another row are indented in the first column. */
-static const char *cell_text(const struct table *table, const struct row *row, size_t column)
+static const char *cell_text(const struct table *table, const struct row *row, size_t column,
+                             bool raw)
 {
     const char *cell = row->cells[column] != NULL ? row->cells[column] : "";
 
+    if (raw)
+        return raw_text(cell);
     return column == 0 ? text("%*s%s", 2 * depth_of(table, row), "", cell) : cell;
 }
 
@@ -98,7 +116,8 @@ static void print_line(const struct table *table, const struct table_style *styl
 
     for (size_t k = 0; k < style->shown_count; k++) {
         const struct column *column = &table->columns[style->shown[k]];
-        const char *cell = row != NULL ? cell_text(table, row, style->shown[k]) : column->name;
+        const char *cell =
+            row != NULL ? cell_text(table, row, style->shown[k], style->raw) : column->name;
         int width = style->raw ? 0 : widths[k];
 
         line = text("%s%s%*s", line, k != 0 ? " " : "", column->right ? width : -width, cell);
@@ -116,7 +135,7 @@ void table_print(const struct table *table, const struct table_style *style)
     for (size_t k = 0; k < style->shown_count; k++) {
         widths[k] = style->headings ? (int)strlen(table->columns[style->shown[k]].name) : 0;
         for (size_t i = 0; i < table->row_count; i++) {
-            int width = (int)strlen(cell_text(table, table->rows[i], style->shown[k]));
+            int width = (int)strlen(cell_text(table, table->rows[i], style->shown[k], style->raw));
 
             if (width > widths[k])
                 widths[k] = width;
