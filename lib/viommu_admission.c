@@ -266,9 +266,9 @@ static int ask_new_group(struct iovageom_admission *a, const struct iovageom_uni
 int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_unit *unit,
                           const struct iovageom_group *group)
 {
-    const struct iovageom_endpoint *member = unit != NULL ? unit->members.first : NULL;
+    const struct iovageom_shape *shape = unit != NULL ? unit->shapes : NULL;
+    const struct iovageom_shape *known = unit != NULL ? iovageom_shape_of(unit, a->device) : NULL;
     const struct iovageom_link *side = unit != NULL ? unit->node.down : NULL;
-    const struct iovageom_device *before = a->device;
     const bool joins =
         group != NULL &&
         (unit == NULL || !iovageom_linked(&a->viommu->sides, &unit->node, &group->node));
@@ -285,12 +285,11 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
         iovageom_ask_group(a, a->device, group);
         error = iovageom_ask_probe(a, group);
     }
-    for (; joins && member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT]) {
-        if (!iovageom_device_same(before, member->device))
-            iovageom_ask_group(a, member->device, group);
-        before = member->device;
-    }
-    for (; error == IOVAGEOM_OK && side != NULL; side = side->down_next) {
+    for (; joins && shape != NULL; shape = shape->next)
+        if (shape != known)
+            iovageom_ask_group(a, shape->device, group);
+    /* A unit where a device reserves the same already has nothing to fear for its groups. */
+    for (; known == NULL && error == IOVAGEOM_OK && side != NULL; side = side->down_next) {
         const struct iovageom_group *other =
             (const struct iovageom_group *)(const void *)side->lower;
 

@@ -5,7 +5,7 @@
 
 #include "viommu_internal.h"
 
-static struct iovageom_domain *domain_at(const struct iovageom_viommu *viommu, uint32_t domain)
+struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t domain)
 {
     return iovageom_table_at(&viommu->domains, domain);
 }
@@ -16,8 +16,8 @@ static const struct iovageom_group *tie_group(const struct iovageom_link *tie)
 }
 
 /* Refuse: one finding, one status. */
-static uint8_t refuse(struct iovageom_report *report, struct iovageom_finding finding,
-                      uint64_t domain, uint64_t endpoint, uint8_t status)
+uint8_t iovageom_refuse(struct iovageom_report *report, struct iovageom_finding finding,
+                        uint64_t domain, uint64_t endpoint, uint8_t status)
 {
     finding.domain = domain;
     finding.endpoint = endpoint;
@@ -25,31 +25,32 @@ static uint8_t refuse(struct iovageom_report *report, struct iovageom_finding fi
     return status;
 }
 
-static uint8_t refuse_saying(struct iovageom_report *report, const char *detail, uint64_t domain,
-                             uint64_t endpoint, uint8_t status)
+uint8_t iovageom_refuse_saying(struct iovageom_report *report, const char *detail, uint64_t domain,
+                               uint64_t endpoint, uint8_t status)
 {
     struct iovageom_finding finding =
         iovageom_finding_of(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_INVALID);
 
     finding.detail = detail;
-    return refuse(report, finding, domain, endpoint, status);
+    return iovageom_refuse(report, finding, domain, endpoint, status);
 }
 
-static uint8_t refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
+uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
 {
-    return refuse(report, iovageom_finding_of(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND),
-                  domain, endpoint, IOVAGEOM_VIRTIO_S_NOENT);
+    return iovageom_refuse(report,
+                           iovageom_finding_of(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND),
+                           domain, endpoint, IOVAGEOM_VIRTIO_S_NOENT);
 }
 
-static uint8_t refuse_limit(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
-                            uint64_t wanted, uint64_t most)
+uint8_t iovageom_refuse_limit(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
+                              uint64_t wanted, uint64_t most)
 {
     struct iovageom_finding finding =
         iovageom_finding_of(IOVAGEOM_FINDING_LIMIT, IOVAGEOM_ERR_LIMIT);
 
     finding.wanted = wanted;
     finding.offered = most;
-    return refuse(report, finding, domain, endpoint, IOVAGEOM_VIRTIO_S_NOMEM);
+    return iovageom_refuse(report, finding, domain, endpoint, IOVAGEOM_VIRTIO_S_NOMEM);
 }
 
 /* ---- what a domain can map ---- */
@@ -136,8 +137,8 @@ void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_en
         domain_free(viommu, domain);
 }
 
-static uint8_t refuse_budget(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
-                             uint64_t wanted, uint64_t budget, uint8_t status)
+uint8_t iovageom_refuse_budget(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
+                               uint64_t wanted, uint64_t budget, uint8_t status)
 {
     struct iovageom_finding finding =
         iovageom_finding_of(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_LIMIT);
@@ -145,7 +146,7 @@ static uint8_t refuse_budget(struct iovageom_report *report, uint64_t domain, ui
     finding.wanted = wanted;
     finding.offered = budget;
     finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
-    return refuse(report, finding, domain, endpoint, status);
+    return iovageom_refuse(report, finding, domain, endpoint, status);
 }
 
 /* N30: nothing that is mapped already may stand where the endpoint's group reserves. */
@@ -174,7 +175,7 @@ static bool mappings_suit(const struct iovageom_viommu *viommu,
         (void)iovageom_rangeset_first_overlap(all, mapping.range, &finding.against);
         finding.range = mapping.range;
         iovageom_name_group(&finding, viommu, group, mapping.range);
-        (void)refuse(report, finding, domain->node.index, endpoint->id, 0);
+        (void)iovageom_refuse(report, finding, domain->node.index, endpoint->id, 0);
     }
     iovageom_view_deinit(&view);
     return suits;
@@ -209,22 +210,22 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
                                ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS
                                : 0;
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    const struct iovageom_domain *target = domain_at(viommu, domain);
+    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     size_t domains = iovageom_rangemap_count(&viommu->domains);
     int error = IOVAGEOM_OK;
 
     if ((flags & ~known) != 0)
-        return refuse_saying(report, "an unknown flag of ATTACH is set (N25)", domain, endpoint,
-                             IOVAGEOM_VIRTIO_S_INVAL);
+        return iovageom_refuse_saying(report, "an unknown flag of ATTACH is set (N25)", domain,
+                                      endpoint, IOVAGEOM_VIRTIO_S_INVAL);
     if (found == NULL || !iovageom_endpoint_visible(found))
-        return refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
+        return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
     if ((viommu->config.features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) != 0 &&
         (domain < viommu->config.domain_start || domain > viommu->config.domain_last))
-        return refuse_saying(report, "the domain number is outside the domain range", domain,
-                             endpoint, IOVAGEOM_VIRTIO_S_RANGE);
+        return iovageom_refuse_saying(report, "the domain number is outside the domain range",
+                                      domain, endpoint, IOVAGEOM_VIRTIO_S_RANGE);
     if (target != NULL && target->bypass != bypass)
-        return refuse_saying(report, "the bypass flag does not go with the domain (N28)", domain,
-                             endpoint, IOVAGEOM_VIRTIO_S_INVAL);
+        return iovageom_refuse_saying(report, "the bypass flag does not go with the domain (N28)",
+                                      domain, endpoint, IOVAGEOM_VIRTIO_S_INVAL);
     if (target != NULL && found->domain == target)
         return IOVAGEOM_VIRTIO_S_OK;
     if (bypass && !iovageom_bypass_fits(viommu, found, &viommu->identity, report))
@@ -235,13 +236,14 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
         return iovageom_status_of(error);
     if (target != NULL && found->device != NULL &&
         iovageom_mappings_count(&target->mappings) > found->device->budget)
-        return refuse_budget(report, domain, endpoint, iovageom_mappings_count(&target->mappings),
-                             found->device->budget, IOVAGEOM_VIRTIO_S_UNSUPP);
+        return iovageom_refuse_budget(report, domain, endpoint,
+                                      iovageom_mappings_count(&target->mappings),
+                                      found->device->budget, IOVAGEOM_VIRTIO_S_UNSUPP);
     /* Its old domain makes room, when it goes with it. */
     domains -= found->domain != NULL && found->domain->members.count == 1;
     if (target == NULL && domains >= viommu->config.max_domains)
-        return refuse_limit(report, domain, endpoint, (uint64_t)domains + 1,
-                            viommu->config.max_domains);
+        return iovageom_refuse_limit(report, domain, endpoint, (uint64_t)domains + 1,
+                                     viommu->config.max_domains);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 
@@ -272,7 +274,7 @@ uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint
                            uint32_t flags)
 {
     struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_domain *target = domain_at(viommu, domain);
+    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     const bool made = target == NULL;
     bool fresh;
     int error = IOVAGEOM_OK;
@@ -323,10 +325,10 @@ uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint3
 
     iovageom_note_clear(report);
     if (found == NULL || !iovageom_endpoint_visible(found))
-        return refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
+        return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
     if (found->domain == NULL || found->domain->node.index != domain)
-        return refuse_saying(report, "the endpoint is not attached to that domain", domain,
-                             endpoint, IOVAGEOM_VIRTIO_S_INVAL);
+        return iovageom_refuse_saying(report, "the endpoint is not attached to that domain", domain,
+                                      endpoint, IOVAGEOM_VIRTIO_S_INVAL);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 
@@ -340,250 +342,7 @@ uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, 
     return status;
 }
 
-/* ---- MAP and UNMAP ---- */
-
-/* N37, N41, I2 and I7: what is wrong with the numbers alone. */
-static uint8_t map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
-                           const struct iovageom_mapping *mapping, struct iovageom_report *report)
-{
-    const uint64_t granule = iovageom_pgsize_granule(viommu->space.page_size_mask);
-    const uint64_t length = mapping->range.last - mapping->range.start;
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_ERR_ALIGNMENT);
-
-    if (mapping->range.last <= mapping->range.start)
-        return refuse_saying(report, "virt_end is not above virt_start (N37)", domain,
-                             IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
-    finding.range = mapping->range;
-    finding.wanted = granule;
-    if (!iovageom_range_is_aligned(mapping->range, granule) || (mapping->phys & (granule - 1)) != 0)
-        return refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
-    if (!iovageom_range_contains(viommu->space.input_range, mapping->range)) {
-        finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
-        finding.status = IOVAGEOM_ERR_OUT_OF_APERTURE;
-        finding.wanted = 0;
-        finding.against = viommu->space.input_range;
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
-        return refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
-    }
-    if (length > UINT64_MAX - mapping->phys)
-        return refuse_saying(report, "the physical range ends above 2^64-1 (I7)", domain,
-                             IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
-    return IOVAGEOM_VIRTIO_S_OK;
-}
-
-static uint8_t map_reserved(const struct iovageom_viommu *viommu,
-                            const struct iovageom_domain *domain,
-                            const struct iovageom_mapping *mapping,
-                            const struct iovageom_rangeset *reserved,
-                            struct iovageom_report *report)
-{
-    struct iovageom_finding finding;
-    struct iovageom_range hit;
-
-    if (!iovageom_rangeset_first_overlap(reserved, mapping->range, &hit))
-        return IOVAGEOM_VIRTIO_S_OK;
-    if (report == NULL)
-        return IOVAGEOM_VIRTIO_S_INVAL;
-    finding = iovageom_finding_of(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
-    finding.range = mapping->range;
-    finding.against = hit;
-    (void)iovageom_range_intersect(mapping->range, hit, &hit);
-    for (const struct iovageom_link *tie = domain->node.up; tie != NULL && finding.type == 0;
-         tie = tie->up_next)
-        iovageom_name_group(&finding, viommu, tie_group(tie), hit);
-    return refuse(report, finding, domain->node.index, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
-}
-
-static uint8_t map_limits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_domain *domain, uint64_t budget,
-                          struct iovageom_report *report)
-{
-    const uint64_t live = iovageom_mappings_count(&domain->mappings);
-
-    if (viommu->mapping_count >= viommu->config.max_mappings)
-        return refuse_limit(report, domain->node.index, IOVAGEOM_ID_NONE, viommu->mapping_count + 1,
-                            viommu->config.max_mappings);
-    if (live >= viommu->config.max_domain_mappings)
-        return refuse_limit(report, domain->node.index, IOVAGEOM_ID_NONE, live + 1,
-                            viommu->config.max_domain_mappings);
-    if (live < budget)
-        return IOVAGEOM_VIRTIO_S_OK;
-    return refuse_budget(report, domain->node.index, IOVAGEOM_ID_NONE, live + 1, budget,
-                         IOVAGEOM_VIRTIO_S_NOMEM);
-}
-
-static uint8_t map_place(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
-                         const struct iovageom_mapping *mapping,
-                         const struct iovageom_rangeset *reserved, uint64_t budget,
-                         struct iovageom_report *report)
-{
-    uint8_t status = map_reserved(viommu, domain, mapping, reserved, report);
-    struct iovageom_mapping hit;
-
-    if (status != IOVAGEOM_VIRTIO_S_OK)
-        return status;
-    if (iovageom_mappings_first_overlap(&domain->mappings, mapping->range, &hit)) {
-        struct iovageom_finding finding =
-            iovageom_finding_of(IOVAGEOM_FINDING_OVERLAP, IOVAGEOM_ERR_OVERLAP);
-
-        finding.range = mapping->range;
-        finding.against = hit.range;
-        return refuse(report, finding, domain->node.index, IOVAGEOM_ID_NONE,
-                      IOVAGEOM_VIRTIO_S_INVAL);
-    }
-    return map_limits(viommu, domain, budget, report);
-}
-
-uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                            const struct iovageom_mapping *mapping, struct iovageom_report *report)
-{
-    const struct iovageom_domain *target = domain_at(viommu, domain);
-    uint32_t known = IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE;
-    struct iovageom_rangeset reserved;
-    uint8_t status;
-    int error;
-
-    if ((viommu->accepted & IOVAGEOM_VIRTIO_F_MMIO) != 0)
-        known |= IOVAGEOM_VIRTIO_MAP_F_MMIO;
-    if ((mapping->flags & ~known) != 0)
-        return refuse_saying(report, "an unknown flag of MAP is set (N43)", domain,
-                             IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
-    if (target == NULL)
-        return refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
-    if (target->bypass)
-        return refuse_saying(report, "the domain is in bypass (N45)", domain, IOVAGEOM_ID_NONE,
-                             IOVAGEOM_VIRTIO_S_INVAL);
-    status = map_numbers(viommu, domain, mapping, report);
-    if (status != IOVAGEOM_VIRTIO_S_OK)
-        return status;
-    if (target->clean)
-        return map_place(viommu, target, mapping, &target->reserved,
-                         iovageom_mappings_budget(&target->mappings), report);
-    error = iovageom_rangeset_init(&reserved, &viommu->allocator);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_domain_reserved(viommu, target, &reserved);
-    status = error != IOVAGEOM_OK ? iovageom_status_of(error)
-                                  : map_place(viommu, target, mapping, &reserved,
-                                              iovageom_domain_budget(target), report);
-    iovageom_rangeset_deinit(&reserved);
-    return status;
-}
-
-uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
-                        const struct iovageom_mapping *mapping)
-{
-    int error = iovageom_mappings_map(&domain_at(viommu, domain)->mappings, mapping);
-
-    viommu->mapping_count += error == IOVAGEOM_OK;
-    return iovageom_status_of(error);
-}
-
-uint8_t iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                  struct iovageom_range range, uint64_t phys, uint32_t flags,
-                                  struct iovageom_report *report)
-{
-    const struct iovageom_mapping mapping = {range, phys, flags};
-
-    iovageom_note_clear(report);
-    return iovageom_map_decide(viommu, domain, &mapping, report);
-}
-
-uint8_t iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
-                            struct iovageom_range range, uint64_t phys, uint32_t flags,
-                            struct iovageom_report *report)
-{
-    const struct iovageom_mapping mapping = {range, phys, flags};
-    struct iovageom_domain *target = domain_at(viommu, domain);
-    uint8_t status = IOVAGEOM_VIRTIO_S_OK;
-
-    iovageom_note_clear(report);
-    if (target != NULL)
-        status = iovageom_status_of(iovageom_domain_refresh(viommu, target));
-    if (status == IOVAGEOM_VIRTIO_S_OK)
-        status = iovageom_map_decide(viommu, domain, &mapping, report);
-    return status != IOVAGEOM_VIRTIO_S_OK ? status : iovageom_map_do(viommu, domain, &mapping);
-}
-
-int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
-                             struct iovageom_range range)
-{
-    struct iovageom_domain *target = domain_at(viommu, domain);
-    struct iovageom_mapping mapping;
-
-    if (target == NULL || !iovageom_mappings_first_overlap(&target->mappings, range, &mapping) ||
-        !iovageom_range_equal(mapping.range, range))
-        return IOVAGEOM_ERR_NOT_FOUND;
-    viommu->mapping_count--;
-    return iovageom_mappings_unmap(&target->mappings, range, NULL);
-}
-
-uint8_t iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                    struct iovageom_range range, struct iovageom_report *report)
-{
-    const struct iovageom_domain *target = domain_at(viommu, domain);
-    struct iovageom_finding finding;
-    struct iovageom_mapping split;
-
-    iovageom_note_clear(report);
-    if (target == NULL)
-        return refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
-    if (target->bypass)
-        return refuse_saying(report, "the domain is in bypass (N53)", domain, IOVAGEOM_ID_NONE,
-                             IOVAGEOM_VIRTIO_S_INVAL);
-    if (!iovageom_range_valid(range))
-        return refuse_saying(report, "virt_end is below virt_start", domain, IOVAGEOM_ID_NONE,
-                             IOVAGEOM_VIRTIO_S_INVAL);
-    if (!iovageom_mappings_first_split(&target->mappings, range, &split))
-        return IOVAGEOM_VIRTIO_S_OK;
-    finding = iovageom_finding_of(IOVAGEOM_FINDING_OVERLAP, IOVAGEOM_ERR_SPLIT);
-    finding.range = range;
-    finding.against = split.range;
-    finding.detail = "UNMAP would split a mapping (N54)";
-    return refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
-}
-
-uint8_t iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
-                              struct iovageom_range range, size_t *removed,
-                              struct iovageom_report *report)
-{
-    uint8_t status = iovageom_viommu_unmap_check(viommu, domain, range, report);
-    size_t count = 0;
-
-    if (status != IOVAGEOM_VIRTIO_S_OK)
-        return status;
-    (void)iovageom_mappings_unmap(&domain_at(viommu, domain)->mappings, range, &count);
-    viommu->mapping_count -= count;
-    if (removed != NULL)
-        *removed = count;
-    return IOVAGEOM_VIRTIO_S_OK;
-}
-
 /* ---- asking ---- */
-
-int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                              uint64_t address, uint32_t flags, struct iovageom_translation *out)
-{
-    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    const uint32_t identity_flags = IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE;
-    struct iovageom_translation result = {{IOVAGEOM_EVERYTHING, 0, identity_flags}, address, true};
-
-    if (found == NULL || !iovageom_endpoint_visible(found))
-        return IOVAGEOM_FAULT_DOMAIN;
-    if (found->domain == NULL && !(iovageom_bypass_unattached(viommu) &&
-                                   iovageom_bypass_fits(viommu, found, &viommu->identity, NULL)))
-        return IOVAGEOM_FAULT_DOMAIN;
-    if (found->domain != NULL && !found->domain->bypass) {
-        if (!iovageom_mappings_lookup(&found->domain->mappings, address, &result.mapping) ||
-            (flags & ~result.mapping.flags) != 0)
-            return IOVAGEOM_FAULT_MAPPING;
-        result.phys = result.mapping.phys + (address - result.mapping.range.start);
-        result.bypass = false;
-    }
-    if (out != NULL)
-        *out = result;
-    return IOVAGEOM_FAULT_NONE;
-}
 
 static void describe(const struct iovageom_domain *domain, struct iovageom_viommu_domain *out)
 {
@@ -598,7 +357,7 @@ static void describe(const struct iovageom_domain *domain, struct iovageom_viomm
 int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
                            struct iovageom_viommu_domain *out)
 {
-    const struct iovageom_domain *found = domain_at(viommu, domain);
+    const struct iovageom_domain *found = iovageom_domain_at(viommu, domain);
 
     if (found == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
@@ -619,7 +378,7 @@ bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t 
 bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu, uint32_t domain,
                                      uint64_t endpoint, uint32_t *out)
 {
-    const struct iovageom_domain *target = domain_at(viommu, domain);
+    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     const struct iovageom_endpoint *member = NULL;
 
     if (target == NULL)
@@ -637,19 +396,10 @@ bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu, uint3
     return member != NULL;
 }
 
-bool iovageom_viommu_mapping_next(const struct iovageom_viommu *viommu, uint32_t domain,
-                                  uint64_t from, struct iovageom_mapping *out)
-{
-    const struct iovageom_domain *target = domain_at(viommu, domain);
-    const struct iovageom_range rest = {from, IOVAGEOM_ADDRESS_MAX};
-
-    return target != NULL && iovageom_mappings_first_overlap(&target->mappings, rest, out);
-}
-
 int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu, uint32_t domain,
                                   struct iovageom_rangeset *out)
 {
-    const struct iovageom_domain *target = domain_at(viommu, domain);
+    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_rangeset set;
     int error;
 

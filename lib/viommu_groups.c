@@ -88,6 +88,16 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
                   (a->all_count + a->msi_count) * sizeof(struct iovageom_range)) == 0;
 }
 
+struct iovageom_shape *iovageom_shape_of(const struct iovageom_unit *unit,
+                                         const struct iovageom_device *device)
+{
+    struct iovageom_shape *shape = unit->shapes;
+
+    while (shape != NULL && !iovageom_device_same(shape->device, device))
+        shape = shape->next;
+    return shape;
+}
+
 /* ---- rolls and links ---- */
 
 void iovageom_roll_add(struct iovageom_roll *roll, int which, struct iovageom_endpoint *endpoint)
@@ -343,11 +353,10 @@ static bool view_has(const struct iovageom_view *view, const struct iovageom_dev
     return true;
 }
 
-/* The view of a group from nothing: platform, envelope, and each device of each of its units. */
+/* The view of a group from nothing: platform, envelope, and what the devices of its units reserve. */
 int iovageom_view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         struct iovageom_view *out)
 {
-    const struct iovageom_device *before = NULL;
     int error = iovageom_rangeset_copy(&out->all, &viommu->platform_view.all);
 
     if (error == IOVAGEOM_OK)
@@ -356,13 +365,10 @@ int iovageom_view_build(const struct iovageom_viommu *viommu, const struct iovag
         error = iovageom_view_add(out, viommu->envelope);
     for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
         const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;
-        const struct iovageom_endpoint *member = unit->members.first;
 
-        for (; error == IOVAGEOM_OK && member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT]) {
-            if (before == NULL || !iovageom_device_same(before, member->device))
-                error = iovageom_view_add(out, member->device);
-            before = member->device;
-        }
+        for (const struct iovageom_shape *shape = unit->shapes;
+             error == IOVAGEOM_OK && shape != NULL; shape = shape->next)
+            error = iovageom_view_add(out, shape->device);
     }
     return error;
 }

@@ -15,7 +15,8 @@
  *   viommu_promises.c what a group is told, and was told
  *   viommu_admission.c whom a device would cost what
  *   viommu_plug.c     declaring, plugging, unplugging
- *   viommu_domains.c  domains and the oracle
+ *   viommu_domains.c  domains, ATTACH and DETACH
+ *   viommu_mapping.c  MAP, UNMAP and where an access goes
  *   viommu_request.c  the oracle behind bytes
  *   viommu_save.c     to and from a migration stream
  *   viommu_check.c    what must always hold
@@ -85,10 +86,18 @@ enum { IOVAGEOM_ROLL_GROUP, IOVAGEOM_ROLL_UNIT, IOVAGEOM_ROLL_DOMAIN, IOVAGEOM_R
 
 enum iovageom_prepared { IOVAGEOM_NOT_PREPARED, IOVAGEOM_PREPARED, IOVAGEOM_PREPARED_ALIAS };
 
+/** What some devices of a unit reserve alike; said once, however many they are. */
+struct iovageom_shape {
+    struct iovageom_shape *next;
+    const struct iovageom_device *device; /**< one of them */
+    size_t count;
+};
+
 struct iovageom_unit {
     struct iovageom_node node;
     uint64_t key;
     struct iovageom_roll members;
+    struct iovageom_shape *shapes;
 };
 
 /** A host group that was named: all its devices are in one unit. */
@@ -210,6 +219,8 @@ void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endp
 void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group);
 void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
+struct iovageom_shape *iovageom_shape_of(const struct iovageom_unit *unit,
+                                         const struct iovageom_device *device);
 int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu);
 int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device);
 void iovageom_view_deinit(struct iovageom_view *view);
@@ -268,18 +279,30 @@ int iovageom_device_suits(const struct iovageom_viommu *viommu,
 void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 
 /* viommu_domains.c */
+struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t domain);
+uint8_t iovageom_refuse(struct iovageom_report *report, struct iovageom_finding finding,
+                        uint64_t domain, uint64_t endpoint, uint8_t status);
+uint8_t iovageom_refuse_saying(struct iovageom_report *report, const char *detail, uint64_t domain,
+                               uint64_t endpoint, uint8_t status);
+uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint);
+uint8_t iovageom_refuse_limit(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
+                              uint64_t wanted, uint64_t most);
+uint8_t iovageom_refuse_budget(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
+                               uint64_t wanted, uint64_t budget, uint8_t status);
 void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                                uint32_t endpoint, uint32_t flags, struct iovageom_report *report);
 uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            uint32_t flags);
-uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                            const struct iovageom_mapping *mapping, struct iovageom_report *report);
-uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
-                        const struct iovageom_mapping *mapping);
 int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out);
 int iovageom_domain_refresh(struct iovageom_viommu *viommu, struct iovageom_domain *domain);
 uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
+
+/* viommu_mapping.c */
+uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
+                            const struct iovageom_mapping *mapping, struct iovageom_report *report);
+uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
+                        const struct iovageom_mapping *mapping, struct iovageom_report *report);
 
 #endif

@@ -178,15 +178,12 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_w
     return error == IOVAGEOM_ERR_NO_MEMORY ? error : a->status;
 }
 
-static int unit_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                     uint64_t key)
+static int unit_make(struct iovageom_viommu *viommu, uint64_t key, struct iovageom_unit **out)
 {
     struct iovageom_unit *unit = iovageom_table_at(&viommu->units, key);
-    const bool made = unit == NULL;
-    bool fresh;
-    int error = IOVAGEOM_OK;
+    int error;
 
-    if (made) {
+    if (unit == NULL) {
         if (viommu->next_index == UINT32_MAX)
             return IOVAGEOM_ERR_LIMIT;
         unit = iovageom_books_allocate(viommu, sizeof(*unit));
@@ -200,38 +197,95 @@ static int unit_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *e
             iovageom_books_release(viommu, unit, sizeof(*unit));
             return error;
         }
+        viommu->next_index++;
     }
-    error = iovageom_link_get(viommu, &viommu->sides, &unit->node, &endpoint->group->node, &fresh);
-    if (error != IOVAGEOM_OK) {
-        if (made) {
-            iovageom_table_drop(&viommu->units, key);
-            iovageom_books_release(viommu, unit, sizeof(*unit));
-        }
-        return error;
-    }
-    viommu->next_index += made;
-    for (struct iovageom_endpoint *member = unit->members.first; fresh && member != NULL;
-         member = member->next[IOVAGEOM_ROLL_UNIT])
-        iovageom_group_add(endpoint->group, member->device);
-    iovageom_roll_add(&unit->members, IOVAGEOM_ROLL_UNIT, endpoint);
-    endpoint->unit = unit;
-    for (struct iovageom_link *side = unit->node.down; side != NULL; side = side->down_next)
-        iovageom_group_add((struct iovageom_group *)(void *)side->lower, endpoint->device);
+    *out = unit;
     return IOVAGEOM_OK;
 }
 
-/* What the groups of a unit have to forget when `endpoint`'s device goes: nothing if its neighbour
-   in the unit reserves the same. */
-static void unit_lose(const struct iovageom_endpoint *endpoint)
+static void unit_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_unit *unit)
 {
-    const struct iovageom_endpoint *next = endpoint->next[IOVAGEOM_ROLL_UNIT];
-    const struct iovageom_endpoint *previous = endpoint->previous[IOVAGEOM_ROLL_UNIT];
+    if (unit->members.count > 0)
+        return;
+    iovageom_table_drop(&viommu->units, unit->key);
+    iovageom_books_release(viommu, unit, sizeof(*unit));
+}
 
-    if ((next == NULL || !iovageom_device_same(next->device, endpoint->device)) &&
-        (previous == NULL || !iovageom_device_same(previous->device, endpoint->device)))
-        for (struct iovageom_link *side = endpoint->unit->node.down; side != NULL;
-             side = side->down_next)
-            iovageom_group_stale((struct iovageom_group *)(void *)side->lower);
+static void unit_touched(struct iovageom_unit *unit)
+{
+    for (struct iovageom_link *side = unit->node.down; side != NULL; side = side->down_next)
+        iovageom_group_stale((struct iovageom_group *)(void *)side->lower);
+}
+
+/* One more device of some shape. */
+static int shape_get(struct iovageom_viommu *viommu, struct iovageom_unit *unit,
+                     const struct iovageom_device *device, bool *fresh)
+{
+    struct iovageom_shape *shape = iovageom_shape_of(unit, device);
+
+    *fresh = shape == NULL;
+    if (shape == NULL) {
+        shape = iovageom_books_allocate(viommu, sizeof(*shape));
+        if (shape == NULL)
+            return IOVAGEOM_ERR_NO_MEMORY;
+        *shape = (struct iovageom_shape){unit->shapes, device, 0};
+        unit->shapes = shape;
+    }
+    shape->count++;
+    return IOVAGEOM_OK;
+}
+
+/* One less: `endpoint` is off the unit's roll already, and its device is about to go. */
+static void shape_put(struct iovageom_viommu *viommu, struct iovageom_unit *unit,
+                      const struct iovageom_device *device)
+{
+    struct iovageom_shape *shape = iovageom_shape_of(unit, device);
+    struct iovageom_shape **at = &unit->shapes;
+    const struct iovageom_endpoint *member = unit->members.first;
+
+    if (--shape->count > 0) {
+        /* Whoever else is like it speaks for them now. */
+        for (; shape->device == device && member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT])
+            if (iovageom_device_same(member->device, device))
+                shape->device = member->device;
+        return;
+    }
+    while (*at != shape)
+        at = &(*at)->next;
+    *at = shape->next;
+    iovageom_books_release(viommu, shape, sizeof(*shape));
+    unit_touched(unit);
+}
+
+static int unit_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                     uint64_t key)
+{
+    struct iovageom_unit *unit;
+    bool fresh_link = false, fresh_shape = false;
+    int error = unit_make(viommu, key, &unit);
+
+    if (error != IOVAGEOM_OK)
+        return error;
+    error =
+        iovageom_link_get(viommu, &viommu->sides, &unit->node, &endpoint->group->node, &fresh_link);
+    if (error == IOVAGEOM_OK) {
+        error = shape_get(viommu, unit, endpoint->device, &fresh_shape);
+        if (error != IOVAGEOM_OK)
+            iovageom_link_put(viommu, &viommu->sides, &unit->node, &endpoint->group->node);
+    }
+    if (error != IOVAGEOM_OK) {
+        unit_drop_if_empty(viommu, unit);
+        return error;
+    }
+    iovageom_roll_add(&unit->members, IOVAGEOM_ROLL_UNIT, endpoint);
+    endpoint->unit = unit;
+    for (struct iovageom_shape *shape = unit->shapes; fresh_link && shape != NULL;
+         shape = shape->next)
+        iovageom_group_add(endpoint->group, shape->device);
+    for (struct iovageom_link *side = unit->node.down; fresh_shape && side != NULL;
+         side = side->down_next)
+        iovageom_group_add((struct iovageom_group *)(void *)side->lower, endpoint->device);
+    return IOVAGEOM_OK;
 }
 
 static void unit_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
@@ -239,16 +293,13 @@ static void unit_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint 
     struct iovageom_unit *unit = endpoint->unit;
     struct iovageom_group *group = endpoint->group;
 
-    unit_lose(endpoint);
     iovageom_roll_remove(&unit->members, IOVAGEOM_ROLL_UNIT, endpoint);
     endpoint->unit = NULL;
+    shape_put(viommu, unit, endpoint->device);
     iovageom_link_put(viommu, &viommu->sides, &unit->node, &group->node);
     if (!iovageom_linked(&viommu->sides, &unit->node, &group->node))
         iovageom_group_stale(group);
-    if (unit->members.count == 0) {
-        iovageom_table_drop(&viommu->units, unit->key);
-        iovageom_books_release(viommu, unit, sizeof(*unit));
-    }
+    unit_drop_if_empty(viommu, unit);
 }
 
 static int host_group_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
@@ -542,12 +593,22 @@ int iovageom_viommu_unplug(struct iovageom_viommu *viommu, uint32_t endpoint)
     return IOVAGEOM_OK;
 }
 
-static void replace_device(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                           struct iovageom_device *device)
+static int replace_device(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                          struct iovageom_device *device)
 {
-    iovageom_device_put(viommu, endpoint->device);
+    struct iovageom_device *old = endpoint->device;
+    struct iovageom_unit *unit = endpoint->unit;
+    bool fresh;
+    int error = shape_get(viommu, unit, device, &fresh);
+
+    if (error != IOVAGEOM_OK)
+        return error;
     endpoint->device = device;
     device->references++;
+    shape_put(viommu, unit, old);
+    iovageom_device_put(viommu, old);
+    unit_touched(unit);
+    return IOVAGEOM_OK;
 }
 
 int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
@@ -570,14 +631,13 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     a.device = device;
     a.allow_stale = (flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
     error = iovageom_ask_everyone(&a, found->unit, found->group);
+    /* The first takes the memory that the new shape needs; its aliases then find it there. */
+    if (error == IOVAGEOM_OK)
+        error = replace_device(viommu, found, device);
     if (error == IOVAGEOM_OK) {
         for (size_t i = 0; i < found->alias_count; i++)
-            replace_device(viommu, iovageom_table_at(&viommu->endpoints, found->aliases[i]),
-                           device);
-        replace_device(viommu, found, device);
-        for (struct iovageom_link *side = found->unit->node.down; side != NULL;
-             side = side->down_next)
-            iovageom_group_stale((struct iovageom_group *)(void *)side->lower);
+            (void)replace_device(viommu, iovageom_table_at(&viommu->endpoints, found->aliases[i]),
+                                 device);
         viommu->generation++;
         viommu->stale |= a.went_stale;
     }

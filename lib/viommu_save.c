@@ -312,9 +312,7 @@ static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
         load_object(l, finding);
         return IOVAGEOM_OK;
     }
-    status = iovageom_map_decide(l->viommu, l->domain, mapping, l->report);
-    if (status == IOVAGEOM_VIRTIO_S_OK)
-        status = iovageom_map_do(l->viommu, l->domain, mapping);
+    status = iovageom_map_do(l->viommu, l->domain, mapping, l->report);
     return load_status(l, status, said);
 }
 

@@ -325,27 +325,35 @@ static inline bool model_group_bears(struct model *m, uint64_t key, const struct
     return bears && (soft || stale);
 }
 
-/* All guest groups and hosts that a device on `unit`, with endpoints in `keys`, brings together. */
+/*
+ * All guest groups and hosts that a device on `unit`, with endpoints in `keys`, brings together. A
+ * device that asks the same as another one of its unit changes nothing for the groups there.
+ */
 static inline bool model_all_bear(struct model *m, uint64_t unit, const uint64_t *keys, int count,
                                   const struct model_host *host, bool stale, bool *went_stale)
 {
-    bool bears = true;
+    bool bears = true, known = false;
 
     for (int i = 0; i < PLACES; i++)
-        if (m->places[i].has_device && m->places[i].unit == unit) {
+        known |= m->places[i].has_device && m->places[i].unit == unit &&
+                 m->places[i].host.reserved == host->reserved &&
+                 m->places[i].host.msi == host->msi && m->places[i].host.budget == host->budget;
+    for (int i = 0; i < PLACES; i++)
+        if (!known && m->places[i].has_device && m->places[i].unit == unit)
             bears &= model_group_bears(m, m->places[i].group, host, stale, went_stale);
-            for (int k = 0; k < count; k++) {
-                bool joined = false;
+    for (int k = 0; k < count; k++) {
+        bool joined = false;
 
-                for (int j = 0; j < PLACES; j++)
-                    joined |= m->places[j].has_device && m->places[j].unit == unit &&
-                              m->places[j].group == keys[k];
-                if (!joined)
-                    bears &= model_group_bears(m, keys[k], &m->places[i].host, stale, went_stale);
-            }
-        }
-    for (int k = 0; k < count; k++)
+        for (int j = 0; j < PLACES; j++)
+            joined |= m->places[j].has_device && m->places[j].unit == unit &&
+                      m->places[j].group == keys[k];
+        if (joined)
+            continue;
         bears &= model_group_bears(m, keys[k], host, stale, went_stale);
+        for (int i = 0; i < PLACES; i++)
+            if (m->places[i].has_device && m->places[i].unit == unit)
+                bears &= model_group_bears(m, keys[k], &m->places[i].host, stale, went_stale);
+    }
     return bears;
 }
 
