@@ -1741,6 +1741,7 @@ pub struct iovageom_iommufd_ranges {
     pub range_count: u32,
     pub alignment: u64,
     pub attached: bool,
+    pub big_endian: bool,
 }
 extern "C" {
     pub fn iovageom_host_iommufd_decode(
@@ -1751,6 +1752,7 @@ extern "C" {
 }
 extern "C" {
     pub fn iovageom_host_iommufd_range(
+        answer: *const iovageom_iommufd_ranges,
         ranges: *const ::std::os::raw::c_void,
         length: usize,
         index: u32,
