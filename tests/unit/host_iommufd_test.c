@@ -244,8 +244,10 @@ static void memory_may_run_out(void **state)
 {
     size_t header_length;
     size_t length;
-    void *header = test_fixture_read("amd", "ioas_iova_ranges.attached.hdr.bin", &header_length);
-    void *ranges = test_fixture_read("amd", "ioas_iova_ranges.attached.ranges.bin", &length);
+    void *header =
+        test_fixture_read("guest-21-regions", "ioas_iova_ranges.attached.hdr.bin", &header_length);
+    void *ranges =
+        test_fixture_read("guest-21-regions", "ioas_iova_ranges.attached.ranges.bin", &length);
 
     (void)state;
     for (int for_good = 0; for_good < 2; for_good++) {
