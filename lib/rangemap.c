@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/rangemap.h>
 
-#include <string.h>
-
 #include <iovageom/status.h>
 
-#include "itree.h"
+#include "itree_internal.h"
+#include "ranges_internal.h"
 
 /* The tree has to be at the end, because its inline values follow it. */
 struct IOVAGEOM_ITREE_ALIAS map {
@@ -81,84 +80,72 @@ int iovageom_rangemap_copy(struct iovageom_rangemap *map, const struct iovageom_
     return IOVAGEOM_OK;
 }
 
-int iovageom_rangemap_from_sorted(struct iovageom_rangemap *map,
-                                  const struct iovageom_rangemap_entry *entries, size_t count)
+/* Entry i of the array, or the one whose number is the last of order[i]. */
+static const struct iovageom_rangemap_entry *pick(const struct iovageom_rangemap_entry *entries,
+                                                  const struct iovageom_range *order, size_t i)
+{
+    return &entries[order ? (size_t)order[i].last : i];
+}
+
+static int build(struct iovageom_rangemap *map, const struct iovageom_rangemap_entry *entries,
+                 const struct iovageom_range *order, size_t count)
 {
     struct iovageom_itree_builder builder;
-    struct iovageom_rangemap_entry pending;
+    struct iovageom_rangemap_entry pending = {{0, 0}, 0};
 
     for (size_t i = 0; i < count; i++) {
-        if (!iovageom_range_valid(entries[i].range))
+        struct iovageom_range range = pick(entries, order, i)->range;
+
+        if (!iovageom_range_valid(range))
             return IOVAGEOM_ERR_INVERTED;
-        if (i > 0 && entries[i - 1].range.start > entries[i].range.start)
+        if (i > 0 && pick(entries, order, i - 1)->range.start > range.start)
             return IOVAGEOM_ERR_INVALID;
-        if (i > 0 && entries[i - 1].range.last >= entries[i].range.start)
+        if (i > 0 && pick(entries, order, i - 1)->range.last >= range.start)
             return IOVAGEOM_ERR_OVERLAP;
     }
     iovageom_itree_build(&builder, tree_of(map));
     for (size_t i = 0; i < count; i++) {
-        if (i > 0 && coalesces(map) && pending.value == entries[i].value &&
-            iovageom_range_precedes_directly(pending.range, entries[i].range)) {
-            pending.range.last = entries[i].range.last;
+        const struct iovageom_rangemap_entry *entry = pick(entries, order, i);
+
+        if (i > 0 && coalesces(map) && pending.value == entry->value &&
+            iovageom_range_precedes_directly(pending.range, entry->range)) {
+            pending.range.last = entry->range.last;
             continue;
         }
         if (i > 0)
             iovageom_itree_append(&builder, &pending.range, &pending.value, 1);
-        pending = entries[i];
+        pending = *entry;
     }
     if (count > 0)
         iovageom_itree_append(&builder, &pending.range, &pending.value, 1);
     return iovageom_itree_finish(&builder);
 }
 
-/* Heap sort by start: in place, and no input makes it slow. */
-static void sift(struct iovageom_rangemap_entry *entries, size_t root, size_t count)
+int iovageom_rangemap_from_sorted(struct iovageom_rangemap *map,
+                                  const struct iovageom_rangemap_entry *entries, size_t count)
 {
-    struct iovageom_rangemap_entry moved = entries[root];
-    size_t child;
-
-    while ((child = 2 * root + 1) < count) {
-        if (child + 1 < count && entries[child].range.start < entries[child + 1].range.start)
-            child++;
-        if (moved.range.start >= entries[child].range.start)
-            break;
-        entries[root] = entries[child];
-        root = child;
-    }
-    entries[root] = moved;
-}
-
-static void sort(struct iovageom_rangemap_entry *entries, size_t count)
-{
-    for (size_t i = count / 2; i-- > 0;)
-        sift(entries, i, count);
-    for (size_t i = count; i-- > 1;) {
-        struct iovageom_rangemap_entry top = entries[0];
-
-        entries[0] = entries[i];
-        entries[i] = top;
-        sift(entries, 0, i);
-    }
+    return build(map, entries, NULL, count);
 }
 
 int iovageom_rangemap_from_array(struct iovageom_rangemap *map,
                                  const struct iovageom_rangemap_entry *entries, size_t count)
 {
-    const struct iovageom_allocator *allocator = &tree_of(map)->allocator;
-    struct iovageom_rangemap_entry *sorted;
+    const struct iovageom_allocator allocator = tree_of(map)->allocator;
+    struct iovageom_range *order;
     int status;
 
-    if (count > SIZE_MAX / sizeof(*sorted))
-        return IOVAGEOM_ERR_NO_MEMORY;
     if (count == 0)
-        return iovageom_rangemap_from_sorted(map, entries, count);
-    sorted = allocator->allocate(allocator->context, count * sizeof(*sorted));
-    if (!sorted)
+        return build(map, entries, NULL, count);
+    if (count > SIZE_MAX / sizeof(*order))
         return IOVAGEOM_ERR_NO_MEMORY;
-    memcpy(sorted, entries, count * sizeof(*sorted));
-    sort(sorted, count);
-    status = iovageom_rangemap_from_sorted(map, sorted, count);
-    allocator->release(allocator->context, sorted, count * sizeof(*sorted));
+    order = allocator.allocate(allocator.context, count * sizeof(*order));
+    if (!order)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        order[i] = (struct iovageom_range){entries[i].range.start, i};
+    iovageom_ranges_sort(order, count);
+    status = build(map, entries, order, count);
+    allocator.release(allocator.context, order, count * sizeof(*order));
     return status;
 }
 
@@ -292,9 +279,12 @@ bool iovageom_rangemap_overlaps(const struct iovageom_rangemap *map, struct iova
 bool iovageom_rangemap_lookup(const struct iovageom_rangemap *map, uint64_t address,
                               struct iovageom_rangemap_entry *out)
 {
-    struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(map), address);
+    struct iovageom_itree_entry entry = find(tree_in(map), address);
 
-    return entry.range && entry.range->start <= address && give(entry, out);
+    if (!overlap_into(entry, (struct iovageom_range){address, address}, &out->range))
+        return false;
+    out->value = *entry.values;
+    return true;
 }
 
 void iovageom_rangemap_lookup_batch(const struct iovageom_rangemap *map, const uint64_t *addresses,

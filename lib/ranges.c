@@ -5,59 +5,79 @@
 
 #include <iovageom/status.h>
 
-/* Where results go: into the array while there is room, else they are only counted. */
-struct sink {
-    struct iovageom_range *out;
-    size_t capacity;
-    size_t count;
-};
-
-static void emit(struct sink *sink, uint64_t start, uint64_t last)
-{
-    if (sink->count < sink->capacity)
-        sink->out[sink->count] = (struct iovageom_range){start, last};
-    sink->count++;
-}
+#include "ranges_internal.h"
 
 bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
 {
-    bool normal = true;
-
-    for (size_t i = 0; i < count; i++)
-        normal &= ranges[i].start <= ranges[i].last;
+    if (count > 0 && !iovageom_range_valid(ranges[0]))
+        return false;
     for (size_t i = 1; i < count; i++)
-        normal &= ranges[i - 1].last < ranges[i].start &&
-                  !iovageom_range_precedes_directly(ranges[i - 1], ranges[i]);
-    return normal;
+        if (ranges[i].start <= ranges[i - 1].last || ranges[i].start - ranges[i - 1].last == 1 ||
+            ranges[i].start > ranges[i].last)
+            return false;
+    return true;
 }
 
-/* Heap sort by start: in place, and no input makes it slow. */
-static void sift(struct iovageom_range *ranges, size_t root, size_t count)
-{
-    struct iovageom_range moved = ranges[root];
-    size_t child;
+enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, SHORT = 24 };
 
-    while ((child = 2 * root + 1) < count) {
-        if (child + 1 < count && ranges[child].start < ranges[child + 1].start)
-            child++;
-        if (moved.start >= ranges[child].start)
-            break;
-        ranges[root] = ranges[child];
-        root = child;
+static void sort_short(struct iovageom_range *ranges, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct iovageom_range moved = ranges[i];
+        size_t at = i;
+
+        for (; at > 0 && ranges[at - 1].start > moved.start; at--)
+            ranges[at] = ranges[at - 1];
+        ranges[at] = moved;
     }
-    ranges[root] = moved;
 }
 
-static void sort(struct iovageom_range *ranges, size_t count)
+/*
+ * By the highest bits in which starts differ, in place, and then each bucket by the next ones. No
+ * input makes it slow, or takes more than 11 levels of it.
+ */
+void iovageom_ranges_sort(struct iovageom_range *ranges, size_t count)
 {
-    for (size_t i = count / 2; i-- > 0;)
-        sift(ranges, i, count);
-    for (size_t i = count; i-- > 1;) {
-        struct iovageom_range top = ranges[0];
+    size_t next[DIGITS] = {0};
+    size_t end[DIGITS];
+    size_t sum = 0;
+    uint64_t differ = 0;
+    unsigned shift = 0;
 
-        ranges[0] = ranges[i];
-        ranges[i] = top;
-        sift(ranges, 0, i);
+    if (count <= SHORT) {
+        sort_short(ranges, count);
+        return;
+    }
+    for (size_t i = 1; i < count; i++)
+        differ |= ranges[i].start ^ ranges[0].start;
+    while (differ >> shift >= DIGITS)
+        shift++;
+    for (size_t i = 0; i < count; i++)
+        next[ranges[i].start >> shift & (DIGITS - 1)]++;
+    for (unsigned digit = 0; digit < DIGITS; digit++) {
+        end[digit] = sum + next[digit];
+        next[digit] = sum;
+        sum = end[digit];
+    }
+    for (unsigned digit = 0; digit < DIGITS; digit++) {
+        while (next[digit] < end[digit]) {
+            struct iovageom_range held = ranges[next[digit]];
+            unsigned its;
+
+            while ((its = (unsigned)(held.start >> shift & (DIGITS - 1))) != digit) {
+                struct iovageom_range other = ranges[next[its]];
+
+                ranges[next[its]++] = held;
+                held = other;
+            }
+            ranges[next[digit]++] = held;
+        }
+    }
+    for (unsigned digit = 0; digit < DIGITS && shift > 0; digit++) {
+        size_t first = digit > 0 ? end[digit - 1] : 0;
+
+        if (end[digit] - first > 1)
+            iovageom_ranges_sort(ranges + first, end[digit] - first);
     }
 }
 
@@ -72,115 +92,210 @@ int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
         ascending = ascending && (i == 0 || ranges[i - 1].start <= ranges[i].start);
     }
     if (!ascending)
-        sort(ranges, *count);
+        iovageom_ranges_sort(ranges, *count);
     for (size_t i = 0; i < *count; i++) {
-        if (kept > 0 && iovageom_range_touches(ranges[kept - 1], ranges[i]))
-            ranges[kept - 1] = iovageom_range_hull(ranges[kept - 1], ranges[i]);
-        else
+        if (kept > 0 && iovageom_range_touches(ranges[kept - 1], ranges[i])) {
+            if (ranges[i].last > ranges[kept - 1].last)
+                ranges[kept - 1].last = ranges[i].last;
+        } else {
             ranges[kept++] = ranges[i];
+        }
     }
     *count = kept;
     return IOVAGEOM_OK;
 }
 
-/*
- * All four operations in one sweep: the line of addresses is cut at every start and after every
- * last; each piece between cuts is in a, in b, in both or in neither, and `keep` says for each of
- * the four (bit 1 for a, bit 2 for b) whether the result has it.
- */
-static void sweep(const struct iovageom_range *a, size_t a_count, const struct iovageom_range *b,
-                  size_t b_count, unsigned keep, struct sink *sink)
+/* How many ranges the merge will write in all. */
+static size_t count_result(struct iovageom_merge merge, iovageom_merge_step *step)
 {
-    size_t i = 0;
-    size_t j = 0;
-    uint64_t at = 0;
-    uint64_t start = 0;
-    bool open = false;
+    struct iovageom_range some[64];
+    size_t count = 0;
+    bool done;
 
-    for (;;) {
-        bool in_a = i < a_count && a[i].start <= at;
-        bool in_b = j < b_count && b[j].start <= at;
-        bool kept = keep >> (in_a | (unsigned)in_b << 1) & 1;
-        uint64_t last = IOVAGEOM_ADDRESS_MAX; /* of the piece that starts at `at` */
-
-        if (i < a_count) {
-            uint64_t end = in_a ? a[i].last : a[i].start - 1;
-            last = end < last ? end : last;
-        }
-        if (j < b_count) {
-            uint64_t end = in_b ? b[j].last : b[j].start - 1;
-            last = end < last ? end : last;
-        }
-        if (kept && !open)
-            start = at;
-        else if (!kept && open)
-            emit(sink, start, at - 1);
-        open = kept;
-        i += i < a_count && a[i].last <= last;
-        j += j < b_count && b[j].last <= last;
-        if (last == IOVAGEOM_ADDRESS_MAX)
-            break;
-        at = last + 1;
-    }
-    if (open)
-        emit(sink, start, IOVAGEOM_ADDRESS_MAX);
+    merge.out_end = some + sizeof(some) / sizeof(some[0]);
+    do {
+        merge.out = some;
+        done = step(&merge);
+        count += (size_t)(merge.out - some);
+    } while (!done);
+    return count;
 }
 
-static int combine(const struct iovageom_range *a, size_t a_count, const struct iovageom_range *b,
-                   size_t b_count, unsigned keep, struct iovageom_range *out, size_t capacity,
-                   size_t *count)
+static int combine(const struct iovageom_merge *merge, iovageom_merge_step *step, size_t enough,
+                   struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    struct sink sink = {out, capacity, 0};
+    struct iovageom_merge all = *merge;
 
-    if (capacity < a_count + b_count) {
-        sink.capacity = 0;
-        sweep(a, a_count, b, b_count, keep, &sink);
-        if (sink.count > capacity) {
-            *count = sink.count;
+    if (capacity < enough) {
+        size_t needed = count_result(*merge, step);
+
+        if (needed > capacity) {
+            *count = needed;
             return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
         }
-        sink = (struct sink){out, capacity, 0};
     }
-    sweep(a, a_count, b, b_count, keep, &sink);
-    *count = sink.count;
+    all.out = out;
+    all.out_end = capacity > 0 ? out + capacity : out;
+    (void)step(&all);
+    *count = (size_t)(all.out - out);
     return IOVAGEOM_OK;
+}
+
+static struct iovageom_merge merge_of(const struct iovageom_range *a, size_t a_count,
+                                      const struct iovageom_range *b, size_t b_count)
+{
+    struct iovageom_merge merge = {0};
+
+    merge.a = a;
+    merge.a_end = a_count > 0 ? a + a_count : a; /* a may be NULL */
+    merge.b = b;
+    merge.b_end = b_count > 0 ? b + b_count : b;
+    return merge;
+}
+
+/* How many of the ranges end below the address. */
+static size_t rank(const struct iovageom_range *ranges, size_t count, uint64_t address)
+{
+    size_t low = 0;
+
+    while (count > 0) {
+        size_t half = count / 2;
+
+        if (ranges[low + half].last < address) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return low;
+}
+
+/*
+ * A merge cut in two in the middle of its longer input, at the start of a range there. The upper
+ * half writes so far up that the lower one can't reach it. The shorter input's range across the cut
+ * goes to the lower half, or with `both` to either.
+ */
+static void halve(const struct iovageom_merge *merge, bool both, struct iovageom_range *out,
+                  struct iovageom_merge pair[2])
+{
+    size_t a_count = (size_t)(merge->a_end - merge->a);
+    size_t b_count = (size_t)(merge->b_end - merge->b);
+    const struct iovageom_range *a = a_count >= b_count ? merge->a : merge->b;
+    const struct iovageom_range *b = a_count >= b_count ? merge->b : merge->a;
+    size_t length = a_count >= b_count ? b_count : a_count;
+    size_t i = (a_count + b_count - length) / 2;
+    size_t j = rank(b, length, a[i].start);
+    size_t across = j < length && b[j].start < a[i].start;
+
+    pair[0] = merge_of(a, i, b, j + across);
+    pair[1] = merge_of(a + i, a_count + b_count - length - i, b + j, length - j);
+    if (!both)
+        pair[1].b += across;
+    pair[0].out = out;
+    pair[0].out_end = pair[1].out = out + i + j + across;
+    pair[1].out_end = out + a_count + b_count;
+}
+
+enum { WORTH_HALVING = 64 };
+
+static size_t unite_halves(const struct iovageom_merge *merge, struct iovageom_range *out)
+{
+    struct iovageom_merge pair[2];
+    struct iovageom_range *low;
+    struct iovageom_range *high;
+
+    halve(merge, false, out, pair);
+    high = pair[1].out;
+    for (unsigned half = 0; half < 2; half++) {
+        struct iovageom_merge *m = &pair[half];
+
+        m->open = true;
+        m->pending = m->b == m->b_end || m->a->start <= m->b->start ? *m->a++ : *m->b++;
+    }
+    iovageom_merge_union_pair(pair);
+    (void)iovageom_merge_union(&pair[0]);
+    (void)iovageom_merge_union(&pair[1]);
+    /* What the lower half ends with may reach into the upper one. */
+    low = pair[0].out - 1;
+    for (; high < pair[1].out && iovageom_range_touches(*low, *high); high++)
+        *low = iovageom_range_hull(*low, *high);
+    memmove(low + 1, high, (size_t)(pair[1].out - high) * sizeof(*high));
+    return (size_t)(low + 1 - out) + (size_t)(pair[1].out - high);
+}
+
+static size_t intersect_halves(const struct iovageom_merge *merge, struct iovageom_range *out)
+{
+    struct iovageom_merge pair[2];
+    const struct iovageom_range *high;
+    size_t count;
+
+    halve(merge, true, out, pair);
+    high = pair[1].out;
+    iovageom_merge_intersection_pair(pair);
+    (void)iovageom_merge_intersection(&pair[0]);
+    (void)iovageom_merge_intersection(&pair[1]);
+    count = (size_t)(pair[1].out - high);
+    memmove(pair[0].out, high, count * sizeof(*high));
+    return (size_t)(pair[0].out - out) + count;
 }
 
 int iovageom_ranges_union(const struct iovageom_range *a, size_t a_count,
                           const struct iovageom_range *b, size_t b_count,
                           struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(a, a_count, b, b_count, 0xe, out, capacity, count);
+    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
+
+    if (a_count + b_count >= WORTH_HALVING && capacity >= a_count + b_count) {
+        *count = unite_halves(&merge, out);
+        return IOVAGEOM_OK;
+    }
+    return combine(&merge, iovageom_merge_union, a_count + b_count, out, capacity, count);
 }
 
 int iovageom_ranges_intersection(const struct iovageom_range *a, size_t a_count,
                                  const struct iovageom_range *b, size_t b_count,
                                  struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(a, a_count, b, b_count, 0x8, out, capacity, count);
+    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
+
+    if (a_count + b_count >= WORTH_HALVING && capacity >= a_count + b_count) {
+        *count = intersect_halves(&merge, out);
+        return IOVAGEOM_OK;
+    }
+    return combine(&merge, iovageom_merge_intersection, a_count + b_count, out, capacity, count);
 }
 
 int iovageom_ranges_difference(const struct iovageom_range *a, size_t a_count,
                                const struct iovageom_range *b, size_t b_count,
                                struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(a, a_count, b, b_count, 0x2, out, capacity, count);
+    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
+
+    return combine(&merge, iovageom_merge_difference, a_count + b_count, out, capacity, count);
 }
 
 int iovageom_ranges_symmetric_difference(const struct iovageom_range *a, size_t a_count,
                                          const struct iovageom_range *b, size_t b_count,
                                          struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(a, a_count, b, b_count, 0x6, out, capacity, count);
+    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
+
+    return combine(&merge, iovageom_merge_symmetric_difference, a_count + b_count, out, capacity,
+                   count);
 }
 
 int iovageom_ranges_complement(const struct iovageom_range *a, size_t a_count,
                                struct iovageom_range window, struct iovageom_range *out,
                                size_t capacity, size_t *count)
 {
+    size_t below = rank(a, a_count, window.start);
+    struct iovageom_merge merge = merge_of(a_count > 0 ? a + below : a, a_count - below, NULL, 0);
+
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    return combine(a, a_count, &window, 1, 0x4, out, capacity, count);
+    merge.pending = window;
+    return combine(&merge, iovageom_merge_complement, a_count + 1, out, capacity, count);
 }
 
 bool iovageom_ranges_subset(const struct iovageom_range *inner, size_t inner_count,

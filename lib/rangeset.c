@@ -58,30 +58,40 @@ int iovageom_rangeset_copy(struct iovageom_rangeset *set, const struct iovageom_
     return iovageom_itree_copy(tree_of(set), tree_in(from));
 }
 
+/* Of ranges whose starts ascend, appends the union. */
+static void append_union(struct iovageom_itree_builder *builder,
+                         const struct iovageom_range *ranges, size_t count)
+{
+    struct iovageom_range pending = ranges[0];
+
+    for (size_t i = 1; i < count; i++) {
+        if (iovageom_range_touches(pending, ranges[i])) {
+            pending.last = ranges[i].last > pending.last ? ranges[i].last : pending.last;
+            continue;
+        }
+        iovageom_itree_append(builder, &pending, NULL, 1);
+        pending = ranges[i];
+    }
+    iovageom_itree_append(builder, &pending, NULL, 1);
+}
+
 int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
                                   const struct iovageom_range *ranges, size_t count)
 {
     struct iovageom_itree_builder builder;
-    struct iovageom_range pending;
+    bool normal = iovageom_ranges_normal(ranges, count);
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !normal; i++) {
         if (!iovageom_range_valid(ranges[i]))
             return IOVAGEOM_ERR_INVERTED;
         if (i > 0 && ranges[i - 1].start > ranges[i].start)
             return IOVAGEOM_ERR_INVALID;
     }
     iovageom_itree_build(&builder, tree_of(set));
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && iovageom_range_touches(pending, ranges[i])) {
-            pending = iovageom_range_hull(pending, ranges[i]);
-            continue;
-        }
-        if (i > 0)
-            iovageom_itree_append(&builder, &pending, NULL, 1);
-        pending = ranges[i];
-    }
-    if (count > 0)
-        iovageom_itree_append(&builder, &pending, NULL, 1);
+    if (normal)
+        iovageom_itree_append(&builder, ranges, NULL, count);
+    else
+        append_union(&builder, ranges, count);
     return iovageom_itree_finish(&builder);
 }
 

@@ -1,94 +1,112 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/pgsize.h>
-#include <iovageom/ranges.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
 #include "itree.h"
+#include "ranges_internal.h"
 
-typedef int operation(const struct iovageom_range *a, size_t a_count,
-                      const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
-                      size_t capacity, size_t *count);
+enum { BUFFER = 128 };
 
-static int combine(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
-                   const struct iovageom_rangeset *b, operation *operate)
+/* The next run of a set's ranges; false at the end. */
+static bool refill(struct iovageom_itree_cursor *cursor, const struct iovageom_range **at,
+                   const struct iovageom_range **end)
 {
-    const struct iovageom_allocator *allocator = &((struct iovageom_itree *)result)->allocator;
-    size_t a_count = iovageom_rangeset_count(a);
-    size_t b_count = iovageom_rangeset_count(b);
-    size_t room = 2 * (a_count + b_count);
-    size_t count;
-    struct iovageom_range *ranges;
-    int status;
+    struct iovageom_itree_entry first = {NULL, NULL};
+    size_t run = iovageom_itree_span(cursor, &first);
 
-    if (room == 0) {
-        iovageom_rangeset_clear(result);
-        return IOVAGEOM_OK;
-    }
-    ranges = allocator->allocate(allocator->context, room * sizeof(*ranges));
-    if (!ranges)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_rangeset_to_array(a, ranges, a_count, &count);
-    iovageom_rangeset_to_array(b, ranges + a_count, b_count, &count);
-    operate(ranges, a_count, ranges + a_count, b_count, ranges + room / 2, room / 2, &count);
-    status = iovageom_rangeset_from_sorted(result, ranges + room / 2, count);
-    allocator->release(allocator->context, ranges, room * sizeof(*ranges));
-    return status;
+    if (run == 0)
+        return false;
+    *at = first.range;
+    *end = first.range + run;
+    return true;
+}
+
+/* Merges the two sets, of which one may be missing, or a merge that has its b already. */
+static int combine(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                   const struct iovageom_rangeset *b, struct iovageom_merge *merge, uint64_t from,
+                   iovageom_merge_step *step)
+{
+    struct iovageom_range buffer[BUFFER];
+    struct iovageom_itree_builder builder;
+    struct iovageom_itree_cursor of_a;
+    struct iovageom_itree_cursor of_b;
+    bool done;
+
+    iovageom_itree_build(&builder, (struct iovageom_itree *)result);
+    iovageom_itree_cursor_init(&of_a, (const struct iovageom_itree *)a, from, false);
+    iovageom_itree_cursor_init(&of_b, (const struct iovageom_itree *)b, 0, false);
+    merge->more_a = true;
+    merge->more_b = b != NULL;
+    do {
+        if (merge->more_a && merge->a == merge->a_end)
+            merge->more_a = refill(&of_a, &merge->a, &merge->a_end);
+        if (merge->more_b && merge->b == merge->b_end)
+            merge->more_b = refill(&of_b, &merge->b, &merge->b_end);
+        merge->out = buffer;
+        merge->out_end = buffer + BUFFER;
+        done = step(merge);
+        iovageom_itree_append(&builder, buffer, NULL, (size_t)(merge->out - buffer));
+    } while (!done);
+    return iovageom_itree_finish(&builder);
 }
 
 int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
                             const struct iovageom_rangeset *b)
 {
-    return combine(result, a, b, iovageom_ranges_union);
+    struct iovageom_merge merge = {0};
+
+    return combine(result, a, b, &merge, 0, iovageom_merge_union);
 }
 
 int iovageom_rangeset_intersection(struct iovageom_rangeset *result,
                                    const struct iovageom_rangeset *a,
                                    const struct iovageom_rangeset *b)
 {
-    return combine(result, a, b, iovageom_ranges_intersection);
+    struct iovageom_merge merge = {0};
+
+    return combine(result, a, b, &merge, 0, iovageom_merge_intersection);
 }
 
 int iovageom_rangeset_difference(struct iovageom_rangeset *result,
                                  const struct iovageom_rangeset *a,
                                  const struct iovageom_rangeset *b)
 {
-    return combine(result, a, b, iovageom_ranges_difference);
+    struct iovageom_merge merge = {0};
+
+    return combine(result, a, b, &merge, 0, iovageom_merge_difference);
 }
 
 int iovageom_rangeset_symmetric_difference(struct iovageom_rangeset *result,
                                            const struct iovageom_rangeset *a,
                                            const struct iovageom_rangeset *b)
 {
-    return combine(result, a, b, iovageom_ranges_symmetric_difference);
-}
+    struct iovageom_merge merge = {0};
 
-static int with_window(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
-                       struct iovageom_range window, bool complement)
-{
-    struct iovageom_rangeset other;
-    int status;
-
-    if (!iovageom_range_valid(window))
-        return IOVAGEOM_ERR_INVERTED;
-    iovageom_rangeset_init(&other, &((struct iovageom_itree *)result)->allocator);
-    iovageom_rangeset_insert(&other, window);
-    status = complement ? iovageom_rangeset_difference(result, &other, a)
-                        : iovageom_rangeset_intersection(result, &other, a);
-    iovageom_rangeset_deinit(&other);
-    return status;
+    return combine(result, a, b, &merge, 0, iovageom_merge_symmetric_difference);
 }
 
 int iovageom_rangeset_complement(struct iovageom_rangeset *result,
                                  const struct iovageom_rangeset *a, struct iovageom_range window)
 {
-    return with_window(result, a, window, true);
+    struct iovageom_merge merge = {0};
+
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    merge.pending = window;
+    return combine(result, a, NULL, &merge, window.start, iovageom_merge_complement);
 }
 
 int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
                            struct iovageom_range window)
 {
-    return with_window(result, a, window, false);
+    struct iovageom_merge merge = {0};
+
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    merge.b = &window;
+    merge.b_end = &window + 1;
+    return combine(result, a, NULL, &merge, window.start, iovageom_merge_intersection);
 }
 
 static int align(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
