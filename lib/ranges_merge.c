@@ -5,20 +5,28 @@
  */
 #include "ranges_internal.h"
 
+/* One of two numbers, without a branch: compilers make one of `?:` when there is a load behind it. */
+static inline uint64_t choose(bool first, uint64_t a, uint64_t b)
+{
+    return b ^ ((a ^ b) & (0 - (uint64_t)first));
+}
+
 /* Takes the range that starts first; the pending range grows by it, or is written out. */
 static inline void unite_next(struct iovageom_merge *m)
 {
-    size_t from_a = m->a->start <= m->b->start;
-    uint64_t start = from_a ? m->a->start : m->b->start;
-    uint64_t last = from_a ? m->a->last : m->b->last;
+    struct iovageom_range a = *m->a;
+    struct iovageom_range b = *m->b;
+    bool from_a = a.start <= b.start;
+    uint64_t start = choose(from_a, a.start, b.start);
+    uint64_t last = choose(from_a, a.last, b.last);
     uint64_t reach = m->pending.last + (m->pending.last != IOVAGEOM_ADDRESS_MAX);
     bool apart = start > reach;
 
     m->a += from_a;
-    m->b += 1 - from_a;
+    m->b += !from_a;
     *m->out = m->pending;
     m->out += apart;
-    m->pending.start = apart ? start : m->pending.start;
+    m->pending.start = choose(apart, start, m->pending.start);
     m->pending.last = last > m->pending.last ? last : m->pending.last;
 }
 
@@ -39,10 +47,11 @@ static inline void intersect_next(struct iovageom_merge *m)
 {
     struct iovageom_range a = *m->a;
     struct iovageom_range b = *m->b;
+    uint64_t start = a.start > b.start ? a.start : b.start;
+    uint64_t last = a.last < b.last ? a.last : b.last;
 
-    m->out->start = a.start > b.start ? a.start : b.start;
-    m->out->last = a.last < b.last ? a.last : b.last;
-    m->out += (a.start <= b.last) & (b.start <= a.last);
+    *m->out = (struct iovageom_range){start, last};
+    m->out += start <= last;
     m->a += a.last <= b.last;
     m->b += b.last <= a.last;
 }
