@@ -76,7 +76,8 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
         node = inner->child[slot];
     }
     path->node[0] = (void *)(uintptr_t)node;
-    path->slot[0] = (uint16_t)rank_leaf(node, address);
+    path->slot[0] =
+        (uint16_t)(tree->height > 1 ? rank_far_leaf(node, address) : rank_leaf(node, address));
     return entry_of(tree, path);
 }
 
@@ -186,37 +187,52 @@ static void descend_batch(const struct iovageom_itree *tree, const uint64_t *add
     }
 }
 
+static inline bool take_hit(struct iovageom_itree_entry entry, uint64_t address, size_t i,
+                            struct iovageom_range *ranges, uint64_t *values)
+{
+    struct iovageom_range point = {address, address};
+    struct iovageom_range none = {0, 0};
+    bool hit = overlap_into(entry, point, ranges ? &ranges[i] : &none);
+
+    if (values && hit)
+        values[i] = *entry.values;
+    return hit;
+}
+
 void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
                                  size_t count, bool *found, struct iovageom_range *ranges,
                                  uint64_t *values)
 {
     const void *nodes[BATCH];
 
-    for (size_t i = 0; i < count; i++) {
-        struct iovageom_itree_entry entry;
+    /* What fits into the cache gains nothing from waiting together. */
+    if (tree->height < 2) {
+        for (size_t i = 0; i < count; i++)
+            found[i] = take_hit(find(tree, addresses[i]), addresses[i], i, ranges, values);
+        return;
+    }
+    for (size_t first = 0; first < count; first += BATCH) {
+        uint32_t n = (uint32_t)(count - first < BATCH ? count - first : BATCH);
 
-        if (tree->height > 0 && i % BATCH == 0)
-            descend_batch(tree, addresses + i, (uint32_t)(count - i < BATCH ? count - i : BATCH),
-                          nodes);
-        if (tree->height == 0 || addresses[i] > tree->highest)
-            entry = find(tree, addresses[i]);
-        else
-            entry = entry_at(nodes[i % BATCH], leaf_values(nodes[i % BATCH]), tree->width,
-                             rank_leaf(nodes[i % BATCH], addresses[i]));
-        found[i] = entry.range && entry.range->start <= addresses[i];
-        if (found[i] && ranges)
-            ranges[i] = *entry.range;
-        if (found[i] && values)
-            memcpy(values + i * tree->width, entry.values, tree->width * sizeof(uint64_t));
+        descend_batch(tree, addresses + first, n, nodes);
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t address = addresses[first + i];
+            struct iovageom_itree_entry entry = {NULL, NULL};
+
+            if (address <= tree->highest)
+                entry = entry_at(nodes[i], leaf_values(nodes[i]), tree->width,
+                                 rank_leaf(nodes[i], address));
+            found[first + i] = take_hit(entry, address, first + i, ranges, values);
+        }
     }
 }
 
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
                                 const struct iovageom_itree *tree, uint64_t address, bool end)
 {
-    memset(cursor, 0, sizeof(*cursor));
     cursor->tree = tree;
     cursor->address = address;
+    cursor->ranges = NULL;
     cursor->end = end;
 }
 

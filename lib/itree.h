@@ -87,7 +87,8 @@ struct iovageom_itree_entry iovageom_itree_find_below(const struct iovageom_itre
 struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
                                                       uint64_t address);
 bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out);
-/* For each address the entry that has it. `found` is set for all; the others may be NULL. */
+/* For each address the entry that has it. `found` is set for all; `ranges`, and `values`, which are
+ * for trees of width 1, may be NULL. */
 void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
                                  size_t count, bool *found, struct iovageom_range *ranges,
                                  uint64_t *values);
@@ -148,11 +149,13 @@ struct iovageom_itree_builder {
     struct iovageom_itree tree; /* what is built */
     uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH];
     struct iovageom_itree_path path; /* to behind its highest entry */
-    uint64_t base;                   /* the lowest address that may be free in front of that leaf */
+    size_t expected;                 /* entries, or 0 when that is not known */
     bool failed;
 };
 
-void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree);
+/* `expected` is the number of entries if it is known, else 0. */
+void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
+                          size_t expected);
 void iovageom_itree_append(struct iovageom_itree_builder *builder,
                            const struct iovageom_range *ranges, const uint64_t *values,
                            size_t count);

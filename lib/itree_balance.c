@@ -48,23 +48,42 @@ void iovageom_itree_close_slots(const struct iovageom_itree *tree, uint32_t leve
     vacate(level, node, count - n, n);
 }
 
+static uint64_t last_of(uint32_t level, const void *node, uint32_t count)
+{
+    return level == 0 ? ((const struct iovageom_itree_leaf *)node)->ranges[count - 1].last
+                      : ((const struct iovageom_itree_inner *)node)->last[count - 1];
+}
+
+/* The longest gap in front of n entries of a child of the path's node at that level. */
+static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                        uint32_t level, uint32_t slot, uint32_t first, uint32_t n)
+{
+    const struct iovageom_itree_inner *parent = inner_of(path, level);
+    const struct iovageom_itree_leaf *leaf = parent->child[slot];
+    uint64_t most = 0;
+
+    if (level > 1) {
+        const struct iovageom_itree_inner *inner = parent->child[slot];
+
+        for (uint32_t i = first; i < first + n; i++)
+            most = inner->gap[i] > most ? inner->gap[i] : most;
+        return most;
+    }
+    if (first > 0)
+        return leaf_gap(&leaf->ranges[first], n, leaf->ranges[first - 1].last + 1);
+    while (slot > 0 && parent->count[slot - 1] == 0)
+        slot--; /* what has become empty has no last any more */
+    return leaf_gap(leaf->ranges, n, base_of(tree, path, level, slot));
+}
+
 void iovageom_itree_sum_up(const struct iovageom_itree *tree,
                            const struct iovageom_itree_path *path, uint32_t level, uint32_t slot)
 {
     struct iovageom_itree_inner *parent = inner_of(path, level);
     uint32_t count = parent->count[slot];
 
-    if (level == 1) {
-        const struct iovageom_itree_leaf *leaf = parent->child[slot];
-
-        parent->last[slot] = leaf->ranges[count - 1].last;
-        parent->gap[slot] = leaf_gap(leaf->ranges, count, base_of(tree, path, level, slot));
-    } else {
-        const struct iovageom_itree_inner *inner = parent->child[slot];
-
-        parent->last[slot] = inner->last[count - 1];
-        parent->gap[slot] = inner_gap(inner, count);
-    }
+    parent->gap[slot] = longest(tree, path, level, slot, 0, count);
+    parent->last[slot] = last_of(level - 1, parent->child[slot], count);
 }
 
 void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
@@ -76,21 +95,28 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
     uint32_t low_count = parent->count[slot];
     uint32_t high_count = parent->count[slot + 1];
     uint32_t n = (uint32_t)(k < 0 ? -k : k);
+    uint32_t from = k > 0 ? slot : slot + 1;
+    uint32_t to = k > 0 ? slot + 1 : slot;
+    uint64_t old_last = parent->last[slot];
+    uint64_t moved = longest(tree, path, level, from, k > 0 ? low_count - n : 0, n);
 
     if (k > 0) {
         move(tree, level - 1, high, n, high, 0, high_count);
         move(tree, level - 1, high, 0, low, low_count - n, n);
         vacate(level - 1, low, low_count - n, n);
-    } else if (k < 0) {
+    } else {
         move(tree, level - 1, low, low_count, high, 0, n);
         iovageom_itree_close_slots(tree, level - 1, high, 0, n, high_count);
     }
-    parent->count[slot] = (uint8_t)(k > 0 ? low_count - n : low_count + n);
-    parent->count[slot + 1] = (uint8_t)(k > 0 ? high_count + n : high_count - n);
+    parent->count[from] = (uint8_t)(parent->count[from] - n);
+    parent->count[to] = (uint8_t)(parent->count[to] + n);
+    parent->gap[to] = moved > parent->gap[to] ? moved : parent->gap[to];
     if (parent->count[slot] > 0)
-        iovageom_itree_sum_up(tree, path, level, slot);
-    if (parent->count[slot + 1] > 0)
-        iovageom_itree_sum_up(tree, path, level, slot + 1);
+        parent->last[slot] = last_of(level - 1, low, parent->count[slot]);
+    if (high_count == 0)
+        parent->last[slot + 1] = old_last;
+    if (moved == parent->gap[from])
+        parent->gap[from] = longest(tree, path, level, from, 0, parent->count[from]);
 }
 
 void iovageom_itree_grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path)

@@ -7,13 +7,25 @@
 /* Not quite full, so that the first insertions into each leaf don't move its neighbours. */
 enum { LEAF_FILL = 30, INNER_FILL = 56 };
 
-void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree)
+void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
+                          size_t expected)
 {
     builder->target = tree;
     builder->path.slot[0] = 0;
-    builder->base = 0;
+    builder->expected = expected;
     builder->failed = false;
     (void)iovageom_itree_init(&builder->tree, tree->width, &tree->allocator);
+}
+
+/* All that the expected entries need, in one chunk. */
+static int provide(struct iovageom_itree_builder *builder)
+{
+    size_t leaves = builder->expected / LEAF_FILL + 1;
+    size_t inners = 0;
+
+    for (size_t nodes = leaves; nodes > 1; inners += nodes)
+        nodes = nodes / INNER_FILL + 1;
+    return iovageom_itree_add_chunk(&builder->tree, leaves, inners);
 }
 
 /* The node of the path at that level is done: what its parent is to know of it. */
@@ -38,6 +50,8 @@ static int open_leaf(struct iovageom_itree_builder *builder)
     struct iovageom_itree_path *path = &builder->path;
     uint32_t level = 1;
 
+    if (!tree->root && builder->expected > 0 && provide(builder))
+        return IOVAGEOM_ERR_NO_MEMORY;
     while (level <= tree->height && path->slot[level] + 1 == INNER_FILL)
         level++;
     if (iovageom_itree_stock(tree, 1, tree->root ? level - (level <= tree->height) : 0))
@@ -124,8 +138,17 @@ int iovageom_itree_finish(struct iovageom_itree_builder *builder)
             close_node(builder, level);
         even_out(tree, &builder->path);
     }
-    iovageom_itree_swap(builder->target, tree);
-    iovageom_itree_clear(tree);
+    if (tree->root) {
+        iovageom_itree_swap(builder->target, tree);
+        iovageom_itree_clear(tree);
+        return IOVAGEOM_OK;
+    }
+    iovageom_itree_clear(builder->target);
+    memcpy(builder->target->inline_ranges, tree->inline_ranges, sizeof(tree->inline_ranges));
+    memcpy(inline_values(builder->target), builder->inline_values,
+           tree->count * tree->width * sizeof(uint64_t));
+    builder->target->count = tree->count;
+    builder->target->highest = tree->highest;
     return IOVAGEOM_OK;
 }
 
@@ -138,7 +161,7 @@ int iovageom_itree_copy(struct iovageom_itree *tree, const struct iovageom_itree
 
     if (tree == from)
         return IOVAGEOM_OK;
-    iovageom_itree_build(&builder, tree);
+    iovageom_itree_build(&builder, tree, from->count);
     iovageom_itree_cursor_init(&cursor, from, 0, false);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0)
         iovageom_itree_append(&builder, first.range, first.values, run);

@@ -55,8 +55,8 @@ static void set_last(struct iovageom_itree *tree, const struct iovageom_itree_pa
 }
 
 /* The lowest address that may be free in front of that index of the path's leaf. */
-static uint64_t base_at(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                        uint32_t index)
+static inline uint64_t base_at(const struct iovageom_itree *tree,
+                               const struct iovageom_itree_path *path, uint32_t index)
 {
     if (index > 0)
         return ranges_at(tree, path)[index - 1].last + 1;
@@ -69,16 +69,45 @@ static uint64_t *values_at(const struct iovageom_itree *tree,
     return tree->root ? leaf_values(path->node[0]) : inline_values(tree);
 }
 
-static void change_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                         int32_t by)
+/* Puts an entry in among `count` of them, or takes n out; sees to nothing else. */
+static inline void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
+                          uint64_t *values, uint32_t index, uint32_t count,
+                          struct iovageom_range range, const uint64_t *value)
 {
-    tree->count += (size_t)by;
+    uint32_t width = tree->width;
+
+    memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
+    ranges[index] = range;
+    if (width == 0)
+        return;
+    values += index * width;
+    memmove(values + width, values, (count - index) * width * sizeof(*value));
+    memcpy(values, value, width * sizeof(*value));
+}
+
+static inline void take_out(const struct iovageom_itree *tree, struct iovageom_range *ranges,
+                            uint64_t *values, uint32_t index, uint32_t n, uint32_t count)
+{
+    uint32_t behind = count - index - n;
+
+    memmove(&ranges[index], &ranges[index + n], behind * sizeof(ranges[0]));
+    for (uint32_t i = count - n; i < count; i++)
+        ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
+    if (tree->width) {
+        values += index * tree->width;
+        memmove(values, values + n * tree->width, behind * tree->width * sizeof(*values));
+    }
+}
+
+static inline void change_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                                uint32_t by)
+{
+    tree->count += (size_t)(int32_t)by;
     tree->changes++;
     if (tree->height > 0)
-        inner_of(path, 1)->count[path->slot[1]] =
-            (uint8_t)(inner_of(path, 1)->count[path->slot[1]] + by);
+        inner_of(path, 1)->count[path->slot[1]] += (uint8_t)by;
     else
-        tree->root_count += (uint32_t)by;
+        tree->root_count += by;
 }
 
 /* Out of the object into a leaf. */
@@ -118,36 +147,34 @@ static int make_room(struct iovageom_itree *tree, struct iovageom_itree_path *pa
 int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           struct iovageom_range range, const uint64_t *values)
 {
-    struct iovageom_range *ranges;
+    struct iovageom_range *ranges = ranges_at(tree, path);
     uint32_t count = count_at(tree, path, 0);
-    uint32_t index;
-    uint64_t *value;
+    uint32_t index = path->slot[0];
     uint64_t base;
+    uint64_t split; /* the gap that the range comes into */
 
     if (count == (tree->root ? (uint32_t)LEAF_SLOTS : (uint32_t)IOVAGEOM_ITREE_INLINE)) {
         if (make_room(tree, path))
             return IOVAGEOM_ERR_NO_MEMORY;
+        ranges = ranges_at(tree, path);
         count = count_at(tree, path, 0);
+        index = path->slot[0];
     }
-    index = path->slot[0];
-    ranges = ranges_at(tree, path);
-    memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
-    ranges[index] = range;
-    if (tree->width) {
-        value = values_at(tree, path) + index * tree->width;
-        memmove(value + tree->width, value, (count - index) * tree->width * sizeof(*value));
-        memcpy(value, values, tree->width * sizeof(*value));
+    if (tree->height > 0 && index < count) {
+        base = base_at(tree, path, index);
+        split = ranges[index].start - base;
+        put_in(tree, ranges, leaf_values(ranges), index, count, range, values);
+        change_count(tree, path, 1);
+        if (split == inner_of(path, 1)->gap[path->slot[1]])
+            count_gaps(tree, path); /* it was the longest of the leaf */
+        return IOVAGEOM_OK;
     }
+    put_in(tree, ranges, values_at(tree, path), index, count, range, values);
     change_count(tree, path, 1);
     if (index == count)
         set_last(tree, path, range.last);
-    if (tree->height == 0)
-        return IOVAGEOM_OK;
-    base = base_at(tree, path, index);
-    if (index == count)
-        raise_gap(tree, path, range.start - base);
-    else if (ranges[index + 1].start - base == inner_of(path, 1)->gap[path->slot[1]])
-        count_gaps(tree, path); /* it was the longest that is now two */
+    if (tree->height > 0)
+        raise_gap(tree, path, range.start - base_at(tree, path, index));
     return IOVAGEOM_OK;
 }
 
@@ -165,7 +192,7 @@ void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_pa
 }
 
 /* Takes n entries out of the path's leaf, at the place. Ends the path. */
-static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
+static inline void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
 {
     struct iovageom_range *ranges = ranges_at(tree, path);
     uint32_t index = path->slot[0];
@@ -173,15 +200,8 @@ static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, u
     uint64_t base = base_at(tree, path, index);
     struct iovageom_itree_path next;
 
-    memmove(&ranges[index], &ranges[index + n], (count - index - n) * sizeof(ranges[0]));
-    for (uint32_t i = count - n; i < count; i++)
-        ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
-    if (tree->width) {
-        uint64_t *value = values_at(tree, path) + index * tree->width;
-
-        memmove(value, value + n * tree->width, (count - index - n) * tree->width * sizeof(*value));
-    }
-    change_count(tree, path, -(int32_t)n);
+    take_out(tree, ranges, values_at(tree, path), index, n, count);
+    change_count(tree, path, 0 - n);
     if (index + n < count) {
         raise_gap(tree, path, ranges[index].start - base);
     } else {

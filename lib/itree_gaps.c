@@ -27,8 +27,11 @@ static bool leaf_hit(const struct iovageom_itree *tree, struct iovageom_itree_pa
 {
     const struct iovageom_range *ranges = ranges_at(tree, path);
     uint32_t count = count_at(tree, path, 0);
-    uint64_t base = tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
+    uint64_t base;
 
+    if (tree->height > 0 && inner_of(path, 1)->gap[path->slot[1]] < size)
+        return false;
+    base = tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
     for (uint32_t i = path->slot[0]; i < count; i += forward ? 1u : UINT32_MAX) {
         uint64_t start = i > 0 ? ranges[i - 1].last + 1 : base;
 

@@ -58,6 +58,17 @@ static inline size_t rank_leaf(const struct iovageom_range *ranges, uint64_t x)
     return (size_t)(r - ranges);
 }
 
+/* More compares, but loads that don't wait for each other: for leaves that are not in the cache. */
+static inline size_t rank_far_leaf(const struct iovageom_range *ranges, uint64_t x)
+{
+    const struct iovageom_range *r = ranges;
+
+    r += 4 * (BELOW3(r[3].last, r[7].last, r[11].last) +
+              BELOW3(r[15].last, r[19].last, r[23].last) + (r[27].last < x));
+    r += BELOW3(r[0].last, r[1].last, r[2].last);
+    return (size_t)(r - ranges);
+}
+
 static inline size_t rank_inline(const struct iovageom_range *ranges, uint64_t x)
 {
     const struct iovageom_range *r = ranges + 4 * (size_t)(ranges[3].last < x);
@@ -112,7 +123,8 @@ static ALWAYS_INLINE struct iovageom_itree_entry find(const struct iovageom_itre
         node = inner->child[rank_inner(inner->last, address, few)];
         few = INNER_SLOTS;
     }
-    return entry_at(node, leaf_values(node), tree->width, rank_leaf(node, address));
+    return entry_at(node, leaf_values(node), tree->width,
+                    tree->height > 1 ? rank_far_leaf(node, address) : rank_leaf(node, address));
 }
 
 /*
@@ -202,6 +214,8 @@ bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itre
 
 /* Makes the tree one that has its entries inline, whatever nodes it has had. */
 void iovageom_itree_forget(struct iovageom_itree *tree);
+/* Asks the allocator for one chunk more, with room for so many nodes at least. */
+int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners);
 /* Makes sure that so many nodes are spare. */
 int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
 /* Spare nodes, of which there must be one, made empty. */

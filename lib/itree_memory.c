@@ -103,20 +103,24 @@ static void add_spare(struct iovageom_itree_spare **list, uint32_t *count, void 
     ++*count;
 }
 
-/* One chunk more, of at least `need` bytes of nodes; what is left of the last becomes leaves. */
-static int add_chunk(struct iovageom_itree *tree, size_t need)
+int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners)
 {
+    const size_t nodes_max = SIZE_MAX / 4 / (leaf_bytes(tree) + inner_bytes());
+    size_t need = sizeof(struct iovageom_itree_chunk) + CACHE_LINE;
     size_t size = tree->memory / CHUNK_SHARE;
     size_t least = tree->chunks ? CHUNK_NEXT : CHUNK_MIN;
     struct iovageom_itree_chunk *chunk;
     uintptr_t start;
 
+    if (leaves > nodes_max || inners > nodes_max)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    need += leaves * leaf_bytes(tree) + inners * inner_bytes();
     size = size < least ? least : size > CHUNK_MAX ? CHUNK_MAX : size;
-    if (size < sizeof(*chunk) + CACHE_LINE + need)
-        size = sizeof(*chunk) + CACHE_LINE + need;
+    size = size < need ? need : size;
     chunk = tree->allocator.allocate(tree->allocator.context, size);
     if (!chunk)
         return IOVAGEOM_ERR_NO_MEMORY;
+    /* What is left of the chunk before becomes leaves. */
     while ((size_t)(tree->fresh_end - tree->fresh) >= leaf_bytes(tree)) {
         add_spare(&tree->leaves, &tree->spare_leaves, tree->fresh);
         tree->fresh += leaf_bytes(tree);
@@ -138,7 +142,7 @@ int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t 
         size_t size = inner ? inner_bytes() : leaf_bytes(tree);
 
         if ((size_t)(tree->fresh_end - tree->fresh) < size) {
-            if (add_chunk(tree, size))
+            if (iovageom_itree_add_chunk(tree, !inner, inner))
                 return IOVAGEOM_ERR_NO_MEMORY;
             continue;
         }

@@ -103,7 +103,7 @@ static int build(struct iovageom_rangemap *map, const struct iovageom_rangemap_e
         if (i > 0 && pick(entries, order, i - 1)->range.last >= range.start)
             return IOVAGEOM_ERR_OVERLAP;
     }
-    iovageom_itree_build(&builder, tree_of(map));
+    iovageom_itree_build(&builder, tree_of(map), count);
     for (size_t i = 0; i < count; i++) {
         const struct iovageom_rangemap_entry *entry = pick(entries, order, i);
 

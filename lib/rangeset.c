@@ -87,7 +87,7 @@ int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
         if (i > 0 && ranges[i - 1].start > ranges[i].start)
             return IOVAGEOM_ERR_INVALID;
     }
-    iovageom_itree_build(&builder, tree_of(set));
+    iovageom_itree_build(&builder, tree_of(set), count);
     if (normal)
         iovageom_itree_append(&builder, ranges, NULL, count);
     else

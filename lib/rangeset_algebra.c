@@ -33,7 +33,7 @@ static int combine(struct iovageom_rangeset *result, const struct iovageom_range
     struct iovageom_itree_cursor of_b;
     bool done;
 
-    iovageom_itree_build(&builder, (struct iovageom_itree *)result);
+    iovageom_itree_build(&builder, (struct iovageom_itree *)result, 0);
     iovageom_itree_cursor_init(&of_a, (const struct iovageom_itree *)a, from, false);
     iovageom_itree_cursor_init(&of_b, (const struct iovageom_itree *)b, 0, false);
     merge->more_a = true;
@@ -120,7 +120,7 @@ static int align(struct iovageom_rangeset *result, const struct iovageom_rangese
 
     if (!iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
-    iovageom_itree_build(&builder, (struct iovageom_itree *)result);
+    iovageom_itree_build(&builder, (struct iovageom_itree *)result, 0);
     iovageom_rangeset_seek(a, 0, &cursor);
     while (iovageom_rangeset_next(&cursor, &range)) {
         if (inward && !iovageom_range_align_inward(range, granule, &range))
