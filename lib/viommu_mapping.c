@@ -3,31 +3,44 @@
 
 #include "viommu_internal.h"
 
+static uint8_t refuse_unaligned(struct iovageom_report *report, uint32_t domain,
+                                struct iovageom_range range, uint64_t granule)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_of(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_ERR_ALIGNMENT);
+
+    finding.range = range;
+    finding.wanted = granule;
+    return iovageom_refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
+}
+
+static uint8_t refuse_outside(struct iovageom_report *report, uint32_t domain,
+                              struct iovageom_range range, struct iovageom_range input)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_of(IOVAGEOM_FINDING_OUT_OF_APERTURE, IOVAGEOM_ERR_OUT_OF_APERTURE);
+
+    finding.range = range;
+    finding.against = input;
+    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
+    return iovageom_refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
+}
+
 /* N37, N41, I2 and I7: what is wrong with the numbers alone. */
 static uint8_t map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
                            const struct iovageom_mapping *mapping, struct iovageom_report *report)
 {
     const uint64_t granule = iovageom_pgsize_granule(viommu->space.page_size_mask);
-    const uint64_t length = mapping->range.last - mapping->range.start;
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_ERR_ALIGNMENT);
+    const struct iovageom_range range = mapping->range;
 
-    if (mapping->range.last <= mapping->range.start)
+    if (range.last <= range.start)
         return iovageom_refuse_saying(report, "virt_end is not above virt_start (N37)", domain,
                                       IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
-    finding.range = mapping->range;
-    finding.wanted = granule;
-    if (!iovageom_range_is_aligned(mapping->range, granule) || (mapping->phys & (granule - 1)) != 0)
-        return iovageom_refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
-    if (!iovageom_range_contains(viommu->space.input_range, mapping->range)) {
-        finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
-        finding.status = IOVAGEOM_ERR_OUT_OF_APERTURE;
-        finding.wanted = 0;
-        finding.against = viommu->space.input_range;
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
-        return iovageom_refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
-    }
-    if (length > UINT64_MAX - mapping->phys)
+    if (!iovageom_range_is_aligned(range, granule) || (mapping->phys & (granule - 1)) != 0)
+        return refuse_unaligned(report, domain, range, granule);
+    if (!iovageom_range_contains(viommu->space.input_range, range))
+        return refuse_outside(report, domain, range, viommu->space.input_range);
+    if (range.last - range.start > UINT64_MAX - mapping->phys)
         return iovageom_refuse_saying(report, "the physical range ends above 2^64-1 (I7)", domain,
                                       IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
     return IOVAGEOM_VIRTIO_S_OK;

@@ -154,6 +154,423 @@ static void a_live_mapping_stands_against_a_newcomer(void **state)
     iovageom_viommu_free(viommu);
 }
 
+static void the_input_range_follows_the_hosts(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_virtio_config space;
+    struct iovageom_viommu *viommu;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+    viommu = books(NULL, &config);
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    assert_true(iovageom_range_equal(space.input_range, ALL));
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "48", 48, 0), NULL),
+                     0);
+    assert_int_equal(test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN,
+                               test_host_with(NULL, "39", 39, 0, R(0, 0xffff)), NULL),
+                     0);
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    assert_true(iovageom_range_equal(space.input_range, R(0x10000, BIT39 - 1)));
+    assert_int_equal(iovageom_viommu_unplug(viommu, 2), 0);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    assert_true(iovageom_range_equal(space.input_range, R(0, ((uint64_t)1 << 48) - 1)));
+    iovageom_viommu_free(viommu);
+
+    config.flags = IOVAGEOM_VIOMMU_STRICT_INPUT;
+    config.input_range = R(0, BIT39 - 1);
+    viommu = books(NULL, &config);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "38", 38, 0), NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), NULL),
+                     0);
+    iovageom_viommu_free(viommu);
+}
+
+static void what_can_not_be_told_must_be_usable(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_geometry *nothing;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.features &= ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE;
+    viommu = books(NULL, &config);
+    assert_int_equal(
+        test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), &report),
+        IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
+    /* The MSI window alone is no reason: the machine's guests know of it without being told. */
+    assert_int_equal(
+        test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "64", 64, 0), &report), 0);
+    iovageom_viommu_free(viommu);
+
+    viommu = books(NULL, NULL);
+    assert_int_equal(iovageom_geometry_new(NULL, "nothing", &nothing), 0);
+    assert_int_equal(iovageom_geometry_add_usable(nothing, NULL, 0, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, nothing, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOTHING_USABLE);
+    /* Unknown is not empty: who said nothing is not held to anything (Q5). */
+    assert_int_equal(iovageom_geometry_new(NULL, "silent", &nothing), 0);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, nothing, &report), 0);
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
+static void aliases_come_and_go_with_their_device(void **state)
+{
+    const uint32_t aliases[] = {0x300, 0x301};
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_geometry *geometry = test_host(NULL, "bridge", 39, PAGES_4K);
+    struct iovageom_viommu_endpoint found;
+    struct iovageom_viommu_where where;
+
+    (void)state;
+    iovageom_viommu_where_init(&where);
+    where.aliases = aliases;
+    where.alias_count = 2;
+    where.container = 1;
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL), 0);
+    /* A second function behind the bridge shares one alias of the first. */
+    where.alias_count = 1;
+    assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_endpoint(viommu, 0x300, &found), 0);
+    assert_int_equal(found.plugged, 2);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 0x301, 0, NULL), 0);
+    /* An alias is not unplugged by itself. */
+    assert_int_equal(iovageom_viommu_unplug(viommu, 0x300), IOVAGEOM_ERR_NOT_FOUND);
+    assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
+    assert_int_equal(iovageom_viommu_endpoint(viommu, 0x301, &found), IOVAGEOM_ERR_NOT_FOUND);
+    assert_int_equal(iovageom_viommu_endpoint(viommu, 0x300, &found), 0);
+    assert_int_equal(found.plugged, 1);
+    test_check(viommu);
+    assert_int_equal(iovageom_viommu_unplug(viommu, OTHER), 0);
+    assert_false(iovageom_viommu_endpoint_next(viommu, 0, &found));
+    where.aliases = (const uint32_t[]){SLOT};
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL),
+                     IOVAGEOM_ERR_INVALID);
+    iovageom_geometry_free(geometry);
+    iovageom_viommu_free(viommu);
+}
+
+static void the_highest_numbers_are_numbers(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_viommu_endpoint endpoint;
+    struct iovageom_viommu_domain domain;
+    struct iovageom_mapping mapping;
+    uint32_t member;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_declare(viommu, UINT32_MAX, IOVAGEOM_VIOMMU_GROUP_MAX,
+                                             IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                     0);
+    assert_int_equal(iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_GROUP_MAX + 1,
+                                             IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_attach(viommu, UINT32_MAX, UINT32_MAX, 0, NULL), 0);
+    assert_int_equal(
+        iovageom_viommu_map(viommu, UINT32_MAX, R(UINT64_MAX - 0xfff, UINT64_MAX), 0, RW, NULL), 0);
+    assert_true(iovageom_viommu_endpoint_next(viommu, 2, &endpoint));
+    assert_int_equal(endpoint.endpoint, UINT32_MAX);
+    assert_true(iovageom_viommu_domain_next(viommu, UINT32_MAX, &domain));
+    assert_true(iovageom_viommu_domain_endpoint(viommu, UINT32_MAX, IOVAGEOM_ID_NONE, &member));
+    assert_false(iovageom_viommu_domain_endpoint(viommu, UINT32_MAX, member, &member));
+    assert_true(iovageom_viommu_mapping_next(viommu, UINT32_MAX, UINT64_MAX, &mapping));
+    assert_int_equal(iovageom_viommu_map_undo(viommu, UINT32_MAX, ALL), IOVAGEOM_ERR_NOT_FOUND);
+    assert_int_equal(iovageom_viommu_map_undo(viommu, UINT32_MAX, mapping.range), 0);
+    test_check(viommu);
+    iovageom_viommu_free(viommu);
+}
+
+/* What is plugged and unplugged leaves the same bytes as before, and a list that doesn't fit fails. */
+static void unplug_widens_exactly_back(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_region before[8], after[8];
+    size_t count, again;
+
+    (void)state;
+    assert_int_equal(test_plug(viommu, SLOT, 1, test_host(NULL, "a", 48, PAGES_4K), NULL), 0);
+    assert_int_equal(iovageom_viommu_told(viommu, SLOT, before, 8, &count, NULL), 0);
+    assert_int_equal(test_plug(viommu, OTHER, 1,
+                               test_host_with(NULL, "b", 39, PAGES_4K, R(0x1000, 0x1fff)), NULL),
+                     0);
+    assert_int_equal(iovageom_viommu_told(viommu, SLOT, after, 2, &again, NULL),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(again, 3);
+    assert_int_equal(iovageom_viommu_unplug(viommu, OTHER), 0);
+    assert_int_equal(iovageom_viommu_told(viommu, SLOT, after, 8, &again, NULL), 0);
+    assert_int_equal(again, count);
+    assert_memory_equal(before, after, count * sizeof(before[0]));
+    iovageom_viommu_free(viommu);
+}
+
+/* Books with a bit of everything, on either side of a migration. */
+static struct iovageom_viommu *busy_books(const struct iovageom_allocator *allocator, bool guest)
+{
+    struct iovageom_viommu *viommu = books(allocator, NULL);
+    struct iovageom_geometry *pool = test_host(allocator, "pool", 39, PAGES_4K);
+    struct iovageom_region regions[8];
+    size_t count;
+
+    assert_int_equal(iovageom_viommu_set_envelope(viommu, pool, NULL), 0);
+    iovageom_geometry_free(pool);
+    assert_int_equal(iovageom_viommu_declare(viommu, PORT, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(iovageom_viommu_declare(viommu, SLOT, 1, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    assert_int_equal(test_plug(viommu, OTHER, IOVAGEOM_VIOMMU_OWN,
+                               test_host(allocator, "other", 39, PAGES_4K), NULL),
+                     0);
+    if (!guest)
+        return viommu;
+    assert_int_equal(test_probe(viommu, PORT, regions, 8, &count), 0);
+    assert_int_equal(test_probe(viommu, OTHER, regions, 8, &count), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 3, OTHER, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 4, PORT, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL),
+                     0);
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(
+            iovageom_viommu_map(viommu, 3, R(i * 0x2000, i * 0x2000 + 0xfff), i * 0x1000, RW, NULL),
+            0);
+    return viommu;
+}
+
+static void every_damage_to_a_stream_is_noticed(void **state)
+{
+    static uint8_t bytes[4096], second[4096];
+    struct iovageom_viommu *from = busy_books(NULL, true), *to = busy_books(NULL, false);
+    struct iovageom_viommu_domain domain;
+    size_t length, again;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_save(to, bytes, sizeof(bytes), &length), IOVAGEOM_ERR_STATE);
+    assert_int_equal(iovageom_viommu_save(from, bytes, sizeof(bytes), &length), 0);
+    assert_int_equal(iovageom_viommu_save(from, second, length - 1, &again),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(again, length);
+    for (size_t cut = 0; cut < length; cut++)
+        assert_true(iovageom_viommu_load(to, bytes, cut, NULL) < 0);
+    for (size_t i = 0; i < length; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            /* The four bytes after the version are not used. */
+            if (i >= 12 && i < 16)
+                continue;
+            bytes[i] ^= (uint8_t)(1 << bit);
+            assert_true(iovageom_viommu_load(to, bytes, length, NULL) < 0);
+            assert_false(iovageom_viommu_frozen(to));
+            bytes[i] ^= (uint8_t)(1 << bit);
+        }
+    bytes[8] = 2;
+    assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), IOVAGEOM_ERR_VERSION);
+    bytes[8] = 1;
+    assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), IOVAGEOM_ERR_STATE);
+    test_check(to);
+    assert_int_equal(iovageom_viommu_domain(to, 3, &domain), 0);
+    assert_int_equal(domain.mappings, 20);
+    assert_int_equal(iovageom_viommu_domain(to, 4, &domain), 0);
+    assert_int_equal(domain.bypass, 1);
+    iovageom_viommu_free(from);
+    iovageom_viommu_free(to);
+}
+
+/* ---- memory ---- */
+
+static struct test_allocator memory;
+static struct iovageom_geometry *spare; /* to be plugged */
+
+static int new_books(struct iovageom_viommu *viommu)
+{
+    struct iovageom_viommu *other;
+    int error;
+
+    (void)viommu;
+    error = iovageom_viommu_new(&memory.allocator, NULL, &other);
+
+    if (error == 0)
+        iovageom_viommu_free(other);
+    return error;
+}
+
+static int hot_plug(struct iovageom_viommu *viommu)
+{
+    const uint32_t aliases[] = {0x400, 0x401};
+    struct iovageom_viommu_where where;
+
+    iovageom_viommu_where_init(&where);
+    where.aliases = aliases;
+    where.alias_count = 2;
+    where.host_group = 7;
+    where.container = 8;
+    return iovageom_viommu_plug(viommu, SLOT, &where, spare, NULL);
+}
+
+static int new_slot(struct iovageom_viommu *viommu)
+{
+    return iovageom_viommu_declare(viommu, 0x500, 9, IOVAGEOM_ENDPOINT_SLOT, NULL);
+}
+
+static int new_geometry(struct iovageom_viommu *viommu)
+{
+    return iovageom_viommu_update(viommu, OTHER, spare, 0, NULL);
+}
+
+static int new_identity(struct iovageom_viommu *viommu)
+{
+    struct iovageom_range ranges[20];
+
+    for (uint64_t i = 0; i < 20; i++)
+        ranges[i] = R(i * 0x10000, i * 0x10000 + 0xfff);
+    return iovageom_viommu_set_identity(viommu, ranges, 20, NULL);
+}
+
+static int by_status(uint8_t status)
+{
+    return status == IOVAGEOM_VIRTIO_S_OK      ? 0
+           : status == IOVAGEOM_VIRTIO_S_NOMEM ? IOVAGEOM_ERR_NO_MEMORY
+                                               : IOVAGEOM_ERR_INVALID;
+}
+
+static int new_probe(struct iovageom_viommu *viommu)
+{
+    uint8_t bytes[512];
+    size_t needed;
+
+    return by_status(iovageom_viommu_probe(viommu, OTHER, bytes, sizeof(bytes), &needed, NULL));
+}
+
+static int new_domain(struct iovageom_viommu *viommu)
+{
+    return by_status(iovageom_viommu_attach(viommu, 77, OTHER, 0, NULL));
+}
+
+static int new_mapping(struct iovageom_viommu *viommu)
+{
+    return by_status(iovageom_viommu_map(viommu, 3, R(0x100000, 0x100fff), 0, RW, NULL));
+}
+
+static int promise_sets(struct iovageom_viommu *viommu)
+{
+    struct iovageom_viommu_promise promise;
+
+    return iovageom_viommu_promise(viommu, OTHER, &promise, NULL, NULL, NULL, NULL);
+}
+
+static int check_books(struct iovageom_viommu *viommu)
+{
+    return iovageom_viommu_check(viommu, NULL);
+}
+
+/* Whatever allocation fails: the call says so, and the books are as they were, to the byte. */
+static void memory_may_run_out_anywhere(void **state)
+{
+    static int (*const calls[])(struct iovageom_viommu *) = {
+        new_books, hot_plug,   new_slot,    new_geometry, new_identity,
+        new_probe, new_domain, new_mapping, promise_sets, check_books,
+    };
+    static uint8_t before[4096], after[4096];
+
+    (void)state;
+    test_allocator_init(&memory);
+    for (size_t call = 0; call < sizeof(calls) / sizeof(calls[0]); call++)
+        for (int for_good = 0; for_good < 2; for_good++)
+            for (size_t nth = 1;; nth++) {
+                struct iovageom_viommu *viommu = busy_books(&memory.allocator, true);
+                struct iovageom_viommu_endpoint found;
+                size_t length, again;
+                bool hit;
+                int error;
+
+                spare = test_host(&memory.allocator, "spare", 39, PAGES_4K);
+                assert_int_equal(iovageom_viommu_save(viommu, before, sizeof(before), &length), 0);
+                test_allocator_fail_at(&memory, nth, for_good != 0);
+                error = calls[call](viommu);
+                hit = test_allocator_stop_failing(&memory);
+                test_check(viommu);
+                if (error != 0) {
+                    assert_true(hit);
+                    assert_int_equal(error, IOVAGEOM_ERR_NO_MEMORY);
+                    assert_int_equal(iovageom_viommu_save(viommu, after, sizeof(after), &again), 0);
+                    assert_int_equal(length, again);
+                    assert_memory_equal(before, after, length);
+                    assert_int_equal(iovageom_viommu_endpoint(viommu, SLOT, &found), 0);
+                    assert_null(found.geometry);
+                    assert_int_equal(iovageom_viommu_endpoint(viommu, 0x400, &found),
+                                     IOVAGEOM_ERR_NOT_FOUND);
+                }
+                iovageom_geometry_free(spare);
+                iovageom_viommu_free(viommu);
+                assert_int_equal(test_allocator_live(&memory), 0);
+                if (!hit)
+                    break;
+            }
+}
+
+static void memory_may_run_out_while_loading(void **state)
+{
+    static uint8_t bytes[4096];
+    struct iovageom_viommu *from = busy_books(NULL, true);
+    size_t length;
+    bool hit = true;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_save(from, bytes, sizeof(bytes), &length), 0);
+    test_allocator_init(&memory);
+    for (size_t nth = 1; hit; nth++) {
+        struct iovageom_viommu *to = busy_books(&memory.allocator, false);
+        struct iovageom_report report;
+        int error;
+
+        iovageom_report_init(&report, NULL);
+        test_allocator_fail_at(&memory, nth, true);
+        error = iovageom_viommu_load(to, bytes, length, nth % 2 == 0 ? &report : NULL);
+        hit = test_allocator_stop_failing(&memory);
+        test_check(to);
+        assert_int_equal(error, hit ? IOVAGEOM_ERR_NO_MEMORY : 0);
+        assert_int_equal(iovageom_viommu_frozen(to), !hit);
+        if (hit)
+            assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), 0);
+        test_check(to);
+        iovageom_report_deinit(&report);
+        iovageom_viommu_free(to);
+        assert_int_equal(test_allocator_live(&memory), 0);
+    }
+    iovageom_viommu_free(from);
+}
+
+/* 4,096 devices that all reserve something else, in one guest group; they go in any order. */
+static void a_large_group_comes_and_goes(void **state)
+{
+    enum { MANY = 4096 };
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    static struct iovageom_region regions[MANY + 8];
+    size_t count;
+
+    (void)state;
+    for (uint32_t i = 0; i < MANY; i++)
+        assert_int_equal(
+            test_plug(viommu, i, 1,
+                      test_host_with(NULL, "many", 48, PAGES_4K,
+                                     R(0x100000000 + i * 0x4000, 0x100000fff + i * 0x4000)),
+                      NULL),
+            0);
+    assert_int_equal(iovageom_viommu_told(viommu, 5, regions, MANY + 8, &count, NULL), 0);
+    assert_int_equal(count, MANY + 2);
+    for (uint32_t i = 0; i < MANY; i++)
+        if (i * 2731 % MANY != 5)
+            assert_int_equal(iovageom_viommu_unplug(viommu, i * 2731 % MANY), 0);
+    assert_int_equal(iovageom_viommu_told(viommu, 5, regions, MANY + 8, &count, NULL), 0);
+    assert_int_equal(count, 3);
+    test_check(viommu);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +578,15 @@ int main(void)
         cmocka_unit_test(the_guest_is_told_before_it_attaches),
         cmocka_unit_test(a_group_is_told_one_thing),
         cmocka_unit_test(a_live_mapping_stands_against_a_newcomer),
+        cmocka_unit_test(the_input_range_follows_the_hosts),
+        cmocka_unit_test(what_can_not_be_told_must_be_usable),
+        cmocka_unit_test(aliases_come_and_go_with_their_device),
+        cmocka_unit_test(the_highest_numbers_are_numbers),
+        cmocka_unit_test(unplug_widens_exactly_back),
+        cmocka_unit_test(every_damage_to_a_stream_is_noticed),
+        cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(memory_may_run_out_while_loading),
+        cmocka_unit_test(a_large_group_comes_and_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
