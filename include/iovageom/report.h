@@ -35,7 +35,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_GRANULE = 4,
     /** Live mapping `range` of `domain` stands where `owner` reserves `against` with `type`. */
     IOVAGEOM_FINDING_MAPPING = 5,
-    /** The guest was promised, by a PROBE of `endpoint`, `range`; `owner` can't map `against`. */
+    /** The guest was promised, by a PROBE of `endpoint` (or IOVAGEOM_ID_NONE), `range`; `owner`
+        can't map `against`. */
     IOVAGEOM_FINDING_PROMISE = 6,
     /** The input range `range` is wider than what `owner` maps, `against`. */
     IOVAGEOM_FINDING_INPUT_RANGE = 7,
@@ -43,7 +44,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_BUDGET = 8,
     /** `range` was usable and is no longer offered, to save room or to keep the granule. */
     IOVAGEOM_FINDING_LOST = 9,
-    /** `owner` and `other` contradict each other about `range` (or `wanted` and `offered`). */
+    /** `owner` and `other` contradict each other about `range`; or the one says `wanted`, the other
+        `offered`, of what `detail` names. */
     IOVAGEOM_FINDING_DISAGREEMENT = 10,
     /** `owner` did not say: `detail` names what. */
     IOVAGEOM_FINDING_UNKNOWN = 11,

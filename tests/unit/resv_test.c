@@ -225,6 +225,47 @@ static struct iovageom_resv *sample(const struct iovageom_allocator *allocator)
     return resv;
 }
 
+static void equal_compares_statements(void **state)
+{
+    struct iovageom_owner owner = owner_of(IOVAGEOM_SOURCE_SYSFS, "a");
+    struct iovageom_owner other = owner_of(IOVAGEOM_SOURCE_SYSFS, "b");
+    struct iovageom_resv *a = sample(NULL);
+    struct iovageom_resv *b = sample(NULL);
+
+    (void)state;
+    assert_true(iovageom_resv_equal(a, b));
+    /* Another range, another owner, another type, another number of statements. */
+    assert_int_equal(iovageom_resv_add(a, R(5000, 5009), IOVAGEOM_RESV_MSI, &owner), 0);
+    assert_false(iovageom_resv_equal(a, b));
+    assert_int_equal(iovageom_resv_add(b, R(5000, 5009), IOVAGEOM_RESV_MSI, &other), 0);
+    assert_false(iovageom_resv_equal(a, b));
+    iovageom_resv_remove_owner(b, &other);
+    assert_int_equal(iovageom_resv_add(b, R(5000, 5009), IOVAGEOM_RESV_MSI, &owner), 0);
+    assert_true(iovageom_resv_equal(a, b));
+    assert_int_equal(iovageom_resv_add(a, R(0, 9), IOVAGEOM_RESV_DIRECT, &owner), 0);
+    assert_int_equal(iovageom_resv_add(b, R(0, 9), IOVAGEOM_RESV_RESERVED, &owner), 0);
+    assert_false(iovageom_resv_equal(a, b));
+    iovageom_resv_free(a);
+    iovageom_resv_free(b);
+}
+
+static void allocators_are_checked(void **state)
+{
+    struct test_allocator memory;
+    struct iovageom_allocator broken;
+    struct iovageom_resv *resv = NULL;
+
+    (void)state;
+    test_allocator_init(&memory);
+    broken = memory.allocator;
+    broken.allocate = NULL;
+    assert_int_equal(iovageom_resv_new(&broken, &resv), IOVAGEOM_ERR_INVALID);
+    broken = memory.allocator;
+    broken.release = NULL;
+    assert_int_equal(iovageom_resv_new(&broken, &resv), IOVAGEOM_ERR_INVALID);
+    assert_null(resv);
+}
+
 /* The operations that may fail for lack of memory; each is to succeed or to change nothing. */
 static int operate(unsigned which, struct iovageom_resv *resv, struct iovageom_rangeset *set)
 {
@@ -309,6 +350,8 @@ int main(void)
         cmocka_unit_test(resolve_says_how_much_room_it_needs),
         cmocka_unit_test(Q20_adjacent_statements_are_one_region),
         cmocka_unit_test(removing_an_owner_leaves_what_others_said),
+        cmocka_unit_test(equal_compares_statements),
+        cmocka_unit_test(allocators_are_checked),
         cmocka_unit_test(every_allocation_may_fail),
     };
 
