@@ -84,7 +84,8 @@ static void read_sysfs(struct verdict *verdict, bool lenient)
         (const char *)blob->bytes, blob->length,
         lenient ? IOVAGEOM_SYSFS_LENIENT : IOVAGEOM_SYSFS_STRICT, &line, verdict->geometry);
     if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s:%zu: %s", blob->path, line, iovageom_status_string(status));
+        die(EXIT_BAD_INPUT, "%s:%zu: %s (--lenient goes on)", blob->path, line,
+            iovageom_status_string(status));
 }
 
 static bool read_vfio(struct verdict *verdict)
