@@ -217,7 +217,7 @@ static void read_host(struct host *host, const struct options *options)
         return;
     }
     host_read_live(host, options->sysroot);
-    if (host->group_count == 0 && options->fallback != NULL) {
+    if (host->group_count == 0 && options->fallback != NULL && options->save == NULL) {
         if (options->json)
             warn("this machine has no IOMMU groups: %s is shown instead", options->fallback);
         else
