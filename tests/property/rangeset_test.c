@@ -14,7 +14,7 @@
 #include "support/property.h"
 #include "support/test_allocator.h"
 
-enum { UNIVERSE_MAX = 1 << 15 };
+enum { UNIVERSE_MAX = 1 << 18 };
 
 struct world {
     struct test_random random;
@@ -286,6 +286,36 @@ START_TEST(large_sets)
 }
 END_TEST
 
+/* Deep trees, and long enough to meet what is rare: only cheap checks after each step. */
+START_TEST(millions_of_steps)
+{
+    const unsigned steps = 500000;
+
+    for (unsigned where = 0; where < 3; where++) {
+        start(50 + where, UNIVERSE_MAX, where);
+        for (unsigned step = 0; step < steps; step++) {
+            /* Grows, stays, shrinks to nothing. */
+            unsigned phase = step / (steps / 4);
+            unsigned insert = phase == 0 ? 9 : phase == 3 ? 2 : 5;
+            unsigned low;
+            unsigned high;
+
+            random_bounds(test_random_one_in(&world.random, phase == 3 ? 100 : 50000) ? 4000 : 3,
+                          &low, &high);
+            change(low, high, test_random_below(&world.random, 10) < insert);
+            check_point((unsigned)test_random_below(&world.random, world.universe));
+            if (step % 25000 == 0)
+                check_whole(&world.set);
+            if (step % 5000 == 0)
+                check_hole(low, world.universe - 1, 1u << step % 13,
+                           1ull << test_random_below(&world.random, 6));
+        }
+        check_whole(&world.set);
+        stop();
+    }
+}
+END_TEST
+
 /* Ascending, descending, and from both ends inward: each is the worst case of some tree. */
 START_TEST(adversarial_orders)
 {
@@ -301,7 +331,7 @@ START_TEST(adversarial_orders)
                 if (pass == 1 && order % 2)
                     slot = slots - 1 - slot;
                 change(2 * slot, 2 * slot, pass == 0);
-                if (i % 256 == 0)
+                if (i % 16384 == 0)
                     ck_assert(tree_valid(&world.set));
             }
             check_whole(&world.set);
@@ -606,6 +636,7 @@ int main(void)
 
     property_add(suite, small_sets);
     property_add(suite, large_sets);
+    property_add(suite, millions_of_steps);
     property_add(suite, adversarial_orders);
     property_add(suite, bulk_then_churn);
     property_add(suite, algebra);

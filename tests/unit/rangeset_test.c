@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <iovageom/rangeset.h>
+#include <iovageom/status.h>
+
+#include "support/test_allocator.h"
+
+#define MAX UINT64_MAX
+
+static struct iovageom_rangeset set;
+static struct test_allocator memory;
+
+static int fresh(void **state)
+{
+    (void)state;
+    test_allocator_init(&memory);
+    return iovageom_rangeset_init(&set, &memory.allocator);
+}
+
+static int done(void **state)
+{
+    (void)state;
+    iovageom_rangeset_deinit(&set);
+    return test_allocator_live(&memory) == 0 ? 0 : -1;
+}
+
+static struct iovageom_range range(uint64_t start, uint64_t last)
+{
+    return (struct iovageom_range){start, last};
+}
+
+static int insert(uint64_t start, uint64_t last)
+{
+    return iovageom_rangeset_insert(&set, range(start, last));
+}
+
+/* The whole contents, as pairs of start and last. */
+#define assert_set(...)                                                                            \
+    do {                                                                                           \
+        const uint64_t expected[] = {__VA_ARGS__};                                                 \
+        struct iovageom_range got[16];                                                             \
+        size_t got_count = 0;                                                                      \
+                                                                                                   \
+        assert_int_equal(iovageom_rangeset_to_array(&set, got, 16, &got_count), 0);                \
+        assert_int_equal(2 * got_count, sizeof(expected) / sizeof(expected[0]));                   \
+        assert_memory_equal(got, expected, sizeof(expected));                                      \
+    } while (0)
+
+static void touching_ranges_are_one(void **state)
+{
+    (void)state;
+    assert_int_equal(insert(10, 19), 0);
+    assert_int_equal(insert(21, 29), 0);
+    assert_set(10, 19, 21, 29);
+    assert_int_equal(insert(20, 20), 0);
+    assert_set(10, 29);
+    assert_int_equal(insert(0, 9), 0);
+    assert_int_equal(insert(30, MAX), 0);
+    assert_set(0, MAX);
+    assert_int_equal(iovageom_rangeset_size(&set).hi, 1);
+    assert_int_equal(insert(5, 6), 0);
+    assert_int_equal(insert(0, MAX), 0);
+    assert_set(0, MAX);
+    assert_int_equal(iovageom_rangeset_remove(&set, range(0, 0)), 0);
+    assert_int_equal(iovageom_rangeset_remove(&set, range(MAX, MAX)), 0);
+    assert_int_equal(iovageom_rangeset_remove(&set, range(7, 8)), 0);
+    assert_set(1, 6, 9, MAX - 1);
+    assert_int_equal(iovageom_rangeset_remove(&set, range(0, MAX)), 0);
+    assert_int_equal(iovageom_rangeset_count(&set), 0);
+}
+
+static void empty_has_nothing(void **state)
+{
+    struct iovageom_range got = {1, 2};
+    struct iovageom_rangeset_cursor cursor;
+    uint64_t address = 7;
+    size_t count = 9;
+    const struct iovageom_range *span = NULL;
+
+    (void)state;
+    assert_false(iovageom_rangeset_has(&set, 0));
+    assert_false(iovageom_rangeset_has(&set, MAX));
+    assert_false(iovageom_rangeset_overlaps(&set, range(0, MAX)));
+    assert_false(iovageom_rangeset_contains(&set, range(MAX, MAX)));
+    assert_false(iovageom_rangeset_lookup(&set, MAX, &got));
+    assert_false(iovageom_rangeset_hull(&set, &got));
+    assert_false(iovageom_rangeset_min(&set, &address));
+    assert_false(iovageom_rangeset_max(&set, &address));
+    assert_false(iovageom_rangeset_below(&set, MAX, &got));
+    assert_false(iovageom_rangeset_above(&set, 0, &got));
+    iovageom_rangeset_seek(&set, 0, &cursor);
+    assert_false(iovageom_rangeset_next(&cursor, &got));
+    assert_false(iovageom_rangeset_previous(&cursor, &got));
+    assert_int_equal(iovageom_rangeset_next_span(&cursor, &span), 0);
+    iovageom_rangeset_seek_end(&set, &cursor);
+    assert_false(iovageom_rangeset_previous(&cursor, &got));
+    assert_int_equal(got.start, 1);
+    assert_int_equal(got.last, 2);
+    assert_int_equal(iovageom_rangeset_to_array(&set, NULL, 0, &count), 0);
+    assert_int_equal(count, 0);
+    assert_true(iovageom_rangeset_gap_above(&set, 5, &got));
+    assert_true(iovageom_range_equal(got, range(0, MAX)));
+    assert_int_equal(iovageom_rangeset_remove(&set, range(0, MAX)), 0);
+    assert_int_equal(iovageom_rangeset_from_array(&set, NULL, 0), 0);
+}
+
+static void refuses(void **state)
+{
+    struct iovageom_range out = {3, 4};
+    struct iovageom_range descending[2] = {{5, 6}, {1, 2}};
+    struct iovageom_range inverted[2] = {{1, 2}, {6, 5}};
+    struct iovageom_allocator none = {NULL, NULL, NULL};
+    struct iovageom_rangeset other;
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(iovageom_rangeset_init(&other, &none), IOVAGEOM_ERR_INVALID);
+    assert_int_equal(insert(2, 1), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_rangeset_remove(&set, range(2, 1)), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(insert(0, 9), 0);
+    assert_int_equal(insert(20, 29), 0);
+    assert_false(iovageom_rangeset_overlaps(&set, range(25, 22)));
+    assert_false(iovageom_rangeset_contains(&set, range(25, 22)));
+    assert_false(iovageom_rangeset_first_overlap(&set, range(25, 22), &out));
+    assert_int_equal(iovageom_rangeset_to_array(&set, &out, 1, &count),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(count, 2);
+    assert_int_equal(iovageom_rangeset_from_sorted(&set, descending, 2), IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_rangeset_from_sorted(&set, inverted, 2), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_rangeset_from_array(&set, inverted, 2), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 0, 1, &out),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 1, 3, &out),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, MAX), 1, 0, &out),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_rangeset_first_hole(&set, range(2, 1), 1, 1, &out),
+                     IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_rangeset_complement(&set, &set, range(2, 1)), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_rangeset_clip(&set, &set, range(2, 1)), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_rangeset_align_inward(&set, &set, 0), IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_rangeset_align_outward(&set, &set, 6), IOVAGEOM_ERR_INVALID);
+    assert_set(0, 9, 20, 29);
+    assert_int_equal(out.start, 3);
+    iovageom_rangeset_deinit(NULL);
+}
+
+static void eight_ranges_need_no_memory(void **state)
+{
+    struct iovageom_rangeset moved;
+
+    (void)state;
+    for (uint64_t i = 0; i < 8; i++)
+        assert_int_equal(insert(10 * i, 10 * i + 5), 0);
+    assert_int_equal(memory.allocations, 0);
+    memcpy(&moved, &set, sizeof(set));
+    memset(&set, 0xee, sizeof(set));
+    memcpy(&set, &moved, sizeof(set));
+    assert_true(iovageom_rangeset_has(&set, 75));
+    assert_int_equal(insert(80, 85), 0);
+    assert_true(iovageom_rangeset_memory(&set) > 0);
+    memcpy(&moved, &set, sizeof(set));
+    assert_true(iovageom_rangeset_has(&moved, 75));
+    assert_int_equal(iovageom_rangeset_remove(&moved, range(0, 5)), 0);
+    assert_int_equal(iovageom_rangeset_memory(&moved), 0);
+    memcpy(&set, &moved, sizeof(set));
+    assert_int_equal(iovageom_rangeset_count(&set), 8);
+}
+
+static void swaps(void **state)
+{
+    struct iovageom_rangeset other;
+
+    (void)state;
+    assert_int_equal(iovageom_rangeset_init(&other, NULL), 0);
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(iovageom_rangeset_insert(&other, range(4 * i, 4 * i + 1)), 0);
+    assert_int_equal(insert(7, 8), 0);
+    iovageom_rangeset_swap(&set, &other);
+    assert_int_equal(iovageom_rangeset_count(&set), 100);
+    assert_int_equal(iovageom_rangeset_count(&other), 1);
+    assert_true(iovageom_rangeset_has(&other, 7));
+    iovageom_rangeset_swap(&set, &other);
+    assert_set(7, 8);
+    iovageom_rangeset_deinit(&other);
+}
+
+static void holes(void **state)
+{
+    struct iovageom_range got;
+
+    (void)state;
+    assert_int_equal(insert(0x1000, 0x1fff), 0);
+    assert_int_equal(insert(0x2800, 0xfedfffff), 0);
+    assert_int_equal(insert(0xfee00000, 0x7fffffffff), 0);
+    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 0x1000, 0x1000, &got), 0);
+    assert_int_equal(got.start, 0);
+    assert_int_equal(iovageom_rangeset_first_hole(&set, range(1, MAX), 0x1000, 0x1000, &got), 0);
+    assert_int_equal(got.start, 0x8000000000);
+    assert_int_equal(iovageom_rangeset_first_hole(&set, range(1, MAX), 0x800, 0x800, &got), 0);
+    assert_int_equal(got.start, 0x800);
+    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, 0x7fffffffff), 0x800, 1, &got), 0);
+    assert_true(iovageom_range_equal(got, range(0x2000, 0x27ff)));
+    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, MAX), 1, 1ull << 63, &got), 0);
+    assert_int_equal(got.start, 1ull << 63);
+    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, MAX), MAX, 1, &got),
+                     IOVAGEOM_ERR_NOT_FOUND);
+    assert_true(iovageom_rangeset_nearest_gap(&set, 0x1800, &got));
+    assert_int_equal(got.start, 0x2000);
+    assert_true(iovageom_rangeset_nearest_gap(&set, 0x1400, &got));
+    assert_int_equal(got.start, 0);
+    assert_true(iovageom_rangeset_nearest_gap(&set, 0x2001, &got));
+    assert_true(iovageom_range_equal(got, range(0x2000, 0x27ff)));
+    assert_true(iovageom_rangeset_nearest_gap(&set, MAX, &got));
+    assert_true(iovageom_range_equal(got, range(0x8000000000, MAX)));
+    assert_int_equal(insert(0, MAX), 0);
+    assert_false(iovageom_rangeset_nearest_gap(&set, 5, &got));
+    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 1, 1, &got),
+                     IOVAGEOM_ERR_NOT_FOUND);
+}
+
+/* The usable ranges of a host with a 39-bit IOMMU, and what it reserves. */
+static void inverts(void **state)
+{
+    struct iovageom_rangeset reserved;
+
+    (void)state;
+    assert_int_equal(iovageom_rangeset_init(&reserved, NULL), 0);
+    assert_int_equal(insert(0, 0xfedfffff), 0);
+    assert_int_equal(insert(0xfef00000, 0x7fffffffff), 0);
+    assert_int_equal(iovageom_rangeset_complement(&reserved, &set, range(0, MAX)), 0);
+    assert_int_equal(iovageom_rangeset_complement(&set, &reserved, range(0, MAX)), 0);
+    assert_set(0, 0xfedfffff, 0xfef00000, 0x7fffffffff);
+    assert_int_equal(iovageom_rangeset_copy(&set, &reserved), 0);
+    assert_set(0xfee00000, 0xfeefffff, 0x8000000000, MAX);
+    iovageom_rangeset_deinit(&reserved);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(touching_ranges_are_one, fresh, done),
+        cmocka_unit_test_setup_teardown(empty_has_nothing, fresh, done),
+        cmocka_unit_test_setup_teardown(refuses, fresh, done),
+        cmocka_unit_test_setup_teardown(eight_ranges_need_no_memory, fresh, done),
+        cmocka_unit_test_setup_teardown(swaps, fresh, done),
+        cmocka_unit_test_setup_teardown(holes, fresh, done),
+        cmocka_unit_test_setup_teardown(inverts, fresh, done),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
