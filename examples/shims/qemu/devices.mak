@@ -1,5 +1,7 @@
 # The devices of our QEMU: what the end-to-end tests and a reader's own trials need.
 CONFIG_Q35=y
+# only for QEMU's own tests, which know virtio-iommu on this machine
+CONFIG_I440FX=y
 CONFIG_VTD=y
 CONFIG_AMD_IOMMU=y
 CONFIG_VIRTIO_IOMMU=y

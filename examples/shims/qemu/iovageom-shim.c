@@ -479,13 +479,39 @@ void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t d
     }
 }
 
+/*
+ * Whether a MAP was refused for its granule alone, in a domain that no host device is in. Stock
+ * QEMU takes such mappings from emulated devices, and its own tests rely on it (N41 says SHOULD).
+ */
+static bool only_misaligned(IovageomShim *shim, uint32_t domain)
+{
+    const struct iovageom_finding *why = iovageom_report_at(&shim->report, 0);
+    struct iovageom_viommu_endpoint known;
+    uint64_t last = IOVAGEOM_ID_NONE;
+    uint32_t endpoint;
+
+    if (!why || why->kind != IOVAGEOM_FINDING_ALIGNMENT) {
+        return false;
+    }
+    while (iovageom_viommu_domain_endpoint(shim->books, domain, last, &endpoint)) {
+        if (iovageom_viommu_endpoint(shim->books, endpoint, &known) < 0 || known.plugged) {
+            return false;
+        }
+        last = endpoint;
+    }
+    return true;
+}
+
 int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last,
                       uint64_t phys, uint32_t flags)
 {
     struct iovageom_range range = {start, last};
+    int status = iovageom_viommu_map(shim->books, domain, range, phys, flags, &shim->report);
 
-    return answer(shim, iovageom_viommu_map(shim->books, domain, range, phys, flags,
-                                            &shim->report));
+    if (status == VIRTIO_IOMMU_S_RANGE && only_misaligned(shim, domain)) {
+        return VIRTIO_IOMMU_S_OK;
+    }
+    return answer(shim, status);
 }
 
 int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last)

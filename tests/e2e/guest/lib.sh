@@ -58,7 +58,8 @@ relay() {
     tail -n +1 -f "$2" | while IFS= read -r line; do echo "$1| $line"; done &
 }
 
-# `start_l2 APPEND ARGUMENTS...`
+# `start_l2 APPEND ARGUMENTS...`. Time in L2 goes by instructions: on a busy machine its timer
+# would else tick faster than it can be served.
 start_l2() {
     append=$1
     shift
@@ -69,7 +70,7 @@ start_l2() {
     relay L2 /tmp/l2.log
     relay QMP /tmp/qmp.out
     relay QEMU /tmp/qemu.err
-    /qemu/qemu-system-x86_64 -L /qemu -accel tcg -M q35 -cpu qemu64 -m 256 -nodefaults \
+    /qemu/qemu-system-x86_64 -L /qemu -accel tcg -icount shift=6 -M q35 -cpu qemu64 -m 256 -nodefaults \
         -display none -no-reboot -kernel /l2/bzImage -initrd /l2/initrd \
         -append "console=ttyS0 panic=-1 quiet no_timer_check $append" -serial file:/tmp/l2.log \
         -qmp stdio "$@" </tmp/qmp.in >/tmp/qmp.out 2>/tmp/qemu.err &
