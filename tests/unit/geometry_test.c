@@ -352,6 +352,55 @@ static void meet_and_remove(void **state)
     iovageom_geometry_free(met);
 }
 
+/* A name that begins with another's is another's still. */
+static void names_are_removed_whole(void **state)
+{
+    struct iovageom_geometry *a = intel39(NULL, "0000:3b:00.1");
+    struct iovageom_geometry *b = intel39(NULL, "0000:3b:00.10");
+    struct iovageom_geometry *met;
+    char name[IOVAGEOM_NAME_SIZE + 8];
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_meet(a, b, "met", &met), 0);
+    memset(name, 'x', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    iovageom_geometry_remove_name(met, name);
+    iovageom_geometry_remove_name(met, "0000:3b:00");
+    iovageom_geometry_remove_name(met, "");
+    assert_int_equal(iovageom_resv_statement_count(iovageom_geometry_resv(met)), 4);
+    iovageom_geometry_remove_name(met, "0000:3b:00.1");
+    assert_int_equal(iovageom_resv_statement_count(iovageom_geometry_resv(met)), 2);
+    assert_true(iovageom_resv_equal(iovageom_geometry_resv(met), iovageom_geometry_resv(b)));
+    assert_true(iovageom_geometry_equal(met, b));
+    iovageom_geometry_free(a);
+    iovageom_geometry_free(b);
+    iovageom_geometry_free(met);
+}
+
+/* What is only direct-relaxable is usable: so it counts as such in the order, too. */
+static void relaxable_regions_are_usable(void **state)
+{
+    struct iovageom_geometry *a = intel39(NULL, "a");
+    struct iovageom_geometry *b = intel39(NULL, "b");
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_add_reserved(a, R(0x100000, 0x1fffff),
+                                                    IOVAGEOM_RESV_DIRECT_RELAXABLE,
+                                                    IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_true(iovageom_geometry_accepts(a, R(0x100000, 0x1fffff)));
+    assert_true(iovageom_geometry_within(a, b));
+    assert_true(iovageom_geometry_within(b, a));
+    assert_false(iovageom_geometry_equal(a, b));
+    assert_int_equal(iovageom_geometry_add_reserved(b, R(0x100000, 0x1fffff), IOVAGEOM_RESV_DIRECT,
+                                                    IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_false(iovageom_geometry_within(a, b));
+    assert_true(iovageom_geometry_within(b, a));
+    iovageom_geometry_free(a);
+    iovageom_geometry_free(b);
+}
+
 static void F13_explain(void **state)
 {
     struct iovageom_geometry *geometry = intel39(NULL, "0000:3b:00.0");
@@ -470,6 +519,14 @@ static void F11_disagreement_of_sources(void **state)
     /* Pages that the hardware does not have, and an alignment below the smallest. */
     geometry = intel39(NULL, "dev");
     assert_int_equal(
+        iovageom_geometry_add_page_sizes(geometry, K4 | M2, IOVAGEOM_SOURCE_VTD_REGISTERS), 0);
+    assert_int_equal(iovageom_geometry_add_alignment(geometry, K4, IOVAGEOM_SOURCE_IOMMUFD), 0);
+    assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
+    assert_int_equal(iovageom_geometry_add_gaw(geometry, 38, IOVAGEOM_SOURCE_RISCV_REGISTERS), 0);
+    assert_int_equal(check(geometry, &count, &text), IOVAGEOM_ERR_DISAGREEMENT);
+    iovageom_geometry_free(geometry);
+    geometry = intel39(NULL, "dev");
+    assert_int_equal(
         iovageom_geometry_add_page_sizes(geometry, K64, IOVAGEOM_SOURCE_SMMUV3_REGISTERS), 0);
     assert_int_equal(iovageom_geometry_add_alignment(geometry, K4, IOVAGEOM_SOURCE_IOMMUFD), 0);
     assert_int_equal(check(geometry, &count, &text), IOVAGEOM_ERR_DISAGREEMENT);
@@ -504,6 +561,94 @@ static void fingerprint_is_stable(void **state)
     iovageom_geometry_free(a);
     iovageom_geometry_free(b);
     iovageom_geometry_free(nothing);
+}
+
+static void put_le(uint8_t *bytes, uint64_t number, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        bytes[i] = (uint8_t)(number >> 8 * i);
+}
+
+/* Length and checksum, as the form has them. */
+static void seal(uint8_t *bytes, size_t length)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    put_le(bytes + 16, length, 8);
+    for (size_t i = 0; i < length; i++)
+        if (i < 24 || i >= 32)
+            hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    put_le(bytes + 24, hash, 8);
+}
+
+/* F14: bytes of today are read tomorrow, and those of tomorrow today as far as can be. */
+static void F14_saved_form_is_stable(void **state)
+{
+    struct iovageom_geometry *geometry = intel39(NULL, "0000:00:03.0");
+    struct iovageom_geometry *loaded;
+    static const uint8_t start[] = {'I', 'O', 'V', 'A', 'G', 'E', 'O', 'M',
+                                    1,   0,   0,   0,   32,  0,   0,   0};
+    uint8_t bytes[1024] = {0};
+    uint8_t longer[1024] = {0};
+    uint64_t checksum = 0;
+    size_t length;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_save(geometry, bytes, sizeof(bytes), &length), 0);
+    assert_int_equal(length, 340);
+    assert_memory_equal(bytes, start, sizeof(start));
+    for (unsigned i = 0; i < 8; i++)
+        checksum |= (uint64_t)bytes[24 + i] << 8 * i;
+    assert_int_equal(checksum, UINT64_C(0x1b736f3d3157c675));
+
+    /* A record of an unknown kind is skipped, unless it says that it must not be. */
+    put_le(bytes + length, 0x300, 4);
+    put_le(bytes + length + 8, 3, 4);
+    put_le(bytes + length + 12, 1, 4);
+    memcpy(bytes + length + 16, "abc", 3);
+    seal(bytes, length + 27);
+    assert_int_equal(iovageom_geometry_load(NULL, bytes, length + 27, &loaded), 0);
+    assert_true(iovageom_geometry_equal(geometry, loaded));
+    iovageom_geometry_free(loaded);
+    bytes[length + 3] = 0x80;
+    seal(bytes, length + 27);
+    assert_int_equal(iovageom_geometry_load(NULL, bytes, length + 27, &loaded),
+                     IOVAGEOM_ERR_VERSION);
+    /* A fact of an unknown kind is skipped, a region of an unknown type is reserved. */
+    put_le(bytes + length, 0x100 + 0x80, 4);
+    put_le(bytes + length + 12, 2, 4);
+    seal(bytes, length + 35);
+    assert_int_equal(iovageom_geometry_load(NULL, bytes, length + 35, &loaded), 0);
+    assert_true(iovageom_geometry_equal(geometry, loaded));
+    iovageom_geometry_free(loaded);
+    put_le(bytes + length, 0x200 + 77, 4);
+    put_le(bytes + length + 27, 0xfff, 8);
+    seal(bytes, length + 35);
+    assert_int_equal(iovageom_geometry_load(NULL, bytes, length + 35, &loaded), 0);
+    assert_false(iovageom_geometry_accepts(loaded, R(0, 0xfff)));
+    assert_true(iovageom_geometry_accepts(loaded, R(0x1000, 0x1fff)));
+    iovageom_geometry_free(loaded);
+
+    /* A longer header, and another version. */
+    memcpy(longer, bytes, 32);
+    memcpy(longer + 40, bytes + 32, length - 32);
+    longer[12] = 40;
+    seal(longer, length + 8);
+    assert_int_equal(iovageom_geometry_load(NULL, longer, length + 8, &loaded), 0);
+    assert_true(iovageom_geometry_equal(geometry, loaded));
+    iovageom_geometry_free(loaded);
+    longer[8] = 2;
+    seal(longer, length + 8);
+    assert_int_equal(iovageom_geometry_load(NULL, longer, length + 8, &loaded),
+                     IOVAGEOM_ERR_VERSION);
+    longer[8] = 1;
+    longer[12] = 31;
+    seal(longer, length + 8);
+    assert_int_equal(iovageom_geometry_load(NULL, longer, length + 8, &loaded),
+                     IOVAGEOM_ERR_MALFORMED);
+    assert_int_equal(iovageom_geometry_save(geometry, longer, length - 1, &length),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    iovageom_geometry_free(geometry);
 }
 
 /* Everything that may fail for lack of memory: it succeeds or changes nothing. */
@@ -616,9 +761,12 @@ int main(void)
         cmocka_unit_test(Q8_a_64K_granule_on_a_4K_host),
         cmocka_unit_test(a_hole_smaller_than_the_granule_disappears),
         cmocka_unit_test(meet_and_remove),
+        cmocka_unit_test(names_are_removed_whole),
+        cmocka_unit_test(relaxable_regions_are_usable),
         cmocka_unit_test(F13_explain),
         cmocka_unit_test(F11_disagreement_of_sources),
         cmocka_unit_test(fingerprint_is_stable),
+        cmocka_unit_test(F14_saved_form_is_stable),
         cmocka_unit_test(every_allocation_may_fail),
     };
 
