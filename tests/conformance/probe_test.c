@@ -182,7 +182,7 @@ static void n74_at_most_one_msi(void **state)
 
     (void)state;
     assert_int_equal(iovageom_viommu_new(NULL, NULL, &other), 0);
-    assert_int_equal(iovageom_geometry_add_reserved(geometry, R(0x20000000, 0x200fffff),
+    assert_int_equal(iovageom_geometry_add_reserved(geometry, R(0x1000000, 0x10fffff),
                                                     IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
                      0);
     /* The machine's doorbell outranks the hosts': Q21, an ARM guest on its own ITS. */

@@ -162,7 +162,7 @@ static void begin(uint64_t stream)
     t.model.max_mappings = t.config.max_mappings;
     t.model.max_domain_mappings = t.config.max_domain_mappings;
     t.model.bypass = t.config.boot_bypass != 0;
-    t.model.platform = one_in(2) ? random_pages() & random_pages() : 0;
+    t.model.platform = one_in(2) ? random_pages() & 0x0f00ff0ff00f0ff0 : 0;
     t.model.platform_msi = one_in(2) ? t.model.platform : 0;
     t.model.identity = one_in(3) ? model_bits(0, (int)below(8)) : 0;
     make_hosts();
@@ -548,6 +548,7 @@ static void read_probe(const uint8_t *bytes, uint32_t id, uint64_t reserved)
 
         ck_assert_uint_eq(load(bytes + at + 2, 2), 20);
         ck_assert(start <= last && (pages & model_touch(start, last)) == 0);
+        ck_assert(start % t.model.granule == 0 && (last + 1) % t.model.granule == 0);
         pages |= model_touch(start, last);
         if (bytes[at + 4] == 1) {
             windows++;

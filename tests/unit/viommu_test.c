@@ -350,6 +350,7 @@ static void every_damage_to_a_stream_is_noticed(void **state)
 
     (void)state;
     assert_int_equal(iovageom_viommu_save(to, bytes, sizeof(bytes), &length), IOVAGEOM_ERR_STATE);
+    iovageom_viommu_driver_features(from, ~(uint32_t)IOVAGEOM_VIRTIO_F_MMIO);
     assert_int_equal(iovageom_viommu_save(from, bytes, sizeof(bytes), &length), 0);
     assert_int_equal(iovageom_viommu_save(from, second, length - 1, &again),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
@@ -376,6 +377,10 @@ static void every_damage_to_a_stream_is_noticed(void **state)
     assert_int_equal(domain.mappings, 20);
     assert_int_equal(iovageom_viommu_domain(to, 4, &domain), 0);
     assert_int_equal(domain.bypass, 1);
+    /* What the driver accepted was taken along. */
+    assert_int_equal(iovageom_viommu_map(to, 3, R(0x100000, 0x100fff), 0,
+                                         RW | IOVAGEOM_VIRTIO_MAP_F_MMIO, NULL),
+                     IOVAGEOM_VIRTIO_S_INVAL);
     iovageom_viommu_free(from);
     iovageom_viommu_free(to);
 }
