@@ -139,6 +139,23 @@ static void ask_input(struct iovageom_admission *a)
     }
 }
 
+/* Unknown is not empty: it is taken, and said (Q5). */
+static void note_unknown(struct iovageom_admission *a)
+{
+    const uint32_t known = iovageom_geometry_knows(a->device->geometry);
+    struct iovageom_finding finding = iovageom_finding_of(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
+
+    iovageom_name_owner(&finding, a->device, IOVAGEOM_EVERYTHING);
+    finding.type = 0;
+    finding.endpoint = a->endpoint;
+    finding.detail = "which addresses it maps";
+    if ((known & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
+        iovageom_note(a->report, &finding);
+    finding.detail = "which page sizes it maps";
+    if ((known & (IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT)) == 0)
+        iovageom_note(a->report, &finding);
+}
+
 int iovageom_device_suits(const struct iovageom_viommu *viommu,
                           const struct iovageom_device *device, struct iovageom_report *report)
 {
@@ -296,5 +313,6 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
         iovageom_ask_group(a, a->device, other);
         error = iovageom_ask_probe(a, other);
     }
+    note_unknown(a);
     return error != IOVAGEOM_OK ? error : a->status;
 }

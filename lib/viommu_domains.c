@@ -191,12 +191,12 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
     iovageom_name_resv(finding, viommu->platform, range);
     for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
         const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;
-        const struct iovageom_endpoint *member = unit->members.first;
+        const struct iovageom_shape *shape = unit->shapes;
 
-        for (; member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT])
-            for (size_t i = 0; i < member->device->all_count; i++)
-                if (iovageom_range_overlaps(member->device->ranges[i], range)) {
-                    iovageom_name_owner(finding, member->device, range);
+        for (; shape != NULL; shape = shape->next)
+            for (size_t i = 0; i < shape->device->all_count; i++)
+                if (iovageom_range_overlaps(shape->device->ranges[i], range)) {
+                    iovageom_name_owner(finding, shape->device, range);
                     return;
                 }
     }
@@ -211,6 +211,9 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
                                : 0;
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    const uint32_t first =
+        viommu->frozen ? viommu->space.domain_start : viommu->config.domain_start;
+    const uint32_t last = viommu->frozen ? viommu->space.domain_last : viommu->config.domain_last;
     size_t domains = iovageom_rangemap_count(&viommu->domains);
     int error = IOVAGEOM_OK;
 
@@ -220,7 +223,7 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
     if (found == NULL || !iovageom_endpoint_visible(found))
         return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
     if ((viommu->config.features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) != 0 &&
-        (domain < viommu->config.domain_start || domain > viommu->config.domain_last))
+        (domain < first || domain > last))
         return iovageom_refuse_saying(report, "the domain number is outside the domain range",
                                       domain, endpoint, IOVAGEOM_VIRTIO_S_RANGE);
     if (target != NULL && target->bypass != bypass)

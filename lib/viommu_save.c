@@ -368,7 +368,10 @@ static int load_space(struct loader *l, const uint8_t *body)
         iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
 
     if (space.page_size_mask == 0 || !iovageom_range_valid(space.input_range) ||
-        space.domain_start > space.domain_last || space.bypass > 1 || generation == 0)
+        space.domain_start > space.domain_last || space.bypass > 1 || generation == 0 ||
+        generation == UINT64_MAX ||
+        ((features & IOVAGEOM_VIRTIO_F_PROBE) != 0 &&
+         space.probe_size < IOVAGEOM_VIRTIO_RESV_MEM_SIZE))
         return IOVAGEOM_ERR_MALFORMED;
     finding.range = space.input_range;
     finding.against = config->input_range;

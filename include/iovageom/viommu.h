@@ -434,6 +434,8 @@ IOVAGEOM_API int iovageom_viommu_promise(const struct iovageom_viommu *viommu, u
  *         mapping stands in what the endpoint's host reserves, or a bypass that it can't map (N27,
  *         N30: FINDING_MAPPING, FINDING_RESERVED); NOMEM: no memory, or max_domains reached. An
  *         endpoint that is attached elsewhere is moved (N29), and stays there when it is refused.
+ *         Endpoints on one set of host page tables may be in several domains here, if only while a
+ *         guest moves them one by one; a VMM whose host can't do that refuses for itself (N27).
  *         O(k log m) and, when it moves from a domain as the last, O(mappings of that).
  */
 IOVAGEOM_API uint8_t iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain,
