@@ -63,12 +63,6 @@ static inline uint64_t base_at(const struct iovageom_itree *tree,
     return tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
 }
 
-static uint64_t *values_at(const struct iovageom_itree *tree,
-                           const struct iovageom_itree_path *path)
-{
-    return tree->root ? leaf_values(path->node[0]) : inline_values(tree);
-}
-
 /* Puts an entry in among `count` of them, or takes n out; sees to nothing else. */
 static inline void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
                           uint64_t *values, uint32_t index, uint32_t count,
@@ -147,34 +141,38 @@ static int make_room(struct iovageom_itree *tree, struct iovageom_itree_path *pa
 int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           struct iovageom_range range, const uint64_t *values)
 {
-    struct iovageom_range *ranges = ranges_at(tree, path);
-    uint32_t count = count_at(tree, path, 0);
+    struct iovageom_range *ranges;
     uint32_t index = path->slot[0];
+    uint32_t count = count_at(tree, path, 0);
     uint64_t base;
     uint64_t split; /* the gap that the range comes into */
 
-    if (count == (tree->root ? (uint32_t)LEAF_SLOTS : (uint32_t)IOVAGEOM_ITREE_INLINE)) {
+    if (!tree->root && count < IOVAGEOM_ITREE_INLINE) {
+        put_in(tree, tree->inline_ranges, inline_values(tree), index, count, range, values);
+        tree->highest = index == count ? range.last : tree->highest;
+        tree->count++;
+        tree->changes++;
+        return IOVAGEOM_OK;
+    }
+    if (!tree->root || count == LEAF_SLOTS) {
         if (make_room(tree, path))
             return IOVAGEOM_ERR_NO_MEMORY;
-        ranges = ranges_at(tree, path);
         count = count_at(tree, path, 0);
         index = path->slot[0];
     }
-    if (tree->height > 0 && index < count) {
-        base = base_at(tree, path, index);
-        split = ranges[index].start - base;
-        put_in(tree, ranges, leaf_values(ranges), index, count, range, values);
-        change_count(tree, path, 1);
-        if (split == inner_of(path, 1)->gap[path->slot[1]])
-            count_gaps(tree, path); /* it was the longest of the leaf */
-        return IOVAGEOM_OK;
-    }
-    put_in(tree, ranges, values_at(tree, path), index, count, range, values);
+    ranges = ranges_at(tree, path);
+    base = base_at(tree, path, index);
+    split = index < count ? ranges[index].start - base : 0;
+    put_in(tree, ranges, leaf_values(ranges), index, count, range, values);
     change_count(tree, path, 1);
     if (index == count)
         set_last(tree, path, range.last);
-    if (tree->height > 0)
-        raise_gap(tree, path, range.start - base_at(tree, path, index));
+    if (tree->height > 0) {
+        if (index == count)
+            raise_gap(tree, path, range.start - base);
+        else if (split == inner_of(path, 1)->gap[path->slot[1]])
+            count_gaps(tree, path); /* it was the longest of the leaf */
+    }
     return IOVAGEOM_OK;
 }
 
@@ -191,30 +189,45 @@ void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_pa
         count_gaps(tree, path);
 }
 
+/* The last entries of the path's leaf are gone, and with them where the next leaf's gap began. */
+static void cut_end(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint64_t base)
+{
+    struct iovageom_itree_path next;
+
+    if (path->slot[0] > 0 || base > 0)
+        set_last(tree, path, base - 1);
+    if (tree->height == 0)
+        return;
+    count_gaps(tree, path);
+    next = *path;
+    if (iovageom_itree_step(tree, &next, true))
+        raise_gap(tree, &next, ranges_at(tree, &next)->start - base);
+}
+
 /* Takes n entries out of the path's leaf, at the place. Ends the path. */
-static inline void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
+static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
 {
     struct iovageom_range *ranges = ranges_at(tree, path);
     uint32_t index = path->slot[0];
     uint32_t count = count_at(tree, path, 0);
-    uint64_t base = base_at(tree, path, index);
-    struct iovageom_itree_path next;
+    uint64_t base;
 
-    take_out(tree, ranges, values_at(tree, path), index, n, count);
-    change_count(tree, path, 0 - n);
-    if (index + n < count) {
-        raise_gap(tree, path, ranges[index].start - base);
-    } else {
-        if (index > 0 || base > 0)
-            set_last(tree, path, base - 1);
-        if (tree->height > 0) {
-            count_gaps(tree, path);
-            next = *path;
-            if (iovageom_itree_step(tree, &next, true))
-                raise_gap(tree, &next, ranges_at(tree, &next)->start - base);
-        }
+    if (!tree->root) {
+        take_out(tree, ranges, inline_values(tree), index, n, count);
+        if (index + n == count && index > 0)
+            tree->highest = ranges[index - 1].last;
+        tree->count -= n;
+        tree->changes++;
+        return;
     }
-    if (tree->height > 0 ? count - n <= LEAF_SLOTS / 3 : tree->root != NULL)
+    base = base_at(tree, path, index);
+    take_out(tree, ranges, leaf_values(ranges), index, n, count);
+    change_count(tree, path, 0 - n);
+    if (index + n < count)
+        raise_gap(tree, path, ranges[index].start - base);
+    else
+        cut_end(tree, path, base);
+    if (count - n <= LEAF_SLOTS / 3)
         iovageom_itree_settle(tree, path);
 }
 

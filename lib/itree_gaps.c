@@ -21,26 +21,33 @@ static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iov
     return true;
 }
 
-/* From the path's place on, the first gap of the leaf in that direction; moves the place there. */
-static bool leaf_hit(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
+/* From the path's place on, the first gap of the leaf in that direction. */
+static bool leaf_hit(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                      bool forward, uint64_t size, struct iovageom_range *gap)
 {
     const struct iovageom_range *ranges = ranges_at(tree, path);
     uint32_t count = count_at(tree, path, 0);
+    uint32_t i = path->slot[0];
     uint64_t base;
 
-    if (tree->height > 0 && inner_of(path, 1)->gap[path->slot[1]] < size)
+    if (i >= count || (tree->height > 0 && inner_of(path, 1)->gap[path->slot[1]] < size))
         return false;
     base = tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
-    for (uint32_t i = path->slot[0]; i < count; i += forward ? 1u : UINT32_MAX) {
-        uint64_t start = i > 0 ? ranges[i - 1].last + 1 : base;
-
-        if (ranges[i].start - start >= size) {
-            *gap = (struct iovageom_range){start, ranges[i].start - 1};
-            return true;
-        }
+    if (i == 0 && ranges[0].start - base >= size) {
+        *gap = (struct iovageom_range){base, ranges[0].start - 1};
+        return true;
     }
-    return false;
+    /* From the last below to the start is one more than there is free. */
+    if (forward)
+        for (i += i == 0; i < count && ranges[i].start - ranges[i - 1].last <= size;)
+            i++;
+    else
+        while (i > 0 && ranges[i].start - ranges[i - 1].last <= size)
+            i--;
+    if (i == count || (i == 0 && (path->slot[0] == 0 || ranges[0].start - base < size)))
+        return false;
+    *gap = (struct iovageom_range){i > 0 ? ranges[i - 1].last + 1 : base, ranges[i].start - 1};
+    return true;
 }
 
 /* Leads the path to the nearest leaf in that direction that has such a gap. */
