@@ -169,9 +169,9 @@ static void algebra_row(struct algebra *algebra, const char *op)
     struct bench_row row = {
         .op = op,
         .n = algebra->n,
-        .rounds = algebra->n >= 1000000 ? 7
+        .rounds = algebra->n >= 1000000 ? 5
                   : bench_quick()       ? 7
-                                        : 15,
+                                        : 11,
         .chunk = algebra->copies * algebra->n * (algebra->op == BENCH_COMPLEMENT ? 1 : 2),
         .context = algebra,
         .end = end_algebra,

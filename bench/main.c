@@ -288,7 +288,7 @@ void bench_row_run(struct bench_row *row, struct bench_runner *runners, size_t c
 void bench_row_split(struct bench_row *row, struct bench_runner *runners, size_t count,
                      const double *estimate_ns, size_t largest)
 {
-    const double budget = options.quick ? 6e6 : 15e6;
+    const double budget = options.quick ? 6e6 : 10e6;
     struct bench_runner group[PEERS_MAX];
     bool done[PEERS_MAX] = {false};
 

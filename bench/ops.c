@@ -32,8 +32,8 @@ struct ops {
 static size_t rounds(size_t n)
 {
     if (n >= 1000000)
-        return 9;
-    return bench_quick() ? 9 : 21;
+        return 7;
+    return bench_quick() ? 9 : 15;
 }
 
 static bool fits(const struct bench_peer *peer, size_t n, bool bulk)
@@ -405,7 +405,7 @@ static void make_row(struct ops *ops, const char *op, enum make make, size_t nee
     struct bench_row row = {
         .op = op,
         .n = ops->n,
-        .rounds = ops->n >= 1000000 ? 5 : rounds(ops->n),
+        .rounds = ops->n >= 1000000 ? 3 : rounds(ops->n),
         .context = ops,
         .next = next_copies,
         .begin = begin_objects,
