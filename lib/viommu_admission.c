@@ -110,7 +110,19 @@ static void ask_granule(struct iovageom_admission *a)
     iovageom_object(a, &finding);
 }
 
-/* The input range: what can't be told must be usable, and something must be. */
+/* Guests know of their machine's MSI doorbells without being told: is a range nothing but that? */
+static bool only_doorbells(const struct iovageom_device *device, struct iovageom_range range)
+{
+    for (size_t i = 0; i < device->msi_count; i++)
+        if (iovageom_range_contains(device->ranges[device->all_count + i], range))
+            return true;
+    return false;
+}
+
+/*
+ * The input range: what can't be told must be usable, and something must be. An input range that is
+ * still to follow the hosts tells where the usable addresses begin and end, but no hole in them.
+ */
 static void ask_input(struct iovageom_admission *a)
 {
     const struct iovageom_viommu *viommu = a->viommu;
@@ -126,14 +138,14 @@ static void ask_input(struct iovageom_admission *a)
         struct iovageom_range range = device->ranges[i];
         struct iovageom_finding finding =
             objection(device, IOVAGEOM_FINDING_INPUT_RANGE, input, range);
+        const bool edge =
+            iovageom_range_has(range, input.start) || iovageom_range_has(range, input.last);
 
         if (iovageom_range_contains(range, input)) {
             finding.kind = IOVAGEOM_FINDING_NOTHING_USABLE;
             iovageom_object(a, &finding);
-        } else if (iovageom_range_overlaps(range, input) && !open &&
-                   ((!told && finding.type != IOVAGEOM_RESV_MSI) ||
-                    (strict && (iovageom_range_has(range, input.start) ||
-                                iovageom_range_has(range, input.last))))) {
+        } else if (iovageom_range_overlaps(range, input) && !(open && edge) &&
+                   ((strict && edge) || (!told && !only_doorbells(device, range)))) {
             iovageom_object(a, &finding);
         }
     }

@@ -208,6 +208,24 @@ static void what_can_not_be_told_must_be_usable(void **state)
     /* The MSI window alone is no reason: the machine's guests know of it without being told. */
     assert_int_equal(
         test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "64", 64, 0), &report), 0);
+    /* But what touches it is not excused with it. */
+    assert_int_equal(test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN,
+                               test_host_with(NULL, "near", 64, 0, R(0xfed00000, 0xfedfffff)),
+                               &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    iovageom_viommu_free(viommu);
+
+    /* An input range that follows the hosts shows their ends, and hides their holes. */
+    config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+    viommu = books(NULL, &config);
+    assert_int_equal(
+        test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), &report), 0);
+    assert_int_equal(
+        test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN,
+                  test_host_with(NULL, "hole", 39, PAGES_4K, R(0xdf800000, 0xdfffffff)), &report),
+        IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
+    assert_int_equal(iovageom_report_count(&report), 1);
     iovageom_viommu_free(viommu);
 
     viommu = books(NULL, NULL);
