@@ -578,8 +578,11 @@ int iovageom_viommu_unplug(struct iovageom_viommu *viommu, uint32_t endpoint)
 
     if (found == NULL || found->devices == found->as_alias)
         return IOVAGEOM_ERR_NOT_FOUND;
-    /* The last device that was plugged at this very endpoint takes its aliases along. */
-    if (found->devices == found->as_alias + 1 && found->prepared != IOVAGEOM_PREPARED)
+    /*
+     * The last device that was plugged at this very endpoint takes its aliases along, even with
+     * another one prepared: that brings none of its own, and may yet be aborted.
+     */
+    if (found->devices == found->as_alias + 1)
         aliases = aliases_take(found, &count);
     unplug_one(viommu, found);
     for (size_t i = 0; i < count; i++) {

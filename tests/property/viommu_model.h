@@ -481,7 +481,7 @@ static inline int model_unplug(struct model *m, uint32_t id)
 
     if (was.kind == KIND_NONE || was.devices == was.as_alias)
         return REFUSE_NOT_FOUND;
-    if (was.devices > was.as_alias + 1 || was.prepared == 1)
+    if (was.devices > was.as_alias + 1)
         was.alias_count = 0;
     else
         m->places[id].alias_count = 0;

@@ -273,6 +273,16 @@ static void aliases_come_and_go_with_their_device(void **state)
     where.aliases = (const uint32_t[]){SLOT};
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL),
                      IOVAGEOM_ERR_INVALID);
+    /* They go with it even while a second device is on its way, which is then called off. */
+    where.aliases = aliases;
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL), 0);
+    where.alias_count = 0;
+    where.flags = IOVAGEOM_PLUG_ALIAS;
+    assert_int_equal(iovageom_viommu_plug_prepare(viommu, SLOT, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
+    assert_int_equal(iovageom_viommu_plug_abort(viommu, SLOT), 0);
+    assert_false(iovageom_viommu_endpoint_next(viommu, 0, &found));
+    test_check(viommu);
     iovageom_geometry_free(geometry);
     iovageom_viommu_free(viommu);
 }
