@@ -55,15 +55,27 @@ uint8_t iovageom_refuse_limit(struct iovageom_report *report, uint64_t domain, u
 
 /* ---- what a domain can map ---- */
 
-/* The least mapping budget of the hosts behind a domain. */
+/* The least mapping budget of an endpoint's host page tables: of all devices that share them. */
+static uint64_t unit_budget(const struct iovageom_endpoint *endpoint)
+{
+    const struct iovageom_shape *shape = endpoint->unit != NULL ? endpoint->unit->shapes : NULL;
+    uint64_t budget = UINT64_MAX;
+
+    for (; shape != NULL; shape = shape->next)
+        if (shape->device->budget < budget)
+            budget = shape->device->budget;
+    return budget;
+}
+
+/* The least of the hosts behind a domain. */
 uint64_t iovageom_domain_budget(const struct iovageom_domain *domain)
 {
     const struct iovageom_endpoint *member = domain->members.first;
     uint64_t budget = UINT64_MAX;
 
     for (; member != NULL; member = member->next[IOVAGEOM_ROLL_DOMAIN])
-        if (member->device != NULL && member->device->budget < budget)
-            budget = member->device->budget;
+        if (unit_budget(member) < budget)
+            budget = unit_budget(member);
     return budget;
 }
 
@@ -237,11 +249,10 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
         return IOVAGEOM_VIRTIO_S_UNSUPP;
     if (error != IOVAGEOM_OK)
         return iovageom_status_of(error);
-    if (target != NULL && found->device != NULL &&
-        iovageom_mappings_count(&target->mappings) > found->device->budget)
+    if (target != NULL && iovageom_mappings_count(&target->mappings) > unit_budget(found))
         return iovageom_refuse_budget(report, domain, endpoint,
                                       iovageom_mappings_count(&target->mappings),
-                                      found->device->budget, IOVAGEOM_VIRTIO_S_UNSUPP);
+                                      unit_budget(found), IOVAGEOM_VIRTIO_S_UNSUPP);
     /* Its old domain makes room, when it goes with it. */
     domains -= found->domain != NULL && found->domain->members.count == 1;
     if (target == NULL && domains >= viommu->config.max_domains)

@@ -403,9 +403,13 @@ void iovageom_group_stale(struct iovageom_group *group)
 /* A device reserves more. If that can't be noted now, it will be when the view is built anew. */
 void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device)
 {
-    if (!group->view_clean || view_has(&group->view, device))
+    const bool known = group->view_clean && view_has(&group->view, device);
+
+    /* One that reserves nothing new may still have the smaller mapping budget. */
+    if (group->view_clean && (!known || device->budget != UINT64_MAX))
+        group_touched(group);
+    if (!group->view_clean || known)
         return;
-    group_touched(group);
     group->view_clean = iovageom_view_add(&group->view, device) == IOVAGEOM_OK;
     group->wire_clean = false;
 }

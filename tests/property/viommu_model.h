@@ -169,14 +169,26 @@ static inline uint64_t model_domain_reserved(const struct model *m, int domain)
     return pages;
 }
 
+/* Who shares host page tables shares what is left of their budget. */
+static inline uint64_t model_unit_budget(const struct model *m, uint64_t unit)
+{
+    uint64_t budget = OWN;
+
+    for (int i = 0; i < PLACES; i++)
+        if (m->places[i].has_device && m->places[i].unit == unit &&
+            m->places[i].host.budget < budget)
+            budget = m->places[i].host.budget;
+    return budget;
+}
+
 static inline uint64_t model_budget(const struct model *m, int domain)
 {
     uint64_t budget = OWN;
 
     for (int i = 0; i < PLACES; i++)
         if (m->places[i].domain == domain && m->places[i].has_device &&
-            m->places[i].host.budget < budget)
-            budget = m->places[i].host.budget;
+            model_unit_budget(m, m->places[i].unit) < budget)
+            budget = model_unit_budget(m, m->places[i].unit);
     return budget;
 }
 
@@ -522,7 +534,7 @@ static inline int model_attach(struct model *m, uint32_t domain, uint32_t id, ui
     for (int i = 0; i < d->count; i++)
         if ((model_touch(d->mappings[i].start, d->mappings[i].last) & reserved) != 0)
             return S_UNSUPP;
-    if (d->exists && p->has_device && (uint64_t)d->count > p->host.budget)
+    if (d->exists && p->has_device && (uint64_t)d->count > model_unit_budget(m, p->unit))
         return S_UNSUPP;
     for (int i = 0; i < DOMAINS; i++)
         domains += m->domains[i].exists;

@@ -154,6 +154,45 @@ static void a_live_mapping_stands_against_a_newcomer(void **state)
     iovageom_viommu_free(viommu);
 }
 
+static void one_container_has_one_budget(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_geometry *few = test_host(NULL, "few", 39, 0);
+    struct iovageom_geometry *many = test_host(NULL, "many", 39, 0);
+    struct iovageom_viommu_domain found;
+    struct iovageom_viommu_where where;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_add_map_budget(few, 1, IOVAGEOM_SOURCE_VFIO), 0);
+    iovageom_viommu_where_init(&where);
+    where.container = 7;
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, many, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, few, NULL), 0);
+    assert_int_equal(iovageom_viommu_domain(viommu, 1, &found), 0);
+    assert_int_equal(found.budget, 1);
+    assert_int_equal(iovageom_viommu_map_check(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL),
+                     IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL),
+                     IOVAGEOM_VIRTIO_S_NOMEM);
+    test_check(viommu);
+    /* Nor can a third one join a domain that has more. */
+    assert_int_equal(iovageom_viommu_declare(viommu, PORT, IOVAGEOM_VIOMMU_OWN,
+                                             IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                     0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 2, PORT, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 2, R(0, 0xfff), 0, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 2, R(0x1000, 0x1fff), 0, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 2, SLOT, 0, NULL), IOVAGEOM_VIRTIO_S_UNSUPP);
+    assert_int_equal(iovageom_viommu_unplug(viommu, OTHER), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL), 0);
+    test_check(viommu);
+    iovageom_geometry_free(few);
+    iovageom_geometry_free(many);
+    iovageom_viommu_free(viommu);
+}
+
 static void the_input_range_follows_the_hosts(void **state)
 {
     struct iovageom_viommu_config config;
@@ -406,9 +445,9 @@ static void every_damage_to_a_stream_is_noticed(void **state)
     assert_int_equal(iovageom_viommu_domain(to, 4, &domain), 0);
     assert_int_equal(domain.bypass, 1);
     /* What the driver accepted was taken along. */
-    assert_int_equal(iovageom_viommu_map(to, 3, R(0x100000, 0x100fff), 0,
-                                         RW | IOVAGEOM_VIRTIO_MAP_F_MMIO, NULL),
-                     IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(
+        iovageom_viommu_map(to, 3, R(0x100000, 0x100fff), 0, RW | IOVAGEOM_VIRTIO_MAP_F_MMIO, NULL),
+        IOVAGEOM_VIRTIO_S_INVAL);
     iovageom_viommu_free(from);
     iovageom_viommu_free(to);
 }
@@ -611,6 +650,7 @@ int main(void)
         cmocka_unit_test(the_guest_is_told_before_it_attaches),
         cmocka_unit_test(a_group_is_told_one_thing),
         cmocka_unit_test(a_live_mapping_stands_against_a_newcomer),
+        cmocka_unit_test(one_container_has_one_budget),
         cmocka_unit_test(the_input_range_follows_the_hosts),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
         cmocka_unit_test(aliases_come_and_go_with_their_device),
