@@ -423,17 +423,15 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
  * usable ranges lose to the granule needs no care here: a hole without a whole granule is covered
  * by its neighbours once they are widened outward.
  */
-static size_t emit(const struct iovageom_resv *resv, const struct iovageom_rangemap *map,
+static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_view *view,
                    struct iovageom_region *out, size_t capacity)
 {
-    struct iovageom_rangemap_cursor cursor;
-    struct iovageom_rangemap_entry entry;
     struct iovageom_region region = {.type = 0};
     struct iovageom_size largest = {0, 0};
     size_t count = 0;
 
-    iovageom_rangemap_seek(map, 0, &cursor);
-    while (iovageom_rangemap_next(&cursor, &entry)) {
+    for (size_t i = 0; i < view->count; i++) {
+        struct iovageom_rangemap_entry entry = view->entries[i];
         uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
         struct iovageom_size size = iovageom_range_size(entry.range);
         bool joins =
@@ -460,19 +458,19 @@ static size_t emit(const struct iovageom_resv *resv, const struct iovageom_range
 int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
                                struct iovageom_region *out, size_t capacity, size_t *count)
 {
-    struct iovageom_rangemap map;
-    int status = iovageom_rangemap_init(&map, IOVAGEOM_RANGEMAP_COALESCE, &geometry->allocator);
+    struct iovageom_resv_view view;
+    int status = iovageom_resv_view(geometry->resv, granule, &view);
 
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_to_map(geometry->resv, granule, &map);
-    if (status == IOVAGEOM_OK && iovageom_rangemap_count(&map) > capacity) {
-        *count = emit(geometry->resv, &map, NULL, 0);
+    if (status < 0)
+        return status;
+    if (view.count > capacity) {
+        *count = emit(geometry->resv, &view, NULL, 0);
         if (*count > capacity)
             status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     }
     if (status == IOVAGEOM_OK)
-        *count = emit(geometry->resv, &map, out, capacity);
-    iovageom_rangemap_deinit(&map);
+        *count = emit(geometry->resv, &view, out, capacity);
+    iovageom_resv_view_close(&view);
     return status;
 }
 

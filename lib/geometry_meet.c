@@ -205,17 +205,15 @@ static uint64_t mix(uint64_t hash, uint64_t number)
     return hash;
 }
 
-/* The map's entries joined by type, as iovageom_geometry_equal() sees them. */
+/* The view's entries joined by type, as iovageom_geometry_equal() sees them. */
 static uint64_t mix_regions(uint64_t hash, const struct iovageom_resv *resv,
-                            const struct iovageom_rangemap *map)
+                            const struct iovageom_resv_view *view)
 {
     struct iovageom_range region = {0, 0};
-    struct iovageom_rangemap_cursor cursor;
-    struct iovageom_rangemap_entry entry;
     uint32_t before = 0;
 
-    iovageom_rangemap_seek(map, 0, &cursor);
-    while (iovageom_rangemap_next(&cursor, &entry)) {
+    for (size_t i = 0; i < view->count; i++) {
+        struct iovageom_rangemap_entry entry = view->entries[i];
         uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
 
         if (type != before || !iovageom_range_precedes_directly(region, entry.range)) {
@@ -233,21 +231,19 @@ int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint
 {
     struct numbers numbers = numbers_of(geometry);
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    struct iovageom_rangemap map;
-    int status = iovageom_rangemap_init(&map, IOVAGEOM_RANGEMAP_COALESCE, &geometry->allocator);
+    struct iovageom_resv_view view;
+    int status = iovageom_resv_view(geometry->resv, 1, &view);
 
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_to_map(geometry->resv, 1, &map);
-    if (status == IOVAGEOM_OK) {
-        hash = mix(hash, numbers.knows);
-        hash = mix(hash, numbers.aperture_status);
-        hash = mix(hash, numbers.aperture.start);
-        hash = mix(hash, numbers.aperture.last);
-        hash = mix(hash, numbers.page_sizes);
-        hash = mix(hash, numbers.alignment);
-        hash = mix(hash, numbers.map_budget);
-        *fingerprint = mix_regions(hash, geometry->resv, &map);
-    }
-    iovageom_rangemap_deinit(&map);
-    return status;
+    if (status < 0)
+        return status;
+    hash = mix(hash, numbers.knows);
+    hash = mix(hash, numbers.aperture_status);
+    hash = mix(hash, numbers.aperture.start);
+    hash = mix(hash, numbers.aperture.last);
+    hash = mix(hash, numbers.page_sizes);
+    hash = mix(hash, numbers.alignment);
+    hash = mix(hash, numbers.map_budget);
+    *fingerprint = mix_regions(hash, geometry->resv, &view);
+    iovageom_resv_view_close(&view);
+    return IOVAGEOM_OK;
 }

@@ -317,43 +317,131 @@ bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address)
     return true;
 }
 
-int iovageom_resv_to_map(const struct iovageom_resv *resv, uint64_t granule,
-                         struct iovageom_rangemap *map)
+/* Appends an entry to `count` others; it may touch or overlap the last one only if they are equal. */
+static size_t append_entry(struct iovageom_rangemap_entry *out, size_t count,
+                           struct iovageom_range range, uint64_t value)
 {
-    int status = iovageom_pgsize_is_power(granule) ? IOVAGEOM_OK : IOVAGEOM_ERR_INVALID;
+    if (count > 0 && out[count - 1].value == value &&
+        iovageom_range_touches(out[count - 1].range, range)) {
+        out[count - 1].range = iovageom_range_hull(out[count - 1].range, range);
+        return count;
+    }
+    out[count] = (struct iovageom_rangemap_entry){range, value};
+    return count + 1;
+}
 
-    for (size_t i = 0; status == IOVAGEOM_OK && i < resv->count; i++) {
+/* `high` laid over `low`, both ascending. */
+static size_t overlay(const struct iovageom_rangemap_entry *low, size_t low_count,
+                      const struct iovageom_rangemap_entry *high, size_t high_count,
+                      struct iovageom_rangemap_entry *out)
+{
+    size_t count = 0;
+    size_t j = 0;
+
+    for (size_t i = 0; i < low_count; i++) {
+        struct iovageom_range rest = low[i].range;
+        bool more = true;
+
+        while (more && j < high_count && high[j].range.start <= rest.last) {
+            struct iovageom_range over = high[j].range;
+            struct iovageom_range below;
+
+            if (over.start > rest.start && iovageom_range_below(over, &below)) {
+                below.start = rest.start;
+                count = append_entry(out, count, below, low[i].value);
+            }
+            more = over.last < rest.last;
+            if (!more) /* it may lie over the next one too */
+                break;
+            count = append_entry(out, count, over, high[j++].value);
+            if (over.last >= rest.start && iovageom_range_above(over, &over))
+                rest.start = over.start;
+        }
+        if (more)
+            count = append_entry(out, count, rest, low[i].value);
+    }
+    for (; j < high_count; j++)
+        count = append_entry(out, count, high[j].range, high[j].value);
+    return count;
+}
+
+/*
+ * Resolves statements number `first` to `end` - 1, of which later ones lie over earlier ones, into
+ * out. Each entry starts where one of their n ranges starts or just above where one ends, so there
+ * are 2 n at most; `scratch` has room for as many. It calls itself log2(statements) deep.
+ */
+static size_t resolve(const struct iovageom_resv *resv, uint64_t granule, size_t first, size_t end,
+                      struct iovageom_rangemap_entry *out, struct iovageom_rangemap_entry *scratch)
+{
+    size_t middle = first + (end - first) / 2;
+    size_t count = 0;
+
+    if (end - first == 1) {
         struct iovageom_rangeset_cursor cursor;
         struct iovageom_range range;
 
-        iovageom_rangeset_seek(&resv->statements[i].ranges, 0, &cursor);
-        while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-            status = iovageom_rangemap_assign(map, iovageom_range_align_outward(range, granule), i);
+        iovageom_rangeset_seek(&resv->statements[first].ranges, 0, &cursor);
+        while (iovageom_rangeset_next(&cursor, &range))
+            count = append_entry(out, count, iovageom_range_align_outward(range, granule), first);
+        return count;
     }
-    return status;
+    size_t low = resolve(resv, granule, first, middle, scratch, out);
+    size_t high = resolve(resv, granule, middle, end, scratch + low, out);
+    return overlay(scratch, low, scratch + low, high, out);
+}
+
+int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
+                       struct iovageom_resv_view *view)
+{
+    size_t ranges = 0;
+    size_t half = sizeof(view->few) / sizeof(view->few[0]) / 2;
+
+    if (!iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    for (size_t i = 0; i < resv->count; i++)
+        ranges += iovageom_rangeset_count(&resv->statements[i].ranges);
+    view->entries = view->few;
+    view->count = 0;
+    view->allocator = &resv->allocator;
+    view->memory = NULL;
+    if (2 * ranges > half) {
+        if (ranges > SIZE_MAX / 4 / sizeof(*view->memory))
+            return IOVAGEOM_ERR_NO_MEMORY;
+        half = 2 * ranges;
+        view->size = 2 * half * sizeof(*view->memory);
+        view->memory = resv->allocator.allocate(resv->allocator.context, view->size);
+        if (view->memory == NULL)
+            return IOVAGEOM_ERR_NO_MEMORY;
+        view->entries = view->memory;
+    }
+    if (resv->count > 0)
+        view->count = resolve(resv, granule, 0, resv->count, view->entries, view->entries + half);
+    return IOVAGEOM_OK;
+}
+
+void iovageom_resv_view_close(struct iovageom_resv_view *view)
+{
+    if (view->memory != NULL)
+        view->allocator->release(view->allocator->context, view->memory, view->size);
 }
 
 int iovageom_resv_resolve(const struct iovageom_resv *resv, uint64_t granule,
                           struct iovageom_region *out, size_t capacity, size_t *count)
 {
-    struct iovageom_rangemap map;
-    struct iovageom_rangemap_cursor cursor;
-    struct iovageom_rangemap_entry entry;
-    int status = iovageom_rangemap_init(&map, IOVAGEOM_RANGEMAP_COALESCE, &resv->allocator);
+    struct iovageom_resv_view view;
+    int status = iovageom_resv_view(resv, granule, &view);
 
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_to_map(resv, granule, &map);
-    if (status == IOVAGEOM_OK) {
-        *count = iovageom_rangemap_count(&map);
-        status = *count > capacity ? IOVAGEOM_ERR_BUFFER_TOO_SMALL : IOVAGEOM_OK;
+    if (status < 0)
+        return status;
+    *count = view.count;
+    if (view.count > capacity)
+        status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    for (size_t i = 0; status == IOVAGEOM_OK && i < view.count; i++) {
+        size_t index = (size_t)view.entries[i].value;
+        out[i] = (struct iovageom_region){view.entries[i].range, resv->statements[index].type,
+                                          (uint32_t)index};
     }
-    if (status == IOVAGEOM_OK) {
-        iovageom_rangemap_seek(&map, 0, &cursor);
-        for (; iovageom_rangemap_next(&cursor, &entry); out++)
-            *out = (struct iovageom_region){entry.range, resv->statements[entry.value].type,
-                                            (uint32_t)entry.value};
-    }
-    iovageom_rangemap_deinit(&map);
+    iovageom_resv_view_close(&view);
     return status;
 }
 

@@ -21,9 +21,21 @@ bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address);
 /* The type of statement number `index`, 0 for IOVAGEOM_RESV_NONE. */
 uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index);
 
-/* The resolved view as a map from addresses to statement numbers. `map` is one that was made. */
-int iovageom_resv_to_map(const struct iovageom_resv *resv, uint64_t granule,
-                         struct iovageom_rangemap *map);
+/* The resolved view: ascending entries whose value is the number of a statement. Not to be moved. */
+struct iovageom_resv_view {
+    struct iovageom_rangemap_entry *entries;
+    size_t count;
+    const struct iovageom_allocator *allocator;
+    struct iovageom_rangemap_entry *memory; /* NULL when `few` suffices, as for the usual host */
+    size_t size;                            /* of `memory`, in bytes */
+    struct iovageom_rangemap_entry few[48];
+};
+
+/* Makes the view; O(n log statements) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY. */
+int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
+                       struct iovageom_resv_view *view);
+/* Gives back what a view that was made holds. */
+void iovageom_resv_view_close(struct iovageom_resv_view *view);
 
 /* Forget what the owners of that name said, whatever their source. */
 void iovageom_resv_remove_name(struct iovageom_resv *resv, const char *name);
