@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <iovageom/guestview.h>
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 
@@ -749,10 +750,152 @@ START_TEST(lives_of_the_books)
 }
 END_TEST
 
+/* ---- the theorem, for a guest group ---- */
+
+/* A host of 36 to 48 bits with some windows, an MSI one among them. */
+static struct iovageom_geometry *theorem_host(const char *name)
+{
+    const unsigned bits = 36 + (unsigned)below(13);
+    struct iovageom_geometry *geometry;
+
+    ck_assert_int_eq(iovageom_geometry_new(NULL, name, &geometry), 0);
+    ck_assert_int_eq(iovageom_geometry_add_gaw(geometry, bits, IOVAGEOM_SOURCE_VFIO), 0);
+    ck_assert_int_eq(iovageom_geometry_add_page_sizes(geometry, one_in(4) ? 0x10000 : 0x1000,
+                                                      IOVAGEOM_SOURCE_VFIO),
+                     0);
+    ck_assert_int_eq(iovageom_geometry_add_reserved(geometry, RANGE(0xfee00000, 0xfeefffff),
+                                                    IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    for (uint64_t n = below(one_in(3) ? 30 : 3); n > 0; n--) {
+        const uint64_t start = below((uint64_t)1 << (20 + below(bits - 20))) & ~(uint64_t)0xfff;
+
+        ck_assert_int_eq(iovageom_geometry_add_reserved(
+                             geometry, RANGE(start, start + (below(64) << 12) + 0xfff),
+                             IOVAGEOM_RESV_DIRECT, IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    }
+    return geometry;
+}
+
+/* Every address that a Linux guest may choose after it was told of `endpoint`. */
+static void guest_choices(struct iovageom_viommu *books, uint32_t endpoint,
+                          struct iovageom_rangeset *out)
+{
+    const struct iovageom_guestview_kernel kernel = {65536, UINT32_MAX, 0};
+    static uint8_t bytes[4096];
+    struct iovageom_region regions[256];
+    struct iovageom_virtio_config space;
+    struct iovageom_guestview_dma dma;
+    size_t needed, count = 0;
+
+    ck_assert_int_eq(iovageom_viommu_freeze(books, NULL), 0);
+    ck_assert_int_eq(iovageom_viommu_config_space(books, &space), 0);
+    ck_assert_uint_eq(
+        iovageom_viommu_probe(books, endpoint, bytes, space.probe_size, &needed, NULL), S_OK);
+    ck_assert_int_eq(iovageom_guestview_probe(&kernel, &space, bytes, space.probe_size, regions,
+                                              256, &count, NULL),
+                     0);
+    ck_assert_int_eq(iovageom_guestview_dma_init(&dma, NULL, &space, regions, count), 0);
+    ck_assert_int_eq(iovageom_guestview_dma_choices(&dma, UINT64_MAX, out), 0);
+    iovageom_guestview_dma_deinit(&dma);
+}
+
+/* Tightness: what the hosts map and the guest can't choose is its first granule, or was named. */
+static void nothing_is_lost_in_silence(struct iovageom_viommu *books, uint32_t endpoint,
+                                       const struct iovageom_rangeset *usable,
+                                       const struct iovageom_rangeset *choices, uint64_t granule)
+{
+    struct iovageom_region regions[256];
+    struct iovageom_rangeset lost;
+    size_t count;
+
+    iovageom_rangeset_init(&lost, NULL);
+    ck_assert_int_eq(iovageom_rangeset_difference(&lost, usable, choices), 0);
+    ck_assert_int_eq(iovageom_rangeset_remove(&lost, RANGE(0, granule - 1)), 0);
+    ck_assert_int_eq(iovageom_viommu_told(books, endpoint, regions, 256, &count, &t.report), 0);
+    for (size_t i = 0; i < iovageom_report_count(&t.report); i++)
+        if (iovageom_report_at(&t.report, i)->kind == IOVAGEOM_FINDING_LOST)
+            ck_assert_int_eq(
+                iovageom_rangeset_remove(&lost, iovageom_report_at(&t.report, i)->range), 0);
+    ck_assert_uint_eq(iovageom_rangeset_count(&lost), 0);
+    iovageom_rangeset_deinit(&lost);
+}
+
+/*
+ * A port is told of its guest group, the guest makes up its mind, and then devices come and go
+ * below it: whatever may be plugged maps every address that the guest may choose.
+ */
+static void theorem(void)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu_where where;
+    struct iovageom_viommu *books;
+    struct iovageom_geometry *pool = theorem_host("pool"), *host = theorem_host("cold");
+    struct iovageom_rangeset choices, usable, other;
+    struct iovageom_virtio_config space;
+    uint64_t granule;
+
+    iovageom_rangeset_init(&choices, NULL);
+    iovageom_rangeset_init(&usable, NULL);
+    iovageom_rangeset_init(&other, NULL);
+    iovageom_viommu_config_init(&config);
+    config.probe_size = (uint32_t)(72 + 24 * below(30));
+    ck_assert_int_eq(iovageom_viommu_new(NULL, &config, &books), 0);
+    ck_assert_int_eq(iovageom_viommu_set_envelope(books, pool, NULL), 0);
+    ck_assert_int_eq(iovageom_viommu_declare(books, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    ck_assert_int_eq(iovageom_viommu_declare(books, 2, 1, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    iovageom_viommu_where_init(&where);
+    where.guest_group = 1;
+    ck_assert_int_eq(iovageom_viommu_plug(books, 3, &where, host, NULL), 0);
+    guest_choices(books, 1, &choices);
+    ck_assert_int_eq(iovageom_viommu_config_space(books, &space), 0);
+    granule = space.page_size_mask & (~space.page_size_mask + 1);
+    ck_assert_int_eq(iovageom_geometry_usable(pool, granule, &usable), 0);
+    ck_assert_int_eq(iovageom_geometry_usable(host, granule, &other), 0);
+    ck_assert(iovageom_rangeset_subset(&choices, &other));
+    ck_assert_int_eq(iovageom_rangeset_intersection(&usable, &usable, &other), 0);
+    nothing_is_lost_in_silence(books, 1, &usable, &choices, granule);
+    for (int i = 0; i < 6; i++) {
+        struct iovageom_geometry *next = one_in(2) ? theorem_host("next") : NULL;
+
+        ck_assert_int_eq(iovageom_geometry_usable(next != NULL ? next : pool, granule, &other), 0);
+        if (iovageom_viommu_plug(books, 2, NULL, next != NULL ? next : pool, &t.report) == 0) {
+            ck_assert(iovageom_rangeset_subset(&choices, &other));
+            t.steps++;
+            ck_assert_int_eq(iovageom_viommu_unplug(books, 2), 0);
+        } else {
+            /* Refused: for the granule, or because it would not map what was promised. */
+            ck_assert(next != NULL);
+            t.refused++;
+        }
+        iovageom_geometry_free(next);
+    }
+    iovageom_rangeset_deinit(&choices);
+    iovageom_rangeset_deinit(&usable);
+    iovageom_rangeset_deinit(&other);
+    iovageom_geometry_free(pool);
+    iovageom_geometry_free(host);
+    iovageom_viommu_free(books);
+}
+
+START_TEST(what_is_promised_is_kept_by_whoever_comes)
+{
+    memset(&t, 0, sizeof(t));
+    t.random = test_random_start(7);
+    iovageom_report_init(&t.report, NULL);
+    for (int i = 0; i < 3000; i++)
+        theorem();
+    ck_assert_uint_gt(t.steps, 5000);
+    ck_assert_uint_gt(t.refused, 3000);
+    iovageom_report_deinit(&t.report);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("viommu");
 
     property_add(suite, lives_of_the_books);
+    property_add(suite, what_is_promised_is_kept_by_whoever_comes);
     return property_run(suite);
 }
