@@ -313,7 +313,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     if (envelope != NULL)
         error = iovageom_device_make(viommu, envelope, &device);
     if (error == IOVAGEOM_OK && device != NULL) {
-        error = iovageom_device_suits(viommu, device, report);
+        error = iovageom_device_suits(viommu, device, IOVAGEOM_ID_NONE, report);
         if (error != IOVAGEOM_OK)
             iovageom_device_put(viommu, device);
     }

@@ -169,9 +169,11 @@ static void note_unknown(struct iovageom_admission *a)
 }
 
 int iovageom_device_suits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_device *device, struct iovageom_report *report)
+                          const struct iovageom_device *device, uint64_t endpoint,
+                          struct iovageom_report *report)
 {
-    struct iovageom_admission a = {.viommu = viommu, .device = device, .report = report};
+    struct iovageom_admission a = {
+        .viommu = viommu, .device = device, .report = report, .endpoint = endpoint};
 
     ask_granule(&a);
     ask_input(&a);

@@ -255,7 +255,7 @@ struct iovageom_admission {
     const struct iovageom_viommu *viommu;
     const struct iovageom_device *device;
     struct iovageom_report *report;
-    uint32_t endpoint;
+    uint64_t endpoint; /**< IOVAGEOM_ID_NONE for the envelope */
     bool allow_stale;
     bool went_stale; /**< something was found that only allow_stale lets pass */
     int status;
@@ -273,7 +273,8 @@ bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report);
 bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
 int iovageom_device_suits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_device *device, struct iovageom_report *report);
+                          const struct iovageom_device *device, uint64_t endpoint,
+                          struct iovageom_report *report);
 
 /* viommu_plug.c */
 void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);

@@ -99,7 +99,8 @@ static uint64_t group_key(const struct iovageom_viommu *viommu,
 static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu_where *where,
                       const struct iovageom_geometry *geometry, size_t i)
 {
-    const uint32_t id = plug_id(a->endpoint, where, i);
+    const uint32_t endpoint = (uint32_t)a->endpoint;
+    const uint32_t id = plug_id(endpoint, where, i);
     const struct iovageom_endpoint *known = iovageom_table_at(&a->viommu->endpoints, id);
     const bool alias = i > 0 || (where->flags & IOVAGEOM_PLUG_ALIAS) != 0;
     struct iovageom_finding finding =
@@ -114,7 +115,7 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
         finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER,
                                              iovageom_geometry_name(known->device->geometry));
     if (known->device != NULL && alias && !known->prepared && (i > 0 || where->alias_count == 0)) {
-        if (known->unit->key == unit_key(where, a->endpoint) &&
+        if (known->unit->key == unit_key(where, endpoint) &&
             iovageom_geometry_equal(known->device->geometry, geometry))
             return;
         finding.kind = IOVAGEOM_FINDING_OTHER;
@@ -160,8 +161,8 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_w
                     const struct iovageom_geometry *geometry)
 {
     const struct iovageom_viommu *viommu = a->viommu;
-    const struct iovageom_unit *unit =
-        iovageom_table_at(&viommu->units, unit_key(where, a->endpoint));
+    const uint32_t endpoint = (uint32_t)a->endpoint;
+    const struct iovageom_unit *unit = iovageom_table_at(&viommu->units, unit_key(where, endpoint));
     const struct iovageom_group *before = NULL;
     int error = IOVAGEOM_OK;
 
@@ -169,7 +170,7 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_w
         ask_place(a, where, geometry, i);
     for (size_t i = 0; error != IOVAGEOM_ERR_NO_MEMORY && i <= where->alias_count; i++) {
         const struct iovageom_group *group =
-            iovageom_table_at(&viommu->groups, group_key(viommu, where, a->endpoint, i));
+            iovageom_table_at(&viommu->groups, group_key(viommu, where, endpoint, i));
 
         if (i == 0 || (group != NULL && group != before))
             error = iovageom_ask_everyone(a, unit, group);

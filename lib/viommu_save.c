@@ -209,7 +209,8 @@ static int load_promise(struct loader *l, const uint8_t *body, size_t length)
     struct iovageom_wire *wire;
     int error;
 
-    if (length != 12 + count * REGION_SIZE || iovageom_load_le64(body + 4) == 0)
+    if (length != 12 + count * REGION_SIZE || iovageom_load_le64(body + 4) == 0 ||
+        iovageom_load_le64(body + 4) > l->viommu->generation)
         return IOVAGEOM_ERR_MALFORMED;
     endpoint = load_endpoint(l, iovageom_load_le32(body));
     if (endpoint == NULL)
@@ -349,7 +350,7 @@ static int load_domain(struct loader *l, const uint8_t *body, size_t length)
     return IOVAGEOM_OK;
 }
 
-/* The frozen configuration: taken over, then every device is asked whether it goes with it. */
+/* The frozen configuration: taken over, then every device, and the envelope, is asked whether it goes with it. */
 static int load_space(struct loader *l, const uint8_t *body)
 {
     struct iovageom_viommu *viommu = l->viommu;
@@ -385,8 +386,10 @@ static int load_space(struct loader *l, const uint8_t *body)
         load_object(l, finding);
     finding.kind = IOVAGEOM_FINDING_GRANULE;
     finding.wanted = iovageom_pgsize_granule(space.page_size_mask);
-    finding.offered = config->granule;
-    if (config->granule != 0 && config->granule != finding.wanted)
+    finding.offered =
+        config->granule != 0 ? config->granule : iovageom_pgsize_granule(config->page_size_mask);
+    if (config->granule != 0 ? config->granule != finding.wanted
+                             : !iovageom_pgsize_accepts(config->page_size_mask, finding.wanted))
         load_object(l, finding);
     finding.kind = IOVAGEOM_FINDING_OTHER;
     finding.detail = "the destination offers other features or domain numbers";
@@ -399,10 +402,13 @@ static int load_space(struct loader *l, const uint8_t *body)
     viommu->accepted = config->features & iovageom_load_le32(body + 44);
     if (generation > viommu->generation)
         viommu->generation = generation;
+    if (viommu->envelope != NULL &&
+        iovageom_device_suits(viommu, viommu->envelope, IOVAGEOM_ID_NONE, l->report) != IOVAGEOM_OK)
+        l->refused = true;
     for (; endpoint != NULL;
          endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
         if (endpoint->device != NULL &&
-            iovageom_device_suits(viommu, endpoint->device, l->report) != IOVAGEOM_OK)
+            iovageom_device_suits(viommu, endpoint->device, endpoint->id, l->report) != 0)
             l->refused = true;
     return IOVAGEOM_OK;
 }
@@ -475,6 +481,18 @@ static int load_compare(struct loader *l)
     return error;
 }
 
+/* Whoever bypasses now must be able to: the same question as iovageom_viommu_set_bypass() asks. */
+static void load_bypass(struct loader *l)
+{
+    struct iovageom_viommu *viommu = l->viommu;
+    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+
+    for (; endpoint != NULL && iovageom_bypass_unattached(viommu);
+         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+        l->refused |= endpoint->domain == NULL &&
+                      !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, l->report);
+}
+
 static int load_head(const uint8_t *bytes, size_t length)
 {
     if (length < HEAD_SIZE)
@@ -512,6 +530,8 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
         error = load_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);
     if (error == IOVAGEOM_OK)
         error = load_compare(&l);
+    if (error == IOVAGEOM_OK)
+        load_bypass(&l);
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;
     iovageom_report_deinit(&own);

@@ -457,6 +457,79 @@ static void every_damage_to_a_stream_is_noticed(void **state)
 static struct test_allocator memory;
 static struct iovageom_geometry *spare; /* to be plugged */
 
+/* A stream of a frozen machine with endpoint 1, emulated, and pages of 4 KiB. */
+static size_t plain_stream(uint8_t *bytes, size_t size)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    size_t length = 0;
+
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, bytes, size, &length), 0);
+    iovageom_viommu_free(viommu);
+    return length;
+}
+
+static void a_destination_must_honour_what_was_frozen(void **state)
+{
+    const struct iovageom_range identity = R(0, BIT39);
+    uint8_t bytes[256];
+    const size_t length = plain_stream(bytes, sizeof(bytes));
+    struct iovageom_viommu_config config;
+    struct iovageom_geometry *large;
+    struct iovageom_viommu *viommu;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    /* Smaller pages than the machine was configured with, */
+    iovageom_viommu_config_init(&config);
+    config.page_size_mask = iovageom_pgsize_from_alignment(0x10000);
+    viommu = books(NULL, &config);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
+    iovageom_viommu_free(viommu);
+    /* than its envelope allows, */
+    large = test_host(NULL, "large", 39, 0x10000);
+    viommu = books(NULL, NULL);
+    assert_int_equal(iovageom_viommu_set_envelope(viommu, large, NULL), 0);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, IOVAGEOM_ID_NONE);
+    iovageom_viommu_free(viommu);
+    /* or than a device maps, which is named. */
+    viommu = books(NULL, NULL);
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, large, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(large);
+    /* A bypass that the guest relies on, and the device can't do. */
+    iovageom_viommu_config_init(&config);
+    config.boot_bypass = 0;
+    viommu = books(NULL, &config);
+    assert_int_equal(iovageom_viommu_set_identity(viommu, &identity, 1, NULL), 0);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), NULL),
+                     0);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_RESERVED);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
+    assert_false(iovageom_viommu_frozen(viommu));
+    test_check(viommu);
+    assert_int_equal(iovageom_viommu_set_identity(viommu, NULL, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), 0);
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
 static int new_books(struct iovageom_viommu *viommu)
 {
     struct iovageom_viommu *other;
@@ -656,6 +729,7 @@ int main(void)
         cmocka_unit_test(aliases_come_and_go_with_their_device),
         cmocka_unit_test(the_highest_numbers_are_numbers),
         cmocka_unit_test(unplug_widens_exactly_back),
+        cmocka_unit_test(a_destination_must_honour_what_was_frozen),
         cmocka_unit_test(every_damage_to_a_stream_is_noticed),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(memory_may_run_out_while_loading),
