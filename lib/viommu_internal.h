@@ -174,6 +174,12 @@ struct iovageom_viommu {
     struct iovageom_rangemap ties;  /**< group index, domain number -> link */
 };
 
+/* Links know nodes; who follows one knows what it leads to. */
+_Static_assert(offsetof(struct iovageom_unit, node) == 0 &&
+                   offsetof(struct iovageom_group, node) == 0 &&
+                   offsetof(struct iovageom_domain, node) == 0,
+               "a node is the first member of what it is part of");
+
 #define IOVAGEOM_EVERYTHING ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
 
 /* viommu.c */

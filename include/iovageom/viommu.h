@@ -290,7 +290,8 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *        name is what messages call the device.
  * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_EXISTS, IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY;
  *         nothing has changed then. O(k log m) for each domain, and O(k log k) for each guest
- *         group, that it touches; other domains cost nothing.
+ *         group, that it takes something from; others cost nothing. A device that asks the same as
+ *         another one on its host page tables takes nothing from anybody there.
  */
 IOVAGEOM_API int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t endpoint,
                                       const struct iovageom_viommu_where *where,
