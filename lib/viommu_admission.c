@@ -166,6 +166,11 @@ static void note_unknown(struct iovageom_admission *a)
     finding.detail = "which page sizes it maps";
     if ((known & (IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT)) == 0)
         iovageom_note(a->report, &finding);
+    /* A list that may be cut short can reserve more than the guest is going to be told. */
+    finding.kind = IOVAGEOM_FINDING_INCOMPLETE;
+    finding.detail = NULL;
+    if ((known & IOVAGEOM_FACT_INCOMPLETE) != 0)
+        iovageom_note(a->report, &finding);
 }
 
 int iovageom_device_suits(const struct iovageom_viommu *viommu,

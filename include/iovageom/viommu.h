@@ -284,6 +284,8 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  * - it would bypass at once, and can't map an identity range (FINDING_RESERVED);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
  *   host page tables or geometry (FINDING_OTHER).
+ * Plugged or not, the report notes what the geometry leaves open (FINDING_UNKNOWN,
+ * FINDING_INCOMPLETE).
  *
  * @param where NULL for the defaults; copied.
  * @param geometry of the device: what its container says once it is attached to it. Copied. Its

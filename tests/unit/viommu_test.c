@@ -273,6 +273,12 @@ static void what_can_not_be_told_must_be_usable(void **state)
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, nothing, &report),
                      IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOTHING_USABLE);
+    /* A list that was cut short is taken, and said to be. */
+    nothing = test_host(NULL, "short", 39, PAGES_4K);
+    assert_int_equal(iovageom_geometry_add_incomplete(nothing, IOVAGEOM_SOURCE_SYSFS), 0);
+    assert_int_equal(test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN, nothing, &report), 0);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INCOMPLETE);
     /* Unknown is not empty: who said nothing is not held to anything (Q5). */
     assert_int_equal(iovageom_geometry_new(NULL, "silent", &nothing), 0);
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, nothing, &report), 0);
