@@ -92,12 +92,11 @@ static bool isolated_below(PCIDevice *port)
 /*
  * The number of the guest group of whatever is at a place: what the guest can't isolate from it,
  * by the rules of Linux. That is every port above up to one from which on all isolate, and the
- * functions of its slot.
+ * functions of its slot. Function 0 need not be there yet: it is plugged last.
  */
 static uint64_t guest_group(IovageomShim *shim, PCIBus *bus, int devfn)
 {
     PCIDevice *dev = pci_find_device(bus, pci_bus_num(bus), devfn);
-    PCIDevice *first;
 
     while (!pci_bus_is_root(bus)) {
         PCIDevice *port = pci_bridge_get_device(bus);
@@ -109,8 +108,7 @@ static uint64_t guest_group(IovageomShim *shim, PCIBus *bus, int devfn)
         bus = pci_get_bus(port);
         devfn = port->devfn;
     }
-    first = pci_find_device(bus, pci_bus_num(bus), PCI_DEVFN(PCI_SLOT(devfn), 0));
-    if (first && (first->cap_present & QEMU_PCI_CAP_MULTIFUNCTION) && (!dev || !isolates(dev))) {
+    if (!dev || !isolates(dev)) {
         devfn = PCI_DEVFN(PCI_SLOT(devfn), 0);
     }
     return place(shim, bus, devfn);
