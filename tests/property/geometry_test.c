@@ -245,6 +245,9 @@ static bool oracle_within(const struct oracle *inner, const struct oracle *outer
             if (accepts && !oracle_accepts(outer, first, last))
                 return false;
         }
+    /* The last cell stands for many addresses, in which the granules differ too. */
+    if (oracle_accepts(inner, REST, REST) && inner->granule < outer->granule)
+        return false;
     return !any || inner->budget <= outer->budget;
 }
 
