@@ -153,7 +153,7 @@ static int config_check(const struct iovageom_viommu_config *config)
         return IOVAGEOM_ERR_INVALID;
     if (config->granule != 0 && iovageom_pgsize_raise(config->page_size_mask, config->granule) == 0)
         return IOVAGEOM_ERR_INVALID;
-    if (config->probe_size != 0 && config->probe_size < IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
+    if (config->probe_size != 0 && config->probe_size < IOVAGEOM_VIOMMU_LEAST_PROBE)
         return IOVAGEOM_ERR_INVALID;
     return IOVAGEOM_OK;
 }

@@ -180,7 +180,10 @@ _Static_assert(offsetof(struct iovageom_unit, node) == 0 &&
                    offsetof(struct iovageom_domain, node) == 0,
                "a node is the first member of what it is part of");
 
-#define IOVAGEOM_EVERYTHING ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
+/* Any list can be joined until it fits: what is below the MSI window, that, and what is above. */
+#define IOVAGEOM_VIOMMU_LEAST_PROBE (3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
+
+#define IOVAGEOM_EVERYTHING         ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
 
 /* viommu.c */
 void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size);

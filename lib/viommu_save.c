@@ -372,7 +372,7 @@ static int load_space(struct loader *l, const uint8_t *body)
         space.domain_start > space.domain_last || space.bypass > 1 || generation == 0 ||
         generation == UINT64_MAX ||
         ((features & IOVAGEOM_VIRTIO_F_PROBE) != 0 &&
-         space.probe_size < IOVAGEOM_VIRTIO_RESV_MEM_SIZE))
+         space.probe_size < IOVAGEOM_VIOMMU_LEAST_PROBE))
         return IOVAGEOM_ERR_MALFORMED;
     finding.range = space.input_range;
     finding.against = config->input_range;

@@ -33,7 +33,7 @@ static void configuration_is_checked(void **state)
     REFUSED(config.page_size_mask = 0, IOVAGEOM_ERR_INVALID);
     REFUSED(config.granule = 3, IOVAGEOM_ERR_INVALID);
     REFUSED(config.granule = 2048, IOVAGEOM_ERR_INVALID);
-    REFUSED(config.probe_size = 23, IOVAGEOM_ERR_INVALID);
+    REFUSED(config.probe_size = 71, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= IOVAGEOM_VIRTIO_F_BYPASS, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= 1u << 31, IOVAGEOM_ERR_INVALID);
     REFUSED(config.flags = 4, IOVAGEOM_ERR_INVALID);
@@ -73,6 +73,29 @@ static void the_guest_is_told_before_it_attaches(void **state)
 }
 
 /* Port and slot share a guest group: the port is told of the envelope before any device exists. */
+static void the_smallest_buffer_holds_any_list(void **state)
+{
+    struct iovageom_region regions[4];
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_geometry *host;
+    size_t count = 0;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.probe_size = 72;
+    viommu = books(NULL, &config);
+    host = test_host_with(NULL, "low", 39, 0, R(0xdf800000, 0xdfffffff));
+    assert_int_equal(iovageom_geometry_add_reserved(host, R(0, 0xfff), IOVAGEOM_RESV_DIRECT,
+                                                    IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, host, NULL), 0);
+    assert_int_equal(test_probe(viommu, 1, regions, 4, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(regions[1].type, IOVAGEOM_RESV_MSI);
+    iovageom_viommu_free(viommu);
+}
+
 static void a_group_is_told_one_thing(void **state)
 {
     struct iovageom_viommu *viommu = books(NULL, NULL);
@@ -727,6 +750,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configuration_is_checked),
         cmocka_unit_test(the_guest_is_told_before_it_attaches),
+        cmocka_unit_test(the_smallest_buffer_holds_any_list),
         cmocka_unit_test(a_group_is_told_one_thing),
         cmocka_unit_test(a_live_mapping_stands_against_a_newcomer),
         cmocka_unit_test(one_container_has_one_budget),
