@@ -24,7 +24,8 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
         a->went_stale = true;
     else if (a->status == IOVAGEOM_OK)
         a->status = finding->status;
-    if (finding->endpoint == IOVAGEOM_ID_NONE)
+    /* Of a promise it says who was told: that may be somebody who is gone. */
+    if (finding->endpoint == IOVAGEOM_ID_NONE && finding->kind != IOVAGEOM_FINDING_PROMISE)
         finding->endpoint = a->endpoint;
     iovageom_note(a->report, finding);
 }
@@ -119,6 +120,36 @@ static bool only_doorbells(const struct iovageom_device *device, struct iovageom
     return false;
 }
 
+/* The granule that the guest will map by, as far as it is known: at least the device's. */
+static uint64_t least_granule(const struct iovageom_admission *a)
+{
+    const uint64_t own = iovageom_pgsize_granule(a->device->mask);
+    uint64_t granule = a->viommu->config.granule;
+
+    if (a->viommu->frozen)
+        granule = iovageom_pgsize_granule(a->viommu->space.page_size_mask);
+    granule = own > granule ? own : granule;
+    return granule != 0 ? granule : 1;
+}
+
+/* Whether the device leaves a whole granule of `input` to the guest. */
+static bool leaves_some(const struct iovageom_device *device, struct iovageom_range input,
+                        uint64_t granule)
+{
+    struct iovageom_range gap;
+
+    for (size_t i = 0; i < device->all_count; i++) {
+        if (iovageom_range_below(device->ranges[i], &gap) &&
+            iovageom_range_intersect(gap, input, &gap) &&
+            iovageom_range_align_inward(gap, granule, &gap))
+            return true;
+        if (!iovageom_range_above(device->ranges[i], &gap) ||
+            !iovageom_range_intersect(gap, input, &input))
+            return false;
+    }
+    return iovageom_range_align_inward(input, granule, &gap);
+}
+
 /*
  * The input range: what can't be told must be usable, and something must be. An input range that is
  * still to follow the hosts tells where the usable addresses begin and end, but no hole in them.
@@ -134,6 +165,13 @@ static void ask_input(struct iovageom_admission *a)
     const bool strict = (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
     const bool told = (viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
 
+    if (!leaves_some(device, input, least_granule(a))) {
+        struct iovageom_finding finding =
+            objection(device, IOVAGEOM_FINDING_NOTHING_USABLE, input, input);
+
+        iovageom_object(a, &finding);
+        return;
+    }
     for (size_t i = 0; i < device->all_count; i++) {
         struct iovageom_range range = device->ranges[i];
         struct iovageom_finding finding =
@@ -141,13 +179,9 @@ static void ask_input(struct iovageom_admission *a)
         const bool edge =
             iovageom_range_has(range, input.start) || iovageom_range_has(range, input.last);
 
-        if (iovageom_range_contains(range, input)) {
-            finding.kind = IOVAGEOM_FINDING_NOTHING_USABLE;
+        if (iovageom_range_overlaps(range, input) && !(open && edge) &&
+            ((strict && edge) || (!told && !only_doorbells(device, range))))
             iovageom_object(a, &finding);
-        } else if (iovageom_range_overlaps(range, input) && !(open && edge) &&
-                   ((strict && edge) || (!told && !only_doorbells(device, range)))) {
-            iovageom_object(a, &finding);
-        }
     }
 }
 

@@ -177,6 +177,30 @@ static void a_live_mapping_stands_against_a_newcomer(void **state)
     iovageom_viommu_free(viommu);
 }
 
+static void a_promise_outlives_whom_it_was_given_to(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_region regions[4];
+    struct iovageom_report report;
+    size_t count;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_declare(viommu, PORT, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(test_plug(viommu, SLOT, 1, test_host(NULL, "gone", 39, 0), NULL), 0);
+    assert_int_equal(test_probe(viommu, SLOT, regions, 4, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
+    assert_int_equal(test_plug(viommu, OTHER, 1,
+                               test_host_with(NULL, "new", 39, 0, R(0xdf800000, 0xdfffffff)),
+                               &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_PROMISE);
+    /* It was not told to the newcomer. */
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, IOVAGEOM_ID_NONE);
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
 static void one_container_has_one_budget(void **state)
 {
     struct iovageom_viommu *viommu = books(NULL, NULL);
@@ -293,6 +317,17 @@ static void what_can_not_be_told_must_be_usable(void **state)
     viommu = books(NULL, NULL);
     assert_int_equal(iovageom_geometry_new(NULL, "nothing", &nothing), 0);
     assert_int_equal(iovageom_geometry_add_usable(nothing, NULL, 0, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, nothing, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOTHING_USABLE);
+    /* Scraps that hold no whole granule are nothing to a guest. */
+    assert_int_equal(iovageom_geometry_new(NULL, "scraps", &nothing), 0);
+    assert_int_equal(iovageom_geometry_add_usable(
+                         nothing,
+                         (const struct iovageom_range[]){R(0x1800, 0x37fe), R(0xfff, 0x17fe)}, 2,
+                         IOVAGEOM_SOURCE_VFIO),
+                     0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(nothing, 0x2000, IOVAGEOM_SOURCE_VFIO), 0);
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, nothing, &report),
                      IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOTHING_USABLE);
@@ -753,6 +788,7 @@ int main(void)
         cmocka_unit_test(the_smallest_buffer_holds_any_list),
         cmocka_unit_test(a_group_is_told_one_thing),
         cmocka_unit_test(a_live_mapping_stands_against_a_newcomer),
+        cmocka_unit_test(a_promise_outlives_whom_it_was_given_to),
         cmocka_unit_test(one_container_has_one_budget),
         cmocka_unit_test(the_input_range_follows_the_hosts),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
