@@ -238,14 +238,14 @@ static bool set_envelope(IovageomShim *shim, const char *text, Error **errp)
 {
     struct iovageom_geometry *envelope = new_geometry("iovageom-envelope");
     g_auto(GStrv) words = g_strsplit(text, "+", 0);
-    bool good = envelope != NULL;
+    bool good = refuse(shim, envelope ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY, errp);
 
     for (char **word = words; good && *word; word++) {
         good = add_word(envelope, *word, errp);
     }
     if (good) {
-        good = refuse(shim, iovageom_viommu_set_envelope(shim->books, envelope, &shim->report),
-                      errp);
+        good =
+            refuse(shim, iovageom_viommu_set_envelope(shim->books, envelope, &shim->report), errp);
     }
     iovageom_geometry_free(envelope);
     return good;
@@ -391,18 +391,21 @@ bool iovageom_shim_plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alia
     if (rc >= 0 && page_size_mask) {
         rc = iovageom_geometry_add_page_sizes(geometry, page_size_mask, IOVAGEOM_SOURCE_VFIO);
     }
-    done = refuse(shim, rc, errp) &&
-           plug(shim, bus, devfn, alias_bus, alias_devfn, geometry, errp);
+    done = refuse(shim, rc, errp) && plug(shim, bus, devfn, alias_bus, alias_devfn, geometry, errp);
     iovageom_geometry_free(geometry);
     return done;
 }
 
-bool iovageom_shim_plug_vfio(IovageomShim *shim, PCIDevice *dev, PCIBus *alias_bus,
-                             int alias_devfn, const char *name, int container, Error **errp)
+bool iovageom_shim_plug_vfio(IovageomShim *shim, PCIDevice *dev, PCIBus *alias_bus, int alias_devfn,
+                             const char *name, int container, Error **errp)
 {
     struct iovageom_geometry *geometry = new_geometry(name);
-    bool done = geometry && ask_container(container, geometry, errp) &&
-                plug(shim, pci_get_bus(dev), dev->devfn, alias_bus, alias_devfn, geometry, errp);
+    int rc = geometry ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
+    bool done;
+
+    iovageom_report_clear(&shim->report);
+    done = refuse(shim, rc, errp) && ask_container(container, geometry, errp) &&
+           plug(shim, pci_get_bus(dev), dev->devfn, alias_bus, alias_devfn, geometry, errp);
 
     iovageom_geometry_free(geometry);
     return done;
@@ -465,8 +468,8 @@ int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t do
         return answer(shim, VIRTIO_IOMMU_S_DEVERR);
     }
     fill_slot(shim, endpoint);
-    return answer(shim, iovageom_viommu_attach(shim->books, domain, endpoint, flags,
-                                               &shim->report));
+    return answer(shim,
+                  iovageom_viommu_attach(shim->books, domain, endpoint, flags, &shim->report));
 }
 
 void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain)

@@ -45,8 +45,8 @@ bool iovageom_shim_plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alia
                         Error **errp);
 
 /* The same for QEMUs without HostIOMMUDevice: asks the VFIO container itself. */
-bool iovageom_shim_plug_vfio(IovageomShim *shim, PCIDevice *dev, PCIBus *alias_bus,
-                             int alias_devfn, const char *name, int container, Error **errp);
+bool iovageom_shim_plug_vfio(IovageomShim *shim, PCIDevice *dev, PCIBus *alias_bus, int alias_devfn,
+                             const char *name, int container, Error **errp);
 
 /* Does nothing for a device that isn't plugged. */
 void iovageom_shim_unplug(IovageomShim *shim, PCIBus *bus, int devfn);
