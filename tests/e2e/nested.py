@@ -48,7 +48,6 @@ def nest_once(name, version, kind, what, bits, port="pcie-root-port", viommu="",
         "e2e.l2="
         + ";".join(
             [
-                f"e2e.patience={PATIENCE}",
                 "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
                 "iommu.forcedac=1" if what == "rng" else "",
                 *l2,
@@ -200,7 +199,7 @@ def refused(name, version):
         answer = nest(
             name, version, "shim", "edu", 39,
             port="ioh3420", viommu=",aw-bits=64", l1=["e2e.again=1"],
-            l2=["e2e.hotwait=12", "e2e.hold=15"],
+            l2=["e2e.hotwait=8", "e2e.hold=6"],
         )
         check = Checks(answer)
         first, second = plugged(answer), plugged(answer, "plug2")

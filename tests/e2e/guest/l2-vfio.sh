@@ -28,7 +28,7 @@ second_edu() { [ "$(edus | wc -l)" -eq 2 ]; }
 first=$(edus)
 inspect cold "$first"
 if [ -n "$hold" ]; then
-    vfio-try hold "$first" 0x200000 $((hold * ${patience:-1})) &
+    vfio-try hold "$first" 0x200000 "$hold" &
     holder=$!
     sleep 1
 fi
