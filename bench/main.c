@@ -288,7 +288,7 @@ void bench_row_run(struct bench_row *row, struct bench_runner *runners, size_t c
 void bench_row_split(struct bench_row *row, struct bench_runner *runners, size_t count,
                      const double *estimate_ns, size_t largest)
 {
-    const double budget = options.quick ? 6e6 : 10e6;
+    const double budget = options.quick ? 6e6 : 8e6;
     struct bench_runner group[PEERS_MAX];
     bool done[PEERS_MAX] = {false};
 
@@ -314,6 +314,9 @@ void bench_row_split(struct bench_row *row, struct bench_runner *runners, size_t
             }
         }
         row->chunk = (size_t)(budget / slowest);
+        /* Else a chunk would measure how a set comes into the caches after another one was there. */
+        if (row->chunk < row->n && row->n < 100000 && slowest * (double)row->n < 20 * budget)
+            row->chunk = row->n;
         if (row->chunk < row->smallest_chunk)
             row->chunk = row->smallest_chunk;
         if (row->chunk > largest)

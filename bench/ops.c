@@ -32,8 +32,8 @@ struct ops {
 static size_t rounds(size_t n)
 {
     if (n >= 1000000)
-        return 7;
-    return bench_quick() ? 9 : 15;
+        return 5;
+    return bench_quick() ? 9 : 11;
 }
 
 static bool fits(const struct bench_peer *peer, size_t n, bool bulk)
@@ -293,7 +293,7 @@ static void churn_row(struct ops *ops, const char *op, struct bench_runner *prep
             runners[members++] = prepared[p];
     ops->chunk = &row.chunk;
     ops->lag = ops->n / 2 < 64 ? ops->n / 2 : 64;
-    ops->copies = ops->n <= 4096 ? 8192 / ops->n : 0;
+    ops->copies = ops->n <= 4096 ? 8192 / ops->n : ops->n < 100000;
     row.chunk = ops->copies ? ops->copies * ops->n : 16384;
     bench_row_run(&row, runners, members);
     ops->copies = 0;
