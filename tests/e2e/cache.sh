@@ -171,12 +171,14 @@ shim_key() {
     (cd "$E2E/../.." && cat examples/shims/qemu/* lib/*.[ch] include/iovageom/*.h | md5sum)
 }
 
-# `build_qemu VERSION stock|shim`: a QEMU for L1, and its image with firmware.
+# `build_qemu VERSION stock|shim|feed`: a QEMU for L1, and its image with firmware.
 build_qemu() {
     local version=$1 kind=$2 prefix=$IOVAGEOM_CACHE/qemu/$1-$2 root file key=stock how=--stock
     need_packages seabios qemu-system-data
     [ "$kind" = stock ] || key=$(shim_key) how=''
-    if [ ! -x "$prefix/bin/qemu-system-x86_64" ] || [ "$(cat "$prefix/key" 2>&1)" != "$key" ]; then
+    if [ "$kind" = feed ]; then
+        build_feed_qemu
+    elif [ ! -x "$prefix/bin/qemu-system-x86_64" ] || [ "$(cat "$prefix/key" 2>&1)" != "$key" ]; then
         "$E2E/../../examples/shims/qemu/build" "$version" --prefix "$prefix" $how || exit 1
         echo "$key" >"$prefix/key"
     fi

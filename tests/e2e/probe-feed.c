@@ -4,6 +4,7 @@
  * guestview says that a Linux guest makes of them.
  *
  *   probe-feed SEED COUNT AW_BITS FOLDER [WRONG]
+ *   probe-feed host BITS FOLDER ENDPOINT WRONG...
  *
  * Writes FOLDER/ENDPOINT for the devices 00:02.0 and up (endpoint 0x10, 0x18, ...), and prints,
  * for each endpoint in hexadecimal:
@@ -12,9 +13,12 @@
  *   ENDPOINT resv START LAST TYPE a line of its sysfs
  *   ENDPOINT usable START LAST    a range that its VFIO reports
  *
+ * "host" writes what a guest of a VT-d with that width is told, for the endpoint alone.
+ *
  * With WRONG, one byte of each file differs from what was foretold: the test of the test.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,10 +145,38 @@ static void write_bytes(const char *folder, unsigned endpoint, const uint8_t byt
     }
 }
 
+/* What the end of the nested case expects, but for a byte of the second region's start. */
+static int feed_host(unsigned bits, const char *folder, unsigned endpoint, bool wrong)
+{
+    const struct iovageom_range msi = {0xfee00000, 0xfeefffff}, window = {0, UINT64_MAX};
+    struct iovageom_geometry *host;
+    uint8_t bytes[PROBE_SIZE] = {0};
+    size_t needed;
+    int rc = iovageom_geometry_new(NULL, "host", &host);
+
+    if (rc == IOVAGEOM_OK)
+        rc = iovageom_geometry_add_reserved(host, msi, IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS);
+    if (rc == IOVAGEOM_OK)
+        rc = iovageom_geometry_add_gaw(host, bits, IOVAGEOM_SOURCE_VTD_REGISTERS);
+    if (rc == IOVAGEOM_OK)
+        rc =
+            iovageom_virtio_encode_geometry(NULL, host, 0x1000, window, bytes, PROBE_SIZE, &needed);
+    if (rc != IOVAGEOM_OK)
+        give_up("host", rc);
+    iovageom_geometry_free(host);
+    if (wrong)
+        bytes[24 + 8 + 2] ^= 0x10;
+    write_bytes(folder, endpoint, bytes);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5)
         return 2;
+    if (!strcmp(argv[1], "host"))
+        return feed_host((unsigned)atoi(argv[2]), argv[3], (unsigned)strtoul(argv[4], NULL, 16),
+                         argc > 5);
     state = strtoull(argv[1], NULL, 0) * 0x9e3779b97f4a7c15 + 1;
     unsigned count = (unsigned)atoi(argv[2]), bits = (unsigned)atoi(argv[3]);
 

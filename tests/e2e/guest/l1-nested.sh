@@ -19,6 +19,8 @@ viommu=$(echo "$viommu" | sed "s/@cold@/$cold/g; s/@hot@/$hot/g")
 plug="{\"driver\":\"vfio-pci\",\"host\":\"$hot\",\"bus\":\"rp2\",\"id\":\"hotdev\"}"
 
 clock start
+# PROBE answers from files, for a QEMU that takes them (feed.insertions)
+[ ! -d /feed ] || export IOVAGEOM_E2E_PROBE=/feed
 start_l2 "e2e.host=$host e2e.port=$port $(echo "$l2" | tr ';' ' ')" \
     -device "virtio-iommu-pci$viommu" \
     -device "$port,id=rp1,chassis=1,slot=1" -device "$port,id=rp2,chassis=2,slot=2" \
