@@ -144,10 +144,11 @@ build_kernel() {
     rm -rf "$build"
 }
 
-# `pack DIR FILE`: a gzipped cpio; several of them may be concatenated.
+# `pack DIR FILE`: a gzipped cpio; several of them may be concatenated. There at once, for
+# another run may be reading the old one.
 pack() {
     (cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) |
-        gzip -1 >"$2"
+        gzip -1 >"$2.$$" && mv "$2.$$" "$2"
 }
 
 # The userland of all guests: busybox, our init, our programs.
