@@ -155,6 +155,7 @@ def generated(results):
     names = [SIZE_NAMES[n] for n in sizes]
     out = [f"Measured on {meta.get('date', '?')} on {meta.get('cpu', '?')}, "
            f"{meta.get('cores', '?')} cores, with {meta.get('compiler', '?')} `{meta.get('flags')}`"
+           + (f", commit {meta['commit']}" if "commit" in meta else "")
            + (", by a quick run" if data.get("quick") else "") + ".\n"]
     for name, reason in data.get("missing", {}).items():
         out.append(f"Not measured: {name} ({reason}).\n")
