@@ -272,11 +272,14 @@ def many_windows(name, version):
         check = Checks(answer)
         check.equal(sorted(addresses(answer)), ["cold", "hot"], "devices seen in L2")
         wanted = [(*MSI, "msi"), *((*w, "reserved") for w in windows), (2**39, TOP, "reserved")]
+        # the port of the cold-plugged device has no empty slot, so no envelope
+        bare = [wanted[0], wanted[-1]]
         for word, address in addresses(answer).items():
-            check.equal(regions(answer, address), wanted, f"L2 was told ({word})")
             check.equal(
-                set(maps(answer, address).values()), {"Invalid argument"}, f"maps in L2 ({word})"
+                regions(answer, address), wanted if word == "hot" else bare, f"L2 was told ({word})"
             )
+            inside = maps(answer, address).get(f"{windows[7][0]:#x}")
+            check.equal(inside, "Invalid argument" if word == "hot" else "ok", f"map ({word})")
         check.verdict()
         return [f"{len(wanted)} regions, {24 * len(wanted)} bytes"]
 
