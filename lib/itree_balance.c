@@ -243,6 +243,12 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
     else if (count_at(tree, path, level + 1) == INNER_SLOTS &&
              !iovageom_itree_lend(tree, path, level + 1))
         iovageom_itree_split(tree, path, level + 1);
+    /*
+     * Above, the node may have come beside one that was in another parent before, and isn't full.
+     * spread() needs those beside a new node to be nearly so.
+     */
+    if (iovageom_itree_lend(tree, path, level))
+        return;
     slot = path->slot[level + 1];
     siblings = count_at(tree, path, level + 1);
     if (level == 0 && slot + 1 == siblings && path->slot[0] == LEAF_SLOTS) {
