@@ -157,6 +157,8 @@ def generated(results):
            f"{meta.get('cores', '?')} cores, with {meta.get('compiler', '?')} `{meta.get('flags')}`"
            + (f", commit {meta['commit']}" if "commit" in meta else "")
            + (", by a quick run" if data.get("quick") else "") + ".\n"]
+    if meta.get("older"):
+        out.append(f"Put together from several runs of that day: {meta['older']}.\n")
     for name, reason in data.get("missing", {}).items():
         out.append(f"Not measured: {name} ({reason}).\n")
     out.append("![Times faster than the peers, by operation and number of ranges](performance.svg)\n")
