@@ -244,7 +244,8 @@ def refused_stock(name):
     def run():
         answer = nest(
             name, "10.0", "stock", "edu", 39,
-            viommu=",aw-bits=64,granule=64k", l1=["e2e.again=1"], l2=["e2e.hotwait=5"],
+            viommu=",aw-bits=64,granule=64k", l1=["e2e.again=1", "e2e.nocold=1"],
+            l2=["e2e.hotwait=5"],
         )
         check = Checks(answer)
         check.that("granule" in (plugged(answer) or ""), f"first refusal: {plugged(answer)!r}")

@@ -26,7 +26,7 @@ edus() { devices 0x1234 0x11e8; }
 second_edu() { [ "$(edus | wc -l)" -eq 2 ]; }
 
 first=$(edus)
-inspect cold "$first"
+[ -z "$first" ] || inspect cold "$first"
 if [ -n "$hold" ]; then
     vfio-try hold "$first" 0x200000 "$hold" &
     holder=$!
