@@ -241,24 +241,26 @@ static void look_up(struct iovageom_itree_cursor *cursor, bool forward)
 {
     const struct iovageom_itree *tree = cursor->tree;
     struct iovageom_itree_path path;
-    struct iovageom_itree_entry entry;
+    struct iovageom_itree_entry entry = {NULL, NULL};
 
-    if (cursor->end) {
+    if (cursor->end)
         seek_end(tree, &path);
-    } else {
+    else
         entry = iovageom_itree_seek(tree, cursor->address, &path);
-        if (!forward && entry.range && entry.range->start < cursor->address)
-            path.slot[0]++;
-        if (!forward && path.slot[0] == 0 && tree->height > 0)
-            iovageom_itree_step(tree, &path, false);
-    }
+    if (!forward && entry.range && entry.range->start < cursor->address)
+        path.slot[0]++;
+    if (!forward && path.slot[0] == 0 && tree->height > 0)
+        iovageom_itree_step(tree, &path, false);
     cursor->changes = tree->changes;
     cursor->ranges = ranges_at(tree, &path);
     cursor->count = (uint16_t)count_at(tree, &path, 0);
     cursor->index = path.slot[0];
-    cursor->parent = tree->height > 0 ? path.node[1] : NULL;
-    cursor->slot = tree->height > 0 ? path.slot[1] : 0;
-    cursor->siblings = (uint16_t)(tree->height > 0 ? count_at(tree, &path, 1) : 0);
+    cursor->parent = NULL;
+    if (tree->height > 0) {
+        cursor->parent = path.node[1];
+        cursor->slot = path.slot[1];
+        cursor->siblings = (uint16_t)count_at(tree, &path, 1);
+    }
 }
 
 /* On to the next leaf, or back to the one before: mostly under the same parent. */

@@ -18,7 +18,7 @@ bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
     return true;
 }
 
-enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, SHORT = 24 };
+enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, SHORT = 64 };
 
 static void sort_short(struct iovageom_range *ranges, size_t count)
 {

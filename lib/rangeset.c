@@ -58,6 +58,8 @@ int iovageom_rangeset_copy(struct iovageom_rangeset *set, const struct iovageom_
     return iovageom_itree_copy(tree_of(set), tree_in(from));
 }
 
+enum { FEW = 64 }; /* ranges, for which memory of our own is to be had on the stack */
+
 /* Of ranges whose starts ascend, appends the union. */
 static void append_union(struct iovageom_itree_builder *builder,
                          const struct iovageom_range *ranges, size_t count)
@@ -98,23 +100,26 @@ int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
 int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
                                  size_t count)
 {
-    const struct iovageom_allocator *allocator = &tree_of(set)->allocator;
-    struct iovageom_range *sorted;
+    const struct iovageom_allocator allocator = tree_of(set)->allocator;
+    struct iovageom_range few[FEW];
+    struct iovageom_range *sorted = few;
     size_t kept = count;
-    int status = iovageom_rangeset_from_sorted(set, ranges, count); /* as they mostly are */
+    int status;
 
-    if (status != IOVAGEOM_ERR_INVALID)
-        return status;
+    if (count == 0)
+        return iovageom_rangeset_from_sorted(set, ranges, 0);
     if (count > SIZE_MAX / sizeof(*sorted))
         return IOVAGEOM_ERR_NO_MEMORY;
-    sorted = allocator->allocate(allocator->context, count * sizeof(*sorted));
+    if (count > FEW)
+        sorted = allocator.allocate(allocator.context, count * sizeof(*sorted));
     if (!sorted)
         return IOVAGEOM_ERR_NO_MEMORY;
     memcpy(sorted, ranges, count * sizeof(*sorted));
     status = iovageom_ranges_normalize(sorted, &kept);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_from_sorted(set, sorted, kept);
-    allocator->release(allocator->context, sorted, count * sizeof(*sorted));
+    if (sorted != few)
+        allocator.release(allocator.context, sorted, count * sizeof(*sorted));
     return status;
 }
 
