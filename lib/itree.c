@@ -163,26 +163,57 @@ static void prefetch_leaf(const void *leaf)
         PREFETCH((const unsigned char *)leaf + line);
 }
 
-/* All addresses go down a level together, so that their cache misses overlap. */
+/*
+ * All addresses take each step together, and have what the next step reads fetched meanwhile: so the
+ * cache misses of a step overlap, and no line is fetched that isn't read. Leaves `nodes` at leaves.
+ */
 static void descend_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
                           uint32_t count, const void **nodes)
 {
+    uint32_t group[BATCH];
+
     for (uint32_t i = 0; i < count; i++)
         nodes[i] = tree->root;
     for (uint32_t level = tree->height; level > 0; level--) {
         for (uint32_t i = 0; i < count; i++) {
             const struct iovageom_itree_inner *inner = nodes[i];
-            uint64_t address = addresses[i] < tree->highest ? addresses[i] : tree->highest;
+            const uint64_t *at = inner->last;
+            uint64_t x = addresses[i] < tree->highest ? addresses[i] : tree->highest;
 
-            nodes[i] = inner->child[rank_inner(inner->last, address, INNER_SLOTS)];
+            group[i] = 16 * (uint32_t)BELOW3(at[15], at[31], at[47]);
+            PREFETCH(&at[group[i]]);
+            PREFETCH(&at[group[i] + 8]);
+            PREFETCH(&inner->child[group[i]]);
+            PREFETCH(&inner->child[group[i] + 8]);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            const struct iovageom_itree_inner *inner = nodes[i];
+            uint64_t x = addresses[i] < tree->highest ? addresses[i] : tree->highest;
+            const unsigned char *next;
+
+            next = inner->child[group[i] + rank_inner(&inner->last[group[i]], x, 16)];
+            nodes[i] = next;
             if (level == 1) {
-                prefetch_leaf(nodes[i]);
+                PREFETCH(next + 3 * CACHE_LINE);
             } else {
-                inner = nodes[i];
-                PREFETCH(&inner->last[15]);
-                PREFETCH(&inner->last[31]);
-                PREFETCH(&inner->last[47]);
+                PREFETCH(next + CACHE_LINE);
+                PREFETCH(next + 3 * CACHE_LINE);
+                PREFETCH(next + 5 * CACHE_LINE);
             }
+        }
+    }
+}
+
+/* From leaves whose middle is on its way, to the four ranges among which the entry is. */
+static void narrow_batch(const uint64_t *addresses, uint32_t count, const void **places)
+{
+    for (uint32_t half = LEAF_SLOTS / 2; half >= 4; half /= 2) {
+        for (uint32_t i = 0; i < count; i++) {
+            const struct iovageom_range *ranges = places[i];
+
+            ranges += half * (size_t)(ranges[half - 1].last < addresses[i]);
+            places[i] = ranges;
+            PREFETCH(&ranges[half / 2 - 1]);
         }
     }
 }
@@ -203,8 +234,6 @@ void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64
                                  size_t count, bool *found, struct iovageom_range *ranges,
                                  uint64_t *values)
 {
-    const void *nodes[BATCH];
-
     /* What fits into the cache gains nothing from waiting together. */
     if (tree->height < 2) {
         for (size_t i = 0; i < count; i++)
@@ -213,16 +242,23 @@ void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64
     }
     for (size_t first = 0; first < count; first += BATCH) {
         uint32_t n = (uint32_t)(count - first < BATCH ? count - first : BATCH);
+        const void *leaves[BATCH];
+        const void *places[BATCH];
 
-        descend_batch(tree, addresses + first, n, nodes);
+        descend_batch(tree, addresses + first, n, leaves);
+        memcpy(places, leaves, sizeof(places));
+        narrow_batch(addresses + first, n, places);
         for (uint32_t i = 0; i < n; i++) {
-            uint64_t address = addresses[first + i];
+            const struct iovageom_range *r = places[i];
+            uint64_t x = addresses[first + i];
             struct iovageom_itree_entry entry = {NULL, NULL};
 
-            if (address <= tree->highest)
-                entry = entry_at(nodes[i], leaf_values(nodes[i]), tree->width,
-                                 rank_leaf(nodes[i], address));
-            found[first + i] = take_hit(entry, address, first + i, ranges, values);
+            if (x <= tree->highest) {
+                r += BELOW3(r[0].last, r[1].last, r[2].last);
+                entry = entry_at(leaves[i], leaf_values(leaves[i]), tree->width,
+                                 (size_t)(r - (const struct iovageom_range *)leaves[i]));
+            }
+            found[first + i] = take_hit(entry, x, first + i, ranges, values);
         }
     }
 }
@@ -236,8 +272,8 @@ void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
     cursor->end = end;
 }
 
-/* Looks the place up: in front of the first entry that ends above it, or that starts above it. */
-static void look_up(struct iovageom_itree_cursor *cursor, bool forward)
+/* Looks the place up in a tree with inner nodes. */
+static void look_up_far(struct iovageom_itree_cursor *cursor, bool forward)
 {
     const struct iovageom_itree *tree = cursor->tree;
     struct iovageom_itree_path path;
@@ -249,18 +285,37 @@ static void look_up(struct iovageom_itree_cursor *cursor, bool forward)
         entry = iovageom_itree_seek(tree, cursor->address, &path);
     if (!forward && entry.range && entry.range->start < cursor->address)
         path.slot[0]++;
-    if (!forward && path.slot[0] == 0 && tree->height > 0)
+    if (!forward && path.slot[0] == 0)
         iovageom_itree_step(tree, &path, false);
-    cursor->changes = tree->changes;
-    cursor->ranges = ranges_at(tree, &path);
+    cursor->ranges = path.node[0];
     cursor->count = (uint16_t)count_at(tree, &path, 0);
     cursor->index = path.slot[0];
-    cursor->parent = NULL;
+    cursor->parent = path.node[1];
+    cursor->slot = path.slot[1];
+    cursor->siblings = (uint16_t)count_at(tree, &path, 1);
+}
+
+/* Looks the place up: in front of the first entry that ends above it, or that starts above it. */
+static void look_up(struct iovageom_itree_cursor *cursor, bool forward)
+{
+    const struct iovageom_itree *tree = cursor->tree;
+    const struct iovageom_range *ranges = tree->root ? tree->root : tree->inline_ranges;
+    uint64_t address = cursor->address;
+    size_t index = tree->count;
+
+    cursor->changes = tree->changes;
     if (tree->height > 0) {
-        cursor->parent = path.node[1];
-        cursor->slot = path.slot[1];
-        cursor->siblings = (uint16_t)count_at(tree, &path, 1);
+        look_up_far(cursor, forward);
+        return;
     }
+    if (!cursor->end && index > 0 && address <= tree->highest)
+        index = tree->root ? rank_leaf(ranges, address) : rank_inline(ranges, address);
+    if (!forward && index < tree->count && ranges[index].start < address && !cursor->end)
+        index++;
+    cursor->ranges = ranges;
+    cursor->count = (uint16_t)tree->count;
+    cursor->index = (uint16_t)index;
+    cursor->parent = NULL;
 }
 
 /* On to the next leaf, or back to the one before: mostly under the same parent. */

@@ -21,46 +21,45 @@ static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iov
     return true;
 }
 
-/* From the path's place on, the first gap of the leaf in that direction. */
-static bool leaf_hit(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                     bool forward, uint64_t size, struct iovageom_range *gap)
+/* From the gap in front of that index on, the first one of the leaf in that direction. */
+static bool leaf_hit(const struct iovageom_range *ranges, uint32_t count, uint32_t index,
+                     uint64_t base, bool forward, uint64_t size, struct iovageom_range *gap)
 {
-    const struct iovageom_range *ranges = ranges_at(tree, path);
-    uint32_t count = count_at(tree, path, 0);
-    uint32_t i = path->slot[0];
-    uint64_t base;
+    uint32_t i = index;
 
-    if (i >= count || (tree->height > 0 && inner_of(path, 1)->gap[path->slot[1]] < size))
+    if (i >= count)
         return false;
-    base = tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
-    if (i == 0 && ranges[0].start - base >= size) {
-        *gap = (struct iovageom_range){base, ranges[0].start - 1};
-        return true;
-    }
     /* From the last below to the start is one more than there is free. */
-    if (forward)
-        for (i += i == 0; i < count && ranges[i].start - ranges[i - 1].last <= size;)
-            i++;
-    else
+    if (!forward)
         while (i > 0 && ranges[i].start - ranges[i - 1].last <= size)
             i--;
-    if (i == count || (i == 0 && (path->slot[0] == 0 || ranges[0].start - base < size)))
+    else if (i > 0 || ranges[0].start - base < size)
+        for (i += i == 0; i < count && ranges[i].start - ranges[i - 1].last <= size;)
+            i++;
+    if (i > 0)
+        base = ranges[i - 1].last + 1;
+    if (i == count || ranges[i].start - base < size)
         return false;
-    *gap = (struct iovageom_range){i > 0 ? ranges[i - 1].last + 1 : base, ranges[i].start - 1};
+    *gap = (struct iovageom_range){base, ranges[i].start - 1};
     return true;
 }
 
-/* Leads the path to the nearest leaf in that direction that has such a gap. */
+/*
+ * Leads the path on from the child that it takes at `level`, to the nearest leaf in that direction
+ * that has such a gap.
+ */
 static bool next_leaf(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                      bool forward, uint64_t size)
+                      uint32_t level, bool forward, uint64_t size)
 {
-    for (uint32_t level = 1; level <= tree->height; level++) {
+    const uint32_t step = forward ? 1u : UINT32_MAX;
+
+    for (; level <= tree->height; level++) {
         const struct iovageom_itree_inner *inner = inner_of(path, level);
         uint32_t count = count_at(tree, path, level);
         uint32_t slot = path->slot[level];
 
         do
-            slot += forward ? 1u : UINT32_MAX;
+            slot += step;
         while (slot < count && inner->gap[slot] < size);
         if (slot >= count)
             continue;
@@ -68,51 +67,88 @@ static bool next_leaf(const struct iovageom_itree *tree, struct iovageom_itree_p
             path->slot[level] = (uint16_t)slot;
             path->node[level - 1] = inner->child[slot];
             if (--level == 0)
-                break;
+                return true;
             inner = path->node[level];
-            count = count_at(tree, path, level);
-            for (slot = forward ? 0 : count - 1; inner->gap[slot] < size;)
-                slot += forward ? 1u : UINT32_MAX;
+            slot = forward ? 0 : count_at(tree, path, level) - 1;
+            while (inner->gap[slot] < size)
+                slot += step;
         }
-        path->slot[0] = (uint16_t)(forward ? 0 : count_at(tree, path, 0) - 1);
-        return true;
     }
     return false;
+}
+
+/*
+ * Leads the path to the address as far as there is such a gap below a node; gives the level where
+ * there is none, or 0 at the leaf.
+ */
+static uint32_t descend(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                        uint64_t address, uint64_t size)
+{
+    void *node = tree->root;
+    uint32_t few = tree->root_count;
+
+    for (uint32_t level = tree->height;; level--, few = INNER_SLOTS) {
+        struct iovageom_itree_inner *inner = node;
+        size_t slot;
+
+        path->node[level] = node;
+        if (level == 0)
+            return 0;
+        slot = rank_inner(inner->last, address, few);
+        path->slot[level] = (uint16_t)slot;
+        if (inner->gap[slot] < size)
+            return level;
+        node = inner->child[slot];
+    }
+}
+
+/* The nearest such gap in that direction from the entry that find(address) gives: there is one. */
+static bool search(const struct iovageom_itree *tree, bool forward, uint64_t address, uint64_t size,
+                   struct iovageom_range *gap)
+{
+    const struct iovageom_range *ranges;
+    uint32_t count = (uint32_t)tree->count;
+    struct iovageom_itree_path path;
+    uint32_t level = 0;
+    uint32_t index;
+
+    if (tree->root)
+        level = descend(tree, &path, address, size);
+    if (level == 0) {
+        ranges = tree->root ? path.node[0] : tree->inline_ranges;
+        index = (uint32_t)(tree->root ? rank_leaf(ranges, address) : rank_inline(ranges, address));
+        index += forward && ranges[index].start <= address;
+        if (tree->height == 0)
+            return leaf_hit(ranges, count, index, 0, forward, size, gap);
+        if (leaf_hit(ranges, count_at(tree, &path, 0), index, base_of(tree, &path, 1, path.slot[1]),
+                     forward, size, gap))
+            return true;
+        level = 1;
+    }
+    if (!next_leaf(tree, &path, level, forward, size))
+        return false;
+    count = count_at(tree, &path, 0);
+    return leaf_hit(path.node[0], count, forward ? 0 : count - 1,
+                    base_of(tree, &path, 1, path.slot[1]), forward, size, gap);
 }
 
 bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
                               struct iovageom_range *gap)
 {
-    struct iovageom_itree_path path;
-    struct iovageom_itree_entry entry = iovageom_itree_seek(tree, address, &path);
-
-    if (entry.range) {
-        if (entry.range->start <= address)
-            path.slot[0]++;
-        do
-            if (leaf_hit(tree, &path, true, size, gap))
-                return true;
-        while (next_leaf(tree, &path, true, size));
-    }
+    if (tree->count > 0 && address <= tree->highest && search(tree, true, address, size, gap))
+        return true;
     return top_gap(tree, size, gap);
 }
 
 bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
                               struct iovageom_range *gap)
 {
-    struct iovageom_itree_path path;
-    struct iovageom_itree_entry entry = iovageom_itree_seek(tree, address, &path);
-
-    if (!entry.range) {
+    if (tree->count == 0 || address > tree->highest) {
         if (top_gap(tree, size, gap))
             return true;
-        path.slot[0]--;
+        address = tree->highest;
     }
-    do
-        if (leaf_hit(tree, &path, false, size, gap))
-            return true;
-    while (next_leaf(tree, &path, false, size));
-    return false;
+    return search(tree, false, address, size, gap);
 }
 
 /* Where `size` bytes fit into the gap under the limits, if they do. */
