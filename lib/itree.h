@@ -149,8 +149,12 @@ struct iovageom_itree_builder {
     struct iovageom_itree tree; /* what is built */
     uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH];
     struct iovageom_itree_path path; /* to behind its highest entry */
+    uint64_t before;                 /* last of the leaf before, or 2^64-1 */
     size_t expected;                 /* entries, or 0 when that is not known */
+    uint32_t fill;                   /* entries in each leaf */
     bool failed;
+    bool strict; /* may be set: then finish() wants ranges that are valid, ascending and apart */
+    bool normal; /* those that have been looked at are so */
 };
 
 /* `expected` is the number of entries if it is known, else 0. */
@@ -159,7 +163,8 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
 void iovageom_itree_append(struct iovageom_itree_builder *builder,
                            const struct iovageom_range *ranges, const uint64_t *values,
                            size_t count);
-/* Makes that the contents of the tree; or says why not, and then the tree is as it was. */
+/* Makes that the contents of the tree; or says why not, and then the tree is as it was. For what
+ * `strict` forbids that is IOVAGEOM_ERR_INVALID. */
 int iovageom_itree_finish(struct iovageom_itree_builder *builder);
 
 #endif

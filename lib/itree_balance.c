@@ -121,7 +121,7 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
 
 void iovageom_itree_grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
-    struct iovageom_itree_inner *root = iovageom_itree_take_inner(tree);
+    struct iovageom_itree_inner *root = iovageom_itree_take(tree, tree->height + 1);
 
     root->child[0] = tree->root;
     root->count[0] = (uint8_t)tree->root_count;
@@ -149,8 +149,7 @@ void iovageom_itree_add_child(struct iovageom_itree *tree, struct iovageom_itree
     uint32_t count = count_at(tree, path, level);
 
     iovageom_itree_open_slot(tree, level, inner, slot, count);
-    inner->child[slot] =
-        level == 1 ? iovageom_itree_take_leaf(tree) : iovageom_itree_take_inner(tree);
+    inner->child[slot] = iovageom_itree_take(tree, level - 1);
     inner->count[slot] = 0;
     inner->gap[slot] = 0;
     inner->last[slot] = slot > 0 ? inner->last[slot - 1] : 0;

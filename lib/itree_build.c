@@ -10,72 +10,140 @@ enum { LEAF_FILL = 30, INNER_FILL = 56 };
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
                           size_t expected)
 {
+    size_t leaves = expected / LEAF_FILL + 1;
+
     builder->target = tree;
+    builder->tree.root = NULL;
+    builder->tree.count = 0;
+    builder->tree.width = tree->width;
     builder->path.slot[0] = 0;
+    builder->before = UINT64_MAX;
     builder->expected = expected;
+    builder->fill = expected > 0 ? (uint32_t)((expected - 1) / leaves + 1) : LEAF_FILL;
     builder->failed = false;
-    (void)iovageom_itree_init(&builder->tree, tree->width, &tree->allocator);
+    builder->strict = false;
+    builder->normal = true;
 }
 
-/* All that the expected entries need, in one chunk. */
-static int provide(struct iovageom_itree_builder *builder)
+/* Out of the object into a leaf, with a chunk for all that the expected entries need. */
+static bool outgrow(struct iovageom_itree_builder *builder)
 {
+    struct iovageom_itree *tree = &builder->tree;
     size_t leaves = builder->expected / LEAF_FILL + 1;
     size_t inners = 0;
 
+    tree->allocator = builder->target->allocator;
+    tree->held = false;
+    iovageom_itree_forget(tree);
     for (size_t nodes = leaves; nodes > 1; inners += nodes)
         nodes = nodes / INNER_FILL + 1;
-    return iovageom_itree_add_chunk(&builder->tree, leaves, inners);
+    if (builder->expected > 0 && iovageom_itree_add_chunk(tree, leaves, inners))
+        return false;
+    tree->root = builder->path.node[0] = iovageom_itree_new_node(tree, 0);
+    if (!tree->root)
+        return false;
+    memcpy(tree->root, tree->inline_ranges, sizeof(tree->inline_ranges));
+    memcpy(leaf_values(tree->root), builder->inline_values,
+           IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
+    return true;
 }
 
-/* The node of the path at that level is done: what its parent is to know of it. */
+/*
+ * The longest gap in front of any of the ranges, of which there is one. Sees also whether they are
+ * valid, ascending and apart, which costs little here and a pass of its own elsewhere.
+ */
+static uint64_t read_ranges(struct iovageom_itree_builder *builder,
+                            const struct iovageom_range *ranges, uint32_t count)
+{
+    const struct iovageom_range *end = ranges + count;
+    uint64_t before = builder->before;
+    uint64_t most = 0;
+    uint64_t descend = 0;
+    uint64_t touch = 0;
+    uint64_t inverted = 0;
+
+    if (before == UINT64_MAX) { /* nothing is below the first range, and touches it */
+        most = ranges->start + (ranges->start != UINT64_MAX);
+        inverted = ranges->last < ranges->start;
+        before = ranges++->last;
+    }
+    for (; ranges < end; ranges++) {
+        uint64_t apart = ranges->start - before;
+
+        descend += ranges->start < before;
+        touch += apart < 2;
+        inverted += ranges->last < ranges->start;
+        most = apart > most ? apart : most;
+        before = ranges->last;
+    }
+    builder->before = before;
+    builder->normal = builder->normal && descend + touch + inverted == 0;
+    return most - 1;
+}
+
+/* The path's node at that level is done: clears what it doesn't use, and tells its parent of it. */
 static void close_node(struct iovageom_itree_builder *builder, uint32_t level)
 {
     struct iovageom_itree *tree = &builder->tree;
     struct iovageom_itree_path *path = &builder->path;
+    struct iovageom_range *ranges = path->node[level];
+    struct iovageom_itree_inner *inner = path->node[level];
     uint32_t count = path->slot[level] + (uint32_t)(level > 0);
+    uint64_t gap;
+    uint64_t last;
 
-    if (level == tree->height) {
-        tree->root_count = count;
-        return;
+    if (level == 0) {
+        for (uint32_t i = count; i < LEAF_SLOTS; i++)
+            ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
+        gap = read_ranges(builder, ranges, count);
+        last = builder->before;
+    } else {
+        for (uint32_t i = count; i < SEARCH_SLOTS; i++)
+            inner->last[i] = UINT64_MAX;
+        gap = inner_gap(inner, count);
+        last = inner->last[count - 1];
     }
-    inner_of(path, level + 1)->count[path->slot[level + 1]] = (uint8_t)count;
-    iovageom_itree_sum_up(tree, path, level + 1, path->slot[level + 1]);
+    tree->root_count = count; /* the root is closed last */
+    if (level < tree->height) {
+        inner = path->node[level + 1];
+        inner->count[path->slot[level + 1]] = (uint8_t)count;
+        inner->gap[path->slot[level + 1]] = gap;
+        inner->last[path->slot[level + 1]] = last;
+    }
 }
 
-/* On to an empty leaf, under new inner nodes if those above the last one are full. */
-static int open_leaf(struct iovageom_itree_builder *builder)
+/* On to a new leaf, under new inner nodes if those above the last one are full. */
+static bool open_leaf(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;
     struct iovageom_itree_path *path = &builder->path;
-    uint32_t level = 1;
+    uint32_t level = 0;
 
-    if (!tree->root && builder->expected > 0 && provide(builder))
-        return IOVAGEOM_ERR_NO_MEMORY;
-    while (level <= tree->height && path->slot[level] + 1 == INNER_FILL)
-        level++;
-    if (iovageom_itree_stock(tree, 1, tree->root ? level - (level <= tree->height) : 0))
-        return IOVAGEOM_ERR_NO_MEMORY;
-    if (!tree->root) {
-        tree->root = path->node[0] = iovageom_itree_take_leaf(tree);
-        memcpy(tree->root, tree->inline_ranges, sizeof(tree->inline_ranges));
-        memcpy(leaf_values(tree->root), builder->inline_values,
-               IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
-        return IOVAGEOM_OK;
-    }
-    for (uint32_t done = 0; done < level; done++)
-        close_node(builder, done);
-    if (level > tree->height)
-        iovageom_itree_grow_root(tree, path);
+    if (!tree->root)
+        return outgrow(builder);
+    do {
+        if (level == tree->height) {
+            struct iovageom_itree_inner *root = iovageom_itree_new_node(tree, level + 1);
+
+            if (!root)
+                return false;
+            root->child[0] = tree->root;
+            tree->root = path->node[++tree->height] = root;
+            path->slot[level + 1] = 0;
+        }
+        close_node(builder, level++);
+    } while (path->slot[level] + 1 == INNER_FILL);
     path->slot[level]++;
     for (; level > 0; level--) {
-        void *node = level == 1 ? iovageom_itree_take_leaf(tree) : iovageom_itree_take_inner(tree);
+        void *node = iovageom_itree_new_node(tree, level - 1);
 
+        if (!node)
+            return false;
         inner_of(path, level)->child[path->slot[level]] = node;
         path->node[level - 1] = node;
         path->slot[level - 1] = 0;
     }
-    return IOVAGEOM_OK;
+    return true;
 }
 
 void iovageom_itree_append(struct iovageom_itree_builder *builder,
@@ -85,13 +153,17 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
     struct iovageom_itree *tree = &builder->tree;
     uint32_t width = tree->width;
 
+    if (count == 0)
+        return;
+    tree->count += count;
+    tree->highest = ranges[count - 1].last;
     while (count > 0 && !builder->failed) {
-        size_t room = tree->root ? LEAF_FILL : IOVAGEOM_ITREE_INLINE;
+        size_t room = tree->root ? builder->fill : IOVAGEOM_ITREE_INLINE;
         uint32_t used = builder->path.slot[0];
         size_t n = room - used < count ? room - used : count;
 
         if (n == 0) {
-            builder->failed = open_leaf(builder) != IOVAGEOM_OK;
+            builder->failed = !open_leaf(builder);
             continue;
         }
         memcpy(ranges_at(tree, &builder->path) + used, ranges, n * sizeof(*ranges));
@@ -102,8 +174,6 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
             values += n * width;
         }
         builder->path.slot[0] = (uint16_t)(used + n);
-        tree->count += n;
-        tree->highest = ranges[n - 1].last;
         ranges += n;
         count -= n;
     }
@@ -128,27 +198,30 @@ static void even_out(struct iovageom_itree *tree, struct iovageom_itree_path *pa
 int iovageom_itree_finish(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;
+    struct iovageom_itree *target = builder->target;
 
-    if (builder->failed) {
-        iovageom_itree_clear(tree);
-        return IOVAGEOM_ERR_NO_MEMORY;
-    }
-    if (tree->root) {
+    if (tree->root && !builder->failed)
         for (uint32_t level = 0; level <= tree->height; level++)
             close_node(builder, level);
-        even_out(tree, &builder->path);
+    else if (tree->count > 0 && builder->strict && !builder->failed)
+        (void)read_ranges(builder, tree->inline_ranges, (uint32_t)tree->count);
+    if (builder->failed || (builder->strict && !builder->normal)) {
+        if (tree->root)
+            iovageom_itree_clear(tree);
+        return builder->failed ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_ERR_INVALID;
     }
+    iovageom_itree_clear(target);
     if (tree->root) {
-        iovageom_itree_swap(builder->target, tree);
-        iovageom_itree_clear(tree);
+        even_out(tree, &builder->path);
+        tree->changes = target->changes;
+        *target = *tree;
         return IOVAGEOM_OK;
     }
-    iovageom_itree_clear(builder->target);
-    memcpy(builder->target->inline_ranges, tree->inline_ranges, sizeof(tree->inline_ranges));
-    memcpy(inline_values(builder->target), builder->inline_values,
+    target->count = tree->count;
+    target->highest = tree->highest;
+    memcpy(target->inline_ranges, tree->inline_ranges, tree->count * sizeof(struct iovageom_range));
+    memcpy(inline_values(target), builder->inline_values,
            tree->count * tree->width * sizeof(uint64_t));
-    builder->target->count = tree->count;
-    builder->target->highest = tree->highest;
     return IOVAGEOM_OK;
 }
 

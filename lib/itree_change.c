@@ -111,7 +111,7 @@ static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path
 
     if (iovageom_itree_stock(tree, 1, 0))
         return IOVAGEOM_ERR_NO_MEMORY;
-    leaf = iovageom_itree_take_leaf(tree);
+    leaf = iovageom_itree_take(tree, 0);
     memcpy(leaf->ranges, tree->inline_ranges, tree->count * sizeof(leaf->ranges[0]));
     memcpy(leaf_values(leaf), inline_values(tree), tree->count * tree->width * sizeof(uint64_t));
     tree->root = leaf;

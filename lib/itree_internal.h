@@ -218,9 +218,10 @@ void iovageom_itree_forget(struct iovageom_itree *tree);
 int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners);
 /* Makes sure that so many nodes are spare. */
 int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
-/* Spare nodes, of which there must be one, made empty. */
-void *iovageom_itree_take_leaf(struct iovageom_itree *tree);
-void *iovageom_itree_take_inner(struct iovageom_itree *tree);
+/* A spare node at that level, of which there must be one, made empty. */
+void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level);
+/* A node that is not made empty, from wherever there is one; else NULL. */
+void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level);
 void iovageom_itree_put_back(struct iovageom_itree *tree, void *node, uint32_t level);
 
 /* Makes room for one entry, or closes the room of n, in a node with `count` in use. */

@@ -153,22 +153,32 @@ int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t 
     return IOVAGEOM_OK;
 }
 
-void *iovageom_itree_take_leaf(struct iovageom_itree *tree)
+static void *take(struct iovageom_itree *tree, uint32_t level)
 {
-    struct iovageom_itree_spare *leaf = tree->leaves;
+    struct iovageom_itree_spare **list = level == 0 ? &tree->leaves : &tree->inners;
+    struct iovageom_itree_spare *node = *list;
 
-    tree->leaves = leaf->next;
-    tree->spare_leaves--;
-    return memset(leaf, 0xff, sizeof(struct iovageom_itree_leaf));
+    *list = node->next;
+    --*(level == 0 ? &tree->spare_leaves : &tree->spare_inners);
+    return node;
 }
 
-void *iovageom_itree_take_inner(struct iovageom_itree *tree)
+void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level)
 {
-    struct iovageom_itree_spare *inner = tree->inners;
+    return memset(take(tree, level), 0xff,
+                  level == 0 ? sizeof(struct iovageom_itree_leaf)
+                             : sizeof(((struct iovageom_itree_inner *)NULL)->last));
+}
 
-    tree->inners = inner->next;
-    tree->spare_inners--;
-    return memset(inner, 0xff, sizeof(((struct iovageom_itree_inner *)NULL)->last));
+void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level)
+{
+    size_t size = level == 0 ? leaf_bytes(tree) : inner_bytes();
+    void *node = tree->fresh;
+
+    if ((size_t)(tree->fresh_end - tree->fresh) < size || (level == 0 && tree->leaves))
+        return iovageom_itree_stock(tree, level == 0, level > 0) ? NULL : take(tree, level);
+    tree->fresh += size;
+    return node;
 }
 
 void iovageom_itree_put_back(struct iovageom_itree *tree, void *node, uint32_t level)

@@ -81,19 +81,22 @@ int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
                                   const struct iovageom_range *ranges, size_t count)
 {
     struct iovageom_itree_builder builder;
-    bool normal = iovageom_ranges_normal(ranges, count);
+    int status;
 
-    for (size_t i = 0; i < count && !normal; i++) {
+    iovageom_itree_build(&builder, tree_of(set), count);
+    builder.strict = true;
+    iovageom_itree_append(&builder, ranges, NULL, count);
+    status = iovageom_itree_finish(&builder);
+    if (status != IOVAGEOM_ERR_INVALID)
+        return status;
+    for (size_t i = 0; i < count; i++) {
         if (!iovageom_range_valid(ranges[i]))
             return IOVAGEOM_ERR_INVERTED;
         if (i > 0 && ranges[i - 1].start > ranges[i].start)
             return IOVAGEOM_ERR_INVALID;
     }
     iovageom_itree_build(&builder, tree_of(set), count);
-    if (normal)
-        iovageom_itree_append(&builder, ranges, NULL, count);
-    else
-        append_union(&builder, ranges, count);
+    append_union(&builder, ranges, count);
     return iovageom_itree_finish(&builder);
 }
 
