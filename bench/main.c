@@ -291,9 +291,16 @@ void bench_row_run(struct bench_row *row, struct bench_runner *runners, size_t c
         free(runners[p].ns);
 }
 
+/* Whether a chunk of n operations would take too long at that pace. */
+static bool too_slow(const struct bench_row *row, double budget, double ns)
+{
+    return row->n >= 100000 || ns * (double)row->n >= 20 * budget;
+}
+
 /*
  * Peers that are far slower than the others run in a row of their own, against us, with a smaller
- * chunk; else they would either take minutes, or leave the fast ones too little to measure.
+ * chunk; else they would either take minutes, or leave the fast ones too little to measure: a chunk
+ * of less than n operations measures how a set comes into the caches after another one was there.
  */
 void bench_row_split(struct bench_row *row, struct bench_runner *runners, size_t count,
                      const double *estimate_ns, size_t largest)
@@ -315,8 +322,10 @@ void bench_row_split(struct bench_row *row, struct bench_runner *runners, size_t
             return;
         for (size_t p = 0; p < count; p++) {
             bool ours = strcmp(runners[p].name, options.ours) == 0;
+            bool fits = estimate_ns[p] <= 10 * fastest &&
+                        too_slow(row, budget, estimate_ns[p]) == too_slow(row, budget, fastest);
 
-            if (ours || (!done[p] && estimate_ns[p] <= 40 * fastest)) {
+            if (ours || (!done[p] && fits)) {
                 group[members++] = runners[p];
                 done[p] = true;
                 if (estimate_ns[p] > slowest)
@@ -324,8 +333,7 @@ void bench_row_split(struct bench_row *row, struct bench_runner *runners, size_t
             }
         }
         row->chunk = (size_t)(budget / slowest);
-        /* Else a chunk would measure how a set comes into the caches after another one was there. */
-        if (row->chunk < row->n && row->n < 100000 && slowest * (double)row->n < 20 * budget)
+        if (row->chunk < row->n && !too_slow(row, budget, slowest))
             row->chunk = row->n;
         if (row->chunk < row->smallest_chunk)
             row->chunk = row->smallest_chunk;

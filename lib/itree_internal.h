@@ -183,29 +183,37 @@ static inline uint64_t base_of(const struct iovageom_itree *tree,
 /* The longest gap in front of any of the ranges; base as above. */
 static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t count, uint64_t base)
 {
-    uint64_t most = count > 0 ? ranges[0].start - base : 0;
-    uint64_t other = 0;
-    uint32_t i = 1;
+    const struct iovageom_range *at = ranges;
+    const struct iovageom_range *pairs;
+    uint64_t most = 1; /* from the last below to the start: one more than is free */
+    uint64_t other = 1;
 
-    for (; i + 1 < count; i += 2) {
-        uint64_t gap = ranges[i].start - ranges[i - 1].last - 1;
-        uint64_t next = ranges[i + 1].start - ranges[i].last - 1;
+    if (count == 0)
+        return 0;
+    pairs = ranges + (count - 1) / 2 * 2;
+    for (; at != pairs; at += 2) {
+        uint64_t one = at[1].start - at[0].last;
+        uint64_t two = at[2].start - at[1].last;
 
-        most = gap > most ? gap : most;
-        other = next > other ? next : other;
+        most = one > most ? one : most;
+        other = two > other ? two : other;
     }
-    if (i < count && ranges[i].start - ranges[i - 1].last - 1 > most)
-        most = ranges[i].start - ranges[i - 1].last - 1;
-    return other > most ? other : most;
+    if (!(count & 1) && at[1].start - at[0].last > most)
+        most = at[1].start - at[0].last;
+    most = (other > most ? other : most) - 1;
+    return ranges[0].start - base > most ? ranges[0].start - base : most;
 }
 
 static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint32_t count)
 {
-    uint64_t most = 0;
+    uint64_t most = count & 1 ? inner->gap[count - 1] : 0;
+    uint64_t other = 0;
 
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i + 1 < count; i += 2) {
         most = inner->gap[i] > most ? inner->gap[i] : most;
-    return most;
+        other = inner->gap[i + 1] > other ? inner->gap[i + 1] : other;
+    }
+    return other > most ? other : most;
 }
 
 /* Leads the path on to the next leaf, or back to the one before; false when there is none. */
