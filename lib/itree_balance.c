@@ -185,24 +185,34 @@ static void relocate(struct iovageom_itree_path *path, uint32_t level, uint32_t 
     path->slot[level - 1] = (uint16_t)place;
 }
 
-/* Spreads the entries of n neighbouring children evenly, from the highest down. */
+/*
+ * Spreads the entries of n neighbouring children evenly, from the highest down. Where one has less
+ * than the next is to get, or no room for what it is to take, it goes on as soon as it has.
+ */
 static void spread(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level,
                    uint32_t first, uint32_t n)
 {
-    struct iovageom_itree_inner *parent = inner_of(path, level);
+    const struct iovageom_itree_inner *parent = inner_of(path, level);
+    const int32_t slots = level == 1 ? LEAF_SLOTS : INNER_SLOTS;
     uint32_t place = path->slot[level - 1];
     uint32_t total = 0;
+    bool moved = true;
 
     for (uint32_t i = 0; i < n; i++) {
         place += first + i < path->slot[level] ? parent->count[first + i] : 0u;
         total += parent->count[first + i];
     }
-    for (uint32_t i = n - 1; i > 0; i--) {
-        uint32_t share = total / n + (i < total % n);
-        int32_t k = (int32_t)share - parent->count[first + i];
+    while (moved) {
+        moved = false;
+        for (uint32_t i = n - 1; i > 0; i--) {
+            int32_t below = parent->count[first + i - 1];
+            int32_t k = (int32_t)(total / n + (i < total % n)) - parent->count[first + i];
 
-        if (k != 0)
-            iovageom_itree_shift(tree, path, level, first + i - 1, k);
+            k = k > below ? below : k < below - slots ? below - slots : k;
+            if (k != 0)
+                iovageom_itree_shift(tree, path, level, first + i - 1, k);
+            moved |= k != 0;
+        }
     }
     relocate(path, level, first, n, place);
 }
@@ -242,10 +252,7 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
     else if (count_at(tree, path, level + 1) == INNER_SLOTS &&
              !iovageom_itree_lend(tree, path, level + 1))
         iovageom_itree_split(tree, path, level + 1);
-    /*
-     * Above, the node may have come beside one that was in another parent before, and isn't full.
-     * spread() needs those beside a new node to be nearly so.
-     */
+    /* Above, the node may have come beside one that was in another parent before, and has room. */
     if (iovageom_itree_lend(tree, path, level))
         return;
     slot = path->slot[level + 1];
