@@ -103,12 +103,13 @@ struct iovageom_itree_entry iovageom_itree_find_below(const struct iovageom_itre
 struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
                                                       uint64_t address)
 {
-    struct iovageom_itree_entry entry = find(tree, address);
+    struct iovageom_itree_entry entry = iovageom_itree_find(tree, address);
 
-    if (entry.range && entry.range->start <= address)
-        return entry.range->last < tree->highest ? find(tree, entry.range->last + 1)
-                                                 : (struct iovageom_itree_entry){NULL, NULL};
-    return entry;
+    if (!entry.range || entry.range->start > address)
+        return entry;
+    if (entry.range->last == tree->highest)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    return iovageom_itree_find(tree, entry.range->last + 1);
 }
 
 bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out)

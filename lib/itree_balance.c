@@ -307,16 +307,14 @@ static void collapse(struct iovageom_itree *tree)
         iovageom_itree_put_back(tree, root, tree->height--);
     }
     if (tree->chunks && tree->count <= IOVAGEOM_ITREE_INLINE && !tree->held) {
-        struct iovageom_itree old = *tree;
-        struct iovageom_itree_leaf *leaf = old.root;
+        const struct iovageom_itree_leaf *leaf = tree->root;
 
         if (leaf) {
             memcpy(tree->inline_ranges, leaf->ranges, sizeof(tree->inline_ranges));
             memcpy(inline_values(tree), leaf_values(leaf),
-                   IOVAGEOM_ITREE_INLINE * old.width * sizeof(uint64_t));
+                   IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
         }
-        iovageom_itree_forget(tree);
-        iovageom_itree_clear(&old);
+        iovageom_itree_release(tree);
     }
 }
 

@@ -220,7 +220,8 @@ static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint3
 bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                          bool forward);
 
-/* Makes the tree one that has its entries inline, whatever nodes it has had. */
+/* Gives all nodes back, or leaves them to somebody else: the entries are inline then. */
+void iovageom_itree_release(struct iovageom_itree *tree);
 void iovageom_itree_forget(struct iovageom_itree *tree);
 /* Asks the allocator for one chunk more, with room for so many nodes at least. */
 int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners);

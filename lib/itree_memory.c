@@ -65,7 +65,8 @@ int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
     return IOVAGEOM_OK;
 }
 
-void iovageom_itree_clear(struct iovageom_itree *tree)
+/* Gives the nodes back: the tree is then one that has its entries inline. */
+void iovageom_itree_release(struct iovageom_itree *tree)
 {
     struct iovageom_itree_chunk *chunk = tree->chunks;
 
@@ -75,23 +76,32 @@ void iovageom_itree_clear(struct iovageom_itree *tree)
         tree->allocator.release(tree->allocator.context, chunk, chunk->size);
         chunk = next;
     }
+    iovageom_itree_forget(tree);
+}
+
+void iovageom_itree_clear(struct iovageom_itree *tree)
+{
+    iovageom_itree_release(tree);
     reset(tree);
 }
 
 void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
 {
-    struct iovageom_itree tree = *a;
     uint64_t changes = a->changes + b->changes + 1; /* a number that cursors on neither know */
+    size_t bytes = sizeof(*a) + IOVAGEOM_ITREE_INLINE * a->width * sizeof(uint64_t);
+    unsigned char *one = (unsigned char *)a;
+    unsigned char *other = (unsigned char *)b;
 
-    *a = *b;
-    *b = tree;
-    a->changes = b->changes = changes;
-    for (uint32_t i = 0; i < IOVAGEOM_ITREE_INLINE * tree.width; i++) {
-        uint64_t value = inline_values(a)[i];
+    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+        uint64_t x;
+        uint64_t y;
 
-        inline_values(a)[i] = inline_values(b)[i];
-        inline_values(b)[i] = value;
+        memcpy(&x, one + at, sizeof(x));
+        memcpy(&y, other + at, sizeof(y));
+        memcpy(one + at, &y, sizeof(y));
+        memcpy(other + at, &x, sizeof(x));
     }
+    a->changes = b->changes = changes;
 }
 
 static void add_spare(struct iovageom_itree_spare **list, uint32_t *count, void *node)

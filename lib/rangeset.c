@@ -237,7 +237,7 @@ bool iovageom_rangeset_max(const struct iovageom_rangeset *set, uint64_t *addres
 
 bool iovageom_rangeset_has(const struct iovageom_rangeset *set, uint64_t address)
 {
-    struct iovageom_itree_entry entry = find(tree_in(set), address);
+    struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(set), address);
 
     return entry.range && entry.range->start <= address;
 }
