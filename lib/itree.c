@@ -219,26 +219,59 @@ static void narrow_batch(const uint64_t *addresses, uint32_t count, const void *
     }
 }
 
-static inline bool take_hit(struct iovageom_itree_entry entry, uint64_t address, size_t i,
-                            struct iovageom_range *ranges, uint64_t *values)
+/* The answer for one of the addresses; a branch on whether it hits would be mispredicted. */
+static ALWAYS_INLINE bool take_hit(struct iovageom_itree_entry entry, uint64_t address, size_t i,
+                                   struct iovageom_range *ranges, uint64_t *values)
 {
     struct iovageom_range point = {address, address};
-    struct iovageom_range none = {0, 0};
-    bool hit = overlap_into(entry, point, ranges ? &ranges[i] : &none);
+    bool hit = ranges ? overlap_into(entry, point, &ranges[i]) : entry.range->start <= address;
 
     if (values && hit)
         values[i] = *entry.values;
     return hit;
 }
 
+/* In a tree that fits into the cache, where nothing is gained by waiting together. */
+static void lookup_near(const struct iovageom_itree *tree, const uint64_t *addresses, size_t count,
+                        bool *found, struct iovageom_range *ranges, uint64_t *values)
+{
+    const void *node = tree->root;
+    const struct iovageom_itree_inner *inner = tree->height > 0 ? node : NULL;
+    const uint64_t highest = tree->highest;
+    const uint32_t few = tree->root_count;
+    const uint32_t width = tree->width;
+    const uint64_t *own_values = inline_values(tree);
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t x = addresses[i];
+        size_t index;
+
+        found[i] = false;
+        if (x > highest)
+            continue;
+        if (!node) {
+            index = rank_inline(tree->inline_ranges, x);
+            found[i] = take_hit(entry_at(tree->inline_ranges, own_values, width, index), x, i,
+                                ranges, values);
+            continue;
+        }
+        if (inner)
+            node = inner->child[rank_inner(inner->last, x, few)];
+        index = rank_leaf(node, x);
+        found[i] = take_hit(entry_at(node, leaf_values(node), width, index), x, i, ranges, values);
+    }
+}
+
 void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
                                  size_t count, bool *found, struct iovageom_range *ranges,
                                  uint64_t *values)
 {
-    /* What fits into the cache gains nothing from waiting together. */
+    if (tree->count == 0) {
+        memset(found, 0, count * sizeof(*found));
+        return;
+    }
     if (tree->height < 2) {
-        for (size_t i = 0; i < count; i++)
-            found[i] = take_hit(find(tree, addresses[i]), addresses[i], i, ranges, values);
+        lookup_near(tree, addresses, count, found, ranges, values);
         return;
     }
     for (size_t first = 0; first < count; first += BATCH) {
@@ -252,14 +285,15 @@ void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64
         for (uint32_t i = 0; i < n; i++) {
             const struct iovageom_range *r = places[i];
             uint64_t x = addresses[first + i];
-            struct iovageom_itree_entry entry = {NULL, NULL};
 
-            if (x <= tree->highest) {
-                r += BELOW3(r[0].last, r[1].last, r[2].last);
-                entry = entry_at(leaves[i], leaf_values(leaves[i]), tree->width,
-                                 (size_t)(r - (const struct iovageom_range *)leaves[i]));
-            }
-            found[first + i] = take_hit(entry, x, first + i, ranges, values);
+            found[first + i] = false;
+            if (x > tree->highest)
+                continue;
+            r += BELOW3(r[0].last, r[1].last, r[2].last);
+            found[first + i] =
+                take_hit(entry_at(leaves[i], leaf_values(leaves[i]), tree->width,
+                                  (size_t)(r - (const struct iovageom_range *)leaves[i])),
+                         x, first + i, ranges, values);
         }
     }
 }
