@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <iovageom/geometry.h>
 
 #include <string.h>
@@ -98,30 +100,37 @@ static int explain_granule(const struct iovageom_geometry *geometry, struct iova
     return finding.status;
 }
 
-void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
+void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               struct iovageom_report *report)
 {
-    uint32_t known = iovageom_geometry_knows(geometry);
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
+    static const struct {
+        uint32_t facts;
+        char what[28];
+    } doubts[] = {
+        {IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE, "how wide its addresses are"},
+        {IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED, "what is reserved"},
+        {IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT, "which pages it maps"},
+    };
+    const uint32_t known = iovageom_geometry_knows(geometry);
     const struct iovageom_geometry_fact *fact;
     size_t index = 0;
 
-    (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->name);
-    if ((known & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0) {
-        finding.detail = "how wide its addresses are";
-        iovageom_report_add(report, &finding);
-    }
-    if ((known & (IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED)) == 0) {
-        finding.detail = "what is reserved";
-        iovageom_report_add(report, &finding);
-    }
-    if ((known & (IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT)) == 0) {
-        finding.detail = "which pages it maps";
-        iovageom_report_add(report, &finding);
-    }
-    finding = iovageom_finding_blank(IOVAGEOM_FINDING_INCOMPLETE, IOVAGEOM_OK);
+    for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++)
+        if ((known & doubts[i].facts) == 0) {
+            struct iovageom_finding finding =
+                iovageom_finding_blank(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
+
+            (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->name);
+            finding.endpoint = endpoint;
+            finding.detail = doubts[i].what;
+            iovageom_report_add(report, &finding);
+        }
     while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_INCOMPLETE, &index))) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_INCOMPLETE, IOVAGEOM_OK);
+
         finding.owner = fact->owner;
+        finding.endpoint = endpoint;
         iovageom_report_add(report, &finding);
     }
 }
@@ -167,7 +176,7 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
     status[0] = explain_apertures(geometry, range, report);
     status[1] = explain_regions(geometry, range, report);
     status[2] = explain_granule(geometry, range, report);
-    iovageom_geometry_doubts(geometry, report);
+    iovageom_geometry_doubts(geometry, IOVAGEOM_ID_NONE, report);
     for (unsigned i = 0; i < 3; i++)
         if (status[i] < 0)
             return status[i];

@@ -49,8 +49,8 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
 bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
                                      struct iovageom_range *rest, struct iovageom_finding *finding);
 
-/* Adds notes on what the geometry does not know. */
-void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
+/* Adds notes on what the geometry, for `endpoint` or IOVAGEOM_ID_NONE, does not know. */
+void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               struct iovageom_report *report);
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <iovageom/plan_envelope.h>
 
 #include <iovageom/pgsize.h>
@@ -179,7 +181,7 @@ int iovageom_plan_envelope(const struct iovageom_allocator *allocator,
         iovageom_report_add(report, &finding);
     }
     for (size_t i = 0; report != NULL && i < count; i++)
-        iovageom_geometry_doubts(hosts[i], report);
+        iovageom_geometry_doubts(hosts[i], IOVAGEOM_ID_NONE, report);
     if (status == IOVAGEOM_OK && figures != NULL)
         *figures = figures_of(met, hosts, count, hull);
     if (status == IOVAGEOM_OK && out != NULL)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <iovageom/plan_layout.h>
 
 #include <iovageom/pgsize.h>
@@ -273,7 +275,7 @@ static int check_layout(struct work *work, const struct iovageom_piece *pieces, 
     if (status < 0)
         return status;
     budget = check_budget(work);
-    iovageom_geometry_doubts(work->geometry, work->report);
+    iovageom_geometry_doubts(work->geometry, IOVAGEOM_ID_NONE, work->report);
     return work->plan.misfits > 0 ? IOVAGEOM_ERR_CONFLICT : budget;
 }
 

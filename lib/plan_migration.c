@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <iovageom/plan_migration.h>
 
 #include <iovageom/pgsize.h>
@@ -140,6 +142,6 @@ int iovageom_plan_migration(const struct iovageom_allocator *allocator,
             result = IOVAGEOM_ERR_CONFLICT;
     if (check_budget(destination, domains, count, report) < 0)
         result = IOVAGEOM_ERR_CONFLICT;
-    iovageom_geometry_doubts(destination, report);
+    iovageom_geometry_doubts(destination, IOVAGEOM_ID_NONE, report);
     return result;
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <iovageom/status.h>
 
 /* Linux's numbers (include/uapi/asm-generic/errno*.h), whatever the system we are compiled on. */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <string.h>
 
 #include <iovageom/pgsize.h>
@@ -14,80 +16,7 @@
 #define LEAST_PROBE_SIZE    512u
 #define SPARE_PROBE_REGIONS 8u
 
-void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
-{
-    return viommu->allocator.allocate(viommu->allocator.context, size);
-}
-
-void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size)
-{
-    if (memory != NULL)
-        viommu->allocator.release(viommu->allocator.context, memory, size);
-}
-
-/* ---- tables: a number, taken for the range that holds it alone, to a pointer ---- */
-
-void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key)
-{
-    struct iovageom_rangemap_entry entry;
-
-    return iovageom_rangemap_lookup(table, key, &entry) ? (void *)(uintptr_t)entry.value : NULL;
-}
-
-/* The item with the lowest key from `key` up. */
-void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key)
-{
-    struct iovageom_rangemap_entry entry;
-    struct iovageom_range rest = {key, IOVAGEOM_ADDRESS_MAX};
-
-    return iovageom_rangemap_first_overlap(table, rest, &entry) ? (void *)(uintptr_t)entry.value
-                                                                : NULL;
-}
-
-int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item)
-{
-    return iovageom_rangemap_insert(table, (struct iovageom_range){key, key}, (uintptr_t)item);
-}
-
-void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key)
-{
-    (void)iovageom_rangemap_erase(table, key, NULL);
-}
-
 /* ---- findings ---- */
-
-struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status)
-{
-    struct iovageom_finding finding;
-
-    memset(&finding, 0, sizeof(finding));
-    finding.kind = (uint32_t)kind;
-    finding.status = status;
-    finding.fatal = status != IOVAGEOM_OK;
-    finding.endpoint = IOVAGEOM_ID_NONE;
-    finding.domain = IOVAGEOM_ID_NONE;
-    return finding;
-}
-
-void iovageom_note(struct iovageom_report *report, const struct iovageom_finding *finding)
-{
-    if (report != NULL)
-        iovageom_report_add(report, finding);
-}
-
-void iovageom_note_detail(struct iovageom_report *report, int status, const char *detail)
-{
-    struct iovageom_finding finding = iovageom_finding_of(IOVAGEOM_FINDING_OTHER, status);
-
-    finding.detail = detail;
-    iovageom_note(report, &finding);
-}
-
-void iovageom_note_clear(struct iovageom_report *report)
-{
-    if (report != NULL)
-        iovageom_report_clear(report);
-}
 
 struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name)
 {
@@ -120,6 +49,66 @@ void iovageom_name_owner(struct iovageom_finding *finding, const struct iovageom
     finding->owner =
         iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
     iovageom_name_resv(finding, iovageom_geometry_resv(device->geometry), range);
+}
+
+/* Who reserves something of `range` for a group: a device on its units, the platform, the envelope.
+ */
+void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
+                         const struct iovageom_group *group, struct iovageom_range range)
+{
+    if (group->slots > 0 && viommu->envelope != NULL)
+        iovageom_name_resv(finding, iovageom_geometry_resv(viommu->envelope->geometry), range);
+    iovageom_name_resv(finding, viommu->platform, range);
+    for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
+        const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;
+        const struct iovageom_shape *shape = unit->shapes;
+
+        for (; shape != NULL; shape = shape->next)
+            for (size_t i = 0; i < shape->device->all_count; i++)
+                if (iovageom_range_overlaps(shape->device->ranges[i], range)) {
+                    iovageom_name_owner(finding, shape->device, range);
+                    return;
+                }
+    }
+}
+
+/* Refuse a request: one finding, whose error says the status. */
+uint8_t iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
+{
+    iovageom_report_add(report, finding);
+    return iovageom_status_virtio(finding->status);
+}
+
+uint8_t iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,
+                               uint64_t domain, uint64_t endpoint)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, error);
+
+    finding.detail = detail;
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    return iovageom_refuse(report, &finding);
+}
+
+uint8_t iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding_kind kind,
+                               int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
+                               uint64_t offered)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, error);
+
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    finding.wanted = wanted;
+    finding.offered = offered;
+    if (kind == IOVAGEOM_FINDING_BUDGET)
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
+    return iovageom_refuse(report, &finding);
+}
+
+uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
+{
+    return iovageom_refuse_number(report, IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND,
+                                  domain, endpoint, 0, 0);
 }
 
 /* ---- configuration ---- */
@@ -307,7 +296,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     struct iovageom_device *device = NULL;
     int error = IOVAGEOM_OK;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if (viommu->frozen)
         return IOVAGEOM_ERR_FROZEN;
     if (envelope != NULL)
@@ -337,7 +326,7 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     struct iovageom_rangeset identity;
     int error;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     error = iovageom_rangeset_init(&identity, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_from_array(&identity, ranges, count);
@@ -400,11 +389,11 @@ static int space_input(const struct iovageom_viommu *viommu, struct iovageom_ran
         error = iovageom_rangeset_complement(&set, &set, *input);
     if (error == IOVAGEOM_OK && !iovageom_rangeset_hull(&set, input)) {
         struct iovageom_finding finding =
-            iovageom_finding_of(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
+            iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
 
         finding.range = *input;
         finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "all devices together");
-        iovageom_note(report, &finding);
+        iovageom_report_add(report, &finding);
     }
     iovageom_rangeset_deinit(&set);
     return error;
@@ -480,7 +469,7 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     struct iovageom_virtio_config space;
     int error;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if (viommu->frozen)
         return IOVAGEOM_OK;
     error = iovageom_books_space(viommu, &space, report);
@@ -506,7 +495,7 @@ int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
 {
     const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if (bypass > 1)
         return IOVAGEOM_ERR_INVALID;
     if ((viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) == 0)

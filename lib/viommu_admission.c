@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <string.h>
 
 #include <iovageom/pgsize.h>
 
+#include "geometry_internal.h"
 #include "viommu_internal.h"
 
 /* An objection that was noted already. */
@@ -27,19 +30,42 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
     /* Of a promise it says who was told: that may be somebody who is gone. */
     if (finding->endpoint == IOVAGEOM_ID_NONE && finding->kind != IOVAGEOM_FINDING_PROMISE)
         finding->endpoint = a->endpoint;
-    iovageom_note(a->report, finding);
+    iovageom_report_add(a->report, finding);
 }
 
-static struct iovageom_finding objection(const struct iovageom_device *device,
-                                         enum iovageom_finding_kind kind,
-                                         struct iovageom_range range, struct iovageom_range against)
+/* `device` can't map `against`, which takes `range` from what the finding speaks of. */
+static void name(struct iovageom_finding *finding, const struct iovageom_device *device,
+                 struct iovageom_range range, struct iovageom_range against)
 {
-    struct iovageom_finding finding = iovageom_finding_of(kind, IOVAGEOM_ERR_CONFLICT);
+    finding->range = range;
+    finding->against = against;
+    iovageom_name_owner(finding, device, against);
+}
 
-    finding.range = range;
-    finding.against = against;
-    iovageom_name_owner(&finding, device, against);
-    return finding;
+static void object(struct iovageom_admission *a, const struct iovageom_device *device,
+                   enum iovageom_finding_kind kind, uint64_t domain, uint64_t endpoint,
+                   struct iovageom_range range, struct iovageom_range against)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    name(&finding, device, range, against);
+    iovageom_object(a, &finding);
+}
+
+static void object_number(struct iovageom_admission *a, const struct iovageom_device *device,
+                          enum iovageom_finding_kind kind, uint64_t domain, uint64_t wanted,
+                          uint64_t offered)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+
+    finding.domain = domain;
+    finding.wanted = wanted;
+    finding.offered = offered;
+    iovageom_name_owner(&finding, device, IOVAGEOM_EVERYTHING);
+    finding.type = 0;
+    iovageom_object(a, &finding);
 }
 
 /* ---- bypass ---- */
@@ -62,12 +88,13 @@ static bool identity_fits(const struct iovageom_rangeset *identity,
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_rangeset_first_overlap(identity, device->ranges[i], &hit)) {
             struct iovageom_finding finding =
-                objection(device, IOVAGEOM_FINDING_RESERVED, hit, device->ranges[i]);
+                iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_CONFLICT);
 
+            name(&finding, device, hit, device->ranges[i]);
             finding.endpoint = endpoint;
             finding.domain = domain;
             finding.detail = "bypass maps these addresses one to one";
-            iovageom_note(report, &finding);
+            iovageom_report_add(report, &finding);
             fits = false;
         }
     return fits;
@@ -92,23 +119,21 @@ bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
 
 /* ---- the questions ---- */
 
+/* The granule that the guest will map by, as far as it is known; else 0. */
+static uint64_t guest_granule(const struct iovageom_viommu *viommu)
+{
+    return viommu->frozen ? iovageom_pgsize_granule(viommu->space.page_size_mask)
+                          : viommu->config.granule;
+}
+
 static void ask_granule(struct iovageom_admission *a)
 {
-    const struct iovageom_viommu *viommu = a->viommu;
-    const uint64_t offered = iovageom_pgsize_granule(a->device->mask);
-    uint64_t wanted = viommu->config.granule;
-    struct iovageom_finding finding;
+    const uint64_t mask = a->device->mask;
+    const uint64_t wanted = guest_granule(a->viommu);
 
-    if (viommu->frozen)
-        wanted = iovageom_pgsize_granule(viommu->space.page_size_mask);
-    if (a->device->mask != 0 && (wanted == 0 || iovageom_pgsize_accepts(a->device->mask, wanted)))
-        return;
-    finding = iovageom_finding_of(IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ERR_CONFLICT);
-    finding.wanted = wanted;
-    finding.offered = offered;
-    iovageom_name_owner(&finding, a->device, IOVAGEOM_EVERYTHING);
-    finding.type = 0;
-    iovageom_object(a, &finding);
+    if (mask == 0 || (wanted != 0 && !iovageom_pgsize_accepts(mask, wanted)))
+        object_number(a, a->device, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, wanted,
+                      iovageom_pgsize_granule(mask));
 }
 
 /* Guests know of their machine's MSI doorbells without being told: is a range nothing but that? */
@@ -118,18 +143,6 @@ static bool only_doorbells(const struct iovageom_device *device, struct iovageom
         if (iovageom_range_contains(device->ranges[device->all_count + i], range))
             return true;
     return false;
-}
-
-/* The granule that the guest will map by, as far as it is known: at least the device's. */
-static uint64_t least_granule(const struct iovageom_admission *a)
-{
-    const uint64_t own = iovageom_pgsize_granule(a->device->mask);
-    uint64_t granule = a->viommu->config.granule;
-
-    if (a->viommu->frozen)
-        granule = iovageom_pgsize_granule(a->viommu->space.page_size_mask);
-    granule = own > granule ? own : granule;
-    return granule != 0 ? granule : 1;
 }
 
 /* Whether the device leaves a whole granule of `input` to the guest. */
@@ -165,46 +178,25 @@ static void ask_input(struct iovageom_admission *a)
     const bool strict = (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
     const bool told = (viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
 
-    if (!leaves_some(device, input, least_granule(a))) {
-        struct iovageom_finding finding =
-            objection(device, IOVAGEOM_FINDING_NOTHING_USABLE, input, input);
+    uint64_t granule = guest_granule(viommu);
 
-        iovageom_object(a, &finding);
+    if (granule < iovageom_pgsize_granule(device->mask))
+        granule = iovageom_pgsize_granule(device->mask);
+    if (!leaves_some(device, input, granule != 0 ? granule : 1)) {
+        object(a, device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
+               input, input);
         return;
     }
     for (size_t i = 0; i < device->all_count; i++) {
-        struct iovageom_range range = device->ranges[i];
-        struct iovageom_finding finding =
-            objection(device, IOVAGEOM_FINDING_INPUT_RANGE, input, range);
+        const struct iovageom_range range = device->ranges[i];
         const bool edge =
             iovageom_range_has(range, input.start) || iovageom_range_has(range, input.last);
 
         if (iovageom_range_overlaps(range, input) && !(open && edge) &&
             ((strict && edge) || (!told && !only_doorbells(device, range))))
-            iovageom_object(a, &finding);
+            object(a, device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
+                   input, range);
     }
-}
-
-/* Unknown is not empty: it is taken, and said (Q5). */
-static void note_unknown(struct iovageom_admission *a)
-{
-    const uint32_t known = iovageom_geometry_knows(a->device->geometry);
-    struct iovageom_finding finding = iovageom_finding_of(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
-
-    iovageom_name_owner(&finding, a->device, IOVAGEOM_EVERYTHING);
-    finding.type = 0;
-    finding.endpoint = a->endpoint;
-    finding.detail = "which addresses it maps";
-    if ((known & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
-        iovageom_note(a->report, &finding);
-    finding.detail = "which page sizes it maps";
-    if ((known & (IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT)) == 0)
-        iovageom_note(a->report, &finding);
-    /* A list that may be cut short can reserve more than the guest is going to be told. */
-    finding.kind = IOVAGEOM_FINDING_INCOMPLETE;
-    finding.detail = NULL;
-    if ((known & IOVAGEOM_FACT_INCOMPLETE) != 0)
-        iovageom_note(a->report, &finding);
 }
 
 int iovageom_device_suits(const struct iovageom_viommu *viommu,
@@ -233,28 +225,18 @@ uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageo
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
                        const struct iovageom_domain *domain)
 {
+    const uint32_t id = domain->node.index;
     const size_t live = iovageom_mappings_count(&domain->mappings);
     struct iovageom_mapping mapping;
-    struct iovageom_finding finding;
 
-    if (domain->bypass &&
-        !identity_fits(&a->viommu->identity, device, a->endpoint, domain->node.index, a->report))
+    if (domain->bypass && !identity_fits(&a->viommu->identity, device, a->endpoint, id, a->report))
         conflict(a);
     for (size_t i = 0; i < device->all_count; i++)
-        if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping)) {
-            finding = objection(device, IOVAGEOM_FINDING_MAPPING, mapping.range, device->ranges[i]);
-            finding.domain = domain->node.index;
-            iovageom_object(a, &finding);
-        }
-    if (live > device->budget) {
-        finding = iovageom_finding_of(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT);
-        finding.domain = domain->node.index;
-        finding.wanted = live;
-        finding.offered = device->budget;
-        iovageom_name_owner(&finding, device, IOVAGEOM_EVERYTHING);
-        finding.type = 0;
-        iovageom_object(a, &finding);
-    }
+        if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
+            object(a, device, IOVAGEOM_FINDING_MAPPING, id, IOVAGEOM_ID_NONE, mapping.range,
+                   device->ranges[i]);
+    if (live > device->budget)
+        object_number(a, device, IOVAGEOM_FINDING_BUDGET, id, live, device->budget);
 }
 
 /* What `device` would take from a guest group, and from the domains where that group is. */
@@ -262,19 +244,13 @@ void iovageom_ask_group(struct iovageom_admission *a, const struct iovageom_devi
                         const struct iovageom_group *group)
 {
     struct iovageom_range hit;
+    struct iovageom_range both;
 
-    for (size_t i = 0; i < device->all_count; i++) {
-        struct iovageom_range range = device->ranges[i];
-
-        if (iovageom_rangeset_first_overlap(&group->promised, range, &hit)) {
-            struct iovageom_finding finding =
-                objection(device, IOVAGEOM_FINDING_PROMISE, hit, range);
-
-            (void)iovageom_range_intersect(hit, range, &range);
-            finding.endpoint = iovageom_promised_to(group, range);
-            iovageom_object(a, &finding);
-        }
-    }
+    for (size_t i = 0; i < device->all_count; i++)
+        if (iovageom_rangeset_first_overlap(&group->promised, device->ranges[i], &hit) &&
+            iovageom_range_intersect(hit, device->ranges[i], &both))
+            object(a, device, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE,
+                   iovageom_promised_to(group, both), hit, device->ranges[i]);
     for (const struct iovageom_link *tie = group->node.down; tie != NULL; tie = tie->down_next)
         ask_domain(a, device, (const struct iovageom_domain *)(const void *)tie->lower);
 }
@@ -298,7 +274,7 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
     iovageom_report_init(&notes, &viommu->allocator);
     error = iovageom_group_wire(viommu, group, &viommu->space, limit, a->device, &notes, &wire);
     for (size_t i = 0; i < iovageom_report_count(&notes); i++)
-        iovageom_note(a->report, iovageom_report_at(&notes, i));
+        iovageom_report_add(a->report, iovageom_report_at(&notes, i));
     iovageom_report_deinit(&notes);
     if (error == IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
@@ -366,6 +342,7 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
         iovageom_ask_group(a, a->device, other);
         error = iovageom_ask_probe(a, other);
     }
-    note_unknown(a);
+    /* Unknown is not empty: it is taken, and said (Q5). */
+    iovageom_geometry_doubts(a->device->geometry, a->endpoint, a->report);
     return error != IOVAGEOM_OK ? error : a->status;
 }

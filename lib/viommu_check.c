@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <iovageom/pgsize.h>
 
 #include "viommu_internal.h"
@@ -14,7 +16,8 @@ static void expect(struct check *check, bool holds, const char *detail)
 {
     if (holds)
         return;
-    iovageom_note_detail(check->report, IOVAGEOM_ERR_DISAGREEMENT, detail);
+    (void)iovageom_refuse_saying(check->report, IOVAGEOM_ERR_DISAGREEMENT, detail, IOVAGEOM_ID_NONE,
+                                 IOVAGEOM_ID_NONE);
     if (check->status == IOVAGEOM_OK)
         check->status = IOVAGEOM_ERR_DISAGREEMENT;
 }
@@ -172,7 +175,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     size_t devices = 0, attached = 0, mappings = 0;
     int error = IOVAGEOM_OK;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     iovageom_rangemap_seek(&viommu->endpoints, 0, &cursor);
     while (iovageom_rangemap_next(&cursor, &entry)) {
         const struct iovageom_endpoint *endpoint = (void *)(uintptr_t)entry.value;

@@ -15,44 +15,6 @@ static const struct iovageom_group *tie_group(const struct iovageom_link *tie)
     return (const struct iovageom_group *)(const void *)tie->upper;
 }
 
-/* Refuse: one finding, one status. */
-uint8_t iovageom_refuse(struct iovageom_report *report, struct iovageom_finding finding,
-                        uint64_t domain, uint64_t endpoint, uint8_t status)
-{
-    finding.domain = domain;
-    finding.endpoint = endpoint;
-    iovageom_note(report, &finding);
-    return status;
-}
-
-uint8_t iovageom_refuse_saying(struct iovageom_report *report, const char *detail, uint64_t domain,
-                               uint64_t endpoint, uint8_t status)
-{
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_INVALID);
-
-    finding.detail = detail;
-    return iovageom_refuse(report, finding, domain, endpoint, status);
-}
-
-uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
-{
-    return iovageom_refuse(report,
-                           iovageom_finding_of(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND),
-                           domain, endpoint, IOVAGEOM_VIRTIO_S_NOENT);
-}
-
-uint8_t iovageom_refuse_limit(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
-                              uint64_t wanted, uint64_t most)
-{
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_LIMIT, IOVAGEOM_ERR_LIMIT);
-
-    finding.wanted = wanted;
-    finding.offered = most;
-    return iovageom_refuse(report, finding, domain, endpoint, IOVAGEOM_VIRTIO_S_NOMEM);
-}
-
 /* ---- what a domain can map ---- */
 
 /* The least mapping budget of an endpoint's host page tables: of all devices that share them. */
@@ -149,69 +111,46 @@ void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_en
         domain_free(viommu, domain);
 }
 
-uint8_t iovageom_refuse_budget(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
-                               uint64_t wanted, uint64_t budget, uint8_t status)
+static IOVAGEOM_COLD uint8_t refuse_mapped(const struct iovageom_viommu *viommu,
+                                           const struct iovageom_endpoint *endpoint,
+                                           const struct iovageom_domain *domain,
+                                           const struct iovageom_rangeset *reserved,
+                                           struct iovageom_range mapped,
+                                           struct iovageom_report *report)
 {
     struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_LIMIT);
+        iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
 
-    finding.wanted = wanted;
-    finding.offered = budget;
-    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
-    return iovageom_refuse(report, finding, domain, endpoint, status);
+    (void)iovageom_rangeset_first_overlap(reserved, mapped, &finding.against);
+    finding.range = mapped;
+    finding.domain = domain->node.index;
+    finding.endpoint = endpoint->id;
+    iovageom_name_group(&finding, viommu, endpoint->group, mapped);
+    return iovageom_refuse(report, &finding);
 }
 
 /* N30: nothing that is mapped already may stand where the endpoint's group reserves. */
-static bool mappings_suit(const struct iovageom_viommu *viommu,
-                          const struct iovageom_endpoint *endpoint,
-                          const struct iovageom_domain *domain, struct iovageom_report *report,
-                          int *error)
+static uint8_t mappings_suit(const struct iovageom_viommu *viommu,
+                             const struct iovageom_endpoint *endpoint,
+                             const struct iovageom_domain *domain, struct iovageom_report *report)
 {
     const struct iovageom_group *group = endpoint->group;
     const struct iovageom_rangeset *all = &group->view.all;
     struct iovageom_mapping mapping;
     struct iovageom_view view;
-    bool suits = true;
+    uint8_t status = IOVAGEOM_VIRTIO_S_OK;
+    int error = iovageom_view_init(&view, viommu);
 
-    *error = iovageom_view_init(&view, viommu);
-    if (*error == IOVAGEOM_OK && !group->view_clean) {
-        *error = iovageom_group_view(viommu, group, &view);
+    if (error == IOVAGEOM_OK && !group->view_clean) {
+        error = iovageom_group_view(viommu, group, &view);
         all = &view.all;
     }
-    if (*error == IOVAGEOM_OK &&
-        iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0) {
-        struct iovageom_finding finding =
-            iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
-
-        suits = false;
-        (void)iovageom_rangeset_first_overlap(all, mapping.range, &finding.against);
-        finding.range = mapping.range;
-        iovageom_name_group(&finding, viommu, group, mapping.range);
-        (void)iovageom_refuse(report, finding, domain->node.index, endpoint->id, 0);
-    }
+    if (error != IOVAGEOM_OK)
+        status = iovageom_status_virtio(error);
+    else if (iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0)
+        status = refuse_mapped(viommu, endpoint, domain, all, mapping.range, report);
     iovageom_view_deinit(&view);
-    return suits;
-}
-
-/* Who reserves something of `range` for a group: a device on its units, the platform, the envelope.
- */
-void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
-                         const struct iovageom_group *group, struct iovageom_range range)
-{
-    if (group->slots > 0 && viommu->envelope != NULL)
-        iovageom_name_resv(finding, iovageom_geometry_resv(viommu->envelope->geometry), range);
-    iovageom_name_resv(finding, viommu->platform, range);
-    for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
-        const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;
-        const struct iovageom_shape *shape = unit->shapes;
-
-        for (; shape != NULL; shape = shape->next)
-            for (size_t i = 0; i < shape->device->all_count; i++)
-                if (iovageom_range_overlaps(shape->device->ranges[i], range)) {
-                    iovageom_name_owner(finding, shape->device, range);
-                    return;
-                }
-    }
+    return status;
 }
 
 uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain,
@@ -227,37 +166,39 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
         viommu->frozen ? viommu->space.domain_start : viommu->config.domain_start;
     const uint32_t last = viommu->frozen ? viommu->space.domain_last : viommu->config.domain_last;
     size_t domains = iovageom_rangemap_count(&viommu->domains);
-    int error = IOVAGEOM_OK;
+    uint8_t status = IOVAGEOM_VIRTIO_S_OK;
 
     if ((flags & ~known) != 0)
-        return iovageom_refuse_saying(report, "an unknown flag of ATTACH is set (N25)", domain,
-                                      endpoint, IOVAGEOM_VIRTIO_S_INVAL);
+        return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
+                                      "an unknown flag of ATTACH is set (N25)", domain, endpoint);
     if (found == NULL || !iovageom_endpoint_visible(found))
         return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
     if ((viommu->config.features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) != 0 &&
         (domain < first || domain > last))
-        return iovageom_refuse_saying(report, "the domain number is outside the domain range",
-                                      domain, endpoint, IOVAGEOM_VIRTIO_S_RANGE);
+        return iovageom_refuse_saying(report, IOVAGEOM_ERR_OUT_OF_APERTURE,
+                                      "the domain number is outside the domain range", domain,
+                                      endpoint);
     if (target != NULL && target->bypass != bypass)
-        return iovageom_refuse_saying(report, "the bypass flag does not go with the domain (N28)",
-                                      domain, endpoint, IOVAGEOM_VIRTIO_S_INVAL);
+        return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
+                                      "the bypass flag does not go with the domain (N28)", domain,
+                                      endpoint);
     if (target != NULL && found->domain == target)
         return IOVAGEOM_VIRTIO_S_OK;
     if (bypass && !iovageom_bypass_fits(viommu, found, &viommu->identity, report))
         return IOVAGEOM_VIRTIO_S_UNSUPP;
-    if (target != NULL && !mappings_suit(viommu, found, target, report, &error))
-        return IOVAGEOM_VIRTIO_S_UNSUPP;
-    if (error != IOVAGEOM_OK)
-        return iovageom_status_of(error);
+    if (target != NULL)
+        status = mappings_suit(viommu, found, target, report);
+    if (status != IOVAGEOM_VIRTIO_S_OK)
+        return status;
     if (target != NULL && iovageom_mappings_count(&target->mappings) > unit_budget(found))
-        return iovageom_refuse_budget(report, domain, endpoint,
-                                      iovageom_mappings_count(&target->mappings),
-                                      unit_budget(found), IOVAGEOM_VIRTIO_S_UNSUPP);
+        return iovageom_refuse_number(report, IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT,
+                                      domain, endpoint, iovageom_mappings_count(&target->mappings),
+                                      unit_budget(found));
     /* Its old domain makes room, when it goes with it. */
     domains -= found->domain != NULL && found->domain->members.count == 1;
     if (target == NULL && domains >= viommu->config.max_domains)
-        return iovageom_refuse_limit(report, domain, endpoint, (uint64_t)domains + 1,
-                                     viommu->config.max_domains);
+        return iovageom_refuse_number(report, IOVAGEOM_FINDING_LIMIT, IOVAGEOM_ERR_LIMIT, domain,
+                                      endpoint, (uint64_t)domains + 1, viommu->config.max_domains);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 
@@ -299,12 +240,12 @@ uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint
         error =
             domain_make(viommu, domain, (flags & IOVAGEOM_VIRTIO_ATTACH_F_BYPASS) != 0, &target);
     if (error != IOVAGEOM_OK)
-        return iovageom_status_of(error);
+        return iovageom_status_virtio(error);
     error = iovageom_link_get(viommu, &viommu->ties, &found->group->node, &target->node, &fresh);
     if (error != IOVAGEOM_OK) {
         if (made)
             domain_free(viommu, target);
-        return iovageom_status_of(error);
+        return iovageom_status_virtio(error);
     }
     iovageom_endpoint_detach(viommu, found);
     iovageom_roll_add(&target->members, IOVAGEOM_ROLL_DOMAIN, found);
@@ -317,14 +258,14 @@ uint8_t iovageom_viommu_attach_check(const struct iovageom_viommu *viommu, uint3
                                      uint32_t endpoint, uint32_t flags,
                                      struct iovageom_report *report)
 {
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     return iovageom_attach_decide(viommu, domain, endpoint, flags, report);
 }
 
 uint8_t iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                                uint32_t flags, struct iovageom_report *report)
 {
-    uint8_t status = iovageom_status_of(iovageom_viommu_freeze(viommu, report));
+    uint8_t status = iovageom_status_virtio(iovageom_viommu_freeze(viommu, report));
 
     if (status == IOVAGEOM_VIRTIO_S_OK)
         status = iovageom_viommu_attach_check(viommu, domain, endpoint, flags, report);
@@ -337,12 +278,13 @@ uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint3
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if (found == NULL || !iovageom_endpoint_visible(found))
         return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
     if (found->domain == NULL || found->domain->node.index != domain)
-        return iovageom_refuse_saying(report, "the endpoint is not attached to that domain", domain,
-                                      endpoint, IOVAGEOM_VIRTIO_S_INVAL);
+        return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
+                                      "the endpoint is not attached to that domain", domain,
+                                      endpoint);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 

@@ -5,6 +5,46 @@
 
 #include "viommu_internal.h"
 
+void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
+{
+    return viommu->allocator.allocate(viommu->allocator.context, size);
+}
+
+void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size)
+{
+    if (memory != NULL)
+        viommu->allocator.release(viommu->allocator.context, memory, size);
+}
+
+/* ---- tables: a number, taken for the range that holds it alone, to a pointer ---- */
+
+void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key)
+{
+    struct iovageom_rangemap_entry entry;
+
+    return iovageom_rangemap_lookup(table, key, &entry) ? (void *)(uintptr_t)entry.value : NULL;
+}
+
+/* The item with the lowest key from `key` up. */
+void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key)
+{
+    struct iovageom_rangemap_entry entry;
+    struct iovageom_range rest = {key, IOVAGEOM_ADDRESS_MAX};
+
+    return iovageom_rangemap_first_overlap(table, rest, &entry) ? (void *)(uintptr_t)entry.value
+                                                                : NULL;
+}
+
+int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item)
+{
+    return iovageom_rangemap_insert(table, (struct iovageom_range){key, key}, (uintptr_t)item);
+}
+
+void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key)
+{
+    (void)iovageom_rangemap_erase(table, key, NULL);
+}
+
 /* ---- devices ---- */
 
 static size_t take_ranges(struct iovageom_range *out, const struct iovageom_region *regions,

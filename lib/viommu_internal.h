@@ -7,6 +7,8 @@
 #include <iovageom/ranges.h>
 #include <iovageom/viommu.h>
 
+#include "cold.h"
+
 /*
  * The rooms of the books, and who walks through which:
  *
@@ -186,29 +188,41 @@ _Static_assert(offsetof(struct iovageom_unit, node) == 0 &&
 #define IOVAGEOM_EVERYTHING         ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
 
 /* viommu.c */
+IOVAGEOM_COLD int iovageom_books_space(const struct iovageom_viommu *viommu,
+                                       struct iovageom_virtio_config *out,
+                                       struct iovageom_report *report);
+IOVAGEOM_COLD uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu);
+IOVAGEOM_COLD struct iovageom_owner iovageom_owner_named(enum iovageom_source source,
+                                                         const char *name);
+IOVAGEOM_COLD void iovageom_name_owner(struct iovageom_finding *finding,
+                                       const struct iovageom_device *device,
+                                       struct iovageom_range range);
+IOVAGEOM_COLD void iovageom_name_resv(struct iovageom_finding *finding,
+                                      const struct iovageom_resv *resv,
+                                      struct iovageom_range range);
+IOVAGEOM_COLD void iovageom_name_group(struct iovageom_finding *finding,
+                                       const struct iovageom_viommu *viommu,
+                                       const struct iovageom_group *group,
+                                       struct iovageom_range range);
+IOVAGEOM_COLD uint8_t iovageom_refuse(struct iovageom_report *report,
+                                      const struct iovageom_finding *finding);
+IOVAGEOM_COLD uint8_t iovageom_refuse_saying(struct iovageom_report *report, int error,
+                                             const char *detail, uint64_t domain,
+                                             uint64_t endpoint);
+IOVAGEOM_COLD uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain,
+                                              uint64_t endpoint);
+IOVAGEOM_COLD uint8_t iovageom_refuse_number(struct iovageom_report *report,
+                                             enum iovageom_finding_kind kind, int error,
+                                             uint64_t domain, uint64_t endpoint, uint64_t wanted,
+                                             uint64_t offered);
+
+/* viommu_groups.c */
 void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size);
 void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size);
 void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key);
 void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key);
 int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item);
 void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key);
-int iovageom_books_space(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
-                         struct iovageom_report *report);
-uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu);
-struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status);
-void iovageom_note(struct iovageom_report *report, const struct iovageom_finding *finding);
-void iovageom_note_detail(struct iovageom_report *report, int status, const char *detail);
-void iovageom_note_clear(struct iovageom_report *report);
-struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name);
-void iovageom_name_owner(struct iovageom_finding *finding, const struct iovageom_device *device,
-                         struct iovageom_range range);
-void iovageom_name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
-                        struct iovageom_range range);
-
-void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
-                         const struct iovageom_group *group, struct iovageom_range range);
-
-/* viommu_groups.c */
 int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, struct iovageom_device **out);
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device);
@@ -240,7 +254,6 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
 void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device);
 void iovageom_group_stale(struct iovageom_group *group);
 int iovageom_group_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group);
-uint8_t iovageom_status_of(int error);
 
 /* viommu_promises.c */
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
@@ -270,35 +283,31 @@ struct iovageom_admission {
     int status;
 };
 
-void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
-void iovageom_ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
-                        const struct iovageom_group *group);
-uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range);
-int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group *group);
-int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_unit *unit,
-                          const struct iovageom_group *group);
-bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_endpoint *endpoint,
-                          const struct iovageom_rangeset *identity, struct iovageom_report *report);
+IOVAGEOM_COLD void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
+IOVAGEOM_COLD void iovageom_ask_group(struct iovageom_admission *a,
+                                      const struct iovageom_device *device,
+                                      const struct iovageom_group *group);
+IOVAGEOM_COLD uint64_t iovageom_promised_to(const struct iovageom_group *group,
+                                            struct iovageom_range range);
+IOVAGEOM_COLD int iovageom_ask_probe(struct iovageom_admission *a,
+                                     const struct iovageom_group *group);
+IOVAGEOM_COLD int iovageom_ask_everyone(struct iovageom_admission *a,
+                                        const struct iovageom_unit *unit,
+                                        const struct iovageom_group *group);
+IOVAGEOM_COLD bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
+                                        const struct iovageom_endpoint *endpoint,
+                                        const struct iovageom_rangeset *identity,
+                                        struct iovageom_report *report);
 bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
-int iovageom_device_suits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_device *device, uint64_t endpoint,
-                          struct iovageom_report *report);
+IOVAGEOM_COLD int iovageom_device_suits(const struct iovageom_viommu *viommu,
+                                        const struct iovageom_device *device, uint64_t endpoint,
+                                        struct iovageom_report *report);
 
 /* viommu_plug.c */
 void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 
 /* viommu_domains.c */
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t domain);
-uint8_t iovageom_refuse(struct iovageom_report *report, struct iovageom_finding finding,
-                        uint64_t domain, uint64_t endpoint, uint8_t status);
-uint8_t iovageom_refuse_saying(struct iovageom_report *report, const char *detail, uint64_t domain,
-                               uint64_t endpoint, uint8_t status);
-uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint);
-uint8_t iovageom_refuse_limit(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
-                              uint64_t wanted, uint64_t most);
-uint8_t iovageom_refuse_budget(struct iovageom_report *report, uint64_t domain, uint64_t endpoint,
-                               uint64_t wanted, uint64_t budget, uint8_t status);
 void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                                uint32_t endpoint, uint32_t flags, struct iovageom_report *report);

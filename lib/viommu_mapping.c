@@ -3,27 +3,54 @@
 
 #include "viommu_internal.h"
 
-static uint8_t refuse_unaligned(struct iovageom_report *report, uint32_t domain,
-                                struct iovageom_range range, uint64_t granule)
+/* Refuse `range`, by a rule of the books, or for the mapping `hit`. */
+static IOVAGEOM_COLD uint8_t refuse(const struct iovageom_viommu *viommu, int error,
+                                    uint32_t domain, struct iovageom_range range,
+                                    const struct iovageom_mapping *hit,
+                                    struct iovageom_report *report)
 {
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_ERR_ALIGNMENT);
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OVERLAP, error);
 
+    finding.domain = domain;
     finding.range = range;
-    finding.wanted = granule;
-    return iovageom_refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
+    if (error == IOVAGEOM_ERR_ALIGNMENT) {
+        finding.kind = IOVAGEOM_FINDING_ALIGNMENT;
+        finding.wanted = iovageom_books_granule(viommu);
+    } else if (error == IOVAGEOM_ERR_OUT_OF_APERTURE) {
+        finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
+        finding.against = viommu->space.input_range;
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
+    } else {
+        finding.against = hit->range;
+        if (error == IOVAGEOM_ERR_SPLIT)
+            finding.detail = "UNMAP would split a mapping (N54)";
+    }
+    return iovageom_refuse(report, &finding);
 }
 
-static uint8_t refuse_outside(struct iovageom_report *report, uint32_t domain,
-                              struct iovageom_range range, struct iovageom_range input)
+static IOVAGEOM_COLD uint8_t refuse_saying(uint32_t domain, int error, const char *detail,
+                                           struct iovageom_report *report)
+{
+    return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
+}
+
+static IOVAGEOM_COLD uint8_t refuse_reserved(const struct iovageom_viommu *viommu,
+                                             const struct iovageom_domain *domain,
+                                             struct iovageom_range range, struct iovageom_range hit,
+                                             struct iovageom_report *report)
 {
     struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_OUT_OF_APERTURE, IOVAGEOM_ERR_OUT_OF_APERTURE);
+        iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
 
+    finding.domain = domain->node.index;
     finding.range = range;
-    finding.against = input;
-    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
-    return iovageom_refuse(report, finding, domain, IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
+    finding.against = hit;
+    (void)iovageom_range_intersect(range, hit, &hit);
+    for (const struct iovageom_link *tie = domain->node.up; tie != NULL && finding.type == 0;
+         tie = tie->up_next)
+        iovageom_name_group(&finding, viommu,
+                            (const struct iovageom_group *)(const void *)tie->upper, hit);
+    return iovageom_refuse(report, &finding);
 }
 
 /* N37, N41, I2 and I7: what is wrong with the numbers alone. */
@@ -34,15 +61,15 @@ static uint8_t map_numbers(const struct iovageom_viommu *viommu, uint32_t domain
     const struct iovageom_range range = mapping->range;
 
     if (range.last <= range.start)
-        return iovageom_refuse_saying(report, "virt_end is not above virt_start (N37)", domain,
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
+        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "virt_end is not above virt_start (N37)",
+                             report);
     if (!iovageom_range_is_aligned(range, granule) || (mapping->phys & (granule - 1)) != 0)
-        return refuse_unaligned(report, domain, range, granule);
+        return refuse(viommu, IOVAGEOM_ERR_ALIGNMENT, domain, range, NULL, report);
     if (!iovageom_range_contains(viommu->space.input_range, range))
-        return refuse_outside(report, domain, range, viommu->space.input_range);
+        return refuse(viommu, IOVAGEOM_ERR_OUT_OF_APERTURE, domain, range, NULL, report);
     if (range.last - range.start > UINT64_MAX - mapping->phys)
-        return iovageom_refuse_saying(report, "the physical range ends above 2^64-1 (I7)", domain,
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_RANGE);
+        return refuse_saying(domain, IOVAGEOM_ERR_OVERFLOW,
+                             "the physical range ends above 2^64-1 (I7)", report);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 
@@ -52,57 +79,47 @@ static uint8_t map_reserved(const struct iovageom_viommu *viommu,
                             const struct iovageom_rangeset *reserved,
                             struct iovageom_report *report)
 {
-    struct iovageom_finding finding;
     struct iovageom_range hit;
 
     if (!iovageom_rangeset_first_overlap(reserved, mapping->range, &hit))
         return IOVAGEOM_VIRTIO_S_OK;
-    if (report == NULL)
-        return IOVAGEOM_VIRTIO_S_INVAL;
-    finding = iovageom_finding_of(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
-    finding.range = mapping->range;
-    finding.against = hit;
-    (void)iovageom_range_intersect(mapping->range, hit, &hit);
-    for (const struct iovageom_link *tie = domain->node.up; tie != NULL && finding.type == 0;
-         tie = tie->up_next)
-        iovageom_name_group(&finding, viommu,
-                            (const struct iovageom_group *)(const void *)tie->upper, hit);
-    return iovageom_refuse(report, finding, domain->node.index, IOVAGEOM_ID_NONE,
-                           IOVAGEOM_VIRTIO_S_INVAL);
+    return report == NULL ? IOVAGEOM_VIRTIO_S_INVAL
+                          : refuse_reserved(viommu, domain, mapping->range, hit, report);
 }
 
+/* What is left once nothing stands in the way: that there are too many mappings, or none. */
 static uint8_t map_limits(const struct iovageom_viommu *viommu,
                           const struct iovageom_domain *domain, uint64_t budget,
                           struct iovageom_report *report)
 {
     const uint64_t live = iovageom_mappings_count(&domain->mappings);
+    const struct {
+        uint64_t used, most;
+        enum iovageom_finding_kind kind;
+    } limits[] = {
+        {viommu->mapping_count, viommu->config.max_mappings, IOVAGEOM_FINDING_LIMIT},
+        {live, viommu->config.max_domain_mappings, IOVAGEOM_FINDING_LIMIT},
+        {live, budget, IOVAGEOM_FINDING_BUDGET},
+    };
 
-    if (viommu->mapping_count >= viommu->config.max_mappings)
-        return iovageom_refuse_limit(report, domain->node.index, IOVAGEOM_ID_NONE,
-                                     viommu->mapping_count + 1, viommu->config.max_mappings);
-    if (live >= viommu->config.max_domain_mappings)
-        return iovageom_refuse_limit(report, domain->node.index, IOVAGEOM_ID_NONE, live + 1,
-                                     viommu->config.max_domain_mappings);
-    if (live < budget)
-        return IOVAGEOM_VIRTIO_S_OK;
-    return iovageom_refuse_budget(report, domain->node.index, IOVAGEOM_ID_NONE, live + 1, budget,
-                                  IOVAGEOM_VIRTIO_S_NOMEM);
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+        if (limits[i].used >= limits[i].most)
+            return iovageom_refuse_number(report, limits[i].kind, IOVAGEOM_ERR_LIMIT,
+                                          domain->node.index, IOVAGEOM_ID_NONE, limits[i].used + 1,
+                                          limits[i].most);
+    return IOVAGEOM_VIRTIO_S_OK;
 }
 
 /* N42; OK when nothing is mapped there. */
-static uint8_t map_overlap(const struct iovageom_domain *domain,
+static uint8_t map_overlap(const struct iovageom_viommu *viommu,
+                           const struct iovageom_domain *domain,
                            const struct iovageom_mapping *mapping, struct iovageom_report *report)
 {
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_OVERLAP, IOVAGEOM_ERR_OVERLAP);
     struct iovageom_mapping hit;
 
     if (!iovageom_mappings_first_overlap(&domain->mappings, mapping->range, &hit))
         return IOVAGEOM_VIRTIO_S_OK;
-    finding.range = mapping->range;
-    finding.against = hit.range;
-    return iovageom_refuse(report, finding, domain->node.index, IOVAGEOM_ID_NONE,
-                           IOVAGEOM_VIRTIO_S_INVAL);
+    return refuse(viommu, IOVAGEOM_ERR_OVERLAP, domain->node.index, mapping->range, &hit, report);
 }
 
 static uint8_t map_place(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
@@ -113,7 +130,7 @@ static uint8_t map_place(const struct iovageom_viommu *viommu, const struct iova
     uint8_t status = map_reserved(viommu, domain, mapping, reserved, report);
 
     if (status == IOVAGEOM_VIRTIO_S_OK)
-        status = map_overlap(domain, mapping, report);
+        status = map_overlap(viommu, domain, mapping, report);
     return status != IOVAGEOM_VIRTIO_S_OK ? status : map_limits(viommu, domain, budget, report);
 }
 
@@ -127,13 +144,12 @@ static uint8_t map_front(const struct iovageom_viommu *viommu, const struct iova
     if ((viommu->accepted & IOVAGEOM_VIRTIO_F_MMIO) != 0)
         known |= IOVAGEOM_VIRTIO_MAP_F_MMIO;
     if ((mapping->flags & ~known) != 0)
-        return iovageom_refuse_saying(report, "an unknown flag of MAP is set (N43)", domain,
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
+        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "an unknown flag of MAP is set (N43)",
+                             report);
     if (target == NULL)
         return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
     if (target->bypass)
-        return iovageom_refuse_saying(report, "the domain is in bypass (N45)", domain,
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
+        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N45)", report);
     return map_numbers(viommu, domain, mapping, report);
 }
 
@@ -153,7 +169,7 @@ uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domai
     error = iovageom_rangeset_init(&reserved, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_domain_reserved(viommu, target, &reserved);
-    status = error != IOVAGEOM_OK ? iovageom_status_of(error)
+    status = error != IOVAGEOM_OK ? iovageom_status_virtio(error)
                                   : map_place(viommu, target, mapping, &reserved,
                                               iovageom_domain_budget(target), report);
     iovageom_rangeset_deinit(&reserved);
@@ -172,7 +188,7 @@ uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
         return status;
     error = iovageom_domain_refresh(viommu, target);
     if (error != IOVAGEOM_OK)
-        return iovageom_status_of(error);
+        return iovageom_status_virtio(error);
     status = map_reserved(viommu, target, mapping, &target->reserved, report);
     if (status != IOVAGEOM_VIRTIO_S_OK)
         return status;
@@ -181,9 +197,9 @@ uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
         error = iovageom_mappings_map(&target->mappings, mapping);
         viommu->mapping_count += error == IOVAGEOM_OK;
         if (error == IOVAGEOM_OK || error == IOVAGEOM_ERR_NO_MEMORY)
-            return iovageom_status_of(error);
+            return iovageom_status_virtio(error);
     }
-    status = map_overlap(target, mapping, report);
+    status = map_overlap(viommu, target, mapping, report);
     return status != IOVAGEOM_VIRTIO_S_OK
                ? status
                : map_limits(viommu, target, iovageom_mappings_budget(&target->mappings), report);
@@ -195,7 +211,7 @@ uint8_t iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t
 {
     const struct iovageom_mapping mapping = {range, phys, flags};
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     return iovageom_map_decide(viommu, domain, &mapping, report);
 }
 
@@ -205,7 +221,7 @@ uint8_t iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
 {
     const struct iovageom_mapping mapping = {range, phys, flags};
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     return iovageom_map_do(viommu, domain, &mapping, report);
 }
 
@@ -225,33 +241,26 @@ int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
 static uint8_t unmap_front(const struct iovageom_domain *target, uint32_t domain,
                            struct iovageom_range range, struct iovageom_report *report)
 {
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if (target == NULL)
         return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
     if (target->bypass)
-        return iovageom_refuse_saying(report, "the domain is in bypass (N53)", domain,
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
+        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N53)", report);
     if (!iovageom_range_valid(range))
-        return iovageom_refuse_saying(report, "virt_end is below virt_start", domain,
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_VIRTIO_S_INVAL);
+        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "virt_end is below virt_start", report);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 
 /* N54; OK when no mapping would be split. */
-static uint8_t unmap_split(const struct iovageom_domain *domain, struct iovageom_range range,
+static uint8_t unmap_split(const struct iovageom_viommu *viommu,
+                           const struct iovageom_domain *domain, struct iovageom_range range,
                            struct iovageom_report *report)
 {
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_OVERLAP, IOVAGEOM_ERR_SPLIT);
     struct iovageom_mapping split;
 
     if (!iovageom_mappings_first_split(&domain->mappings, range, &split))
         return IOVAGEOM_VIRTIO_S_OK;
-    finding.range = range;
-    finding.against = split.range;
-    finding.detail = "UNMAP would split a mapping (N54)";
-    return iovageom_refuse(report, finding, domain->node.index, IOVAGEOM_ID_NONE,
-                           IOVAGEOM_VIRTIO_S_RANGE);
+    return refuse(viommu, IOVAGEOM_ERR_SPLIT, domain->node.index, range, &split, report);
 }
 
 uint8_t iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
@@ -260,7 +269,7 @@ uint8_t iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     uint8_t status = unmap_front(target, domain, range, report);
 
-    return status != IOVAGEOM_VIRTIO_S_OK ? status : unmap_split(target, range, report);
+    return status != IOVAGEOM_VIRTIO_S_OK ? status : unmap_split(viommu, target, range, report);
 }
 
 uint8_t iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
@@ -274,7 +283,7 @@ uint8_t iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
     if (status != IOVAGEOM_VIRTIO_S_OK)
         return status;
     if (iovageom_mappings_unmap(&target->mappings, range, &count) != IOVAGEOM_OK)
-        return unmap_split(target, range, report);
+        return unmap_split(viommu, target, range, report);
     viommu->mapping_count -= count;
     if (removed != NULL)
         *removed = count;

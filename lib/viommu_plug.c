@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <string.h>
 
 #include "viommu_internal.h"
@@ -17,7 +19,7 @@ int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, u
     struct iovageom_endpoint *made;
     int error;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if ((kind != IOVAGEOM_ENDPOINT_EMULATED && kind != IOVAGEOM_ENDPOINT_SLOT) ||
         (guest_group > IOVAGEOM_VIOMMU_GROUP_MAX && guest_group != IOVAGEOM_VIOMMU_OWN))
         return IOVAGEOM_ERR_INVALID;
@@ -104,7 +106,7 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
     const struct iovageom_endpoint *known = iovageom_table_at(&a->viommu->endpoints, id);
     const bool alias = i > 0 || (where->flags & IOVAGEOM_PLUG_ALIAS) != 0;
     struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_EXISTS, IOVAGEOM_ERR_EXISTS);
+        iovageom_finding_blank(IOVAGEOM_FINDING_EXISTS, IOVAGEOM_ERR_EXISTS);
 
     if (known == NULL || (known->kind != IOVAGEOM_ENDPOINT_EMULATED && known->device == NULL))
         return;
@@ -143,15 +145,17 @@ static int where_check(const struct iovageom_viommu *viommu,
                 return IOVAGEOM_ERR_INVALID;
     if (known != NULL && where->guest_group != IOVAGEOM_VIOMMU_OWN &&
         known->group->key != where->guest_group) {
-        iovageom_note_detail(report, IOVAGEOM_ERR_INVALID,
-                             "the endpoint was declared in another guest group");
+        (void)iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
+                                     "the endpoint was declared in another guest group",
+                                     IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
         return IOVAGEOM_ERR_INVALID;
     }
     if (where->host_group != IOVAGEOM_VIOMMU_OWN)
         host = iovageom_table_at(&viommu->host_groups, where->host_group);
     if (host != NULL && host->unit->key != unit_key(where, endpoint)) {
-        iovageom_note_detail(report, IOVAGEOM_ERR_INVALID,
-                             "the devices of a host group are in one container");
+        (void)iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
+                                     "the devices of a host group are in one container",
+                                     IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
         return IOVAGEOM_ERR_INVALID;
     }
     return IOVAGEOM_OK;
@@ -458,7 +462,7 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
     struct iovageom_device *device;
     int error;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     iovageom_viommu_where_init(&defaults);
     if (where == NULL)
         where = &defaults;
@@ -624,7 +628,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     struct iovageom_device *device;
     int error;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if ((flags & ~(uint32_t)IOVAGEOM_PLUG_ALLOW_STALE) != 0)
         return IOVAGEOM_ERR_INVALID;
     if (found == NULL || found->device == NULL)

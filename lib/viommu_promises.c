@@ -244,37 +244,22 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
     return IOVAGEOM_OK;
 }
 
-uint8_t iovageom_status_of(int error)
-{
-    return error == IOVAGEOM_OK ? IOVAGEOM_VIRTIO_S_OK : iovageom_status_virtio(error);
-}
-
 /* What a PROBE is answered, before anything is written. */
 uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
                               struct iovageom_report *report)
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_finding finding;
 
-    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) == 0) {
-        iovageom_note_detail(report, IOVAGEOM_ERR_UNSUPPORTED, "PROBE is not offered");
-        return IOVAGEOM_VIRTIO_S_UNSUPP;
-    }
+    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        return iovageom_refuse_saying(report, IOVAGEOM_ERR_UNSUPPORTED, "PROBE is not offered",
+                                      IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
     if (found == NULL ||
-        (found->kind == IOVAGEOM_ENDPOINT_DEVICE && !iovageom_endpoint_visible(found))) {
-        finding = iovageom_finding_of(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND);
-        finding.endpoint = endpoint;
-        iovageom_note(report, &finding);
-        return IOVAGEOM_VIRTIO_S_NOENT;
-    }
-    if (size < viommu->space.probe_size) {
-        finding = iovageom_finding_of(IOVAGEOM_FINDING_PROBE_SIZE, IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-        finding.endpoint = endpoint;
-        finding.offered = size;
-        finding.wanted = viommu->space.probe_size;
-        iovageom_note(report, &finding);
-        return IOVAGEOM_VIRTIO_S_INVAL;
-    }
+        (found->kind == IOVAGEOM_ENDPOINT_DEVICE && !iovageom_endpoint_visible(found)))
+        return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
+    if (size < viommu->space.probe_size)
+        return iovageom_refuse_number(report, IOVAGEOM_FINDING_PROBE_SIZE,
+                                      IOVAGEOM_ERR_BUFFER_TOO_SMALL, IOVAGEOM_ID_NONE, endpoint,
+                                      viommu->space.probe_size, size);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 
@@ -287,8 +272,8 @@ uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint,
     int error = iovageom_viommu_freeze(viommu, report);
 
     if (error != IOVAGEOM_OK)
-        return iovageom_status_of(error);
-    iovageom_note_clear(report);
+        return iovageom_status_virtio(error);
+    iovageom_report_clear(report);
     status = iovageom_probe_decide(viommu, endpoint, size, report);
     if (status == IOVAGEOM_VIRTIO_S_OK) {
         error = wire_refresh(viommu, found->group, report);
@@ -302,7 +287,7 @@ uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint,
                 error = iovageom_virtio_encode_probe(wire->regions, wire->count, properties, size,
                                                      needed);
         }
-        status = iovageom_status_of(error);
+        status = iovageom_status_virtio(error);
     } else if (status == IOVAGEOM_VIRTIO_S_INVAL) {
         *needed = viommu->space.probe_size;
     }
@@ -318,7 +303,7 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
     struct iovageom_wire *wire;
     int error;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if (found == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
     error = iovageom_books_space(viommu, &space, NULL);

@@ -3,6 +3,11 @@
 
 #include "viommu_internal.h"
 
+static uint8_t refuse(struct iovageom_report *report, int error, const char *detail)
+{
+    return iovageom_refuse_saying(report, error, detail, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
+}
+
 /* What the oracle says to a request that was read. */
 static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
                       struct iovageom_report *report)
@@ -11,11 +16,9 @@ static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virt
 
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
-        if (request->body_reserved) {
-            iovageom_note_detail(report, IOVAGEOM_ERR_INVALID,
-                                 "a reserved field of ATTACH is not 0 (N24)");
-            return IOVAGEOM_VIRTIO_S_INVAL;
-        }
+        if (request->body_reserved)
+            return refuse(report, IOVAGEOM_ERR_INVALID,
+                          "a reserved field of ATTACH is not 0 (N24)");
         return iovageom_attach_decide(viommu, request->domain, request->endpoint, request->flags,
                                       report);
     case IOVAGEOM_VIRTIO_T_DETACH:
@@ -23,11 +26,8 @@ static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virt
     case IOVAGEOM_VIRTIO_T_MAP:
         return iovageom_map_decide(viommu, request->domain, &mapping, report);
     case IOVAGEOM_VIRTIO_T_UNMAP:
-        if (request->body_reserved) {
-            iovageom_note_detail(report, IOVAGEOM_ERR_INVALID,
-                                 "a reserved field of UNMAP is not 0 (N51)");
-            return IOVAGEOM_VIRTIO_S_INVAL;
-        }
+        if (request->body_reserved)
+            return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
         return iovageom_viommu_unmap_check(viommu, request->domain, request->virt, report);
     default:
         return iovageom_probe_decide(viommu, request->endpoint, request->properties_size, report);
@@ -43,27 +43,23 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
     int frozen = iovageom_viommu_freeze(viommu, report);
     int error;
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     memset(transaction, 0, sizeof(*transaction));
     error = iovageom_virtio_decode_request(readable, readable_size, writable_size,
                                            viommu->space.probe_size, request);
     transaction->answered = request->has_tail;
-    transaction->status = IOVAGEOM_VIRTIO_S_INVAL;
-    if (error == IOVAGEOM_OK && frozen != IOVAGEOM_OK) {
-        transaction->status = iovageom_status_of(frozen);
-    } else if (error == IOVAGEOM_ERR_UNSUPPORTED) {
-        transaction->status = IOVAGEOM_VIRTIO_S_UNSUPP;
-        iovageom_note_detail(report, error, "an unknown request type is left unanswered (N18)");
-    } else if (error != IOVAGEOM_OK) {
-        iovageom_note_detail(report, error, "the buffer is too small for its request (I6)");
-    } else if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
-               (request->type == IOVAGEOM_VIRTIO_T_MAP ||
-                request->type == IOVAGEOM_VIRTIO_T_UNMAP)) {
-        transaction->status = IOVAGEOM_VIRTIO_S_UNSUPP;
-        iovageom_note_detail(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
-    } else {
+    if (error == IOVAGEOM_OK && frozen != IOVAGEOM_OK)
+        transaction->status = iovageom_status_virtio(frozen);
+    else if (error == IOVAGEOM_ERR_UNSUPPORTED)
+        transaction->status =
+            refuse(report, error, "an unknown request type is left unanswered (N18)");
+    else if (error != IOVAGEOM_OK)
+        transaction->status = refuse(report, error, "the buffer is too small for its request (I6)");
+    else if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
+             (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
+        transaction->status = refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
+    else
         transaction->status = decide(viommu, request, report);
-    }
 }
 
 static uint8_t perform(struct iovageom_viommu *viommu,

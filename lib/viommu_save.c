@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold_file.h"
+
 #include <string.h>
 
 #include <iovageom/pgsize.h>
@@ -181,7 +183,7 @@ static void load_object(struct loader *l, struct iovageom_finding finding)
 {
     finding.status = IOVAGEOM_ERR_CONFLICT;
     finding.fatal = 1;
-    iovageom_note(l->report, &finding);
+    iovageom_report_add(l->report, &finding);
     l->refused = true;
 }
 
@@ -189,7 +191,7 @@ static struct iovageom_endpoint *load_endpoint(struct loader *l, uint32_t id)
 {
     struct iovageom_endpoint *endpoint = iovageom_table_at(&l->viommu->endpoints, id);
     struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_CONFLICT);
+        iovageom_finding_blank(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_CONFLICT);
 
     finding.endpoint = id;
     /* Several records may speak of it; it is missing once. */
@@ -300,7 +302,7 @@ static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
 {
     const size_t said = load_said(l);
     struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
+        iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
     uint8_t status;
 
     if (iovageom_range_valid(mapping->range) &&
@@ -366,7 +368,7 @@ static int load_space(struct loader *l, const uint8_t *body)
     const uint64_t generation = iovageom_load_le64(body + 48);
     const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
     struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
 
     if (space.page_size_mask == 0 || !iovageom_range_valid(space.input_range) ||
         space.domain_start > space.domain_last || space.bypass > 1 || generation == 0 ||
@@ -462,7 +464,7 @@ static int load_compare(struct loader *l)
     for (; error == IOVAGEOM_OK && group != NULL;
          group = iovageom_table_from(&l->viommu->groups, group->key + 1)) {
         struct iovageom_finding finding =
-            iovageom_finding_of(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT);
+            iovageom_finding_blank(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT);
 
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
@@ -519,7 +521,7 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
     struct loader l = {.viommu = viommu, .report = report != NULL ? report : &own};
     int error = load_head(stream, length);
 
-    iovageom_note_clear(report);
+    iovageom_report_clear(report);
     if (viommu->frozen)
         return IOVAGEOM_ERR_STATE;
     if (error != IOVAGEOM_OK)
