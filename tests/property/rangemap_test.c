@@ -121,6 +121,31 @@ static void check_whole(void)
     }
 }
 
+/* As many at once as come, among them addresses that nothing can be at. */
+static void check_batch(void)
+{
+    uint64_t addresses[40];
+    uint64_t got[40];
+    bool found[40];
+    size_t count = (size_t)test_random_below(&world.random, 41);
+
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = test_random_one_in(&world.random, 4)
+                           ? test_random_address(&world.random)
+                           : world.base + test_random_below(&world.random, world.universe);
+        got[i] = 4711;
+    }
+    iovageom_rangemap_lookup_batch(&world.map, addresses, count, found, got);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t offset = addresses[i] - world.base;
+        unsigned want =
+            addresses[i] >= world.base && offset < world.universe ? world.value[offset] : 0;
+
+        ck_assert_int_eq(found[i], want != 0);
+        ck_assert_uint_eq(got[i], want != 0 ? want : 4711);
+    }
+}
+
 static void bounds(unsigned length, unsigned *low, unsigned *high)
 {
     *low = (unsigned)test_random_below(&world.random, world.universe);
@@ -173,6 +198,7 @@ static void step(unsigned length)
                      world.value[low] != 0);
     if (world.value[low])
         ck_assert(same(got, whole_entry(low)));
+    check_batch();
 
     switch (test_random_below(&world.random, 5)) {
     case 0:

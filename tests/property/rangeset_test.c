@@ -179,15 +179,12 @@ static void check_point(unsigned at)
 {
     struct iovageom_range got;
     uint64_t address = place(at);
-    bool found;
     unsigned i;
 
     ck_assert_int_eq(iovageom_rangeset_has(&world.set, address), world.flags[at]);
     ck_assert_int_eq(iovageom_rangeset_lookup(&world.set, address, &got), world.flags[at]);
     if (world.flags[at])
         ck_assert(iovageom_range_equal(got, run_at(at)));
-    iovageom_rangeset_lookup_batch(&world.set, &address, 1, &found, &got);
-    ck_assert_int_eq(found, world.flags[at]);
 
     for (i = at; i < world.universe && world.flags[i];)
         i++;
@@ -203,6 +200,34 @@ static void check_point(unsigned at)
     ck_assert_int_eq(iovageom_rangeset_below(&world.set, address, &got), i > 0);
     if (i > 0)
         ck_assert(iovageom_range_equal(got, run_at(i - 1)));
+}
+
+/* As many at once as come, among them addresses that nothing can be at. */
+static void check_batch(void)
+{
+    const struct iovageom_range untouched = {7, 5};
+    uint64_t addresses[40];
+    struct iovageom_range got[40];
+    bool found[40];
+    bool alone[40];
+    size_t count = (size_t)test_random_below(&world.random, 41);
+
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = test_random_one_in(&world.random, 4)
+                           ? test_random_address(&world.random)
+                           : place((unsigned)test_random_below(&world.random, world.universe));
+        got[i] = untouched;
+    }
+    iovageom_rangeset_lookup_batch(&world.set, addresses, count, found, got);
+    iovageom_rangeset_lookup_batch(&world.set, addresses, count, alone, NULL);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t offset = addresses[i] - world.base;
+        bool want = addresses[i] >= world.base && offset < world.universe && world.flags[offset];
+
+        ck_assert_int_eq(found[i], want);
+        ck_assert_int_eq(alone[i], want);
+        ck_assert(iovageom_range_equal(got[i], want ? run_at((unsigned)offset) : untouched));
+    }
 }
 
 static void check_span(unsigned low, unsigned high)
@@ -254,6 +279,7 @@ static void churn(unsigned steps, unsigned length, unsigned whole_every)
         if (world.universe <= 200 || step % 16 == 0)
             ck_assert(tree_valid(&world.set));
         check_point((unsigned)test_random_below(&world.random, world.universe));
+        check_batch();
         random_bounds(length, &low, &high);
         check_span(low, high);
         check_gaps(low);
@@ -304,6 +330,12 @@ START_TEST(millions_of_steps)
                           &low, &high);
             change(low, high, test_random_below(&world.random, 10) < insert);
             check_point((unsigned)test_random_below(&world.random, world.universe));
+            if (step % 64 == 0) {
+                high = low + 4000 < world.universe ? low + 4000 : world.universe - 1;
+                check_batch();
+                check_gaps(low);
+                check_hole(low, high, 1 + step / 64 % 40, 1);
+            }
             if (step % 100000 == 0)
                 check_whole(&world.set);
             if (step % 5000 == 0)
