@@ -2,6 +2,7 @@
 /* Finding, and walking along. */
 #include "itree.h"
 
+#include "cold.h"
 #include "itree_internal.h"
 
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree, uint64_t address)
@@ -112,7 +113,8 @@ struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itre
     return iovageom_itree_find(tree, entry.range->last + 1);
 }
 
-bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out)
+IOVAGEOM_COLD bool iovageom_itree_hull(const struct iovageom_itree *tree,
+                                       struct iovageom_range *out)
 {
     struct iovageom_itree_entry entry = find(tree, 0);
 
@@ -122,7 +124,7 @@ bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_rang
     return true;
 }
 
-struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree)
+IOVAGEOM_COLD struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree)
 {
     struct iovageom_size size = {0, 0};
     struct iovageom_itree_cursor cursor;
@@ -136,7 +138,8 @@ struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree)
     return size;
 }
 
-bool iovageom_itree_equal(const struct iovageom_itree *a, const struct iovageom_itree *b)
+IOVAGEOM_COLD bool iovageom_itree_equal(const struct iovageom_itree *a,
+                                        const struct iovageom_itree *b)
 {
     struct iovageom_itree_cursor x;
     struct iovageom_itree_cursor y;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Moving entries between neighbouring nodes, of leaves and inner nodes alike. */
+#include "cold.h"
 #include "itree_internal.h"
 
 /* Copies n entries from one place to another, perhaps in the same node. */
@@ -119,7 +120,8 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
         parent->gap[from] = longest(tree, path, level, from, 0, parent->count[from]);
 }
 
-void iovageom_itree_grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+IOVAGEOM_COLD void iovageom_itree_grow_root(struct iovageom_itree *tree,
+                                            struct iovageom_itree_path *path)
 {
     struct iovageom_itree_inner *root = iovageom_itree_take(tree, tree->height + 1);
 
@@ -142,8 +144,9 @@ static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_p
         tree->root_count = count;
 }
 
-void iovageom_itree_add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                              uint32_t level, uint32_t slot)
+IOVAGEOM_COLD void iovageom_itree_add_child(struct iovageom_itree *tree,
+                                            struct iovageom_itree_path *path, uint32_t level,
+                                            uint32_t slot)
 {
     struct iovageom_itree_inner *inner = inner_of(path, level);
     uint32_t count = count_at(tree, path, level);
@@ -157,8 +160,8 @@ void iovageom_itree_add_child(struct iovageom_itree *tree, struct iovageom_itree
 }
 
 /* Takes a child out that is empty. */
-static void drop_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                       uint32_t level, uint32_t slot)
+IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                     uint32_t level, uint32_t slot)
 {
     struct iovageom_itree_inner *inner = inner_of(path, level);
     uint32_t count = count_at(tree, path, level);
@@ -270,7 +273,8 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
 }
 
 /* Puts a node that has become small together with a neighbour; false when all is well above it. */
-static bool merge(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level)
+IOVAGEOM_COLD static bool merge(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                uint32_t level)
 {
     struct iovageom_itree_inner *parent = inner_of(path, level + 1);
     uint32_t slots = level == 0 ? LEAF_SLOTS : INNER_SLOTS;
@@ -297,7 +301,7 @@ static bool merge(struct iovageom_itree *tree, struct iovageom_itree_path *path,
 }
 
 /* Takes away roots with one child, and puts what is small enough into the object. */
-static void collapse(struct iovageom_itree *tree)
+IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
 {
     while (tree->height > 0 && tree->root_count == 1) {
         struct iovageom_itree_inner *root = tree->root;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where nodes come from: chunks that grow with the tree, and go back when it is small again. */
+#include "cold.h"
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
@@ -85,7 +86,7 @@ void iovageom_itree_clear(struct iovageom_itree *tree)
     reset(tree);
 }
 
-void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
+IOVAGEOM_COLD void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
 {
     uint64_t changes = a->changes + b->changes + 1; /* a number that cursors on neither know */
     size_t bytes = sizeof(*a) + IOVAGEOM_ITREE_INLINE * a->width * sizeof(uint64_t);
@@ -113,7 +114,8 @@ static void add_spare(struct iovageom_itree_spare **list, uint32_t *count, void 
     ++*count;
 }
 
-int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners)
+IOVAGEOM_COLD int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves,
+                                           size_t inners)
 {
     const size_t nodes_max = SIZE_MAX / 4 / (leaf_bytes(tree) + inner_bytes());
     size_t need = sizeof(struct iovageom_itree_chunk) + CACHE_LINE;
@@ -199,7 +201,7 @@ void iovageom_itree_put_back(struct iovageom_itree *tree, void *node, uint32_t l
         add_spare(&tree->inners, &tree->spare_inners, node);
 }
 
-int iovageom_itree_reserve(struct iovageom_itree *tree, uint32_t inserts)
+IOVAGEOM_COLD int iovageom_itree_reserve(struct iovageom_itree *tree, uint32_t inserts)
 {
     uint32_t leaves = 0;
     uint32_t inners = 0;

@@ -3,6 +3,7 @@
 
 #include <iovageom/status.h>
 
+#include "cold.h"
 #include "itree_internal.h"
 #include "ranges_internal.h"
 
@@ -41,8 +42,9 @@ static bool give(struct iovageom_itree_entry entry, struct iovageom_rangemap_ent
     return true;
 }
 
-int iovageom_rangemap_init(struct iovageom_rangemap *map, enum iovageom_rangemap_mode mode,
-                           const struct iovageom_allocator *allocator)
+IOVAGEOM_COLD int iovageom_rangemap_init(struct iovageom_rangemap *map,
+                                         enum iovageom_rangemap_mode mode,
+                                         const struct iovageom_allocator *allocator)
 {
     if (mode != IOVAGEOM_RANGEMAP_COALESCE && mode != IOVAGEOM_RANGEMAP_KEEP_APART)
         return IOVAGEOM_ERR_INVALID;
@@ -63,7 +65,7 @@ void iovageom_rangemap_clear(struct iovageom_rangemap *map)
     iovageom_itree_clear(tree_of(map));
 }
 
-void iovageom_rangemap_swap(struct iovageom_rangemap *a, struct iovageom_rangemap *b)
+IOVAGEOM_COLD void iovageom_rangemap_swap(struct iovageom_rangemap *a, struct iovageom_rangemap *b)
 {
     uint64_t mode = ((struct map *)a)->mode;
 
@@ -72,7 +74,8 @@ void iovageom_rangemap_swap(struct iovageom_rangemap *a, struct iovageom_rangema
     iovageom_itree_swap(tree_of(a), tree_of(b));
 }
 
-int iovageom_rangemap_copy(struct iovageom_rangemap *map, const struct iovageom_rangemap *from)
+IOVAGEOM_COLD int iovageom_rangemap_copy(struct iovageom_rangemap *map,
+                                         const struct iovageom_rangemap *from)
 {
     if (iovageom_itree_copy(tree_of(map), tree_in(from)))
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -87,8 +90,9 @@ static const struct iovageom_rangemap_entry *pick(const struct iovageom_rangemap
     return &entries[order ? (size_t)order[i].last : i];
 }
 
-static int build(struct iovageom_rangemap *map, const struct iovageom_rangemap_entry *entries,
-                 const struct iovageom_range *order, size_t count)
+IOVAGEOM_COLD static int build(struct iovageom_rangemap *map,
+                               const struct iovageom_rangemap_entry *entries,
+                               const struct iovageom_range *order, size_t count)
 {
     struct iovageom_itree_builder builder;
     struct iovageom_rangemap_entry pending = {{0, 0}, 0};
@@ -127,8 +131,9 @@ int iovageom_rangemap_from_sorted(struct iovageom_rangemap *map,
     return build(map, entries, NULL, count);
 }
 
-int iovageom_rangemap_from_array(struct iovageom_rangemap *map,
-                                 const struct iovageom_rangemap_entry *entries, size_t count)
+IOVAGEOM_COLD int iovageom_rangemap_from_array(struct iovageom_rangemap *map,
+                                               const struct iovageom_rangemap_entry *entries,
+                                               size_t count)
 {
     const struct iovageom_allocator allocator = tree_of(map)->allocator;
     struct iovageom_range *order;
@@ -167,8 +172,8 @@ int iovageom_rangemap_to_array(const struct iovageom_rangemap *map,
 }
 
 /* The range together with the neighbours, touching or overlapping, that have the value already. */
-static struct iovageom_range with_equals(const struct iovageom_itree *tree,
-                                         struct iovageom_range range, uint64_t value)
+IOVAGEOM_COLD static struct iovageom_range with_equals(const struct iovageom_itree *tree,
+                                                       struct iovageom_range range, uint64_t value)
 {
     struct iovageom_range merged = range;
     struct iovageom_range side;
@@ -264,7 +269,8 @@ size_t iovageom_rangemap_memory(const struct iovageom_rangemap *map)
     return tree_in(map)->memory;
 }
 
-bool iovageom_rangemap_hull(const struct iovageom_rangemap *map, struct iovageom_range *out)
+IOVAGEOM_COLD bool iovageom_rangemap_hull(const struct iovageom_rangemap *map,
+                                          struct iovageom_range *out)
 {
     return iovageom_itree_hull(tree_in(map), out);
 }
@@ -315,7 +321,8 @@ bool iovageom_rangemap_above(const struct iovageom_rangemap *map, uint64_t addre
     return give(iovageom_itree_find_above(tree_in(map), address), out);
 }
 
-bool iovageom_rangemap_equal(const struct iovageom_rangemap *a, const struct iovageom_rangemap *b)
+IOVAGEOM_COLD bool iovageom_rangemap_equal(const struct iovageom_rangemap *a,
+                                           const struct iovageom_rangemap *b)
 {
     return iovageom_itree_equal(tree_in(a), tree_in(b));
 }

@@ -6,6 +6,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
+#include "cold.h"
 #include "itree_internal.h"
 
 _Static_assert(sizeof(struct iovageom_itree) <= sizeof(struct iovageom_rangeset), "storage");
@@ -48,12 +49,13 @@ void iovageom_rangeset_clear(struct iovageom_rangeset *set)
     iovageom_itree_clear(tree_of(set));
 }
 
-void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b)
+IOVAGEOM_COLD void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b)
 {
     iovageom_itree_swap(tree_of(a), tree_of(b));
 }
 
-int iovageom_rangeset_copy(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
+IOVAGEOM_COLD int iovageom_rangeset_copy(struct iovageom_rangeset *set,
+                                         const struct iovageom_rangeset *from)
 {
     return iovageom_itree_copy(tree_of(set), tree_in(from));
 }
@@ -100,8 +102,8 @@ int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
     return iovageom_itree_finish(&builder);
 }
 
-int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
-                                 size_t count)
+IOVAGEOM_COLD int iovageom_rangeset_from_array(struct iovageom_rangeset *set,
+                                               const struct iovageom_range *ranges, size_t count)
 {
     const struct iovageom_allocator allocator = tree_of(set)->allocator;
     struct iovageom_range few[FEW];
@@ -145,8 +147,8 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
 }
 
 /* Lets the entry, which touches `range`, grow over it and over all that it then touches. */
-static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
-                   struct iovageom_range range)
+IOVAGEOM_COLD static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
+                                 struct iovageom_range range)
 {
     struct iovageom_range merged = iovageom_range_hull(entry, range);
     struct iovageom_range beyond;
@@ -200,7 +202,7 @@ size_t iovageom_rangeset_count(const struct iovageom_rangeset *set)
     return tree_in(set)->count;
 }
 
-struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
+IOVAGEOM_COLD struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
 {
     return iovageom_itree_size(tree_in(set));
 }
@@ -210,12 +212,13 @@ size_t iovageom_rangeset_memory(const struct iovageom_rangeset *set)
     return tree_in(set)->memory;
 }
 
-bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out)
+IOVAGEOM_COLD bool iovageom_rangeset_hull(const struct iovageom_rangeset *set,
+                                          struct iovageom_range *out)
 {
     return iovageom_itree_hull(tree_in(set), out);
 }
 
-bool iovageom_rangeset_min(const struct iovageom_rangeset *set, uint64_t *address)
+IOVAGEOM_COLD bool iovageom_rangeset_min(const struct iovageom_rangeset *set, uint64_t *address)
 {
     struct iovageom_range hull;
 
@@ -225,7 +228,7 @@ bool iovageom_rangeset_min(const struct iovageom_rangeset *set, uint64_t *addres
     return true;
 }
 
-bool iovageom_rangeset_max(const struct iovageom_rangeset *set, uint64_t *address)
+IOVAGEOM_COLD bool iovageom_rangeset_max(const struct iovageom_rangeset *set, uint64_t *address)
 {
     struct iovageom_range hull;
 
@@ -287,7 +290,8 @@ bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t addre
     return give(iovageom_itree_find_above(tree_in(set), address), out);
 }
 
-bool iovageom_rangeset_equal(const struct iovageom_rangeset *a, const struct iovageom_rangeset *b)
+IOVAGEOM_COLD bool iovageom_rangeset_equal(const struct iovageom_rangeset *a,
+                                           const struct iovageom_rangeset *b)
 {
     return iovageom_itree_equal(tree_in(a), tree_in(b));
 }
@@ -304,8 +308,8 @@ bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set, uint64_t a
     return iovageom_itree_gap_below(tree_in(set), address, 1, out);
 }
 
-bool iovageom_rangeset_nearest_gap(const struct iovageom_rangeset *set, uint64_t address,
-                                   struct iovageom_range *out)
+IOVAGEOM_COLD bool iovageom_rangeset_nearest_gap(const struct iovageom_rangeset *set,
+                                                 uint64_t address, struct iovageom_range *out)
 {
     struct iovageom_range below;
     bool found = iovageom_rangeset_gap_below(set, address, &below);
