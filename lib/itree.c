@@ -58,14 +58,19 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
                                                 struct iovageom_itree_path *path)
 {
     const void *node = tree->root;
+    bool none = tree->count == 0 || address > tree->highest;
 
-    if (tree->count == 0 || address > tree->highest) {
+    if (!node) {
+        size_t index = none ? tree->count : rank_inline(tree->inline_ranges, address);
+
+        path->slot[0] = (uint16_t)index;
+        if (none)
+            return (struct iovageom_itree_entry){NULL, NULL};
+        return entry_at(tree->inline_ranges, inline_values(tree), tree->width, index);
+    }
+    if (none) {
         seek_end(tree, path);
         return (struct iovageom_itree_entry){NULL, NULL};
-    }
-    if (!node) {
-        path->slot[0] = (uint16_t)rank_inline(tree->inline_ranges, address);
-        return entry_of(tree, path);
     }
     for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
         struct iovageom_itree_inner *inner = (struct iovageom_itree_inner *)(uintptr_t)node;
@@ -79,7 +84,7 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
     path->node[0] = (void *)(uintptr_t)node;
     path->slot[0] =
         (uint16_t)(tree->height > 1 ? rank_far_leaf(node, address) : rank_leaf(node, address));
-    return entry_of(tree, path);
+    return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
 }
 
 /* The entry in front of the place. */
