@@ -9,19 +9,11 @@ mod ffi;
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
-use std::fmt;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// The statuses of a virtio-iommu request tail.
-pub mod status {
-    pub const OK: u8 = 0;
-    pub const DEVERR: u8 = 3;
-    pub const INVAL: u8 = 4;
-    pub const RANGE: u8 = 5;
-    pub const NOENT: u8 = 6;
-}
+pub use iovageom_refusal::{status, Refused};
 
 /// The trait of `vm-device`, as it is there.
 pub trait ExternalDmaMapping: Send + Sync {
@@ -31,21 +23,6 @@ pub trait ExternalDmaMapping: Send + Sync {
 
 /// `Request::parse`'s `ext_mapping`.
 pub type ExternalMappings = BTreeMap<u32, Arc<dyn ExternalDmaMapping>>;
-
-/// Why something was refused: a negative `enum iovageom_status`, and a sentence for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub status: i32,
-    pub why: String,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(&self.why)
-    }
-}
-
-impl std::error::Error for Refused {}
 
 /// What the container behind an external mapping can map. What is `None` is not known.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +62,7 @@ impl Iommu {
         };
         match NonNull::new(iommu) {
             Some(iommu) if rc == 0 => Ok(Iommu(iommu)),
-            _ => Err(Refused { status: rc, why: status_sentence(rc) }),
+            _ => Err(Refused::new(rc, String::new())),
         }
     }
 
@@ -96,14 +73,7 @@ impl Iommu {
     }
 
     fn outcome(&self, rc: i32) -> Result<(), Refused> {
-        if rc == 0 {
-            return Ok(());
-        }
-        let mut why = self.why();
-        if why.is_empty() {
-            why = status_sentence(rc);
-        }
-        Err(Refused { status: rc, why })
+        Refused::unless_ok(rc, || self.why())
     }
 
     /// `add_external_mapping`, at boot or for a hot-plugged device: the point of admission. When it
@@ -376,16 +346,8 @@ impl Iterator for Mappings<'_> {
     }
 }
 
-fn status_sentence(status: i32) -> String {
-    let text = unsafe { CStr::from_ptr(iovageom_sys::iovageom_status_string(status)) };
-    text.to_string_lossy().into_owned()
-}
-
 fn with_host<T>(host: &Host, call: impl FnOnce(*const ffi::Host) -> T) -> Result<T, Refused> {
-    let name = CString::new(host.name).map_err(|_| Refused {
-        status: iovageom_sys::IOVAGEOM_ERR_INVALID,
-        why: format!("the name {:?} holds a NUL byte", host.name),
-    })?;
+    let name = CString::new(host.name).map_err(|_| Refused::name(host.name))?;
     let raw = ffi::Host {
         name: name.as_ptr(),
         vfio_info: host.vfio_info.map_or(ptr::null(), |bytes| bytes.as_ptr()),

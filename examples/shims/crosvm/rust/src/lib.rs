@@ -8,39 +8,11 @@
 mod ffi;
 
 use std::ffi::{CStr, CString};
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::ptr::{self, NonNull};
 
 pub use ffi::{Config, Mapping};
-
-/// The statuses of a virtio-iommu request tail.
-pub mod status {
-    pub const OK: u8 = 0;
-    pub const IOERR: u8 = 1;
-    pub const UNSUPP: u8 = 2;
-    pub const DEVERR: u8 = 3;
-    pub const INVAL: u8 = 4;
-    pub const RANGE: u8 = 5;
-    pub const NOENT: u8 = 6;
-    pub const FAULT: u8 = 7;
-    pub const NOMEM: u8 = 8;
-}
-
-/// Why something was refused: a negative `enum iovageom_status`, and a sentence for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub status: i32,
-    pub why: String,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(&self.why)
-    }
-}
-
-impl std::error::Error for Refused {}
+pub use iovageom_refusal::{status, Refused};
 
 /// What a MemoryMapper can map. `None` is "it does not say", which is not the same as empty.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +48,7 @@ impl Books {
         let rc = unsafe { ffi::iovageom_crosvm_new(page_size, start, last, &mut books) };
         match NonNull::new(books) {
             Some(books) if rc == 0 => Ok(Books(books)),
-            _ => Err(Refused { status: rc, why: status_sentence(rc) }),
+            _ => Err(Refused::new(rc, String::new())),
         }
     }
 
@@ -87,14 +59,7 @@ impl Books {
     }
 
     fn outcome(&self, rc: i32) -> Result<(), Refused> {
-        if rc == 0 {
-            return Ok(());
-        }
-        let mut why = self.why();
-        if why.is_empty() {
-            why = status_sentence(rc);
-        }
-        Err(Refused { status: rc, why })
+        Refused::unless_ok(rc, || self.why())
     }
 
     /// `Iommu::new` for each of `endpoints`, `handle_add_vfio_device` for a hot-plugged one. When
@@ -215,16 +180,8 @@ impl Books {
     }
 }
 
-fn status_sentence(status: i32) -> String {
-    let text = unsafe { CStr::from_ptr(iovageom_sys::iovageom_status_string(status)) };
-    text.to_string_lossy().into_owned()
-}
-
 fn with_host<T>(host: &Host, call: impl FnOnce(*const ffi::Host) -> T) -> Result<T, Refused> {
-    let name = CString::new(host.name.as_str()).map_err(|_| Refused {
-        status: iovageom_sys::IOVAGEOM_ERR_INVALID,
-        why: format!("the name {:?} holds a NUL byte", host.name),
-    })?;
+    let name = CString::new(host.name.as_str()).map_err(|_| Refused::name(&host.name))?;
     let flat: Option<Vec<u64>> = host.ranges.as_ref().map(|ranges| {
         ranges.iter().flat_map(|range| [*range.start(), *range.end()]).collect()
     });
