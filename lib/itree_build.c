@@ -10,7 +10,7 @@ enum { LEAF_FILL = 30, INNER_FILL = 56 };
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
                           size_t expected)
 {
-    size_t leaves = expected / LEAF_FILL + 1;
+    size_t leaves = expected > 0 ? (expected - 1) / LEAF_FILL + 1 : 1;
 
     builder->target = tree;
     builder->tree.root = NULL;
@@ -29,15 +29,15 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
 static bool outgrow(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;
-    size_t leaves = builder->expected / LEAF_FILL + 1;
+    size_t leaves = (builder->expected - (builder->expected > 0)) / LEAF_FILL + 1;
     size_t inners = 0;
 
     tree->allocator = builder->target->allocator;
     tree->held = false;
     iovageom_itree_forget(tree);
     for (size_t nodes = leaves; nodes > 1; inners += nodes)
-        nodes = nodes / INNER_FILL + 1;
-    if (builder->expected > 0 && iovageom_itree_add_chunk(tree, leaves, inners))
+        nodes = (nodes - 1) / INNER_FILL + 1;
+    if (builder->expected > 0 && iovageom_itree_add_chunk(tree, leaves, inners, 0))
         return false;
     tree->root = builder->path.node[0] = iovageom_itree_new_node(tree, 0);
     if (!tree->root)
@@ -95,8 +95,9 @@ static void close_node(struct iovageom_itree_builder *builder, uint32_t level)
     if (level == 0) {
         for (uint32_t i = count; i < LEAF_SLOTS; i++)
             ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
-        gap = read_ranges(builder, ranges, count);
-        last = builder->before;
+        gap = builder->strict ? read_ranges(builder, ranges, count)
+                              : leaf_gap(ranges, count, builder->before + 1);
+        last = builder->before = ranges[count - 1].last;
     } else {
         for (uint32_t i = count; i < SEARCH_SLOTS; i++)
             inner->last[i] = UINT64_MAX;

@@ -223,8 +223,9 @@ bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itre
 /* Gives all nodes back, or leaves them to somebody else: the entries are inline then. */
 void iovageom_itree_release(struct iovageom_itree *tree);
 void iovageom_itree_forget(struct iovageom_itree *tree);
-/* Asks the allocator for one chunk more, with room for so many nodes at least. */
-int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners);
+/* Asks the allocator for one chunk more, with room for so many nodes, and of so many bytes. */
+int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners,
+                             size_t least);
 /* Makes sure that so many nodes are spare. */
 int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
 /* A spare node at that level, of which there must be one, made empty. */

@@ -115,20 +115,17 @@ static void add_spare(struct iovageom_itree_spare **list, uint32_t *count, void 
 }
 
 IOVAGEOM_COLD int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves,
-                                           size_t inners)
+                                           size_t inners, size_t least)
 {
     const size_t nodes_max = SIZE_MAX / 4 / (leaf_bytes(tree) + inner_bytes());
-    size_t need = sizeof(struct iovageom_itree_chunk) + CACHE_LINE;
-    size_t size = tree->memory / CHUNK_SHARE;
-    size_t least = tree->chunks ? CHUNK_NEXT : CHUNK_MIN;
+    size_t size = sizeof(struct iovageom_itree_chunk) + CACHE_LINE;
     struct iovageom_itree_chunk *chunk;
     uintptr_t start;
 
     if (leaves > nodes_max || inners > nodes_max)
         return IOVAGEOM_ERR_NO_MEMORY;
-    need += leaves * leaf_bytes(tree) + inners * inner_bytes();
-    size = size < least ? least : size > CHUNK_MAX ? CHUNK_MAX : size;
-    size = size < need ? need : size;
+    size += leaves * leaf_bytes(tree) + inners * inner_bytes();
+    size = size < least ? least : size;
     chunk = tree->allocator.allocate(tree->allocator.context, size);
     if (!chunk)
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -154,7 +151,13 @@ int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t 
         size_t size = inner ? inner_bytes() : leaf_bytes(tree);
 
         if ((size_t)(tree->fresh_end - tree->fresh) < size) {
-            if (iovageom_itree_add_chunk(tree, !inner, inner))
+            size_t share = tree->memory / CHUNK_SHARE;
+            size_t least = tree->chunks ? CHUNK_NEXT : CHUNK_MIN;
+
+            if (iovageom_itree_add_chunk(tree, !inner, inner,
+                                         share < least       ? least
+                                         : share > CHUNK_MAX ? CHUNK_MAX
+                                                             : share))
                 return IOVAGEOM_ERR_NO_MEMORY;
             continue;
         }

@@ -105,52 +105,203 @@ int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
     return IOVAGEOM_OK;
 }
 
-/* How many ranges the merge will write in all. */
-static size_t count_result(struct iovageom_merge merge, iovageom_merge_step *step)
+enum { SMALL = 16 };
+
+/* An input of a merge: an array, and how far it has been given to the merge. */
+struct feed {
+    const struct iovageom_range *ranges;
+    size_t count;
+    unsigned part;
+    uint64_t words[2 * SMALL + 2];
+};
+
+/* The next pairs: that below all ranges, those that lie in the array, that above. */
+static void feed_on(struct feed *feed, struct iovageom_merge_side *side)
 {
-    struct iovageom_range some[64];
+    const uint64_t *words = (const uint64_t *)feed->ranges;
+    size_t count = feed->count;
+
+    while (side->at == side->end && feed->part < 3) {
+        side->at = side->end = feed->words;
+        switch (feed->part++) {
+        case 0:
+            feed->words[0] = side->below;
+            feed->words[1] = count > 0 ? words[0] : side->above;
+            side->end += side->head ? 2 : 0;
+            break;
+        case 1:
+            if (count > side->gaps) {
+                side->at = words + side->gaps;
+                side->end = side->at + 2 * (count - side->gaps);
+            }
+            break;
+        default:
+            if (!side->tail || count == 0)
+                break;
+            feed->words[0] = words[2 * count - 1];
+            feed->words[1] = side->above;
+            side->end += 2;
+        }
+    }
+    side->more = feed->part < 3;
+}
+
+/* All pairs at once, if they are few. */
+static void begin(struct feed *feed, struct iovageom_merge_side *side,
+                  const struct iovageom_range *ranges, size_t count)
+{
+    uint64_t *end = feed->words;
+
+    feed->ranges = ranges;
+    feed->count = count;
+    feed->part = 0;
+    side->more = true;
+    if (count > SMALL || count == 0)
+        return;
+    feed->part = 3;
+    side->more = false;
+    if (side->head)
+        *end++ = side->below;
+    for (size_t i = 0; i < count; i++) {
+        *end++ = ranges[i].start;
+        *end++ = ranges[i].last;
+    }
+    if (side->tail)
+        *end++ = side->above;
+    side->at = feed->words + (side->gaps && !side->head);
+    side->end = end - (end - side->at) % 2;
+}
+
+static const struct iovageom_range *hull(const struct iovageom_range *ranges, size_t count,
+                                         struct iovageom_range *out)
+{
+    if (count == 0)
+        return NULL;
+    *out = (struct iovageom_range){ranges[0].start, ranges[count - 1].last};
+    return out;
+}
+
+/* Writes the result, of which all fits; or, without `out`, only counts it. */
+static size_t run(enum iovageom_merge_kind kind, const struct iovageom_range *a, size_t a_count,
+                  const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
+                  size_t capacity)
+{
+    struct iovageom_range some[2 * IOVAGEOM_MERGE_BLOCK];
+    struct iovageom_range hulls[2];
+    struct iovageom_merge merge;
+    struct feed feeds[2];
+    const bool unite = kind == IOVAGEOM_MERGE_UNION;
+    uint64_t *words = (uint64_t *)(out ? out : some);
     size_t count = 0;
     bool done;
 
-    merge.out_end = some + sizeof(some) / sizeof(some[0]);
+    iovageom_merge_init(&merge, kind, hull(a, a_count, &hulls[0]), hull(b, b_count, &hulls[1]));
+    begin(&feeds[0], &merge.sides[0], a, a_count);
+    begin(&feeds[1], &merge.sides[1], b, b_count);
+    if (unite)
+        words[0] = merge.hull.start;
+    merge.out = words + unite;
+    merge.out_end = words + 2 * (out ? capacity : sizeof(some) / sizeof(some[0]));
     do {
-        merge.out = some;
-        done = step(&merge);
-        count += (size_t)(merge.out - some);
+        feed_on(&feeds[0], &merge.sides[0]);
+        feed_on(&feeds[1], &merge.sides[1]);
+        done = iovageom_merge_run(&merge) || (out && merge.out_end - merge.out < 2);
+        if (!out) {
+            count += (size_t)(merge.out - words) / 2;
+            merge.out = words + unite;
+        }
     } while (!done);
-    return count;
+    if (out)
+        count = (size_t)(merge.out - words) / 2;
+    if (unite && out)
+        words[2 * count + 1] = merge.hull.last;
+    return count + unite;
 }
 
-static int combine(const struct iovageom_merge *merge, iovageom_merge_step *step, size_t enough,
-                   struct iovageom_range *out, size_t capacity, size_t *count)
+static int combine(enum iovageom_merge_kind kind, const struct iovageom_range *a, size_t a_count,
+                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
+                   size_t capacity, size_t *count)
 {
-    struct iovageom_merge all = *merge;
+    size_t needed = a_count + b_count; /* is always enough */
 
-    if (capacity < enough) {
-        size_t needed = count_result(*merge, step);
-
+    if (capacity < needed) {
+        needed = run(kind, a, a_count, b, b_count, NULL, 0);
         if (needed > capacity) {
             *count = needed;
             return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
         }
     }
-    all.out = out;
-    all.out_end = capacity > 0 ? out + capacity : out;
-    (void)step(&all);
-    *count = (size_t)(all.out - out);
+    *count = needed > 0 ? run(kind, a, a_count, b, b_count, out, capacity) : 0;
     return IOVAGEOM_OK;
 }
 
-static struct iovageom_merge merge_of(const struct iovageom_range *a, size_t a_count,
-                                      const struct iovageom_range *b, size_t b_count)
+int iovageom_ranges_union(const struct iovageom_range *a, size_t a_count,
+                          const struct iovageom_range *b, size_t b_count,
+                          struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    struct iovageom_merge merge = {0};
+    return combine(IOVAGEOM_MERGE_UNION, a, a_count, b, b_count, out, capacity, count);
+}
 
-    merge.a = a;
-    merge.a_end = a_count > 0 ? a + a_count : a; /* a may be NULL */
-    merge.b = b;
-    merge.b_end = b_count > 0 ? b + b_count : b;
-    return merge;
+int iovageom_ranges_intersection(const struct iovageom_range *a, size_t a_count,
+                                 const struct iovageom_range *b, size_t b_count,
+                                 struct iovageom_range *out, size_t capacity, size_t *count)
+{
+    return combine(IOVAGEOM_MERGE_INTERSECTION, a, a_count, b, b_count, out, capacity, count);
+}
+
+int iovageom_ranges_difference(const struct iovageom_range *a, size_t a_count,
+                               const struct iovageom_range *b, size_t b_count,
+                               struct iovageom_range *out, size_t capacity, size_t *count)
+{
+    return combine(IOVAGEOM_MERGE_DIFFERENCE, a, a_count, b, b_count, out, capacity, count);
+}
+
+/* The words of an array, where 2^64 is not one. */
+static size_t words_of(const struct iovageom_range *ranges, size_t count)
+{
+    return 2 * count - (count > 0 && ranges[count - 1].last == IOVAGEOM_ADDRESS_MAX);
+}
+
+/*
+ * Where the symmetric difference starts and ends is where one of the two does, and the other
+ * doesn't. Writes what fits; counts all.
+ */
+static size_t differ(const struct iovageom_range *a, size_t a_count, const struct iovageom_range *b,
+                     size_t b_count, struct iovageom_range *out, size_t capacity)
+{
+    size_t i = 0;
+    size_t j = 0;
+    size_t ends = 0;
+    size_t a_words = words_of(a, a_count);
+    size_t b_words = words_of(b, b_count);
+
+    while (i < a_words || j < b_words) {
+        uint64_t x = i == a_words ? 0 : i % 2 ? a[i / 2].last + 1 : a[i / 2].start;
+        uint64_t y = j == b_words ? 0 : j % 2 ? b[j / 2].last + 1 : b[j / 2].start;
+        bool of_a = j == b_words || (i < a_words && x <= y);
+        bool of_b = i == a_words || (j < b_words && y <= x);
+        struct iovageom_range *to = ends / 2 < capacity ? &out[ends / 2] : NULL;
+
+        if (of_a != of_b && to && ends % 2 == 0)
+            *to = (struct iovageom_range){of_a ? x : y, IOVAGEOM_ADDRESS_MAX};
+        else if (of_a != of_b && to)
+            to->last = (of_a ? x : y) - 1;
+        ends += of_a != of_b;
+        i += of_a;
+        j += of_b;
+    }
+    return (ends + 1) / 2;
+}
+
+int iovageom_ranges_symmetric_difference(const struct iovageom_range *a, size_t a_count,
+                                         const struct iovageom_range *b, size_t b_count,
+                                         struct iovageom_range *out, size_t capacity, size_t *count)
+{
+    *count = capacity < a_count + b_count ? differ(a, a_count, b, b_count, NULL, 0) : 0;
+    if (*count > capacity)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    *count = differ(a, a_count, b, b_count, out, capacity);
+    return IOVAGEOM_OK;
 }
 
 /* How many of the ranges end below the address. */
@@ -171,131 +322,16 @@ static size_t rank(const struct iovageom_range *ranges, size_t count, uint64_t a
     return low;
 }
 
-/*
- * A merge cut in two in the middle of its longer input, at the start of a range there. The upper
- * half writes so far up that the lower one can't reach it. The shorter input's range across the cut
- * goes to the lower half, or with `both` to either.
- */
-static void halve(const struct iovageom_merge *merge, bool both, struct iovageom_range *out,
-                  struct iovageom_merge pair[2])
-{
-    size_t a_count = (size_t)(merge->a_end - merge->a);
-    size_t b_count = (size_t)(merge->b_end - merge->b);
-    const struct iovageom_range *a = a_count >= b_count ? merge->a : merge->b;
-    const struct iovageom_range *b = a_count >= b_count ? merge->b : merge->a;
-    size_t length = a_count >= b_count ? b_count : a_count;
-    size_t i = (a_count + b_count - length) / 2;
-    size_t j = rank(b, length, a[i].start);
-    size_t across = j < length && b[j].start < a[i].start;
-
-    pair[0] = merge_of(a, i, b, j + across);
-    pair[1] = merge_of(a + i, a_count + b_count - length - i, b + j, length - j);
-    if (!both)
-        pair[1].b += across;
-    pair[0].out = out;
-    pair[0].out_end = pair[1].out = out + i + j + across;
-    pair[1].out_end = out + a_count + b_count;
-}
-
-enum { WORTH_HALVING = 64 };
-
-static size_t unite_halves(const struct iovageom_merge *merge, struct iovageom_range *out)
-{
-    struct iovageom_merge pair[2];
-    struct iovageom_range *low;
-    struct iovageom_range *high;
-
-    halve(merge, false, out, pair);
-    high = pair[1].out;
-    for (unsigned half = 0; half < 2; half++) {
-        struct iovageom_merge *m = &pair[half];
-
-        m->open = true;
-        m->pending = m->b == m->b_end || m->a->start <= m->b->start ? *m->a++ : *m->b++;
-    }
-    iovageom_merge_union_pair(pair);
-    (void)iovageom_merge_union(&pair[0]);
-    (void)iovageom_merge_union(&pair[1]);
-    /* What the lower half ends with may reach into the upper one. */
-    low = pair[0].out - 1;
-    for (; high < pair[1].out && iovageom_range_touches(*low, *high); high++)
-        *low = iovageom_range_hull(*low, *high);
-    memmove(low + 1, high, (size_t)(pair[1].out - high) * sizeof(*high));
-    return (size_t)(low + 1 - out) + (size_t)(pair[1].out - high);
-}
-
-static size_t intersect_halves(const struct iovageom_merge *merge, struct iovageom_range *out)
-{
-    struct iovageom_merge pair[2];
-    const struct iovageom_range *high;
-    size_t count;
-
-    halve(merge, true, out, pair);
-    high = pair[1].out;
-    iovageom_merge_intersection_pair(pair);
-    (void)iovageom_merge_intersection(&pair[0]);
-    (void)iovageom_merge_intersection(&pair[1]);
-    count = (size_t)(pair[1].out - high);
-    memmove(pair[0].out, high, count * sizeof(*high));
-    return (size_t)(pair[0].out - out) + count;
-}
-
-int iovageom_ranges_union(const struct iovageom_range *a, size_t a_count,
-                          const struct iovageom_range *b, size_t b_count,
-                          struct iovageom_range *out, size_t capacity, size_t *count)
-{
-    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
-
-    if (a_count + b_count >= WORTH_HALVING && capacity >= a_count + b_count) {
-        *count = unite_halves(&merge, out);
-        return IOVAGEOM_OK;
-    }
-    return combine(&merge, iovageom_merge_union, a_count + b_count, out, capacity, count);
-}
-
-int iovageom_ranges_intersection(const struct iovageom_range *a, size_t a_count,
-                                 const struct iovageom_range *b, size_t b_count,
-                                 struct iovageom_range *out, size_t capacity, size_t *count)
-{
-    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
-
-    if (a_count + b_count >= WORTH_HALVING && capacity >= a_count + b_count) {
-        *count = intersect_halves(&merge, out);
-        return IOVAGEOM_OK;
-    }
-    return combine(&merge, iovageom_merge_intersection, a_count + b_count, out, capacity, count);
-}
-
-int iovageom_ranges_difference(const struct iovageom_range *a, size_t a_count,
-                               const struct iovageom_range *b, size_t b_count,
-                               struct iovageom_range *out, size_t capacity, size_t *count)
-{
-    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
-
-    return combine(&merge, iovageom_merge_difference, a_count + b_count, out, capacity, count);
-}
-
-int iovageom_ranges_symmetric_difference(const struct iovageom_range *a, size_t a_count,
-                                         const struct iovageom_range *b, size_t b_count,
-                                         struct iovageom_range *out, size_t capacity, size_t *count)
-{
-    struct iovageom_merge merge = merge_of(a, a_count, b, b_count);
-
-    return combine(&merge, iovageom_merge_symmetric_difference, a_count + b_count, out, capacity,
-                   count);
-}
-
 int iovageom_ranges_complement(const struct iovageom_range *a, size_t a_count,
                                struct iovageom_range window, struct iovageom_range *out,
                                size_t capacity, size_t *count)
 {
     size_t below = rank(a, a_count, window.start);
-    struct iovageom_merge merge = merge_of(a_count > 0 ? a + below : a, a_count - below, NULL, 0);
 
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    merge.pending = window;
-    return combine(&merge, iovageom_merge_complement, a_count + 1, out, capacity, count);
+    return combine(IOVAGEOM_MERGE_DIFFERENCE, &window, 1, a_count > 0 ? a + below : a,
+                   a_count - below, out, capacity, count);
 }
 
 bool iovageom_ranges_subset(const struct iovageom_range *inner, size_t inner_count,

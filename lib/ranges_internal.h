@@ -4,47 +4,55 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <iovageom/range.h>
 
 /*
- * Set algebra in pieces: the inputs may come in several runs, and the result may go to several
- * buffers, so that arrays and trees are merged by the same code.
+ * Set algebra is one operation: what two inputs have in common, where each of them, and the result,
+ * is taken either as its ranges or as the gaps between them. What the gaps of both have in common
+ * are the gaps of the union; what the ranges of one and the gaps of the other have in common is the
+ * difference.
  *
- * A merge goes on until it needs more input (a == a_end, and there is `more_a`), or more room
- * (out == out_end), or is done, which is when it returns true. The rest is its memory between
- * calls; all of it starts as 0, but for what complement() needs.
+ * Either way it is a row of pairs of words. The words of ranges are start, last, start, last; those
+ * of gaps are the same, beginning with the second, so that a pair is the last address below the gap
+ * and the first above it.
  */
-struct iovageom_merge {
-    const struct iovageom_range *a;
-    const struct iovageom_range *a_end;
-    const struct iovageom_range *b;
-    const struct iovageom_range *b_end;
-    bool more_a;
-    bool more_b;
-    struct iovageom_range *out;
-    struct iovageom_range *out_end;
-    bool open;                     /* there is a range that may still grow: */
-    struct iovageom_range pending; /* complement(): from its start to the window's last is left */
-    uint64_t at;                   /* all below has been dealt with */
-    bool done;
+enum iovageom_merge_kind {
+    IOVAGEOM_MERGE_INTERSECTION, /* ranges and ranges make ranges */
+    IOVAGEOM_MERGE_UNION,        /* gaps and gaps make gaps */
+    IOVAGEOM_MERGE_DIFFERENCE    /* ranges and gaps make ranges */
 };
 
-typedef bool iovageom_merge_step(struct iovageom_merge *merge);
+/* An input. */
+struct iovageom_merge_side {
+    const uint64_t *at; /* the pairs that are at hand */
+    const uint64_t *end;
+    bool more; /* others follow them */
+    bool gaps;
+    bool head; /* of gaps: also the one below all ranges, or the only one when there are none */
+    bool tail; /* and the one above */
+    uint64_t below; /* the words in front of and behind all others, with them */
+    uint64_t above;
+};
 
-iovageom_merge_step iovageom_merge_union;
-iovageom_merge_step iovageom_merge_intersection;
-iovageom_merge_step iovageom_merge_difference;
-iovageom_merge_step iovageom_merge_symmetric_difference;
-/* Of a only. `pending` starts as the window. */
-iovageom_merge_step iovageom_merge_complement;
+struct iovageom_merge {
+    enum iovageom_merge_kind kind;
+    struct iovageom_merge_side sides[2];
+    struct iovageom_range hull; /* of the union */
+    size_t low;    /* pairs of a side that has more, or room for so many, are too few to go on */
+    uint64_t *out; /* where the next pair goes */
+    uint64_t *out_end;
+};
 
-/*
- * Two merges at the same time, each with room for all it may write and an open range (a union) to
- * start with, until one of them has used up an input.
- */
-void iovageom_merge_union_pair(struct iovageom_merge pair[2]);
-void iovageom_merge_intersection_pair(struct iovageom_merge pair[2]);
+/* A merge at full speed needs more than so many pairs of both sides, and room for them. */
+enum { IOVAGEOM_MERGE_BLOCK = 128 };
+
+/* Makes a merge of sets that reach from the lowest to the highest address; NULL for an empty one. */
+void iovageom_merge_init(struct iovageom_merge *merge, enum iovageom_merge_kind kind,
+                         const struct iovageom_range *a, const struct iovageom_range *b);
+/* Goes on until a side is to get more or there is no room; true when all is done. */
+bool iovageom_merge_run(struct iovageom_merge *merge);
 
 /* In place, by start; what each has as last is not looked at. O(n). */
 void iovageom_ranges_sort(struct iovageom_range *ranges, size_t count);

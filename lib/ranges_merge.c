@@ -1,205 +1,192 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The merges. On random input which side comes next can't be predicted, so the inner loops have no
- * branch that depends on it: both results are worked out, and the pointers move by 0 or 1.
+ * The merge. On random input which side comes next can't be predicted, so the inner loops have no
+ * branch that depends on it: a pair is always written, and the pointers move by 0 or 1 pairs. Each
+ * such step waits for the one before, so two merges that don't depend on each other go side by side.
  */
 #include "ranges_internal.h"
 
-/* One of two numbers, without a branch: compilers make one of `?:` when there is a load behind it. */
-static inline uint64_t choose(bool first, uint64_t a, uint64_t b)
+#include <string.h>
+
+#if defined(__GNUC__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
+enum { BLOCK = IOVAGEOM_MERGE_BLOCK };
+
+/* What differs between the kinds: constants wherever speed matters. */
+struct kind {
+    uint64_t flip; /* 1: the words of b are those around its gaps, so the gap begins 1 further */
+    bool apart;    /* all words are those around gaps: of nothing, when they are neighbours */
+};
+
+/* What the next pair of either side have in common; the one that ends first is done then. */
+static ALWAYS_INLINE void step(const uint64_t **a, const uint64_t **b, uint64_t **out,
+                               struct kind kind)
 {
-    return b ^ ((a ^ b) & (0 - (uint64_t)first));
+    uint64_t a_last = (*a)[1];
+    uint64_t b_last = (*b)[1] - kind.flip;
+    uint64_t a_start = (*a)[0];
+    uint64_t b_start = (*b)[0] + kind.flip;
+    uint64_t start = a_start > b_start ? a_start : b_start;
+    uint64_t last = a_last < b_last ? a_last : b_last;
+    size_t of_a = a_last < b_last;
+
+    (*out)[0] = start;
+    (*out)[1] = last;
+    *out += 2 * (size_t)(kind.apart ? start + 1 < last : start <= last);
+    *a += 2 * of_a;
+    *b += 2 * (1 - of_a);
 }
 
-/* Takes the range that starts first; the pending range grows by it, or is written out. */
-static inline void unite_next(struct iovageom_merge *m)
+/* How many of the next so many steps, a power of two, take a pair of a. */
+static ALWAYS_INLINE size_t share(const uint64_t *a, const uint64_t *b, size_t steps,
+                                  struct kind kind)
 {
-    struct iovageom_range a = *m->a;
-    struct iovageom_range b = *m->b;
-    bool from_a = a.start <= b.start;
-    uint64_t start = choose(from_a, a.start, b.start);
-    uint64_t last = choose(from_a, a.last, b.last);
-    uint64_t reach = m->pending.last + (m->pending.last != IOVAGEOM_ADDRESS_MAX);
-    bool apart = start > reach;
+    size_t low = 0;
 
-    m->a += from_a;
-    m->b += !from_a;
-    *m->out = m->pending;
-    m->out += apart;
-    m->pending.start = choose(apart, start, m->pending.start);
-    m->pending.last = last > m->pending.last ? last : m->pending.last;
-}
+    for (size_t half = steps / 2; half > 0; half /= 2) {
+        size_t i = low + half - 1;
 
-static inline void unite_rest(struct iovageom_merge *m, const struct iovageom_range **at,
-                              const struct iovageom_range *end)
-{
-    for (; *at < end && m->out < m->out_end; ++*at) {
-        bool apart = (*at)->start > m->pending.last && (*at)->start - m->pending.last > 1;
-
-        *m->out = m->pending;
-        m->out += apart;
-        m->pending.start = apart ? (*at)->start : m->pending.start;
-        m->pending.last = (*at)->last > m->pending.last ? (*at)->last : m->pending.last;
+        low += half & (0 - (size_t)(a[2 * i + 1] < b[2 * (steps - 1 - i) + 1] - kind.flip));
     }
+    return low + (a[2 * low + 1] < b[2 * (steps - 1 - low) + 1] - kind.flip);
 }
 
-static inline void intersect_next(struct iovageom_merge *m)
+/* Two chains of steps at a time, of which the upper one writes aside until it is known where to. */
+static ALWAYS_INLINE void run_blocks(struct iovageom_merge *merge, struct kind kind)
 {
-    struct iovageom_range a = *m->a;
-    struct iovageom_range b = *m->b;
-    uint64_t start = a.start > b.start ? a.start : b.start;
-    uint64_t last = a.last < b.last ? a.last : b.last;
+    enum { STEPS = BLOCK / 2 };
+    const uint64_t *a = merge->sides[0].at;
+    const uint64_t *b = merge->sides[1].at;
+    uint64_t *out = merge->out;
+    uint64_t aside[2 * STEPS + 2];
 
-    *m->out = (struct iovageom_range){start, last};
-    m->out += start <= last;
-    m->a += a.last <= b.last;
-    m->b += b.last <= a.last;
-}
+    while (merge->sides[0].end - a > 2 * BLOCK && merge->sides[1].end - b > 2 * BLOCK &&
+           merge->out_end - out > 2 * BLOCK) {
+        size_t of_a = share(a, b, STEPS, kind);
+        const uint64_t *upper_a = a + 2 * of_a;
+        const uint64_t *upper_b = b + 2 * (STEPS - of_a);
+        uint64_t *upper = aside;
 
-static inline bool starved(const struct iovageom_merge *merge)
-{
-    return (merge->a == merge->a_end && merge->more_a) ||
-           (merge->b == merge->b_end && merge->more_b);
-}
-
-bool iovageom_merge_union(struct iovageom_merge *merge)
-{
-    struct iovageom_merge m = *merge;
-
-    if (starved(&m))
-        return false;
-    if (!m.open) {
-        if (m.a == m.a_end && m.b == m.b_end)
-            return true;
-        m.pending = m.b == m.b_end || (m.a < m.a_end && m.a->start <= m.b->start) ? *m.a++ : *m.b++;
-        m.open = true;
-    }
-    while (m.a < m.a_end && m.b < m.b_end && m.out < m.out_end)
-        unite_next(&m);
-    if (!starved(&m)) {
-        if (m.b == m.b_end)
-            unite_rest(&m, &m.a, m.a_end);
-        else if (m.a == m.a_end)
-            unite_rest(&m, &m.b, m.b_end);
-        if (!starved(&m) && m.a == m.a_end && m.b == m.b_end && m.out < m.out_end) {
-            *m.out++ = m.pending;
-            m.done = true;
+        for (unsigned i = 0; i < STEPS; i++) {
+            step(&a, &b, &out, kind);
+            step(&upper_a, &upper_b, &upper, kind);
         }
+        memcpy(out, aside, (size_t)(upper - aside) * sizeof(*aside));
+        out += upper - aside;
+        a = upper_a;
+        b = upper_b;
     }
-    *merge = m;
-    return m.done;
+    merge->sides[0].at = a;
+    merge->sides[1].at = b;
+    merge->out = out;
 }
 
-bool iovageom_merge_intersection(struct iovageom_merge *merge)
+/* Steps until a side has no pair left, or there is no room. */
+static ALWAYS_INLINE void run_steps(struct iovageom_merge *merge, struct kind kind)
 {
-    struct iovageom_merge m = *merge;
+    const uint64_t *a = merge->sides[0].at;
+    const uint64_t *b = merge->sides[1].at;
+    const uint64_t *a_end = merge->sides[0].end;
+    const uint64_t *b_end = merge->sides[1].end;
+    uint64_t *out = merge->out;
 
-    while (m.a < m.a_end && m.b < m.b_end && m.out < m.out_end)
-        intersect_next(&m);
-    *merge = m;
-    return (m.a == m.a_end && !m.more_a) || (m.b == m.b_end && !m.more_b);
+    while (a < a_end && b < b_end && merge->out_end - out >= 2)
+        step(&a, &b, &out, kind);
+    merge->sides[0].at = a;
+    merge->sides[1].at = b;
+    merge->out = out;
 }
 
-/*
- * The general way: the line of addresses is cut at every start and after every last; each piece is
- * in a (bit 0 of its number), in b (bit 1), in both or in neither, and `keep` says for each of the
- * four whether the result has it.
- */
-static inline bool sweep(struct iovageom_merge *merge, unsigned keep)
+static ALWAYS_INLINE void run(struct iovageom_merge *merge, bool block, struct kind kind)
 {
-    while (!merge->done) {
-        const struct iovageom_range *a = merge->a < merge->a_end ? merge->a : NULL;
-        const struct iovageom_range *b = merge->b < merge->b_end ? merge->b : NULL;
-        unsigned in_a = a && a->start <= merge->at;
-        unsigned in_b = b && b->start <= merge->at;
-        bool kept = (keep >> (in_a | in_b << 1) & 1) != 0;
-        uint64_t end_a = !a ? IOVAGEOM_ADDRESS_MAX : in_a ? a->last : a->start - 1;
-        uint64_t end_b = !b ? IOVAGEOM_ADDRESS_MAX : in_b ? b->last : b->start - 1;
-        uint64_t last = end_a < end_b ? end_a : end_b; /* of the piece that starts at `at` */
+    if (block)
+        run_blocks(merge, kind);
+    else
+        run_steps(merge, kind);
+}
 
-        if (starved(merge) || merge->out == merge->out_end)
-            return false;
-        if (kept && !merge->open)
-            merge->pending.start = merge->at;
-        else if (!kept && merge->open)
-            *merge->out++ = (struct iovageom_range){merge->pending.start, merge->at - 1};
-        merge->open = kept;
-        if (in_a && a->last == last)
-            merge->a++;
-        if (in_b && b->last == last)
-            merge->b++;
-        merge->done = last == IOVAGEOM_ADDRESS_MAX;
-        merge->at = last + !merge->done;
-    }
-    if (merge->open && merge->out == merge->out_end)
+/* Copies what the next pair of one side covers of the other; false when that isn't worthwhile. */
+static bool copy_covered(struct iovageom_merge *merge, struct iovageom_merge_side *inner,
+                         const struct iovageom_merge_side *outer, uint64_t inner_flip,
+                         uint64_t outer_flip)
+{
+    enum { LEAST = 16 };
+    ptrdiff_t words = inner->end - inner->at;
+
+    if (words > 2 * BLOCK)
+        words = 2 * BLOCK;
+    if (words > merge->out_end - merge->out)
+        words = (merge->out_end - merge->out) & ~(ptrdiff_t)1;
+    if (words < 2 * LEAST || inner->at[0] + inner_flip < outer->at[0] + outer_flip ||
+        inner->at[words - 1] - inner_flip >= outer->at[1] - outer_flip)
         return false;
-    if (merge->open)
-        *merge->out++ = (struct iovageom_range){merge->pending.start, IOVAGEOM_ADDRESS_MAX};
-    merge->open = false;
+    for (ptrdiff_t i = 0; i < words; i += 2) {
+        merge->out[i] = inner->at[i] + inner_flip;
+        merge->out[i + 1] = inner->at[i + 1] - inner_flip;
+    }
+    inner->at += words;
+    merge->out += words;
     return true;
 }
 
-bool iovageom_merge_difference(struct iovageom_merge *merge)
+bool iovageom_merge_run(struct iovageom_merge *merge)
 {
-    return sweep(merge, 0x2);
-}
+    struct iovageom_merge_side *a = &merge->sides[0];
+    struct iovageom_merge_side *b = &merge->sides[1];
+    const uint64_t flip = merge->kind == IOVAGEOM_MERGE_DIFFERENCE;
 
-bool iovageom_merge_symmetric_difference(struct iovageom_merge *merge)
-{
-    return sweep(merge, 0x6);
-}
+    for (;;) {
+        size_t a_pairs = (size_t)(a->end - a->at) / 2;
+        size_t b_pairs = (size_t)(b->end - b->at) / 2;
+        size_t room = (size_t)(merge->out_end - merge->out) / 2;
+        bool block;
 
-bool iovageom_merge_complement(struct iovageom_merge *merge)
-{
-    struct iovageom_merge m = *merge;
-    uint64_t start = m.pending.start;
-    uint64_t last = m.pending.last;
-
-    /* What begins at or below the window, and so leaves nothing in front of it. */
-    while (m.a < m.a_end && m.a->start <= start && !m.done) {
-        m.done = m.a->last >= last;
-        start = m.a->last >= start && !m.done ? m.a->last + 1 : start;
-        m.a++;
-    }
-    for (; m.a < m.a_end && m.a->last < last && m.out < m.out_end && !m.done; m.a++) {
-        *m.out++ = (struct iovageom_range){start, m.a->start - 1};
-        start = m.a->last + 1;
-    }
-    if (!m.done && m.out < m.out_end && (m.a < m.a_end || !m.more_a)) {
-        if (m.a == m.a_end || m.a->start > last)
-            *m.out++ = (struct iovageom_range){start, last};
+        if ((a_pairs == 0 && !a->more) || (b_pairs == 0 && !b->more))
+            return true;
+        if ((a_pairs <= merge->low && a->more) || (b_pairs <= merge->low && b->more) ||
+            room <= merge->low)
+            return false;
+        if (copy_covered(merge, b, a, flip, 0) || copy_covered(merge, a, b, 0, flip))
+            continue;
+        block = a_pairs > BLOCK && b_pairs > BLOCK && room > BLOCK;
+        if (merge->kind == IOVAGEOM_MERGE_INTERSECTION)
+            run(merge, block, (struct kind){0, false});
+        else if (merge->kind == IOVAGEOM_MERGE_UNION)
+            run(merge, block, (struct kind){0, true});
         else
-            *m.out++ = (struct iovageom_range){start, m.a->start - 1};
-        m.done = true;
+            run(merge, block, (struct kind){1, false});
     }
-    m.pending.start = start;
-    *merge = m;
-    return m.done;
 }
 
-/* Each step waits for the one before; two merges side by side wait together. */
-void iovageom_merge_union_pair(struct iovageom_merge pair[2])
+/* A gap at the end of a side matters where the other one reaches beyond it. */
+static void set_up(struct iovageom_merge_side *side, const struct iovageom_range *own,
+                   const struct iovageom_range *other, bool gaps, bool flip)
 {
-    struct iovageom_merge x = pair[0];
-    struct iovageom_merge y = pair[1];
-
-    while (x.a < x.a_end && x.b < x.b_end && y.a < y.a_end && y.b < y.b_end) {
-        unite_next(&x);
-        unite_next(&y);
-    }
-    pair[0] = x;
-    pair[1] = y;
+    side->at = side->end = NULL;
+    side->more = false;
+    side->gaps = gaps;
+    side->head = gaps && other && (!own || other->start < own->start);
+    side->tail = gaps && other && (!own || other->last > own->last);
+    /* Addresses -1 and 2^64, which a flip makes good; without one, the ends are never the result's. */
+    side->below = flip ? UINT64_MAX : 0;
+    side->above = flip ? 0 : UINT64_MAX;
 }
 
-void iovageom_merge_intersection_pair(struct iovageom_merge pair[2])
+void iovageom_merge_init(struct iovageom_merge *merge, enum iovageom_merge_kind kind,
+                         const struct iovageom_range *a, const struct iovageom_range *b)
 {
-    struct iovageom_merge x = pair[0];
-    struct iovageom_merge y = pair[1];
+    const struct iovageom_range none = {0, 0};
 
-    while (x.a < x.a_end && x.b < x.b_end && y.a < y.a_end && y.b < y.b_end) {
-        intersect_next(&x);
-        intersect_next(&y);
-    }
-    pair[0] = x;
-    pair[1] = y;
+    merge->kind = kind;
+    merge->low = 0;
+    merge->hull = !a ? none : *a;
+    if (b)
+        merge->hull = !a ? *b : iovageom_range_hull(*a, *b);
+    set_up(&merge->sides[0], a, b, kind == IOVAGEOM_MERGE_UNION, false);
+    set_up(&merge->sides[1], b, a, kind != IOVAGEOM_MERGE_INTERSECTION,
+           kind == IOVAGEOM_MERGE_DIFFERENCE);
 }

@@ -3,50 +3,122 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
-#include "itree.h"
+#include "itree_internal.h"
 #include "ranges_internal.h"
 
-enum { BUFFER = 128 };
+/* An input of a merge: what of a set, or of one range, is at hand. */
+struct feed {
+    struct iovageom_itree_cursor cursor;
+    size_t left;   /* ranges of the set that may come */
+    uint64_t *end; /* of the words */
+    uint64_t words[4 * IOVAGEOM_MERGE_BLOCK];
+};
 
-/* The next run of a set's ranges; false at the end. */
-static bool refill(struct iovageom_itree_cursor *cursor, const struct iovageom_range **at,
-                   const struct iovageom_range **end)
+/* Puts the words that are left to the front, and as many leaves behind them as fit. */
+static void feed_on(struct feed *feed, struct iovageom_merge_side *side)
 {
     struct iovageom_itree_entry first = {NULL, NULL};
-    size_t run = iovageom_itree_span(cursor, &first);
+    uint64_t *end;
+    size_t run = 0;
 
-    if (run == 0)
-        return false;
-    *at = first.range;
-    *end = first.range + run;
-    return true;
+    if (!side->more || side->end - side->at > 2 * IOVAGEOM_MERGE_BLOCK)
+        return;
+    end = feed->words + (feed->end - side->at);
+    memmove(feed->words, side->at, (size_t)(feed->end - side->at) * sizeof(*end));
+    side->at = feed->words;
+    while (end + 2 * LEAF_SLOTS + 1 <= feed->words + 4 * IOVAGEOM_MERGE_BLOCK &&
+           (run = iovageom_itree_span(&feed->cursor, &first)) > 0) {
+        memcpy(end, first.range, run * sizeof(*first.range));
+        end += 2 * run;
+        feed->left -= run;
+    }
+    side->more = run > 0 && feed->left > 0;
+    if (!side->more && side->tail)
+        *end++ = side->above;
+    feed->end = end;
+    side->end = end - (end - side->at) % 2;
 }
 
-/* Merges the two sets, of which one may be missing, or a merge that has its b already. */
-static int combine(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
-                   const struct iovageom_rangeset *b, struct iovageom_merge *merge, uint64_t from,
-                   iovageom_merge_step *step)
+/* From the set's lowest range on that reaches up to the address. */
+static void begin(struct feed *feed, struct iovageom_merge_side *side,
+                  const struct iovageom_itree *tree, uint64_t address)
 {
-    struct iovageom_range buffer[BUFFER];
-    struct iovageom_itree_builder builder;
-    struct iovageom_itree_cursor of_a;
-    struct iovageom_itree_cursor of_b;
-    bool done;
+    iovageom_itree_cursor_init(&feed->cursor, tree, address, false);
+    feed->left = tree->count;
+    feed->end = feed->words;
+    side->at = feed->words;
+    side->more = true;
+    if (side->head)
+        *feed->end++ = side->below;
+    feed_on(feed, side);
+    /* Gaps begin with a last. */
+    if (side->gaps && !side->head && feed->end > side->at)
+        side->end = feed->end - (feed->end - ++side->at) % 2;
+}
 
-    iovageom_itree_build(&builder, (struct iovageom_itree *)result, 0);
-    iovageom_itree_cursor_init(&of_a, (const struct iovageom_itree *)a, from, false);
-    iovageom_itree_cursor_init(&of_b, (const struct iovageom_itree *)b, 0, false);
-    merge->more_a = true;
-    merge->more_b = b != NULL;
+/* What the ranges from there on reach over; NULL when there are none. */
+static const struct iovageom_range *hull(const struct iovageom_itree *tree, uint64_t address,
+                                         struct iovageom_range *out)
+{
+    struct iovageom_itree_entry entry = iovageom_itree_find(tree, address);
+
+    if (!entry.range)
+        return NULL;
+    *out = (struct iovageom_range){entry.range->start, tree->highest};
+    return out;
+}
+
+/* Merges two sets, or a window and a set. */
+static int combine(struct iovageom_rangeset *result, enum iovageom_merge_kind kind,
+                   const struct iovageom_rangeset *a, const struct iovageom_range *window,
+                   const struct iovageom_rangeset *b)
+{
+    enum { ROOM = 2 * IOVAGEOM_MERGE_BLOCK + 1 };
+    const bool unite = kind == IOVAGEOM_MERGE_UNION;
+    const uint64_t from = window ? window->start : 0;
+    struct iovageom_itree_builder builder;
+    struct iovageom_merge merge;
+    struct feed feeds[2];
+    struct iovageom_range hulls[2] = {{0, 0}, {0, 0}};
+    const struct iovageom_range *of_a =
+        window ? window : hull((const struct iovageom_itree *)a, 0, &hulls[0]);
+    const struct iovageom_range *of_b = hull((const struct iovageom_itree *)b, from, &hulls[1]);
+    struct iovageom_range buffer[ROOM];
+    bool done;
+    bool first = true;
+
+    if (unite && !of_a && !of_b) {
+        iovageom_rangeset_clear(result);
+        return IOVAGEOM_OK;
+    }
+    iovageom_merge_init(&merge, kind, of_a, of_b);
+    merge.low = IOVAGEOM_MERGE_BLOCK;
+    merge.out = &buffer[0].start + unite;
+    merge.out_end = &buffer[0].start + 2 * ROOM;
+    buffer[0].start = merge.hull.start;
+    if (window) {
+        merge.sides[0].at = &window->start;
+        merge.sides[0].end = &window->start + 2;
+    } else {
+        begin(&feeds[0], &merge.sides[0], (const struct iovageom_itree *)a, 0);
+    }
+    begin(&feeds[1], &merge.sides[1], (const struct iovageom_itree *)b, from);
     do {
-        if (merge->more_a && merge->a == merge->a_end)
-            merge->more_a = refill(&of_a, &merge->a, &merge->a_end);
-        if (merge->more_b && merge->b == merge->b_end)
-            merge->more_b = refill(&of_b, &merge->b, &merge->b_end);
-        merge->out = buffer;
-        merge->out_end = buffer + BUFFER;
-        done = step(merge);
-        iovageom_itree_append(&builder, buffer, NULL, (size_t)(merge->out - buffer));
+        size_t count;
+
+        done = iovageom_merge_run(&merge);
+        /* Of a union the range that may still grow stays. */
+        count = (size_t)(merge.out - &buffer[0].start) / 2;
+        if (unite && done)
+            buffer[count++].last = merge.hull.last;
+        if (first) /* a short result is all there, so that its number is known */
+            iovageom_itree_build(&builder, (struct iovageom_itree *)result, done ? count : 0);
+        first = false;
+        iovageom_itree_append(&builder, buffer, NULL, count);
+        buffer[0].start = buffer[count < ROOM ? count : 0].start;
+        merge.out = &buffer[0].start + unite;
+        feed_on(&feeds[0], &merge.sides[0]);
+        feed_on(&feeds[1], &merge.sides[1]);
     } while (!done);
     return iovageom_itree_finish(&builder);
 }
@@ -54,59 +126,58 @@ static int combine(struct iovageom_rangeset *result, const struct iovageom_range
 int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
                             const struct iovageom_rangeset *b)
 {
-    struct iovageom_merge merge = {0};
-
-    return combine(result, a, b, &merge, 0, iovageom_merge_union);
+    return combine(result, IOVAGEOM_MERGE_UNION, a, NULL, b);
 }
 
 int iovageom_rangeset_intersection(struct iovageom_rangeset *result,
                                    const struct iovageom_rangeset *a,
                                    const struct iovageom_rangeset *b)
 {
-    struct iovageom_merge merge = {0};
-
-    return combine(result, a, b, &merge, 0, iovageom_merge_intersection);
+    return combine(result, IOVAGEOM_MERGE_INTERSECTION, a, NULL, b);
 }
 
 int iovageom_rangeset_difference(struct iovageom_rangeset *result,
                                  const struct iovageom_rangeset *a,
                                  const struct iovageom_rangeset *b)
 {
-    struct iovageom_merge merge = {0};
-
-    return combine(result, a, b, &merge, 0, iovageom_merge_difference);
+    return combine(result, IOVAGEOM_MERGE_DIFFERENCE, a, NULL, b);
 }
 
 int iovageom_rangeset_symmetric_difference(struct iovageom_rangeset *result,
                                            const struct iovageom_rangeset *a,
                                            const struct iovageom_rangeset *b)
 {
-    struct iovageom_merge merge = {0};
+    const struct iovageom_allocator *allocator = &((struct iovageom_itree *)result)->allocator;
+    struct iovageom_rangeset only_a;
+    struct iovageom_rangeset only_b;
+    int status;
 
-    return combine(result, a, b, &merge, 0, iovageom_merge_symmetric_difference);
+    (void)iovageom_rangeset_init(&only_a, allocator);
+    (void)iovageom_rangeset_init(&only_b, allocator);
+    status = iovageom_rangeset_difference(&only_a, a, b);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_difference(&only_b, b, a);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_union(result, &only_a, &only_b);
+    iovageom_rangeset_deinit(&only_a);
+    iovageom_rangeset_deinit(&only_b);
+    return status;
 }
 
 int iovageom_rangeset_complement(struct iovageom_rangeset *result,
                                  const struct iovageom_rangeset *a, struct iovageom_range window)
 {
-    struct iovageom_merge merge = {0};
-
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    merge.pending = window;
-    return combine(result, a, NULL, &merge, window.start, iovageom_merge_complement);
+    return combine(result, IOVAGEOM_MERGE_DIFFERENCE, NULL, &window, a);
 }
 
 int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
                            struct iovageom_range window)
 {
-    struct iovageom_merge merge = {0};
-
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    merge.b = &window;
-    merge.b_end = &window + 1;
-    return combine(result, a, NULL, &merge, window.start, iovageom_merge_intersection);
+    return combine(result, IOVAGEOM_MERGE_INTERSECTION, NULL, &window, a);
 }
 
 static int align(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
