@@ -31,17 +31,52 @@ struct IovageomShim {
     GHashTable *buses;   /* PCIBus -> its number in the books, plus 1 */
     GHashTable *plugged; /* place of a device, as a number -> its endpoint, plus 1 */
     GHashTable *fillers; /* endpoints of slots that hold a device without a host behind it */
+    GHashTable *loose;   /* domains with mappings that the books don't know, see misaligned() */
     Notifier machine_done;
 };
+
+/* What QEMU's user calls an endpoint that a sentence names by its number; NULL for none. */
+static char *endpoint_name(IovageomShim *shim, uint64_t endpoint)
+{
+    GHashTableIter each;
+    gpointer bus, number;
+
+    g_hash_table_iter_init(&each, shim->buses);
+    while (endpoint != IOVAGEOM_ID_NONE && g_hash_table_iter_next(&each, &bus, &number)) {
+        int devfn = endpoint & 0xff;
+        PCIDevice *dev;
+
+        if (GPOINTER_TO_UINT(number) - 1 != endpoint >> 8) {
+            continue;
+        }
+        dev = pci_find_device(bus, pci_bus_num(bus), devfn);
+        return g_strdup_printf("%s at %s, address %x.%x",
+                               !dev           ? "the slot"
+                               : dev->qdev.id ? dev->qdev.id
+                                              : object_get_typename(OBJECT(dev)),
+                               BUS(bus)->name, PCI_SLOT(devfn), PCI_FUNC(devfn));
+    }
+    return NULL;
+}
 
 static bool refuse(IovageomShim *shim, int rc, Error **errp)
 {
     const char *text = iovageom_report_text(&shim->report);
+    const struct iovageom_finding *first = iovageom_report_at(&shim->report, 0);
+    g_autofree char *name = NULL;
 
     if (rc >= 0) {
         return true;
     }
-    error_setg(errp, "%s", *text ? text : iovageom_status_string(rc));
+    for (size_t n = 1; first && !first->fatal; n++) {
+        first = iovageom_report_at(&shim->report, n);
+    }
+    name = first ? endpoint_name(shim, first->endpoint) : NULL;
+    if (name) {
+        error_setg(errp, "%s (endpoint %" PRIu64 " is %s)", text, first->endpoint, name);
+    } else {
+        error_setg(errp, "%s", *text ? text : iovageom_status_string(rc));
+    }
     return false;
 }
 
@@ -285,6 +320,7 @@ IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
     shim->buses = g_hash_table_new(NULL, NULL);
     shim->plugged = g_hash_table_new(NULL, NULL);
     shim->fillers = g_hash_table_new(NULL, NULL);
+    shim->loose = g_hash_table_new(NULL, NULL);
     iovageom_viommu_config_init(&config);
     config.page_size_mask = setup->config->page_size_mask;
     config.granule = setup->granule_as_host ? 0 : config.page_size_mask & -config.page_size_mask;
@@ -314,6 +350,7 @@ void iovageom_shim_free(IovageomShim *shim)
     g_hash_table_destroy(shim->buses);
     g_hash_table_destroy(shim->plugged);
     g_hash_table_destroy(shim->fillers);
+    g_hash_table_destroy(shim->loose);
     g_free(shim);
 }
 
@@ -331,6 +368,55 @@ bool iovageom_shim_reserve(IovageomShim *shim, uint64_t low, uint64_t high, unsi
                   errp);
 }
 
+/* ---- domains with mappings that the books don't know ---- */
+
+static bool has_endpoints(IovageomShim *shim, uint32_t domain)
+{
+    uint32_t endpoint;
+
+    return iovageom_viommu_domain_endpoint(shim->books, domain, IOVAGEOM_ID_NONE, &endpoint);
+}
+
+/* A domain ends with its last endpoint, and its mappings with it. */
+static bool is_loose(IovageomShim *shim, uint64_t domain)
+{
+    gpointer key = GUINT_TO_POINTER((uint32_t)domain);
+
+    if (domain == IOVAGEOM_ID_NONE || !g_hash_table_contains(shim->loose, key)) {
+        return false;
+    }
+    if (has_endpoints(shim, domain)) {
+        return true;
+    }
+    g_hash_table_remove(shim->loose, key);
+    return false;
+}
+
+/*
+ * Whether a MAP was refused for its granule alone, in a domain that no host device is in. Stock
+ * QEMU takes such mappings from emulated devices, and its own tests rely on it (N41 says SHOULD).
+ * The books can't hold them, so no host device may come into that domain as long as it lives.
+ */
+static bool misaligned(IovageomShim *shim, uint32_t domain)
+{
+    const struct iovageom_finding *why = iovageom_report_at(&shim->report, 0);
+    struct iovageom_viommu_endpoint known;
+    uint64_t last = IOVAGEOM_ID_NONE;
+    uint32_t endpoint;
+
+    if (!why || why->kind != IOVAGEOM_FINDING_ALIGNMENT) {
+        return false;
+    }
+    while (iovageom_viommu_domain_endpoint(shim->books, domain, last, &endpoint)) {
+        if (iovageom_viommu_endpoint(shim->books, endpoint, &known) < 0 || known.plugged) {
+            return false;
+        }
+        last = endpoint;
+    }
+    g_hash_table_add(shim->loose, GUINT_TO_POINTER(domain));
+    return true;
+}
+
 /* ---- devices ---- */
 
 /* Takes out what stood in for an emulated device, which QEMU doesn't tell us the end of. */
@@ -345,9 +431,18 @@ static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, 
                  const struct iovageom_geometry *geometry, Error **errp)
 {
     uint32_t endpoint = place(shim, alias_bus, alias_devfn);
+    struct iovageom_viommu_endpoint known;
     struct iovageom_viommu_where where;
     int rc;
 
+    if (iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK &&
+        is_loose(shim, known.domain)) {
+        error_setg(errp,
+                   "domain %" PRIu64 ", where the device would be, has mappings that are not "
+                   "multiples of the granule",
+                   known.domain);
+        return false;
+    }
     empty_slot(shim, endpoint);
     iovageom_viommu_where_init(&where);
     where.guest_group = guest_group(shim, alias_bus, alias_devfn);
@@ -458,6 +553,7 @@ static void fill_slot(IovageomShim *shim, uint32_t endpoint)
 int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain,
                          uint32_t flags)
 {
+    struct iovageom_viommu_endpoint known;
     uint32_t endpoint;
 
     if (!bus) {
@@ -468,6 +564,11 @@ int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t do
         return answer(shim, VIRTIO_IOMMU_S_DEVERR);
     }
     fill_slot(shim, endpoint);
+    if (is_loose(shim, domain) &&
+        iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK && known.plugged) {
+        qemu_log_mask(LOG_GUEST_ERROR, "virtio-iommu: domain %u has misaligned mappings\n", domain);
+        return VIRTIO_IOMMU_S_UNSUPP;
+    }
     return answer(shim,
                   iovageom_viommu_attach(shim->books, domain, endpoint, flags, &shim->report));
 }
@@ -480,36 +581,13 @@ void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t d
     }
 }
 
-/*
- * Whether a MAP was refused for its granule alone, in a domain that no host device is in. Stock
- * QEMU takes such mappings from emulated devices, and its own tests rely on it (N41 says SHOULD).
- */
-static bool only_misaligned(IovageomShim *shim, uint32_t domain)
-{
-    const struct iovageom_finding *why = iovageom_report_at(&shim->report, 0);
-    struct iovageom_viommu_endpoint known;
-    uint64_t last = IOVAGEOM_ID_NONE;
-    uint32_t endpoint;
-
-    if (!why || why->kind != IOVAGEOM_FINDING_ALIGNMENT) {
-        return false;
-    }
-    while (iovageom_viommu_domain_endpoint(shim->books, domain, last, &endpoint)) {
-        if (iovageom_viommu_endpoint(shim->books, endpoint, &known) < 0 || known.plugged) {
-            return false;
-        }
-        last = endpoint;
-    }
-    return true;
-}
-
 int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last,
                       uint64_t phys, uint32_t flags)
 {
     struct iovageom_range range = {start, last};
     int status = iovageom_viommu_map(shim->books, domain, range, phys, flags, &shim->report);
 
-    if (status == VIRTIO_IOMMU_S_RANGE && only_misaligned(shim, domain)) {
+    if (status == VIRTIO_IOMMU_S_RANGE && misaligned(shim, domain)) {
         return VIRTIO_IOMMU_S_OK;
     }
     return answer(shim, status);
@@ -530,4 +608,5 @@ void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass)
 void iovageom_shim_reset(IovageomShim *shim, bool system)
 {
     iovageom_viommu_reset(shim->books, system);
+    g_hash_table_remove_all(shim->loose);
 }
