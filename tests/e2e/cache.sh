@@ -21,6 +21,7 @@ die() {
 
 # Give the root folder of the Debian archive that this machine installs from.
 debian_mirror() {
+    # shellcheck disable=SC2016 # apt's variables
     apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
         awk '$2 == "bookworm" && $3 == "main" { print $1; exit }'
 }
@@ -110,38 +111,47 @@ once() {
 
 # ---- what runs inside the guests ----
 
-# The kernel's configuration is ours; its source is Debian's linux-source-6.12.
+# The kernel's configuration is ours; its source is Debian's linux-source-6.12. ARCH is
+# Debian's word: amd64 or arm64.
 KERNEL_PACKAGE=linux-source-6.12/bookworm-backports
 
-kernel_key() { grep "^CONFIG" "$E2E/kernel.config" | md5sum | cut -c1-10; }
-kernel_image() { echo "$IOVAGEOM_CACHE/kernel-$(kernel_key)/bzImage"; }
-kernel_headers() { echo "$IOVAGEOM_CACHE/kernel-$(kernel_key)/uapi/include"; }
+kernel_config() { cat "$E2E/kernel.config" "$E2E/kernel-$1.config"; }
+kernel_dir() { echo "$IOVAGEOM_CACHE/kernel-$1-$(kernel_config "$1" | grep ^CONFIG | md5sum | cut -c1-10)"; }
+kernel_image() { echo "$(kernel_dir "$1")/image"; }
 
+# `build_kernel ARCH`: prints the image's path.
 build_kernel() {
-    local out build tar
-    out=$(dirname "$(kernel_image)")
-    [ -e "$out/bzImage" ] && return 0
+    local arch=$1 out build tar image=arch/x86/boot/bzImage make=(make -s)
+    out=$(kernel_dir "$arch")
+    [ ! -e "$out/image" ] || { echo "$out/image" && return 0; }
     need_packages gcc make bc flex bison libelf-dev libssl-dev xz-utils rsync kmod cpio
-    build=$IOVAGEOM_CACHE/build/kernel
+    [ "$arch" = amd64 ] || {
+        need_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+        make+=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
+        image=arch/arm64/boot/Image
+    }
+    build=$IOVAGEOM_CACHE/build/kernel-$arch
     rm -rf "$build"
     mkdir -p "$build" "$out"
-    say "building the guest kernel (about 8 CPU minutes)"
+    say "building the guest kernel for $arch (about 8 CPU minutes)"
     unpack_package amd64 "$KERNEL_PACKAGE" "$build/deb"
     tar=$(echo "$build"/deb/usr/src/linux-source-*.tar.xz)
     mkdir "$build/linux"
     tar -C "$build/linux" --strip-components=1 -xf "$tar"
+    kernel_config "$arch" >"$build/config"
     (
         set -e
         cd "$build/linux"
-        make -s KCONFIG_ALLCONFIG="$E2E/kernel.config" allnoconfig
+        "${make[@]}" KCONFIG_ALLCONFIG="$build/config" allnoconfig
         # An option that allnoconfig dropped is a broken recipe: say so here, not in a guest.
-        ! grep '^CONFIG_' "$E2E/kernel.config" | grep -vxFf .config
-        nice make -s -j"$JOBS" bzImage
-        make -s headers_install INSTALL_HDR_PATH="$out/uapi"
-        cp arch/x86/boot/bzImage "$out/bzImage.new"
+        ! grep '^CONFIG_' "$build/config" | grep -vxFf .config
+        nice "${make[@]}" -j"$JOBS" "${image##*/}"
+        "${make[@]}" headers_install INSTALL_HDR_PATH="$out/uapi"
+        cp "$image" "$out/image.new"
     ) >"$out/build.log" 2>&1 || die "the kernel doesn't build, see $out/build.log"
-    mv "$out/bzImage.new" "$out/bzImage"
+    mv "$out/image.new" "$out/image"
     rm -rf "$build"
+    echo "$out/image"
 }
 
 # `pack DIR FILE`: a gzipped cpio; several of them may be concatenated. There at once, for
@@ -151,66 +161,102 @@ pack() {
         gzip -1 >"$2.$$" && mv "$2.$$" "$2"
 }
 
-# The userland of all guests: busybox, our init, our programs.
+# `compiler ARCH`: builds programs for the guests.
+compiler() {
+    case $1 in
+    amd64) echo gcc ;;
+    arm64) echo aarch64-linux-gnu-gcc ;;
+    esac
+}
+
+# The userland of all guests: busybox, our init, our programs. Prints the image's path.
 build_userland() {
-    local out=$IOVAGEOM_CACHE/guest root
+    local arch=$1 out=$IOVAGEOM_CACHE/guest-$1 root busybox=/bin/busybox
+    build_kernel "$arch" >/dev/null
     need_packages busybox-static cpio gcc libc6-dev
-    root=$(mktemp -d)
-    mkdir -p "$out" "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp"
-    cp /bin/busybox "$root/bin/busybox"
-    install -m 755 "$E2E/guest/init" "$root/init"
-    cp "$E2E/guest/lib.sh" "$root/"
-    gcc -static -O2 -Wall -Wextra -Werror -isystem "$(kernel_headers)" \
-        "$E2E/guest/vfio-try.c" -o "$root/bin/vfio-try" || die "vfio-try doesn't build"
-    strip "$root/bin/vfio-try"
-    pack "$root" "$out/userland.cpio.gz"
-    rm -rf "$root"
-}
-
-# What a QEMU on the library is made from: its shim, the library, and the recipe.
-shim_key() {
-    (cd "$E2E/../.." && cat examples/shims/qemu/* lib/*.[ch] include/iovageom/*.h | md5sum)
-}
-
-# `build_qemu VERSION stock|shim|feed`: a QEMU for L1, and its image with firmware.
-build_qemu() {
-    local version=$1 kind=$2 prefix=$IOVAGEOM_CACHE/qemu/$1-$2 root file key=stock how=--stock
-    need_packages seabios qemu-system-data
-    [ "$kind" = stock ] || key=$(shim_key) how=''
-    if [ "$kind" = feed ]; then
-        build_feed_qemu
-    elif [ ! -x "$prefix/bin/qemu-system-x86_64" ] || [ "$(cat "$prefix/key" 2>&1)" != "$key" ]; then
-        "$E2E/../../examples/shims/qemu/build" "$version" --prefix "$prefix" $how || exit 1
-        echo "$key" >"$prefix/key"
+    if [ "$arch" != amd64 ]; then
+        busybox=$out/deb/bin/busybox
+        [ -e "$busybox" ] || unpack_package "$arch" busybox-static/bookworm "$out/deb"
     fi
     root=$(mktemp -d)
+    mkdir -p "$out" "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp"
+    cp "$busybox" "$root/bin/busybox"
+    install -m 755 "$E2E/guest/init" "$root/init"
+    cp "$E2E/guest/lib.sh" "$root/"
+    "$(compiler "$arch")" -static -O2 -s -Wall -Wextra -Werror \
+        -isystem "$(kernel_dir "$arch")/uapi/include" "$E2E/guest/vfio-try.c" \
+        -o "$root/bin/vfio-try" || die "vfio-try doesn't build"
+    pack "$root" "$out/userland.cpio.gz"
+    rm -rf "$root"
+    echo "$out/userland.cpio.gz"
+}
+
+# What a QEMU is made from. Stock: the recipe of its build. On the library: also that. `build` is
+# quick when it has an older one: it compiles what changed, and links.
+qemu_key() {
+    (
+        cd "$E2E/../.." || exit 1
+        cat examples/shims/qemu/build examples/shims/qemu/devices.mak
+        case $1 in
+        shim)
+            cat examples/shims/qemu/{insert.py,insertions-*,iovageom-shim.*} lib/*.[ch] \
+                include/iovageom/*.h
+            ;;
+        feed) cat "$E2E/feed.insertions" ;;
+        esac
+    ) | md5sum
+}
+
+# `build_qemu VERSION stock|shim|feed`: the emulator; prints its path.
+build_qemu() {
+    local version=$1 kind=$2 prefix=$IOVAGEOM_CACHE/qemu/$1-$2 key how=()
+    key=$(qemu_key "$kind")
+    case $kind in
+    stock) how=(--stock) ;;
+    feed) how=(--insertions "$E2E/feed.insertions") ;;
+    esac
+    if [ ! -x "$prefix/bin/qemu-system-x86_64" ] || [ "$(cat "$prefix/key" 2>&1)" != "$key" ]; then
+        "$E2E/../../examples/shims/qemu/build" "$version" --prefix "$prefix" "${how[@]}" \
+            >/dev/null || exit 1
+        echo "$key" >"$prefix/key"
+    fi
+    echo "$prefix/bin/qemu-system-x86_64"
+}
+
+# `build_l1 VERSION KIND`: an image for L1 with an emulator, its firmware and L2's kernel;
+# prints its path.
+build_l1() {
+    local emulator kernel file root image=$IOVAGEOM_CACHE/qemu/$1-$2/l1.cpio.gz
+    need_packages seabios qemu-system-data
+    kernel=$(build_kernel amd64) && emulator=$(build_qemu "$1" "$2") || exit 1
+    root=$(mktemp -d)
     mkdir -p "$root/qemu" "$root/l2"
-    cp "$prefix/bin/qemu-system-x86_64" "$root/qemu/"
+    cp "$emulator" "$root/qemu/"
     for file in seabios/bios-256k.bin qemu/linuxboot_dma.bin qemu/kvmvapic.bin; do
         cp "/usr/share/$file" "$root/qemu/"
     done
-    cp "$(kernel_image)" "$root/l2/bzImage"
-    pack "$root" "$prefix/l1.cpio.gz"
+    cp "$kernel" "$root/l2/bzImage"
+    pack "$root" "$image"
     rm -rf "$root"
+    echo "$image"
 }
 
-# A QEMU whose PROBE answers come from files; runs as L0, so it needs no image.
-build_feed_qemu() {
-    local prefix=$IOVAGEOM_CACHE/qemu/10.0-feed key
-    key=$(md5sum <"$E2E/feed.insertions")
-    [ "$(cat "$prefix/key" 2>&1)" != "$key" ] || return 0
-    "$E2E/../../examples/shims/qemu/build" 10.0 --prefix "$prefix" \
-        --insertions "$E2E/feed.insertions" || exit 1
-    echo "$key" >"$prefix/key"
+# `configure_cmake BUILD OPTION...`: of this checkout, whichever one BUILD was made from before.
+configure_cmake() {
+    local build=$1 root fresh=()
+    shift
+    root=$(cd "$E2E/../.." && pwd)
+    grep -qsx "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$build/CMakeCache.txt" || fresh=(--fresh)
+    cmake "${fresh[@]}" -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+        -DIOVAGEOM_TESTS=OFF "$@"
 }
 
 # `build_library`: static, optimised, installed where pkg-config finds it.
 build_library() {
-    local build=$IOVAGEOM_CACHE/library-build root=$E2E/../..
+    local build=$IOVAGEOM_CACHE/library-build
     need_packages cmake ninja-build gcc
     {
-        cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-            -DIOVAGEOM_TESTS=OFF -DIOVAGEOM_EXAMPLES=OFF -DIOVAGEOM_SHARED=OFF \
+        configure_cmake "$build" -DIOVAGEOM_EXAMPLES=OFF -DIOVAGEOM_SHARED=OFF \
             -DCMAKE_INSTALL_PREFIX="$IOVAGEOM_CACHE/library" -DCMAKE_INSTALL_LIBDIR=lib &&
             cmake --build "$build" -j"$JOBS" && cmake --install "$build"
     } >"$IOVAGEOM_CACHE/library.log" 2>&1 ||
@@ -227,16 +273,20 @@ build_tool() {
     echo "$IOVAGEOM_CACHE/tools/$1"
 }
 
-# host-probe, static, for a guest; prints its path.
+# `build_host_probe ARCH`: static, for a guest; prints its path.
 build_host_probe() {
-    local build=$IOVAGEOM_CACHE/host-probe-build
+    local arch=$1 build=$IOVAGEOM_CACHE/host-probe-$1 cross=()
     need_packages cmake ninja-build gcc
+    build_kernel "$arch" >/dev/null
+    [ "$arch" = amd64 ] ||
+        cross=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
+            "-DCMAKE_C_COMPILER=$(compiler "$arch")")
     {
-        cmake -G Ninja -S "$E2E/../.." -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-            -DCMAKE_C_FLAGS="-isystem $(kernel_headers)" -DIOVAGEOM_TESTS=OFF \
-            -DIOVAGEOM_EXAMPLES=ON -DIOVAGEOM_PROBE_STATIC=ON &&
+        configure_cmake "$build" -DIOVAGEOM_EXAMPLES=ON \
+            -DCMAKE_C_FLAGS="-isystem $(kernel_dir "$arch")/uapi/include" \
+            -DIOVAGEOM_PROBE_STATIC=ON "${cross[@]}" &&
             cmake --build "$build" -j"$JOBS" --target host-probe-static
-    } >"$IOVAGEOM_CACHE/host-probe.log" 2>&1 ||
-        die "host-probe doesn't build, see $IOVAGEOM_CACHE/host-probe.log"
+    } >"$IOVAGEOM_CACHE/host-probe-$arch.log" 2>&1 ||
+        die "host-probe doesn't build, see $IOVAGEOM_CACHE/host-probe-$arch.log"
     echo "$build/examples/host-probe/host-probe-static"
 }

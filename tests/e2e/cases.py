@@ -1,34 +1,41 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The cases by name: what each compares, and how."""
+"""The cases by name: what each compares, how, and what must be built before."""
 import os
 import subprocess
+import time
+from typing import Callable, NamedTuple
 
 import feed
 import host
 import nested
-from machine import kernel
-
-ALL = {}
+from machine import HERE, PATIENCE, SLOTS, emulators_under_test, kernel
 
 
-class Case:
-    def __init__(self, name, compared, run):
-        self.compared = compared
-        self.run = run
-        ALL[name] = self
+class Case(NamedTuple):
+    name: str
+    compared: str
+    run: Callable
+    needs: Callable  # builds into the cache; its time is not the case's
 
 
-def versions():
+ALL = {case[0]: Case(*case) for case in host.CASES + feed.CASES + nested.CASES}
+
+
+def circumstances():
+    """What a table of results was made with."""
+
     def first_line(*command):
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         return done.stdout.splitlines()[0] if done.stdout else "?"
 
     return {
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "commit": first_line("git", "-C", HERE, "describe", "--always", "--dirty"),
         "emulator": first_line("qemu-system-x86_64", "--version"),
+        "under test": [first_line(qemu, "--version") for qemu in emulators_under_test()],
         "kernel": first_line("file", "-b", kernel()),
         "processors": os.cpu_count(),
+        "machines at a time": SLOTS,
+        "patience": PATIENCE,
+        "load": os.getloadavg(),
     }
-
-
-for case in host.CASES + feed.CASES + nested.CASES:
-    Case(*case)

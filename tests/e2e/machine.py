@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Machines under emulation: boot one, wait for its end, read what it said."""
+import contextlib
 import fcntl
 import os
 import re
@@ -7,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.environ.get("IOVAGEOM_CACHE") or os.path.join(
@@ -15,6 +18,8 @@ CACHE = os.environ.get("IOVAGEOM_CACHE") or os.path.join(
 LOGS = os.path.join(CACHE, "logs")
 # All time-outs are for a machine that has nothing else to do; a busy one needs more.
 PATIENCE = int(os.environ.get("IOVAGEOM_E2E_PATIENCE") or 1)
+# Machines at a time.
+SLOTS = int(os.environ.get("IOVAGEOM_E2E_SLOTS") or os.cpu_count() or 1)
 
 
 class CaseError(Exception):
@@ -24,39 +29,43 @@ class CaseError(Exception):
         self.log = log
 
 
-class Skip(Exception):
-    pass
-
-
 _ready = {}
+_preparing = threading.Lock()
 
 
 def shell(*words):
-    """A function of cache.sh, once a run."""
-    if words not in _ready:
-        script = f". {HERE}/cache.sh; mkdir -p $IOVAGEOM_CACHE; " + " ".join(words)
-        done = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
+    """A function of cache.sh, once a run; what it printed."""
+    with _preparing:
+        if words not in _ready:
+            script = f". {HERE}/cache.sh; mkdir -p $IOVAGEOM_CACHE; " + " ".join(words)
+            done = subprocess.run(
+                ["bash", "-c", script], stdout=subprocess.PIPE, text=True, check=False
+            )
+            _ready[words] = None if done.returncode else done.stdout.strip()
+        if _ready[words] is None:
             raise CaseError(f"cannot prepare: {' '.join(words)}")
-        _ready[words] = done.stdout.strip()
-    return _ready[words]
+        return _ready[words]
 
 
-def kernel():
-    shell("build_kernel")
-    return shell("kernel_image")
+def kernel(arch="amd64"):
+    return shell("build_kernel", arch)
 
 
-def userland():
-    shell("build_kernel")
-    shell("build_userland")
-    return os.path.join(CACHE, "guest/userland.cpio.gz")
+def userland(arch="amd64"):
+    return shell("build_userland", arch)
 
 
-def qemu_image(version, kind):
-    kernel()
-    shell("build_qemu", version, kind)
-    return os.path.join(CACHE, f"qemu/{version}-{kind}/l1.cpio.gz")
+def emulator(name):
+    """Debian's QEMU for the outermost machine."""
+    shell("need_packages", "qemu-system-x86", "qemu-system-arm", "qemu-system-data", "seabios",
+          "ipxe-qemu")
+    return name
+
+
+def emulators_under_test():
+    """Those that this run has used."""
+    used = sorted({words[1:] for words in _ready if words[0] == "build_l1" and _ready[words]})
+    return [shell("build_qemu", *which) for which in used]
 
 
 class Scratch:
@@ -70,6 +79,12 @@ class Scratch:
 
     def __exit__(self, *_):
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def write(self, name, text):
+        path = os.path.join(self.path, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
 
     def join(self, *parts, to):
         """Concatenate images, as the kernel allows for an initramfs."""
@@ -96,17 +111,40 @@ class Scratch:
         return target
 
 
-def boot(name, command, seconds):
+@contextlib.contextmanager
+def turn():
+    """At most SLOTS machines at a time, whoever else runs cases here: each takes a processor."""
+    with contextlib.ExitStack() as stack:
+        places = [
+            stack.enter_context(open(os.path.join(LOGS, f"lock{n}"), "w", encoding="utf-8"))
+            for n in range(SLOTS)
+        ]
+        while True:
+            for place in places:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    yield
+                    return
+            time.sleep(0.1)
+
+
+_machines = set()
+
+
+def kill_machines():
+    """For an interrupted run: leave nothing behind."""
+    for machine in list(_machines):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(machine.pid, signal.SIGKILL)
+
+
+def boot(name, command, seconds, **environment):
     """Run a machine to its end; its console is what `-serial file:` wrote. Give the log's path."""
     os.makedirs(LOGS, exist_ok=True)
     log = os.path.join(LOGS, name + ".log")
-    if os.path.exists(log):
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(log)
-    # One machine at a time, whoever else runs cases here: software emulation takes what there is.
-    with open(os.path.join(LOGS, "lock"), "w", encoding="utf-8") as turn, open(
-        log + ".qemu", "w", encoding="utf-8"
-    ) as errors:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    with turn(), open(log + ".qemu", "w", encoding="utf-8") as errors:
         errors.write(" ".join(command) + "\n")
         errors.flush()
         with subprocess.Popen(
@@ -115,16 +153,19 @@ def boot(name, command, seconds):
             stdout=errors,
             stderr=errors,
             start_new_session=True,
+            env={**os.environ, **environment},
         ) as machine:
+            _machines.add(machine)
             try:
                 machine.wait(timeout=seconds * PATIENCE)
                 late = False
-            except BaseException as interruption:
-                os.killpg(machine.pid, signal.SIGKILL)
-                machine.wait()
-                if not isinstance(interruption, subprocess.TimeoutExpired):
-                    raise
+            except subprocess.TimeoutExpired:
                 late = True
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(machine.pid, signal.SIGKILL)
+                machine.wait()
+                _machines.discard(machine)
     if not os.path.exists(log):
         raise CaseError("the emulator did not start", log + ".qemu")
     return Answer(log, late)

@@ -17,7 +17,7 @@ inspect() {
         say "group $1 $(ls "/sys/bus/pci/devices/$address/iommu_group/devices" | tr '\n' ' ')"
         reserved_regions "$address"
     done
-    if within 15 read_one "$1" "$2"; then
+    if within 6 read_one "$1" "$2"; then
         say "bytes $1 $(wc -c <"/tmp/$1")"
     else
         say "bytes $1 none"

@@ -31,12 +31,12 @@ reserved_regions() {
 
 # `wait_for SECONDS COMMAND...`: until the command succeeds; longer on a busy machine
 wait_for() {
-    turns=$(($1 * 2 * ${patience:-1}))
+    turns=$(($1 * 5 * ${patience:-1}))
     shift
     while ! "$@"; do
         turns=$((turns - 1))
         [ $turns -gt 0 ] || return 1
-        sleep 0.5
+        sleep 0.2
     done
 }
 
@@ -58,8 +58,7 @@ relay() {
     tail -n +1 -f "$2" | while IFS= read -r line; do echo "$1| $line"; done &
 }
 
-# `start_l2 APPEND ARGUMENTS...`. Time in L2 goes by instructions: on a busy machine its timer
-# would else tick faster than it can be served.
+# `start_l2 APPEND ARGUMENTS...`. KVM stands on the emulated SVM of L1.
 start_l2() {
     append=$1
     shift
@@ -70,9 +69,9 @@ start_l2() {
     relay L2 /tmp/l2.log
     relay QMP /tmp/qmp.out
     relay QEMU /tmp/qemu.err
-    /qemu/qemu-system-x86_64 -L /qemu -accel tcg -icount shift=6 -M q35 -cpu qemu64 -m 256 -nodefaults \
+    /qemu/qemu-system-x86_64 -L /qemu -accel kvm -M q35 -cpu qemu64 -m 256 -nodefaults \
         -display none -no-reboot -kernel /l2/bzImage -initrd /l2/initrd \
-        -append "console=ttyS0 panic=-1 quiet no_timer_check $append" -serial file:/tmp/l2.log \
+        -append "console=ttyS0 panic=-1 quiet $append" -serial file:/tmp/l2.log \
         -qmp stdio "$@" </tmp/qmp.in >/tmp/qmp.out 2>/tmp/qemu.err &
     L2=$!
     exec 3>/tmp/qmp.in
@@ -97,5 +96,5 @@ end_l2() {
         say "l2-timeout"
         kill -9 "$L2"
     fi
-    sleep 0.5
+    sleep 1.1 # tail looks once a second
 }
