@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Making a tree of entries that come in ascending order, from the leaves up. */
+#include "cold.h"
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
@@ -26,7 +27,7 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
 }
 
 /* Out of the object into a leaf, with a chunk for all that the expected entries need. */
-static bool outgrow(struct iovageom_itree_builder *builder)
+IOVAGEOM_COLD static bool outgrow(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;
     size_t leaves = (builder->expected - (builder->expected > 0)) / LEAF_FILL + 1;
@@ -81,35 +82,42 @@ static uint64_t read_ranges(struct iovageom_itree_builder *builder,
     return most - 1;
 }
 
+/* Likewise of the children of an inner node. */
+IOVAGEOM_COLD static uint64_t read_children(struct iovageom_itree_builder *builder,
+                                            struct iovageom_itree_inner *inner, uint32_t count)
+{
+    for (uint32_t i = count; i < SEARCH_SLOTS; i++)
+        inner->last[i] = UINT64_MAX;
+    builder->before = inner->last[count - 1];
+    return inner_gap(inner, count);
+}
+
 /* The path's node at that level is done: clears what it doesn't use, and tells its parent of it. */
 static void close_node(struct iovageom_itree_builder *builder, uint32_t level)
 {
     struct iovageom_itree *tree = &builder->tree;
     struct iovageom_itree_path *path = &builder->path;
     struct iovageom_range *ranges = path->node[level];
-    struct iovageom_itree_inner *inner = path->node[level];
     uint32_t count = path->slot[level] + (uint32_t)(level > 0);
     uint64_t gap;
-    uint64_t last;
 
-    if (level == 0) {
+    tree->root_count = count; /* the root is closed last */
+    if (level > 0) {
+        gap = read_children(builder, path->node[level], count);
+    } else {
         for (uint32_t i = count; i < LEAF_SLOTS; i++)
             ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
         gap = builder->strict ? read_ranges(builder, ranges, count)
                               : leaf_gap(ranges, count, builder->before + 1);
-        last = builder->before = ranges[count - 1].last;
-    } else {
-        for (uint32_t i = count; i < SEARCH_SLOTS; i++)
-            inner->last[i] = UINT64_MAX;
-        gap = inner_gap(inner, count);
-        last = inner->last[count - 1];
+        builder->before = ranges[count - 1].last;
     }
-    tree->root_count = count; /* the root is closed last */
     if (level < tree->height) {
-        inner = path->node[level + 1];
-        inner->count[path->slot[level + 1]] = (uint8_t)count;
-        inner->gap[path->slot[level + 1]] = gap;
-        inner->last[path->slot[level + 1]] = last;
+        struct iovageom_itree_inner *parent = path->node[level + 1];
+        uint32_t slot = path->slot[level + 1];
+
+        parent->count[slot] = (uint8_t)count;
+        parent->gap[slot] = gap;
+        parent->last[slot] = builder->before;
     }
 }
 
@@ -181,7 +189,7 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
 }
 
 /* The rightmost nodes may have come out small: gives them half of what their neighbour has more. */
-static void even_out(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+IOVAGEOM_COLD static void even_out(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
     for (uint32_t level = tree->height; level > 0; level--) {
         struct iovageom_itree_inner *inner = inner_of(path, level);

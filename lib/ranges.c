@@ -5,6 +5,7 @@
 
 #include <iovageom/status.h>
 
+#include "cold.h"
 #include "ranges_internal.h"
 
 bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
@@ -20,15 +21,39 @@ bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
 
 enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, SHORT = 64 };
 
+/* Puts two in order; no branch depends on which that is. */
+static inline void order(struct iovageom_range *low, struct iovageom_range *high)
+{
+    uint64_t swap = 0 - (uint64_t)(high->start < low->start);
+    uint64_t start = (low->start ^ high->start) & swap;
+    uint64_t last = (low->last ^ high->last) & swap;
+
+    low->start ^= start;
+    high->start ^= start;
+    low->last ^= last;
+    high->last ^= last;
+}
+
+/* Batcher's network (Knuth, Algorithm 5.2.2M): more comparisons than others, but all foreseeable. */
 static void sort_short(struct iovageom_range *ranges, size_t count)
 {
-    for (size_t i = 1; i < count; i++) {
-        struct iovageom_range moved = ranges[i];
-        size_t at = i;
+    size_t half = 1;
 
-        for (; at > 0 && ranges[at - 1].start > moved.start; at--)
-            ranges[at] = ranges[at - 1];
-        ranges[at] = moved;
+    while (2 * half < count)
+        half *= 2;
+    for (size_t p = half; p > 0; p /= 2) {
+        size_t apart = p;
+        size_t first = 0;
+
+        for (size_t q = half;; q /= 2) {
+            for (size_t block = first; block + apart < count; block += 2 * p)
+                for (size_t i = block; i < block + p && i + apart < count; i++)
+                    order(&ranges[i], &ranges[i + apart]);
+            if (q == p)
+                break;
+            apart = q - p;
+            first = p;
+        }
     }
 }
 
@@ -266,8 +291,9 @@ static size_t words_of(const struct iovageom_range *ranges, size_t count)
  * Where the symmetric difference starts and ends is where one of the two does, and the other
  * doesn't. Writes what fits; counts all.
  */
-static size_t differ(const struct iovageom_range *a, size_t a_count, const struct iovageom_range *b,
-                     size_t b_count, struct iovageom_range *out, size_t capacity)
+IOVAGEOM_COLD static size_t differ(const struct iovageom_range *a, size_t a_count,
+                                   const struct iovageom_range *b, size_t b_count,
+                                   struct iovageom_range *out, size_t capacity)
 {
     size_t i = 0;
     size_t j = 0;

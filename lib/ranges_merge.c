@@ -4,6 +4,7 @@
  * branch that depends on it: a pair is always written, and the pointers move by 0 or 1 pairs. Each
  * such step waits for the one before, so two merges that don't depend on each other go side by side.
  */
+#include "cold.h"
 #include "ranges_internal.h"
 
 #include <string.h>
@@ -163,8 +164,8 @@ bool iovageom_merge_run(struct iovageom_merge *merge)
 }
 
 /* A gap at the end of a side matters where the other one reaches beyond it. */
-static void set_up(struct iovageom_merge_side *side, const struct iovageom_range *own,
-                   const struct iovageom_range *other, bool gaps, bool flip)
+IOVAGEOM_COLD static void set_up(struct iovageom_merge_side *side, const struct iovageom_range *own,
+                                 const struct iovageom_range *other, bool gaps, bool flip)
 {
     side->at = side->end = NULL;
     side->more = false;

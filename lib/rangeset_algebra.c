@@ -3,6 +3,7 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
+#include "cold.h"
 #include "itree_internal.h"
 #include "ranges_internal.h"
 
@@ -143,9 +144,9 @@ int iovageom_rangeset_difference(struct iovageom_rangeset *result,
     return combine(result, IOVAGEOM_MERGE_DIFFERENCE, a, NULL, b);
 }
 
-int iovageom_rangeset_symmetric_difference(struct iovageom_rangeset *result,
-                                           const struct iovageom_rangeset *a,
-                                           const struct iovageom_rangeset *b)
+IOVAGEOM_COLD int iovageom_rangeset_symmetric_difference(struct iovageom_rangeset *result,
+                                                         const struct iovageom_rangeset *a,
+                                                         const struct iovageom_rangeset *b)
 {
     const struct iovageom_allocator *allocator = &((struct iovageom_itree *)result)->allocator;
     struct iovageom_rangeset only_a;
@@ -180,8 +181,8 @@ int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovage
     return combine(result, IOVAGEOM_MERGE_INTERSECTION, NULL, &window, a);
 }
 
-static int align(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
-                 uint64_t granule, bool inward)
+IOVAGEOM_COLD static int align(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                               uint64_t granule, bool inward)
 {
     struct iovageom_itree_builder builder;
     struct iovageom_rangeset_cursor cursor;
