@@ -464,7 +464,7 @@ enum { REQUEST_HEAD_SIZE = 4 };
 /* Bytes that the device reads of a request, head included; 0 for an unknown type. */
 static size_t request_size(uint32_t type)
 {
-    static const uint8_t sizes[] = {0, 20, 20, 36, 28, 72};
+    static const uint8_t sizes[] = {0, 20, 20, 36, 28, IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX};
 
     return type < sizeof(sizes) ? sizes[type] : 0;
 }

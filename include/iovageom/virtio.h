@@ -48,6 +48,7 @@ enum iovageom_virtio_size {
     IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE = 4, /**< type and length before each property */
     IOVAGEOM_VIRTIO_RESV_MEM_SIZE = 24,     /**< one RESV_MEM property, its head included */
     IOVAGEOM_VIRTIO_CONFIG_SIZE = 40,       /**< struct virtio_iommu_config */
+    IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX = 72,  /**< readable bytes of the longest request, PROBE */
     IOVAGEOM_VIRTIO_TAIL_SIZE = 4           /**< status and three reserved bytes */
 };
 
@@ -289,6 +290,7 @@ IOVAGEOM_API int iovageom_virtio_decode_request(const void *readable, size_t rea
  * The device-readable bytes of a request, reserved ones 0: what a driver writes. For guests under
  * test, and for playing scenarios.
  *
+ * @param buffer IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX bytes are enough for any.
  * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @return IOVAGEOM_ERR_UNSUPPORTED for an unknown type, IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  */

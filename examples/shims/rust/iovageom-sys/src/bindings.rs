@@ -1421,6 +1421,7 @@ extern "C" {
 pub const IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE: iovageom_virtio_size = 4;
 pub const IOVAGEOM_VIRTIO_RESV_MEM_SIZE: iovageom_virtio_size = 24;
 pub const IOVAGEOM_VIRTIO_CONFIG_SIZE: iovageom_virtio_size = 40;
+pub const IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX: iovageom_virtio_size = 72;
 pub const IOVAGEOM_VIRTIO_TAIL_SIZE: iovageom_virtio_size = 4;
 pub type iovageom_virtio_size = ::std::os::raw::c_uint;
 pub const IOVAGEOM_VIRTIO_PROPERTY_NONE: iovageom_virtio_property_type = 0;
