@@ -144,7 +144,31 @@ static int config_check(const struct iovageom_viommu_config *config)
         return IOVAGEOM_ERR_INVALID;
     if (config->probe_size != 0 && config->probe_size < IOVAGEOM_VIOMMU_LEAST_PROBE)
         return IOVAGEOM_ERR_INVALID;
+    if ((config->features & (IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_PROBE)) == 0 &&
+        !iovageom_range_equal(config->input_range, IOVAGEOM_EVERYTHING))
+        return IOVAGEOM_ERR_INVALID;
     return IOVAGEOM_OK;
+}
+
+/*
+ * Without F_INPUT_RANGE the guest's range is all of 64 bits (I2). What the VMM leaves out of it is
+ * reserved instead, for a PROBE to tell.
+ */
+static int input_as_regions(struct iovageom_viommu *viommu)
+{
+    const struct iovageom_range input = viommu->config.input_range;
+    struct iovageom_range rest;
+    int error = IOVAGEOM_OK;
+
+    viommu->config.input_range = IOVAGEOM_EVERYTHING;
+    viommu->config.flags &= ~(uint32_t)IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+    if (iovageom_range_below(input, &rest))
+        error = iovageom_viommu_add_region(viommu, rest, IOVAGEOM_RESV_RESERVED,
+                                           IOVAGEOM_SOURCE_MACHINE, "input_range");
+    if (error == IOVAGEOM_OK && iovageom_range_above(input, &rest))
+        error = iovageom_viommu_add_region(viommu, rest, IOVAGEOM_RESV_RESERVED,
+                                           IOVAGEOM_SOURCE_MACHINE, "input_range");
+    return error;
 }
 
 static int tables_init(struct iovageom_viommu *viommu)
@@ -194,6 +218,12 @@ int iovageom_viommu_new(const struct iovageom_allocator *allocator,
     if (error != IOVAGEOM_OK) {
         /* Nothing but the collection of regions allocates so early, and it is the last. */
         iovageom_books_release(viommu, viommu, sizeof(*viommu));
+        return error;
+    }
+    if ((config->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        error = input_as_regions(viommu);
+    if (error != IOVAGEOM_OK) {
+        iovageom_viommu_free(viommu);
         return error;
     }
     *out = viommu;

@@ -352,6 +352,17 @@ static int load_domain(struct loader *l, const uint8_t *body, size_t length)
     return IOVAGEOM_OK;
 }
 
+/* Whether books may have frozen like that, and offered it with these features. */
+static bool space_sane(const struct iovageom_virtio_config *space, uint32_t features)
+{
+    return space->page_size_mask != 0 && iovageom_range_valid(space->input_range) &&
+           space->domain_start <= space->domain_last && space->bypass <= 1 &&
+           ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 ||
+            iovageom_range_equal(space->input_range, IOVAGEOM_EVERYTHING)) &&
+           ((features & IOVAGEOM_VIRTIO_F_PROBE) == 0 ||
+            space->probe_size >= IOVAGEOM_VIOMMU_LEAST_PROBE);
+}
+
 /* The frozen configuration: taken over, then every device, and the envelope, is asked whether it goes with it. */
 static int load_space(struct loader *l, const uint8_t *body)
 {
@@ -370,11 +381,7 @@ static int load_space(struct loader *l, const uint8_t *body)
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
 
-    if (space.page_size_mask == 0 || !iovageom_range_valid(space.input_range) ||
-        space.domain_start > space.domain_last || space.bypass > 1 || generation == 0 ||
-        generation == UINT64_MAX ||
-        ((features & IOVAGEOM_VIRTIO_F_PROBE) != 0 &&
-         space.probe_size < IOVAGEOM_VIOMMU_LEAST_PROBE))
+    if (!space_sane(&space, features) || generation == 0 || generation == UINT64_MAX)
         return IOVAGEOM_ERR_MALFORMED;
     finding.range = space.input_range;
     finding.against = config->input_range;

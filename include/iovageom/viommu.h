@@ -74,7 +74,11 @@ enum iovageom_viommu_flag {
  * How a virtual IOMMU is to look. Fill it with iovageom_viommu_config_init(), then change fields.
  */
 struct iovageom_viommu_config {
-    /** Addresses that the guest may map; default [0, 2^64-1]. From aw-bits: _from_gaw(). */
+    /**
+     * Addresses that the guest may map; default [0, 2^64-1]. From aw-bits: _from_gaw(). Without
+     * F_INPUT_RANGE the guest takes all of 64 bits for granted (I2): then what is left out here is
+     * a reserved region as by iovageom_viommu_add_region(), and INPUT_AS_HOST does nothing.
+     */
     struct iovageom_range input_range;
     /** Page sizes before any device narrows them; default all from 4 KiB up. */
     uint64_t page_size_mask;
@@ -112,7 +116,8 @@ IOVAGEOM_API void iovageom_viommu_config_init(struct iovageom_viommu_config *con
  * @return IOVAGEOM_ERR_INVERTED (input or domain range); IOVAGEOM_ERR_INVALID: a granule that is no
  *         power of two, a page-size mask that is 0 (N8) or has no page as small as the granule, a
  *         probe_size of less than 72 that isn't 0 (three regions, which any list can be joined
- *         into), F_BYPASS together with F_BYPASS_CONFIG (N4), unknown bits, reserved fields;
+ *         into), F_BYPASS together with F_BYPASS_CONFIG (N4), an input range that neither
+ *         F_INPUT_RANGE nor F_PROBE can tell, unknown bits, reserved fields;
  *         IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_viommu_new(const struct iovageom_allocator *allocator,

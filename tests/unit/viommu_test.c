@@ -36,6 +36,8 @@ static void configuration_is_checked(void **state)
     REFUSED(config.probe_size = 71, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= IOVAGEOM_VIRTIO_F_BYPASS, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= 1u << 31, IOVAGEOM_ERR_INVALID);
+    REFUSED(config.features = IOVAGEOM_VIRTIO_F_MAP_UNMAP;
+            config.input_range = R(0, BIT39 - 1), IOVAGEOM_ERR_INVALID);
     REFUSED(config.flags = 4, IOVAGEOM_ERR_INVALID);
     REFUSED(config.boot_bypass = 2, IOVAGEOM_ERR_INVALID);
     REFUSED(config.reserved[7] = 1, IOVAGEOM_ERR_INVALID);
@@ -273,6 +275,48 @@ static void the_input_range_follows_the_hosts(void **state)
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), NULL),
                      0);
     iovageom_viommu_free(viommu);
+}
+
+/* I2: without F_INPUT_RANGE the guest takes all of 64 bits for granted. */
+static void an_input_range_that_is_not_offered_is_told_by_probe(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_virtio_config space;
+    struct iovageom_viommu *viommu;
+    struct iovageom_region regions[8];
+    struct iovageom_report report;
+    size_t count;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.features = IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE;
+    config.input_range = R(0x10000, 0xffffffff);
+    viommu = books(NULL, &config);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), NULL),
+                     0);
+    assert_int_equal(test_probe(viommu, 1, regions, 8, &count), 0);
+    assert_int_equal(count, 3);
+    assert_true(iovageom_range_equal(regions[0].range, R(0, 0xffff)));
+    assert_true(iovageom_range_equal(regions[2].range, R(0x100000000, UINT64_MAX)));
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    assert_true(iovageom_range_equal(space.input_range, ALL));
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x100000000, 0x100000fff), 0, RW, NULL),
+                     IOVAGEOM_VIRTIO_S_INVAL);
+    iovageom_viommu_free(viommu);
+
+    /* An input range that follows the hosts would follow them in secret. */
+    config.features = IOVAGEOM_VIRTIO_F_MAP_UNMAP;
+    config.input_range = ALL;
+    config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+    viommu = books(NULL, &config);
+    assert_int_equal(
+        test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), &report),
+        IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
 }
 
 static void what_can_not_be_told_must_be_usable(void **state)
@@ -791,6 +835,7 @@ int main(void)
         cmocka_unit_test(a_promise_outlives_whom_it_was_given_to),
         cmocka_unit_test(one_container_has_one_budget),
         cmocka_unit_test(the_input_range_follows_the_hosts),
+        cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
         cmocka_unit_test(aliases_come_and_go_with_their_device),
         cmocka_unit_test(the_highest_numbers_are_numbers),
