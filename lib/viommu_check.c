@@ -50,6 +50,16 @@ static void check_endpoint(struct check *check, const struct iovageom_endpoint *
     expect(check, endpoint->kind != IOVAGEOM_ENDPOINT_DEVICE || endpoint->device != NULL,
            "an endpoint without declaration has no device");
     expect(check, endpoint->as_alias <= endpoint->devices, "more aliases than devices");
+    for (size_t i = 0; i < endpoint->alias_count; i++) {
+        const struct iovageom_endpoint *alias =
+            iovageom_table_at(&viommu->endpoints, endpoint->aliases[i]);
+
+        expect(check,
+               alias != NULL &&
+                   (endpoint->devices > 0 ? alias->as_alias > 0
+                                          : alias->prepared == IOVAGEOM_PREPARED_ALIAS),
+               "an alias of a device is not one");
+    }
     expect(check, endpoint->domain == NULL || iovageom_endpoint_visible(endpoint),
            "an endpoint that isn't there is attached");
     expect(check, (endpoint->told != NULL) == (endpoint->generation != 0),
@@ -172,7 +182,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     struct check check = {viommu, report, IOVAGEOM_OK};
     struct iovageom_rangemap_cursor cursor;
     struct iovageom_rangemap_entry entry;
-    size_t devices = 0, attached = 0, mappings = 0;
+    size_t devices = 0, attached = 0, mappings = 0, owned = 0, aliases = 0;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -183,6 +193,8 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
         expect(&check, endpoint->id == entry.range.start, "an endpoint stands at another number");
         devices += endpoint->device != NULL;
         attached += endpoint->domain != NULL;
+        owned += endpoint->alias_count;
+        aliases += endpoint->as_alias + (endpoint->prepared == IOVAGEOM_PREPARED_ALIAS);
         check_endpoint(&check, endpoint);
     }
     iovageom_rangemap_seek(&viommu->groups, 0, &cursor);
@@ -205,6 +217,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
         error = check_domain(&check, domain);
     }
     expect(&check, mappings == viommu->mapping_count, "the count of all mappings is wrong");
+    expect(&check, owned == aliases, "an alias has no device that it is one of, or the reverse");
     check_links(&check, &viommu->sides, devices,
                 "devices and the guest groups that they count for");
     check_links(&check, &viommu->ties, attached, "endpoints and the domains that they count for");

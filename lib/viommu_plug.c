@@ -505,16 +505,17 @@ int iovageom_viommu_plug_prepare(struct iovageom_viommu *viommu, uint32_t endpoi
 int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoint)
 {
     struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    size_t aliases;
 
     if (found == NULL || found->prepared != IOVAGEOM_PREPARED)
         return IOVAGEOM_ERR_STATE;
-    for (size_t i = 0; i <= found->alias_count; i++) {
+    /* A second device brings no aliases of its own: those listed here are the first one's, and what
+       is prepared there may be another plug's. */
+    aliases = found->devices > 0 ? 0 : found->alias_count;
+    for (size_t i = 0; i <= aliases; i++) {
         struct iovageom_endpoint *place =
             i == 0 ? found : iovageom_table_at(&viommu->endpoints, found->aliases[i - 1]);
 
-        /* A second device at the first one's endpoint brings no aliases of its own. */
-        if (place->prepared == IOVAGEOM_NOT_PREPARED)
-            continue;
         place->group->visible += !iovageom_endpoint_visible(place);
         place->devices++;
         place->as_alias += i > 0;

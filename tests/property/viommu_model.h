@@ -34,6 +34,7 @@ struct model_host {
 struct model_place {
     int kind;
     int devices, as_alias, prepared; /* prepared: 1 itself, 2 as an alias */
+    uint32_t prepared_for;           /* the endpoint that is or has the alias */
     bool has_device;
     struct model_host host;
     uint64_t group, unit, host_group;
@@ -426,6 +427,7 @@ static inline void model_prepare(struct model *m, uint32_t id, const struct mode
             p->host_group = w->host_group;
         }
         p->prepared = i < 0 ? 1 : 2;
+        p->prepared_for = id;
     }
     if (w->alias_count > 0) {
         memcpy(m->places[id].aliases, w->aliases, sizeof(w->aliases));
@@ -437,13 +439,13 @@ static inline int model_commit(struct model *m, uint32_t id)
 {
     if (m->places[id].kind == KIND_NONE || m->places[id].prepared != 1)
         return REFUSE_STATE;
-    for (int i = -1; i < m->places[id].alias_count; i++) {
-        struct model_place *p = &m->places[i < 0 ? id : m->places[id].aliases[i]];
+    for (int i = 0; i < PLACES; i++) {
+        struct model_place *p = &m->places[i];
 
-        if (p->prepared == 0)
+        if (p->kind == KIND_NONE || p->prepared == 0 || p->prepared_for != id)
             continue;
         p->devices++;
-        p->as_alias += i >= 0;
+        p->as_alias += p->prepared == 2;
         p->prepared = 0;
     }
     return 0;

@@ -336,10 +336,27 @@ static void refusal_says_why(int error)
     t.refused++;
 }
 
+/* Make it a device that can answer to what another one answers to: same host page tables, same
+   geometry. By chance alone that is too rare for plugs to meet at an endpoint. */
+static void keep_company(struct model_where *w, uint64_t *host)
+{
+    const struct model_place *p = &t.model.places[below(PLACES)];
+
+    if (p->kind == KIND_NONE || !p->has_device || p->unit >> 63)
+        return;
+    w->container = p->unit >> 62 ? OWN : p->unit;
+    w->host_group = p->host_group;
+    w->guest_group = OWN;
+    w->alias = true;
+    for (uint64_t i = 0; i < HOSTS; i++)
+        if (model_same_host(&t.hosts[i], &p->host))
+            *host = i;
+}
+
 static void step_plug(void)
 {
     const uint32_t id = (uint32_t)below(PLACES);
-    const uint64_t host = below(HOSTS);
+    uint64_t host = below(HOSTS);
     struct model_where w = {
         some_group(3), some_group(3), some_group(3), one_in(4), one_in(12), {0}, 0};
     struct iovageom_viommu_where where;
@@ -348,6 +365,8 @@ static void step_plug(void)
 
     for (; one_in(5) && w.alias_count < 3; w.alias_count++)
         w.aliases[w.alias_count] = (uint32_t)below(PLACES);
+    if (one_in(2))
+        keep_company(&w, &host);
     iovageom_viommu_where_init(&where);
     where.host_group = w.host_group;
     where.container = w.container;
@@ -654,10 +673,12 @@ static void step_migrate(void)
     size_t needed = 0;
     int error;
 
+    /* Who still is in the own group of a device that it was an alias of, can't be told to be. */
     for (int i = 0; i < PLACES; i++)
         if (t.model.places[i].kind != KIND_NONE &&
             (t.model.places[i].prepared != 0 || t.model.places[i].devices > 1 ||
-             t.model.places[i].as_alias > 0))
+             t.model.places[i].as_alias > 0 ||
+             (t.model.places[i].group >> 63 && t.model.places[i].group != model_own((uint32_t)i))))
             return;
     /* Who should bypass and can't, faults here; another machine does not take it on. */
     for (uint32_t id = 0; id < PLACES; id++)

@@ -429,6 +429,22 @@ static void aliases_come_and_go_with_their_device(void **state)
     assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
     assert_int_equal(iovageom_viommu_plug_abort(viommu, SLOT), 0);
     assert_false(iovageom_viommu_endpoint_next(viommu, 0, &found));
+    /* A commit takes no alias along that is prepared for another device. */
+    where.alias_count = 1;
+    where.flags = 0;
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_plug_prepare(viommu, OTHER, &where, geometry, NULL), 0);
+    where.alias_count = 0;
+    where.flags = IOVAGEOM_PLUG_ALIAS;
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_endpoint(viommu, 0x300, &found), 0);
+    assert_int_equal(found.prepared, 1);
+    assert_int_equal(found.plugged, 1);
+    test_check(viommu);
+    assert_int_equal(iovageom_viommu_plug_abort(viommu, OTHER), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
+    assert_false(iovageom_viommu_endpoint_next(viommu, 0, &found));
     test_check(viommu);
     iovageom_geometry_free(geometry);
     iovageom_viommu_free(viommu);
