@@ -131,6 +131,7 @@ static int config_check(const struct iovageom_viommu_config *config)
     const uint32_t both = IOVAGEOM_VIRTIO_F_BYPASS | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
     const uint32_t flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST | IOVAGEOM_VIOMMU_STRICT_INPUT;
     uint64_t reserved = config->reserved32;
+    struct iovageom_range whole;
 
     for (size_t i = 0; i < sizeof(config->reserved) / sizeof(config->reserved[0]); i++)
         reserved |= config->reserved[i];
@@ -141,6 +142,12 @@ static int config_check(const struct iovageom_viommu_config *config)
         (config->features & both) == both)
         return IOVAGEOM_ERR_INVALID;
     if (config->granule != 0 && iovageom_pgsize_raise(config->page_size_mask, config->granule) == 0)
+        return IOVAGEOM_ERR_INVALID;
+    if (!iovageom_range_align_inward(config->input_range,
+                                     config->granule != 0
+                                         ? config->granule
+                                         : iovageom_pgsize_granule(config->page_size_mask),
+                                     &whole))
         return IOVAGEOM_ERR_INVALID;
     if (config->probe_size != 0 && config->probe_size < IOVAGEOM_VIOMMU_LEAST_PROBE)
         return IOVAGEOM_ERR_INVALID;
@@ -429,6 +436,25 @@ static int space_input(const struct iovageom_viommu *viommu, struct iovageom_ran
     return error;
 }
 
+/* Of a granule that lies inside in part, a guest makes use: so only whole ones are inside. */
+static void space_align(struct iovageom_virtio_config *space, struct iovageom_report *report)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
+    struct iovageom_range whole, left[2];
+    unsigned parts = 0;
+
+    /* There is one: whoever leaves none was refused. */
+    if (iovageom_range_align_inward(space->input_range,
+                                    iovageom_pgsize_granule(space->page_size_mask), &whole)) {
+        parts = iovageom_range_subtract(space->input_range, whole, left);
+        space->input_range = whole;
+    }
+    for (unsigned i = 0; i < parts; i++) {
+        finding.range = left[i];
+        iovageom_report_add(report, &finding);
+    }
+}
+
 static int space_probe_size(const struct iovageom_viommu *viommu,
                             struct iovageom_virtio_config *space)
 {
@@ -471,6 +497,8 @@ int iovageom_books_space(const struct iovageom_viommu *viommu, struct iovageom_v
     space.bypass = viommu->bypass;
     if ((config->flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0)
         error = space_input(viommu, &space.input_range, report);
+    if (error == IOVAGEOM_OK)
+        space_align(&space, report);
     space.probe_size = config->probe_size;
     if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
         space.probe_size = 0;

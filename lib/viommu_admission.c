@@ -180,9 +180,11 @@ static void ask_input(struct iovageom_admission *a)
 
     uint64_t granule = guest_granule(viommu);
 
+    if (granule == 0)
+        granule = iovageom_pgsize_granule(viommu->config.page_size_mask);
     if (granule < iovageom_pgsize_granule(device->mask))
         granule = iovageom_pgsize_granule(device->mask);
-    if (!leaves_some(device, input, granule != 0 ? granule : 1)) {
+    if (!leaves_some(device, input, granule)) {
         object(a, device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
                input, input);
         return;

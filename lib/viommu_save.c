@@ -356,6 +356,8 @@ static int load_domain(struct loader *l, const uint8_t *body, size_t length)
 static bool space_sane(const struct iovageom_virtio_config *space, uint32_t features)
 {
     return space->page_size_mask != 0 && iovageom_range_valid(space->input_range) &&
+           iovageom_range_is_aligned(space->input_range,
+                                     iovageom_pgsize_granule(space->page_size_mask)) &&
            space->domain_start <= space->domain_last && space->bypass <= 1 &&
            ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 ||
             iovageom_range_equal(space->input_range, IOVAGEOM_EVERYTHING)) &&

@@ -78,6 +78,7 @@ struct iovageom_viommu_config {
      * Addresses that the guest may map; default [0, 2^64-1]. From aw-bits: _from_gaw(). Without
      * F_INPUT_RANGE the guest takes all of 64 bits for granted (I2): then what is left out here is
      * a reserved region as by iovageom_viommu_add_region(), and INPUT_AS_HOST does nothing.
+     * Freeze takes the whole granules of it, since guests use those that lie inside in part.
      */
     struct iovageom_range input_range;
     /** Page sizes before any device narrows them; default all from 4 KiB up. */
@@ -116,8 +117,8 @@ IOVAGEOM_API void iovageom_viommu_config_init(struct iovageom_viommu_config *con
  * @return IOVAGEOM_ERR_INVERTED (input or domain range); IOVAGEOM_ERR_INVALID: a granule that is no
  *         power of two, a page-size mask that is 0 (N8) or has no page as small as the granule, a
  *         probe_size of less than 72 that isn't 0 (three regions, which any list can be joined
- *         into), F_BYPASS together with F_BYPASS_CONFIG (N4), an input range that neither
- *         F_INPUT_RANGE nor F_PROBE can tell, unknown bits, reserved fields;
+ *         into), F_BYPASS together with F_BYPASS_CONFIG (N4), an input range without a
+ *         whole granule, or one that neither F_INPUT_RANGE nor F_PROBE can tell, unknown bits, reserved fields;
  *         IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_viommu_new(const struct iovageom_allocator *allocator,
@@ -172,6 +173,8 @@ IOVAGEOM_API int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
  * The guest may read the config space from here on: granule, page sizes, input range and probe_size
  * are fixed. Devices plugged later must go with them. The first request of a guest does it too.
  *
+ * @param report notes what is cut off the input range to make it whole granules (FINDING_LOST), and
+ *        when INPUT_AS_HOST leaves nothing of it (FINDING_NOTHING_USABLE): then it stays as it was.
  * @return IOVAGEOM_OK, also when frozen already; IOVAGEOM_ERR_NO_MEMORY. O(n k).
  */
 IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "support/test_viommu.h"
 
+#include <iovageom/guestview.h>
+
 #include "support/test_allocator.h"
 
 #define PORT  0x08u
@@ -35,6 +37,7 @@ static void configuration_is_checked(void **state)
     REFUSED(config.granule = 2048, IOVAGEOM_ERR_INVALID);
     REFUSED(config.probe_size = 71, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= IOVAGEOM_VIRTIO_F_BYPASS, IOVAGEOM_ERR_INVALID);
+    REFUSED(config.input_range = R(0x800, 0x27ff); config.granule = 0x2000, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= 1u << 31, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features = IOVAGEOM_VIRTIO_F_MAP_UNMAP;
             config.input_range = R(0, BIT39 - 1), IOVAGEOM_ERR_INVALID);
@@ -275,6 +278,56 @@ static void the_input_range_follows_the_hosts(void **state)
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), NULL),
                      0);
     iovageom_viommu_free(viommu);
+}
+
+/* What a Linux guest may choose of an input range with odd ends, and what is said to be lost. */
+static void the_input_range_is_whole_granules(void **state)
+{
+    const struct iovageom_guestview_kernel kernel = {0x10000, UINT32_MAX, 0};
+    struct iovageom_viommu_config config;
+    struct iovageom_virtio_config space;
+    struct iovageom_viommu *viommu;
+    struct iovageom_region regions[8];
+    struct iovageom_guestview_dma dma;
+    struct iovageom_range chosen;
+    struct iovageom_report report;
+    size_t count;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    for (int as_host = 0; as_host < 2; as_host++) {
+        iovageom_viommu_config_init(&config);
+        config.features &= ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE;
+        config.input_range = as_host ? ALL : R(0x1800, 0xfffff7ff);
+        config.flags = as_host ? IOVAGEOM_VIOMMU_INPUT_AS_HOST : 0;
+        config.granule = as_host ? 0x10000 : 0;
+        viommu = books(NULL, &config);
+        assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN,
+                                   as_host ? test_host_with(NULL, "odd", 39, PAGES_4K,
+                                                            R(0x7fffff5000, BIT39 - 1))
+                                           : test_host(NULL, "39", 39, PAGES_4K),
+                                   NULL),
+                         0);
+        assert_int_equal(iovageom_viommu_freeze(viommu, &report), 0);
+        assert_int_equal(iovageom_report_count(&report), as_host ? 1 : 2);
+        assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_LOST);
+        assert_true(
+            iovageom_range_equal(iovageom_report_at(&report, 0)->range,
+                                 as_host ? R(0x7fffff0000, 0x7fffff4fff) : R(0x1800, 0x1fff)));
+        assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+        assert_true(iovageom_range_equal(space.input_range,
+                                         as_host ? R(0, 0x7ffffeffff) : R(0x2000, 0xffffefff)));
+        assert_int_equal(
+            iovageom_guestview_probe(&kernel, &space, NULL, 0, regions, 8, &count, NULL), 0);
+        assert_int_equal(iovageom_guestview_dma_init(&dma, NULL, &space, regions, count), 0);
+        dma.low_first = false;
+        assert_int_equal(iovageom_guestview_dma_alloc(&dma, 4096, UINT64_MAX, &chosen), 0);
+        assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+        assert_int_equal(iovageom_viommu_map(viommu, 1, chosen, 0, RW, NULL), 0);
+        iovageom_guestview_dma_deinit(&dma);
+        iovageom_viommu_free(viommu);
+    }
+    iovageom_report_deinit(&report);
 }
 
 /* I2: without F_INPUT_RANGE the guest takes all of 64 bits for granted. */
@@ -851,6 +904,7 @@ int main(void)
         cmocka_unit_test(a_promise_outlives_whom_it_was_given_to),
         cmocka_unit_test(one_container_has_one_budget),
         cmocka_unit_test(the_input_range_follows_the_hosts),
+        cmocka_unit_test(the_input_range_is_whole_granules),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
         cmocka_unit_test(aliases_come_and_go_with_their_device),
