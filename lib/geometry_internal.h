@@ -31,14 +31,14 @@ struct iovageom_geometry {
 };
 
 /* Makes room for that many facts. */
-int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
+IOVAGEOM_COLD int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
 /* Adds a fact if it is not there. There must be room for one more; then it can't fail. */
-void iovageom_geometry_put(struct iovageom_geometry *geometry,
-                           const struct iovageom_geometry_fact *fact);
+IOVAGEOM_COLD void iovageom_geometry_put(struct iovageom_geometry *geometry,
+                                         const struct iovageom_geometry_fact *fact);
 
 /* The first fact of a kind from number *index on, or NULL; *index becomes the number after it. */
-const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
+IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index);
 
 /*
@@ -46,11 +46,12 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
  * type in owner, against and type. *rest becomes what is above them, or an invalid range when that
  * is nothing. False when nobody forbids any.
  */
-bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
-                                     struct iovageom_range *rest, struct iovageom_finding *finding);
+IOVAGEOM_COLD bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
+                                                   struct iovageom_range *rest,
+                                                   struct iovageom_finding *finding);
 
 /* Adds notes on what the geometry, for `endpoint` or IOVAGEOM_ID_NONE, does not know. */
-void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
-                              struct iovageom_report *report);
+IOVAGEOM_COLD void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
+                                            uint64_t endpoint, struct iovageom_report *report);
 
 #endif

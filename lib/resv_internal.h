@@ -5,6 +5,8 @@
 #include <iovageom/rangemap.h>
 #include <iovageom/resv.h>
 
+#include "cold.h"
+
 /* What iovageom_resv_at() answers for an address that no statement speaks of. */
 #define IOVAGEOM_RESV_NONE SIZE_MAX
 
@@ -13,10 +15,11 @@
  * address up to which the answer is surely the same. Walking a collection so needs no memory, which
  * iovageom_resv_resolve() does; it costs O(statements x log) for each piece.
  */
-size_t iovageom_resv_at(const struct iovageom_resv *resv, uint64_t address, uint64_t *last);
+IOVAGEOM_COLD size_t iovageom_resv_at(const struct iovageom_resv *resv, uint64_t address,
+                                      uint64_t *last);
 
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
-bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address);
+IOVAGEOM_COLD bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address);
 
 /* The type of statement number `index`, 0 for IOVAGEOM_RESV_NONE. */
 uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index);
@@ -32,13 +35,13 @@ struct iovageom_resv_view {
 };
 
 /* Makes the view; O(n log statements) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY. */
-int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
-                       struct iovageom_resv_view *view);
+IOVAGEOM_COLD int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
+                                     struct iovageom_resv_view *view);
 /* Gives back what a view that was made holds. */
-void iovageom_resv_view_close(struct iovageom_resv_view *view);
+IOVAGEOM_COLD void iovageom_resv_view_close(struct iovageom_resv_view *view);
 
 /* Forget what the owners of that name said, whatever their source. */
-void iovageom_resv_remove_name(struct iovageom_resv *resv, const char *name);
+IOVAGEOM_COLD void iovageom_resv_remove_name(struct iovageom_resv *resv, const char *name);
 
 /* The allocator that the collection was made with. */
 const struct iovageom_allocator *iovageom_resv_allocator(const struct iovageom_resv *resv);

@@ -7,6 +7,8 @@
 
 #include <iovageom/range.h>
 
+#include "cold.h"
+
 /*
  * Writes sentences into a buffer, without stdio. Never writes past it: what does not fit is only
  * counted, so that a caller learns the length that would have been needed. With size > 0 the buffer
@@ -18,16 +20,17 @@ struct iovageom_text {
     size_t length; /* of the whole text, as if there had been room */
 };
 
-void iovageom_text_init(struct iovageom_text *text, char *out, size_t size);
+IOVAGEOM_COLD void iovageom_text_init(struct iovageom_text *text, char *out, size_t size);
 /* At most `limit` bytes of `string`; SIZE_MAX for all. */
-void iovageom_text_string(struct iovageom_text *text, const char *string, size_t limit);
-void iovageom_text_decimal(struct iovageom_text *text, uint64_t number);
+IOVAGEOM_COLD void iovageom_text_string(struct iovageom_text *text, const char *string,
+                                        size_t limit);
+IOVAGEOM_COLD void iovageom_text_decimal(struct iovageom_text *text, uint64_t number);
 /* With 0x, without leading zeros. */
-void iovageom_text_hex(struct iovageom_text *text, uint64_t number);
+IOVAGEOM_COLD void iovageom_text_hex(struct iovageom_text *text, uint64_t number);
 /* [0xstart,0xlast] */
-void iovageom_text_range(struct iovageom_text *text, struct iovageom_range range);
+IOVAGEOM_COLD void iovageom_text_range(struct iovageom_text *text, struct iovageom_range range);
 
 /* The length of a NUL-terminated string, and whether two are equal: there is no string.h here. */
-size_t iovageom_text_length(const char *string, size_t limit);
+IOVAGEOM_COLD size_t iovageom_text_length(const char *string, size_t limit);
 
 #endif

@@ -310,8 +310,8 @@ static void describe(const struct iovageom_domain *domain, struct iovageom_viomm
     out->budget = iovageom_domain_budget(domain);
 }
 
-int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
-                           struct iovageom_viommu_domain *out)
+IOVAGEOM_COLD int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
+                                         struct iovageom_viommu_domain *out)
 {
     const struct iovageom_domain *found = iovageom_domain_at(viommu, domain);
 
@@ -321,8 +321,8 @@ int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain
     return IOVAGEOM_OK;
 }
 
-bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t from,
-                                 struct iovageom_viommu_domain *out)
+IOVAGEOM_COLD bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t from,
+                                               struct iovageom_viommu_domain *out)
 {
     const struct iovageom_domain *found = iovageom_table_from(&viommu->domains, from);
 
@@ -331,8 +331,9 @@ bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t 
     return found != NULL;
 }
 
-bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu, uint32_t domain,
-                                     uint64_t endpoint, uint32_t *out)
+IOVAGEOM_COLD bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu,
+                                                   uint32_t domain, uint64_t endpoint,
+                                                   uint32_t *out)
 {
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     const struct iovageom_endpoint *member = NULL;
@@ -352,8 +353,8 @@ bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu, uint3
     return member != NULL;
 }
 
-int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu, uint32_t domain,
-                                  struct iovageom_rangeset *out)
+IOVAGEOM_COLD int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu,
+                                                uint32_t domain, struct iovageom_rangeset *out)
 {
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_rangeset set;

@@ -223,10 +223,13 @@ void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key);
 void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key);
 int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item);
 void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key);
-int iovageom_device_make(const struct iovageom_viommu *viommu,
-                         const struct iovageom_geometry *geometry, struct iovageom_device **out);
-void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device);
-bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b);
+IOVAGEOM_COLD int iovageom_device_make(const struct iovageom_viommu *viommu,
+                                       const struct iovageom_geometry *geometry,
+                                       struct iovageom_device **out);
+IOVAGEOM_COLD void iovageom_device_put(const struct iovageom_viommu *viommu,
+                                       struct iovageom_device *device);
+IOVAGEOM_COLD bool iovageom_device_same(const struct iovageom_device *a,
+                                        const struct iovageom_device *b);
 void iovageom_roll_add(struct iovageom_roll *roll, int which, struct iovageom_endpoint *endpoint);
 void iovageom_roll_remove(struct iovageom_roll *roll, int which,
                           struct iovageom_endpoint *endpoint);
@@ -236,36 +239,46 @@ void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap 
                        struct iovageom_node *upper, struct iovageom_node *lower);
 bool iovageom_linked(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
                      const struct iovageom_node *lower);
-int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
-                           enum iovageom_endpoint_kind kind, struct iovageom_endpoint **out);
-void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
-void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group);
+IOVAGEOM_COLD int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id,
+                                         uint64_t group_key, enum iovageom_endpoint_kind kind,
+                                         struct iovageom_endpoint **out);
+IOVAGEOM_COLD void iovageom_endpoint_drop(struct iovageom_viommu *viommu,
+                                          struct iovageom_endpoint *endpoint);
+IOVAGEOM_COLD void iovageom_group_forgive(struct iovageom_viommu *viommu,
+                                          struct iovageom_group *group);
 void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
-struct iovageom_shape *iovageom_shape_of(const struct iovageom_unit *unit,
-                                         const struct iovageom_device *device);
+IOVAGEOM_COLD struct iovageom_shape *iovageom_shape_of(const struct iovageom_unit *unit,
+                                                       const struct iovageom_device *device);
 int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu);
-int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device);
+IOVAGEOM_COLD int iovageom_view_add(struct iovageom_view *view,
+                                    const struct iovageom_device *device);
 void iovageom_view_deinit(struct iovageom_view *view);
-int iovageom_view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        struct iovageom_view *out);
-int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        struct iovageom_view *out);
-void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device);
-void iovageom_group_stale(struct iovageom_group *group);
-int iovageom_group_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group);
+IOVAGEOM_COLD int iovageom_view_build(const struct iovageom_viommu *viommu,
+                                      const struct iovageom_group *group,
+                                      struct iovageom_view *out);
+IOVAGEOM_COLD int iovageom_group_view(const struct iovageom_viommu *viommu,
+                                      const struct iovageom_group *group,
+                                      struct iovageom_view *out);
+IOVAGEOM_COLD void iovageom_group_add(struct iovageom_group *group,
+                                      const struct iovageom_device *device);
+IOVAGEOM_COLD void iovageom_group_stale(struct iovageom_group *group);
+IOVAGEOM_COLD int iovageom_group_refresh(struct iovageom_viommu *viommu,
+                                         struct iovageom_group *group);
 
 /* viommu_promises.c */
-int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
-                      struct iovageom_wire **out);
+IOVAGEOM_COLD int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
+                                    struct iovageom_wire **out);
 void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire *wire);
 bool iovageom_wire_leaves(const struct iovageom_wire *wire, struct iovageom_range range);
-int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire *wire,
-                         struct iovageom_rangeset *out);
-int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        const struct iovageom_virtio_config *space, size_t limit,
-                        const struct iovageom_device *extra, struct iovageom_report *report,
-                        struct iovageom_wire **out);
+IOVAGEOM_COLD int iovageom_wire_usable(const struct iovageom_viommu *viommu,
+                                       const struct iovageom_wire *wire,
+                                       struct iovageom_rangeset *out);
+IOVAGEOM_COLD int iovageom_group_wire(const struct iovageom_viommu *viommu,
+                                      const struct iovageom_group *group,
+                                      const struct iovageom_virtio_config *space, size_t limit,
+                                      const struct iovageom_device *extra,
+                                      struct iovageom_report *report, struct iovageom_wire **out);
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire *wire);
 uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
@@ -304,7 +317,8 @@ IOVAGEOM_COLD int iovageom_device_suits(const struct iovageom_viommu *viommu,
                                         struct iovageom_report *report);
 
 /* viommu_plug.c */
-void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+IOVAGEOM_COLD void iovageom_device_remove(struct iovageom_viommu *viommu,
+                                          struct iovageom_endpoint *endpoint);
 
 /* viommu_domains.c */
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t domain);
@@ -313,10 +327,12 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
                                uint32_t endpoint, uint32_t flags, struct iovageom_report *report);
 uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            uint32_t flags);
-int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
-                             const struct iovageom_domain *domain, struct iovageom_rangeset *out);
-int iovageom_domain_refresh(struct iovageom_viommu *viommu, struct iovageom_domain *domain);
-uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
+IOVAGEOM_COLD int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
+                                           const struct iovageom_domain *domain,
+                                           struct iovageom_rangeset *out);
+IOVAGEOM_COLD int iovageom_domain_refresh(struct iovageom_viommu *viommu,
+                                          struct iovageom_domain *domain);
+IOVAGEOM_COLD uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
 
 /* viommu_mapping.c */
 uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,

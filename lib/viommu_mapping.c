@@ -186,7 +186,7 @@ uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
 
     if (status != IOVAGEOM_VIRTIO_S_OK)
         return status;
-    error = iovageom_domain_refresh(viommu, target);
+    error = target->clean ? IOVAGEOM_OK : iovageom_domain_refresh(viommu, target);
     if (error != IOVAGEOM_OK)
         return iovageom_status_virtio(error);
     status = map_reserved(viommu, target, mapping, &target->reserved, report);
@@ -205,9 +205,10 @@ uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
                : map_limits(viommu, target, iovageom_mappings_budget(&target->mappings), report);
 }
 
-uint8_t iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                  struct iovageom_range range, uint64_t phys, uint32_t flags,
-                                  struct iovageom_report *report)
+IOVAGEOM_COLD uint8_t iovageom_viommu_map_check(const struct iovageom_viommu *viommu,
+                                                uint32_t domain, struct iovageom_range range,
+                                                uint64_t phys, uint32_t flags,
+                                                struct iovageom_report *report)
 {
     const struct iovageom_mapping mapping = {range, phys, flags};
 
@@ -225,8 +226,8 @@ uint8_t iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
     return iovageom_map_do(viommu, domain, &mapping, report);
 }
 
-int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
-                             struct iovageom_range range)
+IOVAGEOM_COLD int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
+                                           struct iovageom_range range)
 {
     struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_mapping mapping;

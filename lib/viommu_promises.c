@@ -294,9 +294,9 @@ uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint,
     return status;
 }
 
-int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                         struct iovageom_region *out, size_t capacity, size_t *count,
-                         struct iovageom_report *report)
+IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                                       struct iovageom_region *out, size_t capacity, size_t *count,
+                                       struct iovageom_report *report)
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     struct iovageom_virtio_config space;
@@ -365,10 +365,12 @@ static int promise_compare(const struct iovageom_viommu *viommu,
     return error;
 }
 
-int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                            struct iovageom_viommu_promise *promise, struct iovageom_rangeset *told,
-                            struct iovageom_rangeset *now, struct iovageom_rangeset *added,
-                            struct iovageom_rangeset *removed)
+IOVAGEOM_COLD int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                                          struct iovageom_viommu_promise *promise,
+                                          struct iovageom_rangeset *told,
+                                          struct iovageom_rangeset *now,
+                                          struct iovageom_rangeset *added,
+                                          struct iovageom_rangeset *removed)
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     struct iovageom_rangeset *const out[] = {told, now, added, removed};

@@ -179,11 +179,9 @@ struct loader {
     uint32_t missing; /**< this one last */
 };
 
-static void load_object(struct loader *l, struct iovageom_finding finding)
+static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_finding *finding)
 {
-    finding.status = IOVAGEOM_ERR_CONFLICT;
-    finding.fatal = 1;
-    iovageom_report_add(l->report, &finding);
+    iovageom_report_add(l->report, finding);
     l->refused = true;
 }
 
@@ -196,7 +194,7 @@ static struct iovageom_endpoint *load_endpoint(struct loader *l, uint32_t id)
     finding.endpoint = id;
     /* Several records may speak of it; it is missing once. */
     if (endpoint == NULL && !(l->missed && l->missing == id))
-        load_object(l, finding);
+        load_object(l, &finding);
     if (endpoint == NULL) {
         l->missing = id;
         l->missed = true;
@@ -312,7 +310,7 @@ static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
         for (const struct iovageom_link *tie = domain->node.up; tie != NULL && finding.type == 0;
              tie = tie->up_next)
             iovageom_name_group(&finding, l->viommu, (void *)tie->upper, mapping->range);
-        load_object(l, finding);
+        load_object(l, &finding);
         return IOVAGEOM_OK;
     }
     status = iovageom_map_do(l->viommu, l->domain, mapping, l->report);
@@ -389,24 +387,24 @@ static int load_space(struct loader *l, const uint8_t *body)
     finding.against = config->input_range;
     finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
     if (!iovageom_range_contains(config->input_range, space.input_range))
-        load_object(l, finding);
+        load_object(l, &finding);
     finding.kind = IOVAGEOM_FINDING_PROBE_SIZE;
     finding.wanted = space.probe_size;
     finding.offered = config->probe_size;
     if (config->probe_size != 0 && config->probe_size != space.probe_size)
-        load_object(l, finding);
+        load_object(l, &finding);
     finding.kind = IOVAGEOM_FINDING_GRANULE;
     finding.wanted = iovageom_pgsize_granule(space.page_size_mask);
     finding.offered =
         config->granule != 0 ? config->granule : iovageom_pgsize_granule(config->page_size_mask);
     if (config->granule != 0 ? config->granule != finding.wanted
                              : !iovageom_pgsize_accepts(config->page_size_mask, finding.wanted))
-        load_object(l, finding);
+        load_object(l, &finding);
     finding.kind = IOVAGEOM_FINDING_OTHER;
     finding.detail = "the destination offers other features or domain numbers";
     if (features != config->features || space.domain_start < config->domain_start ||
         space.domain_last > config->domain_last)
-        load_object(l, finding);
+        load_object(l, &finding);
     viommu->space = space;
     viommu->frozen = true;
     viommu->bypass = space.bypass;
@@ -485,7 +483,7 @@ static int load_compare(struct loader *l)
             finding.endpoint = iovageom_promised_to(group, finding.against);
             finding.type = 0;
             iovageom_name_group(&finding, l->viommu, group, finding.against);
-            load_object(l, finding);
+            load_object(l, &finding);
         }
     }
     iovageom_rangeset_deinit(&broken);

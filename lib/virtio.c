@@ -5,6 +5,7 @@
 #include <iovageom/virtio.h>
 
 #include "bytes.h"
+#include "cold.h"
 #include "virtio_internal.h"
 
 /* ---- wire lists ---- */
@@ -140,9 +141,11 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
     return writer.count;
 }
 
-int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
-                              const struct iovageom_resv *owners, struct iovageom_range window,
-                              struct iovageom_region *out, size_t capacity, size_t *out_count)
+IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
+                                            const struct iovageom_resv *owners,
+                                            struct iovageom_range window,
+                                            struct iovageom_region *out, size_t capacity,
+                                            size_t *out_count)
 {
     struct iovageom_range msi;
     bool has_msi;
@@ -211,9 +214,9 @@ static size_t most_regions(const struct iovageom_resv *resv)
     return most;
 }
 
-int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
-                           const struct iovageom_geometry *geometry, uint64_t granule,
-                           struct iovageom_wire *wire)
+IOVAGEOM_COLD int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
+                                         const struct iovageom_geometry *geometry, uint64_t granule,
+                                         struct iovageom_wire *wire)
 {
     struct iovageom_wire made = {allocator != NULL ? allocator : iovageom_allocator_default(), NULL,
                                  0, 0};
@@ -233,9 +236,10 @@ int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
     return IOVAGEOM_OK;
 }
 
-int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
-                                const struct iovageom_geometry *geometry, uint64_t granule,
-                                struct iovageom_range window, struct iovageom_wire *wire)
+IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
+                                              const struct iovageom_geometry *geometry,
+                                              uint64_t granule, struct iovageom_range window,
+                                              struct iovageom_wire *wire)
 {
     struct iovageom_wire made;
     int status = iovageom_wire_reserved(allocator, geometry, granule, &made);
@@ -251,7 +255,7 @@ int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
     return status;
 }
 
-void iovageom_wire_free(struct iovageom_wire *wire)
+IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_wire *wire)
 {
     if (wire->list != NULL)
         wire->allocator->release(wire->allocator->context, wire->list,
@@ -297,10 +301,10 @@ int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t coun
     return IOVAGEOM_OK;
 }
 
-int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
-                                    const struct iovageom_geometry *geometry, uint64_t granule,
-                                    struct iovageom_range window, void *buffer, size_t size,
-                                    size_t *needed)
+IOVAGEOM_COLD int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
+                                                  const struct iovageom_geometry *geometry,
+                                                  uint64_t granule, struct iovageom_range window,
+                                                  void *buffer, size_t size, size_t *needed)
 {
     struct iovageom_wire wire;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
@@ -312,8 +316,8 @@ int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
     return status;
 }
 
-int iovageom_virtio_property_next(const void *bytes, size_t size, size_t *offset,
-                                  struct iovageom_virtio_property *property)
+IOVAGEOM_COLD int iovageom_virtio_property_next(const void *bytes, size_t size, size_t *offset,
+                                                struct iovageom_virtio_property *property)
 {
     const uint8_t *at = bytes;
     size_t left = *offset < size ? size - *offset : 0, length;
@@ -340,8 +344,8 @@ int iovageom_virtio_property_next(const void *bytes, size_t size, size_t *offset
     return IOVAGEOM_OK;
 }
 
-int iovageom_virtio_decode_resv_mem(const void *payload, size_t length,
-                                    struct iovageom_region *region, uint32_t *subtype)
+IOVAGEOM_COLD int iovageom_virtio_decode_resv_mem(const void *payload, size_t length,
+                                                  struct iovageom_region *region, uint32_t *subtype)
 {
     const uint8_t *bytes = payload;
     struct iovageom_range range;
@@ -384,8 +388,9 @@ static int decode_pass(const void *bytes, size_t size, struct iovageom_region *o
     return status == IOVAGEOM_ERR_NOT_FOUND ? IOVAGEOM_OK : status;
 }
 
-int iovageom_virtio_decode_probe(const void *bytes, size_t size, struct iovageom_region *out,
-                                 size_t capacity, size_t *count)
+IOVAGEOM_COLD int iovageom_virtio_decode_probe(const void *bytes, size_t size,
+                                               struct iovageom_region *out, size_t capacity,
+                                               size_t *count)
 {
     size_t found;
     int status = decode_pass(bytes, size, NULL, 0, &found);
@@ -416,8 +421,8 @@ static bool config_inverted(const struct iovageom_virtio_config *config)
     return !iovageom_range_valid(config->input_range) || config->domain_start > config->domain_last;
 }
 
-int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
-                                  uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE])
+IOVAGEOM_COLD int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
+                                                uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE])
 {
     if (config->page_size_mask == 0 || config->bypass > 1)
         return IOVAGEOM_ERR_INVALID;
@@ -434,8 +439,8 @@ int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
     return IOVAGEOM_OK;
 }
 
-int iovageom_virtio_decode_config(const void *bytes, size_t size,
-                                  struct iovageom_virtio_config *out)
+IOVAGEOM_COLD int iovageom_virtio_decode_config(const void *bytes, size_t size,
+                                                struct iovageom_virtio_config *out)
 {
     const uint8_t *at = bytes;
     struct iovageom_virtio_config config;
@@ -548,8 +553,8 @@ int iovageom_virtio_decode_request(const void *readable, size_t readable_size, s
     return writable_size < IOVAGEOM_VIRTIO_TAIL_SIZE ? IOVAGEOM_ERR_TRUNCATED : IOVAGEOM_OK;
 }
 
-int iovageom_virtio_encode_request(const struct iovageom_virtio_request *request, void *buffer,
-                                   size_t size, size_t *needed)
+IOVAGEOM_COLD int iovageom_virtio_encode_request(const struct iovageom_virtio_request *request,
+                                                 void *buffer, size_t size, size_t *needed)
 {
     uint8_t *at = buffer;
     uint32_t type = request->type;
