@@ -524,6 +524,7 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
 
 int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
+    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
     struct iovageom_virtio_config space;
     int error;
 
@@ -533,6 +534,11 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     error = iovageom_books_space(viommu, &space, report);
     if (error != IOVAGEOM_OK)
         return error;
+    /* One device is enough to say so: it is the machine that lacks something. */
+    while (endpoint != NULL &&
+           (endpoint->device == NULL ||
+            !iovageom_doorbells_unknown(viommu, endpoint->device, endpoint->id, report)))
+        endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1);
     viommu->space = space;
     viommu->frozen = true;
     return IOVAGEOM_OK;

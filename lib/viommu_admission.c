@@ -145,6 +145,35 @@ static bool only_doorbells(const struct iovageom_device *device, struct iovageom
     return false;
 }
 
+/*
+ * A guest that is told of no MSI region maps its doorbells in a window that it makes up (I5), and
+ * such a host reserves just that: only the machine knows where the doorbells are.
+ */
+bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
+                                const struct iovageom_device *device, uint64_t endpoint,
+                                struct iovageom_report *report)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
+    const struct iovageom_resv *resv = iovageom_geometry_resv(device->geometry);
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+
+    if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
+        return false;
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
+        if (type == IOVAGEOM_RESV_SOFTWARE_MSI && iovageom_rangeset_hull(ranges, &finding.range)) {
+            finding.endpoint = endpoint;
+            finding.owner = *owner;
+            finding.detail = "a guest maps its MSI doorbells there, unless the machine's are told: "
+                             "add them as an MSI region";
+            iovageom_report_add(report, &finding);
+            return true;
+        }
+    return false;
+}
+
 /* Whether the device leaves a whole granule of `input` to the guest. */
 static bool leaves_some(const struct iovageom_device *device, struct iovageom_range input,
                         uint64_t granule)
@@ -346,5 +375,6 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
     }
     /* Unknown is not empty: it is taken, and said (Q5). */
     iovageom_geometry_doubts(a->device->geometry, a->endpoint, a->report);
+    (void)iovageom_doorbells_unknown(a->viommu, a->device, a->endpoint, a->report);
     return error != IOVAGEOM_OK ? error : a->status;
 }

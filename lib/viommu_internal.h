@@ -311,6 +311,9 @@ IOVAGEOM_COLD bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                                         const struct iovageom_endpoint *endpoint,
                                         const struct iovageom_rangeset *identity,
                                         struct iovageom_report *report);
+IOVAGEOM_COLD bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
+                                              const struct iovageom_device *device,
+                                              uint64_t endpoint, struct iovageom_report *report);
 bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
 IOVAGEOM_COLD int iovageom_device_suits(const struct iovageom_viommu *viommu,
                                         const struct iovageom_device *device, uint64_t endpoint,

@@ -131,8 +131,9 @@ IOVAGEOM_API void iovageom_viommu_free(struct iovageom_viommu *viommu);
 /**
  * Reserve a window for every endpoint: the machine's MSI doorbells, a user's reserved-regions.
  *
- * As MSI, it outranks the hosts' MSI windows, which are then told as RESERVED (N74: only one is
- * MSI).
+ * On Arm, add the doorbells of the machine's interrupt controller as MSI: a guest that is told of
+ * none maps them at [0x8000000,0x80fffff] (I5), which hosts there reserve. A region of type MSI
+ * outranks the hosts' MSI windows, which are then told as RESERVED (N74: only one is MSI).
  *
  * @param name of the region, for messages; shorter than IOVAGEOM_NAME_SIZE.
  * @return IOVAGEOM_ERR_FROZEN after freeze, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID,
@@ -174,7 +175,8 @@ IOVAGEOM_API int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
  * are fixed. Devices plugged later must go with them. The first request of a guest does it too.
  *
  * @param report notes what is cut off the input range to make it whole granules (FINDING_LOST), and
- *        when INPUT_AS_HOST leaves nothing of it (FINDING_NOTHING_USABLE): then it stays as it was.
+ *        when INPUT_AS_HOST leaves nothing of it (FINDING_NOTHING_USABLE): then it stays as it was;
+ *        and a device whose guest knows of no MSI doorbells (FINDING_GUEST_QUIRK), as plug does.
  * @return IOVAGEOM_OK, also when frozen already; IOVAGEOM_ERR_NO_MEMORY. O(n k).
  */
 IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,
@@ -294,7 +296,9 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
  *   host page tables or geometry (FINDING_OTHER).
  * Plugged or not, the report notes what the geometry leaves open (FINDING_UNKNOWN,
- * FINDING_INCOMPLETE).
+ * FINDING_INCOMPLETE), and that the guest knows of no MSI doorbells, when the host leaves a window
+ * for them to software as on Arm and the machine has added none (FINDING_GUEST_QUIRK): the guest
+ * then maps them in that window, which is reserved.
  *
  * @param where NULL for the defaults; copied.
  * @param geometry of the device: what its container says once it is attached to it. Copied. Its

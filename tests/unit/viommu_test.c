@@ -372,6 +372,49 @@ static void an_input_range_that_is_not_offered_is_told_by_probe(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* I5: hosts with a software MSI window leave it to the machine to say where the doorbells are. */
+static void doorbells_that_nobody_named_are_missed(void **state)
+{
+    const struct iovageom_range window = R(0x8000000, 0x80fffff),
+                                doorbell = R(0x8080000, 0x808ffff);
+    struct iovageom_geometry *arm;
+    struct iovageom_viommu *viommu;
+    struct iovageom_report report;
+    const struct iovageom_finding *finding;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_geometry_new(NULL, "arm", &arm), 0);
+    assert_int_equal(iovageom_geometry_add_gaw(arm, 48, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(arm, 4096, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_geometry_add_reserved(arm, window, IOVAGEOM_RESV_SOFTWARE_MSI,
+                                                    IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    for (int named = 0; named < 2; named++) {
+        viommu = books(NULL, NULL);
+        if (named)
+            assert_int_equal(iovageom_viommu_add_region(viommu, doorbell, IOVAGEOM_RESV_MSI,
+                                                        IOVAGEOM_SOURCE_MACHINE, "its"),
+                             0);
+        assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, arm, &report), 0);
+        for (int freeze = 0; freeze < 2; freeze++) {
+            if (freeze)
+                assert_int_equal(iovageom_viommu_freeze(viommu, &report), 0);
+            assert_int_equal(iovageom_report_count(&report), !named);
+            if (named)
+                continue;
+            finding = iovageom_report_at(&report, 0);
+            assert_int_equal(finding->kind, IOVAGEOM_FINDING_GUEST_QUIRK);
+            assert_int_equal(finding->fatal, 0);
+            assert_int_equal(finding->endpoint, 1);
+            assert_true(iovageom_range_equal(finding->range, window));
+        }
+        iovageom_viommu_free(viommu);
+    }
+    iovageom_geometry_free(arm);
+    iovageom_report_deinit(&report);
+}
+
 static void what_can_not_be_told_must_be_usable(void **state)
 {
     struct iovageom_viommu_config config;
@@ -905,6 +948,7 @@ int main(void)
         cmocka_unit_test(one_container_has_one_budget),
         cmocka_unit_test(the_input_range_follows_the_hosts),
         cmocka_unit_test(the_input_range_is_whole_granules),
+        cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
         cmocka_unit_test(aliases_come_and_go_with_their_device),
