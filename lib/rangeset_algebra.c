@@ -7,12 +7,15 @@
 #include "itree_internal.h"
 #include "ranges_internal.h"
 
+/* Large enough that most of it goes into full blocks, and small enough for the nearest cache. */
+enum { WINDOW = 6 * IOVAGEOM_MERGE_BLOCK };
+
 /* An input of a merge: what of a set, or of one range, is at hand. */
 struct feed {
     struct iovageom_itree_cursor cursor;
     size_t left;   /* ranges of the set that may come */
     uint64_t *end; /* of the words */
-    uint64_t words[4 * IOVAGEOM_MERGE_BLOCK];
+    uint64_t words[WINDOW];
 };
 
 /* Puts the words that are left to the front, and as many leaves behind them as fit. */
@@ -27,7 +30,7 @@ static void feed_on(struct feed *feed, struct iovageom_merge_side *side)
     end = feed->words + (feed->end - side->at);
     memmove(feed->words, side->at, (size_t)(feed->end - side->at) * sizeof(*end));
     side->at = feed->words;
-    while (end + 2 * LEAF_SLOTS + 1 <= feed->words + 4 * IOVAGEOM_MERGE_BLOCK &&
+    while (end + 2 * LEAF_SLOTS + 1 <= feed->words + WINDOW &&
            (run = iovageom_itree_span(&feed->cursor, &first)) > 0) {
         memcpy(end, first.range, run * sizeof(*first.range));
         end += 2 * run;
