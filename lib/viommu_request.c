@@ -8,6 +8,14 @@ static uint8_t refuse(struct iovageom_report *report, int error, const char *det
     return iovageom_refuse_saying(report, error, detail, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
+/* Lack of memory alone leaves no finding: say so. */
+static uint8_t told(uint8_t status, struct iovageom_report *report)
+{
+    if (status == IOVAGEOM_VIRTIO_S_NOMEM && report != NULL && iovageom_report_count(report) == 0)
+        (void)refuse(report, IOVAGEOM_ERR_NO_MEMORY, "the books have no memory for the request");
+    return status;
+}
+
 /* What the oracle says to a request that was read. */
 static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
                       struct iovageom_report *report)
@@ -24,7 +32,8 @@ static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virt
     case IOVAGEOM_VIRTIO_T_DETACH:
         return iovageom_viommu_detach_check(viommu, request->domain, request->endpoint, report);
     case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_map_decide(viommu, request->domain, &mapping, report);
+        /* Booked now: once the host has mapped it, it is too late to find that there is no memory. */
+        return iovageom_map_do(viommu, request->domain, &mapping, report);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         if (request->body_reserved)
             return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
@@ -49,7 +58,7 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
                                            viommu->space.probe_size, request);
     transaction->answered = request->has_tail;
     if (error == IOVAGEOM_OK && frozen != IOVAGEOM_OK)
-        transaction->status = iovageom_status_virtio(frozen);
+        transaction->status = told(iovageom_status_virtio(frozen), report);
     else if (error == IOVAGEOM_ERR_UNSUPPORTED)
         transaction->status =
             refuse(report, error, "an unknown request type is left unanswered (N18)");
@@ -59,24 +68,27 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
              (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
         transaction->status = refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
     else
-        transaction->status = decide(viommu, request, report);
+        transaction->status = told(decide(viommu, request, report), report);
 }
 
 static uint8_t perform(struct iovageom_viommu *viommu,
-                       const struct iovageom_virtio_request *request, void *writable,
+                       const struct iovageom_virtio_request *request, uint8_t veto, void *writable,
                        struct iovageom_report *report)
 {
-    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
     size_t needed;
 
+    if (veto != IOVAGEOM_VIRTIO_S_OK) {
+        if (request->type == IOVAGEOM_VIRTIO_T_MAP)
+            (void)iovageom_viommu_map_undo(viommu, request->domain, request->virt);
+        return veto;
+    }
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
         return iovageom_attach_do(viommu, request->domain, request->endpoint, request->flags);
     case IOVAGEOM_VIRTIO_T_DETACH:
         return iovageom_viommu_detach(viommu, request->domain, request->endpoint, report);
     case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_viommu_map(viommu, request->domain, mapping.range, mapping.phys,
-                                   mapping.flags, report);
+        return IOVAGEOM_VIRTIO_S_OK;
     case IOVAGEOM_VIRTIO_T_UNMAP:
         return iovageom_viommu_unmap(viommu, request->domain, request->virt, NULL, report);
     default:
@@ -92,13 +104,20 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
 {
     const struct iovageom_virtio_request *request = &transaction->request;
     uint8_t tail[IOVAGEOM_VIRTIO_TAIL_SIZE];
+    const bool room = request->tail_offset <= writable_size &&
+                      writable_size - request->tail_offset >= sizeof(tail);
 
-    if (!transaction->answered || request->tail_offset > writable_size ||
-        writable_size - request->tail_offset < sizeof(tail))
+    if (!transaction->answered)
         return 0;
     if (transaction->status == IOVAGEOM_VIRTIO_S_OK)
         transaction->status =
-            veto != IOVAGEOM_VIRTIO_S_OK ? veto : perform(viommu, request, writable, report);
+            told(perform(viommu, request, room ? veto : IOVAGEOM_VIRTIO_S_IOERR, writable, report),
+                 report);
+    if (!room)
+        return 0;
+    /* The used length covers the properties of a PROBE also when there are none to tell. */
+    if (transaction->status != IOVAGEOM_VIRTIO_S_OK)
+        memset(writable, 0, request->tail_offset);
     iovageom_virtio_encode_tail(transaction->status, tail);
     memcpy((uint8_t *)writable + request->tail_offset, tail, sizeof(tail));
     return request->used_length;

@@ -595,11 +595,12 @@ struct iovageom_viommu_transaction {
 };
 
 /**
- * Read a request and decide on it, changing nothing (but that the first one freezes). Total: any
- * bytes, any lengths.
+ * Read a request and decide on it, changing nothing but that the first one freezes, and that a MAP
+ * is booked, so that end() needs no memory for it. Total: any bytes, any lengths.
  *
  * When `transaction->status` is OK, the VMM does its own work on the host and then calls
- * iovageom_viommu_request_end(). Nothing else may change the books in between.
+ * iovageom_viommu_request_end(), always: a veto takes a MAP out of the books again. Nothing else may
+ * change the books in between.
  */
 IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
                                                 const void *readable, size_t readable_size,
@@ -609,9 +610,14 @@ IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
 
 /**
  * Do what was decided, and write the answer: properties of a PROBE and the tail, reserved bytes 0.
+ * Properties of a PROBE that is refused are 0.
+ *
+ * MAP, UNMAP and DETACH can't fail here. An ATTACH, which may need memory, can: it is answered
+ * NOMEM, with a finding (OTHER), nothing has changed, and the VMM takes its own work back.
  *
  * @param veto IOVAGEOM_VIRTIO_S_OK, or the status to answer because the VMM's own work has failed:
  *        then nothing is done. It only matters where the decision was OK.
+ * @param transaction its `status` is what was answered.
  * @param writable `writable_size` bytes, as given to begin.
  * @return the used length of the buffer; 0 when it was left unwritten.
  */

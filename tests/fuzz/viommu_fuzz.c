@@ -96,7 +96,10 @@ static void request(struct iovageom_viommu *viommu, struct fuzz_input *input)
     if (used == 0)
         for (size_t i = 0; i < writable_size; i++)
             fuzz_check(writable[i] == 0xa5);
-    else
+    else if (used > 4 && writable[used - 4] != IOVAGEOM_VIRTIO_S_OK)
+        for (size_t i = 0; i < used - 4; i++)
+            fuzz_check(writable[i] == 0);
+    if (used != 0)
         fuzz_check(used >= 4 && writable[used - 4] <= IOVAGEOM_VIRTIO_S_NOMEM &&
                    (writable[used - 3] | writable[used - 2] | writable[used - 1]) == 0);
     iovageom_report_deinit(&report);

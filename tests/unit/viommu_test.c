@@ -909,6 +909,76 @@ static void memory_may_run_out_while_loading(void **state)
     iovageom_viommu_free(from);
 }
 
+/* Once begin() has agreed to a MAP, and the host has it, the books have it too. */
+static void a_map_that_was_agreed_to_is_booked(void **state)
+{
+    struct iovageom_virtio_request map = {.type = IOVAGEOM_VIRTIO_T_MAP, .domain = 1, .flags = RW};
+    struct iovageom_virtio_request attach = {
+        .type = IOVAGEOM_VIRTIO_T_ATTACH, .domain = 2, .endpoint = SLOT};
+    struct iovageom_viommu_transaction transaction;
+    struct iovageom_mapping mapping;
+    struct iovageom_report report;
+    struct iovageom_viommu *viommu;
+    uint8_t bytes[128], answer[4];
+    size_t size;
+
+    (void)state;
+    test_allocator_init(&memory);
+    viommu = books(&memory.allocator, NULL);
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(
+        test_plug(viommu, SLOT, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "h", 39, PAGES_4K), NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL), 0);
+    for (uint64_t i = 0; i < 100; i++) {
+        const uint8_t veto = i % 3 == 0 ? IOVAGEOM_VIRTIO_S_DEVERR : IOVAGEOM_VIRTIO_S_OK;
+
+        map.virt = R(i << 16, (i << 16) + 0xfff);
+        assert_int_equal(iovageom_virtio_encode_request(&map, bytes, sizeof(bytes), &size), 0);
+        iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
+        assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_OK);
+        test_allocator_fail_at(&memory, 1, true);
+        /* Without room for an answer, which is a mistake of the VMM's, nothing stays. */
+        assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, veto, answer,
+                                                     i == 1 ? 3 : 4, &report),
+                         i == 1 ? 0 : 4);
+        test_allocator_stop_failing(&memory);
+        assert_true(i == 1 || answer[0] == veto);
+        assert_int_equal(iovageom_viommu_mapping_next(viommu, 1, i << 16, &mapping),
+                         i != 1 && veto == IOVAGEOM_VIRTIO_S_OK);
+        test_check(viommu);
+    }
+    /* ATTACH may still lack memory, and says so. */
+    assert_int_equal(iovageom_virtio_encode_request(&attach, bytes, sizeof(bytes), &size), 0);
+    iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
+    assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_OK);
+    test_allocator_fail_at(&memory, 1, true);
+    assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, answer, 4, &report), 4);
+    test_allocator_stop_failing(&memory);
+    assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(answer[0], IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(iovageom_report_at(&report, 0)->status, IOVAGEOM_ERR_NO_MEMORY);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+/* A used length covers no byte that was not written, also when a PROBE is refused. */
+static void a_refused_probe_is_zeroed(void **state)
+{
+    const struct iovageom_virtio_request probe = {.type = IOVAGEOM_VIRTIO_T_PROBE, .endpoint = 1};
+    static uint8_t answer[516];
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    uint8_t bytes[128];
+    size_t size;
+
+    (void)state;
+    memset(answer, 0xaa, sizeof(answer));
+    assert_int_equal(iovageom_virtio_encode_request(&probe, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_viommu_request(viommu, bytes, size, answer, 516, NULL), 516);
+    for (size_t i = 0; i < sizeof(answer); i++)
+        assert_int_equal(answer[i], i == 512 ? IOVAGEOM_VIRTIO_S_NOENT : 0);
+    iovageom_viommu_free(viommu);
+}
+
 /* 4,096 devices that all reserve something else, in one guest group; they go in any order. */
 static void a_large_group_comes_and_goes(void **state)
 {
@@ -958,6 +1028,8 @@ int main(void)
         cmocka_unit_test(every_damage_to_a_stream_is_noticed),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(memory_may_run_out_while_loading),
+        cmocka_unit_test(a_map_that_was_agreed_to_is_booked),
+        cmocka_unit_test(a_refused_probe_is_zeroed),
         cmocka_unit_test(a_large_group_comes_and_goes),
     };
 
