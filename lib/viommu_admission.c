@@ -292,7 +292,6 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
     const struct iovageom_viommu *viommu = a->viommu;
     const size_t limit = viommu->space.probe_size;
     struct iovageom_wire *wire;
-    struct iovageom_report notes;
     int error;
 
     if (!viommu->frozen || limit == 0)
@@ -302,11 +301,7 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
         iovageom_virtio_probe_bytes(
             2 * (a->device->all_count + 1 + iovageom_rangeset_count(&group->view.all))) <= limit)
         return IOVAGEOM_OK;
-    iovageom_report_init(&notes, &viommu->allocator);
-    error = iovageom_group_wire(viommu, group, &viommu->space, limit, a->device, &notes, &wire);
-    for (size_t i = 0; i < iovageom_report_count(&notes); i++)
-        iovageom_report_add(a->report, iovageom_report_at(&notes, i));
-    iovageom_report_deinit(&notes);
+    error = iovageom_group_wire(viommu, group, &viommu->space, limit, a->device, a->report, &wire);
     if (error == IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
     } else if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {

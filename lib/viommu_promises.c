@@ -142,6 +142,53 @@ static int view_regions(const struct iovageom_viommu *viommu, const struct iovag
     return IOVAGEOM_OK;
 }
 
+/* What the hosts of a group map, in the pages that they all have: all ones when none says. */
+static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct iovageom_group *group)
+{
+    uint64_t mask =
+        group->slots > 0 && viommu->envelope != NULL ? viommu->envelope->mask : UINT64_MAX;
+
+    for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
+        const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;
+        const struct iovageom_endpoint *member = unit->members.first;
+
+        for (; member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT])
+            mask = iovageom_pgsize_meet(mask, member->device->mask);
+    }
+    return mask;
+}
+
+/* What the hosts map in granules of their own is lost where it is no whole granule of the guest's. */
+static int name_scraps(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
+                       const struct iovageom_virtio_config *space,
+                       const struct iovageom_rangeset *reserved, struct iovageom_report *report)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
+    struct iovageom_rangeset scraps, whole;
+    struct iovageom_rangeset_cursor cursor;
+    int error;
+
+    error = iovageom_rangeset_init(&scraps, &viommu->allocator);
+    (void)iovageom_rangeset_init(&whole, &viommu->allocator);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_complement(&scraps, reserved, space->input_range);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_inward(&whole, &scraps,
+                                               iovageom_pgsize_granule(space->page_size_mask));
+    /* Most of the time nothing is left, and nobody has to be asked. */
+    if (error == IOVAGEOM_OK && !iovageom_rangeset_equal(&scraps, &whole))
+        error = iovageom_rangeset_align_inward(&scraps, &scraps,
+                                               iovageom_pgsize_granule(group_mask(viommu, group)));
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_difference(&scraps, &scraps, &whole);
+    iovageom_rangeset_seek(&scraps, 0, &cursor);
+    while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &finding.range))
+        iovageom_report_add(report, &finding);
+    iovageom_rangeset_deinit(&scraps);
+    iovageom_rangeset_deinit(&whole);
+    return error;
+}
+
 /*
  * The wire list of a group for a config space, fitted into `limit` bytes, with the device `extra`
  * (or none) in it as well.
@@ -152,21 +199,30 @@ int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovag
                         struct iovageom_wire **out)
 {
     struct iovageom_probe_plan plan;
+    struct iovageom_report notes;
     struct iovageom_wire *wire = NULL;
     struct iovageom_view view;
     int error = iovageom_view_init(&view, viommu);
 
+    if (report != NULL)
+        iovageom_report_init(&notes, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_group_view(viommu, group, &view);
     if (error == IOVAGEOM_OK && extra != NULL)
         error = iovageom_view_add(&view, extra);
     if (error == IOVAGEOM_OK)
         error = view_regions(viommu, &view, iovageom_pgsize_granule(space->page_size_mask), &wire);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions, wire->count,
+                                    &plan, report != NULL ? &notes : NULL);
+    if (report != NULL) {
+        for (size_t i = 0; i < iovageom_report_count(&notes); i++)
+            iovageom_report_add(report, iovageom_report_at(&notes, i));
+        iovageom_report_deinit(&notes);
+        if (error == IOVAGEOM_OK)
+            error = name_scraps(viommu, group, space, &view.all, report);
+    }
     iovageom_view_deinit(&view);
-    if (error != IOVAGEOM_OK)
-        return error;
-    error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions, wire->count,
-                                &plan, report);
     if (error != IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
         return error;

@@ -383,7 +383,8 @@ IOVAGEOM_API bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *vi
  *
  * @param out room for `capacity` regions; may be NULL when capacity is 0.
  * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- * @param report notes what was given up to fit (FINDING_LOST).
+ * @param report notes what was given up to fit, or because the hosts' pages are smaller than the
+ *        granule (FINDING_LOST).
  * @return IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ERR_BUFFER_TOO_SMALL, IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,

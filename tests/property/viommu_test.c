@@ -864,13 +864,14 @@ static void theorem(void)
     struct iovageom_geometry *pool = theorem_host("pool"), *host = theorem_host("cold");
     struct iovageom_rangeset choices, usable, other;
     struct iovageom_virtio_config space;
-    uint64_t granule;
+    uint64_t granule, own, hosts;
 
     iovageom_rangeset_init(&choices, NULL);
     iovageom_rangeset_init(&usable, NULL);
     iovageom_rangeset_init(&other, NULL);
     iovageom_viommu_config_init(&config);
     config.probe_size = (uint32_t)(72 + 24 * below(30));
+    config.granule = one_in(3) ? 0x10000 : 0;
     ck_assert_int_eq(iovageom_viommu_new(NULL, &config, &books), 0);
     ck_assert_int_eq(iovageom_viommu_set_envelope(books, pool, NULL), 0);
     ck_assert_int_eq(iovageom_viommu_declare(books, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
@@ -881,9 +882,13 @@ static void theorem(void)
     guest_choices(books, 1, &choices);
     ck_assert_int_eq(iovageom_viommu_config_space(books, &space), 0);
     granule = space.page_size_mask & (~space.page_size_mask + 1);
-    ck_assert_int_eq(iovageom_geometry_usable(pool, granule, &usable), 0);
     ck_assert_int_eq(iovageom_geometry_usable(host, granule, &other), 0);
     ck_assert(iovageom_rangeset_subset(&choices, &other));
+    ck_assert_int_eq(iovageom_geometry_granule(pool, &own), 0);
+    ck_assert_int_eq(iovageom_geometry_granule(host, &hosts), 0);
+    own = own > hosts ? own : hosts;
+    ck_assert_int_eq(iovageom_geometry_usable(pool, own, &usable), 0);
+    ck_assert_int_eq(iovageom_geometry_usable(host, own, &other), 0);
     ck_assert_int_eq(iovageom_rangeset_intersection(&usable, &usable, &other), 0);
     nothing_is_lost_in_silence(books, 1, &usable, &choices, granule);
     for (int i = 0; i < 6; i++) {

@@ -280,6 +280,47 @@ static void the_input_range_follows_the_hosts(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* A granule above the host's pages takes more than the host does: told and PROBE name it. */
+static void what_the_granule_takes_is_named(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_region regions[8];
+    struct iovageom_report report;
+    uint8_t bytes[512];
+    size_t count;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.granule = 0x10000;
+    viommu = books(NULL, &config);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN,
+                               test_host_with(NULL, "4K", 39, PAGES_4K, R(0x20000000, 0x20000fff)),
+                               NULL),
+                     0);
+    assert_int_equal(test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN,
+                               test_host_with(NULL, "64K", 39, 0x10000, R(0x20000000, 0x20000fff)),
+                               NULL),
+                     0);
+    for (int probe = 0; probe < 2; probe++) {
+        if (probe)
+            assert_int_equal(
+                iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), &count, &report), 0);
+        else
+            assert_int_equal(iovageom_viommu_told(viommu, 1, regions, 8, &count, &report), 0);
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_LOST);
+        assert_true(
+            iovageom_range_equal(iovageom_report_at(&report, 0)->range, R(0x20001000, 0x2000ffff)));
+    }
+    /* A host that maps nothing smaller loses nothing by it. */
+    assert_int_equal(iovageom_viommu_told(viommu, 2, regions, 8, &count, &report), 0);
+    assert_int_equal(iovageom_report_count(&report), 0);
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
 /* What a Linux guest may choose of an input range with odd ends, and what is said to be lost. */
 static void the_input_range_is_whole_granules(void **state)
 {
@@ -1017,6 +1058,7 @@ int main(void)
         cmocka_unit_test(a_promise_outlives_whom_it_was_given_to),
         cmocka_unit_test(one_container_has_one_budget),
         cmocka_unit_test(the_input_range_follows_the_hosts),
+        cmocka_unit_test(what_the_granule_takes_is_named),
         cmocka_unit_test(the_input_range_is_whole_granules),
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
