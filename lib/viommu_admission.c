@@ -174,8 +174,9 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
     return false;
 }
 
-/* Whether the device leaves a whole granule of `input` to the guest. */
-static bool leaves_some(const struct iovageom_device *device, struct iovageom_range input,
+/* Whether the device, and what is reserved for all, leave a granule of `input` to the guest. */
+static bool leaves_some(const struct iovageom_device *device,
+                        const struct iovageom_rangeset *platform, struct iovageom_range input,
                         uint64_t granule)
 {
     struct iovageom_range gap;
@@ -183,13 +184,13 @@ static bool leaves_some(const struct iovageom_device *device, struct iovageom_ra
     for (size_t i = 0; i < device->all_count; i++) {
         if (iovageom_range_below(device->ranges[i], &gap) &&
             iovageom_range_intersect(gap, input, &gap) &&
-            iovageom_range_align_inward(gap, granule, &gap))
+            iovageom_rangeset_first_hole(platform, gap, granule, granule, &gap) == IOVAGEOM_OK)
             return true;
         if (!iovageom_range_above(device->ranges[i], &gap) ||
             !iovageom_range_intersect(gap, input, &input))
             return false;
     }
-    return iovageom_range_align_inward(input, granule, &gap);
+    return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
 }
 
 /*
@@ -213,7 +214,7 @@ static void ask_input(struct iovageom_admission *a)
         granule = iovageom_pgsize_granule(viommu->config.page_size_mask);
     if (granule < iovageom_pgsize_granule(device->mask))
         granule = iovageom_pgsize_granule(device->mask);
-    if (!leaves_some(device, input, granule)) {
+    if (!leaves_some(device, &viommu->platform_view.all, input, granule)) {
         object(a, device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
                input, input);
         return;

@@ -291,7 +291,8 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  * - it can't be told: PROBE isn't offered and the input range holds what it can't map (other than
  *   MSI doorbells alone, which guests know of; with INPUT_AS_HOST before freeze: a hole between
  *   usable addresses), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
- * - no whole granule of the input range is usable (FINDING_NOTHING_USABLE);
+ * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
+ *   (FINDING_NOTHING_USABLE);
  * - it would bypass at once, and can't map an identity range (FINDING_RESERVED);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
  *   host page tables or geometry (FINDING_OTHER).

@@ -303,12 +303,17 @@ static inline bool model_same_host(const struct model_host *a, const struct mode
            a->budget == b->budget;
 }
 
+/* With what the machine reserves, it leaves a granule: of the device, or a larger one of the books. */
 static inline bool model_device_fits(const struct model *m, const struct model_host *host)
 {
     const uint64_t wanted = m->frozen ? m->granule : m->config_granule;
+    const uint64_t granule = host->granule > wanted ? host->granule : wanted;
+    const int step = granule < 4096 ? 1 : (int)(granule / 4096);
+    bool leaves = false;
 
-    return host->reserved != UINT64_MAX &&
-           (host->granule == 0 || wanted == 0 || host->granule <= wanted);
+    for (int i = 0; i < PAGES; i += step)
+        leaves |= ((host->reserved | m->platform) & model_bits(i, i + step - 1)) == 0;
+    return leaves && (host->granule == 0 || wanted == 0 || host->granule <= wanted);
 }
 
 /* Whether `pages` may be reserved for a guest group from now on. */

@@ -169,7 +169,7 @@ static void begin(uint64_t stream)
     make_hosts();
     t.model.has_envelope = one_in(2);
     t.model.envelope = t.hosts[3];
-    if (t.model.envelope.reserved == UINT64_MAX)
+    if (!model_device_fits(&t.model, &t.model.envelope))
         t.model.has_envelope = false;
     t.books = make_books();
     set_identity(t.books);

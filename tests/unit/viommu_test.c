@@ -522,6 +522,21 @@ static void what_can_not_be_told_must_be_usable(void **state)
     assert_int_equal(iovageom_geometry_new(NULL, "silent", &nothing), 0);
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, nothing, &report), 0);
     iovageom_viommu_free(viommu);
+
+    /* What the machine reserves for all leaves nothing to a host that maps no more than that. */
+    viommu = books(NULL, NULL);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(0, BIT39 - 0x2001),
+                                                IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_USER,
+                                                "user"),
+                     0);
+    for (int room = 0; room < 2; room++)
+        assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN,
+                                   test_host_with(NULL, "39", 39, 0x2000,
+                                                  R(BIT39 - (room ? 0x3000 : 0x1001),
+                                                    BIT39 - (room ? 0x2001 : 0x1000))),
+                                   &report),
+                         room ? 0 : IOVAGEOM_ERR_CONFLICT);
+    iovageom_viommu_free(viommu);
     iovageom_report_deinit(&report);
 }
 
