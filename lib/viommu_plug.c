@@ -74,10 +74,18 @@ static uint32_t plug_id(uint32_t endpoint, const struct iovageom_viommu_where *w
     return i == 0 ? endpoint : where->aliases[i - 1];
 }
 
-static uint64_t unit_key(const struct iovageom_viommu_where *where, uint32_t endpoint)
+/* Who names a host group alone joins it in the container where it is. */
+static uint64_t unit_key(const struct iovageom_viommu *viommu,
+                         const struct iovageom_viommu_where *where, uint32_t endpoint)
 {
+    const struct iovageom_host_group *host = NULL;
+
+    if (where->host_group != IOVAGEOM_VIOMMU_OWN)
+        host = iovageom_table_at(&viommu->host_groups, where->host_group);
     if (where->container != IOVAGEOM_VIOMMU_OWN)
         return where->container;
+    if (host != NULL)
+        return host->unit->key;
     if (where->host_group != IOVAGEOM_VIOMMU_OWN)
         return KEY_HOST_GROUP | where->host_group;
     return KEY_OWN | endpoint;
@@ -117,7 +125,7 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
         finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER,
                                              iovageom_geometry_name(known->device->geometry));
     if (known->device != NULL && alias && !known->prepared && (i > 0 || where->alias_count == 0)) {
-        if (known->unit->key == unit_key(where, endpoint) &&
+        if (known->unit->key == unit_key(a->viommu, where, endpoint) &&
             iovageom_geometry_equal(known->device->geometry, geometry))
             return;
         finding.kind = IOVAGEOM_FINDING_OTHER;
@@ -152,7 +160,7 @@ static int where_check(const struct iovageom_viommu *viommu,
     }
     if (where->host_group != IOVAGEOM_VIOMMU_OWN)
         host = iovageom_table_at(&viommu->host_groups, where->host_group);
-    if (host != NULL && host->unit->key != unit_key(where, endpoint)) {
+    if (host != NULL && host->unit->key != unit_key(viommu, where, endpoint)) {
         (void)iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
                                      "the devices of a host group are in one container",
                                      IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
@@ -166,7 +174,8 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_w
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const uint32_t endpoint = (uint32_t)a->endpoint;
-    const struct iovageom_unit *unit = iovageom_table_at(&viommu->units, unit_key(where, endpoint));
+    const struct iovageom_unit *unit =
+        iovageom_table_at(&viommu->units, unit_key(viommu, where, endpoint));
     const struct iovageom_group *before = NULL;
     int error = IOVAGEOM_OK;
 
@@ -367,7 +376,7 @@ static int place_device(struct iovageom_viommu *viommu, struct iovageom_endpoint
 
     endpoint->device = device;
     endpoint->host_group = where->host_group;
-    endpoint->container = where->container;
+    endpoint->container = key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
     error = unit_join(viommu, endpoint, key);
     if (error == IOVAGEOM_OK) {
         error = host_group_join(viommu, endpoint);
@@ -399,7 +408,7 @@ static int plug_one(struct iovageom_viommu *viommu, uint32_t endpoint,
         error = iovageom_endpoint_make(viommu, id, group_key(viommu, where, endpoint, i),
                                        IOVAGEOM_ENDPOINT_DEVICE, &place);
     if (error == IOVAGEOM_OK && place->device == NULL)
-        error = place_device(viommu, place, where, unit_key(where, endpoint), device);
+        error = place_device(viommu, place, where, unit_key(viommu, where, endpoint), device);
     if (error == IOVAGEOM_OK)
         place->prepared = i == 0 ? IOVAGEOM_PREPARED : IOVAGEOM_PREPARED_ALIAS;
     else if (made && place != NULL)
@@ -632,7 +641,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     iovageom_report_clear(report);
     if ((flags & ~(uint32_t)IOVAGEOM_PLUG_ALLOW_STALE) != 0)
         return IOVAGEOM_ERR_INVALID;
-    if (found == NULL || found->device == NULL)
+    if (found == NULL || found->devices == found->as_alias)
         return IOVAGEOM_ERR_NOT_FOUND;
     error = iovageom_device_make(viommu, geometry, &device);
     if (error != IOVAGEOM_OK)

@@ -268,7 +268,7 @@ enum iovageom_plug_flag {
 /** Where a device is plugged. Fill it with iovageom_viommu_where_init(), then change fields. */
 struct iovageom_viommu_where {
     uint64_t host_group;     /**< host isolation group; default IOVAGEOM_VIOMMU_OWN */
-    uint64_t container;      /**< host page tables; default OWN: those of its host group */
+    uint64_t container;      /**< host page tables; default OWN: those where its host group is */
     uint64_t guest_group;    /**< default OWN: as declared, or else its own */
     const uint32_t *aliases; /**< other endpoints that the device's DMA may show; may be NULL */
     size_t alias_count;
@@ -334,9 +334,10 @@ IOVAGEOM_API int iovageom_viommu_plug_abort(struct iovageom_viommu *viommu, uint
 
 /**
  * The host says something new of a plugged device: its container's geometry changed when another
- * device was attached or detached (Q6). Refused as plug is, unless `flags` has ALLOW_STALE.
+ * device was attached or detached (Q6). Refused as plug is, unless `flags` has ALLOW_STALE. Its
+ * aliases follow.
  *
- * @return as plug; IOVAGEOM_ERR_NOT_FOUND when no device is plugged there.
+ * @return as plug; IOVAGEOM_ERR_NOT_FOUND when no device is plugged there, but prepared or aliased.
  */
 IOVAGEOM_API int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
                                         const struct iovageom_geometry *geometry, uint32_t flags,

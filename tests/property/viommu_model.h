@@ -280,8 +280,11 @@ static inline uint64_t model_own(uint32_t id)
     return ((uint64_t)1 << 63) | id;
 }
 
-static inline uint64_t model_unit(const struct model_where *w, uint32_t id)
+static inline uint64_t model_unit(const struct model *m, const struct model_where *w, uint32_t id)
 {
+    for (int i = 0; w->container == OWN && w->host_group != OWN && i < PLACES; i++)
+        if (m->places[i].has_device && m->places[i].host_group == w->host_group)
+            return m->places[i].unit;
     if (w->container != OWN)
         return w->container;
     return w->host_group != OWN ? ((uint64_t)1 << 62) | w->host_group : model_own(id);
@@ -378,7 +381,7 @@ static inline bool model_all_bear(struct model *m, uint64_t unit, const uint64_t
 static inline int model_plug_ask(struct model *m, uint32_t id, const struct model_where *w,
                                  const struct model_host *host, bool *went_stale)
 {
-    const uint64_t unit = model_unit(w, id);
+    const uint64_t unit = model_unit(m, w, id);
     uint64_t keys[PLACES + 1];
     bool fits;
 
@@ -414,6 +417,8 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
 static inline void model_prepare(struct model *m, uint32_t id, const struct model_where *w,
                                  const struct model_host *host)
 {
+    const uint64_t unit = model_unit(m, w, id);
+
     for (int i = -1; i < w->alias_count; i++) {
         const uint32_t which = i < 0 ? id : w->aliases[i];
         const uint64_t key = model_group_of(m, w, id, which);
@@ -428,7 +433,7 @@ static inline void model_prepare(struct model *m, uint32_t id, const struct mode
         if (!p->has_device) {
             p->has_device = true;
             p->host = *host;
-            p->unit = model_unit(w, id);
+            p->unit = unit;
             p->host_group = w->host_group;
         }
         p->prepared = i < 0 ? 1 : 2;

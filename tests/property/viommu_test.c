@@ -469,7 +469,7 @@ static void step_update(void)
     bool went_stale = false;
     int wanted = 0, error;
 
-    if (p->kind == KIND_NONE || !p->has_device)
+    if (p->kind == KIND_NONE || p->devices == p->as_alias)
         wanted = REFUSE_NOT_FOUND;
     else if (!model_device_fits(&t.model, &t.hosts[host]) ||
              (t.model.bypass && (t.model.identity & t.hosts[host].reserved) != 0) ||

@@ -540,6 +540,37 @@ static void what_can_not_be_told_must_be_usable(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* Who names a host group alone comes to where that is. */
+static void a_host_group_is_in_one_container(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_geometry *geometry = test_host(NULL, "h", 39, PAGES_4K);
+    struct iovageom_viommu_endpoint found;
+    struct iovageom_viommu_where where;
+
+    (void)state;
+    iovageom_viommu_where_init(&where);
+    where.host_group = 7;
+    where.container = 3;
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, geometry, NULL), 0);
+    where.container = IOVAGEOM_VIOMMU_OWN;
+    assert_int_equal(iovageom_viommu_plug(viommu, 2, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_endpoint(viommu, 2, &found), 0);
+    assert_int_equal(found.container, 3);
+    where.container = 4;
+    assert_int_equal(iovageom_viommu_plug(viommu, 3, &where, geometry, NULL), IOVAGEOM_ERR_INVALID);
+    /* And is in none once its last device has left. */
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, 2), 0);
+    where.container = IOVAGEOM_VIOMMU_OWN;
+    assert_int_equal(iovageom_viommu_plug(viommu, 3, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_endpoint(viommu, 3, &found), 0);
+    assert_int_equal(found.container, IOVAGEOM_VIOMMU_OWN);
+    test_check(viommu);
+    iovageom_geometry_free(geometry);
+    iovageom_viommu_free(viommu);
+}
+
 static void aliases_come_and_go_with_their_device(void **state)
 {
     const uint32_t aliases[] = {0x300, 0x301};
@@ -560,7 +591,9 @@ static void aliases_come_and_go_with_their_device(void **state)
     assert_int_equal(iovageom_viommu_endpoint(viommu, 0x300, &found), 0);
     assert_int_equal(found.plugged, 2);
     assert_int_equal(iovageom_viommu_attach(viommu, 1, 0x301, 0, NULL), 0);
-    /* An alias is not unplugged by itself. */
+    /* An alias is not unplugged by itself, nor does it get a geometry of its own. */
+    assert_int_equal(iovageom_viommu_update(viommu, 0x300, geometry, 0, NULL),
+                     IOVAGEOM_ERR_NOT_FOUND);
     assert_int_equal(iovageom_viommu_unplug(viommu, 0x300), IOVAGEOM_ERR_NOT_FOUND);
     assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
     assert_int_equal(iovageom_viommu_endpoint(viommu, 0x301, &found), IOVAGEOM_ERR_NOT_FOUND);
@@ -586,6 +619,8 @@ static void aliases_come_and_go_with_their_device(void **state)
     where.flags = 0;
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL), 0);
     assert_int_equal(iovageom_viommu_plug_prepare(viommu, OTHER, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_update(viommu, OTHER, geometry, 0, NULL),
+                     IOVAGEOM_ERR_NOT_FOUND);
     where.alias_count = 0;
     where.flags = IOVAGEOM_PLUG_ALIAS;
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL), 0);
@@ -1078,6 +1113,7 @@ int main(void)
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
+        cmocka_unit_test(a_host_group_is_in_one_container),
         cmocka_unit_test(aliases_come_and_go_with_their_device),
         cmocka_unit_test(the_highest_numbers_are_numbers),
         cmocka_unit_test(unplug_widens_exactly_back),
