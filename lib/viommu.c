@@ -27,6 +27,14 @@ struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const ch
     return owner;
 }
 
+/* What `notes` says is added to a report (or to none), and `notes` is gone. */
+void iovageom_report_take(struct iovageom_report *report, struct iovageom_report *notes)
+{
+    for (size_t i = 0; i < iovageom_report_count(notes); i++)
+        iovageom_report_add(report, iovageom_report_at(notes, i));
+    iovageom_report_deinit(notes);
+}
+
 /* Who of a collection reserves something of `range`, the weightiest type first. */
 void iovageom_name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
                         struct iovageom_range range)

@@ -268,7 +268,7 @@ uint8_t iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain, 
     uint8_t status = iovageom_status_virtio(iovageom_viommu_freeze(viommu, report));
 
     if (status == IOVAGEOM_VIRTIO_S_OK)
-        status = iovageom_viommu_attach_check(viommu, domain, endpoint, flags, report);
+        status = iovageom_attach_decide(viommu, domain, endpoint, flags, report);
     return status != IOVAGEOM_VIRTIO_S_OK ? status
                                           : iovageom_attach_do(viommu, domain, endpoint, flags);
 }

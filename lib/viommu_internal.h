@@ -194,6 +194,8 @@ IOVAGEOM_COLD int iovageom_books_space(const struct iovageom_viommu *viommu,
 IOVAGEOM_COLD uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu);
 IOVAGEOM_COLD struct iovageom_owner iovageom_owner_named(enum iovageom_source source,
                                                          const char *name);
+IOVAGEOM_COLD void iovageom_report_take(struct iovageom_report *report,
+                                        struct iovageom_report *notes);
 IOVAGEOM_COLD void iovageom_name_owner(struct iovageom_finding *finding,
                                        const struct iovageom_device *device,
                                        struct iovageom_range range);
@@ -283,6 +285,8 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
                           struct iovageom_wire *wire);
 uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
                               struct iovageom_report *report);
+uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
+                          size_t size, size_t *needed, struct iovageom_report *report);
 
 /* viommu_admission.c */
 /* A plug, update or declaration on its way through the questions. */

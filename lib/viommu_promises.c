@@ -216,9 +216,7 @@ int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovag
         error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions, wire->count,
                                     &plan, report != NULL ? &notes : NULL);
     if (report != NULL) {
-        for (size_t i = 0; i < iovageom_report_count(&notes); i++)
-            iovageom_report_add(report, iovageom_report_at(&notes, i));
-        iovageom_report_deinit(&notes);
+        iovageom_report_take(report, &notes);
         if (error == IOVAGEOM_OK)
             error = name_scraps(viommu, group, space, &view.all, report);
     }
@@ -322,15 +320,22 @@ uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t end
 uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
                               size_t size, size_t *needed, struct iovageom_report *report)
 {
-    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_wire *wire;
-    uint8_t status;
     int error = iovageom_viommu_freeze(viommu, report);
 
-    if (error != IOVAGEOM_OK)
-        return iovageom_status_virtio(error);
-    iovageom_report_clear(report);
-    status = iovageom_probe_decide(viommu, endpoint, size, report);
+    return error != IOVAGEOM_OK
+               ? iovageom_status_virtio(error)
+               : iovageom_probe_do(viommu, endpoint, properties, size, needed, report);
+}
+
+/* The same of frozen books; what the report says already stays. */
+uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
+                          size_t size, size_t *needed, struct iovageom_report *report)
+{
+    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_wire *wire;
+    uint8_t status = iovageom_probe_decide(viommu, endpoint, size, report);
+    int error;
+
     if (status == IOVAGEOM_VIRTIO_S_OK) {
         error = wire_refresh(viommu, found->group, report);
         if (error == IOVAGEOM_OK) {

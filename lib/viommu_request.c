@@ -11,7 +11,11 @@ static uint8_t refuse(struct iovageom_report *report, int error, const char *det
 /* Lack of memory alone leaves no finding: say so. */
 static uint8_t told(uint8_t status, struct iovageom_report *report)
 {
-    if (status == IOVAGEOM_VIRTIO_S_NOMEM && report != NULL && iovageom_report_count(report) == 0)
+    const size_t count = report != NULL ? iovageom_report_count(report) : 0;
+
+    /* Notes of an earlier step do not count. */
+    if (status == IOVAGEOM_VIRTIO_S_NOMEM && report != NULL &&
+        (count == 0 || !iovageom_report_at(report, count - 1)->fatal))
         (void)refuse(report, IOVAGEOM_ERR_NO_MEMORY, "the books have no memory for the request");
     return status;
 }
@@ -43,13 +47,12 @@ static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virt
     }
 }
 
-void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
-                                   size_t readable_size, size_t writable_size,
-                                   struct iovageom_viommu_transaction *transaction,
-                                   struct iovageom_report *report)
+/* Read it and decide, with `frozen` the outcome of freezing. */
+static void begin(struct iovageom_viommu *viommu, int frozen, const void *readable,
+                  size_t readable_size, size_t writable_size,
+                  struct iovageom_viommu_transaction *transaction, struct iovageom_report *report)
 {
     struct iovageom_virtio_request *request = &transaction->request;
-    int frozen = iovageom_viommu_freeze(viommu, report);
     int error;
 
     iovageom_report_clear(report);
@@ -69,6 +72,25 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
         transaction->status = refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
     else
         transaction->status = told(decide(viommu, request, report), report);
+}
+
+void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
+                                   size_t readable_size, size_t writable_size,
+                                   struct iovageom_viommu_transaction *transaction,
+                                   struct iovageom_report *report)
+{
+    struct iovageom_report notes;
+    int frozen;
+
+    if (iovageom_viommu_frozen(viommu)) {
+        begin(viommu, IOVAGEOM_OK, readable, readable_size, writable_size, transaction, report);
+        return;
+    }
+    /* The first request: what freezing has to say comes after what is said of the request. */
+    iovageom_report_init(&notes, &viommu->allocator);
+    frozen = iovageom_viommu_freeze(viommu, &notes);
+    begin(viommu, frozen, readable, readable_size, writable_size, transaction, report);
+    iovageom_report_take(report, &notes);
 }
 
 static uint8_t perform(struct iovageom_viommu *viommu,
@@ -92,8 +114,8 @@ static uint8_t perform(struct iovageom_viommu *viommu,
     case IOVAGEOM_VIRTIO_T_UNMAP:
         return iovageom_viommu_unmap(viommu, request->domain, request->virt, NULL, report);
     default:
-        return iovageom_viommu_probe(viommu, request->endpoint, writable, request->properties_size,
-                                     &needed, report);
+        return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
+                                 &needed, report);
     }
 }
 

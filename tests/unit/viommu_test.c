@@ -371,6 +371,51 @@ static void the_input_range_is_whole_granules(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* Whoever freezes, what there is to say of it is said. */
+static void the_first_request_says_what_freezing_does(void **state)
+{
+    static const uint8_t probe[72] = {5, 0, 0, 0, 1}, detach[20] = {2, 0, 0, 0, 1, 0, 0, 0, 1};
+    uint8_t answer[600];
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_report report;
+    size_t needed, lost;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.input_range = R(0, 0xfffff7ff);
+    for (int first = 0; first < 5; first++) {
+        viommu = books(NULL, &config);
+        assert_int_equal(
+            test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, PAGES_4K), NULL),
+            0);
+        for (int second = 0; second < 2; second++) {
+            if (first == 0)
+                assert_int_equal(iovageom_viommu_freeze(viommu, &report), 0);
+            else if (first == 1)
+                assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, &report), 0);
+            else if (first == 2)
+                assert_int_equal(iovageom_viommu_probe(viommu, 1, answer, 512, &needed, &report),
+                                 0);
+            else if (first == 3)
+                assert_int_equal(
+                    iovageom_viommu_request(viommu, probe, sizeof(probe), answer, 516, &report),
+                    516);
+            else
+                assert_int_equal(
+                    iovageom_viommu_request(viommu, detach, sizeof(detach), answer, 4, &report), 4);
+            lost = 0;
+            for (size_t i = 0; i < iovageom_report_count(&report); i++)
+                lost += iovageom_report_at(&report, i)->kind == IOVAGEOM_FINDING_LOST;
+            assert_int_equal(lost, second == 0);
+            assert_int_equal(iovageom_report_count(&report), (second == 0) + (first == 4));
+        }
+        iovageom_viommu_free(viommu);
+    }
+    iovageom_report_deinit(&report);
+}
+
 /* I2: without F_INPUT_RANGE the guest takes all of 64 bits for granted. */
 static void an_input_range_that_is_not_offered_is_told_by_probe(void **state)
 {
@@ -1109,6 +1154,7 @@ int main(void)
         cmocka_unit_test(one_container_has_one_budget),
         cmocka_unit_test(the_input_range_follows_the_hosts),
         cmocka_unit_test(what_the_granule_takes_is_named),
+        cmocka_unit_test(the_first_request_says_what_freezing_does),
         cmocka_unit_test(the_input_range_is_whole_granules),
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
