@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Making a tree of entries that come in ascending order, from the leaves up. */
-#include "cold.h"
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
@@ -27,7 +26,7 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
 }
 
 /* Out of the object into a leaf, with a chunk for all that the expected entries need. */
-IOVAGEOM_COLD static bool outgrow(struct iovageom_itree_builder *builder)
+static bool outgrow(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;
     size_t leaves = (builder->expected - (builder->expected > 0)) / LEAF_FILL + 1;
@@ -83,8 +82,8 @@ static uint64_t read_ranges(struct iovageom_itree_builder *builder,
 }
 
 /* Likewise of the children of an inner node. */
-IOVAGEOM_COLD static uint64_t read_children(struct iovageom_itree_builder *builder,
-                                            struct iovageom_itree_inner *inner, uint32_t count)
+static uint64_t read_children(struct iovageom_itree_builder *builder,
+                              struct iovageom_itree_inner *inner, uint32_t count)
 {
     for (uint32_t i = count; i < SEARCH_SLOTS; i++)
         inner->last[i] = UINT64_MAX;
@@ -189,7 +188,7 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
 }
 
 /* The rightmost nodes may have come out small: gives them half of what their neighbour has more. */
-IOVAGEOM_COLD static void even_out(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+static void even_out(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
     for (uint32_t level = tree->height; level > 0; level--) {
         struct iovageom_itree_inner *inner = inner_of(path, level);

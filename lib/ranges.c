@@ -243,9 +243,9 @@ static size_t run(enum iovageom_merge_kind kind, const struct iovageom_range *a,
     return count + unite;
 }
 
-static int combine(enum iovageom_merge_kind kind, const struct iovageom_range *a, size_t a_count,
-                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
-                   size_t capacity, size_t *count)
+IOVAGEOM_COLD static int combine(enum iovageom_merge_kind kind, const struct iovageom_range *a,
+                                 size_t a_count, const struct iovageom_range *b, size_t b_count,
+                                 struct iovageom_range *out, size_t capacity, size_t *count)
 {
     size_t needed = a_count + b_count; /* is always enough */
 
