@@ -234,6 +234,30 @@ static void n77_accesses_to_reserved_memory_reach_nobody(void **state)
     assert_int_equal(reach(DEVICE, HOLE.start, RW), -1);
 }
 
+/* What a fault report says is for the VMM to write; why, and of whom, is answered here. */
+static void n79_the_reason_of_a_fault_can_be_reported(void **state)
+{
+    const uint32_t read = IOVAGEOM_VIRTIO_MAP_F_READ, write = IOVAGEOM_VIRTIO_MAP_F_WRITE;
+    struct iovageom_translation out, untouched;
+
+    (void)state;
+    memset(&out, 0x5a, sizeof(out));
+    untouched = out;
+    /* Nobody bypasses here without being told to. */
+    assert_int_equal(iovageom_viommu_set_bypass(dut, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_translate(dut, 0xdead, 0x1000, read, &out), 1);
+    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1000, read, &out), 1);
+    assert_int_equal(attach(1, DEVICE, 0), S_OK);
+    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1000, read, &out), 2);
+    assert_int_equal(map(1, R(0x1000, 0x1fff), 0, read), S_OK);
+    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1000, write, &out), 2);
+    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x2000, read, &out), 2);
+    /* No answer is left half written to be reported as an address. */
+    assert_memory_equal(&out, &untouched, sizeof(out));
+    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1fff, read, &out), -1);
+    assert_int_equal(out.phys, 0xfff);
+}
+
 static void i4_a_zero_type_ends_the_list(void **state)
 {
     const size_t size = dut_config().probe_size;
@@ -285,6 +309,7 @@ int main(void)
         vector(n74_at_most_one_msi),
         vector(n75_no_two_regions_overlap),
         vector(n77_accesses_to_reserved_memory_reach_nobody),
+        vector(n79_the_reason_of_a_fault_can_be_reported),
         vector(i4_a_zero_type_ends_the_list),
         vector(i5_the_machines_doorbell_is_told_to_everybody),
         vector(i9_properties_are_multiples_of_8),
