@@ -116,7 +116,8 @@ int iovageom_geometry_save(const struct iovageom_geometry *geometry, void *buffe
     size_t total = put_geometry((struct writer){NULL, 0}, geometry);
     uint8_t *bytes = buffer;
 
-    *needed = total;
+    if (needed != NULL)
+        *needed = total;
     if (size < total)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     (void)put_geometry((struct writer){bytes, 0}, geometry);

@@ -350,7 +350,8 @@ uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, voi
         }
         status = iovageom_status_virtio(error);
     } else if (status == IOVAGEOM_VIRTIO_S_INVAL) {
-        *needed = viommu->space.probe_size;
+        if (needed != NULL)
+            *needed = viommu->space.probe_size;
     }
     return status;
 }

@@ -97,8 +97,6 @@ static uint8_t perform(struct iovageom_viommu *viommu,
                        const struct iovageom_virtio_request *request, uint8_t veto, void *writable,
                        struct iovageom_report *report)
 {
-    size_t needed;
-
     if (veto != IOVAGEOM_VIRTIO_S_OK) {
         if (request->type == IOVAGEOM_VIRTIO_T_MAP)
             (void)iovageom_viommu_map_undo(viommu, request->domain, request->virt);
@@ -115,7 +113,7 @@ static uint8_t perform(struct iovageom_viommu *viommu,
         return iovageom_viommu_unmap(viommu, request->domain, request->virt, NULL, report);
     default:
         return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
-                                 &needed, report);
+                                 NULL, report);
     }
 }
 

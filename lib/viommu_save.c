@@ -138,6 +138,7 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
     struct writer w = {buffer, size, HEAD_SIZE};
     const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
     const struct iovageom_domain *domain = iovageom_table_from(&viommu->domains, 0);
+    size_t length;
 
     if (!viommu->frozen)
         return IOVAGEOM_ERR_STATE;
@@ -155,14 +156,16 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
     for (; domain != NULL;
          domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->node.index + 1))
         save_domain(&w, domain);
-    *needed = w.used;
-    if (w.used > size)
+    length = w.used;
+    if (needed != NULL)
+        *needed = length;
+    if (length > size)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     w.used = 0;
     put(&w, MAGIC, 8);
     put(&w, STREAM_VERSION, 4);
     put(&w, 0, 4);
-    put(&w, checksum(w.bytes + HEAD_SIZE, *needed - HEAD_SIZE), 8);
+    put(&w, checksum(w.bytes + HEAD_SIZE, length - HEAD_SIZE), 8);
     return IOVAGEOM_OK;
 }
 

@@ -285,7 +285,8 @@ int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t coun
 
     if (status < 0)
         return status;
-    *needed = iovageom_virtio_probe_bytes(count);
+    if (needed != NULL)
+        *needed = iovageom_virtio_probe_bytes(count);
     if (count > size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     if (size > 0)
@@ -562,7 +563,8 @@ IOVAGEOM_COLD int iovageom_virtio_encode_request(const struct iovageom_virtio_re
 
     if (length == 0)
         return IOVAGEOM_ERR_UNSUPPORTED;
-    *needed = length;
+    if (needed != NULL)
+        *needed = length;
     if (size < length)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     memset(at, 0, length);

@@ -15,7 +15,7 @@
  * to change is as it was.
  *
  * NULL. Pointers must not be NULL unless the call says that they may be. `free` and `deinit` calls
- * accept NULL.
+ * accept NULL, and so does every `needed`, from callers who know the size.
  *
  * What never happens. No call aborts, prints, sleeps, does I/O, makes a system call, keeps a
  * pointer that it was passed (unless it says so), or touches a global. There are no globals.

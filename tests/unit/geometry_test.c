@@ -594,6 +594,9 @@ static void F14_saved_form_is_stable(void **state)
     size_t length;
 
     (void)state;
+    assert_int_equal(iovageom_geometry_save(geometry, bytes, 339, NULL),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(iovageom_geometry_save(geometry, bytes, sizeof(bytes), NULL), 0);
     assert_int_equal(iovageom_geometry_save(geometry, bytes, sizeof(bytes), &length), 0);
     assert_int_equal(length, 340);
     assert_memory_equal(bytes, start, sizeof(start));

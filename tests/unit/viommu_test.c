@@ -1142,6 +1142,25 @@ static void a_large_group_comes_and_goes(void **state)
     iovageom_viommu_free(viommu);
 }
 
+static void needed_sizes_may_be_left_unasked(void **state)
+{
+    static uint8_t bytes[4096], again[4096];
+    struct iovageom_viommu *viommu = busy_books(NULL, true);
+    size_t length;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_probe(viommu, PORT, bytes, 4, NULL, NULL),
+                     IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_viommu_probe(viommu, PORT, bytes, sizeof(bytes), NULL, NULL), 0);
+    assert_int_equal(iovageom_viommu_probe(viommu, PORT, again, sizeof(again), &length, NULL), 0);
+    assert_memory_equal(bytes, again, length);
+    assert_int_equal(iovageom_viommu_save(viommu, bytes, 4, NULL), IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), NULL), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, again, sizeof(again), &length), 0);
+    assert_memory_equal(bytes, again, length);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1169,6 +1188,7 @@ int main(void)
         cmocka_unit_test(memory_may_run_out_while_loading),
         cmocka_unit_test(a_map_that_was_agreed_to_is_booked),
         cmocka_unit_test(a_refused_probe_is_zeroed),
+        cmocka_unit_test(needed_sizes_may_be_left_unasked),
         cmocka_unit_test(a_large_group_comes_and_goes),
     };
 

@@ -748,6 +748,22 @@ static void n19_the_tail(void **state)
     assert_memory_equal(tail, expected, 4);
 }
 
+static void needed_sizes_may_be_left_unasked(void **state)
+{
+    const struct iovageom_region region = {{0, 0xfff}, IOVAGEOM_RESV_RESERVED, 0};
+    uint8_t bytes[80];
+
+    (void)state;
+    assert_int_equal(iovageom_virtio_encode_probe(&region, 1, bytes, 4, NULL),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(iovageom_virtio_encode_probe(&region, 1, bytes, sizeof(bytes), NULL), 0);
+    assert_int_equal(bytes[0], IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM);
+    assert_int_equal(iovageom_virtio_encode_request(&samples[0], bytes, 4, NULL),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(iovageom_virtio_encode_request(&samples[0], bytes, sizeof(bytes), NULL), 0);
+    assert_int_equal(bytes[0], samples[0].type);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -770,6 +786,7 @@ int main(void)
         cmocka_unit_test(encode_geometry_of_the_intel_host),
         cmocka_unit_test(config_layout),
         cmocka_unit_test(n8_n10_config_refusals),
+        cmocka_unit_test(needed_sizes_may_be_left_unasked),
         cmocka_unit_test(requests_round_trip),
         cmocka_unit_test(map_layout),
         cmocka_unit_test(n18_unknown_types_get_no_answer),
