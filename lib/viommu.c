@@ -560,6 +560,9 @@ bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
 void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features)
 {
     viommu->accepted = viommu->config.features & features;
+    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
+         group = group_after(viommu, group))
+        group->wire_clean = false;
 }
 
 int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
@@ -592,8 +595,10 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
          endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
         iovageom_endpoint_forget(viommu, endpoint);
     for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
-         group = group_after(viommu, group))
+         group = group_after(viommu, group)) {
         iovageom_group_forgive(viommu, group);
+        group->wire_clean = false;
+    }
     viommu->accepted = viommu->config.features;
     viommu->stale = false;
     if (system)

@@ -201,13 +201,14 @@ static void ask_input(struct iovageom_admission *a)
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_device *device = a->device;
-    const bool open =
-        !viommu->frozen && (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
+    const bool open = !viommu->frozen && (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 &&
+                      (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
     const struct iovageom_range input =
         viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+    const struct iovageom_range guest =
+        (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 ? input : IOVAGEOM_EVERYTHING;
     const bool strict = (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
-    const bool told = (viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
-
+    const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
     uint64_t granule = guest_granule(viommu);
 
     if (granule == 0)
@@ -219,24 +220,48 @@ static void ask_input(struct iovageom_admission *a)
                input, input);
         return;
     }
+    if (!told && !iovageom_range_equal(guest, input))
+        object(a, device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, guest,
+               input);
     for (size_t i = 0; i < device->all_count; i++) {
         const struct iovageom_range range = device->ranges[i];
         const bool edge =
-            iovageom_range_has(range, input.start) || iovageom_range_has(range, input.last);
+            iovageom_range_has(range, guest.start) || iovageom_range_has(range, guest.last);
 
-        if (iovageom_range_overlaps(range, input) && !(open && edge) &&
+        if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
             ((strict && edge) || (!told && !only_doorbells(device, range))))
             object(a, device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
-                   input, range);
+                   guest, range);
     }
+}
+
+int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
+                                          struct iovageom_report *report)
+{
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .features = viommu->config.features & features};
+    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+
+    iovageom_report_clear(report);
+    for (; endpoint != NULL;
+         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1)) {
+        a.device = endpoint->device;
+        a.endpoint = endpoint->id;
+        if (endpoint->device != NULL)
+            ask_input(&a);
+    }
+    return a.status;
 }
 
 int iovageom_device_suits(const struct iovageom_viommu *viommu,
                           const struct iovageom_device *device, uint64_t endpoint,
                           struct iovageom_report *report)
 {
-    struct iovageom_admission a = {
-        .viommu = viommu, .device = device, .report = report, .endpoint = endpoint};
+    struct iovageom_admission a = {.viommu = viommu,
+                                   .device = device,
+                                   .report = report,
+                                   .endpoint = endpoint,
+                                   .features = viommu->config.features};
 
     ask_granule(&a);
     ask_input(&a);

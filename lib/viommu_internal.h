@@ -295,6 +295,7 @@ struct iovageom_admission {
     const struct iovageom_device *device;
     struct iovageom_report *report;
     uint64_t endpoint; /**< IOVAGEOM_ID_NONE for the envelope */
+    uint32_t features; /**< that the guest can be told by */
     bool allow_stale;
     bool went_stale; /**< something was found that only allow_stale lets pass */
     int status;

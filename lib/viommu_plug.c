@@ -466,7 +466,8 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
                     uint32_t endpoint, const struct iovageom_viommu_where *where,
                     const struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
-    struct iovageom_admission a = {.viommu = viommu, .report = report, .endpoint = endpoint};
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
     struct iovageom_viommu_where defaults;
     struct iovageom_device *device;
     int error;
@@ -634,7 +635,8 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
                            struct iovageom_report *report)
 {
     struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_admission a = {.viommu = viommu, .report = report, .endpoint = endpoint};
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
     struct iovageom_device *device;
     int error;
 

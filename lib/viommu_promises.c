@@ -142,6 +142,18 @@ static int view_regions(const struct iovageom_viommu *viommu, const struct iovag
     return IOVAGEOM_OK;
 }
 
+static int add_outside(struct iovageom_rangeset *set, struct iovageom_range range)
+{
+    struct iovageom_range rest;
+    int error = IOVAGEOM_OK;
+
+    if (iovageom_range_below(range, &rest))
+        error = iovageom_rangeset_insert(set, rest);
+    if (error == IOVAGEOM_OK && iovageom_range_above(range, &rest))
+        error = iovageom_rangeset_insert(set, rest);
+    return error;
+}
+
 /* What the hosts of a group map, in the pages that they all have: all ones when none says. */
 static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct iovageom_group *group)
 {
@@ -210,6 +222,9 @@ int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovag
         error = iovageom_group_view(viommu, group, &view);
     if (error == IOVAGEOM_OK && extra != NULL)
         error = iovageom_view_add(&view, extra);
+    /* A driver that declined to read the input range is told what lies outside (I2). */
+    if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        error = add_outside(&view.all, space->input_range);
     if (error == IOVAGEOM_OK)
         error = view_regions(viommu, &view, iovageom_pgsize_granule(space->page_size_mask), &wire);
     if (error == IOVAGEOM_OK)

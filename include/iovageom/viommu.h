@@ -200,9 +200,24 @@ IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viom
  * The feature bits that the driver accepted (FEATURES_OK). Until told, what is offered counts as
  * accepted. Bits that are not offered are ignored. MAP_F_MMIO is an unknown flag without F_MMIO
  * (N40, N43), ATTACH_F_BYPASS without F_BYPASS_CONFIG (N25).
+ *
+ * From here on plug judges by what can be told to this driver. It isn't asked of the devices that
+ * are there: ask iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK. A driver
+ * that declines INPUT_RANGE is told by PROBE what lies outside. O(guest groups).
  */
 IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu,
                                                   uint32_t features);
+
+/**
+ * Whether a driver that accepts `features` could be told what each plugged device can't map. One
+ * that declines PROBE would choose its addresses blindly, and be refused at MAP.
+ *
+ * @return IOVAGEOM_ERR_CONFLICT with the findings that plug would have had (FINDING_INPUT_RANGE).
+ *         O(n k).
+ */
+IOVAGEOM_API int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu,
+                                                       uint32_t features,
+                                                       struct iovageom_report *report);
 
 /**
  * The guest writes the config field `bypass` (N5, N6, N10).
@@ -289,9 +304,9 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *   (FINDING_PROMISE: endpoint, range that was promised, the part that the device takes);
  * - a live mapping of a domain that it will have to join, or whose host page tables it shares,
  *   stands where it reserves (FINDING_MAPPING);
- * - it can't be told: PROBE isn't offered and the input range holds what it can't map (other than
- *   MSI doorbells alone, which guests know of; with INPUT_AS_HOST before freeze: a hole between
- *   usable addresses), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
+ * - it can't be told: PROBE isn't offered, or was declined, and the input range holds what it can't
+ *   map (other than MSI doorbells alone, which guests know of; with INPUT_AS_HOST before freeze: a
+ *   hole between usable addresses), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
  * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
  *   (FINDING_NOTHING_USABLE);
  * - it would bypass at once, and can't map an identity range (FINDING_RESERVED);

@@ -501,6 +501,64 @@ static void doorbells_that_nobody_named_are_missed(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* What is offered tells nothing to a driver that declines it. */
+static void what_the_driver_declines_tells_it_nothing(void **state)
+{
+    const uint32_t least = IOVAGEOM_VIRTIO_F_MAP_UNMAP;
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_region regions[8];
+    struct iovageom_report report;
+    size_t count;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.input_range = R(0, ((uint64_t)1 << 48) - 1);
+    viommu = books(NULL, &config);
+    assert_int_equal(iovageom_viommu_driver_features_check(viommu, least, &report), 0);
+    assert_int_equal(
+        test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, PAGES_4K), NULL), 0);
+    assert_int_equal(
+        test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "64", 64, PAGES_4K), NULL), 0);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_driver_features_check(viommu, least, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
+    assert_int_equal(
+        iovageom_viommu_driver_features_check(viommu, least | IOVAGEOM_VIRTIO_F_PROBE, &report), 0);
+    assert_int_equal(iovageom_report_count(&report), 0);
+
+    /* The VMM lets it go on all the same: nobody else comes under a driver that is not told. */
+    iovageom_viommu_driver_features(viommu, least);
+    assert_int_equal(
+        test_plug(viommu, 3, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, PAGES_4K), &report),
+        IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
+    assert_int_equal(
+        test_plug(viommu, 3, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "64", 64, PAGES_4K), &report),
+        IOVAGEOM_ERR_CONFLICT);
+
+    /* With PROBE alone it is told the end of the input range too. */
+    for (int reset = 0; reset < 2; reset++) {
+        iovageom_viommu_driver_features(viommu, least | IOVAGEOM_VIRTIO_F_PROBE);
+        assert_int_equal(
+            test_plug(viommu, 3, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "64", 64, PAGES_4K), NULL),
+            0);
+        assert_int_equal(test_probe(viommu, 3, regions, 8, &count), 0);
+        assert_int_equal(count, 2);
+        assert_true(iovageom_range_equal(regions[1].range, R((uint64_t)1 << 48, UINT64_MAX)));
+        iovageom_viommu_reset(viommu, false);
+        assert_int_equal(test_probe(viommu, 3, regions, 8, &count), 0);
+        assert_int_equal(count, 1);
+        assert_int_equal(iovageom_viommu_unplug(viommu, 3), 0);
+    }
+    test_check(viommu);
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
 static void what_can_not_be_told_must_be_usable(void **state)
 {
     struct iovageom_viommu_config config;
@@ -1177,6 +1235,7 @@ int main(void)
         cmocka_unit_test(the_input_range_is_whole_granules),
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
+        cmocka_unit_test(what_the_driver_declines_tells_it_nothing),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
         cmocka_unit_test(a_host_group_is_in_one_container),
         cmocka_unit_test(aliases_come_and_go_with_their_device),
