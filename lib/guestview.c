@@ -285,6 +285,8 @@ int iovageom_guestview_vfio(struct iovageom_range input_range,
 {
     size_t found = 1, from = 0;
 
+    if (!iovageom_range_valid(input_range))
+        return IOVAGEOM_ERR_INVERTED;
     if (capacity == 0)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     out[0] = input_range;

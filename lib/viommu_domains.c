@@ -291,10 +291,21 @@ uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint3
 uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                                struct iovageom_report *report)
 {
+    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     uint8_t status = iovageom_viommu_detach_check(viommu, domain, endpoint, report);
+    struct iovageom_finding note;
 
-    if (status == IOVAGEOM_VIRTIO_S_OK)
-        iovageom_endpoint_detach(viommu, iovageom_table_at(&viommu->endpoints, endpoint));
+    if (status != IOVAGEOM_VIRTIO_S_OK)
+        return status;
+    iovageom_endpoint_detach(viommu, found);
+    if (report != NULL && iovageom_bypass_unattached(viommu) &&
+        !iovageom_bypass_fits(viommu, found, &viommu->identity, NULL)) {
+        note = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
+        note.endpoint = endpoint;
+        note.detail = "unattached endpoints bypass, but this one faults: a device on its host page "
+                      "tables can't map an identity range";
+        iovageom_report_add(report, &note);
+    }
     return status;
 }
 

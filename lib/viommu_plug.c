@@ -174,13 +174,18 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_w
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const uint32_t endpoint = (uint32_t)a->endpoint;
-    const struct iovageom_unit *unit =
+    struct iovageom_unit *unit =
         iovageom_table_at(&viommu->units, unit_key(viommu, where, endpoint));
+    const struct iovageom_endpoint newcomer = {.id = endpoint, .unit = unit};
     const struct iovageom_group *before = NULL;
     int error = IOVAGEOM_OK;
 
     for (size_t i = 0; i <= where->alias_count; i++)
         ask_place(a, where, geometry, i);
+    /* It bypasses at once, on page tables where another device may stand against that. */
+    if (a->status == IOVAGEOM_OK && iovageom_bypass_unattached(viommu) &&
+        !iovageom_bypass_fits(viommu, &newcomer, &viommu->identity, a->report))
+        a->status = IOVAGEOM_ERR_CONFLICT;
     for (size_t i = 0; error != IOVAGEOM_ERR_NO_MEMORY && i <= where->alias_count; i++) {
         const struct iovageom_group *group =
             iovageom_table_at(&viommu->groups, group_key(viommu, where, endpoint, i));

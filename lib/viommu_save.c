@@ -362,8 +362,9 @@ static bool space_sane(const struct iovageom_virtio_config *space, uint32_t feat
            space->domain_start <= space->domain_last && space->bypass <= 1 &&
            ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 ||
             iovageom_range_equal(space->input_range, IOVAGEOM_EVERYTHING)) &&
-           ((features & IOVAGEOM_VIRTIO_F_PROBE) == 0 ||
-            space->probe_size >= IOVAGEOM_VIOMMU_LEAST_PROBE);
+           ((features & IOVAGEOM_VIRTIO_F_PROBE) != 0
+                ? space->probe_size >= IOVAGEOM_VIOMMU_LEAST_PROBE
+                : space->probe_size == 0);
 }
 
 /* The frozen configuration: taken over, then every device, and the envelope, is asked whether it goes with it. */

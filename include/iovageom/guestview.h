@@ -97,8 +97,8 @@ IOVAGEOM_API int iovageom_guestview_group(struct iovageom_region *list, size_t c
  * @param regions the group's list.
  * @param out room for `capacity` ranges. region_count + 1 always suffice, unless one is inverted.
  * @param count receives how many there are, on success only.
- * @return IOVAGEOM_ERR_NOTHING_USABLE when none is left: the guest refuses to attach;
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: *out may have been written then.
+ * @return IOVAGEOM_ERR_INVERTED (input range); IOVAGEOM_ERR_NOTHING_USABLE when none is left: the
+ *         guest refuses to attach; IOVAGEOM_ERR_BUFFER_TOO_SMALL: *out may have been written then.
  */
 IOVAGEOM_API int iovageom_guestview_vfio(struct iovageom_range input_range,
                                          const struct iovageom_region *regions, size_t region_count,

@@ -309,7 +309,8 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *   hole between usable addresses), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
  * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
  *   (FINDING_NOTHING_USABLE);
- * - it would bypass at once, and can't map an identity range (FINDING_RESERVED);
+ * - it would bypass at once, and its host page tables can't map an identity range
+ *   (FINDING_RESERVED);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
  *   host page tables or geometry (FINDING_OTHER).
  * Plugged or not, the report notes what the geometry leaves open (FINDING_UNKNOWN,
@@ -484,8 +485,9 @@ IOVAGEOM_API uint8_t iovageom_viommu_attach_check(const struct iovageom_viommu *
 /**
  * DETACH (N32-N34). The last endpoint takes the domain and its mappings along.
  *
- * @return OK; NOENT: unknown endpoint (N33); INVAL: not attached to that domain, which may not
- *         exist.
+ * @return OK, with a note (OTHER) when the endpoint should bypass now, but faults, since its host
+ *         can't map an identity range; NOENT: unknown endpoint (N33); INVAL: not attached to that
+ *         domain, which may not exist.
  */
 IOVAGEOM_API uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain,
                                             uint32_t endpoint, struct iovageom_report *report);

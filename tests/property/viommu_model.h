@@ -410,6 +410,9 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
             return REFUSE_CONFLICT;
     }
     fits = model_device_fits(m, host) && (!m->bypass || (m->identity & host->reserved) == 0);
+    for (int i = 0; i < PLACES; i++)
+        fits &= !m->bypass || !m->places[i].has_device || m->places[i].unit != unit ||
+                (m->identity & m->places[i].host.reserved) == 0;
     fits &= model_all_bear(m, unit, keys, w->alias_count + 1, host, w->stale, went_stale);
     return fits ? 0 : REFUSE_CONFLICT;
 }

@@ -473,6 +473,9 @@ static void vfio_edges(void **state)
 #define VFIO(list, n, capacity)                                                                    \
     iovageom_guestview_vfio((struct iovageom_range){0, MAX}, list, n, out, capacity, &count)
     assert_int_equal(VFIO(all, 2, 2), IOVAGEOM_ERR_NOTHING_USABLE);
+    assert_int_equal(
+        iovageom_guestview_vfio((struct iovageom_range){5, 4}, NULL, 0, out, 2, &count),
+        IOVAGEOM_ERR_INVERTED);
     assert_int_equal(VFIO(ends, 2, 0), IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(count, 77);
     assert_int_equal(VFIO(ends, 2, 1), 0);

@@ -643,6 +643,51 @@ static void what_can_not_be_told_must_be_usable(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* Bypass may be switched on beside an attached device that can't bear it; not in silence. */
+static void who_can_not_bypass_is_named(void **state)
+{
+    const struct iovageom_range identity = R(0, 0xffffffff);
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu_where where;
+    struct iovageom_viommu *viommu;
+    struct iovageom_report report;
+    struct iovageom_geometry *bad =
+        test_host_with(NULL, "bad", 39, PAGES_4K, R(0xdf800000, 0xdfffffff));
+    struct iovageom_geometry *good;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "good", &good), 0);
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.boot_bypass = 0;
+    viommu = books(NULL, &config);
+    assert_int_equal(iovageom_viommu_set_identity(viommu, &identity, 1, NULL), 0);
+    iovageom_viommu_where_init(&where);
+    where.host_group = 3;
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, bad, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_set_bypass(viommu, 1, &report), 0);
+    /* A newcomer would bypass at once, on the same page tables. */
+    assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, good, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_RESERVED);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, OTHER);
+    where.host_group = IOVAGEOM_VIOMMU_OWN;
+    assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, good, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 2, OTHER, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_detach(viommu, 2, OTHER, &report), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_report_count(&report), 0);
+    assert_int_equal(iovageom_viommu_detach(viommu, 1, SLOT, &report), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, SLOT);
+    test_check(viommu);
+    iovageom_geometry_free(bad);
+    iovageom_geometry_free(good);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
 /* Who names a host group alone comes to where that is. */
 static void a_host_group_is_in_one_container(void **state)
 {
@@ -884,6 +929,33 @@ static size_t plain_stream(uint8_t *bytes, size_t size)
     assert_int_equal(iovageom_viommu_save(viommu, bytes, size, &length), 0);
     iovageom_viommu_free(viommu);
     return length;
+}
+
+/* Whoever makes a stream can make its checksum: a probe_size where no PROBE is offered. */
+static void a_made_up_probe_size_is_refused(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    uint8_t bytes[256];
+    size_t length;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.features &= ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE;
+    viommu = books(NULL, &config);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), &length), 0);
+    iovageom_viommu_free(viommu);
+    viommu = books(NULL, &config);
+    assert_int_equal(bytes[24 + 33], 0);
+    bytes[24 + 33] = 2;
+    for (size_t i = 24; i < length; i++)
+        sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
+    for (int i = 0; i < 8; i++)
+        bytes[16 + i] = (uint8_t)(sum >> (8 * i));
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, NULL), IOVAGEOM_ERR_MALFORMED);
+    iovageom_viommu_free(viommu);
 }
 
 static void a_destination_must_honour_what_was_frozen(void **state)
@@ -1237,11 +1309,13 @@ int main(void)
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_the_driver_declines_tells_it_nothing),
         cmocka_unit_test(what_can_not_be_told_must_be_usable),
+        cmocka_unit_test(who_can_not_bypass_is_named),
         cmocka_unit_test(a_host_group_is_in_one_container),
         cmocka_unit_test(aliases_come_and_go_with_their_device),
         cmocka_unit_test(the_highest_numbers_are_numbers),
         cmocka_unit_test(unplug_widens_exactly_back),
         cmocka_unit_test(a_destination_must_honour_what_was_frozen),
+        cmocka_unit_test(a_made_up_probe_size_is_refused),
         cmocka_unit_test(every_damage_to_a_stream_is_noticed),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(memory_may_run_out_while_loading),
