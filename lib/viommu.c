@@ -552,6 +552,22 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     return IOVAGEOM_OK;
 }
 
+int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
+{
+    struct iovageom_group *group;
+
+    for (group = group_after(viommu, NULL); group != NULL; group = group_after(viommu, group))
+        if (group->told > 0 || iovageom_rangeset_count(&group->promised) > 0)
+            return IOVAGEOM_ERR_STATE;
+    if (iovageom_rangemap_count(&viommu->domains) > 0)
+        return IOVAGEOM_ERR_STATE;
+    viommu->frozen = false;
+    /* What is told goes by the config space. */
+    for (group = group_after(viommu, NULL); group != NULL; group = group_after(viommu, group))
+        group->wire_clean = false;
+    return IOVAGEOM_OK;
+}
+
 bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
 {
     return viommu->frozen;

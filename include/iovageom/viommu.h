@@ -183,7 +183,18 @@ IOVAGEOM_API int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
 IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,
                                         struct iovageom_report *report);
 
-/** Whether that has happened. */
+/**
+ * The guest is gone, and the next one will read the config space anew: undo freeze. For a VMM that
+ * restarts its machine: after iovageom_viommu_reset() with `system`, and before the firmware runs.
+ * Devices that only a frozen granule or input range kept out may then be plugged, regions and an
+ * envelope be set; then freeze again, and give the guest the config space that follows from it.
+ *
+ * @return IOVAGEOM_ERR_STATE while there is a promise or a domain; nothing has changed then.
+ *         O(guest groups).
+ */
+IOVAGEOM_API int iovageom_viommu_thaw(struct iovageom_viommu *viommu);
+
+/** Whether the books are frozen. */
 IOVAGEOM_API bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu);
 
 /**
@@ -233,7 +244,8 @@ IOVAGEOM_API int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint
 /**
  * The device is reset by its driver, or (with `system`) the whole machine is: all domains, mappings
  * and promises are gone, devices and slots stay. `bypass` survives a device reset, and goes back to
- * boot_bypass with the system (N9). Never fails.
+ * boot_bypass with the system (N9). The books stay frozen, for the VMM may go on showing the config
+ * space that it copied when they were: see iovageom_viommu_thaw(). Never fails.
  */
 IOVAGEOM_API void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system);
 

@@ -273,6 +273,20 @@ static inline void model_reset(struct model *m)
     m->stale = false;
 }
 
+/* Whether a guest was told anything, or made a domain. */
+static inline bool model_relied_on(const struct model *m)
+{
+    bool relied = false;
+
+    for (int i = 0; i < PLACES; i++)
+        relied |= m->places[i].kind != KIND_NONE && m->places[i].told;
+    for (int i = 0; i < KEYS; i++)
+        relied |= m->promised[i].pages != 0;
+    for (int i = 0; i < DOMAINS; i++)
+        relied |= m->domains[i].exists;
+    return relied;
+}
+
 /* ---- admission ---- */
 
 static inline uint64_t model_own(uint32_t id)

@@ -420,6 +420,14 @@ static void step_leave(void)
     if (one_in(40)) {
         iovageom_viommu_reset(t.books, false);
         model_reset(&t.model);
+        if (one_in(2)) {
+            ck_assert_int_eq(iovageom_viommu_thaw(t.books), 0);
+            t.model.frozen = false;
+        }
+    } else if (one_in(40)) {
+        wanted = model_relied_on(&t.model) ? REFUSE_STATE : 0;
+        ck_assert_int_eq(iovageom_viommu_thaw(t.books), wanted);
+        t.model.frozen &= wanted != 0;
     } else if (one_in(2)) {
         ck_assert_int_eq(iovageom_viommu_unplug(t.books, id), model_unplug(&t.model, id));
     } else {

@@ -416,6 +416,48 @@ static void the_first_request_says_what_freezing_does(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* A machine that starts anew may have what the last guest stood against. */
+static void a_restarted_machine_can_be_configured_anew(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_region regions[8];
+    struct iovageom_virtio_config space;
+    struct iovageom_geometry *host;
+    size_t count;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_thaw(viommu), 0);
+    host = test_host_with(NULL, "64K", 48, 0x10000, R(0x20000000, 0x20000fff));
+    assert_int_equal(iovageom_viommu_declare(viommu, SLOT, 7, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    assert_int_equal(test_plug(viommu, 1, 7,
+                               test_host_with(NULL, "4K", 48, PAGES_4K, R(0x20000000, 0x20000fff)),
+                               NULL),
+                     0);
+    assert_int_equal(test_probe(viommu, 1, regions, 8, &count), 0);
+    assert_int_equal(regions[0].range.last, 0x20000fff);
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, NULL, host, NULL), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_thaw(viommu), IOVAGEOM_ERR_STATE);
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 2, 0, NULL), IOVAGEOM_VIRTIO_S_NOENT);
+    iovageom_viommu_reset(viommu, true);
+    assert_true(iovageom_viommu_frozen(viommu));
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, NULL, host, NULL), IOVAGEOM_ERR_CONFLICT);
+
+    assert_int_equal(iovageom_viommu_thaw(viommu), 0);
+    assert_false(iovageom_viommu_frozen(viommu));
+    assert_int_equal(iovageom_viommu_plug(viommu, SLOT, NULL, host, NULL), 0);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(0xfee00000, 0xfeefffff),
+                                                IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_MACHINE, "apic"),
+                     0);
+    assert_int_equal(test_probe(viommu, SLOT, regions, 8, &count), 0);
+    assert_int_equal(regions[0].range.last, 0x2000ffff);
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    assert_int_equal(iovageom_pgsize_granule(space.page_size_mask), 0x10000);
+    test_check(viommu);
+    iovageom_geometry_free(host);
+    iovageom_viommu_free(viommu);
+}
+
 /* I2: without F_INPUT_RANGE the guest takes all of 64 bits for granted. */
 static void an_input_range_that_is_not_offered_is_told_by_probe(void **state)
 {
@@ -1304,6 +1346,7 @@ int main(void)
         cmocka_unit_test(the_input_range_follows_the_hosts),
         cmocka_unit_test(what_the_granule_takes_is_named),
         cmocka_unit_test(the_first_request_says_what_freezing_does),
+        cmocka_unit_test(a_restarted_machine_can_be_configured_anew),
         cmocka_unit_test(the_input_range_is_whole_granules),
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),

@@ -2178,6 +2178,9 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
+    pub fn iovageom_viommu_thaw(viommu: *mut iovageom_viommu) -> ::std::os::raw::c_int;
+}
+extern "C" {
     pub fn iovageom_viommu_frozen(viommu: *const iovageom_viommu) -> bool;
 }
 extern "C" {
