@@ -400,15 +400,10 @@ IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uin
 
 /* ---- what it was told ---- */
 
-struct promise_sets {
-    struct iovageom_rangeset told;
-    struct iovageom_rangeset now;
-    struct iovageom_rangeset added;
-    struct iovageom_rangeset removed;
-};
+enum { TOLD, NOW, ADDED, REMOVED, SETS };
 
 static int promise_compare(const struct iovageom_viommu *viommu,
-                           const struct iovageom_endpoint *endpoint, struct promise_sets *sets,
+                           const struct iovageom_endpoint *endpoint, struct iovageom_rangeset *sets,
                            bool *current)
 {
     struct iovageom_wire *wire;
@@ -421,12 +416,12 @@ static int promise_compare(const struct iovageom_viommu *viommu,
     if (error != IOVAGEOM_OK)
         return error;
     *current = wire_same(endpoint->told, wire);
-    error = iovageom_wire_usable(viommu, wire, &sets->now);
+    error = iovageom_wire_usable(viommu, wire, &sets[NOW]);
     iovageom_wire_put(viommu, wire);
     if (error == IOVAGEOM_OK)
-        error = iovageom_wire_usable(viommu, endpoint->told, &sets->told);
+        error = iovageom_wire_usable(viommu, endpoint->told, &sets[TOLD]);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&sets->added, &sets->now, &sets->told);
+        error = iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
     if (error != IOVAGEOM_OK)
         return error;
     /* A gap that is closed now to fit the buffer still maps: only what is reserved is lost. */
@@ -437,7 +432,7 @@ static int promise_compare(const struct iovageom_viommu *viommu,
         error =
             iovageom_rangeset_align_outward(&view.all, &view.all, iovageom_books_granule(viommu));
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_intersection(&sets->removed, &sets->told, &view.all);
+        error = iovageom_rangeset_intersection(&sets[REMOVED], &sets[TOLD], &view.all);
     iovageom_view_deinit(&view);
     return error;
 }
@@ -450,42 +445,28 @@ IOVAGEOM_COLD int iovageom_viommu_promise(const struct iovageom_viommu *viommu, 
                                           struct iovageom_rangeset *removed)
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_rangeset *const out[] = {told, now, added, removed};
-    struct iovageom_rangeset copies[4];
-    struct promise_sets sets;
-    const struct iovageom_rangeset *const from[] = {&sets.told, &sets.now, &sets.added,
-                                                    &sets.removed};
+    struct iovageom_rangeset *const out[SETS] = {told, now, added, removed};
+    struct iovageom_rangeset sets[SETS];
     bool current = false;
     int error = IOVAGEOM_OK;
 
     if (found == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
-    (void)iovageom_rangeset_init(&sets.told, &viommu->allocator);
-    (void)iovageom_rangeset_init(&sets.now, &viommu->allocator);
-    (void)iovageom_rangeset_init(&sets.added, &viommu->allocator);
-    (void)iovageom_rangeset_init(&sets.removed, &viommu->allocator);
-    for (size_t i = 0; i < 4; i++)
-        (void)iovageom_rangeset_init(&copies[i], &viommu->allocator);
+    for (size_t i = 0; i < SETS; i++)
+        (void)iovageom_rangeset_init(&sets[i], &viommu->allocator);
     if (found->told != NULL)
-        error = promise_compare(viommu, found, &sets, &current);
-    for (size_t i = 0; error == IOVAGEOM_OK && i < 4; i++)
-        if (out[i] != NULL)
-            error = iovageom_rangeset_copy(&copies[i], from[i]);
+        error = promise_compare(viommu, found, sets, &current);
     if (error == IOVAGEOM_OK) {
         promise->told = found->told != NULL;
         promise->generation = found->generation;
         promise->now = viommu->generation;
         promise->current = current;
-        promise->safe = iovageom_rangeset_count(&sets.removed) == 0;
-        for (size_t i = 0; i < 4; i++)
-            if (out[i] != NULL)
-                iovageom_rangeset_swap(out[i], &copies[i]);
+        promise->safe = iovageom_rangeset_count(&sets[REMOVED]) == 0;
     }
-    iovageom_rangeset_deinit(&sets.told);
-    iovageom_rangeset_deinit(&sets.now);
-    iovageom_rangeset_deinit(&sets.added);
-    iovageom_rangeset_deinit(&sets.removed);
-    for (size_t i = 0; i < 4; i++)
-        iovageom_rangeset_deinit(&copies[i]);
+    for (size_t i = 0; i < SETS; i++) {
+        if (error == IOVAGEOM_OK && out[i] != NULL)
+            iovageom_rangeset_swap(out[i], &sets[i]);
+        iovageom_rangeset_deinit(&sets[i]);
+    }
     return error;
 }

@@ -3,20 +3,25 @@
 
 #include "viommu_internal.h"
 
-static uint8_t refuse(struct iovageom_report *report, int error, const char *detail)
+static IOVAGEOM_COLD uint8_t refuse(struct iovageom_report *report, int error, const char *detail)
 {
     return iovageom_refuse_saying(report, error, detail, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
 /* Lack of memory alone leaves no finding: say so. */
-static uint8_t told(uint8_t status, struct iovageom_report *report)
+static IOVAGEOM_COLD void say_no_memory(struct iovageom_report *report)
 {
     const size_t count = report != NULL ? iovageom_report_count(report) : 0;
 
     /* Notes of an earlier step do not count. */
-    if (status == IOVAGEOM_VIRTIO_S_NOMEM && report != NULL &&
-        (count == 0 || !iovageom_report_at(report, count - 1)->fatal))
+    if (report != NULL && (count == 0 || !iovageom_report_at(report, count - 1)->fatal))
         (void)refuse(report, IOVAGEOM_ERR_NO_MEMORY, "the books have no memory for the request");
+}
+
+static uint8_t told(uint8_t status, struct iovageom_report *report)
+{
+    if (status == IOVAGEOM_VIRTIO_S_NOMEM)
+        say_no_memory(report);
     return status;
 }
 
