@@ -80,6 +80,18 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
     }
 }
 
+/* Each may leave something of `range`, all of them leave nothing: a note, as nobody is to blame. */
+void iovageom_note_nothing(struct iovageom_report *report, struct iovageom_range range,
+                           const char *who)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
+
+    finding.range = range;
+    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, who);
+    iovageom_report_add(report, &finding);
+}
+
 /* Refuse a request: one finding, whose error says the status. */
 uint8_t iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
 {
@@ -432,14 +444,8 @@ static int space_input(const struct iovageom_viommu *viommu, struct iovageom_ran
         error = space_add(&set, endpoint->device);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_complement(&set, &set, *input);
-    if (error == IOVAGEOM_OK && !iovageom_rangeset_hull(&set, input)) {
-        struct iovageom_finding finding =
-            iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
-
-        finding.range = *input;
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "all devices together");
-        iovageom_report_add(report, &finding);
-    }
+    if (error == IOVAGEOM_OK && !iovageom_rangeset_hull(&set, input))
+        iovageom_note_nothing(report, *input, "all devices together");
     iovageom_rangeset_deinit(&set);
     return error;
 }

@@ -1333,6 +1333,37 @@ static void needed_sizes_may_be_left_unasked(void **state)
     iovageom_viommu_free(viommu);
 }
 
+static void a_guest_group_that_has_nothing_in_common_is_named(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+    struct iovageom_region regions[8];
+    struct iovageom_report report;
+    uint8_t bytes[1024];
+    size_t count;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(test_plug(viommu, 1, 1, test_host(NULL, "low", 32, 0), NULL), 0);
+    assert_int_equal(iovageom_viommu_told(viommu, 1, regions, 8, &count, &report), 0);
+    assert_int_equal(iovageom_report_count(&report), 0);
+    /* Each has addresses to offer; together there are none. */
+    assert_int_equal(
+        test_plug(viommu, 2, 1, test_host_with(NULL, "high", 39, 0, R(0, 0xffffffff)), NULL), 0);
+    for (int probe = 0; probe < 2; probe++) {
+        if (probe)
+            assert_int_equal(
+                iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), &count, &report), 0);
+        else
+            assert_int_equal(iovageom_viommu_told(viommu, 1, regions, 8, &count, &report), 0);
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOTHING_USABLE);
+        assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
+        assert_string_equal(iovageom_report_at(&report, 0)->owner.name, "the guest group");
+    }
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1365,6 +1396,7 @@ int main(void)
         cmocka_unit_test(a_map_that_was_agreed_to_is_booked),
         cmocka_unit_test(a_refused_probe_is_zeroed),
         cmocka_unit_test(needed_sizes_may_be_left_unasked),
+        cmocka_unit_test(a_guest_group_that_has_nothing_in_common_is_named),
         cmocka_unit_test(a_large_group_comes_and_goes),
     };
 
