@@ -209,7 +209,6 @@ static const char *template_of(const struct iovageom_finding *finding)
         if (finding->wanted != 0 || finding->offered != 0)
             return "%x of %o: %w by %s, but %f by %q; find out which one errs";
         return "%s and %q contradict each other about %r of %o; keep clear of it";
-        return "%s and %q contradict each other about %r of %o; trust neither there";
     case IOVAGEOM_FINDING_UNKNOWN:
         return "%o did not say %x; this can't be checked";
     case IOVAGEOM_FINDING_INCOMPLETE:

@@ -73,8 +73,8 @@ int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iova
 
 /* ---- what a group is told ---- */
 
-static int regions_append(struct iovageom_region *out, size_t *count,
-                          const struct iovageom_rangeset *set, uint32_t type)
+static void regions_append(struct iovageom_region *out, size_t *count,
+                           const struct iovageom_rangeset *set, uint32_t type)
 {
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range range;
@@ -82,7 +82,6 @@ static int regions_append(struct iovageom_region *out, size_t *count,
     iovageom_rangeset_seek(set, 0, &cursor);
     while (iovageom_rangeset_next(&cursor, &range))
         out[(*count)++] = (struct iovageom_region){range, type, 0};
-    return IOVAGEOM_OK;
 }
 
 /* Two ascending disjoint lists, one after the other, into one: the second is short. */
@@ -125,9 +124,9 @@ static int view_regions(const struct iovageom_viommu *viommu, const struct iovag
                                       iovageom_rangeset_count(&aligned.msi) + 1,
                                   &wire);
         if (error == IOVAGEOM_OK) {
-            (void)regions_append(wire->regions, &count, &aligned.all, IOVAGEOM_RESV_RESERVED);
+            regions_append(wire->regions, &count, &aligned.all, IOVAGEOM_RESV_RESERVED);
             first = count;
-            (void)regions_append(wire->regions, &count, &aligned.msi, IOVAGEOM_RESV_MSI);
+            regions_append(wire->regions, &count, &aligned.msi, IOVAGEOM_RESV_MSI);
             regions_merge(wire->regions, first, count);
             error = iovageom_virtio_wire_list(wire->regions, count, NULL, IOVAGEOM_EVERYTHING,
                                               wire->regions, wire->count, &wire->count);
