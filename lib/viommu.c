@@ -336,8 +336,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         resv = old;
         iovageom_rangeset_swap(&viommu->platform_view.all, &view.all);
         iovageom_rangeset_swap(&viommu->platform_view.msi, &view.msi);
-        for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
-             group = group_after(viommu, group))
+        for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;)
             iovageom_group_stale(group);
         viommu->generation++;
     }
@@ -367,8 +366,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
         return error;
     iovageom_device_put(viommu, viommu->envelope);
     viommu->envelope = device;
-    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
-         group = group_after(viommu, group))
+    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;)
         if (group->slots > 0)
             iovageom_group_stale(group);
     viommu->generation++;
@@ -379,7 +377,7 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
                                  const struct iovageom_range *ranges, size_t count,
                                  struct iovageom_report *report)
 {
-    struct iovageom_endpoint *endpoint;
+    struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_rangeset identity;
     int error;
 
@@ -387,9 +385,7 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     error = iovageom_rangeset_init(&identity, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_from_array(&identity, ranges, count);
-    for (endpoint = iovageom_table_from(&viommu->endpoints, 0);
-         error == IOVAGEOM_OK && endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1)) {
+    while (error == IOVAGEOM_OK && (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
         bool bypass = endpoint->domain != NULL ? endpoint->domain->bypass
                                                : iovageom_bypass_unattached(viommu);
 
@@ -407,12 +403,11 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
 static uint64_t space_mask(const struct iovageom_viommu *viommu)
 {
     uint64_t mask = viommu->config.page_size_mask;
-    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    const struct iovageom_endpoint *endpoint = NULL;
 
     if (viommu->envelope != NULL)
         mask = iovageom_pgsize_meet(mask, viommu->envelope->mask);
-    for (; endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         if (endpoint->device != NULL)
             mask = iovageom_pgsize_meet(mask, endpoint->device->mask);
     if (viommu->config.granule != 0)
@@ -433,14 +428,13 @@ static int space_add(struct iovageom_rangeset *reserved, const struct iovageom_d
 static int space_input(const struct iovageom_viommu *viommu, struct iovageom_range *input,
                        struct iovageom_report *report)
 {
-    struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_rangeset set;
     int error = iovageom_rangeset_init(&set, &viommu->allocator);
 
     if (error == IOVAGEOM_OK)
         error = space_add(&set, viommu->envelope);
-    for (; error == IOVAGEOM_OK && endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+    while (error == IOVAGEOM_OK && (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         error = space_add(&set, endpoint->device);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_complement(&set, &set, *input);
@@ -474,8 +468,7 @@ static int space_probe_size(const struct iovageom_viommu *viommu,
 {
     size_t most = SPARE_PROBE_REGIONS;
 
-    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
-         group = group_after(viommu, group)) {
+    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;) {
         struct iovageom_wire *wire;
         int error = iovageom_group_wire(viommu, group, space, SIZE_MAX, NULL, NULL, &wire);
 
@@ -538,7 +531,7 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
 
 int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
-    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    const struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_virtio_config space;
     int error;
 
@@ -549,10 +542,10 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     if (error != IOVAGEOM_OK)
         return error;
     /* One device is enough to say so: it is the machine that lacks something. */
-    while (endpoint != NULL &&
-           (endpoint->device == NULL ||
-            !iovageom_doorbells_unknown(viommu, endpoint->device, endpoint->id, report)))
-        endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1);
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (endpoint->device != NULL &&
+            iovageom_doorbells_unknown(viommu, endpoint->device, endpoint->id, report))
+            break;
     viommu->space = space;
     viommu->frozen = true;
     return IOVAGEOM_OK;
@@ -560,16 +553,16 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
 
 int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
 {
-    struct iovageom_group *group;
+    struct iovageom_group *group = NULL;
 
-    for (group = group_after(viommu, NULL); group != NULL; group = group_after(viommu, group))
+    while ((group = group_after(viommu, group)) != NULL)
         if (group->told > 0 || iovageom_rangeset_count(&group->promised) > 0)
             return IOVAGEOM_ERR_STATE;
     if (iovageom_rangemap_count(&viommu->domains) > 0)
         return IOVAGEOM_ERR_STATE;
     viommu->frozen = false;
     /* What is told goes by the config space. */
-    for (group = group_after(viommu, NULL); group != NULL; group = group_after(viommu, group))
+    while ((group = group_after(viommu, group)) != NULL)
         group->wire_clean = false;
     return IOVAGEOM_OK;
 }
@@ -582,23 +575,21 @@ bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
 void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features)
 {
     viommu->accepted = viommu->config.features & features;
-    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
-         group = group_after(viommu, group))
+    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;)
         group->wire_clean = false;
 }
 
 int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
                                struct iovageom_report *report)
 {
-    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    const struct iovageom_endpoint *endpoint = NULL;
 
     iovageom_report_clear(report);
     if (bypass > 1)
         return IOVAGEOM_ERR_INVALID;
     if ((viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) == 0)
         return IOVAGEOM_ERR_UNSUPPORTED;
-    for (; bypass == 1 && endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+    while (bypass == 1 && (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         if (endpoint->domain == NULL &&
             !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, report))
             return IOVAGEOM_ERR_CONFLICT;
@@ -609,15 +600,13 @@ int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
 void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
 {
     struct iovageom_domain *domain;
-    struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    struct iovageom_endpoint *endpoint = NULL;
 
     while ((domain = iovageom_table_from(&viommu->domains, 0)) != NULL)
         iovageom_endpoint_detach(viommu, domain->members.first);
-    for (; endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         iovageom_endpoint_forget(viommu, endpoint);
-    for (struct iovageom_group *group = group_after(viommu, NULL); group != NULL;
-         group = group_after(viommu, group)) {
+    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;) {
         iovageom_group_forgive(viommu, group);
         group->wire_clean = false;
     }

@@ -240,11 +240,10 @@ int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, 
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .features = viommu->config.features & features};
-    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    const struct iovageom_endpoint *endpoint = NULL;
 
     iovageom_report_clear(report);
-    for (; endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1)) {
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
         a.device = endpoint->device;
         a.endpoint = endpoint->id;
         if (endpoint->device != NULL)

@@ -239,6 +239,14 @@ void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap 
 
 /* ---- endpoints and their guest groups ---- */
 
+/* The next endpoint by number; the first one after NULL. */
+struct iovageom_endpoint *iovageom_endpoint_after(const struct iovageom_viommu *viommu,
+                                                  const struct iovageom_endpoint *endpoint)
+{
+    return iovageom_table_from(&viommu->endpoints,
+                               endpoint == NULL ? 0 : (uint64_t)endpoint->id + 1);
+}
+
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
 {
     return endpoint->kind == IOVAGEOM_ENDPOINT_EMULATED || endpoint->devices > 0;

@@ -243,9 +243,10 @@ void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap 
                        struct iovageom_node *upper, struct iovageom_node *lower);
 bool iovageom_linked(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
                      const struct iovageom_node *lower);
-IOVAGEOM_COLD int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id,
-                                         uint64_t group_key, enum iovageom_endpoint_kind kind,
-                                         struct iovageom_endpoint **out);
+IOVAGEOM_COLD struct iovageom_endpoint *iovageom_endpoint_after(
+    const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint);
+int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
+                           enum iovageom_endpoint_kind kind, struct iovageom_endpoint **out);
 IOVAGEOM_COLD void iovageom_endpoint_drop(struct iovageom_viommu *viommu,
                                           struct iovageom_endpoint *endpoint);
 IOVAGEOM_COLD void iovageom_group_forgive(struct iovageom_viommu *viommu,

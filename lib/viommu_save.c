@@ -136,15 +136,14 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
                          size_t *needed)
 {
     struct writer w = {buffer, size, HEAD_SIZE};
-    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    const struct iovageom_endpoint *endpoint = NULL;
     const struct iovageom_domain *domain = iovageom_table_from(&viommu->domains, 0);
     size_t length;
 
     if (!viommu->frozen)
         return IOVAGEOM_ERR_STATE;
     save_space(&w, viommu);
-    for (; endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1)) {
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
         if (endpoint->prepared != IOVAGEOM_NOT_PREPARED)
             return IOVAGEOM_ERR_STATE;
         if (endpoint->told != NULL)
@@ -381,7 +380,7 @@ static int load_space(struct loader *l, const uint8_t *body)
         iovageom_load_le32(body + 36)};
     const uint32_t features = iovageom_load_le32(body + 40);
     const uint64_t generation = iovageom_load_le64(body + 48);
-    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    const struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
 
@@ -418,8 +417,7 @@ static int load_space(struct loader *l, const uint8_t *body)
     if (viommu->envelope != NULL &&
         iovageom_device_suits(viommu, viommu->envelope, IOVAGEOM_ID_NONE, l->report) != IOVAGEOM_OK)
         l->refused = true;
-    for (; endpoint != NULL;
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         if (endpoint->device != NULL &&
             iovageom_device_suits(viommu, endpoint->device, endpoint->id, l->report) != 0)
             l->refused = true;
@@ -498,10 +496,10 @@ static int load_compare(struct loader *l)
 static void load_bypass(struct loader *l)
 {
     struct iovageom_viommu *viommu = l->viommu;
-    const struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+    const struct iovageom_endpoint *endpoint = NULL;
 
-    for (; endpoint != NULL && iovageom_bypass_unattached(viommu);
-         endpoint = iovageom_table_from(&viommu->endpoints, (uint64_t)endpoint->id + 1))
+    while (iovageom_bypass_unattached(viommu) &&
+           (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         l->refused |= endpoint->domain == NULL &&
                       !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, l->report);
 }
