@@ -111,7 +111,7 @@ def nest_once(name, version, kind, what, bits, port="pcie-root-port", viommu="",
         command += DEVICE[what] * 2
         command += ["-kernel", kernel(), "-initrd", scratch.join(base, image, outer, to="initrd")]
         command += ["-append", " ".join(words)]
-        return boot(name, command, 120)
+        return boot(name, command, 400)
 
 
 def regions(answer: Answer, address):
@@ -231,7 +231,8 @@ def driver(name, version, kind, port, alive, viommu=""):
     def run():
         aw = "" if (version, kind) == ("7.2", "stock") else ",aw-bits=64"
         answer = nest(
-            name, version, kind, "rng", 39, port=port, viommu=aw + viommu, l2=["e2e.hotwait=10"]
+            name, version, kind, "rng", 39, port=port, viommu=aw + viommu,
+            l2=[f"e2e.readwait={30 if alive else 6}"],
         )
         check = Checks(answer)
         got = {word: count for word, count in answer.said("L2", "bytes")}

@@ -21,12 +21,12 @@ clock start
 # PROBE answers from files, for a QEMU that takes them (feed.insertions)
 [ ! -d /feed ] || export IOVAGEOM_E2E_PROBE=/feed
 start_l2 "e2e.host=$host $(echo "$l2" | tr ';' ' ')" $(cat /args)
-if wait_for 60 l2_said_or_gone wants-hot && ! l2_gone; then
+if wait_for 150 l2_said_or_gone wants-hot && ! l2_gone; then
     while read -r name arguments; do
         qmp device_add "$name" "$arguments"
     done </plugs
 fi
 clock hot
-end_l2 90
+end_l2 200
 clock over
 dmesg | grep -i 'dmar' | grep -i 'fault\|MGAW\|error' | sed 's/^/L1| /'

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh disable=SC2154
 # L2: the kernel's own virtio_rng drives the devices; sixteen bytes from each, or a hang.
+#
+# From the command line: readwait (seconds to wait for them).
 
 rng=/sys/class/misc/hw_random
 
@@ -17,7 +19,7 @@ inspect() {
         say "group $1 $(ls "/sys/bus/pci/devices/$address/iommu_group/devices" | tr '\n' ' ')"
         reserved_regions "$address"
     done
-    if within 6 read_one "$1" "$2"; then
+    if within "${readwait:-30}" read_one "$1" "$2"; then
         say "bytes $1 $(wc -c <"/tmp/$1")"
     else
         say "bytes $1 none"
