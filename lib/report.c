@@ -2,6 +2,7 @@
 #include "cold_file.h"
 
 #include <iovageom/report.h>
+#include <iovageom/status.h>
 
 #include <stdbool.h>
 #include <string.h>
@@ -187,6 +188,8 @@ static const char *template_of(const struct iovageom_finding *finding)
     case IOVAGEOM_FINDING_OUT_OF_APERTURE:
         return "%r is out of reach: %o translates only %a, says %s; use addresses within it";
     case IOVAGEOM_FINDING_ALIGNMENT:
+        if (finding->detail != NULL)
+            return "%x is not a multiple of the granule %W; align it to that";
         return "%r is not a multiple of the granule %W; align its start and its end to that";
     case IOVAGEOM_FINDING_GRANULE:
         return "%o maps no pages smaller than %F, but the granule is %W; choose a granule of at "
@@ -201,8 +204,7 @@ static const char *template_of(const struct iovageom_finding *finding)
     case IOVAGEOM_FINDING_INPUT_RANGE:
         return "the input range %r is wider than what %o maps, %a; lower the address width";
     case IOVAGEOM_FINDING_BUDGET:
-        return "%w mappings are needed, but %o allows %f; use larger pages, or raise the host's "
-               "limit";
+        return "%w mappings are needed, but %o allows %f; use larger pages, or raise its limit";
     case IOVAGEOM_FINDING_LOST:
         return "%r is usable, but is not offered to the guest, which loses it";
     case IOVAGEOM_FINDING_DISAGREEMENT:
@@ -219,15 +221,16 @@ static const char *template_of(const struct iovageom_finding *finding)
         return "endpoint %e is taken, by %p; unplug that first, or use another number";
     case IOVAGEOM_FINDING_NOT_FOUND:
         if (finding->domain != IOVAGEOM_ID_NONE)
-            return "there is no domain %d";
+            return "there is no domain %d; attach an endpoint to it first";
         if (finding->endpoint != IOVAGEOM_ID_NONE)
-            return "there is no endpoint %e";
+            return "there is no endpoint %e; plug or declare it first";
         return "there is no such group";
     case IOVAGEOM_FINDING_OVERLAP:
+        if (finding->status == IOVAGEOM_ERR_SPLIT)
+            return "%r would split %a, which is mapped as one (N54); unmap all of that";
         return "%r overlaps %a";
     case IOVAGEOM_FINDING_PROBE_SIZE:
-        return "the probe buffer holds %f bytes, but %w are needed; raise probe_size, or let "
-               "regions be joined";
+        return "the probe buffer has %f of %w bytes; raise probe_size, or let regions be joined";
     case IOVAGEOM_FINDING_LIMIT:
         return "a limit is reached: %w are needed, and %f is the most";
     case IOVAGEOM_FINDING_GUEST_QUIRK:

@@ -385,7 +385,8 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     error = iovageom_rangeset_init(&identity, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_from_array(&identity, ranges, count);
-    while (error == IOVAGEOM_OK && (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
+    while ((error == IOVAGEOM_OK || error == IOVAGEOM_ERR_CONFLICT) &&
+           (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
         bool bypass = endpoint->domain != NULL ? endpoint->domain->bypass
                                                : iovageom_bypass_unattached(viommu);
 

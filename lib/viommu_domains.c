@@ -293,14 +293,14 @@ uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, 
 {
     struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     uint8_t status = iovageom_viommu_detach_check(viommu, domain, endpoint, report);
-    struct iovageom_finding note;
 
     if (status != IOVAGEOM_VIRTIO_S_OK)
         return status;
     iovageom_endpoint_detach(viommu, found);
     if (report != NULL && iovageom_bypass_unattached(viommu) &&
         !iovageom_bypass_fits(viommu, found, &viommu->identity, NULL)) {
-        note = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
+        struct iovageom_finding note = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
+
         note.endpoint = endpoint;
         note.detail = "unattached endpoints bypass, but this one faults: a device on its host page "
                       "tables can't map an identity range";

@@ -16,14 +16,14 @@ static IOVAGEOM_COLD uint8_t refuse(const struct iovageom_viommu *viommu, int er
     if (error == IOVAGEOM_ERR_ALIGNMENT) {
         finding.kind = IOVAGEOM_FINDING_ALIGNMENT;
         finding.wanted = iovageom_books_granule(viommu);
+        if (iovageom_range_is_aligned(range, finding.wanted))
+            finding.detail = "phys_start";
     } else if (error == IOVAGEOM_ERR_OUT_OF_APERTURE) {
         finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
         finding.against = viommu->space.input_range;
         finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
     } else {
         finding.against = hit->range;
-        if (error == IOVAGEOM_ERR_SPLIT)
-            finding.detail = "UNMAP would split a mapping (N54)";
     }
     return iovageom_refuse(report, &finding);
 }

@@ -385,10 +385,8 @@ static int place_device(struct iovageom_viommu *viommu, struct iovageom_endpoint
     error = unit_join(viommu, endpoint, key);
     if (error == IOVAGEOM_OK) {
         error = host_group_join(viommu, endpoint);
-        if (error != IOVAGEOM_OK) {
-            endpoint->host_group = IOVAGEOM_VIOMMU_OWN;
+        if (error != IOVAGEOM_OK)
             unit_leave(viommu, endpoint);
-        }
     }
     if (error != IOVAGEOM_OK) {
         endpoint->device = NULL;
@@ -520,13 +518,12 @@ int iovageom_viommu_plug_prepare(struct iovageom_viommu *viommu, uint32_t endpoi
 int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoint)
 {
     struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    size_t aliases;
+    /* A second device brings no aliases of its own: those listed here are the first one's, and what
+       is prepared there may be another plug's. */
+    const size_t aliases = found == NULL || found->devices > 0 ? 0 : found->alias_count;
 
     if (found == NULL || found->prepared != IOVAGEOM_PREPARED)
         return IOVAGEOM_ERR_STATE;
-    /* A second device brings no aliases of its own: those listed here are the first one's, and what
-       is prepared there may be another plug's. */
-    aliases = found->devices > 0 ? 0 : found->alias_count;
     for (size_t i = 0; i <= aliases; i++) {
         struct iovageom_endpoint *place =
             i == 0 ? found : iovageom_table_at(&viommu->endpoints, found->aliases[i - 1]);

@@ -177,8 +177,7 @@ struct loader {
     bool bypass;
     bool open; /**< whether there was one */
     bool refused;
-    bool missed;      /**< an endpoint was missing, */
-    uint32_t missing; /**< this one last */
+    struct iovageom_rangeset missing; /**< endpoints of which that was said */
 };
 
 static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_finding *finding)
@@ -195,11 +194,9 @@ static struct iovageom_endpoint *load_endpoint(struct loader *l, uint32_t id)
 
     finding.endpoint = id;
     /* Several records may speak of it; it is missing once. */
-    if (endpoint == NULL && !(l->missed && l->missing == id))
+    if (endpoint == NULL && !iovageom_rangeset_has(&l->missing, id)) {
         load_object(l, &finding);
-    if (endpoint == NULL) {
-        l->missing = id;
-        l->missed = true;
+        (void)iovageom_rangeset_insert(&l->missing, (struct iovageom_range){id, id});
     }
     return endpoint;
 }
@@ -536,6 +533,7 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
     if (error != IOVAGEOM_OK)
         return error;
     iovageom_report_init(&own, &viommu->allocator);
+    (void)iovageom_rangeset_init(&l.missing, &viommu->allocator);
     error = load_space(&l, stream + HEAD_SIZE);
     if (error == IOVAGEOM_OK)
         error = load_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);
@@ -545,6 +543,7 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
         load_bypass(&l);
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;
+    iovageom_rangeset_deinit(&l.missing);
     iovageom_report_deinit(&own);
     if (error == IOVAGEOM_OK) {
         viommu->generation++;

@@ -29,7 +29,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_RESERVED = 1,
     /** `range` lies outside the aperture or input range `against`, which `owner` sets. */
     IOVAGEOM_FINDING_OUT_OF_APERTURE = 2,
-    /** `range` is not a multiple of the granule `wanted`, in bytes. */
+    /** `range`, or if it is given what `detail` names, is not a multiple of the granule `wanted`, in
+        bytes. */
     IOVAGEOM_FINDING_ALIGNMENT = 3,
     /** The granule is `wanted`; `owner` maps nothing smaller than `offered`. */
     IOVAGEOM_FINDING_GRANULE = 4,

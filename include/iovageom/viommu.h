@@ -315,7 +315,7 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  * - an endpoint that will share its guest group or container was promised what it can't map
  *   (FINDING_PROMISE: endpoint, range that was promised, the part that the device takes);
  * - a live mapping of a domain that it will have to join, or whose host page tables it shares,
- *   stands where it reserves (FINDING_MAPPING);
+ *   stands where it reserves (FINDING_MAPPING: the lowest one in each range that is reserved);
  * - it can't be told: PROBE isn't offered, or was declined, and the input range holds what it can't
  *   map (other than MSI doorbells alone, which guests know of; with INPUT_AS_HOST before freeze: a
  *   hole between usable addresses), or STRICT_INPUT is set (FINDING_INPUT_RANGE);

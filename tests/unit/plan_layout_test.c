@@ -199,7 +199,7 @@ static void E14_pinned_bytes_and_the_mapping_budget(void **state)
     assert_int_equal(plan.budget, 65535);
     assert_string_equal(iovageom_report_text(&report),
                         "1048576 mappings are needed, but dev allows 65535; use larger pages, or "
-                        "raise the host's limit");
+                        "raise its limit");
     assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
     assert_int_equal(iovageom_geometry_add_map_budget(geometry, 3, IOVAGEOM_SOURCE_VFIO), 0);
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, NULL, 0, &plan, &report),

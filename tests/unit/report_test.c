@@ -83,8 +83,7 @@ static void each_kind_has_its_sentence(void **state)
         "use other addresses",
         "[0x1000,0x1fff] is out of reach: 0000:3b:00.0 translates only [0x800,0x2fff], says sysfs; "
         "use addresses within it",
-        "[0x1000,0x1fff] is not a multiple of the granule 0x30; align its start and its end to "
-        "that",
+        "because is not a multiple of the granule 0x30; align it to that",
         "0000:3b:00.0 maps no pages smaller than 0x1000, but the granule is 0x30; choose a granule "
         "of at least 0x1000 before the guest starts",
         "0000:3b:00.0 reserves [0x800,0x2fff] (msi), where domain 7 already maps [0x1000,0x1fff]",
@@ -92,18 +91,17 @@ static void each_kind_has_its_sentence(void **state)
         "[0x1000,0x1fff]; plug it before the guest probes, or reserve that range from the start",
         "the input range [0x1000,0x1fff] is wider than what 0000:3b:00.0 maps, [0x800,0x2fff]; "
         "lower the address width",
-        "48 mappings are needed, but 0000:3b:00.0 allows 4096; use larger pages, or raise the "
-        "host's limit",
+        "48 mappings are needed, but 0000:3b:00.0 allows 4096; use larger pages, or raise its "
+        "limit",
         "[0x1000,0x1fff] is usable, but is not offered to the guest, which loses it",
         "because of 0000:3b:00.0: 48 by sysfs, but 4096 by VFIO; find out which one errs",
         "0000:3b:00.0 did not say because; this can't be checked",
         "what sysfs says of 0000:3b:00.0 may have been cut off; regions may be missing",
         "0000:3b:00.0 leaves no address usable; it cannot be assigned",
         "endpoint 24 is taken, by 0000:af:00.0; unplug that first, or use another number",
-        "there is no domain 7",
+        "there is no domain 7; attach an endpoint to it first",
         "[0x1000,0x1fff] overlaps [0x800,0x2fff]",
-        "the probe buffer holds 4096 bytes, but 48 are needed; raise probe_size, or let regions be "
-        "joined",
+        "the probe buffer has 4096 of 48 bytes; raise probe_size, or let regions be joined",
         "a limit is reached: 48 are needed, and 4096 is the most",
         "a guest kernel will trip over [0x1000,0x1fff]: because",
         "because",
@@ -131,7 +129,13 @@ static void each_kind_has_its_sentence(void **state)
     assert_int_equal(finding.fatal, 1);
     check_text(&finding, "there is no such group");
     finding.endpoint = 3;
-    check_text(&finding, "there is no endpoint 3");
+    check_text(&finding, "there is no endpoint 3; plug or declare it first");
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_ERR_ALIGNMENT);
+    check_text(&finding, "[0x0,0x0] is not a multiple of the granule 0x0; align its start and its "
+                         "end to that");
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_OVERLAP, IOVAGEOM_ERR_SPLIT);
+    check_text(&finding,
+               "[0x0,0x0] would split [0x0,0x0], which is mapped as one (N54); unmap all of that");
     finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
     assert_int_equal(finding.fatal, 0);
     check_text(&finding, "more");

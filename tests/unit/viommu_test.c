@@ -1287,6 +1287,48 @@ static void a_refused_probe_is_zeroed(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* One finding for each obstacle, and the right one. */
+static void reports_name_all_culprits(void **state)
+{
+    const struct iovageom_range identity = R(0, 0xffffffff);
+    struct iovageom_viommu *viommu = books(NULL, NULL), *empty = books(NULL, NULL);
+    struct iovageom_report report;
+    struct iovageom_region regions[8];
+    static uint8_t bytes[4096];
+    size_t length;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    for (uint32_t endpoint = 1; endpoint <= 2; endpoint++) {
+        assert_int_equal(test_plug(viommu, endpoint, 1, test_host(NULL, "h", 39, PAGES_4K), NULL),
+                         0);
+        assert_int_equal(test_probe(viommu, endpoint, regions, 8, &length), IOVAGEOM_VIRTIO_S_OK);
+    }
+    assert_int_equal(iovageom_viommu_set_identity(viommu, &identity, 1, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 2);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
+    assert_int_equal(iovageom_report_at(&report, 1)->endpoint, 2);
+    for (uint32_t endpoint = 1; endpoint <= 2; endpoint++)
+        assert_int_equal(iovageom_viommu_attach(viommu, 1, endpoint, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0x800, RW, &report),
+                     IOVAGEOM_VIRTIO_S_RANGE);
+    assert_string_equal(iovageom_report_text(&report),
+                        "phys_start is not a multiple of the granule 0x1000; align it to that");
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0, RW, &report), 0);
+    assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(0x1000, 0x1fff), NULL, &report),
+                     IOVAGEOM_VIRTIO_S_RANGE);
+    assert_non_null(strstr(iovageom_report_text(&report), "would split [0x1000,0x2fff]"));
+    assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), &length), 0);
+    assert_int_equal(iovageom_viommu_load(empty, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 2);
+    assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
+    assert_int_equal(iovageom_report_at(&report, 1)->endpoint, 2);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+    iovageom_viommu_free(empty);
+}
+
 /* 4,096 devices that all reserve something else, in one guest group; they go in any order. */
 static void a_large_group_comes_and_goes(void **state)
 {
@@ -1395,6 +1437,7 @@ int main(void)
         cmocka_unit_test(memory_may_run_out_while_loading),
         cmocka_unit_test(a_map_that_was_agreed_to_is_booked),
         cmocka_unit_test(a_refused_probe_is_zeroed),
+        cmocka_unit_test(reports_name_all_culprits),
         cmocka_unit_test(needed_sizes_may_be_left_unasked),
         cmocka_unit_test(a_guest_group_that_has_nothing_in_common_is_named),
         cmocka_unit_test(a_large_group_comes_and_goes),
