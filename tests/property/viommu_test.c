@@ -676,6 +676,25 @@ static void step_request(void)
         ck_assert(!reserved_bytes(answer, 0, tail));
 }
 
+/* The guest writes the field, whoever is attached and could not bypass. */
+static void step_bypass(void)
+{
+    const struct model *m = &t.model;
+    const bool on = one_in(2);
+    int wanted = 0;
+
+    for (int i = 0; i < PLACES; i++)
+        for (int j = 0; j < PLACES; j++)
+            if (on && m->places[i].kind != KIND_NONE && m->places[i].has_device &&
+                m->places[i].domain < 0 && m->places[j].has_device &&
+                m->places[i].unit == m->places[j].unit &&
+                (m->identity & m->places[j].host.reserved) != 0)
+                wanted = REFUSE_CONFLICT;
+    ck_assert_int_eq(iovageom_viommu_set_bypass(t.books, on, &t.report), wanted);
+    if (wanted == 0)
+        t.model.bypass = on;
+}
+
 /* Move to another machine with the same devices, in the middle of everything. */
 static void step_migrate(void)
 {
@@ -704,6 +723,8 @@ static void step_migrate(void)
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     ck_assert_uint_le(needed, sizeof(stream));
     ck_assert_int_eq(iovageom_viommu_save(t.books, stream, needed, &needed), 0);
+    /* The stream says who bypasses now. */
+    t.config.boot_bypass = 0;
     to = make_books();
     for (uint32_t id = 0; id < PLACES; id++) {
         const struct model_place *p = &t.model.places[id];
@@ -762,6 +783,8 @@ static void step(void)
         step_update();
     else if (one_in(8))
         step_migrate();
+    else if (one_in(4))
+        step_bypass();
     t.steps++;
 }
 
