@@ -50,7 +50,7 @@ static void begin(struct feed *feed, struct iovageom_merge_side *side,
     iovageom_itree_cursor_init(&feed->cursor, tree, address, false);
     feed->left = tree->count;
     feed->end = feed->words;
-    side->at = feed->words;
+    side->at = side->end = feed->words;
     side->more = true;
     if (side->head)
         *feed->end++ = side->below;
