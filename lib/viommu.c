@@ -177,23 +177,18 @@ static int config_check(const struct iovageom_viommu_config *config)
     return IOVAGEOM_OK;
 }
 
-/*
- * Without F_INPUT_RANGE the guest's range is all of 64 bits (I2). What the VMM leaves out of it is
- * reserved instead, for a PROBE to tell.
- */
+/* Without F_INPUT_RANGE the guest's is all of 64 bits (I2): a PROBE tells it the rest, reserved. */
 static int input_as_regions(struct iovageom_viommu *viommu)
 {
-    const struct iovageom_range input = viommu->config.input_range;
-    struct iovageom_range rest;
+    struct iovageom_range rest[2];
+    const unsigned parts =
+        iovageom_range_subtract(IOVAGEOM_EVERYTHING, viommu->config.input_range, rest);
     int error = IOVAGEOM_OK;
 
     viommu->config.input_range = IOVAGEOM_EVERYTHING;
     viommu->config.flags &= ~(uint32_t)IOVAGEOM_VIOMMU_INPUT_AS_HOST;
-    if (iovageom_range_below(input, &rest))
-        error = iovageom_viommu_add_region(viommu, rest, IOVAGEOM_RESV_RESERVED,
-                                           IOVAGEOM_SOURCE_MACHINE, "input_range");
-    if (error == IOVAGEOM_OK && iovageom_range_above(input, &rest))
-        error = iovageom_viommu_add_region(viommu, rest, IOVAGEOM_RESV_RESERVED,
+    for (unsigned i = 0; error == IOVAGEOM_OK && i < parts; i++)
+        error = iovageom_viommu_add_region(viommu, rest[i], IOVAGEOM_RESV_RESERVED,
                                            IOVAGEOM_SOURCE_MACHINE, "input_range");
     return error;
 }
@@ -241,13 +236,9 @@ int iovageom_viommu_new(const struct iovageom_allocator *allocator,
     viommu->accepted = config->features;
     viommu->bypass = config->boot_bypass;
     viommu->generation = 1;
+    /* Nothing but the collection of regions allocates so early, and it is the last. */
     error = tables_init(viommu);
-    if (error != IOVAGEOM_OK) {
-        /* Nothing but the collection of regions allocates so early, and it is the last. */
-        iovageom_books_release(viommu, viommu, sizeof(*viommu));
-        return error;
-    }
-    if ((config->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+    if (error == IOVAGEOM_OK && (config->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
         error = input_as_regions(viommu);
     if (error != IOVAGEOM_OK) {
         iovageom_viommu_free(viommu);

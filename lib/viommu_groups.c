@@ -328,6 +328,7 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
     iovageom_rangeset_clear(&group->promised);
     iovageom_wire_put(viommu, group->promised_wire);
     group->promised_wire = NULL;
+    group->loaded = false;
 }
 
 /*

@@ -118,6 +118,7 @@ struct iovageom_group {
     struct iovageom_view view;
     bool view_clean;                     /**< else `view` is to be computed anew */
     bool wire_clean;                     /**< else the same of `wire` */
+    bool loaded;                         /**< while loading: the stream spoke of its members */
     struct iovageom_wire *wire;          /**< what a PROBE is answered, once frozen; or NULL */
     struct iovageom_rangeset promised;   /**< usable addresses that any member was told, ever */
     struct iovageom_wire *promised_wire; /**< that `promised` is known to contain, or NULL */

@@ -141,6 +141,7 @@ static int where_check(const struct iovageom_viommu *viommu,
 {
     const struct iovageom_endpoint *known = iovageom_table_at(&viommu->endpoints, endpoint);
     const struct iovageom_host_group *host = NULL;
+    const char *wrong = NULL;
 
     if (!number_valid(where->host_group) || !number_valid(where->container) ||
         !number_valid(where->guest_group) || where->reserved != 0 ||
@@ -152,21 +153,17 @@ static int where_check(const struct iovageom_viommu *viommu,
             if (plug_id(endpoint, where, j) == where->aliases[i])
                 return IOVAGEOM_ERR_INVALID;
     if (known != NULL && where->guest_group != IOVAGEOM_VIOMMU_OWN &&
-        known->group->key != where->guest_group) {
-        (void)iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
-                                     "the endpoint was declared in another guest group",
-                                     IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
-        return IOVAGEOM_ERR_INVALID;
-    }
+        known->group->key != where->guest_group)
+        wrong = "the endpoint was declared in another guest group";
     if (where->host_group != IOVAGEOM_VIOMMU_OWN)
         host = iovageom_table_at(&viommu->host_groups, where->host_group);
-    if (host != NULL && host->unit->key != unit_key(viommu, where, endpoint)) {
-        (void)iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
-                                     "the devices of a host group are in one container",
-                                     IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
-        return IOVAGEOM_ERR_INVALID;
-    }
-    return IOVAGEOM_OK;
+    if (host != NULL && host->unit->key != unit_key(viommu, where, endpoint))
+        wrong = "the devices of a host group are in one container";
+    if (wrong == NULL)
+        return IOVAGEOM_OK;
+    (void)iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID, wrong, IOVAGEOM_ID_NONE,
+                                 IOVAGEOM_ID_NONE);
+    return IOVAGEOM_ERR_INVALID;
 }
 
 static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_where *where,

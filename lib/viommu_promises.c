@@ -143,13 +143,12 @@ static int view_regions(const struct iovageom_viommu *viommu, const struct iovag
 
 static int add_outside(struct iovageom_rangeset *set, struct iovageom_range range)
 {
-    struct iovageom_range rest;
+    struct iovageom_range rest[2];
+    const unsigned parts = iovageom_range_subtract(IOVAGEOM_EVERYTHING, range, rest);
     int error = IOVAGEOM_OK;
 
-    if (iovageom_range_below(range, &rest))
-        error = iovageom_rangeset_insert(set, rest);
-    if (error == IOVAGEOM_OK && iovageom_range_above(range, &rest))
-        error = iovageom_rangeset_insert(set, rest);
+    for (unsigned i = 0; error == IOVAGEOM_OK && i < parts; i++)
+        error = iovageom_rangeset_insert(set, rest[i]);
     return error;
 }
 
@@ -177,9 +176,8 @@ static int name_scraps(const struct iovageom_viommu *viommu, const struct iovage
     struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
     struct iovageom_rangeset scraps, whole;
     struct iovageom_rangeset_cursor cursor;
-    int error;
+    int error = iovageom_rangeset_init(&scraps, &viommu->allocator);
 
-    error = iovageom_rangeset_init(&scraps, &viommu->allocator);
     (void)iovageom_rangeset_init(&whole, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_complement(&scraps, reserved, space->input_range);

@@ -11,8 +11,8 @@
 /*
  * The stream: a head of magic, version, length and checksum of what follows; then the frozen
  * configuration, and a row of records, each a tag, a length and its body. A reader skips tags that
- * it doesn't know. Records come in an order in which they can be taken over: endpoints with their
- * promises, what their guest groups were promised, domains with attached endpoints and mappings.
+ * it doesn't know. Records come in an order in which they can be taken over: the endpoints of each
+ * guest group, their promises, what their guest groups were promised, domains with attached endpoints and mappings.
  */
 #define MAGIC          0x4d4d4f4956474956u /* "VIGVIOMM" */
 #define STREAM_VERSION 1u
@@ -30,7 +30,8 @@ enum record {
     RECORD_GROUP = 2,
     RECORD_DOMAIN = 3,
     RECORD_ATTACHED = 4,
-    RECORD_MAPPINGS = 5
+    RECORD_MAPPINGS = 5,
+    RECORD_MEMBERS = 6
 };
 
 /* FNV-1a: finds what a stream suffers on its way; it is no protection against an enemy. */
@@ -97,6 +98,15 @@ static void save_promise(struct writer *w, const struct iovageom_endpoint *endpo
     }
 }
 
+static void save_members(struct writer *w, const struct iovageom_group *group)
+{
+    const struct iovageom_endpoint *member = group->members.first;
+
+    put_record(w, RECORD_MEMBERS, group->members.count * 4);
+    for (; member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP])
+        put(w, member->id, 4);
+}
+
 /* Guest groups are found again by their first endpoint: their numbers are the VMM's business. */
 static void save_group(struct writer *w, const struct iovageom_group *group)
 {
@@ -143,6 +153,9 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
     if (!viommu->frozen)
         return IOVAGEOM_ERR_STATE;
     save_space(&w, viommu);
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (endpoint->group->members.first == endpoint)
+            save_members(&w, endpoint->group);
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
         if (endpoint->prepared != IOVAGEOM_NOT_PREPARED)
             return IOVAGEOM_ERR_STATE;
@@ -177,7 +190,6 @@ struct loader {
     bool bypass;
     bool open; /**< whether there was one */
     bool refused;
-    struct iovageom_rangeset missing; /**< endpoints of which that was said */
 };
 
 static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_finding *finding)
@@ -186,19 +198,36 @@ static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_fi
     l->refused = true;
 }
 
-static struct iovageom_endpoint *load_endpoint(struct loader *l, uint32_t id)
+/* An endpoint that isn't here was missed where the stream named the members of its guest group. */
+static int load_endpoint(const struct loader *l, const uint8_t *id, struct iovageom_endpoint **out)
 {
-    struct iovageom_endpoint *endpoint = iovageom_table_at(&l->viommu->endpoints, id);
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_CONFLICT);
+    *out = iovageom_table_at(&l->viommu->endpoints, iovageom_load_le32(id));
+    return *out != NULL || l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
+}
 
-    finding.endpoint = id;
-    /* Several records may speak of it; it is missing once. */
-    if (endpoint == NULL && !iovageom_rangeset_has(&l->missing, id)) {
-        load_object(l, &finding);
-        (void)iovageom_rangeset_insert(&l->missing, (struct iovageom_range){id, id});
+/* The members of a guest group: they are in one here too, and not in that of others. */
+static int load_members(struct loader *l, const uint8_t *body, size_t length)
+{
+    struct iovageom_group *group = NULL;
+
+    for (size_t at = 0; at + 4 <= length; at += 4) {
+        const uint32_t id = iovageom_load_le32(body + at);
+        const struct iovageom_endpoint *endpoint = iovageom_table_at(&l->viommu->endpoints, id);
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
+
+        finding.endpoint = id;
+        finding.detail = "the destination has it in another guest group";
+        if (endpoint == NULL)
+            finding.kind = IOVAGEOM_FINDING_NOT_FOUND;
+        else if (group == NULL && !endpoint->group->loaded)
+            group = endpoint->group;
+        if (endpoint == NULL || endpoint->group != group)
+            load_object(l, &finding);
+        else
+            group->loaded = true;
     }
-    return endpoint;
+    return length % 4 != 0 ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_OK;
 }
 
 static int load_promise(struct loader *l, const uint8_t *body, size_t length)
@@ -211,9 +240,9 @@ static int load_promise(struct loader *l, const uint8_t *body, size_t length)
     if (length != 12 + count * REGION_SIZE || iovageom_load_le64(body + 4) == 0 ||
         iovageom_load_le64(body + 4) > l->viommu->generation)
         return IOVAGEOM_ERR_MALFORMED;
-    endpoint = load_endpoint(l, iovageom_load_le32(body));
+    error = load_endpoint(l, body, &endpoint);
     if (endpoint == NULL)
-        return IOVAGEOM_OK;
+        return error;
     if (endpoint->told != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     error = iovageom_wire_new(l->viommu, count, &wire);
@@ -244,13 +273,15 @@ static int load_group(struct loader *l, const uint8_t *body, size_t length)
 
     if (length < 4 || (length - 4) % 16 != 0)
         return IOVAGEOM_ERR_MALFORMED;
-    endpoint = load_endpoint(l, iovageom_load_le32(body));
+    error = load_endpoint(l, body, &endpoint);
+    if (endpoint == NULL)
+        return error;
     error = iovageom_rangeset_init(&promised, &l->viommu->allocator);
-    for (size_t at = 4; error == IOVAGEOM_OK && endpoint != NULL && at < length; at += 16)
+    for (size_t at = 4; error == IOVAGEOM_OK && at < length; at += 16)
         error = iovageom_rangeset_insert(
             &promised, (struct iovageom_range){iovageom_load_le64(body + at),
                                                iovageom_load_le64(body + at + 8)});
-    if (error == IOVAGEOM_OK && endpoint != NULL)
+    if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_union(&endpoint->group->promised, &endpoint->group->promised,
                                         &promised);
     iovageom_rangeset_deinit(&promised);
@@ -277,20 +308,19 @@ static int load_attached(struct loader *l, const uint8_t *body, size_t length)
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
     const size_t said = load_said(l);
     struct iovageom_endpoint *endpoint;
-    uint32_t id;
     uint8_t status;
+    int error;
 
     if (length != 4 || !l->open)
         return IOVAGEOM_ERR_MALFORMED;
-    id = iovageom_load_le32(body);
-    endpoint = load_endpoint(l, id);
+    error = load_endpoint(l, body, &endpoint);
     if (endpoint == NULL)
-        return IOVAGEOM_OK;
+        return error;
     if (endpoint->domain != NULL)
         return IOVAGEOM_ERR_MALFORMED;
-    status = iovageom_attach_decide(l->viommu, l->domain, id, flags, l->report);
+    status = iovageom_attach_decide(l->viommu, l->domain, endpoint->id, flags, l->report);
     if (status == IOVAGEOM_VIRTIO_S_OK)
-        status = iovageom_attach_do(l->viommu, l->domain, id, flags);
+        status = iovageom_attach_do(l->viommu, l->domain, endpoint->id, flags);
     return load_status(l, status, said);
 }
 
@@ -423,37 +453,27 @@ static int load_space(struct loader *l, const uint8_t *body)
 
 static int load_records(struct loader *l, const uint8_t *bytes, size_t length)
 {
+    static int (*const readers[])(struct loader *, const uint8_t *, size_t) = {
+        [RECORD_PROMISE] = load_promise,   [RECORD_GROUP] = load_group,
+        [RECORD_DOMAIN] = load_domain,     [RECORD_ATTACHED] = load_attached,
+        [RECORD_MAPPINGS] = load_mappings, [RECORD_MEMBERS] = load_members,
+    };
     size_t at = 0;
     int error = IOVAGEOM_OK;
 
     while (error == IOVAGEOM_OK && at < length) {
         const uint8_t *body = bytes + at + RECORD_HEAD_SIZE;
         uint64_t size;
+        uint32_t tag;
 
         if (length - at < RECORD_HEAD_SIZE)
             return IOVAGEOM_ERR_TRUNCATED;
         size = iovageom_load_le64(bytes + at + 4);
         if (size > length - at - RECORD_HEAD_SIZE)
             return IOVAGEOM_ERR_TRUNCATED;
-        switch (iovageom_load_le32(bytes + at)) {
-        case RECORD_PROMISE:
-            error = load_promise(l, body, (size_t)size);
-            break;
-        case RECORD_GROUP:
-            error = load_group(l, body, (size_t)size);
-            break;
-        case RECORD_DOMAIN:
-            error = load_domain(l, body, (size_t)size);
-            break;
-        case RECORD_ATTACHED:
-            error = load_attached(l, body, (size_t)size);
-            break;
-        case RECORD_MAPPINGS:
-            error = load_mappings(l, body, (size_t)size);
-            break;
-        default:
-            break;
-        }
+        tag = iovageom_load_le32(bytes + at);
+        if (tag < sizeof(readers) / sizeof(readers[0]) && readers[tag] != NULL)
+            error = readers[tag](l, body, (size_t)size);
         at += RECORD_HEAD_SIZE + (size_t)size;
     }
     return error;
@@ -472,6 +492,7 @@ static int load_compare(struct loader *l)
         struct iovageom_finding finding =
             iovageom_finding_blank(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT);
 
+        group->loaded = false;
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view.all);
@@ -533,7 +554,6 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
     if (error != IOVAGEOM_OK)
         return error;
     iovageom_report_init(&own, &viommu->allocator);
-    (void)iovageom_rangeset_init(&l.missing, &viommu->allocator);
     error = load_space(&l, stream + HEAD_SIZE);
     if (error == IOVAGEOM_OK)
         error = load_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);
@@ -543,7 +563,6 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
         load_bypass(&l);
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;
-    iovageom_rangeset_deinit(&l.missing);
     iovageom_report_deinit(&own);
     if (error == IOVAGEOM_OK) {
         viommu->generation++;

@@ -685,8 +685,10 @@ IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void
  *
  * Refused, with a finding for each obstacle, when the destination can't honour it: its granule or
  * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit
- * (LIMIT), a missing endpoint (NOT_FOUND), features that the guest was offered (OTHER), a bypass of
- * identity ranges that a device can't map (RESERVED). The frozen values become those of the source.
+ * (LIMIT), a missing endpoint (NOT_FOUND) or one in another guest group (OTHER: endpoints that were
+ * in one group are so again, and apart from the others of the source), features that the guest was
+ * offered (OTHER), a bypass of identity ranges that a device can't map (RESERVED). The frozen values
+ * become those of the source.
  *
  * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED,
  *         IOVAGEOM_ERR_VERSION, IOVAGEOM_ERR_STATE, IOVAGEOM_ERR_NO_MEMORY; nothing has changed.

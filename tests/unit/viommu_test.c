@@ -1058,6 +1058,68 @@ static void a_destination_must_honour_what_was_frozen(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* Ports 1 and 2 in guest groups; 3 alone. */
+static struct iovageom_viommu *three(uint64_t first, uint64_t second, uint32_t last)
+{
+    struct iovageom_viommu *viommu = books(NULL, NULL);
+
+    assert_int_equal(iovageom_viommu_declare(viommu, 2, first, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                     0);
+    assert_int_equal(iovageom_viommu_declare(viommu, 1, second, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                     0);
+    for (uint32_t id = 3; id <= last; id++)
+        assert_int_equal(iovageom_viommu_declare(viommu, id, IOVAGEOM_VIOMMU_OWN,
+                                                 IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+    return viommu;
+}
+
+/* A destination has the source's endpoints, in the same company; what their groups are called, and
+   who else is there, is its own affair. */
+static void a_destination_groups_endpoints_alike(void **state)
+{
+    const struct {
+        uint64_t source[2], destination[2];
+        uint32_t last;
+        size_t findings;
+        enum iovageom_finding_kind kind;
+    } cases[] = {
+        {{1, 1}, {7, 7}, 3, 0, 0},
+        {{1, 1}, {1, 2}, 3, 1, IOVAGEOM_FINDING_OTHER},
+        {{1, 2}, {1, 1}, 3, 1, IOVAGEOM_FINDING_OTHER},
+        {{1, 2}, {2, 1}, 9, 0, 0},
+        {{1, 2}, {1, 2}, 2, 1, IOVAGEOM_FINDING_NOT_FOUND},
+    };
+    struct iovageom_viommu *viommu;
+    struct iovageom_report report;
+    struct iovageom_region regions[4];
+    uint8_t bytes[1024];
+    size_t length, count;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        viommu = three(cases[i].source[0], cases[i].source[1], 3);
+        for (uint32_t id = 1; id <= 3; id++)
+            assert_int_equal(test_probe(viommu, id, regions, 4, &count), 0);
+        assert_int_equal(iovageom_viommu_attach(viommu, 1, 3, 0, NULL), 0);
+        assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), &length), 0);
+        iovageom_viommu_free(viommu);
+        viommu = three(cases[i].destination[0], cases[i].destination[1], cases[i].last);
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report),
+                             cases[i].findings == 0 ? (again ? IOVAGEOM_ERR_STATE : 0)
+                                                    : IOVAGEOM_ERR_CONFLICT);
+            assert_int_equal(iovageom_report_count(&report), cases[i].findings);
+            if (cases[i].findings > 0)
+                assert_int_equal(iovageom_report_at(&report, 0)->kind, cases[i].kind);
+        }
+        test_check(viommu);
+        iovageom_viommu_free(viommu);
+    }
+    iovageom_report_deinit(&report);
+}
+
 static int new_books(struct iovageom_viommu *viommu)
 {
     struct iovageom_viommu *other;
@@ -1434,6 +1496,7 @@ int main(void)
         cmocka_unit_test(a_made_up_probe_size_is_refused),
         cmocka_unit_test(every_damage_to_a_stream_is_noticed),
         cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(a_destination_groups_endpoints_alike),
         cmocka_unit_test(memory_may_run_out_while_loading),
         cmocka_unit_test(a_map_that_was_agreed_to_is_booked),
         cmocka_unit_test(a_refused_probe_is_zeroed),
