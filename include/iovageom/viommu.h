@@ -690,6 +690,11 @@ IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void
  * offered (OTHER), a bypass of identity ranges that a device can't map (RESERVED). The frozen values
  * become those of the source.
  *
+ * Books that went on with ALLOW_STALE hold a promise or mapping that a device of theirs can't
+ * honour. So would any that are like them: they are refused too, even on the same host. Make the
+ * stale step again after load: declare a slot where such a device was plugged, or plug it with the
+ * geometry it had before an update, and call plug or update with ALLOW_STALE once it is loaded.
+ *
  * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED,
  *         IOVAGEOM_ERR_VERSION, IOVAGEOM_ERR_STATE, IOVAGEOM_ERR_NO_MEMORY; nothing has changed.
  */

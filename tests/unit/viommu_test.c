@@ -1120,6 +1120,61 @@ static void a_destination_groups_endpoints_alike(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* Stale books are restored by making the stale step again. */
+static void what_went_stale_does_so_again(void **state)
+{
+    const struct iovageom_range window = R(0xdf800000, 0xdfffffff);
+    struct iovageom_geometry *wide = test_host(NULL, "wide", 39, PAGES_4K);
+    struct iovageom_geometry *holey = test_host_with(NULL, "holey", 39, PAGES_4K, window);
+    struct iovageom_viommu *viommu;
+    struct iovageom_viommu_where where;
+    struct iovageom_report report;
+    uint8_t bytes[1024];
+    size_t length = 0;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_where_init(&where);
+    where.guest_group = 1;
+    where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
+    for (int update = 0; update < 2; update++)
+        for (int again = 0; again < 3; again++) {
+            viommu = books(NULL, NULL);
+            assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, wide, NULL), 0);
+            if (again == 1)
+                assert_int_equal(iovageom_viommu_plug(viommu, 2, &where, holey, NULL), 0);
+            else if (update)
+                assert_int_equal(iovageom_viommu_plug(viommu, 2, &where, wide, NULL), 0);
+            else
+                assert_int_equal(
+                    iovageom_viommu_declare(viommu, 2, 1, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+            if (again == 0) {
+                assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+                if (update)
+                    assert_int_equal(iovageom_viommu_attach(viommu, 1, 2, 0, NULL), 0);
+                assert_int_equal(
+                    iovageom_viommu_map(viommu, 1, R(0xdf900000, 0xdf900fff), 0, RW, NULL), 0);
+            } else {
+                assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report),
+                                 again == 1 ? IOVAGEOM_ERR_CONFLICT : 0);
+            }
+            if (again != 1) {
+                assert_int_equal(update ? iovageom_viommu_update(viommu, 2, holey,
+                                                                 IOVAGEOM_PLUG_ALLOW_STALE, &report)
+                                        : iovageom_viommu_plug(viommu, 2, &where, holey, &report),
+                                 0);
+                assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_MAPPING);
+                assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
+                assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), &length), 0);
+            }
+            test_check(viommu);
+            iovageom_viommu_free(viommu);
+        }
+    iovageom_geometry_free(wide);
+    iovageom_geometry_free(holey);
+    iovageom_report_deinit(&report);
+}
+
 static int new_books(struct iovageom_viommu *viommu)
 {
     struct iovageom_viommu *other;
@@ -1497,6 +1552,7 @@ int main(void)
         cmocka_unit_test(every_damage_to_a_stream_is_noticed),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(a_destination_groups_endpoints_alike),
+        cmocka_unit_test(what_went_stale_does_so_again),
         cmocka_unit_test(memory_may_run_out_while_loading),
         cmocka_unit_test(a_map_that_was_agreed_to_is_booked),
         cmocka_unit_test(a_refused_probe_is_zeroed),
