@@ -11,8 +11,8 @@
 /*
  * The stream: a head of magic, version, length and checksum of what follows; then the frozen
  * configuration, and a row of records, each a tag, a length and its body. A reader skips tags that
- * it doesn't know. Records come in an order in which they can be taken over: the endpoints of each
- * guest group, their promises, what their guest groups were promised, domains with attached endpoints and mappings.
+ * it doesn't know. They come in an order in which they can be taken over: members of guest groups,
+ * promises, what guest groups were promised, domains with attached endpoints and mappings.
  */
 #define MAGIC          0x4d4d4f4956474956u /* "VIGVIOMM" */
 #define STREAM_VERSION 1u
@@ -217,7 +217,7 @@ static int load_members(struct loader *l, const uint8_t *body, size_t length)
             iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
 
         finding.endpoint = id;
-        finding.detail = "the destination has it in another guest group";
+        finding.detail = "an endpoint is in another guest group than at the source";
         if (endpoint == NULL)
             finding.kind = IOVAGEOM_FINDING_NOT_FOUND;
         else if (group == NULL && !endpoint->group->loaded)

@@ -118,7 +118,8 @@ IOVAGEOM_API void iovageom_viommu_config_init(struct iovageom_viommu_config *con
  *         power of two, a page-size mask that is 0 (N8) or has no page as small as the granule, a
  *         probe_size of less than 72 that isn't 0 (three regions, which any list can be joined
  *         into), F_BYPASS together with F_BYPASS_CONFIG (N4), an input range without a
- *         whole granule, or one that neither F_INPUT_RANGE nor F_PROBE can tell, unknown bits, reserved fields;
+ *         whole granule, or one that neither F_INPUT_RANGE nor F_PROBE can tell, unknown bits,
+ *         reserved fields;
  *         IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_viommu_new(const struct iovageom_allocator *allocator,
