@@ -6,7 +6,7 @@
  * The first header of a file none of whose calls are made often: it decodes, plans, saves or
  * explains. All public functions are cold for it then, its own as well, hence what only they call.
  */
-#include "cold.h"
+#include "hints.h"
 
 #if defined(__GNUC__)
 #undef IOVAGEOM_API

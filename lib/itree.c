@@ -2,7 +2,7 @@
 /* Finding, and walking along. */
 #include "itree.h"
 
-#include "cold.h"
+#include "hints.h"
 #include "itree_internal.h"
 
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree, uint64_t address)

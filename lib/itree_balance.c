@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Moving entries between neighbouring nodes, of leaves and inner nodes alike. */
-#include "cold.h"
+#include "hints.h"
 #include "itree_internal.h"
 
 /* Copies n entries from one place to another, perhaps in the same node. */

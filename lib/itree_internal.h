@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hints.h"
 #include "itree.h"
 
 /*
@@ -33,14 +34,6 @@ struct iovageom_itree_inner {
     void *child[INNER_SLOTS];
     uint8_t count[INNER_SLOTS]; /* entries in use in each child */
 };
-
-#if defined(__GNUC__)
-#define PREFETCH(address) __builtin_prefetch(address)
-#define ALWAYS_INLINE     inline __attribute__((always_inline))
-#else
-#define PREFETCH(address) ((void)(address))
-#define ALWAYS_INLINE     inline
-#endif
 
 /*
  * The searches: how many lasts are below x, when at least one is not. The compiler makes a compare

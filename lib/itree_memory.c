@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where nodes come from: chunks that grow with the tree, and go back when it is small again. */
-#include "cold.h"
+#include "hints.h"
 #include "itree_internal.h"
 
 #include <iovageom/status.h>

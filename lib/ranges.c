@@ -5,7 +5,7 @@
 
 #include <iovageom/status.h>
 
-#include "cold.h"
+#include "hints.h"
 #include "ranges_internal.h"
 
 bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)

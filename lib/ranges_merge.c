@@ -4,18 +4,10 @@
  * branch that depends on it: a pair is always written, and the pointers move by 0 or 1 pairs. Each
  * such step waits for the one before, so two merges that don't depend on each other go side by side.
  */
-#include "cold.h"
+#include "hints.h"
 #include "ranges_internal.h"
 
 #include <string.h>
-
-#if defined(__GNUC__)
-#define ALWAYS_INLINE     inline __attribute__((always_inline))
-#define PREFETCH(address) __builtin_prefetch((const void *)(address))
-#else
-#define ALWAYS_INLINE     inline
-#define PREFETCH(address) ((void)(address))
-#endif
 
 enum { BLOCK = IOVAGEOM_MERGE_BLOCK };
 

@@ -6,7 +6,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
-#include "cold.h"
+#include "hints.h"
 #include "itree_internal.h"
 
 _Static_assert(sizeof(struct iovageom_itree) <= sizeof(struct iovageom_rangeset), "storage");

@@ -3,7 +3,7 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
-#include "cold.h"
+#include "hints.h"
 #include "itree_internal.h"
 #include "ranges_internal.h"
 

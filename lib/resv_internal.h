@@ -5,7 +5,7 @@
 #include <iovageom/rangemap.h>
 #include <iovageom/resv.h>
 
-#include "cold.h"
+#include "hints.h"
 
 /* What iovageom_resv_at() answers for an address that no statement speaks of. */
 #define IOVAGEOM_RESV_NONE SIZE_MAX

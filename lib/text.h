@@ -7,7 +7,7 @@
 
 #include <iovageom/range.h>
 
-#include "cold.h"
+#include "hints.h"
 
 /*
  * Writes sentences into a buffer, without stdio. Never writes past it: what does not fit is only

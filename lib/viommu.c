@@ -316,6 +316,11 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         error = iovageom_resv_copy(viommu->platform, &resv);
     if (error == IOVAGEOM_OK)
         error = iovageom_resv_add(resv, range, type, &owner);
+    /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
+    if (error == IOVAGEOM_OK && (viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
+        type != IOVAGEOM_RESV_MSI && iovageom_resv_type_forbids(type) &&
+        iovageom_range_overlaps(range, viommu->config.input_range))
+        error = IOVAGEOM_ERR_UNSUPPORTED;
     if (error == IOVAGEOM_OK)
         error = iovageom_resv_forbidden(resv, &view.all);
     if (error == IOVAGEOM_OK)

@@ -7,7 +7,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/viommu.h>
 
-#include "cold.h"
+#include "hints.h"
 
 /*
  * The rooms of the books, and who walks through which:

@@ -5,7 +5,7 @@
 #include <iovageom/virtio.h>
 
 #include "bytes.h"
-#include "cold.h"
+#include "hints.h"
 #include "virtio_internal.h"
 
 /* ---- wire lists ---- */

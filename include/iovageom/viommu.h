@@ -138,7 +138,8 @@ IOVAGEOM_API void iovageom_viommu_free(struct iovageom_viommu *viommu);
  *
  * @param name of the region, for messages; shorter than IOVAGEOM_NAME_SIZE.
  * @return IOVAGEOM_ERR_FROZEN after freeze, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID,
- *         IOVAGEOM_ERR_NO_MEMORY. O(n).
+ *         IOVAGEOM_ERR_UNSUPPORTED: it lies in the input range, and no guest can be told of it, as
+ *         PROBE isn't offered (guests know of MSI doorbells); IOVAGEOM_ERR_NO_MEMORY. O(n).
  */
 IOVAGEOM_API int iovageom_viommu_add_region(struct iovageom_viommu *viommu,
                                             struct iovageom_range range,

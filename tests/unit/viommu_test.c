@@ -500,6 +500,38 @@ static void an_input_range_that_is_not_offered_is_told_by_probe(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* Of what the machine reserves, a guest without PROBE knows nothing but the MSI doorbells. */
+static void a_region_that_no_guest_can_be_told_is_refused(void **state)
+{
+    const enum iovageom_source user = IOVAGEOM_SOURCE_USER;
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.features &= ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE;
+    config.input_range = R(0, 0x7fffffffff);
+    viommu = books(NULL, &config);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(0x7ffffff000, 0x8000000fff),
+                                                IOVAGEOM_RESV_RESERVED, user, "a"),
+                     IOVAGEOM_ERR_UNSUPPORTED);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(0x8000000, 0x80fffff),
+                                                IOVAGEOM_RESV_SOFTWARE_MSI, user, "b"),
+                     IOVAGEOM_ERR_UNSUPPORTED);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(2, 1), IOVAGEOM_RESV_RESERVED, user, "c"),
+                     IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(
+        iovageom_viommu_add_region(viommu, R(0xfee00000, 0xfeefffff), IOVAGEOM_RESV_MSI, user, "d"),
+        0);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(0x8000000000, UINT64_MAX),
+                                                IOVAGEOM_RESV_RESERVED, user, "e"),
+                     0);
+    assert_int_equal(
+        iovageom_viommu_add_region(viommu, R(0, 0xfff), IOVAGEOM_RESV_DIRECT_RELAXABLE, user, "f"),
+        0);
+    iovageom_viommu_free(viommu);
+}
+
 /* I5: hosts with a software MSI window leave it to the machine to say where the doorbells are. */
 static void doorbells_that_nobody_named_are_missed(void **state)
 {
@@ -1538,6 +1570,7 @@ int main(void)
         cmocka_unit_test(the_first_request_says_what_freezing_does),
         cmocka_unit_test(a_restarted_machine_can_be_configured_anew),
         cmocka_unit_test(the_input_range_is_whole_granules),
+        cmocka_unit_test(a_region_that_no_guest_can_be_told_is_refused),
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_the_driver_declines_tells_it_nothing),
