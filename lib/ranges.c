@@ -330,34 +330,38 @@ int iovageom_ranges_symmetric_difference(const struct iovageom_range *a, size_t 
     return IOVAGEOM_OK;
 }
 
-/* How many of the ranges end below the address. */
-static size_t rank(const struct iovageom_range *ranges, size_t count, uint64_t address)
+/* The gaps between the ranges, inside of the window. Writes what fits; counts all. */
+static size_t gaps_in(const struct iovageom_range *a, size_t a_count, struct iovageom_range window,
+                      struct iovageom_range *out, size_t capacity)
 {
-    size_t low = 0;
+    uint64_t start = window.start;
+    size_t gaps = 0;
 
-    while (count > 0) {
-        size_t half = count / 2;
-
-        if (ranges[low + half].last < address) {
-            low += half + 1;
-            count -= half + 1;
-        } else {
-            count = half;
-        }
+    for (size_t i = 0; i < a_count && a[i].start <= window.last; i++) {
+        if (a[i].last < start)
+            continue;
+        if (a[i].start > start && gaps++ < capacity)
+            out[gaps - 1] = (struct iovageom_range){start, a[i].start - 1};
+        if (a[i].last >= window.last)
+            return gaps;
+        start = a[i].last + 1;
     }
-    return low;
+    if (gaps < capacity)
+        out[gaps] = (struct iovageom_range){start, window.last};
+    return gaps + 1;
 }
 
 int iovageom_ranges_complement(const struct iovageom_range *a, size_t a_count,
                                struct iovageom_range window, struct iovageom_range *out,
                                size_t capacity, size_t *count)
 {
-    size_t below = rank(a, a_count, window.start);
-
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    return combine(IOVAGEOM_MERGE_DIFFERENCE, &window, 1, a_count > 0 ? a + below : a,
-                   a_count - below, out, capacity, count);
+    *count = capacity > a_count ? 0 : gaps_in(a, a_count, window, NULL, 0);
+    if (*count > capacity)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    *count = gaps_in(a, a_count, window, out, capacity);
+    return IOVAGEOM_OK;
 }
 
 bool iovageom_ranges_subset(const struct iovageom_range *inner, size_t inner_count,

@@ -164,8 +164,8 @@ bool iovageom_merge_run(struct iovageom_merge *merge)
 }
 
 /* A gap at the end of a side matters where the other one reaches beyond it. */
-IOVAGEOM_COLD static void set_up(struct iovageom_merge_side *side, const struct iovageom_range *own,
-                                 const struct iovageom_range *other, bool gaps, bool flip)
+static void set_up(struct iovageom_merge_side *side, const struct iovageom_range *own,
+                   const struct iovageom_range *other, bool gaps, bool flip)
 {
     side->at = side->end = NULL;
     side->more = false;
