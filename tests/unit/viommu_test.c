@@ -280,6 +280,21 @@ static void the_input_range_follows_the_hosts(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* Asks what an endpoint is told, as a list or as the bytes of a PROBE; the report is what matters. */
+static void tell(struct iovageom_viommu *viommu, uint32_t endpoint, bool probe,
+                 struct iovageom_report *report)
+{
+    struct iovageom_region regions[8];
+    uint8_t bytes[512];
+    size_t count;
+
+    if (probe)
+        assert_int_equal(
+            iovageom_viommu_probe(viommu, endpoint, bytes, sizeof(bytes), &count, report), 0);
+    else
+        assert_int_equal(iovageom_viommu_told(viommu, endpoint, regions, 8, &count, report), 0);
+}
+
 /* A granule above the host's pages takes more than the host does: told and PROBE name it. */
 static void what_the_granule_takes_is_named(void **state)
 {
@@ -287,7 +302,6 @@ static void what_the_granule_takes_is_named(void **state)
     struct iovageom_viommu *viommu;
     struct iovageom_region regions[8];
     struct iovageom_report report;
-    uint8_t bytes[512];
     size_t count;
 
     (void)state;
@@ -304,11 +318,7 @@ static void what_the_granule_takes_is_named(void **state)
                                NULL),
                      0);
     for (int probe = 0; probe < 2; probe++) {
-        if (probe)
-            assert_int_equal(
-                iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), &count, &report), 0);
-        else
-            assert_int_equal(iovageom_viommu_told(viommu, 1, regions, 8, &count, &report), 0);
+        tell(viommu, 1, probe != 0, &report);
         assert_int_equal(iovageom_report_count(&report), 1);
         assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_LOST);
         assert_true(
@@ -1529,7 +1539,6 @@ static void a_guest_group_that_has_nothing_in_common_is_named(void **state)
     struct iovageom_viommu *viommu = books(NULL, NULL);
     struct iovageom_region regions[8];
     struct iovageom_report report;
-    uint8_t bytes[1024];
     size_t count;
 
     (void)state;
@@ -1541,11 +1550,7 @@ static void a_guest_group_that_has_nothing_in_common_is_named(void **state)
     assert_int_equal(
         test_plug(viommu, 2, 1, test_host_with(NULL, "high", 39, 0, R(0, 0xffffffff)), NULL), 0);
     for (int probe = 0; probe < 2; probe++) {
-        if (probe)
-            assert_int_equal(
-                iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), &count, &report), 0);
-        else
-            assert_int_equal(iovageom_viommu_told(viommu, 1, regions, 8, &count, &report), 0);
+        tell(viommu, 1, probe != 0, &report);
         assert_int_equal(iovageom_report_count(&report), 1);
         assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOTHING_USABLE);
         assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
