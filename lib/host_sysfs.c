@@ -113,7 +113,7 @@ static int read_type(const struct scan *word, struct iovageom_range range,
 
 /*
  * One line without its newline. *range is written also with IOVAGEOM_ERR_UNSUPPORTED, for which it
- * is valid.
+ * is valid. IOVAGEOM_ERR_NOT_FOUND: a region of length 0, whatever its type.
  */
 static int read_line(struct scan line, struct iovageom_range *range, enum iovageom_resv_type *type)
 {
@@ -135,6 +135,9 @@ static int read_line(struct scan line, struct iovageom_range *range, enum iovage
     status = read_type(&word, read, type);
     if (status != IOVAGEOM_OK && status != IOVAGEOM_ERR_UNSUPPORTED)
         return status;
+    if (iovageom_range_precedes_directly((struct iovageom_range){read.last, read.last},
+                                         (struct iovageom_range){read.start, read.start}))
+        return IOVAGEOM_ERR_NOT_FOUND;
     if (!iovageom_range_valid(read))
         return IOVAGEOM_ERR_INVERTED;
     *range = read;
@@ -163,15 +166,16 @@ static bool next_line(const char *text, size_t length, struct iovageom_sysfs_cur
 static int next_region(const char *text, size_t length, struct iovageom_sysfs_cursor *cursor,
                        struct iovageom_range *range, enum iovageom_resv_type *type)
 {
+    int status = IOVAGEOM_ERR_NOT_FOUND;
     struct scan line;
     bool terminated;
-    int status;
 
-    if (!next_line(text, length, cursor, &line, &terminated))
-        return IOVAGEOM_ERR_NOT_FOUND;
-    status = read_line(line, range, type);
-    if (!terminated && (status == IOVAGEOM_ERR_SYNTAX || status == IOVAGEOM_ERR_UNSUPPORTED))
-        return IOVAGEOM_ERR_TRUNCATED;
+    while (status == IOVAGEOM_ERR_NOT_FOUND &&
+           next_line(text, length, cursor, &line, &terminated)) {
+        status = read_line(line, range, type);
+        if (!terminated && (status == IOVAGEOM_ERR_SYNTAX || status == IOVAGEOM_ERR_UNSUPPORTED))
+            status = IOVAGEOM_ERR_TRUNCATED;
+    }
     return status;
 }
 
@@ -199,7 +203,8 @@ bool iovageom_host_sysfs_incomplete(const char *text, size_t length)
 struct reading {
     struct iovageom_rangeset sets[TYPE_COUNT + 1]; /* by enum iovageom_resv_type; 0 is not used */
     enum iovageom_sysfs_manner manner;
-    bool passed_over;
+    size_t passed_over; /* number of the first line that was; 0 for none */
+    bool understood;    /* a line was */
 };
 
 /* Whether a line before number `line` says the same. */
@@ -233,11 +238,13 @@ static int take_line(const char *text, size_t length, size_t line, int status,
         status = IOVAGEOM_OK;
     } else if (status != IOVAGEOM_OK &&
                (lenient || (status == IOVAGEOM_ERR_TRUNCATED && length >= FULL_PAGE))) {
-        reading->passed_over = true;
+        if (reading->passed_over == 0)
+            reading->passed_over = line;
         return IOVAGEOM_OK;
     }
     if (status != IOVAGEOM_OK)
         return status;
+    reading->understood = true;
     /* Linux fails to merge regions with one that reaches the top (B3), and prints both. */
     if (!lenient && iovageom_rangeset_first_overlap(&reading->sets[type], range, &other) &&
         other.last != IOVAGEOM_ADDRESS_MAX)
@@ -264,7 +271,11 @@ static int read_text(const char *text, size_t length, struct reading *reading, s
             return status;
         }
     }
-    return IOVAGEOM_OK;
+    if (reading->passed_over == 0 || reading->understood)
+        return IOVAGEOM_OK;
+    if (line != NULL)
+        *line = reading->passed_over;
+    return IOVAGEOM_ERR_UNKNOWN;
 }
 
 static int add_regions(const struct reading *reading, struct iovageom_geometry *geometry)
@@ -299,7 +310,7 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
     if (status == IOVAGEOM_OK)
         status = add_regions(&reading, copy);
     if (status == IOVAGEOM_OK &&
-        (reading.passed_over || iovageom_host_sysfs_incomplete(text, length)))
+        (reading.passed_over != 0 || iovageom_host_sysfs_incomplete(text, length)))
         status = iovageom_geometry_add_incomplete(copy, IOVAGEOM_SOURCE_SYSFS);
     for (int type = 1; type <= TYPE_COUNT; type++)
         iovageom_rangeset_deinit(&reading.sets[type]);

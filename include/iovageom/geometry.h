@@ -191,6 +191,31 @@ IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geomet
                                           uint64_t granule, struct iovageom_rangeset *out);
 
 /**
+ * How far the host vouches for what iovageom_geometry_usable() gives. That no fact forbids an
+ * address does not make it usable: where the width is not known, the addresses end somewhere, and
+ * where the reserved regions are not known, they are somewhere. So show, and promise to a guest,
+ * only what is usable *and* in *known; of what is above it nobody said anything. Needs no memory.
+ *
+ * A name whose sources are of a host (enum iovageom_source up to SYSFS) vouches for
+ *
+ * - all addresses, when it listed its usable ranges, or gave both an aperture and all of its
+ *   reserved regions;
+ * - those up to the last one that it reserves, in any type, when it gave all of its reserved regions
+ *   and nothing that tells the width: "usable up to where somebody said";
+ * - none, when its reserved regions are not known or may be incomplete.
+ *
+ * *known is [0, the least of these]. A name that only gave page sizes or a budget takes nothing
+ * away, nor does one that is not of a host: what the VMM, the machine or the user says is not
+ * doubted. Where nobody gave usable ranges or reserved regions, nobody vouches.
+ *
+ * O(facts x (statements + log facts)).
+ *
+ * @return IOVAGEOM_ERR_UNKNOWN when it vouches for no address.
+ */
+IOVAGEOM_API int iovageom_geometry_known_range(const struct iovageom_geometry *geometry,
+                                               struct iovageom_range *known);
+
+/**
  * The complement of iovageom_geometry_usable() as typed regions: disjoint, ascending, covering
  * every address of [0, 2^64-1] that is not usable at that granule, and no other. Regions of type
  * DIRECT_RELAXABLE are usable and so do not appear. Neighbours of one type are one region, whoever

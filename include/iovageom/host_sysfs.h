@@ -39,13 +39,15 @@ struct iovageom_sysfs_cursor {
 };
 
 /**
- * Read the next line. Empty lines are passed over. The cursor moves past the line whatever it
+ * Read the next line. Empty lines are passed over, and so are regions of length 0, which end one
+ * below their start ("0x2000 0x1fff reserved") and reserve nothing: Linux prints them for firmware
+ * whose RMRR has no length. The cursor moves past the line whatever it
  * holds, so a caller may go on after a bad one. Regions of different types may overlap, and are in
  * ascending order when they come from Linux, which is not checked here.
  *
  * @return IOVAGEOM_OK: *range and *type are set;
  *         IOVAGEOM_ERR_NOT_FOUND: the text has ended;
- *         IOVAGEOM_ERR_INVERTED: the region ends before it starts;
+ *         IOVAGEOM_ERR_INVERTED: the region ends before it starts, by more than a length of 0;
  *         IOVAGEOM_ERR_UNSUPPORTED: two addresses and a word that is not known;
  *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits;
  *         IOVAGEOM_ERR_TRUNCATED: no region, and the text ends in that line without a newline;
@@ -64,7 +66,10 @@ IOVAGEOM_API int iovageom_host_sysfs_region(const char *text, size_t length,
  */
 IOVAGEOM_API bool iovageom_host_sysfs_incomplete(const char *text, size_t length);
 
-/** How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write. */
+/**
+ * How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write. (Regions of
+ * length 0 reserve nothing, in either manner.)
+ */
 enum iovageom_sysfs_manner {
     /**
      * Any such line is an error. (Lines that overlap or repeat a region of their type that ends at
@@ -73,9 +78,10 @@ enum iovageom_sysfs_manner {
     IOVAGEOM_SYSFS_STRICT = 0,
     /**
      * Regions that repeat or overlap another of their type are joined with it, an unknown word is
-     * taken for "reserved", other bad lines are passed over and the geometry is marked incomplete.
-     * For a machine that is the guest of another: its virtio-iommu driver prints what the other
-     * sent, inverted regions included.
+     * taken for "reserved", other bad lines are passed over and the geometry is marked incomplete:
+     * iovageom_geometry_known_range() then vouches for nothing that no other source listed as
+     * usable. For a machine that is the guest of another: its virtio-iommu driver prints what the
+     * other sent, inverted regions included.
      */
     IOVAGEOM_SYSFS_LENIENT = 1
 };
@@ -87,10 +93,11 @@ enum iovageom_sysfs_manner {
  * A last line that was cut off at the end of a page is passed over. O(n log n).
  *
  * @param line receives the number of the bad line, from 1, on IOVAGEOM_ERR_INVERTED, UNSUPPORTED,
- *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS and OVERLAP; 0 on success. May be NULL.
+ *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS, OVERLAP and UNKNOWN; 0 on success. May be NULL.
  * @return the errors of iovageom_host_sysfs_region(); IOVAGEOM_ERR_EXISTS: the line repeats an
  *         earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps an earlier one of the same type;
- *         IOVAGEOM_ERR_NO_MEMORY.
+ *         IOVAGEOM_ERR_UNKNOWN: there are lines, of which LENIENT understood none, so that the text
+ *         says nothing (*line is set to the first of them); IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                                       enum iovageom_sysfs_manner manner,

@@ -144,8 +144,9 @@ static void each_bad_line_has_its_status(void **state)
         const char *line;
         int status;
     } cases[] = {
-        {"0x2000 0x1fff reserved", IOVAGEOM_ERR_INVERTED},
-        {"0x1 0x0 msi", IOVAGEOM_ERR_INVERTED},
+        {"0x2000 0x1ffe reserved", IOVAGEOM_ERR_INVERTED},
+        {"0x2 0x0 msi", IOVAGEOM_ERR_INVERTED},
+        {"0x2000 0x1fff banana!", IOVAGEOM_ERR_SYNTAX},
         {"0x0 0xfff banana", IOVAGEOM_ERR_UNSUPPORTED},
         {"0x0 0xfff directly", IOVAGEOM_ERR_UNSUPPORTED},
         {"0x0 0xfff direct-", IOVAGEOM_ERR_UNSUPPORTED},
@@ -251,7 +252,7 @@ static void regions_at_the_top_may_repeat(void **state)
 
 static void lenient_goes_on(void **state)
 {
-    static const char text[] = "0x2000 0x1fff reserved\n"
+    static const char text[] = "0x2000 0x1ff0 reserved\n"
                                "0x1000 0x1fff reserved\n"
                                "0x1000 0x1fff reserved\n"
                                "0x1800 0x27ff reserved\n"
@@ -279,6 +280,86 @@ static void lenient_goes_on(void **state)
     assert_int_equal(read_text(text + 23, 92, IOVAGEOM_SYSFS_LENIENT, &line, &geometry),
                      IOVAGEOM_OK);
     iovageom_geometry_free(geometry);
+}
+
+/* An RMRR of length 0, which Linux keeps: it reserves nothing, and is no fault of the others. */
+static void a_region_of_length_0_reserves_nothing(void **state)
+{
+    static const char text[] = "0x00000000000ec000 0x00000000000effff direct-relaxable\n"
+                               "0x00000000bf7dc000 0x00000000bf7dbfff direct\n"
+                               "0x0000000000000001 0x0000000000000000 banana\n"
+                               "0xffffffffffffffff 0xfffffffffffffffe msi\n"
+                               "0x00000000fee00000 0x00000000feefffff msi\n"
+                               "0x2000 0x1fff reserved";
+    static const struct region expected[] = {
+        {0xec000, 0xeffff, IOVAGEOM_RESV_DIRECT_RELAXABLE},
+        {0xfee00000, 0xfeefffff, IOVAGEOM_RESV_MSI},
+    };
+    struct iovageom_sysfs_cursor cursor = {0, 0};
+    struct iovageom_geometry *geometry;
+    struct iovageom_range range;
+    enum iovageom_resv_type type;
+    size_t line = 99;
+
+    (void)state;
+    for (int manner = 0; manner < 2; manner++) {
+        assert_int_equal(read_text(text, sizeof(text) - 1 - 22, (enum iovageom_sysfs_manner)manner,
+                                   &line, &geometry),
+                         IOVAGEOM_OK);
+        assert_int_equal(line, 0);
+        assert_regions(geometry, expected, 2);
+        assert_int_equal(iovageom_geometry_knows(geometry), IOVAGEOM_FACT_RESERVED);
+        iovageom_geometry_free(geometry);
+    }
+    assert_int_equal(iovageom_host_sysfs_region(text, sizeof(text) - 1, &cursor, &range, &type), 0);
+    assert_int_equal(iovageom_host_sysfs_region(text, sizeof(text) - 1, &cursor, &range, &type), 0);
+    assert_int_equal(cursor.line, 5);
+    assert_int_equal(iovageom_host_sysfs_region(text, sizeof(text) - 1, &cursor, &range, &type),
+                     IOVAGEOM_ERR_NOT_FOUND);
+    assert_int_equal(cursor.line, 6);
+    /* alone in its file, it says that there are none */
+    assert_int_equal(read_text("0x2000 0x1fff msi\n", 18, IOVAGEOM_SYSFS_STRICT, &line, &geometry),
+                     0);
+    assert_int_equal(iovageom_geometry_knows(geometry), IOVAGEOM_FACT_RESERVED);
+    iovageom_geometry_free(geometry);
+}
+
+/* Leniency does not widen: a text of which no line was understood says nothing. */
+static void lenient_reading_of_nothing_is_unknown(void **state)
+{
+    static const struct {
+        const char *text;
+        int status;
+        size_t line;
+    } cases[] = {
+        {"1/reserved_regions:0x00000000fee00000 0x00000000feefffff msi\n", IOVAGEOM_ERR_UNKNOWN, 1},
+        {"\n\ngarbage\nmore\n", IOVAGEOM_ERR_UNKNOWN, 3},
+        {"0x2000 0x1000 reserved\n", IOVAGEOM_ERR_UNKNOWN, 1},
+        {"garbage", IOVAGEOM_ERR_UNKNOWN, 1},
+        {"0x2000 0x1fff msi\ngarbage\n", IOVAGEOM_ERR_UNKNOWN, 2},
+        {"garbage\n0x1000 0x1fff msi\n", IOVAGEOM_OK, 0},
+        {"garbage\n0x1000 0x1fff banana\n", IOVAGEOM_OK, 0},
+        {"0x2000 0x1fff msi\n", IOVAGEOM_OK, 0},
+        {"\n", IOVAGEOM_OK, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct iovageom_geometry *geometry;
+        size_t line = 99;
+
+        assert_int_equal(read_text(cases[i].text, strlen(cases[i].text), IOVAGEOM_SYSFS_LENIENT,
+                                   &line, &geometry),
+                         cases[i].status);
+        assert_int_equal(line, cases[i].line);
+        if (cases[i].status != IOVAGEOM_OK)
+            assert_int_equal(iovageom_geometry_knows(geometry), 0);
+        iovageom_geometry_free(geometry);
+        assert_int_equal(read_text(cases[i].text, strlen(cases[i].text), IOVAGEOM_SYSFS_LENIENT,
+                                   NULL, &geometry),
+                         cases[i].status);
+        iovageom_geometry_free(geometry);
+    }
 }
 
 static void an_empty_file_says_there_are_none(void **state)
@@ -352,7 +433,7 @@ static void a_line_without_its_end(void **state)
         {"0x1000 0x1fff ", IOVAGEOM_ERR_TRUNCATED},
         {"0x1000 0x1ff", IOVAGEOM_ERR_TRUNCATED},
         {"0", IOVAGEOM_ERR_TRUNCATED},
-        {"0x1000 0xfff msi", IOVAGEOM_ERR_INVERTED},
+        {"0x1000 0xffe msi", IOVAGEOM_ERR_INVERTED},
     };
 
     (void)state;
@@ -374,7 +455,7 @@ static void a_line_without_its_end(void **state)
 
 static void reading_line_by_line_goes_past_bad_ones(void **state)
 {
-    static const char text[] = "0x5 0x4 msi\n\ngarbage\n0x7 0x8 msi\n0x9";
+    static const char text[] = "0x5 0x3 msi\n\ngarbage\n0x7 0x8 msi\n0x9";
     static const struct {
         int status;
         size_t line;
@@ -514,6 +595,8 @@ int main(void)
         cmocka_unit_test(types_may_overlap),
         cmocka_unit_test(regions_at_the_top_may_repeat),
         cmocka_unit_test(lenient_goes_on),
+        cmocka_unit_test(a_region_of_length_0_reserves_nothing),
+        cmocka_unit_test(lenient_reading_of_nothing_is_unknown),
         cmocka_unit_test(an_empty_file_says_there_are_none),
         cmocka_unit_test(a_cut_file_may_be_incomplete),
         cmocka_unit_test(a_line_without_its_end),

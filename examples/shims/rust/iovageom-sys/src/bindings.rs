@@ -1326,6 +1326,12 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
+    pub fn iovageom_geometry_known_range(
+        geometry: *const iovageom_geometry,
+        known: *mut iovageom_range,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
     pub fn iovageom_geometry_reserved(
         geometry: *const iovageom_geometry,
         granule: u64,
