@@ -112,7 +112,8 @@ static bool ask_container(struct group *group, int container, int fd)
     if (ioctl(fd, VFIO_GROUP_STATUS, &status) != 0)
         return failed(group, "VFIO_GROUP_GET_STATUS");
     if ((status.flags & VFIO_GROUP_VIABLE) == 0) {
-        warn("group %s: not all its devices have a VFIO driver: not asked", group->name);
+        /* The note on what hinders it, if sysfs shows that, comes with the group. */
+        warn("group %s: not viable, as VFIO says: not asked", group->name);
         return false;
     }
     if (ioctl(fd, VFIO_GROUP_SET, &container) != 0)
@@ -222,7 +223,8 @@ static bool ask_device(struct group *group, int iommufd, int fd)
 static void ask_iommufd(struct group *group, const struct device *device)
 {
     char **names = list_directory(
-        text("/sys/kernel/iommu_groups/%s/devices/%s/vfio-dev", group->name, device->address));
+        text("/sys/kernel/iommu_groups/%s/devices/%s/vfio-dev", group->name, device->address),
+        &group->faults);
     int iommufd;
     int fd;
 
@@ -251,7 +253,7 @@ void host_ask(struct host *host)
         for (size_t k = 0; k < group->device_count; k++) {
             const struct device *device = group->devices[k];
 
-            if (device->driver == NULL || strncmp(device->driver, "vfio", 4) != 0)
+            if (group_has_no_iommu(group) || !driver_is_vfio(device->driver))
                 continue;
             ask_vfio(group);
             ask_iommufd(group, device);

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,33 +117,113 @@ char *text(const char *format, ...)
     return made;
 }
 
-struct blob read_file(const char *path)
+void add_words(const char ***list, size_t *count, const char *words)
 {
-    struct blob blob = {.path = text("%s", path)};
-    FILE *stream = fopen(path, "rbe");
+    *list = keep_grown(*list, *count, sizeof(**list));
+    (*list)[(*count)++] = words;
+}
+
+void fault(struct faults *faults, const char *format, ...)
+{
+    va_list arguments;
+    char words[1024];
+
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    add_words(&faults->words, &faults->count, text("%s", words));
+}
+
+void faults_join(struct faults *faults, const struct faults *more)
+{
+    for (size_t i = 0; i < more->count; i++)
+        add_words(&faults->words, &faults->count, more->words[i]);
+}
+
+void finish(int code)
+{
+    bool failed = ferror(stdout) != 0;
+
+    /* Why an earlier write failed is not known any more. */
+    errno = 0;
+    if (fclose(stdout) != 0 || failed) {
+        fprintf(stderr, "host-probe: can't write the output%s%s\n", errno != 0 ? ": " : "",
+                errno != 0 ? strerror(errno) : "");
+        exit(EXIT_BAD_INPUT);
+    }
+    exit(code);
+}
+
+const char *quoted(const char *bytes, size_t length)
+{
+    enum { LONGEST = 96 };
+    size_t shown = length < LONGEST ? length : LONGEST;
+    char *made = keep(4 * shown + sizeof("\"\"..."));
+    size_t at = 0;
+
+    made[at++] = '"';
+    for (size_t i = 0; i < shown; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+
+        if (byte >= 0x20 && byte < 0x7f)
+            made[at++] = (char)byte;
+        else
+            at += (size_t)sprintf(made + at, "\\x%02x", byte);
+    }
+    (void)sprintf(made + at, "%s\"", shown < length ? "..." : "");
+    return made;
+}
+
+/* All of an open file that is not too large, or why not. */
+static const char *read_open(int fd, struct blob *blob)
+{
     struct stat status;
     uint8_t *bytes;
+    ssize_t got = 1;
 
-    if (stream == NULL && (errno == ENOENT || errno == ENOTDIR))
-        return blob;
-    if (stream == NULL || fstat(fileno(stream), &status) != 0)
-        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &status) != 0)
+        return strerror(errno);
+    if (S_ISDIR(status.st_mode))
+        return "not a file, but a directory";
     if (!S_ISREG(status.st_mode))
-        die(EXIT_BAD_INPUT, "%s: not a file", path);
+        return "not a plain file";
     bytes = malloc(LARGEST_FILE + 1);
     if (bytes == NULL)
         die(EXIT_BAD_INPUT, "out of memory");
-    errno = 0;
-    blob.length = fread(bytes, 1, LARGEST_FILE + 1, stream);
-    if (ferror(stream) != 0)
-        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
-    (void)fclose(stream);
-    if (blob.length > LARGEST_FILE)
-        die(EXIT_BAD_INPUT, "%s: larger than %zu bytes", path, LARGEST_FILE);
-    blob.there = true;
-    blob.bytes = keep(blob.length + 1);
-    memcpy(blob.bytes, bytes, blob.length);
+    while (blob->length <= LARGEST_FILE && got > 0) {
+        got = read(fd, bytes + blob->length, LARGEST_FILE + 1 - blob->length);
+        if (got > 0)
+            blob->length += (size_t)got;
+        else if (got < 0 && errno == EINTR)
+            got = 1;
+    }
+    if (got >= 0 && blob->length <= LARGEST_FILE) {
+        blob->bytes = keep(blob->length + 1);
+        memcpy(blob->bytes, bytes, blob->length);
+    }
     free(bytes);
+    if (got < 0)
+        return strerror(errno);
+    return blob->length > LARGEST_FILE ? text("larger than %zu bytes", LARGEST_FILE) : NULL;
+}
+
+struct blob read_file(const char *path, struct faults *faults)
+{
+    struct blob blob = {.path = text("%s", path)};
+    /* What stands in a file's place may be a FIFO, which would wait for a writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const char *wrong;
+
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return blob;
+    wrong = fd < 0 ? strerror(errno) : read_open(fd, &blob);
+    if (fd >= 0)
+        (void)close(fd);
+    blob.there = wrong == NULL;
+    if (wrong != NULL) {
+        blob.length = 0;
+        fault(faults, "%s: %s", path, wrong);
+    }
     return blob;
 }
 
@@ -158,6 +239,12 @@ char **lines_of(const struct blob *blob)
         return lines;
     copy = text("%s", (const char *)blob->bytes);
     for (line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        size_t length = strlen(line);
+
+        if (length > 0 && line[length - 1] == '\r')
+            line[--length] = '\0';
+        if (length == 0)
+            continue;
         lines = keep_grown(lines, count + 1, sizeof(*lines));
         lines[count++] = line;
         lines[count] = NULL;
@@ -165,9 +252,9 @@ char **lines_of(const struct blob *blob)
     return lines;
 }
 
-char *read_line(const char *path)
+char *read_line(const char *path, struct faults *faults)
 {
-    struct blob blob = read_file(path);
+    struct blob blob = read_file(path, faults);
     char **lines = lines_of(&blob);
 
     if (!blob.there)
@@ -181,17 +268,21 @@ static int compare_names(const void *a, const void *b)
     return strverscmp(*(char *const *)a, *(char *const *)b);
 }
 
-char **list_directory(const char *path)
+char **list_directory(const char *path, struct faults *faults)
 {
     DIR *directory = opendir(path);
+    int error = errno;
+    struct stat status;
     char **names = keep(sizeof(*names));
     struct dirent *entry;
     size_t count = 0;
 
-    if (directory == NULL && (errno == ENOENT || errno == ENOTDIR))
+    if (directory == NULL) {
+        /* ENOTDIR is said of a path below a file as well: then there is no such directory. */
+        if (error != ENOENT && (error != ENOTDIR || lstat(path, &status) == 0))
+            fault(faults, "%s: %s", path, strerror(error));
         return NULL;
-    if (directory == NULL)
-        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
+    }
     while ((entry = readdir(directory)) != NULL) {
         if (entry->d_name[0] == '.')
             continue;
@@ -211,7 +302,7 @@ char *link_name(const char *path)
     const char *slash;
 
     if (length < 0)
-        return NULL;
+        return errno == ENOENT || errno == ENOTDIR ? text("%s", "") : NULL;
     target[length] = '\0';
     slash = strrchr(target, '/');
     return text("%s", slash != NULL ? slash + 1 : target);

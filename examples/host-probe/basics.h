@@ -12,10 +12,11 @@
 /** What the program ends with. */
 enum exit_code {
     EXIT_GOOD = 0,
-    EXIT_BAD_INPUT = 1, /**< a file can't be read, or says what can't be */
+    EXIT_BAD_INPUT = 1, /**< nothing of what was asked for could be read or understood */
     EXIT_USAGE = 2,     /**< the command line is wrong */
     EXIT_NOT_FOUND = 3, /**< there is no such group or device */
-    EXIT_NO_GROUPS = 4  /**< there are no IOMMU groups */
+    EXIT_NO_GROUPS = 4, /**< there are no IOMMU groups */
+    EXIT_LEFT_OUT = 5   /**< a part could not be read or understood; the rest is shown */
 };
 
 #define PRINTF_LIKE(words, first) __attribute__((format(printf, words, first)))
@@ -38,6 +39,21 @@ extern const struct iovageom_allocator lasting;
 /** Text from keep(). */
 char *text(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/** What is wrong with a group, an IOMMU or a host: each names the file. */
+struct faults {
+    const char **words;
+    size_t count;
+};
+
+/** Adds a fault. */
+void fault(struct faults *faults, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/** Adds all faults of another list. */
+void faults_join(struct faults *faults, const struct faults *more);
+
+/** Adds a text to a list of them. */
+void add_words(const char ***list, size_t *count, const char *words);
+
 /** Bytes of a file, or that there was none. */
 struct blob {
     bool there;
@@ -46,23 +62,35 @@ struct blob {
     const char *path; /**< for messages */
 };
 
-/** Reads a file. One that does not exist gives a blob that is not there; anything else ends. */
-struct blob read_file(const char *path);
+/**
+ * Reads a file. One that does not exist gives a blob that is not there; so does one that can't be
+ * read (no plain file, too large, not allowed), and that is a fault.
+ */
+struct blob read_file(const char *path, struct faults *faults);
 
 /** The first line of a file, without its newline; NULL when it is not there. */
-char *read_line(const char *path);
+char *read_line(const char *path, struct faults *faults);
 
 /** The lines of a blob. NULL-terminated. */
 char **lines_of(const struct blob *blob);
 
-/** The names in a directory, without hidden ones, in natural order; NULL when there is none. */
-char **list_directory(const char *path);
+/**
+ * The names in a directory, without hidden ones, in natural order; NULL when there is none, or when
+ * it can't be read, which is a fault.
+ */
+char **list_directory(const char *path, struct faults *faults);
 
-/** The last part of where a symbolic link leads, or NULL. */
+/** The last part of where a symbolic link leads; "" when there is none, NULL when that can't be read. */
 char *link_name(const char *path);
 
 /** Writes a file anew, with the directories above it, or ends. */
 void write_file(const char *path, const void *bytes, size_t length);
+
+/** Ends with `code`, or with EXIT_BAD_INPUT when standard output could not be written. */
+_Noreturn void finish(int code);
+
+/** Foreign text for a message: in double quotes, cut when it is long, nothing that a terminal obeys. */
+const char *quoted(const char *bytes, size_t length);
 
 /** "[0,0xfedfffff]" */
 const char *range_text(struct iovageom_range range);

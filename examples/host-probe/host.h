@@ -35,9 +35,11 @@ struct device {
 };
 
 struct group {
-    const char *name; /**< "1" */
-    const char *type; /**< "DMA-FQ"; NULL */
+    const char *name;  /**< "1" */
+    const char *type;  /**< "DMA-FQ"; NULL */
+    const char *title; /**< what the kernel calls it ("vfio-noiommu"); NULL, as for most groups */
     struct blob reserved_regions;
+    struct faults faults;
     struct device **devices;
     size_t device_count;
     struct answers answers;
@@ -54,6 +56,7 @@ struct unit {
     struct attribute *attributes;
     size_t attribute_count;
     char **devices; /**< NULL when not known */
+    struct faults faults;
 };
 
 struct host {
@@ -65,7 +68,8 @@ struct host {
     size_t device_count;
     struct unit *units;
     size_t unit_count;
-    const char *kernel; /**< uname, or NULL */
+    const char *kernel;   /**< uname, or NULL */
+    struct faults faults; /**< of what belongs to no group */
 };
 
 /** The device with an address, added if it is new. */
@@ -73,6 +77,19 @@ struct device *host_device(struct host *host, const char *address);
 
 /** The group with a name, or NULL. */
 struct group *host_group(const struct host *host, const char *name);
+
+/** Whether a driver gives its device to VFIO ("vfio-pci", "mlx5_vfio_pci"). NULL is none. */
+bool driver_is_vfio(const char *driver);
+
+/** Whether nothing translates for a group: VFIO made it up to give away a device without IOMMU. */
+bool group_has_no_iommu(const struct group *group);
+
+/**
+ * Whether a device keeps all others of its group from being assigned, by the driver that it has.
+ * Linux (VFIO's own list up to 5.18, drivers that leave DMA alone since) allows none, VFIO's
+ * drivers, pci-stub, and bridges with their port driver. A driver that is not known is no reason.
+ */
+bool device_hinders(const struct device *device);
 
 /** Adds a device to a group. */
 void group_add(struct group *group, struct device *device);

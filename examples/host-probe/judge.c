@@ -11,6 +11,8 @@
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
+#include "regions.h"
+
 #define PAGE_4K 4096
 
 static const struct iovageom_range everything = {0, UINT64_MAX};
@@ -21,15 +23,15 @@ static void must(int status)
         die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
 }
 
-static _Noreturn void refuse(const struct blob *blob, int status)
+/* A file that says what can't be. */
+static void blame(struct verdict *verdict, const struct blob *blob, int status)
 {
-    die(EXIT_BAD_INPUT, "%s: %s", blob->path, iovageom_status_string(status));
+    fault(&verdict->faults, "%s: %s", blob->path, iovageom_status_string(status));
 }
 
 static void note(const char ***notes, size_t *count, const char *words)
 {
-    *notes = keep_grown(*notes, *count, sizeof(**notes));
-    (*notes)[(*count)++] = words;
+    add_words(notes, count, words);
 }
 
 static struct iovageom_geometry *geometry_of(const struct group *group)
@@ -74,18 +76,11 @@ static void take(struct verdict *verdict, const char *source, struct iovageom_ge
 
 static void read_sysfs(struct verdict *verdict, bool lenient)
 {
-    const struct blob *blob = &verdict->group->reserved_regions;
-    size_t line = 0;
-    int status;
+    struct regions_read read = regions_read(verdict->group, lenient, verdict->geometry);
 
-    if (!blob->there)
-        return;
-    status = iovageom_host_sysfs_reserved_regions(
-        (const char *)blob->bytes, blob->length,
-        lenient ? IOVAGEOM_SYSFS_LENIENT : IOVAGEOM_SYSFS_STRICT, &line, verdict->geometry);
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s:%zu: %s (--lenient goes on)", blob->path, line,
-            iovageom_status_string(status));
+    faults_join(&verdict->faults, &read.faults);
+    for (size_t i = 0; i < read.note_count; i++)
+        note(&verdict->notes, &verdict->note_count, read.notes[i]);
 }
 
 static bool read_vfio(struct verdict *verdict)
@@ -100,12 +95,13 @@ static bool read_vfio(struct verdict *verdict)
     said = geometry_of(verdict->group);
     status = iovageom_host_vfio_info(blob->bytes, blob->length, &needed, said);
     if (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL)
-        die(EXIT_BAD_INPUT, "%s: %s: it has %zu bytes of %zu", blob->path,
-            iovageom_status_string(status), blob->length, needed);
-    if (status != IOVAGEOM_OK)
-        refuse(blob, status);
-    take(verdict, "VFIO", said);
-    return true;
+        fault(&verdict->faults, "%s: %s: it has %zu bytes of %zu", blob->path,
+              iovageom_status_string(status), blob->length, needed);
+    else if (status != IOVAGEOM_OK)
+        blame(verdict, blob, status);
+    else
+        take(verdict, "VFIO", said);
+    return status == IOVAGEOM_OK;
 }
 
 static bool read_iommufd(struct verdict *verdict)
@@ -122,36 +118,50 @@ static bool read_iommufd(struct verdict *verdict)
         answers->attached_header.bytes, answers->attached_header.length,
         answers->attached_ranges.bytes, answers->attached_ranges.length, &needed, said);
     if (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL)
-        die(EXIT_BAD_INPUT, "%s: it has %zu bytes, where %s speaks of %zu",
-            answers->attached_ranges.path, answers->attached_ranges.length,
-            answers->attached_header.path, needed);
-    if (status == IOVAGEOM_ERR_INVERTED)
-        refuse(&answers->attached_ranges, status);
-    if (status != IOVAGEOM_OK)
-        refuse(&answers->attached_header, status);
-    take(verdict, "iommufd", said);
-    return true;
+        fault(&verdict->faults, "%s: it has %zu bytes, where %s speaks of %zu",
+              answers->attached_ranges.path, answers->attached_ranges.length,
+              answers->attached_header.path, needed);
+    else if (status == IOVAGEOM_ERR_INVERTED)
+        blame(verdict, &answers->attached_ranges, status);
+    else if (status != IOVAGEOM_OK)
+        blame(verdict, &answers->attached_header, status);
+    else
+        take(verdict, "iommufd", said);
+    return status == IOVAGEOM_OK;
 }
 
 /* ---- registers ---- */
 
-/* What is in the register file of an IOMMU; false when there is no such file. */
-static bool read_register(const struct unit *unit, const char *name, uint64_t *value)
+/* The attribute of an IOMMU, without blanks and line ends behind it. */
+static struct blob register_of(const struct unit *unit, const char *name)
 {
     struct blob blob = unit_attribute(unit, name);
+
+    while (blob.there && blob.length > 0 && strchr(" \t\r\n", blob.bytes[blob.length - 1]) != NULL)
+        blob.length--;
+    return blob;
+}
+
+/* What is in the register file of an IOMMU; false when it says nothing. */
+static bool read_register(const struct unit *unit, const char *name, uint64_t *value,
+                          struct faults *faults)
+{
+    struct blob blob = register_of(unit, name);
     int status;
 
     if (!blob.there)
         return false;
     status = iovageom_host_sysfs_register((const char *)blob.bytes, blob.length, value);
     if (status != IOVAGEOM_OK)
-        refuse(&blob, status);
-    return true;
+        fault(faults, "%s: %s: %s; a register is \"d2008c40660462\"", blob.path,
+              iovageom_status_string(status), quoted((const char *)blob.bytes, blob.length));
+    return status == IOVAGEOM_OK;
 }
 
-static bool amd_limits(const struct unit *unit, struct iovageom_host_limits *limits)
+static bool amd_limits(const struct unit *unit, struct iovageom_host_limits *limits,
+                       struct faults *faults)
 {
-    struct blob blob = unit_attribute(unit, "features");
+    struct blob blob = register_of(unit, "features");
     uint64_t efr;
     int status;
 
@@ -160,8 +170,11 @@ static bool amd_limits(const struct unit *unit, struct iovageom_host_limits *lim
     status = iovageom_host_sysfs_amd_features((const char *)blob.bytes, blob.length, &efr, NULL);
     if (status == IOVAGEOM_ERR_UNKNOWN)
         return false;
-    if (status != IOVAGEOM_OK)
-        refuse(&blob, status);
+    if (status != IOVAGEOM_OK) {
+        fault(faults, "%s: %s: %s; features are \"246577efa2254afa:1d\"", blob.path,
+              iovageom_status_string(status), quoted((const char *)blob.bytes, blob.length));
+        return false;
+    }
     return iovageom_host_amd(efr, IOVAGEOM_STAGE_DEFAULT, limits) == IOVAGEOM_OK;
 }
 
@@ -191,17 +204,20 @@ static bool vtd_limits(const struct verdict *verdict, uint64_t cap, uint64_t eca
     return true;
 }
 
-static bool unit_limits(const struct verdict *verdict, const struct unit *unit,
+static bool unit_limits(struct verdict *verdict, const struct unit *unit,
                         struct iovageom_host_limits *limits)
 {
+    struct faults *faults = &verdict->faults;
     uint64_t cap;
     uint64_t ecap = 0;
 
-    if (strncmp(unit->name, "dmar", 4) == 0 && read_register(unit, "cap", &cap)) {
-        (void)read_register(unit, "ecap", &ecap);
-        return vtd_limits(verdict, cap, ecap, limits);
-    }
-    return amd_limits(unit, limits);
+    faults_join(faults, &unit->faults);
+    if (strncmp(unit->name, "dmar", 4) != 0 || !unit_attribute(unit, "cap").there)
+        return amd_limits(unit, limits, faults);
+    if (!read_register(unit, "cap", &cap, faults))
+        return false;
+    (void)read_register(unit, "ecap", &ecap, faults);
+    return vtd_limits(verdict, cap, ecap, limits);
 }
 
 static bool serves(const struct unit *unit, const struct group *group)
@@ -241,8 +257,10 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
         return;
     status = iovageom_host_iommufd_hw_info(answers->hw_header.bytes, answers->hw_header.length,
                                            answers->hw_data.bytes, answers->hw_data.length, &info);
-    if (status != IOVAGEOM_OK)
-        refuse(&answers->hw_header, status);
+    if (status != IOVAGEOM_OK) {
+        blame(verdict, &answers->hw_header, status);
+        return;
+    }
     if ((info.knows & IOVAGEOM_HW_INFO_VTD_CAP) != 0 &&
         vtd_limits(verdict, info.vtd_cap, info.vtd_ecap, &limits))
         take_limits(verdict, &limits, "VT-d registers by iommufd", counts, checked);
@@ -286,11 +304,40 @@ static void read_registers(const struct host *host, struct verdict *verdict, boo
 
 /* ---- the result ---- */
 
+static struct iovageom_range *array_of(const struct iovageom_rangeset *set, size_t *count)
+{
+    struct iovageom_range *array;
+
+    *count = iovageom_rangeset_count(set);
+    array = keep((*count + 1) * sizeof(*array));
+    must(iovageom_rangeset_to_array(set, array, *count, count));
+    return array;
+}
+
+/* What is usable, apart by whether somebody vouches for it. */
+static void part_usable(struct verdict *verdict)
+{
+    struct iovageom_range known = {0, 0};
+    struct iovageom_range above = everything;
+    struct iovageom_rangeset all, part;
+    bool vouched = iovageom_geometry_known_range(verdict->geometry, &known) == IOVAGEOM_OK;
+
+    must(iovageom_rangeset_init(&all, &lasting));
+    must(iovageom_rangeset_init(&part, &lasting));
+    must(iovageom_geometry_usable(verdict->geometry, 1, &all));
+    if (vouched)
+        must(iovageom_rangeset_clip(&part, &all, known));
+    verdict->usable = array_of(&part, &verdict->usable_count);
+    iovageom_rangeset_clear(&part);
+    if (!vouched || iovageom_range_above(known, &above))
+        must(iovageom_rangeset_clip(&part, &all, above));
+    verdict->unknown = array_of(&part, &verdict->unknown_count);
+}
+
 static void resolve(struct verdict *verdict)
 {
     const struct iovageom_resv *resv = iovageom_geometry_resv(verdict->geometry);
     struct iovageom_region *regions;
-    struct iovageom_rangeset usable;
     size_t count = 0;
 
     (void)iovageom_resv_resolve(resv, 1, NULL, 0, &count);
@@ -305,19 +352,20 @@ static void resolve(struct verdict *verdict)
             (struct reserved){regions[i].range, (enum iovageom_resv_type)regions[i].type,
                               iovageom_source_string((enum iovageom_source)owner->source)};
     }
-    must(iovageom_rangeset_init(&usable, &lasting));
-    must(iovageom_geometry_usable(verdict->geometry, 1, &usable));
-    verdict->usable_count = iovageom_rangeset_count(&usable);
-    verdict->usable = keep((verdict->usable_count + 1) * sizeof(*verdict->usable));
-    must(iovageom_rangeset_to_array(&usable, verdict->usable, verdict->usable_count,
-                                    &verdict->usable_count));
+    part_usable(verdict);
+    if ((iovageom_geometry_knows(verdict->geometry) &
+         (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) != 0 &&
+        iovageom_geometry_gaw(verdict->geometry, &verdict->bits) == IOVAGEOM_OK) {
+        verdict->knows_width = true;
+        must(iovageom_range_from_gaw(verdict->bits, &verdict->aperture));
+    }
 }
 
 static void add_doubts(struct verdict *verdict)
 {
     uint32_t knows = iovageom_geometry_knows(verdict->geometry);
 
-    if (verdict->usable_count == 0)
+    if (verdict->usable_count == 0 && verdict->unknown_count == 0)
         note(&verdict->notes, &verdict->note_count, "no address is usable");
     else if (!verdict->knows_width)
         note(&verdict->notes, &verdict->note_count,
@@ -325,27 +373,105 @@ static void add_doubts(struct verdict *verdict)
     if ((knows & IOVAGEOM_FACT_RESERVED) == 0)
         note(&verdict->notes, &verdict->note_count, "the reserved regions are not known");
     if ((knows & IOVAGEOM_FACT_INCOMPLETE) != 0)
-        note(&verdict->notes, &verdict->note_count, "the list of reserved regions may be cut off");
+        note(&verdict->notes, &verdict->note_count,
+             (knows & IOVAGEOM_FACT_USABLE) != 0
+                 ? "the list of reserved regions may be cut off, or was not read whole; what the "
+                   "kernel maps counts"
+                 : "the list of reserved regions may be cut off, or was not read whole: so it is "
+                   "not known what is left");
+}
+
+/*
+ * A group may be assigned when no device of it is in other hands. Where it has one device, that it
+ * must be given up first goes without saying.
+ */
+static void find_hindrances(struct verdict *verdict)
+{
+    const struct group *group = verdict->group;
+    const char *words = "";
+
+    if (group->device_count < 2)
+        return;
+    for (size_t i = 0; i < group->device_count; i++) {
+        const struct device *device = group->devices[i];
+
+        if (!device_hinders(device))
+            continue;
+        verdict->hinder =
+            keep_grown(verdict->hinder, verdict->hinder_count, sizeof(*verdict->hinder));
+        verdict->hinder[verdict->hinder_count++] = device;
+        words = text("%s%s%s has the driver %s", words, *words != '\0' ? ", " : "", device->address,
+                     device->driver);
+    }
+    if (verdict->hinder_count != 0)
+        note(&verdict->notes, &verdict->note_count,
+             text("not viable: no device of it can be assigned to a guest while %s: all devices of "
+                  "a group must have vfio-pci, pci-stub or no driver (bridges aside)",
+                  words));
+}
+
+/* A group of which nothing can be said: nothing is usable, and everything is unknown. */
+static void leave_unknown(struct verdict *verdict)
+{
+    verdict->geometry = geometry_of(verdict->group);
+    verdict->statement_count = 0;
+    resolve(verdict);
+}
+
+static void judge_translated(const struct host *host, struct verdict *verdict, bool lenient)
+{
+    size_t before;
+    bool asked;
+
+    faults_join(&verdict->faults, &verdict->group->faults);
+    read_sysfs(verdict, lenient);
+    asked = read_vfio(verdict);
+    asked = read_iommufd(verdict) || asked;
+    before = verdict->faults.count;
+    verdict->judged = before == 0;
+    read_registers(host, verdict, !asked);
+    /* Registers that are only there to be checked against change nothing. */
+    if (!asked && verdict->faults.count != before)
+        verdict->judged = false;
+    if (!verdict->judged) {
+        leave_unknown(verdict);
+        return;
+    }
+    resolve(verdict);
+    add_doubts(verdict);
 }
 
 struct verdict judge(const struct host *host, const struct group *group, bool lenient)
 {
     struct verdict verdict = {.group = group, .geometry = geometry_of(group)};
-    bool asked;
 
-    read_sysfs(&verdict, lenient);
-    asked = read_vfio(&verdict);
-    asked = read_iommufd(&verdict) || asked;
-    read_registers(host, &verdict, !asked);
-    resolve(&verdict);
-    if ((iovageom_geometry_knows(verdict.geometry) &
-         (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) != 0 &&
-        iovageom_geometry_gaw(verdict.geometry, &verdict.bits) == IOVAGEOM_OK) {
-        verdict.knows_width = true;
-        must(iovageom_range_from_gaw(verdict.bits, &verdict.aperture));
+    find_hindrances(&verdict);
+    verdict.no_iommu = group_has_no_iommu(group);
+    if (verdict.no_iommu) {
+        faults_join(&verdict.faults, &group->faults);
+        verdict.judged = true;
+        note(&verdict.notes, &verdict.note_count,
+             "no IOMMU (vfio-noiommu): nothing translates, so no address is limited and no memory "
+             "of the host is protected; there is nothing that a virtual IOMMU could keep to");
+    } else {
+        judge_translated(host, &verdict, lenient);
     }
-    add_doubts(&verdict);
     return verdict;
+}
+
+/* Why a guest can't be told anything that holds, or NULL. */
+static const char *refusal(const struct verdict *verdict)
+{
+    if (verdict->no_iommu)
+        return "nothing translates for it";
+    if (!verdict->judged)
+        return "its files could not be read";
+    if (verdict->unknown_count == 0)
+        return NULL;
+    return text(
+        "it is not known whether %s can be mapped; give a device of it to vfio-pci, and ask "
+        "the kernel",
+        range_text(verdict->unknown[0]));
 }
 
 static void choose_granule(const struct verdict *verdict, uint64_t granule, struct promise *promise)
@@ -399,6 +525,9 @@ struct promise promise_for(const struct verdict *verdict, uint64_t granule, size
     struct iovageom_probe_plan plan;
     struct iovageom_report report;
 
+    promise.refused = refusal(verdict);
+    if (promise.refused != NULL)
+        return promise;
     choose_granule(verdict, granule, &promise);
     if (verdict->knows_width)
         promise.input_range = verdict->aperture;

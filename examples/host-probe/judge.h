@@ -36,9 +36,16 @@ struct verdict {
     size_t statement_count;
     struct reserved *reserved; /**< direct-relaxable regions too */
     size_t reserved_count;
-    struct iovageom_range *usable;
+    struct iovageom_range *usable; /**< of which somebody said that they are */
     size_t usable_count;
-    bool knows_width; /**< next two */
+    struct iovageom_range *unknown; /**< that nobody forbids, and nobody vouches for */
+    size_t unknown_count;
+    bool no_iommu;                /**< nothing translates: none of the above */
+    const struct device **hinder; /**< that keep the others from being assigned */
+    size_t hinder_count;
+    struct faults faults; /**< of all that concerns the group; what it says is then not known */
+    bool judged;          /**< false when nothing can be said of it, for the faults */
+    bool knows_width;     /**< next two */
     unsigned bits;
     struct iovageom_range aperture; /**< from 0 to the highest usable address */
     const char **notes;
@@ -47,6 +54,7 @@ struct verdict {
 
 /** What a virtual IOMMU should tell a guest of a group. */
 struct promise {
+    const char *refused; /**< why nothing can be promised, or NULL */
     uint64_t granule;
     bool granule_assumed; /**< the host did not say */
     uint64_t page_size_mask;
@@ -61,7 +69,7 @@ struct promise {
     size_t note_count;
 };
 
-/** Ends with a message that names the file if the input is bad. */
+/** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in `faults`. */
 struct verdict judge(const struct host *host, const struct group *group, bool lenient);
 
 /**

@@ -10,27 +10,33 @@
 #include "host.h"
 
 /* A number as sysfs prints it ("0x8086"); false when the file is not there. */
-static bool read_number(const char *path, unsigned *number)
+static bool read_number(const char *path, unsigned *number, struct faults *faults)
 {
-    const char *line = read_line(path);
+    const char *line = read_line(path, faults);
     char *end;
 
     if (line == NULL)
         return false;
     *number = (unsigned)strtoul(line, &end, 16);
-    if (end == line || *end != '\0')
-        die(EXIT_BAD_INPUT, "%s: not a number", path);
+    if (end == line || *end != '\0') {
+        fault(faults, "%s: not a number", path);
+        return false;
+    }
     return true;
 }
 
-/* What a device is called by those who use it: its label, or the first interface it has. */
+/*
+ * What a device is called by those who use it: its label, or the first interface it has. That it
+ * can't be read changes nothing that is said of the group.
+ */
 static const char *provided_name(const char *directory)
 {
     static const char *const classes[] = {"net", "nvme", "drm", "infiniband"};
-    const char *label = read_line(text("%s/label", directory));
+    struct faults ignored = {NULL, 0};
+    const char *label = read_line(text("%s/label", directory), &ignored);
 
     for (size_t i = 0; label == NULL && i < sizeof(classes) / sizeof(classes[0]); i++) {
-        char **names = list_directory(text("%s/%s", directory, classes[i]));
+        char **names = list_directory(text("%s/%s", directory, classes[i]), &ignored);
 
         if (names != NULL && names[0] != NULL)
             label = names[0];
@@ -38,37 +44,39 @@ static const char *provided_name(const char *directory)
     return label;
 }
 
-static void read_device(struct device *device, const char *directory)
+static void read_device(struct device *device, const char *directory, struct faults *faults)
 {
-    const char *driver = link_name(text("%s/driver", directory));
+    const char *unit = link_name(text("%s/iommu", directory));
 
-    device->pci = read_number(text("%s/vendor", directory), &device->vendor) &&
-                  read_number(text("%s/device", directory), &device->device) &&
-                  read_number(text("%s/class", directory), &device->class_code);
-    device->driver = driver != NULL ? driver : "";
+    device->pci = read_number(text("%s/vendor", directory), &device->vendor, faults) &&
+                  read_number(text("%s/device", directory), &device->device, faults) &&
+                  read_number(text("%s/class", directory), &device->class_code, faults);
+    device->driver = link_name(text("%s/driver", directory));
     device->name = provided_name(directory);
-    device->unit = link_name(text("%s/iommu", directory));
+    device->unit = unit != NULL && *unit != '\0' ? unit : NULL;
 }
 
 static void read_live_groups(struct host *host, const char *sys)
 {
     char *root = text("%s/kernel/iommu_groups", sys);
-    char **names = list_directory(root);
+    char **names = list_directory(root, &host->faults);
 
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
         char *directory = text("%s/%s", root, names[i]);
-        char **addresses = list_directory(text("%s/devices", directory));
         struct group *group;
+        char **addresses;
 
         host->groups = keep_grown(host->groups, host->group_count, sizeof(*host->groups));
         group = &host->groups[host->group_count++];
-        group->name = names[i];
-        group->type = read_line(text("%s/type", directory));
-        group->reserved_regions = read_file(text("%s/reserved_regions", directory));
+        *group = (struct group){.name = names[i]};
+        addresses = list_directory(text("%s/devices", directory), &group->faults);
+        group->type = read_line(text("%s/type", directory), &group->faults);
+        group->title = read_line(text("%s/name", directory), &group->faults);
+        group->reserved_regions = read_file(text("%s/reserved_regions", directory), &group->faults);
         for (size_t k = 0; addresses != NULL && addresses[k] != NULL; k++) {
             struct device *device = host_device(host, addresses[k]);
 
-            read_device(device, text("%s/devices/%s", directory, addresses[k]));
+            read_device(device, text("%s/devices/%s", directory, addresses[k]), &group->faults);
             group_add(group, device);
         }
     }
@@ -80,17 +88,18 @@ static void read_live_unit(struct unit *unit, const char *directory)
     static const char *const folders[] = {"intel-iommu", "amd-iommu"};
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char **files = list_directory(text("%s/%s", directory, folders[i]));
+        char **files = list_directory(text("%s/%s", directory, folders[i]), &unit->faults);
 
         for (size_t k = 0; files != NULL && files[k] != NULL; k++) {
-            struct blob blob = read_file(text("%s/%s/%s", directory, folders[i], files[k]));
+            struct blob blob =
+                read_file(text("%s/%s/%s", directory, folders[i], files[k]), &unit->faults);
 
             unit->attributes =
                 keep_grown(unit->attributes, unit->attribute_count, sizeof(*unit->attributes));
             unit->attributes[unit->attribute_count++] = (struct attribute){files[k], blob};
         }
     }
-    unit->devices = list_directory(text("%s/devices", directory));
+    unit->devices = list_directory(text("%s/devices", directory), &unit->faults);
 }
 
 void host_read_live(struct host *host, const char *sysroot)
@@ -101,14 +110,14 @@ void host_read_live(struct host *host, const char *sysroot)
 
     *host = (struct host){.path = "", .live = *sysroot == '\0'};
     read_live_groups(host, sys);
-    names = list_directory(text("%s/bus/pci/devices", sys));
+    names = list_directory(text("%s/bus/pci/devices", sys), &host->faults);
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
         struct device *device = host_device(host, names[i]);
 
         if (device->group == NULL)
-            read_device(device, text("%s/bus/pci/devices/%s", sys, names[i]));
+            read_device(device, text("%s/bus/pci/devices/%s", sys, names[i]), &host->faults);
     }
-    names = list_directory(text("%s/class/iommu", sys));
+    names = list_directory(text("%s/class/iommu", sys), &host->faults);
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
         host->units = keep_grown(host->units, host->unit_count, sizeof(*host->units));
         host->units[host->unit_count] = (struct unit){.name = names[i]};

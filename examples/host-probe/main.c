@@ -82,7 +82,7 @@ static _Noreturn void usage(void)
            "Columns:\n");
     for (size_t i = 0; i < show_column_count; i++)
         printf(" %6s  %s\n", show_columns[i].name, show_columns[i].help);
-    exit(EXIT_GOOD);
+    finish(EXIT_GOOD);
 }
 
 /* A number of bytes, with K, M or G, or without. */
@@ -156,7 +156,7 @@ static void parse_option(struct options *options, int option)
         usage();
     case 'V':
         printf("host-probe from libiovageom %s\n", iovageom_version());
-        exit(EXIT_GOOD);
+        finish(EXIT_GOOD);
     default:
         fputs("Try 'host-probe --help'.\n", stderr);
         exit(EXIT_USAGE);
@@ -238,20 +238,27 @@ static bool has_endpoint(const struct group *group)
     return false;
 }
 
-/* The group that VFIO has, else the first that has more than bridges, else the first. */
-static size_t default_group(const struct host *host)
+/*
+ * The group that VFIO has, else the first that has more than bridges, else the first; but one of
+ * which nothing can be promised only where there is no other.
+ */
+static size_t default_group(const struct verdict *verdicts, size_t count)
 {
-    size_t endpoint = host->group_count;
+    size_t best = 0;
+    int best_worth = -1;
 
-    for (size_t i = 0; i < host->group_count; i++) {
-        const struct group *group = &host->groups[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct group *group = verdicts[i].group;
+        bool asked = group->answers.vfio.there || group->answers.attached_header.there;
+        bool known = verdicts[i].judged && !verdicts[i].no_iommu && verdicts[i].unknown_count == 0;
+        int worth = (known ? 4 : 0) + (asked ? 2 : has_endpoint(group) ? 1 : 0);
 
-        if (group->answers.vfio.there || group->answers.attached_header.there)
-            return i;
-        if (endpoint == host->group_count && has_endpoint(group))
-            endpoint = i;
+        if (worth > best_worth) {
+            best = i;
+            best_worth = worth;
+        }
     }
-    return endpoint < host->group_count ? endpoint : 0;
+    return best;
 }
 
 /* "1", "group 1", "0000:00:01.0" or "00:01.0". */
@@ -275,27 +282,84 @@ static size_t find_group(const struct host *host, const char *chosen)
     die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group", chosen);
 }
 
-static void show(const struct host *host, const struct options *options,
-                 const struct table_style *style)
+/* What is wrong with files of no group, as far as the groups that are shown may be touched by it. */
+static struct faults host_faults(const struct host *host, const struct verdict *verdicts,
+                                 size_t count, bool all)
 {
-    struct verdict *verdicts = keep(host->group_count * sizeof(*verdicts));
+    const struct faults none = {NULL, 0};
+
+    if (all)
+        return host->faults;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < verdicts[i].group->device_count; k++) {
+            if (verdicts[i].group->devices[k]->driver == NULL)
+                return host->faults;
+        }
+    }
+    return none;
+}
+
+/* What the program ends with, and a line on stderr for each fault if there are words for it. */
+static int outcome(const struct verdict *verdicts, size_t count, const struct faults *faults,
+                   bool aloud)
+{
+    struct faults said = *faults;
+    bool left_out = faults->count != 0;
+    bool answered = false;
+
+    for (size_t i = 0; i < count; i++) {
+        left_out = left_out || verdicts[i].faults.count != 0;
+        answered = answered || verdicts[i].judged;
+        for (size_t k = 0; k < verdicts[i].faults.count; k++) {
+            const char *words = verdicts[i].faults.words[k];
+            bool old = false;
+
+            /* An IOMMU's fault is that of every group behind it. */
+            for (size_t j = 0; j < said.count && !old; j++)
+                old = strcmp(said.words[j], words) == 0;
+            if (!old)
+                add_words(&said.words, &said.count, words);
+        }
+    }
+    for (size_t i = 0; i < said.count && aloud; i++)
+        warn("%s", said.words[i]);
+    if (!left_out)
+        return EXIT_GOOD;
+    return answered ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
+}
+
+/* One group, if one was asked for; else all, and what a guest of the likeliest should be told. */
+static int show(const struct host *host, const struct options *options,
+                const struct table_style *style)
+{
+    size_t first = options->chosen != NULL ? find_group(host, options->chosen) : 0;
+    size_t count = options->chosen != NULL ? 1 : host->group_count;
+    struct verdict *verdicts = keep(count * sizeof(*verdicts));
     struct promise promise = {.granule = 0};
+    struct faults faults;
     size_t chosen;
 
-    for (size_t i = 0; i < host->group_count; i++)
-        verdicts[i] = judge(host, &host->groups[i], options->lenient);
-    chosen = options->chosen != NULL ? find_group(host, options->chosen) : default_group(host);
+    for (size_t i = 0; i < count; i++)
+        verdicts[i] = judge(host, &host->groups[first + i], options->lenient);
+    faults = host_faults(host, verdicts, count, options->chosen == NULL || options->save != NULL);
+    for (size_t i = 0; i < host->group_count && options->save != NULL; i++)
+        faults_join(&faults, &host->groups[i].faults);
+    for (size_t i = 0; i < host->unit_count && options->save != NULL; i++)
+        faults_join(&faults, &host->units[i].faults);
+    chosen = default_group(verdicts, count);
     if (!options->list_only)
         promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
     if (options->json) {
-        if (!show_json(host, verdicts, host->group_count, &verdicts[chosen],
-                       options->list_only ? NULL : &promise))
+        if (!show_json(host, verdicts, count, &verdicts[chosen],
+                       options->list_only ? NULL : &promise, &faults))
             die(EXIT_USAGE, "--json: this program was built without libjansson");
     } else {
-        show_groups(verdicts, host->group_count, style);
+        show_groups(verdicts, count, style);
         if (!options->list_only)
             show_promise(&verdicts[chosen], &promise, style);
     }
+    /* JSON says it itself. */
+    return outcome(verdicts, count, &faults, !options->json);
 }
 
 int main(int count, char **words)
@@ -308,14 +372,14 @@ int main(int count, char **words)
     options = parse(count, words);
     style = style_of(&options);
     read_host(&host, &options);
-    if (host.group_count == 0)
+    if (host.group_count == 0) {
+        for (size_t i = 0; i < host.faults.count; i++)
+            warn("%s", host.faults.words[i]);
         die(EXIT_NO_GROUPS, "%s: no IOMMU groups",
             options.snapshot != NULL ? options.snapshot
                                      : text("%s/sys/kernel/iommu_groups", options.sysroot));
+    }
     if (options.save != NULL)
         host_save(&host, options.save);
-    show(&host, &options, &style);
-    if (fflush(stdout) != 0 || ferror(stdout) != 0)
-        die(EXIT_BAD_INPUT, "can't write");
-    return EXIT_GOOD;
+    finish(show(&host, &options, &style));
 }

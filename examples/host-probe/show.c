@@ -160,32 +160,82 @@ static void add_statements(struct table *table, const struct row *parent,
     }
 }
 
-static void add_group(struct table *table, const struct verdict *verdict)
+static void add_ranges(struct table *table, const struct row *parent, const struct verdict *verdict)
 {
-    const struct group *group = verdict->group;
-    struct row *parent = add_row(table, NULL, text("group %s", group->name), group->name);
+    const char *group = verdict->group->name;
     struct row *row;
 
-    parent->cells[COLUMN_TYPE] = group->type;
-    parent->color = "bold";
-    for (size_t i = 0; i < group->device_count; i++)
-        add_device(table, parent, group->devices[i]);
-    add_statements(table, parent, verdict);
-    if (!verdict->knows_width) {
-        row = add_row(table, parent, "aperture", group->name);
-        row->cells[COLUMN_TYPE] = "not known";
-    }
     for (size_t i = 0; i < verdict->reserved_count; i++) {
-        row = add_row(table, parent, "reserved", group->name);
+        row = add_row(table, parent, "reserved", group);
         row->cells[COLUMN_TYPE] = iovageom_resv_type_string(verdict->reserved[i].type);
         row->cells[COLUMN_FROM] = verdict->reserved[i].source;
         row->color = iovageom_resv_type_forbids(verdict->reserved[i].type) ? "red" : NULL;
         put_range(row, verdict->reserved[i].range);
     }
     for (size_t i = 0; i < verdict->usable_count; i++) {
-        row = add_row(table, parent, "usable", group->name);
+        row = add_row(table, parent, "usable", group);
         row->color = "green";
         put_range(row, verdict->usable[i]);
+    }
+    /* Not green, and not with the word: nobody said that these can be mapped. */
+    for (size_t i = 0; i < verdict->unknown_count; i++) {
+        row = add_row(table, parent, "unknown", group);
+        row->color = "yellow";
+        put_range(row, verdict->unknown[i]);
+    }
+}
+
+/* "reserved_regions:2" of ".../1/reserved_regions:2: the range ends ..." */
+static const char *file_of(const char *words)
+{
+    size_t length = strlen(words);
+    const char *end = strstr(words, ": ");
+    const char *start = words;
+
+    if (end != NULL)
+        length = (size_t)(end - words);
+    for (size_t i = 0; i < length; i++) {
+        if (words[i] == '/')
+            start = words + i + 1;
+    }
+    return text("%.*s", (int)(length - (size_t)(start - words)), start);
+}
+
+static void add_group(struct table *table, const struct verdict *verdict)
+{
+    const struct group *group = verdict->group;
+    struct row *parent = add_row(table, NULL, text("group %s", group->name), group->name);
+    struct row *row;
+
+    parent->cells[COLUMN_TYPE] = verdict->no_iommu ? "no IOMMU" : group->type;
+    parent->cells[COLUMN_INFO] = group->title;
+    parent->color = "bold";
+    for (size_t i = 0; i < group->device_count; i++)
+        add_device(table, parent, group->devices[i]);
+    for (size_t i = 0; i < verdict->hinder_count; i++) {
+        row = add_row(table, parent, "not viable", group->name);
+        row->cells[COLUMN_TYPE] = verdict->hinder[i]->driver;
+        row->cells[COLUMN_INFO] = verdict->hinder[i]->address;
+        row->color = "red";
+    }
+    for (size_t i = 0; i < verdict->faults.count; i++) {
+        row = add_row(table, parent, "not read", group->name);
+        row->cells[COLUMN_INFO] = file_of(verdict->faults.words[i]);
+        row->color = "red";
+    }
+    add_statements(table, parent, verdict);
+    if (!verdict->knows_width) {
+        row = add_row(table, parent, "aperture", group->name);
+        row->cells[COLUMN_TYPE] = verdict->no_iommu ? "none" : "not known";
+    }
+    add_ranges(table, parent, verdict);
+}
+
+void show_notes(const struct verdict *verdicts, size_t count, FILE *stream)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < verdicts[i].note_count; k++)
+            fprintf(stream, "note: group %s: %s\n", verdicts[i].group->name, verdicts[i].notes[k]);
     }
 }
 
@@ -197,10 +247,9 @@ void show_groups(const struct verdict *verdicts, size_t count, const struct tabl
     for (size_t i = 0; i < count; i++)
         add_group(&table, &verdicts[i]);
     table_print(&table, style);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < verdicts[i].note_count; k++)
-            printf("note: group %s: %s\n", verdicts[i].group->name, verdicts[i].notes[k]);
-    }
+    /* A script reads what is raw line by line: a note is no line of the table. */
+    fflush(stdout);
+    show_notes(verdicts, count, style->raw ? stderr : stdout);
 }
 
 /* ---- the promise ---- */
@@ -264,6 +313,10 @@ void show_promise(const struct verdict *verdict, const struct promise *promise,
     for (size_t i = 0; i < group->device_count; i++)
         printf("%s%s", i != 0 ? " " : "", group->devices[i]->address);
     printf(")\n");
+    if (promise->refused != NULL) {
+        printf("nothing: %s\n", promise->refused);
+        return;
+    }
     printf("page_size_mask 0x%llx, input_range %s\n", (unsigned long long)promise->page_size_mask,
            range_text(promise->input_range));
     printf("RESV_MEM: %zu %s, %zu bytes\n", promise->region_count,

@@ -3,6 +3,7 @@
 #define HOST_PROBE_SHOW_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "judge.h"
 #include "table.h"
@@ -14,6 +15,9 @@ extern const size_t show_column_count;
 /** Whether a PCI class code is that of a bridge. */
 bool class_is_bridge(unsigned class_code);
 
+/** Prints the notes on a list of groups, on `stream`. */
+void show_notes(const struct verdict *verdicts, size_t count, FILE *stream);
+
 /** The list of groups. */
 void show_groups(const struct verdict *verdicts, size_t count, const struct table_style *style);
 
@@ -21,8 +25,12 @@ void show_groups(const struct verdict *verdicts, size_t count, const struct tabl
 void show_promise(const struct verdict *verdict, const struct promise *promise,
                   const struct table_style *style);
 
-/** All of it as JSON. `promise` may be NULL. False when built without. */
+/**
+ * All of it as JSON. `promise` may be NULL; `faults` are those that belong to no group. False when
+ * built without.
+ */
 bool show_json(const struct host *host, const struct verdict *verdicts, size_t count,
-               const struct verdict *chosen, const struct promise *promise);
+               const struct verdict *chosen, const struct promise *promise,
+               const struct faults *faults);
 
 #endif

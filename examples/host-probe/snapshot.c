@@ -40,6 +40,28 @@ void group_add(struct group *group, struct device *device)
     device->group = group->name;
 }
 
+bool driver_is_vfio(const char *driver)
+{
+    /* Every vendor's driver has the word in its name: mlx5_vfio_pci, nvgrace-gpu-vfio-pci. */
+    return driver != NULL && strstr(driver, "vfio") != NULL;
+}
+
+bool group_has_no_iommu(const struct group *group)
+{
+    return group->title != NULL && strcmp(group->title, "vfio-noiommu") == 0;
+}
+
+bool device_hinders(const struct device *device)
+{
+    const char *driver = device->driver;
+    unsigned kind = device->class_code >> 8;
+    /* PCI and CardBus bridges: those whose configuration header is not that of a device. */
+    bool bridge = device->pci && (kind == 0x0604 || kind == 0x0607 || kind == 0x0609);
+
+    return driver != NULL && *driver != '\0' && !bridge && !driver_is_vfio(driver) &&
+           strcmp(driver, "pci-stub") != 0 && strcmp(driver, "pcieport") != 0;
+}
+
 struct blob unit_attribute(const struct unit *unit, const char *name)
 {
     for (size_t i = 0; i < unit->attribute_count; i++) {
@@ -75,12 +97,12 @@ static struct blob *answer_blob(struct answers *answers, size_t index)
     return blobs[index];
 }
 
-static struct answers read_answers(const char *path)
+static struct answers read_answers(const char *path, struct faults *faults)
 {
     struct answers answers = {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}};
 
     for (size_t i = 0; i < ANSWER_COUNT; i++)
-        *answer_blob(&answers, i) = read_file(text("%s/%s", path, answer_files[i]));
+        *answer_blob(&answers, i) = read_file(text("%s/%s", path, answer_files[i]), faults);
     return answers;
 }
 
@@ -93,19 +115,31 @@ static bool any_answer(struct answers answers)
     return false;
 }
 
-/* A name as the kernel gives them, so that nothing else reaches a terminal. */
-static const char *checked(const char *path, const char *name)
+/* Whether a name is one as the kernel gives them, so that nothing else reaches a terminal. */
+static bool well_named(const char *path, const char *name, struct faults *faults)
 {
     for (const char *at = name; *at != '\0'; at++) {
-        if (isalnum((unsigned char)*at) == 0 && strchr(":._-+@,", *at) == NULL)
-            die(EXIT_BAD_INPUT, "%s: a name with a character that no name has", path);
+        if (isalnum((unsigned char)*at) == 0 && strchr(":._-+@,", *at) == NULL) {
+            fault(faults, "%s: a name with a character that no name has: %s", path,
+                  quoted(name, strlen(name)));
+            return false;
+        }
     }
-    return name;
+    return true;
+}
+
+/* A name that is alone in its file, or NULL. */
+static const char *read_name(const char *path, struct faults *faults)
+{
+    const char *name = read_line(path, faults);
+
+    return name != NULL && well_named(path, name, faults) ? name : NULL;
 }
 
 /* "0000:00:01.0 0x1234 0x11e8 0x00ff00 group=1 driver=vfio-pci" */
 static void read_pci_line(struct host *host, const char *path, size_t number, const char *line)
 {
+    const char *whole = line;
     char address[64];
     char group[32] = "";
     char driver[64] = "";
@@ -114,85 +148,140 @@ static void read_pci_line(struct host *host, const char *path, size_t number, co
     struct device *device;
 
     /* An empty word after = is no word for scanf, so each end is tried. */
-    if (sscanf(line, "%63s %x %x %x group=%n", address, &ids[0], &ids[1], &ids[2], &end) != 4 ||
-        end < 0)
-        die(EXIT_BAD_INPUT, "%s:%zu: not a line of a PCI device", path, number);
-    line += end;
-    if (*line != ' ' && *line != '\0' && sscanf(line, "%31s%n", group, &end) == 1)
+    if (sscanf(line, "%63s %x %x %x group=%n", address, &ids[0], &ids[1], &ids[2], &end) != 4)
+        end = -1;
+    if (end >= 0) {
         line += end;
-    if (strncmp(line, " driver=", 8) != 0)
-        die(EXIT_BAD_INPUT, "%s:%zu: not a line of a PCI device", path, number);
+        if (*line != ' ' && *line != '\0' && sscanf(line, "%31s%n", group, &end) == 1)
+            line += end;
+    }
+    if (end < 0 || strncmp(line, " driver=", 8) != 0) {
+        fault(
+            &host->faults,
+            "%s:%zu: not a line of a PCI device: %s; one is \"0000:00:01.0 0x8086 0x1533 0x020000 "
+            "group=1 driver=vfio-pci\"",
+            path, number, quoted(whole, strlen(whole)));
+        return;
+    }
     (void)sscanf(line + 8, "%63s", driver);
-    device = host_device(host, checked(path, address));
+    if (!well_named(path, address, &host->faults) || !well_named(path, driver, &host->faults))
+        return;
+    device = host_device(host, address);
     device->pci = true;
     device->vendor = ids[0];
     device->device = ids[1];
     device->class_code = ids[2];
-    device->driver = text("%s", checked(path, driver));
-    if (*group != '\0' && (device->group == NULL || strcmp(device->group, group) != 0))
-        die(EXIT_BAD_INPUT, "%s:%zu: group %s does not list this device", path, number, group);
+    device->driver = text("%s", driver);
+    if (*group != '\0' && (device->group == NULL || strcmp(device->group, group) != 0)) {
+        struct group *named = host_group(host, group);
+
+        /* One fault is enough: its list of devices may be what could not be read. */
+        if (named == NULL || named->faults.count == 0)
+            fault(named != NULL ? &named->faults : &host->faults,
+                  "%s:%zu: group %s does not list this device", path, number,
+                  quoted(group, strlen(group)));
+    }
+}
+
+/* Lines of a device that is not PCI, and its driver: "arm-smmu-test.0.auto vfio-platform". */
+static void read_drivers(struct host *host, struct group *group, const char *path)
+{
+    struct blob blob = read_file(path, &group->faults);
+    char **lines = lines_of(&blob);
+
+    for (size_t i = 0; lines[i] != NULL; i++) {
+        char *driver = strchr(lines[i], ' ');
+
+        if (driver != NULL)
+            *driver++ = '\0';
+        if (!well_named(path, lines[i], &group->faults) ||
+            (driver != NULL && !well_named(path, driver, &group->faults)))
+            continue;
+        host_device(host, lines[i])->driver = driver != NULL ? driver : "";
+    }
+}
+
+static void read_group(struct host *host, struct group *group, const char *path)
+{
+    char *directory = text("%s/sysfs/iommu_groups/%s", path, group->name);
+    struct blob devices = read_file(text("%s/devices", directory), &group->faults);
+    char **addresses = lines_of(&devices);
+
+    if (!devices.there && group->faults.count == 0)
+        fault(&group->faults, "%s: no such file", devices.path);
+    group->type = read_name(text("%s/type", directory), &group->faults);
+    group->title = read_name(text("%s/name", directory), &group->faults);
+    group->reserved_regions = read_file(text("%s/reserved_regions", directory), &group->faults);
+    for (size_t k = 0; addresses[k] != NULL; k++) {
+        struct device *device;
+
+        if (!well_named(devices.path, addresses[k], &group->faults))
+            continue;
+        device = host_device(host, addresses[k]);
+        if (device->group != NULL)
+            fault(&group->faults, "%s: %s is in group %s already", devices.path, device->address,
+                  device->group);
+        else
+            group_add(group, device);
+    }
+    read_drivers(host, group, text("%s/drivers", directory));
+    group->answers = read_answers(text("%s/groups/%s", path, group->name), &group->faults);
 }
 
 static void read_groups(struct host *host, const char *path)
 {
     char *root = text("%s/sysfs/iommu_groups", path);
-    char **names = list_directory(root);
+    char **names = list_directory(root, &host->faults);
 
+    if (names == NULL && host->faults.count != 0)
+        die(EXIT_BAD_INPUT, "%s", host->faults.words[0]);
     if (names == NULL)
         die(EXIT_BAD_INPUT, "%s: no such directory, so that is no snapshot", root);
     for (size_t i = 0; names[i] != NULL; i++) {
-        char *directory = text("%s/%s", root, names[i]);
-        struct blob devices = read_file(text("%s/devices", directory));
-        char **addresses = lines_of(&devices);
         struct group *group;
 
-        if (!devices.there)
-            die(EXIT_BAD_INPUT, "%s: no such file", devices.path);
+        if (!well_named(root, names[i], &host->faults))
+            continue;
         host->groups = keep_grown(host->groups, host->group_count, sizeof(*host->groups));
         group = &host->groups[host->group_count++];
-        group->name = checked(root, names[i]);
-        group->type = read_line(text("%s/type", directory));
-        if (group->type != NULL)
-            (void)checked(text("%s/type", directory), group->type);
-        group->reserved_regions = read_file(text("%s/reserved_regions", directory));
-        for (size_t k = 0; addresses[k] != NULL; k++) {
-            struct device *device = host_device(host, checked(devices.path, addresses[k]));
-
-            if (device->group != NULL)
-                die(EXIT_BAD_INPUT, "%s: %s is in group %s already", devices.path, device->address,
-                    device->group);
-            group_add(group, device);
-        }
-        group->answers = read_answers(text("%s/groups/%s", path, names[i]));
+        *group = (struct group){.name = names[i]};
+        read_group(host, group, path);
     }
 }
 
 static void read_units(struct host *host, const char *path)
 {
     char *root = text("%s/sysfs/class_iommu", path);
-    char **names = list_directory(root);
+    char **names = list_directory(root, &host->faults);
 
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
         char *directory = text("%s/%s", root, names[i]);
-        char **files = list_directory(directory);
+        char **files;
         struct unit *unit;
 
+        if (!well_named(root, names[i], &host->faults))
+            continue;
         host->units = keep_grown(host->units, host->unit_count, sizeof(*host->units));
         unit = &host->units[host->unit_count++];
-        unit->name = checked(root, names[i]);
+        *unit = (struct unit){.name = names[i]};
+        files = list_directory(directory, &unit->faults);
+        if (files == NULL && unit->faults.count == 0)
+            fault(&unit->faults, "%s: no directory", directory);
         for (size_t k = 0; files != NULL && files[k] != NULL; k++) {
-            struct blob blob = read_file(text("%s/%s", directory, files[k]));
+            struct blob blob = read_file(text("%s/%s", directory, files[k]), &unit->faults);
 
             if (strcmp(files[k], "devices") == 0) {
-                unit->devices = lines_of(&blob);
+                unit->devices = blob.there ? lines_of(&blob) : NULL;
                 continue;
             }
             unit->attributes =
                 keep_grown(unit->attributes, unit->attribute_count, sizeof(*unit->attributes));
             unit->attributes[unit->attribute_count++] = (struct attribute){files[k], blob};
         }
-        for (size_t k = 0; unit->devices != NULL && unit->devices[k] != NULL; k++)
-            host_device(host, checked(directory, unit->devices[k]))->unit = unit->name;
+        for (size_t k = 0; unit->devices != NULL && unit->devices[k] != NULL; k++) {
+            if (well_named(directory, unit->devices[k], &unit->faults))
+                host_device(host, unit->devices[k])->unit = unit->name;
+        }
     }
 }
 
@@ -202,38 +291,50 @@ static struct group *answering_group(const struct host *host)
     for (size_t i = 0; i < host->device_count; i++) {
         const struct device *device = host->devices[i];
 
-        if (device->group != NULL && device->driver != NULL &&
-            strncmp(device->driver, "vfio", 4) == 0)
+        if (device->group != NULL && driver_is_vfio(device->driver))
             return host_group(host, device->group);
     }
     return host->group_count == 1 ? &host->groups[0] : NULL;
+}
+
+/* The answers at the top go to their group. */
+static void place_answers(struct host *host, const char *pci)
+{
+    struct faults faults = {NULL, 0};
+    struct answers answers = read_answers(host->path, &faults);
+    struct group *group;
+
+    if (!any_answer(answers) && faults.count == 0)
+        return;
+    group = answering_group(host);
+    if (group == NULL) {
+        faults_join(&host->faults, &faults);
+        fault(&host->faults, "%s: no device has a VFIO driver whose answers these could be", pci);
+        return;
+    }
+    if (any_answer(group->answers)) {
+        fault(&group->faults, "%s: the answers of group %s are there twice", host->path,
+              group->name);
+        return;
+    }
+    faults_join(&group->faults, &faults);
+    group->answers = answers;
 }
 
 void host_read_snapshot(struct host *host, const char *path)
 {
     struct blob pci;
     char **lines;
-    struct answers answers;
 
     *host = (struct host){.path = text("%s", path)};
     read_groups(host, path);
     read_units(host, path);
-    pci = read_file(text("%s/pci", path));
+    pci = read_file(text("%s/pci", path), &host->faults);
     lines = lines_of(&pci);
     for (size_t i = 0; lines[i] != NULL; i++)
         read_pci_line(host, pci.path, i + 1, lines[i]);
-    host->kernel = read_line(text("%s/uname", path));
-    answers = read_answers(path);
-    if (any_answer(answers)) {
-        struct group *group = answering_group(host);
-
-        if (group == NULL)
-            die(EXIT_BAD_INPUT, "%s: no device has a VFIO driver whose answers these could be",
-                pci.there ? pci.path : path);
-        if (any_answer(group->answers))
-            die(EXIT_BAD_INPUT, "%s: the answers of group %s are there twice", path, group->name);
-        group->answers = answers;
-    }
+    host->kernel = read_line(text("%s/uname", path), &host->faults);
+    place_answers(host, pci.there ? pci.path : path);
 }
 
 static void save_blob(const struct blob *blob, const char *path)
@@ -252,10 +353,20 @@ static void save_group(const struct group *group, const char *path, bool at_the_
     char *directory = text("%s/sysfs/iommu_groups/%s", path, group->name);
     struct answers answers = group->answers;
     const char *devices = "";
+    const char *drivers = "";
 
-    for (size_t i = 0; i < group->device_count; i++)
-        devices = text("%s%s\n", devices, group->devices[i]->address);
+    for (size_t i = 0; i < group->device_count; i++) {
+        const struct device *device = group->devices[i];
+
+        devices = text("%s%s\n", devices, device->address);
+        if (!device->pci && device->driver != NULL)
+            drivers = text("%s%s %s\n", drivers, device->address, device->driver);
+    }
     save_text(text("%s/devices", directory), devices);
+    if (*drivers != '\0')
+        save_text(text("%s/drivers", directory), drivers);
+    if (group->title != NULL)
+        save_text(text("%s/name", directory), text("%s\n", group->title));
     if (group->type != NULL)
         save_text(text("%s/type", directory), text("%s\n", group->type));
     save_blob(&group->reserved_regions, text("%s/reserved_regions", directory));
@@ -308,9 +419,10 @@ static void save_pci(const struct host *host, const char *path)
 void host_save(const struct host *host, const char *path)
 {
     struct group *top = answering_group(host);
+    struct faults none = {NULL, 0}; /* what can't be listed can't be written either */
     size_t answering = 0;
 
-    if (list_directory(text("%s/sysfs", path)) != NULL)
+    if (list_directory(text("%s/sysfs", path), &none) != NULL)
         die(EXIT_BAD_INPUT, "%s/sysfs: there is a snapshot already", path);
     for (size_t i = 0; i < host->group_count; i++)
         answering += any_answer(host->groups[i].answers) ? 1 : 0;
