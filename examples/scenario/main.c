@@ -189,7 +189,7 @@ static int play_file(const char *file, bool explain, bool json, bool quiet)
 {
     struct player p = {.file = file, .explain = explain, .json = json, .quiet = quiet};
     FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "r");
-    int failures;
+    int failures, status = 0;
 
     if (in == NULL) {
         fprintf(stderr, "%s: %s\n", file, strerror(errno));
@@ -202,9 +202,13 @@ static int play_file(const char *file, bool explain, bool json, bool quiet)
     show_end(&p);
     failures = p.failures;
     give_back(&p);
+    if (ferror(in) != 0) {
+        fprintf(stderr, "%s: %s\n", file, strerror(errno));
+        status = 2;
+    }
     if (in != stdin)
         fclose(in);
-    return failures > 0 ? 1 : 0;
+    return status != 0 ? status : failures > 0 ? 1 : 0;
 }
 
 static void usage(FILE *out)
@@ -217,8 +221,20 @@ static void usage(FILE *out)
           "  --quiet    only expectations that do not hold\n"
           "  --help, --version\n"
           "\n"
-          "Exit status: 0 all expectations hold, 1 some don't, 2 a scenario can't be read.\n",
+          "Exit status: 0 all expectations hold, 1 some don't, 2 a scenario can't be read, or the\n"
+          "output can't be written.\n",
           out);
+}
+
+/* The status to end with: what was to be printed and got lost is no success. */
+static int finish(int status)
+{
+    const bool failed = ferror(stdout) != 0;
+
+    if (fclose(stdout) == 0 && !failed)
+        return status;
+    fputs("iovageom-scenario: the output can't be written\n", stderr);
+    return 2;
 }
 
 int main(int argc, char **argv)
@@ -237,10 +253,10 @@ int main(int argc, char **argv)
             quiet = true;
         } else if (strcmp(word, "--help") == 0) {
             usage(stdout);
-            return 0;
+            return finish(0);
         } else if (strcmp(word, "--version") == 0) {
             printf("iovageom-scenario %s\n", iovageom_version());
-            return 0;
+            return finish(0);
         } else if (word[0] == '-' && word[1] != '\0') {
             fprintf(stderr, "iovageom-scenario: there is no option %s\n", word);
             usage(stderr);
@@ -256,5 +272,5 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
-    return status;
+    return finish(status);
 }
