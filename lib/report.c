@@ -180,6 +180,32 @@ void iovageom_report_add(struct iovageom_report *report, const struct iovageom_f
  *   e endpoint   d domain   w wanted   f offered   W, F the same in hex   x detail
  *   R  "reserves AGAINST (TYPE)" or, when no type is given, "cannot map AGAINST"
  */
+static const char *template_of_plan(const struct iovageom_finding *finding)
+{
+    switch (finding->kind) {
+    case IOVAGEOM_FINDING_BUDGET:
+        if (finding->fatal == 0 && finding->detail != NULL)
+            return "%w mappings could be made %x, but %o allows %f; map in larger steps, or raise "
+                   "its limit";
+        return "%w mappings are needed, but %o allows %f; use larger pages, or raise its limit";
+    case IOVAGEOM_FINDING_NO_PLACE:
+        if (iovageom_range_equal(finding->range, finding->against))
+            return "piece %w of the layout, %r, is fixed where it can't be mapped; let it move";
+        return "piece %w of the layout, %r, finds no place within %a; widen its limits, or make it "
+               "smaller";
+    default:
+        if (finding->status == IOVAGEOM_ERR_SPLIT)
+            return "%r would split %a, which is mapped as one (N54); unmap all of that";
+        if (iovageom_range_overlaps(finding->range, finding->against))
+            return "%r overlaps %a";
+        if (finding->fatal != 0)
+            return "%r and %a share a page of the host, which can be mapped for one of them only; "
+                   "put them into pages of their own";
+        return "%r and %a share a page of the host, and neither may move; the host maps no part of "
+               "a page, so other devices reach none of them by DMA";
+    }
+}
+
 static const char *template_of(const struct iovageom_finding *finding)
 {
     switch (finding->kind) {
@@ -203,8 +229,6 @@ static const char *template_of(const struct iovageom_finding *finding)
                "probes, or reserve that range from the start";
     case IOVAGEOM_FINDING_INPUT_RANGE:
         return "the input range %r is wider than what %o maps, %a; lower the address width";
-    case IOVAGEOM_FINDING_BUDGET:
-        return "%w mappings are needed, but %o allows %f; use larger pages, or raise its limit";
     case IOVAGEOM_FINDING_LOST:
         return "%r is usable, but is not offered to the guest, which loses it";
     case IOVAGEOM_FINDING_DISAGREEMENT:
@@ -225,10 +249,6 @@ static const char *template_of(const struct iovageom_finding *finding)
         if (finding->endpoint != IOVAGEOM_ID_NONE)
             return "there is no endpoint %e; plug or declare it first";
         return "there is no such group";
-    case IOVAGEOM_FINDING_OVERLAP:
-        if (finding->status == IOVAGEOM_ERR_SPLIT)
-            return "%r would split %a, which is mapped as one (N54); unmap all of that";
-        return "%r overlaps %a";
     case IOVAGEOM_FINDING_PROBE_SIZE:
         return "the probe buffer has %f of %w bytes; raise probe_size, or let regions be joined";
     case IOVAGEOM_FINDING_LIMIT:
@@ -237,6 +257,10 @@ static const char *template_of(const struct iovageom_finding *finding)
         return "a guest kernel will trip over %r: %x";
     case IOVAGEOM_FINDING_OTHER:
         return "%x";
+    case IOVAGEOM_FINDING_BUDGET:
+    case IOVAGEOM_FINDING_OVERLAP:
+    case IOVAGEOM_FINDING_NO_PLACE:
+        return template_of_plan(finding);
     default:
         return "a finding of a kind that this version does not know";
     }

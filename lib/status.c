@@ -68,7 +68,7 @@ static const struct status_words words[] = {
                                        IOVAGEOM_VIRTIO_S_RANGE},
     [-IOVAGEOM_ERR_RESERVED] = {"the range touches a reserved region", LINUX_EADDRNOTAVAIL,
                                 IOVAGEOM_VIRTIO_S_INVAL},
-    [-IOVAGEOM_ERR_CONFLICT] = {"refused: it conflicts with what holds already", LINUX_EBUSY,
+    [-IOVAGEOM_ERR_CONFLICT] = {"as it is, it conflicts with what holds already", LINUX_EBUSY,
                                 IOVAGEOM_VIRTIO_S_UNSUPP},
     [-IOVAGEOM_ERR_FROZEN] = {"it is frozen: the guest may have read it", LINUX_EBUSY,
                               IOVAGEOM_VIRTIO_S_UNSUPP},

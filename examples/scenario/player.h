@@ -15,6 +15,7 @@
  *   words.c   a line, its words, numbers and ranges; errors with file, line and column
  *   show.c    the transcript: text, or JSON
  *   vmm.c     commands of the VMM
+ *   layout.c  the command `layout`
  *   guest.c   commands of the guest
  *   main.c    options, files, machines, the table of commands
  */
@@ -96,6 +97,7 @@ bool accept_word(struct player *p, const char *text);
 const char *need_word(struct player *p, const char *what);
 int last_column(const struct player *p);
 uint64_t need_number(struct player *p, const char *what);
+uint64_t need_power(struct player *p, const char *what);
 uint32_t need_number32(struct player *p, const char *what);
 struct iovageom_range need_range(struct player *p, const char *what);
 bool next_is_range(const struct player *p);
@@ -132,7 +134,6 @@ void do_host(struct player *p);
 void do_region(struct player *p);
 void do_envelope(struct player *p);
 void do_identity(struct player *p);
-void do_layout(struct player *p);
 void do_declare(struct player *p);
 void do_undeclare(struct player *p);
 void do_plug(struct player *p);
@@ -148,6 +149,9 @@ void do_save(struct player *p);
 void do_load(struct player *p);
 void do_show(struct player *p);
 void do_expect(struct player *p);
+
+/* layout.c */
+void do_layout(struct player *p);
 
 /* guest.c */
 void do_features(struct player *p);

@@ -11,7 +11,7 @@ static const char *const finding_words[] = {
     NULL,         "reserved",       "out-of-aperture", "alignment", "granule",      "mapping",
     "promise",    "input-range",    "budget",          "lost",      "disagreement", "unknown",
     "incomplete", "nothing-usable", "exists",          "not-found", "overlap",      "probe-size",
-    "limit",      "guest-quirk",    "other",
+    "limit",      "guest-quirk",    "other",           "no-place",
 };
 enum { FINDING_WORDS = sizeof(finding_words) / sizeof(finding_words[0]) };
 

@@ -252,46 +252,6 @@ void do_identity(struct player *p)
     say_status(p, iovageom_viommu_set_identity(books(p), ranges, count, &p->report));
 }
 
-/* `layout HOST ram RANGE... bar RANGE... msi RANGE...`: where it would have to move. */
-void do_layout(struct player *p)
-{
-    const struct host *host = need_host(p);
-    struct iovageom_piece pieces[MAX_WORDS];
-    struct iovageom_placement placements[MAX_WORDS];
-    struct iovageom_layout_plan plan;
-    uint32_t kind = IOVAGEOM_PIECE_RAM;
-    size_t count = 0;
-    int error;
-
-    while (more(p)) {
-        if (accept_word(p, "ram"))
-            kind = IOVAGEOM_PIECE_RAM;
-        else if (accept_word(p, "bar"))
-            kind = IOVAGEOM_PIECE_BAR;
-        else if (accept_word(p, "msi"))
-            kind = IOVAGEOM_PIECE_MSI;
-        pieces[count++] = (struct iovageom_piece){
-            need_range(p, "a piece of the layout"),
-            kind,
-            IOVAGEOM_PIECE_MOVABLE |
-                (kind == IOVAGEOM_PIECE_RAM ? (uint32_t)IOVAGEOM_PIECE_SPLITTABLE : 0),
-            0,
-            {0, UINT64_MAX}};
-    }
-    error = iovageom_plan_layout(NULL, host->geometry, 0, pieces, count, placements, MAX_WORDS,
-                                 &plan, &p->report);
-    say(p, "%s", error == IOVAGEOM_OK ? "fits" : error == IOVAGEOM_ERR_CONFLICT ? "misfits" : "?");
-    if (error != IOVAGEOM_OK && error != IOVAGEOM_ERR_CONFLICT) {
-        say_status(p, error);
-        return;
-    }
-    for (size_t i = 0; i < plan.placements && i < MAX_WORDS; i++) {
-        add_range(p, "move", placements[i].from);
-        add_range(p, "to", placements[i].to);
-    }
-    add_number(p, "pinned MiB", iovageom_size_saturate(plan.pinned) >> 20);
-}
-
 /* ---- endpoints ---- */
 
 static uint64_t accept_group(struct player *p, const char *word)

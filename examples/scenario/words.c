@@ -162,6 +162,15 @@ uint64_t need_number(struct player *p, const char *what)
     return value;
 }
 
+uint64_t need_power(struct player *p, const char *what)
+{
+    const uint64_t value = need_number(p, what);
+
+    if (!iovageom_pgsize_is_power(value))
+        fail_at(p, last_column(p), "%s is a power of two", what);
+    return value;
+}
+
 uint32_t need_number32(struct player *p, const char *what)
 {
     const uint64_t value = need_number(p, what);

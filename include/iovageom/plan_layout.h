@@ -37,60 +37,98 @@ enum iovageom_piece_kind {
 /** What may be done with a piece, as bits. */
 enum iovageom_piece_flag {
     IOVAGEOM_PIECE_MOVABLE = 1, /**< it may be put elsewhere within its limits */
-    /** Parts of it may stay while others move: RAM, of which the guest gets a map. */
+    /** Parts of it may stay while others move: RAM, of which the guest gets a map. Counts only with
+        MOVABLE, and for RAM: a BAR is decoded in one piece. */
     IOVAGEOM_PIECE_SPLITTABLE = 2
 };
 
 /** A piece of a guest's physical layout. */
 struct iovageom_piece {
     struct iovageom_range range;
-    uint32_t kind;      /**< an enum iovageom_piece_kind */
-    uint32_t flags;     /**< IOVAGEOM_PIECE_*; SPLITTABLE counts only with MOVABLE */
-    uint64_t alignment; /**< of its start when it moves: a power of two in bytes, or 0 for none */
-    struct iovageom_range limits; /**< where it may go ([0, 2^32-1] for a 32-bit BAR) */
+    uint32_t kind;  /**< an enum iovageom_piece_kind */
+    uint32_t flags; /**< IOVAGEOM_PIECE_*; 0 for a piece that is fixed where it is */
+    /**
+     * Of its start when it moves whole: a power of two in bytes; 1 for none. 0 is none, too, but
+     * for a BAR its size, rounded up to a power of two: PCI decodes BARs at multiples of their
+     * size. A BAR that does not start so and need not move is left alone.
+     */
+    uint64_t alignment;
+    /**
+     * Where it may go. [0, 2^64-1] says nothing: a BAR that lies wholly below 4 GiB then stays
+     * below, as it may have 32 bits. For a 64-bit BAR there give what the guest's bridges decode,
+     * like [0, 2^46-1].
+     */
+    struct iovageom_range limits;
 };
 
 /** Part of a piece, or the whole, that is to move. */
 struct iovageom_placement {
-    size_t piece; /**< its index */
-    struct iovageom_range from;
-    struct iovageom_range to; /**< of the same size */
+    size_t piece;               /**< its index */
+    struct iovageom_range from; /**< within the piece as it was given */
+    struct iovageom_range to;   /**< of the same size; it starts at a granule */
 };
 
-/** What a plan comes to. */
+/** What a plan comes to, in a word. 0 is none. */
+enum iovageom_layout_outcome {
+    IOVAGEOM_LAYOUT_FITS = 1,       /**< it maps as it is */
+    IOVAGEOM_LAYOUT_SOLVED = 2,     /**< it maps once the proposed moves are made */
+    IOVAGEOM_LAYOUT_STUCK = 3,      /**< for `stuck` pieces no place was found */
+    IOVAGEOM_LAYOUT_OVER_BUDGET = 4 /**< every piece has a place, but there are too many mappings */
+};
+
+/** A plan. */
 struct iovageom_layout_plan {
-    size_t misfits;              /**< pieces that can't be mapped where they are */
-    size_t stuck;                /**< those of them for which no place was found */
-    size_t placements;           /**< how many moves are proposed */
+    size_t misfits;    /**< pieces that can't be mapped where they are, or make room for another */
+    size_t stuck;      /**< those of them for which no place was found: see NO_PLACE findings */
+    size_t placements; /**< how many moves are proposed */
     struct iovageom_size moved;  /**< bytes that move */
     struct iovageom_size pinned; /**< bytes of RAM, all of which a bypass pins */
-    uint64_t mappings;           /**< for the layout once moved: one for each range that is left */
-    /** Mappings that a guest could make of its RAM, granule by granule (E14); 2^64-1 for more. */
+    /** Mappings that are needed: one for each range that is left once the moves are made. Pieces
+        that are stuck, and doorbells among the host's, count none. */
+    uint64_t mappings;
+    /** Mappings that a guest could make of its RAM, granule by granule (E14), say behind a virtual
+        IOMMU or when it converts its pages one by one; 2^64-1 for more. It is no need: compare
+        with `budget` if the guest can do that. iovageom_plan_layout_chunks() counts larger steps. */
     uint64_t page_mappings;
-    uint64_t budget; /**< mappings that the host allows; 2^64-1 when it does not say */
+    uint64_t budget;  /**< mappings that the host allows; 2^64-1 when it does not say */
+    uint32_t outcome; /**< an enum iovageom_layout_outcome */
 };
 
 /**
  * Check a layout and propose the smallest change that makes it fit.
  *
- * A splittable piece loses only the granules that the host can't map: no change moves less. They go
+ * Pieces get their places in this order: those that are fixed; then those that move whole, the
+ * larger first; then RAM that can be split; equals in the order in which they are given. A movable
+ * piece that lies on one before it makes room. It does so as well when the two share but a granule,
+ * like two BARs in one 64K page, which the host can map for one of them only. Nothing is put onto
+ * the place of another piece, be it that this one moves later.
+ *
+ * Splittable RAM loses only the granules that it can't keep: no change moves less. They go
  * just above it if that is free, else to one place if there is one, else to the largest holes. A
- * piece that can't be split moves whole, to the free place nearest to where it is. Pieces are
- * placed in the order in which they are given, and never onto another piece.
+ * piece that can't be split moves whole, to the free place nearest to where it is that its limits
+ * and its alignment allow.
+ *
+ * Of two fixed pieces neither can make room. When they overlap, that is an error. When they only
+ * share a granule, it is a note: VFIO maps no part of a page, so peers can't reach such BARs.
  *
  * @param allocator for scratch memory; NULL for the default.
  * @param granule power of two in bytes, or 0 for the geometry's own (4096 when it does not say).
- *        A piece that is no multiple of it gets a finding ALIGNMENT and is taken widened.
- * @param pieces in any order; `count` of them; they must not overlap at the granule.
+ *        A piece that is no multiple of it gets a note ALIGNMENT, and keeps others out of the
+ *        granules that it has a part of.
+ * @param pieces in any order; `count` of them.
  * @param out room for `capacity` placements; may be NULL when that is 0.
  * @param plan written, like `out`, whenever the return is one of those marked *. When the
  *        placements are more than `capacity`, the first are written; plan->placements counts all.
- * @param report for each part that can't be mapped one finding with who forbids it.
- * @return IOVAGEOM_OK * the layout maps as it is; IOVAGEOM_ERR_CONFLICT * it does not, plan->stuck
- *         says whether the proposal helps; IOVAGEOM_ERR_LIMIT * it needs more mappings than the
- *         host allows; IOVAGEOM_ERR_OVERLAP of pieces, IOVAGEOM_ERR_INVERTED,
+ * @param report for each part that can't be mapped one finding with who forbids it; OVERLAP for a
+ *        piece that makes room, and NO_PLACE for one that is stuck; BUDGET when more mappings are
+ *        needed than allowed. Pieces are named by index, and by their ranges as given.
+ * @return IOVAGEOM_OK * the layout maps as it is; IOVAGEOM_ERR_CONFLICT * it does not as it is:
+ *         plan->outcome says whether the plan solves it; IOVAGEOM_ERR_LIMIT * all pieces have a
+ *         place, as they are or as proposed, but it takes more mappings than the host allows;
+ *         IOVAGEOM_ERR_OVERLAP of two fixed pieces, which one finding names; IOVAGEOM_ERR_INVERTED,
  *         IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NOTHING_USABLE (page-size mask 0),
- *         IOVAGEOM_ERR_NO_MEMORY. O((pieces + k) log k) for k reserved regions.
+ *         IOVAGEOM_ERR_NO_MEMORY. O((pieces + k) log (pieces + k)) for k reserved regions, and
+ *         O(pieces + k) more for each misfit, and each fixed piece that shares a granule.
  */
 IOVAGEOM_API int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                                       const struct iovageom_geometry *geometry, uint64_t granule,
@@ -98,6 +136,23 @@ IOVAGEOM_API int iovageom_plan_layout(const struct iovageom_allocator *allocator
                                       struct iovageom_placement *out, size_t capacity,
                                       struct iovageom_layout_plan *plan,
                                       struct iovageom_report *report);
+
+/**
+ * How many mappings the RAM of a layout makes when it is mapped in steps of `chunk` bytes, each at a
+ * multiple of that: by a guest behind a virtual IOMMU, or by a program of its own.
+ *
+ * @param chunk a power of two in bytes: else IOVAGEOM_ERR_INVALID.
+ * @param mappings receives the number; 2^64-1 for more.
+ * @return IOVAGEOM_ERR_INVERTED for a piece that ends before it starts. O(count).
+ */
+IOVAGEOM_API int iovageom_plan_layout_chunks(const struct iovageom_piece *pieces, size_t count,
+                                             uint64_t chunk, uint64_t *mappings);
+
+/**
+ * One English sentence for an outcome, without a full stop. Static storage, never NULL: a number
+ * that is no enum iovageom_layout_outcome gives "unknown outcome". O(1).
+ */
+IOVAGEOM_API const char *iovageom_layout_outcome_string(uint32_t outcome);
 
 #ifdef __cplusplus
 }

@@ -41,7 +41,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_PROMISE = 6,
     /** The input range `range` is wider than what `owner` maps, `against`. */
     IOVAGEOM_FINDING_INPUT_RANGE = 7,
-    /** `wanted` mappings are needed, `owner` offers `offered`. */
+    /** `wanted` mappings are needed, `owner` offers `offered`. A note with `detail`: they are not
+        needed, but could be made as that says. */
     IOVAGEOM_FINDING_BUDGET = 8,
     /** `range` was usable and is no longer offered, to save room or to keep the granule. */
     IOVAGEOM_FINDING_LOST = 9,
@@ -58,7 +59,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_EXISTS = 14,
     /** There is no endpoint, domain or group of that number. */
     IOVAGEOM_FINDING_NOT_FOUND = 15,
-    /** `range` overlaps `against`. */
+    /** `range` overlaps `against`; or if they have no address in common, they share a page of the
+        host. Of a layout these are pieces number `wanted` and `offered`. */
     IOVAGEOM_FINDING_OVERLAP = 16,
     /** The probe buffer holds `offered` bytes, `wanted` are needed. */
     IOVAGEOM_FINDING_PROBE_SIZE = 17,
@@ -67,7 +69,10 @@ enum iovageom_finding_kind {
     /** A guest kernel is known to trip over this: `detail` says how; `range` where. */
     IOVAGEOM_FINDING_GUEST_QUIRK = 19,
     /** Anything else: `detail` says it. */
-    IOVAGEOM_FINDING_OTHER = 20
+    IOVAGEOM_FINDING_OTHER = 20,
+    /** Piece number `wanted` of a layout, `range`, can't be mapped where it is, and finds no place
+        within `against`; which is `range` itself when the piece is fixed. */
+    IOVAGEOM_FINDING_NO_PLACE = 21
 };
 
 /** Value of an endpoint or domain number in a finding that speaks of none. */

@@ -35,7 +35,7 @@ enum iovageom_status {
     IOVAGEOM_ERR_ALIGNMENT = -15,       /**< "an address is not aligned to the granule" */
     IOVAGEOM_ERR_OUT_OF_APERTURE = -16, /**< "the range lies outside the aperture" */
     IOVAGEOM_ERR_RESERVED = -17,        /**< "the range touches a reserved region" */
-    IOVAGEOM_ERR_CONFLICT = -18,        /**< "refused: it conflicts with what holds already" */
+    IOVAGEOM_ERR_CONFLICT = -18,        /**< "as it is, it conflicts with what holds already" */
     IOVAGEOM_ERR_FROZEN = -19,          /**< "it is frozen: the guest may have read it" */
     IOVAGEOM_ERR_LIMIT = -20,           /**< "a configured limit is reached" */
     IOVAGEOM_ERR_UNSUPPORTED = -21,     /**< "it is not supported" */

@@ -2,24 +2,26 @@
 /* The oracle has 64 addresses, each of which is free, refused by the host, or a piece's. */
 #include "support/property.h"
 
+#include <string.h>
+
 #include <iovageom/plan_layout.h>
 #include <iovageom/status.h>
 
 #define CELLS  64u
 #define ROUNDS 20000
-#define PIECES 4
+#define PIECES 5
 
 struct world {
     bool refused[CELLS];
+    uint64_t granule;
     struct iovageom_geometry *geometry;
     struct iovageom_piece pieces[PIECES];
     size_t count;
 };
 
-static struct world random_world(struct test_random *random, size_t pieces)
+static struct world random_world(struct test_random *random, size_t pieces, uint64_t granule)
 {
-    struct world world = {.count = 0};
-    bool taken[CELLS] = {false};
+    struct world world = {.granule = granule, .count = 0};
 
     property_check(iovageom_geometry_new(NULL, "host", &world.geometry) == 0);
     property_check(iovageom_geometry_add_gaw(world.geometry, 6, IOVAGEOM_SOURCE_VFIO) == 0);
@@ -34,30 +36,22 @@ static struct world random_world(struct test_random *random, size_t pieces)
         for (uint64_t at = range.start; at <= range.last; at++)
             world.refused[at] = true;
     }
-    for (unsigned tries = 0; tries < 20 && world.count < pieces; tries++) {
+    while (world.count < pieces) {
         struct iovageom_piece piece = {test_random_small_range(random, CELLS), IOVAGEOM_PIECE_RAM,
                                        (uint32_t)test_random_below(random, 4), 0,
                                        test_random_small_range(random, CELLS)};
-        bool clear = piece.range.last - piece.range.start < 30;
+        const uint64_t most = test_random_one_in(random, 4) ? 30 : 8;
 
-        for (uint64_t at = piece.range.start; at <= piece.range.last; at++)
-            clear = clear && !taken[at];
-        if (!clear)
-            continue;
-        for (uint64_t at = piece.range.start; at <= piece.range.last; at++)
-            taken[at] = true;
+        if (piece.range.last - piece.range.start >= most)
+            piece.range.last = piece.range.start + test_random_below(random, most);
         piece.alignment = test_random_one_in(random, 3) ? 4 : 0;
+        if (pieces > 1 && test_random_one_in(random, 3))
+            piece.kind = IOVAGEOM_PIECE_BAR;
+        if (test_random_one_in(random, 2))
+            piece.limits = (struct iovageom_range){0, UINT64_MAX};
         world.pieces[world.count++] = piece;
     }
     return world;
-}
-
-static bool misfits(const struct world *world, const struct iovageom_piece *piece)
-{
-    for (uint64_t at = piece->range.start; at <= piece->range.last; at++)
-        if (world->refused[at])
-            return true;
-    return false;
 }
 
 static uint64_t length_of(struct iovageom_range range)
@@ -65,58 +59,205 @@ static uint64_t length_of(struct iovageom_range range)
     return range.last - range.start + 1;
 }
 
+static bool moves(const struct iovageom_piece *piece)
+{
+    return (piece->flags & IOVAGEOM_PIECE_MOVABLE) != 0;
+}
+
+static bool splits(const struct iovageom_piece *piece)
+{
+    return piece->flags == 3 && piece->kind == IOVAGEOM_PIECE_RAM;
+}
+
+/* Fixed, whole from the largest, split; else as given. */
+static void order_of(const struct world *world, size_t order[PIECES])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < world->count; i++)
+        if (!moves(&world->pieces[i]))
+            order[count++] = i;
+    for (uint64_t length = CELLS; length > 0; length--)
+        for (size_t i = 0; i < world->count; i++)
+            if (moves(&world->pieces[i]) && !splits(&world->pieces[i]) &&
+                length_of(world->pieces[i].range) == length)
+                order[count++] = i;
+    for (size_t i = 0; i < world->count; i++)
+        if (splits(&world->pieces[i]))
+            order[count++] = i;
+    property_check(count == world->count);
+}
+
+static bool fixed_overlap(const struct world *world, size_t a, size_t b)
+{
+    const struct iovageom_piece *one = &world->pieces[a], *two = &world->pieces[b];
+
+    return a != b && !moves(one) && !moves(two) && one->range.start <= two->range.last &&
+           two->range.start <= one->range.last;
+}
+
+/* Marks the granules that have any address of `range`. */
+static void mark(const struct world *world, struct iovageom_range range, bool granules[CELLS])
+{
+    for (uint64_t at = range.start; at <= range.last; at++)
+        granules[at / world->granule] = true;
+}
+
+static void refused_granules(const struct world *world, bool granules[CELLS])
+{
+    memset(granules, 0, CELLS);
+    for (uint64_t at = 0; at < CELLS; at++)
+        if (world->refused[at])
+            granules[at / world->granule] = true;
+}
+
+static uint64_t alignment_of(const struct world *world, const struct iovageom_piece *piece)
+{
+    uint64_t alignment = piece->alignment > world->granule ? piece->alignment : world->granule;
+
+    if (piece->alignment == 0 && piece->kind == IOVAGEOM_PIECE_BAR)
+        while (alignment < length_of(piece->range))
+            alignment *= 2;
+    return alignment;
+}
+
+/* One move keeps the rules for its piece; takes `from` off `here`, which has the piece's addresses. */
+static void check_move(const struct world *world, const struct iovageom_placement *move,
+                       bool here[CELLS])
+{
+    const struct iovageom_piece *piece = &world->pieces[move->piece];
+
+    property_check(moves(piece));
+    property_check(length_of(move->from) == length_of(move->to));
+    property_check(iovageom_range_contains(piece->limits, move->to));
+    property_check(iovageom_range_contains(piece->range, move->from));
+    property_check(move->to.last < CELLS);
+    if (splits(piece)) {
+        property_check(move->to.start % world->granule == 0);
+    } else {
+        property_check(iovageom_range_equal(piece->range, move->from));
+        property_check(move->to.start % alignment_of(world, piece) == 0);
+    }
+    for (uint64_t at = move->from.start; at <= move->from.last; at++) {
+        property_check(here[at]);
+        here[at] = false;
+    }
+}
+
+/*
+ * Goes through the pieces in the order of their rights. What a piece can't keep where it is, as the
+ * host refuses it or a piece with a better right has it, is what moves, no more and no less.
+ */
+static void check_plan(const struct world *world, const struct iovageom_placement *out,
+                       const struct iovageom_layout_plan *plan)
+{
+    bool refused[CELLS], taken[CELLS] = {false};
+    size_t order[PIECES], misfits = 0, stuck = 0, used = 0;
+    uint64_t moved = 0;
+
+    refused_granules(world, refused);
+    order_of(world, order);
+    for (size_t i = 0; i < world->count; i++) {
+        const struct iovageom_piece *piece = &world->pieces[order[i]];
+        bool here[CELLS] = {false}, mine[CELLS] = {false};
+        uint64_t lost = 0, gone = 0;
+
+        for (uint64_t at = piece->range.start; at <= piece->range.last; at++) {
+            here[at] = true;
+            lost += refused[at / world->granule] || (moves(piece) && taken[at / world->granule]);
+        }
+        for (; used < plan->placements && out[used].piece == order[i]; used++) {
+            check_move(world, &out[used], here);
+            gone += length_of(out[used].from);
+            mark(world, out[used].to, mine);
+        }
+        misfits += lost > 0;
+        stuck += lost > 0 && gone == 0;
+        property_check(gone == 0 || gone == (splits(piece) ? lost : length_of(piece->range)));
+        property_check(gone == 0 || lost > 0);
+        moved += gone;
+        /* New places are free; and so are old ones, unless it is stuck. */
+        for (uint64_t at = 0; at < CELLS; at++)
+            property_check(!mine[at] || (!taken[at] && !refused[at]));
+        for (uint64_t at = 0; at < CELLS; at++)
+            if (here[at]) {
+                property_check(!moves(piece) || (lost > 0 && gone == 0) ||
+                               (!taken[at / world->granule] && !refused[at / world->granule]));
+                mine[at / world->granule] = true;
+            }
+        for (uint64_t at = 0; at < CELLS; at++)
+            taken[at] = taken[at] || mine[at];
+    }
+    property_check(used == plan->placements);
+    property_check(plan->misfits == misfits && plan->stuck == stuck);
+    property_check(plan->moved.hi == 0 && plan->moved.lo == moved);
+    property_check(plan->outcome == (stuck > 0     ? IOVAGEOM_LAYOUT_STUCK
+                                     : misfits > 0 ? IOVAGEOM_LAYOUT_SOLVED
+                                                   : IOVAGEOM_LAYOUT_FITS));
+}
+
+/* The findings name each piece that is stuck, and of each that makes room one that is in its way. */
+static void check_findings(const struct world *world, const struct iovageom_layout_plan *plan,
+                           const struct iovageom_report *report)
+{
+    size_t stuck = 0;
+
+    for (size_t i = 0; i < iovageom_report_count(report); i++) {
+        const struct iovageom_finding *finding = iovageom_report_at(report, i);
+
+        if (finding->kind != IOVAGEOM_FINDING_NO_PLACE && finding->kind != IOVAGEOM_FINDING_OVERLAP)
+            continue;
+        property_check(finding->wanted < world->count);
+        property_check(iovageom_range_equal(finding->range, world->pieces[finding->wanted].range));
+        if (finding->kind == IOVAGEOM_FINDING_NO_PLACE) {
+            stuck++;
+            continue;
+        }
+        property_check(finding->offered < world->count && finding->offered != finding->wanted);
+        property_check(
+            iovageom_range_equal(finding->against, world->pieces[finding->offered].range));
+        property_check(finding->range.start / world->granule <=
+                       finding->against.last / world->granule);
+        property_check(finding->against.start / world->granule <=
+                       finding->range.last / world->granule);
+    }
+    property_check(stuck == plan->stuck && iovageom_report_dropped(report) == 0);
+}
+
 /* Whatever is proposed can be done: sizes are kept, and nothing lands on anything. */
 START_TEST(E4_placements_fit_the_host_and_each_other)
 {
     struct test_random random = test_random_start(1);
+    struct iovageom_report report;
 
+    iovageom_report_init(&report, NULL);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        struct world world = random_world(&random, PIECES);
+        struct world world =
+            random_world(&random, PIECES, UINT64_C(1) << test_random_below(&random, 3));
         struct iovageom_placement out[CELLS];
         struct iovageom_layout_plan plan;
-        unsigned owner[CELLS] = {0};
-        uint64_t moved = 0;
-        size_t wrong = 0;
+        bool overlap = false;
+        int status = iovageom_plan_layout(NULL, world.geometry, world.granule, world.pieces,
+                                          world.count, out, CELLS, &plan, &report);
 
-        for (size_t i = 0; i < world.count; i++) {
-            wrong += misfits(&world, &world.pieces[i]);
-            for (uint64_t at = world.pieces[i].range.start; at <= world.pieces[i].range.last; at++)
-                owner[at] = (unsigned)i + 1;
-        }
-        int status = iovageom_plan_layout(NULL, world.geometry, 0, world.pieces, world.count, out,
-                                          CELLS, &plan, NULL);
-        property_check(status == (wrong > 0 ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_OK));
-        property_check(plan.misfits == wrong);
-        /* A piece that moves whole leaves its place before it takes another. */
-        for (size_t i = 0; i < plan.placements; i++) {
-            const struct iovageom_piece *piece = &world.pieces[out[i].piece];
+        for (size_t i = 0; i < world.count; i++)
+            for (size_t k = 0; k < i; k++)
+                overlap = overlap || fixed_overlap(&world, i, k);
+        property_check(overlap == (status == IOVAGEOM_ERR_OVERLAP));
+        if (overlap) {
+            const struct iovageom_finding *finding =
+                iovageom_report_at(&report, iovageom_report_count(&report) - 1);
 
-            property_check(misfits(&world, piece));
-            property_check((piece->flags & IOVAGEOM_PIECE_MOVABLE) != 0);
-            property_check(length_of(out[i].from) == length_of(out[i].to));
-            property_check(iovageom_range_contains(piece->limits, out[i].to));
-            property_check(iovageom_range_contains(piece->range, out[i].from));
-            if ((piece->flags & IOVAGEOM_PIECE_SPLITTABLE) == 0) {
-                property_check(iovageom_range_equal(piece->range, out[i].from));
-                property_check(piece->alignment == 0 || out[i].to.start % piece->alignment == 0);
-            }
-            for (uint64_t at = out[i].from.start; at <= out[i].from.last; at++) {
-                property_check((piece->flags & IOVAGEOM_PIECE_SPLITTABLE) == 0 ||
-                               world.refused[at]);
-                owner[at] = 0;
-            }
-            for (uint64_t at = out[i].to.start; at <= out[i].to.last; at++) {
-                property_check(!world.refused[at] && owner[at] == 0);
-                owner[at] = (unsigned)out[i].piece + 1;
-            }
-            moved += length_of(out[i].from);
+            property_check(finding->status == IOVAGEOM_ERR_OVERLAP);
+            property_check(fixed_overlap(&world, finding->wanted, finding->offered));
+        } else {
+            property_check(status == (plan.misfits > 0 ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_OK));
+            check_plan(&world, out, &plan);
+            check_findings(&world, &plan, &report);
         }
-        property_check(plan.moved.hi == 0 && plan.moved.lo == moved);
-        if (plan.stuck == 0) /* done as proposed, it maps */
-            for (unsigned at = 0; at < CELLS; at++)
-                property_check(owner[at] == 0 || !world.refused[at]);
         iovageom_geometry_free(world.geometry);
     }
+    iovageom_report_deinit(&report);
 }
 END_TEST
 
@@ -126,7 +267,7 @@ START_TEST(E4_no_smaller_change_fits)
     struct test_random random = test_random_start(2);
 
     for (unsigned round = 0; round < ROUNDS; round++) {
-        struct world world = random_world(&random, 1);
+        struct world world = random_world(&random, 1, 1);
         const struct iovageom_piece *piece = &world.pieces[0];
         uint64_t alignment = piece->alignment == 0 ? 1 : piece->alignment;
         struct iovageom_placement out[CELLS];

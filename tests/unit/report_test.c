@@ -105,11 +105,13 @@ static void each_kind_has_its_sentence(void **state)
         "a limit is reached: 48 are needed, and 4096 is the most",
         "a guest kernel will trip over [0x1000,0x1fff]: because",
         "because",
+        "piece 48 of the layout, [0x1000,0x1fff], finds no place within [0x800,0x2fff]; widen its "
+        "limits, or make it smaller",
     };
     struct iovageom_finding finding;
 
     (void)state;
-    for (uint32_t kind = 1; kind <= IOVAGEOM_FINDING_OTHER; kind++) {
+    for (uint32_t kind = 1; kind <= IOVAGEOM_FINDING_NO_PLACE; kind++) {
         finding = iovageom_finding_blank((enum iovageom_finding_kind)kind, IOVAGEOM_ERR_CONFLICT);
         finding.range = (struct iovageom_range){0x1000, 0x1fff};
         finding.against = (struct iovageom_range){0x800, 0x2fff};
@@ -136,6 +138,24 @@ static void each_kind_has_its_sentence(void **state)
     finding = iovageom_finding_blank(IOVAGEOM_FINDING_OVERLAP, IOVAGEOM_ERR_SPLIT);
     check_text(&finding,
                "[0x0,0x0] would split [0x0,0x0], which is mapped as one (N54); unmap all of that");
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_OVERLAP, IOVAGEOM_ERR_CONFLICT);
+    finding.against = (struct iovageom_range){1, 1};
+    check_text(&finding,
+               "[0x0,0x0] and [0x1,0x1] share a page of the host, which can be mapped for "
+               "one of them only; put them into pages of their own");
+    finding.fatal = 0;
+    check_text(&finding, "[0x0,0x0] and [0x1,0x1] share a page of the host, and neither may move; "
+                         "the host maps no part of a page, so other devices reach none of them by "
+                         "DMA");
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_NO_PLACE, IOVAGEOM_ERR_CONFLICT);
+    check_text(&finding, "piece 0 of the layout, [0x0,0x0], is fixed where it can't be mapped; let "
+                         "it move");
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_OK);
+    check_text(&finding, "0 mappings are needed, but the VMM allows 0; use larger pages, or raise "
+                         "its limit");
+    finding.detail = "in chunks";
+    check_text(&finding, "0 mappings could be made in chunks, but the VMM allows 0; map in larger "
+                         "steps, or raise its limit");
     finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
     assert_int_equal(finding.fatal, 0);
     check_text(&finding, "more");
@@ -196,7 +216,7 @@ static void the_longest_sentence_fits(void **state)
     finding.detail = detail;
     assert_int_equal(iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, name), 0);
     assert_int_equal(iovageom_owner_init(&finding.other, IOVAGEOM_SOURCE_MACHINE, name), 0);
-    for (finding.kind = 0; finding.kind <= IOVAGEOM_FINDING_OTHER + 1; finding.kind++)
+    for (finding.kind = 0; finding.kind <= IOVAGEOM_FINDING_NO_PLACE + 1; finding.kind++)
         assert_in_range(iovageom_finding_text(&finding, NULL, 0), 1, 511);
 }
 

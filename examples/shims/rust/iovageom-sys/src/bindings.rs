@@ -1093,6 +1093,7 @@ pub const IOVAGEOM_FINDING_PROBE_SIZE: iovageom_finding_kind = 17;
 pub const IOVAGEOM_FINDING_LIMIT: iovageom_finding_kind = 18;
 pub const IOVAGEOM_FINDING_GUEST_QUIRK: iovageom_finding_kind = 19;
 pub const IOVAGEOM_FINDING_OTHER: iovageom_finding_kind = 20;
+pub const IOVAGEOM_FINDING_NO_PLACE: iovageom_finding_kind = 21;
 pub type iovageom_finding_kind = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -2014,6 +2015,11 @@ pub struct iovageom_placement {
     pub from: iovageom_range,
     pub to: iovageom_range,
 }
+pub const IOVAGEOM_LAYOUT_FITS: iovageom_layout_outcome = 1;
+pub const IOVAGEOM_LAYOUT_SOLVED: iovageom_layout_outcome = 2;
+pub const IOVAGEOM_LAYOUT_STUCK: iovageom_layout_outcome = 3;
+pub const IOVAGEOM_LAYOUT_OVER_BUDGET: iovageom_layout_outcome = 4;
+pub type iovageom_layout_outcome = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct iovageom_layout_plan {
@@ -2025,6 +2031,7 @@ pub struct iovageom_layout_plan {
     pub mappings: u64,
     pub page_mappings: u64,
     pub budget: u64,
+    pub outcome: u32,
 }
 extern "C" {
     pub fn iovageom_plan_layout(
@@ -2038,6 +2045,17 @@ extern "C" {
         plan: *mut iovageom_layout_plan,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_plan_layout_chunks(
+        pieces: *const iovageom_piece,
+        count: usize,
+        chunk: u64,
+        mappings: *mut u64,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_layout_outcome_string(outcome: u32) -> *const ::std::os::raw::c_char;
 }
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
