@@ -370,6 +370,26 @@ static int scatter(struct work *work, size_t index, const struct iovageom_piece 
     return IOVAGEOM_OK;
 }
 
+/* Whether that many bytes are free, in whole granules. The highest gaps are most often the largest. */
+static bool has_room(const struct work *work, struct iovageom_range limits,
+                     struct iovageom_size wanted)
+{
+    const struct iovageom_size none = {0, 0};
+    struct iovageom_range rest = limits, gap, part;
+
+    while (iovageom_size_compare(wanted, none) > 0) {
+        if (!iovageom_rangeset_gap_below(&work->blocked, rest.last, &gap) ||
+            !iovageom_range_intersect(gap, limits, &part))
+            return false;
+        if (iovageom_range_intersect(part, rest, &part) &&
+            iovageom_range_align_inward(part, work->granule, &part))
+            wanted = iovageom_size_subtract(wanted, iovageom_range_size(part));
+        if (!iovageom_range_below(gap, &rest))
+            break;
+    }
+    return iovageom_size_compare(wanted, none) == 0;
+}
+
 /* Moves what the host refuses of a piece, or others have, and only that. */
 static int split(struct work *work, size_t index, struct iovageom_rangeset *lost, bool *stuck)
 {
@@ -377,14 +397,9 @@ static int split(struct work *work, size_t index, struct iovageom_rangeset *lost
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range from;
     struct iovageom_range to;
-    int status = iovageom_rangeset_complement(&work->scratch, &work->blocked, piece->limits);
+    int status = IOVAGEOM_OK;
 
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_align_inward(&work->scratch, &work->scratch, work->granule);
-    if (status < 0)
-        return status;
-    *stuck = iovageom_size_compare(iovageom_rangeset_size(&work->scratch),
-                                   iovageom_rangeset_size(lost)) < 0;
+    *stuck = !has_room(work, piece->limits, iovageom_rangeset_size(lost));
     if (*stuck)
         return IOVAGEOM_OK;
     iovageom_rangeset_seek(lost, 0, &cursor);

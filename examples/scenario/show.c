@@ -8,23 +8,42 @@
 #include "player.h"
 
 static const char *const finding_words[] = {
-    NULL,         "reserved",       "out-of-aperture", "alignment", "granule",      "mapping",
-    "promise",    "input-range",    "budget",          "lost",      "disagreement", "unknown",
-    "incomplete", "nothing-usable", "exists",          "not-found", "overlap",      "probe-size",
-    "limit",      "guest-quirk",    "other",           "no-place",
+    NULL,
+    "reserved",
+    "out-of-aperture",
+    "alignment",
+    "granule",
+    "mapping",
+    "promise",
+    "input-range",
+    "budget",
+    "lost",
+    "disagreement",
+    "unknown",
+    "incomplete",
+    "nothing-usable",
+    "exists",
+    "not-found",
+    "overlap",
+    "probe-size",
+    "limit",
+    "guest-quirk",
+    "other",
+    [IOVAGEOM_FINDING_NO_PLACE] = "no-place",
 };
 enum { FINDING_WORDS = sizeof(finding_words) / sizeof(finding_words[0]) };
 
 static const char *finding_word(const struct iovageom_finding *finding)
 {
-    return finding->kind > 0 && finding->kind < FINDING_WORDS ? finding_words[finding->kind]
-                                                              : "unknown-kind";
+    if (finding->kind >= FINDING_WORDS || finding_words[finding->kind] == NULL)
+        return "unknown-kind";
+    return finding_words[finding->kind];
 }
 
 bool finding_word_known(const char *word)
 {
     for (size_t i = 1; i < FINDING_WORDS; i++)
-        if (strcmp(finding_words[i], word) == 0)
+        if (finding_words[i] != NULL && strcmp(finding_words[i], word) == 0)
             return true;
     return false;
 }

@@ -72,7 +72,7 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_OTHER = 20,
     /** Piece number `wanted` of a layout, `range`, can't be mapped where it is, and finds no place
         within `against`; which is `range` itself when the piece is fixed. */
-    IOVAGEOM_FINDING_NO_PLACE = 21
+    IOVAGEOM_FINDING_NO_PLACE = 22
 };
 
 /** Value of an endpoint or domain number in a finding that speaks of none. */

@@ -1093,7 +1093,7 @@ pub const IOVAGEOM_FINDING_PROBE_SIZE: iovageom_finding_kind = 17;
 pub const IOVAGEOM_FINDING_LIMIT: iovageom_finding_kind = 18;
 pub const IOVAGEOM_FINDING_GUEST_QUIRK: iovageom_finding_kind = 19;
 pub const IOVAGEOM_FINDING_OTHER: iovageom_finding_kind = 20;
-pub const IOVAGEOM_FINDING_NO_PLACE: iovageom_finding_kind = 21;
+pub const IOVAGEOM_FINDING_NO_PLACE: iovageom_finding_kind = 22;
 pub type iovageom_finding_kind = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
