@@ -226,9 +226,10 @@ int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovag
         error = add_outside(&view.all, space->input_range);
     if (error == IOVAGEOM_OK)
         error = view_regions(viommu, &view, iovageom_pgsize_granule(space->page_size_mask), &wire);
+    /* There is room for one region more, which the list has where it does not use that already. */
     if (error == IOVAGEOM_OK)
-        error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions, wire->count,
-                                    &plan, report != NULL ? &notes : NULL);
+        error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions,
+                                    wire->count + 1, &plan, report != NULL ? &notes : NULL);
     if (report != NULL) {
         iovageom_report_take(report, &notes);
         if (error == IOVAGEOM_OK)

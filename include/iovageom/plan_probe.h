@@ -42,13 +42,17 @@ struct iovageom_probe_plan {
  *
  * The MSI region is never merged or widened: a guest that isn't told where its doorbells are makes
  * up a window of its own (I5). So the shortest list has three regions, or fewer where MSI, or
- * RESERVED on one side of it, is missing. Nothing is ever planned as [0, 2^64-1] or
- * [0, 2^32-1] in one piece, because 64-bit or 32-bit guests refuse that.
+ * RESERVED on one side of it, is missing.
+ *
+ * Nothing is ever planned as [0, 2^64-1] or [0, 2^32-1] in one piece, because 64-bit or 32-bit guests
+ * refuse that: gaps whose closing would make it stay open, or the one above is closed as well,
+ * whichever loses less; and [0, 2^32-1] that comes in one piece is told in two halves, the first of
+ * which keeps the type. The shortest list is one longer for that where MSI lies above 4 GiB.
  *
  * @param list a wire list (virtio.h).
  * @param probe_size of the config space, in bytes; SIZE_MAX for no limit.
- * @param out room for `capacity` regions; may be `list` itself; `count` always suffice. NULL for
- *        the figures alone.
+ * @param out room for `capacity` regions; may be `list` itself; `count` suffice, and count + 1 for a
+ *        list with [0, 2^32-1] in one piece. NULL for the figures alone.
  * @param plan receives the figures, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL, when `count`,
  *        `bytes` and `lost` are those of the shortest list.
  * @param report one finding PROBE_SIZE and one LOST for each closed gap, as notes; fatal when it

@@ -31,10 +31,11 @@ static void tell_again(const struct iovageom_region *list, size_t count)
         fuzz_check(iovageom_range_equal(wire[i].range, back[i].range));
         fuzz_check(wire[i].type == back[i].type);
     }
-    for (size_t room = 0; room <= told; room++) {
+    for (size_t room = 0; room <= told + 1; room++) {
         int status = iovageom_plan_probe(wire, told, room * 24, planned, MOST + 1, &plan, NULL);
 
-        fuzz_check(status == 0 || room < 3);
+        /* One more where MSI lies above all of 32 bits, which are told in halves. */
+        fuzz_check(status == 0 || room < 3 || plan.minimum_bytes == 4 * 24);
         if (status == 0)
             fuzz_check(plan.count <= room && iovageom_virtio_wire_check(planned, plan.count) == 0);
     }
