@@ -201,6 +201,21 @@ static bool same_name(const struct iovageom_owner *a, const struct iovageom_owne
     return memcmp(a->name, b->name, sizeof(a->name)) == 0;
 }
 
+/*
+ * Whether what registers say depends on what was not said, and is the least of it: a kernel may map
+ * more then.
+ */
+static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
+{
+    const struct iovageom_geometry_fact *fact;
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_INCOMPLETE, &index)))
+        if (is_registers(owner->source) && iovageom_owner_compare(&fact->owner, owner) == 0)
+            return true;
+    return false;
+}
+
 static int disagree(struct iovageom_report *report, const struct iovageom_owner *owner,
                     const struct iovageom_owner *other, struct iovageom_range range)
 {
@@ -270,6 +285,8 @@ static int check_width(const struct iovageom_geometry *geometry,
     if (!iovageom_rangeset_gap_below(reserved, IOVAGEOM_ADDRESS_MAX, &top))
         return IOVAGEOM_OK; /* nothing is usable, which no width contradicts */
     beyond = iovageom_range_subtract(top, aperture, parts);
+    if (beyond > 0 && top.last > aperture.last && is_least(geometry, &width->owner))
+        return IOVAGEOM_OK;
     if (beyond > 0 && top.last > aperture.last)
         return disagree(report, &usable->owner, &width->owner, parts[beyond - 1]);
     if (iovageom_range_above(top, &parts[0]) &&
@@ -359,6 +376,8 @@ static int check_page_sizes(const struct iovageom_geometry *geometry,
 
     for (size_t i = 0;
          (mask = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));) {
+        if (is_least(geometry, &mask->owner))
+            continue;
         for (size_t j = 0;
              (other = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_ALIGNMENT, &j));)
             if (check_granules(other, mask, report) < 0)

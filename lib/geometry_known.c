@@ -45,14 +45,18 @@ static size_t first_of(const struct iovageom_geometry *geometry, uint32_t kind,
     return low;
 }
 
-/* Whether some source of a host says a fact of that kind of `name`. */
+/*
+ * Whether some source of a host says a fact of that kind of `name`. Registers that are "incomplete"
+ * are the least of what they may mean: that leaves nothing unread.
+ */
 static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
                       const struct iovageom_owner *name)
 {
     struct iovageom_owner owner = *name;
 
-    for (owner.source = IOVAGEOM_SOURCE_VTD_REGISTERS; owner.source <= IOVAGEOM_SOURCE_SYSFS;
-         owner.source++) {
+    owner.source =
+        kind == IOVAGEOM_FACT_INCOMPLETE ? IOVAGEOM_SOURCE_VFIO : IOVAGEOM_SOURCE_VTD_REGISTERS;
+    for (; owner.source <= IOVAGEOM_SOURCE_SYSFS; owner.source++) {
         size_t index = first_of(geometry, kind, &owner);
 
         if (index < geometry->count && geometry->facts[index].kind == kind &&

@@ -12,14 +12,18 @@
 
 #define FIRST_QUERY_RANGES 32
 
-/* struct iommu_hw_info: 32 bytes in Linux 6.6, out_capabilities came in 6.7. */
+/* struct iommu_hw_info: 32 bytes in Linux 6.6, out_capabilities came in 6.7, and out_max_pasid_log2
+   in a byte that was 0 till then. */
 #define HW_INFO_MINIMUM          32
+#define HW_INFO_PASID_BITS       28
 #define HW_INFO_CAPABILITIES_END 40
 #define VTD_CAP_END              16
 #define VTD_ECAP_END             24
 #define SMMUV3_IDR_COUNT         6
 #define SMMUV3_IDR               8
 #define SMMUV3_IDR_END           (SMMUV3_IDR + 4 * SMMUV3_IDR_COUNT)
+#define AMD_EFR_END              8
+#define AMD_EFR2_END             16
 
 /* Bytes of a list of `count` ranges; false when they don't fit in the address space. */
 static bool list_size_of(uint64_t count, size_t *size)
@@ -226,6 +230,20 @@ static void read_smmuv3(const uint8_t *registers, size_t length, bool big_endian
             (uint32_t)iovageom_host_load(registers + SMMUV3_IDR + 4 * i, 4, big_endian);
 }
 
+/* No flags here: EFR is the first of them. */
+static void read_amd(const uint8_t *registers, size_t length, bool big_endian,
+                     struct iovageom_hw_info *info)
+{
+    if (length >= AMD_EFR_END) {
+        info->knows |= IOVAGEOM_HW_INFO_AMD_EFR;
+        info->amd_efr = iovageom_host_load(registers, 8, big_endian);
+    }
+    if (length >= AMD_EFR2_END) {
+        info->knows |= IOVAGEOM_HW_INFO_AMD_EFR2;
+        info->amd_efr2 = iovageom_host_load(registers + 8, 8, big_endian);
+    }
+}
+
 int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, const void *data,
                                   size_t data_length, struct iovageom_hw_info *out)
 {
@@ -241,6 +259,9 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
     if (word(header, 0) >= HW_INFO_CAPABILITIES_END) {
         info.knows |= IOVAGEOM_HW_INFO_CAPABILITIES;
         info.capabilities = long_word(header, 4);
+        info.pasid_bits = ((const uint8_t *)header)[HW_INFO_PASID_BITS];
+        if (info.pasid_bits != 0)
+            info.knows |= IOVAGEOM_HW_INFO_PASID;
     }
     /* The kernel fills a longer buffer with zeros, which are no registers. */
     if (data_length > info.full_length)
@@ -249,6 +270,8 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
         read_vtd((const uint8_t *)data, data_length, big_endian, &info);
     else if (info.type == IOVAGEOM_HW_INFO_SMMUV3)
         read_smmuv3((const uint8_t *)data, data_length, big_endian, &info);
+    else if (info.type == IOVAGEOM_HW_INFO_AMD)
+        read_amd((const uint8_t *)data, data_length, big_endian, &info);
     *out = info;
     return IOVAGEOM_OK;
 }

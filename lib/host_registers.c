@@ -31,6 +31,66 @@ static bool bit(uint64_t value, unsigned number)
     return (value >> number & 1) != 0;
 }
 
+/* What was asked, and the registers that answer it. */
+struct question {
+    uint64_t first;  /* CAP, EFR, capabilities, IDR0 */
+    uint64_t second; /* ECAP, IDR5 */
+    uint64_t granule;
+    unsigned bits; /* of the kernel's addresses; on AMD the levels of the CPU's tables */
+    enum iovageom_host_stage stage;
+    bool scalable;
+};
+
+/* What one kernel makes of it. */
+typedef int rule_function(const struct question *question, enum iovageom_linux_rules rules,
+                          struct iovageom_host_limits *out);
+
+/* Takes another possible answer into `all`, so that what is left holds whichever is right. */
+static void take_least(struct iovageom_host_limits *all, const struct iovageom_host_limits *one)
+{
+    if (all->gaw == 0) {
+        *all = *one;
+        return;
+    }
+    all->depends |= one->depends | (all->gaw != one->gaw || all->page_sizes != one->page_sizes);
+    if (one->gaw < all->gaw)
+        all->gaw = one->gaw;
+    all->page_sizes &= one->page_sizes;
+}
+
+/*
+ * By the rules of one kernel, or what holds by those of all of them. A kernel that doesn't drive
+ * the IOMMU maps nothing that could be refused, and so it narrows nothing.
+ */
+static int answer(rule_function *rule, const struct question *question, uint32_t rules,
+                  struct iovageom_host_limits *out)
+{
+    struct iovageom_host_limits all = {0}, one = {0};
+    int result = IOVAGEOM_ERR_UNSUPPORTED;
+    bool refused = false;
+
+    if (rules > IOVAGEOM_LINUX_7_3)
+        return IOVAGEOM_ERR_INVALID;
+    for (unsigned kernel = IOVAGEOM_LINUX_6_1; kernel <= IOVAGEOM_LINUX_7_3; kernel++) {
+        int status;
+
+        if (rules != IOVAGEOM_LINUX_ANY && rules != kernel)
+            continue;
+        status = rule(question, (enum iovageom_linux_rules)kernel, &one);
+        if (status == IOVAGEOM_OK) {
+            take_least(&all, &one);
+            result = IOVAGEOM_OK;
+        } else {
+            refused = true;
+        }
+    }
+    if (result != IOVAGEOM_OK)
+        return result;
+    all.depends |= refused;
+    *out = all;
+    return IOVAGEOM_OK;
+}
+
 /* The stage to use, given which are there; DEFAULT when it is none. */
 static enum iovageom_host_stage choose(enum iovageom_host_stage stage, bool first, bool second)
 {
@@ -41,11 +101,13 @@ static enum iovageom_host_stage choose(enum iovageom_host_stage stage, bool firs
     return IOVAGEOM_STAGE_DEFAULT;
 }
 
+/* ---- VT-d ---- */
+
 /*
- * Widths of VT-d tables as SAGAW has them: bit n stands for 30 + 9n bits. Linux uses no more than
- * 57, and when an IOMMU has both stages, only widths that both have.
+ * Widths of VT-d tables as SAGAW has them: bit n stands for 30 + 9n bits. Until generic page tables
+ * came (6.19), Linux had one width for both stages: the widest, up to 57, that both have.
  */
-static unsigned vtd_table_bits(uint64_t cap, bool first, bool second)
+static unsigned vtd_common_bits(uint64_t cap, bool first, bool second)
 {
     unsigned widths = 0xf;
 
@@ -60,70 +122,154 @@ static unsigned vtd_table_bits(uint64_t cap, bool first, bool second)
     return 0;
 }
 
-int iovageom_host_vtd(uint64_t cap, uint64_t ecap, bool scalable, enum iovageom_host_stage stage,
-                      struct iovageom_host_limits *out)
+/*
+ * Since then: the widest that MGAW needs and SAGAW has, if with deeper tables than that takes. Not
+ * 30 bits any more.
+ */
+static unsigned vtd_second_bits(uint64_t cap, unsigned mgaw)
 {
-    bool modern = scalable && bit(ecap, 43); /* SMTS */
-    bool first = modern && bit(ecap, 47);    /* FLTS, now FSTS */
-    bool second = !modern || bit(ecap, 46);  /* SLTS, now SSTS */
-    unsigned gaw = vtd_table_bits(cap, first, second);
-    unsigned mgaw = field(cap, 16, 6) + 1;
-    uint64_t page_sizes = SIZE_4K;
+    for (unsigned n = 4; n-- > 1;) {
+        if (mgaw > 21 + 9 * n && field(cap, 8, 4) >> n != 0)
+            return 30 + 9 * n;
+    }
+    return 0;
+}
 
+/* Page sizes of the second stage. Up to 6.12 the largest that is there stood for the smaller. */
+static uint64_t vtd_second_sizes(uint64_t cap, enum iovageom_linux_rules rules)
+{
+    bool has_1g = bit(cap, 35), has_2m = bit(cap, 34);
+
+    if (rules != IOVAGEOM_LINUX_7_3)
+        has_2m |= has_1g;
+    return SIZE_4K | (has_2m ? SIZE_2M : 0) | (has_1g ? SIZE_1G : 0);
+}
+
+static int vtd(const struct question *question, enum iovageom_linux_rules rules,
+               struct iovageom_host_limits *out)
+{
+    uint64_t cap = question->first, ecap = question->second;
+    bool modern = question->scalable && bit(ecap, 43); /* SMTS */
+    bool first = modern && bit(ecap, 47);              /* FLTS, now FSTS */
+    bool second = !modern || bit(ecap, 46);            /* SLTS, now SSTS */
+    bool generic = rules == IOVAGEOM_LINUX_7_3;
+    unsigned mgaw = field(cap, 16, 6) + 1, gaw;
+    enum iovageom_host_stage stage = question->stage;
+    uint64_t page_sizes;
+
+    if (stage == IOVAGEOM_STAGE_DEFAULT && !generic && second)
+        stage = IOVAGEOM_STAGE_SECOND;
     stage = choose(stage, first, second);
+    if (stage == IOVAGEOM_STAGE_DEFAULT)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (!generic)
+        gaw = vtd_common_bits(cap, first, second);
+    else if (stage == IOVAGEOM_STAGE_SECOND)
+        gaw = vtd_second_bits(cap, mgaw);
+    else
+        gaw = mgaw > 48 && bit(cap, 60) ? 57 : 48;
     if (gaw > mgaw)
         gaw = mgaw;
-    if (stage == IOVAGEOM_STAGE_DEFAULT || gaw <= 1)
+    page_sizes = stage == IOVAGEOM_STAGE_SECOND ? vtd_second_sizes(cap, rules)
+                                                : SIZE_4K | SIZE_2M | (bit(cap, 56) ? SIZE_1G : 0);
+    /* Generic page tables leave out what would take a half of the addresses, or all. */
+    if (generic && gaw > 0)
+        page_sizes &= ((uint64_t)1 << (gaw - 1)) - 1;
+    if (gaw <= 1 || page_sizes == 0)
         return IOVAGEOM_ERR_UNSUPPORTED;
-    if (stage == IOVAGEOM_STAGE_FIRST) {
+    if (stage == IOVAGEOM_STAGE_FIRST)
         gaw--;
-        page_sizes |= SIZE_2M | (bit(cap, 56) ? SIZE_1G : 0);
-    } else {
-        page_sizes |= (bit(cap, 34) ? SIZE_2M : 0) | (bit(cap, 35) ? SIZE_1G : 0);
-    }
-    *out = (struct iovageom_host_limits){IOVAGEOM_SOURCE_VTD_REGISTERS, gaw, page_sizes};
+    *out = (struct iovageom_host_limits){IOVAGEOM_SOURCE_VTD_REGISTERS, gaw, page_sizes, 0};
     return IOVAGEOM_OK;
 }
 
-static uint64_t smmuv3_page_sizes(uint32_t idr5, uint64_t granule)
+int iovageom_host_vtd(uint64_t cap, uint64_t ecap, bool scalable, enum iovageom_host_stage stage,
+                      uint32_t rules, struct iovageom_host_limits *out)
 {
-    uint64_t sizes = 0;
+    struct question question = {.first = cap, .second = ecap, .stage = stage, .scalable = scalable};
 
-    if (bit(idr5, 4) && (granule == 0 || granule == SIZE_4K))
-        sizes |= SIZE_4K | SIZE_2M | SIZE_1G;
-    if (bit(idr5, 5) && (granule == 0 || granule == SIZE_16K))
-        sizes |= SIZE_16K | SIZE_32M;
-    if (bit(idr5, 6) && (granule == 0 || granule == SIZE_64K))
-        sizes |= SIZE_64K | SIZE_512M;
+    return answer(vtd, &question, rules, out);
+}
+
+/* ---- SMMUv3 ---- */
+
+static const struct granule {
+    uint64_t page;
+    uint64_t page_sizes;
+    uint8_t bit;          /* in IDR5 */
+    uint8_t most;         /* address bits of its tables */
+    uint8_t least_kernel; /* the narrowest virtual addresses that such a kernel is built with */
+} granules[] = {
+    {SIZE_4K, SIZE_4K | SIZE_2M | SIZE_1G, 4, 48, 39},
+    {SIZE_16K, SIZE_16K | SIZE_32M, 5, 48, 36},
+    {SIZE_64K, SIZE_64K | SIZE_512M, 6, 52, 42},
+};
+
+/* By one granule; UNSUPPORTED when it is not there. */
+static int smmuv3_granule(const struct question *question, enum iovageom_linux_rules rules,
+                          const struct granule *granule, struct iovageom_host_limits *out)
+{
+    static const uint8_t output_bits[] = {32, 36, 40, 42, 44, 48, 52, 48};
+    uint32_t idr0 = (uint32_t)question->first, idr5 = (uint32_t)question->second;
+    unsigned output = output_bits[field(idr5, 0, 3)], gaw;
+    enum iovageom_host_stage stage = choose(question->stage, bit(idr0, 1), bit(idr0, 0));
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_SMMUV3_REGISTERS, 0, 0, 0};
+
+    if (!bit(idr5, granule->bit) || stage == IOVAGEOM_STAGE_DEFAULT || !bit(idr0, 3))
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    gaw = field(idr5, 10, 2) == 1 ? 52 : 48;
+    if (stage == IOVAGEOM_STAGE_SECOND) {
+        gaw = output;
+        /* Where AArch32 tables are there, too (TTF 3), older kernels count at least their 40. */
+        if (rules != IOVAGEOM_LINUX_7_3 && bit(idr0, 2) && gaw < 40)
+            gaw = 40;
+    } else if (question->bits == 0) {
+        limits.depends = 1;
+        gaw = granule->least_kernel;
+    } else if (question->bits < gaw) {
+        gaw = question->bits;
+    }
+    limits.gaw = gaw < granule->most ? gaw : granule->most;
+    limits.page_sizes = granule->page_sizes;
     /* 52-bit output lets 64K tables have blocks one level up. */
-    if ((sizes & SIZE_64K) != 0 && field(idr5, 0, 3) == 6)
-        sizes |= SIZE_4T;
-    return sizes;
+    if (granule->page == SIZE_64K && output == 52)
+        limits.page_sizes |= SIZE_4T;
+    *out = limits;
+    return IOVAGEOM_OK;
+}
+
+static int smmuv3(const struct question *question, enum iovageom_linux_rules rules,
+                  struct iovageom_host_limits *out)
+{
+    struct iovageom_host_limits all = {0}, one = {0};
+    uint64_t coarsest = 0;
+
+    for (unsigned i = 0; i < sizeof(granules) / sizeof(granules[0]); i++) {
+        if ((question->granule != 0 && question->granule != granules[i].page) ||
+            smmuv3_granule(question, rules, &granules[i], &one) != IOVAGEOM_OK)
+            continue;
+        take_least(&all, &one);
+        /* They have no page size in common; but what is aligned to the coarsest fits the others. */
+        coarsest = one.page_sizes;
+    }
+    if (all.gaw == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    all.page_sizes = coarsest;
+    *out = all;
+    return IOVAGEOM_OK;
 }
 
 int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigned kernel_va_bits,
-                         enum iovageom_host_stage stage, struct iovageom_host_limits *out)
+                         enum iovageom_host_stage stage, uint32_t rules,
+                         struct iovageom_host_limits *out)
 {
-    static const uint8_t output_bits[] = {32, 36, 40, 42, 44, 48, 52, 48};
-    uint64_t page_sizes = smmuv3_page_sizes(idr5, granule);
-    unsigned gaw;
+    struct question question = {idr0, idr5, granule, kernel_va_bits, stage, false};
 
     if (granule != 0 && granule != SIZE_4K && granule != SIZE_16K && granule != SIZE_64K)
         return IOVAGEOM_ERR_INVALID;
     if (kernel_va_bits > 64)
         return IOVAGEOM_ERR_INVALID;
-    stage = choose(stage, bit(idr0, 1), bit(idr0, 0));
-    if (stage == IOVAGEOM_STAGE_DEFAULT || page_sizes == 0 || !bit(idr0, 3))
-        return IOVAGEOM_ERR_UNSUPPORTED;
-    if (stage == IOVAGEOM_STAGE_SECOND) {
-        gaw = output_bits[field(idr5, 0, 3)];
-    } else {
-        gaw = field(idr5, 10, 2) == 1 ? 52 : 48;
-        if (kernel_va_bits != 0 && kernel_va_bits < gaw)
-            gaw = kernel_va_bits;
-    }
-    *out = (struct iovageom_host_limits){IOVAGEOM_SOURCE_SMMUV3_REGISTERS, gaw, page_sizes};
-    return IOVAGEOM_OK;
+    return answer(smmuv3, &question, rules, out);
 }
 
 unsigned iovageom_host_smmuv3_stream_bits(uint32_t idr1)
@@ -131,71 +277,125 @@ unsigned iovageom_host_smmuv3_stream_bits(uint32_t idr1)
     return field(idr1, 0, 6);
 }
 
-int iovageom_host_amd(uint64_t efr, enum iovageom_host_stage stage,
-                      struct iovageom_host_limits *out)
+/* ---- AMD-Vi ---- */
+
+static void amd_v2(const struct question *question, enum iovageom_linux_rules rules,
+                   struct iovageom_host_limits *limits)
+{
+    bool five = field(question->first, 12, 2) == 1; /* GATS; Linux doesn't use 6 levels */
+
+    limits->page_sizes = SIZE_4K | SIZE_2M | SIZE_1G;
+    if (rules == IOVAGEOM_LINUX_6_1) {
+        limits->gaw = 48;
+        return;
+    }
+    limits->gaw = five && question->bits == 5 ? 56 : 47;
+    limits->depends = five && question->bits == 0;
+}
+
+static int amd(const struct question *question, enum iovageom_linux_rules rules,
+               struct iovageom_host_limits *out)
 {
     static const uint8_t v1_bits[] = {48, 57, 64, 0};
-    unsigned hats = field(efr, 10, 2);
-    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_AMD_REGISTERS, 0, 0};
+    uint64_t efr = question->first;
+    bool generic = rules == IOVAGEOM_LINUX_7_3;
+    unsigned v1 = v1_bits[field(efr, 10, 2)]; /* HATS */
+    bool guest = bit(efr, 4);                 /* GTSup */
+    enum iovageom_host_stage stage = question->stage;
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_AMD_REGISTERS, 0, 0, 0};
 
-    if (efr == 0)
-        return IOVAGEOM_ERR_UNKNOWN;
+    if (stage == IOVAGEOM_STAGE_DEFAULT)
+        stage = generic && v1 == 0 && guest && bit(efr, 48) /* GIOSup */ ? IOVAGEOM_STAGE_FIRST
+                                                                         : IOVAGEOM_STAGE_SECOND;
+    if (stage == IOVAGEOM_STAGE_FIRST ? !guest : v1 == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
     if (stage == IOVAGEOM_STAGE_FIRST) {
-        if (!bit(efr, 4)) /* GTSup */
-            return IOVAGEOM_ERR_UNSUPPORTED;
-        limits.gaw = field(efr, 12, 2) == 1 ? 56 : 47; /* GATS: Linux uses 4 levels or 5, not 6 */
-        limits.page_sizes = SIZE_4K | SIZE_2M | SIZE_1G;
+        amd_v2(question, rules, &limits);
     } else {
-        if (v1_bits[hats] == 0)
-            return IOVAGEOM_ERR_UNSUPPORTED;
-        limits.gaw = v1_bits[hats];
+        limits.gaw = v1;
         limits.page_sizes = (((uint64_t)1 << 52) - SIZE_4K) & ~SIZE_512G;
+        if (generic)
+            limits.page_sizes &= ((uint64_t)1 << (v1 - 1)) - 1;
     }
     *out = limits;
     return IOVAGEOM_OK;
 }
 
-int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_stage stage,
+int iovageom_host_amd(uint64_t efr, enum iovageom_host_stage stage, unsigned cpu_levels,
+                      uint32_t rules, struct iovageom_host_limits *out)
+{
+    struct question question = {.first = efr, .stage = stage, .bits = cpu_levels};
+
+    if (cpu_levels != 0 && cpu_levels != 4 && cpu_levels != 5)
+        return IOVAGEOM_ERR_INVALID;
+    if (efr == 0 && rules <= IOVAGEOM_LINUX_7_3)
+        return IOVAGEOM_ERR_UNKNOWN;
+    return answer(amd, &question, rules, out);
+}
+
+/* ---- RISC-V ---- */
+
+static const struct format {
+    uint64_t page_sizes;
+    uint8_t bit; /* of the first stage; the second stage's is 8 higher */
+    uint8_t first_bits;
+    uint8_t second_bits;
+} formats[] = {
+    {SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G | SIZE_256T, 11, 56, 59}, /* Sv57 */
+    {SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G, 10, 47, 50},             /* Sv48 */
+    {SIZE_4K | SIZE_2M | SIZE_1G, 9, 38, 41},                          /* Sv39 */
+    {SIZE_4K | SIZE_4M, 8, 32, 34},                                    /* Sv32 */
+};
+
+int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_stage stage, uint32_t rules,
                         struct iovageom_host_limits *out)
 {
-    static const struct {
-        uint8_t bit; /* of the first stage; the second stage's is 8 higher */
-        uint8_t first_bits;
-        uint8_t second_bits;
-        uint64_t page_sizes;
-    } formats[] = {
-        {11, 56, 59, SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G | SIZE_256T}, /* Sv57 */
-        {10, 47, 50, SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G},             /* Sv48 */
-        {9, 38, 41, SIZE_4K | SIZE_2M | SIZE_1G},                          /* Sv39 */
-        {8, 32, 34, SIZE_4K | SIZE_4M},                                    /* Sv32 */
-    };
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_RISCV_REGISTERS, 0, 0, 0};
+    bool first;
 
+    if (rules > IOVAGEOM_LINUX_7_3)
+        return IOVAGEOM_ERR_INVALID;
     stage = choose(stage, field(capabilities, 8, 4) != 0, field(capabilities, 16, 4) != 0);
-    for (unsigned i = 0; i < 4; i++) {
-        bool first = stage == IOVAGEOM_STAGE_FIRST;
-        unsigned number = formats[i].bit + (first ? 0U : 8U);
-
-        if (stage != IOVAGEOM_STAGE_DEFAULT && bit(capabilities, number)) {
-            *out = (struct iovageom_host_limits){
-                IOVAGEOM_SOURCE_RISCV_REGISTERS,
-                first ? formats[i].first_bits : formats[i].second_bits, formats[i].page_sizes};
-            return IOVAGEOM_OK;
-        }
+    first = stage == IOVAGEOM_STAGE_FIRST;
+    for (unsigned i = 0; i < 4 && limits.gaw == 0; i++) {
+        if (stage == IOVAGEOM_STAGE_DEFAULT ||
+            !bit(capabilities, formats[i].bit + (first ? 0U : 8U)))
+            continue;
+        limits.gaw = first ? formats[i].first_bits : formats[i].second_bits;
+        limits.page_sizes = formats[i].page_sizes;
     }
-    return IOVAGEOM_ERR_UNSUPPORTED;
+    if (limits.gaw == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    /* Linux has a driver since 6.13, for the first stage of 64-bit tables alone. */
+    if (rules == IOVAGEOM_LINUX_6_1 || rules == IOVAGEOM_LINUX_6_12 ||
+        (rules == IOVAGEOM_LINUX_7_3 && (!first || limits.gaw == 32)))
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (first && limits.gaw != 32) {
+        /* The first drivers had neither 256T nor 64K. */
+        limits.depends = rules == IOVAGEOM_LINUX_ANY;
+        limits.page_sizes =
+            limits.depends ? limits.page_sizes & ~SIZE_256T : limits.page_sizes | SIZE_64K;
+    }
+    *out = limits;
+    return IOVAGEOM_OK;
 }
+
+/* ---- into a geometry ---- */
 
 int iovageom_host_limits_add(const struct iovageom_host_limits *limits,
                              struct iovageom_geometry *geometry)
 {
     enum iovageom_source source = (enum iovageom_source)limits->source;
-    int status = iovageom_geometry_reserve(geometry, geometry->count + 2);
+    int status = iovageom_geometry_reserve(geometry, geometry->count + 3);
 
-    /* Once there is room for both, the page sizes can't fail. */
+    /* Once there is room for all, only a width that is none can fail. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_add_gaw(geometry, limits->gaw, source);
-    if (status == IOVAGEOM_OK)
-        (void)iovageom_geometry_add_page_sizes(geometry, limits->page_sizes, source);
+    if (status != IOVAGEOM_OK)
+        return status;
+    (void)iovageom_geometry_add_page_sizes(geometry, limits->page_sizes, source);
+    if (limits->depends != 0)
+        (void)iovageom_geometry_add_incomplete(geometry, source);
     return status;
 }
 

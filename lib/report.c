@@ -173,6 +173,14 @@ void iovageom_report_add(struct iovageom_report *report, const struct iovageom_f
     }
 }
 
+/* A list that was cut off, or registers of which kernels make different things. */
+static const char *incomplete_template(uint32_t source)
+{
+    if (source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS)
+        return "what %s say of %o depends on the kernel; only what holds for all is taken";
+    return "what %s says of %o may have been cut off; regions may be missing";
+}
+
 /*
  * What each kind says. A letter after % stands for a field of the finding:
  *
@@ -238,7 +246,7 @@ static const char *template_of(const struct iovageom_finding *finding)
     case IOVAGEOM_FINDING_UNKNOWN:
         return "%o did not say %x; this can't be checked";
     case IOVAGEOM_FINDING_INCOMPLETE:
-        return "what %s says of %o may have been cut off; regions may be missing";
+        return incomplete_template(finding->owner.source);
     case IOVAGEOM_FINDING_NOTHING_USABLE:
         return "%o leaves no address usable; it cannot be assigned";
     case IOVAGEOM_FINDING_EXISTS:

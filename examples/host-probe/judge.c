@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <iovageom/host_iommufd.h>
-#include <iovageom/host_registers.h>
 #include <iovageom/host_sysfs.h>
 #include <iovageom/host_vfio.h>
 #include <iovageom/plan_probe.h>
@@ -12,6 +11,8 @@
 #include <iovageom/virtio.h>
 
 #include "regions.h"
+
+#include "meaning.h"
 
 #define PAGE_4K 4096
 
@@ -158,8 +159,8 @@ static bool read_register(const struct unit *unit, const char *name, uint64_t *v
     return status == IOVAGEOM_OK;
 }
 
-static bool amd_limits(const struct unit *unit, struct iovageom_host_limits *limits,
-                       struct faults *faults)
+static bool amd_unit_limits(const struct verdict *verdict, const struct unit *unit,
+                            struct iovageom_host_limits *limits, struct faults *faults)
 {
     struct blob blob = register_of(unit, "features");
     uint64_t efr;
@@ -175,33 +176,7 @@ static bool amd_limits(const struct unit *unit, struct iovageom_host_limits *lim
               iovageom_status_string(status), quoted((const char *)blob.bytes, blob.length));
         return false;
     }
-    return iovageom_host_amd(efr, IOVAGEOM_STAGE_DEFAULT, limits) == IOVAGEOM_OK;
-}
-
-/*
- * Whether the kernel runs VT-d in scalable mode, sysfs does not tell. Where the kernel gave ranges,
- * the mode that fits them is taken, else the one that promises less.
- */
-static bool vtd_limits(const struct verdict *verdict, uint64_t cap, uint64_t ecap,
-                       struct iovageom_host_limits *limits)
-{
-    struct iovageom_host_limits modes[2];
-    bool there[2];
-    unsigned known = 0;
-
-    for (int mode = 0; mode < 2; mode++)
-        there[mode] = iovageom_host_vtd(cap, ecap, mode != 0, IOVAGEOM_STAGE_DEFAULT,
-                                        &modes[mode]) == IOVAGEOM_OK;
-    if (!there[0] && !there[1])
-        return false;
-    (void)iovageom_geometry_gaw(verdict->geometry, &known);
-    if (!there[0] || !there[1])
-        *limits = modes[there[0] ? 0 : 1];
-    else if (modes[0].gaw == known || modes[1].gaw == known)
-        *limits = modes[modes[0].gaw == known ? 0 : 1];
-    else
-        *limits = modes[modes[0].gaw <= modes[1].gaw ? 0 : 1];
-    return true;
+    return meaning_of_amd(verdict->geometry, efr, limits);
 }
 
 static bool unit_limits(struct verdict *verdict, const struct unit *unit,
@@ -213,11 +188,11 @@ static bool unit_limits(struct verdict *verdict, const struct unit *unit,
 
     faults_join(faults, &unit->faults);
     if (strncmp(unit->name, "dmar", 4) != 0 || !unit_attribute(unit, "cap").there)
-        return amd_limits(unit, limits, faults);
+        return amd_unit_limits(verdict, unit, limits, faults);
     if (!read_register(unit, "cap", &cap, faults))
         return false;
     (void)read_register(unit, "ecap", &ecap, faults);
-    return vtd_limits(verdict, cap, ecap, limits);
+    return meaning_of_vtd(verdict->geometry, cap, ecap, limits);
 }
 
 static bool serves(const struct unit *unit, const struct group *group)
@@ -262,12 +237,14 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
         return;
     }
     if ((info.knows & IOVAGEOM_HW_INFO_VTD_CAP) != 0 &&
-        vtd_limits(verdict, info.vtd_cap, info.vtd_ecap, &limits))
+        meaning_of_vtd(verdict->geometry, info.vtd_cap, info.vtd_ecap, &limits))
         take_limits(verdict, &limits, "VT-d registers by iommufd", counts, checked);
     if ((info.knows & IOVAGEOM_HW_INFO_SMMUV3_IDR) != 0 &&
-        iovageom_host_smmuv3(info.smmuv3_idr[0], info.smmuv3_idr[5], 0, 0, IOVAGEOM_STAGE_DEFAULT,
-                             &limits) == IOVAGEOM_OK)
+        meaning_of_smmuv3(verdict->geometry, info.smmuv3_idr, &limits))
         take_limits(verdict, &limits, "SMMUv3 registers by iommufd", counts, checked);
+    if ((info.knows & IOVAGEOM_HW_INFO_AMD_EFR) != 0 &&
+        meaning_of_amd(verdict->geometry, info.amd_efr, &limits))
+        take_limits(verdict, &limits, "AMD-Vi registers by iommufd", counts, checked);
 }
 
 /*
@@ -361,6 +338,31 @@ static void resolve(struct verdict *verdict)
     }
 }
 
+/* Whose word is incomplete: a list in sysfs, or registers, of which kernels make different things. */
+static void add_incomplete(struct verdict *verdict)
+{
+    struct iovageom_report report;
+
+    iovageom_report_init(&report, &lasting);
+    (void)iovageom_geometry_explain(verdict->geometry, (struct iovageom_range){0, PAGE_4K - 1},
+                                    &report);
+    for (size_t i = 0; i < iovageom_report_count(&report); i++) {
+        const struct iovageom_finding *finding = iovageom_report_at(&report, i);
+        char sentence[512];
+
+        if (finding->kind != IOVAGEOM_FINDING_INCOMPLETE)
+            continue;
+        (void)iovageom_finding_text(finding, sentence, sizeof(sentence));
+        note(&verdict->notes, &verdict->note_count,
+             finding->owner.source != IOVAGEOM_SOURCE_SYSFS ? text("%s", sentence)
+             : (iovageom_geometry_knows(verdict->geometry) & IOVAGEOM_FACT_USABLE) != 0
+                 ? "the list of reserved regions may be cut off, or was not read whole; what the "
+                   "kernel maps counts"
+                 : "the list of reserved regions may be cut off, or was not read whole: so it is "
+                   "not known what is left");
+    }
+}
+
 static void add_doubts(struct verdict *verdict)
 {
     uint32_t knows = iovageom_geometry_knows(verdict->geometry);
@@ -373,12 +375,7 @@ static void add_doubts(struct verdict *verdict)
     if ((knows & IOVAGEOM_FACT_RESERVED) == 0)
         note(&verdict->notes, &verdict->note_count, "the reserved regions are not known");
     if ((knows & IOVAGEOM_FACT_INCOMPLETE) != 0)
-        note(&verdict->notes, &verdict->note_count,
-             (knows & IOVAGEOM_FACT_USABLE) != 0
-                 ? "the list of reserved regions may be cut off, or was not read whole; what the "
-                   "kernel maps counts"
-                 : "the list of reserved regions may be cut off, or was not read whole: so it is "
-                   "not known what is left");
+        add_incomplete(verdict);
 }
 
 /*

@@ -46,7 +46,8 @@ enum iovageom_fact {
     IOVAGEOM_FACT_PAGE_SIZES = 8,  /**< somebody gave a page-size mask */
     IOVAGEOM_FACT_ALIGNMENT = 16,  /**< somebody gave an alignment */
     IOVAGEOM_FACT_MAP_BUDGET = 32, /**< somebody gave a number of mappings */
-    IOVAGEOM_FACT_INCOMPLETE = 64  /**< somebody's list may have been cut off */
+    /** somebody's list may have been cut off; of registers: what they say depends on the kernel */
+    IOVAGEOM_FACT_INCOMPLETE = 64
 };
 
 /* ---- making ---- */
@@ -122,7 +123,11 @@ IOVAGEOM_API int iovageom_geometry_add_alignment(struct iovageom_geometry *geome
 IOVAGEOM_API int iovageom_geometry_add_map_budget(struct iovageom_geometry *geometry,
                                                   uint64_t mappings, enum iovageom_source source);
 
-/** What `source` said may have been cut off (a sysfs file that fills its page). */
+/**
+ * What `source` said may have been cut off (a sysfs file that fills its page). Of registers: it is
+ * the least of what they may mean, so that a kernel which maps more does not contradict it
+ * (iovageom_geometry_check()).
+ */
 IOVAGEOM_API int iovageom_geometry_add_incomplete(struct iovageom_geometry *geometry,
                                                   enum iovageom_source source);
 

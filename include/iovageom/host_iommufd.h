@@ -157,7 +157,17 @@ enum iovageom_hw_info_type {
     IOVAGEOM_HW_INFO_NONE = 0,
     IOVAGEOM_HW_INFO_VTD = 1,
     IOVAGEOM_HW_INFO_SMMUV3 = 2,
-    IOVAGEOM_HW_INFO_TEGRA241_CMDQV = 3
+    IOVAGEOM_HW_INFO_TEGRA241_CMDQV = 3,
+    IOVAGEOM_HW_INFO_AMD = 4
+};
+
+/** Bits of `capabilities` (enum iommufd_hw_capabilities). Others may come. */
+enum iovageom_hw_capability {
+    IOVAGEOM_HW_CAP_DIRTY_TRACKING = 1,
+    IOVAGEOM_HW_CAP_PASID_EXEC = 2, /**< means something only with HW_INFO_PASID */
+    IOVAGEOM_HW_CAP_PASID_PRIV = 4, /**< the same */
+    /** ATS can't be used. When it is clear, it may be, or the kernel is older than the bit is. */
+    IOVAGEOM_HW_CAP_ATS_NOT_SUPPORTED = 8
 };
 
 /** What an IOMMU_GET_HW_INFO answer says. One bit each. */
@@ -165,7 +175,11 @@ enum iovageom_hw_info_fact {
     IOVAGEOM_HW_INFO_CAPABILITIES = 1, /**< the header is long enough to have them */
     IOVAGEOM_HW_INFO_VTD_CAP = 2,
     IOVAGEOM_HW_INFO_VTD_ECAP = 4,
-    IOVAGEOM_HW_INFO_SMMUV3_IDR = 8 /**< all of idr[0] to idr[5] */
+    IOVAGEOM_HW_INFO_SMMUV3_IDR = 8, /**< all of idr[0] to idr[5] */
+    IOVAGEOM_HW_INFO_AMD_EFR = 16,
+    IOVAGEOM_HW_INFO_AMD_EFR2 = 32,
+    /** PASIDs are there, and on. When it is clear, they are not, or the kernel doesn't say. */
+    IOVAGEOM_HW_INFO_PASID = 64
 };
 
 /** An IOMMU_GET_HW_INFO answer. Fields whose bit in `knows` is clear are 0 and mean nothing. */
@@ -173,17 +187,21 @@ struct iovageom_hw_info {
     uint32_t knows;         /**< bits of enum iovageom_hw_info_fact */
     uint32_t type;          /**< an enum iovageom_hw_info_type, or one that is not known */
     uint64_t full_length;   /**< bytes that the kernel has for this type, whatever was asked for */
-    uint64_t capabilities;  /**< 1: dirty tracking; 2, 4: PASID exec, privileged */
+    uint64_t capabilities;  /**< bits of enum iovageom_hw_capability */
     uint64_t vtd_cap;       /**< VTD: for iovageom_host_vtd() */
     uint64_t vtd_ecap;      /**< VTD */
     uint32_t smmuv3_idr[6]; /**< SMMUV3: for iovageom_host_smmuv3() */
+    uint64_t amd_efr;       /**< AMD: for iovageom_host_amd() */
+    uint64_t amd_efr2;      /**< AMD */
+    uint32_t pasid_bits; /**< width of a PASID, 1 to 255 as the kernel said it; PCI has up to 20 */
 };
 
 /**
  * Decode an IOMMU_GET_HW_INFO answer. The data may be longer or shorter than what is known here:
- * what is there whole is taken.
+ * what is there whole is taken. Of a type that is not known, nothing is (the uAPI as in Linux 7.3).
  *
- * @param header struct iommu_hw_info after the ioctl: 32 bytes (Linux 6.6) or more.
+ * @param header struct iommu_hw_info after the ioctl: 32 bytes (Linux 6.6, without capabilities and
+ *        PASIDs) or more.
  * @param data what its data_uptr pointed to. NULL when `data_length` is 0.
  * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED (`size` below 32).
  */

@@ -51,7 +51,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_DISAGREEMENT = 10,
     /** `owner` did not say: `detail` names what. */
     IOVAGEOM_FINDING_UNKNOWN = 11,
-    /** What `owner` says may be incomplete. */
+    /** What `owner` says may be incomplete; where that is registers: it is the least of what they may
+        mean, since kernels differ. */
     IOVAGEOM_FINDING_INCOMPLETE = 12,
     /** No address is usable for `owner`. */
     IOVAGEOM_FINDING_NOTHING_USABLE = 13,

@@ -52,12 +52,14 @@ static int hw_info(struct fuzz_input *input, struct iovageom_geometry *geometry)
 
     (void)geometry;
     if (iovageom_host_iommufd_hw_info(header, header_length, bytes, length, &info) == 0)
-        for (unsigned stage = 0; stage < 4; stage++) {
-            (void)iovageom_host_vtd(info.vtd_cap, info.vtd_ecap, stage & 1,
-                                    (enum iovageom_host_stage)(stage >> 1), &limits);
-            (void)iovageom_host_smmuv3(info.smmuv3_idr[0], info.smmuv3_idr[5], 4096, 48,
-                                       (enum iovageom_host_stage)(stage >> 1), &limits);
-            (void)iovageom_host_amd(info.vtd_cap, (enum iovageom_host_stage)(stage >> 1), &limits);
+        for (unsigned i = 0; i < 24; i++) {
+            enum iovageom_host_stage stage = (enum iovageom_host_stage)(i / 2 % 3);
+            uint32_t rules = i / 6;
+
+            (void)iovageom_host_vtd(info.vtd_cap, info.vtd_ecap, i & 1, stage, rules, &limits);
+            (void)iovageom_host_smmuv3(info.smmuv3_idr[0], info.smmuv3_idr[5], i & 1 ? 4096 : 0, 48,
+                                       stage, rules, &limits);
+            (void)iovageom_host_amd(info.amd_efr, stage, i & 1 ? 5 : 0, rules, &limits);
         }
     free(header);
     free(bytes);

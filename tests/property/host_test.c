@@ -332,7 +332,7 @@ START_TEST(hardware_answers)
             if ((info.knows & IOVAGEOM_HW_INFO_VTD_CAP) != 0)
                 property_check(info.vtd_cap == number(some_header, some_registers + 8, 8));
             if (iovageom_host_vtd(info.vtd_cap, info.vtd_ecap, true, IOVAGEOM_STAGE_DEFAULT,
-                                  &limits) == IOVAGEOM_OK)
+                                  IOVAGEOM_LINUX_ANY, &limits) == IOVAGEOM_OK)
                 property_check(limits.gaw >= 1 && limits.gaw <= 57);
         }
         free(some_header);
@@ -343,7 +343,9 @@ START_TEST(hardware_answers)
 }
 END_TEST
 
-/* Any register value gives a width that fits an address and a mask with a granule, or is refused.
+/*
+ * Any register value gives a width that fits an address and a mask with a granule, or is refused;
+ * and what holds for all kernels holds for each one that drives the IOMMU.
  */
 START_TEST(registers)
 {
@@ -352,22 +354,36 @@ START_TEST(registers)
     for (unsigned round = 0; round < ROUNDS; round++) {
         uint64_t a = test_random_u64(&random);
         uint64_t b = test_random_u64(&random);
+        uint32_t idr0 = (uint32_t)a, idr5 = (uint32_t)b;
+        uint64_t granule = round % 2 == 0 ? 0 : (uint64_t)4096 << 2 * (round / 2 % 3);
+        enum iovageom_host_stage stage = (enum iovageom_host_stage)(round % 3);
+        struct iovageom_host_limits limits[4][5];
+        int status[4][5];
 
-        for (int stage = 0; stage < 3; stage++) {
-            enum iovageom_host_stage which = (enum iovageom_host_stage)stage;
-            struct iovageom_host_limits limits[5];
-            int status[5];
+        memset(limits, 0, sizeof(limits));
+        for (uint32_t rules = 0; rules < 4; rules++) {
+            struct iovageom_host_limits *out = limits[rules];
 
-            status[0] = iovageom_host_vtd(a, b, false, which, &limits[0]);
-            status[1] = iovageom_host_vtd(a, b, true, which, &limits[1]);
-            status[2] = iovageom_host_smmuv3((uint32_t)a, (uint32_t)b, 0, 0, which, &limits[2]);
-            status[3] = iovageom_host_amd(a, which, &limits[3]);
-            status[4] = iovageom_host_riscv(a, which, &limits[4]);
-            for (int i = 0; i < 5; i++) {
-                if (status[i] != IOVAGEOM_OK)
+            status[rules][0] = iovageom_host_vtd(a, b, false, stage, rules, &out[0]);
+            status[rules][1] = iovageom_host_vtd(a, b, true, stage, rules, &out[1]);
+            status[rules][2] =
+                iovageom_host_smmuv3(idr0, idr5, granule, round % 5 * 13, stage, rules, &out[2]);
+            status[rules][3] =
+                iovageom_host_amd(a, stage, round % 3 == 0 ? 0 : 3 + round % 3, rules, &out[3]);
+            status[rules][4] = iovageom_host_riscv(a, stage, rules, &out[4]);
+        }
+        for (unsigned rules = 0; rules < 4; rules++) {
+            for (unsigned i = 0; i < 5; i++) {
+                const struct iovageom_host_limits *all = &limits[0][i], *one = &limits[rules][i];
+
+                if (status[rules][i] != IOVAGEOM_OK)
                     continue;
-                property_check(limits[i].gaw >= 1 && limits[i].gaw <= 64);
-                property_check(limits[i].page_sizes != 0 && limits[i].page_sizes % 4096 == 0);
+                property_check(one->gaw >= 1 && one->gaw <= 64);
+                property_check(one->page_sizes != 0 && one->page_sizes % 4096 == 0);
+                property_check(status[0][i] == IOVAGEOM_OK && all->gaw <= one->gaw);
+                property_check((all->page_sizes & ~one->page_sizes) == 0);
+                property_check(all->depends ||
+                               (all->gaw == one->gaw && all->page_sizes == one->page_sizes));
             }
         }
     }

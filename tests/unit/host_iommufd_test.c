@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <iovageom/host_iommufd.h>
+#include <iovageom/host_registers.h>
 #include <iovageom/status.h>
 
 #include "bytes.h"
@@ -450,6 +451,8 @@ static void hw_info_longer_and_shorter(void **state)
         {1, 16, 64, vtd},  {1, 24, 15, 0},    {1, 0, 64, 0},     {2, 40, 40, 8},
         {2, 40, 64, 8},    {2, 64, 32, 8},    {2, 40, 31, 0},    {2, 31, 64, 0},
         {3, 64, 64, 0},    {99, 64, 64, 0},   {0, 0, 0, 0},      {0xffffffff, 64, 64, 0},
+        {4, 16, 16, 48},   {4, 16, 64, 48},   {4, 64, 16, 48},   {4, 16, 15, 16},
+        {4, 8, 64, 16},    {4, 16, 7, 0},     {4, 7, 64, 0},     {5, 64, 64, 0},
     };
 
     (void)state;
@@ -471,6 +474,65 @@ static void hw_info_longer_and_shorter(void **state)
         else
             assert_int_equal(info.smmuv3_idr[5], 0);
         free(data);
+    }
+}
+
+/* AMD: EFR and EFR2 without anything before them, and from there to widths. */
+static void hw_info_of_amd(void **state)
+{
+    struct iovageom_host_limits limits;
+    struct iovageom_hw_info info;
+    uint8_t header[48], data[16];
+
+    (void)state;
+    put_hw_info(header, 40, IOVAGEOM_HW_INFO_AMD, 16);
+    iovageom_store_le64(data, 0x246577efa2254afa);
+    iovageom_store_le64(data + 8, 0x1122334455667788);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 40, data, 16, &info), 0);
+    assert_int_equal(info.knows, IOVAGEOM_HW_INFO_CAPABILITIES | IOVAGEOM_HW_INFO_AMD_EFR |
+                                     IOVAGEOM_HW_INFO_AMD_EFR2);
+    assert_int_equal(info.amd_efr, 0x246577efa2254afa);
+    assert_int_equal(info.amd_efr2, 0x1122334455667788);
+    assert_int_equal(info.vtd_cap, 0);
+    assert_int_equal(
+        iovageom_host_amd(info.amd_efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_ANY, &limits), 0);
+    assert_int_equal(limits.gaw, 64);
+
+    /* A big-endian capture has big-endian registers. */
+    memset(header, 0, sizeof(header));
+    header[3] = 40;
+    header[15] = 16;
+    header[27] = IOVAGEOM_HW_INFO_AMD;
+    header[39] = IOVAGEOM_HW_CAP_ATS_NOT_SUPPORTED | IOVAGEOM_HW_CAP_DIRTY_TRACKING;
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 40, data, 16, &info), 0);
+    assert_int_equal(info.amd_efr, 0xfa4a25a2ef776524);
+    assert_int_equal(info.capabilities, 9);
+}
+
+/* A width of 0 is no width: the kernel has no PASIDs, or is too old to say. */
+static void hw_info_of_pasids(void **state)
+{
+    const struct {
+        uint32_t size;
+        uint8_t bits;
+        uint32_t expected;
+        uint32_t knows;
+    } cases[] = {
+        {40, 0, 0, 1},          {40, 20, 20, 1 | 64}, {40, 1, 1, 1 | 64},
+        {40, 255, 255, 1 | 64}, {48, 16, 16, 1 | 64}, {32, 20, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct iovageom_hw_info info;
+        uint8_t header[48];
+
+        put_hw_info(header, cases[i].size, 0, 0);
+        header[28] = cases[i].bits;
+        memset(header + 29, 0xff, 3); /* reserved */
+        assert_int_equal(iovageom_host_iommufd_hw_info(header, 48, NULL, 0, &info), 0);
+        assert_int_equal(info.knows, cases[i].knows);
+        assert_int_equal(info.pasid_bits, cases[i].expected);
     }
 }
 
@@ -515,6 +577,8 @@ int main(void)
         cmocka_unit_test(allow_lists_that_the_kernel_refuses),
         cmocka_unit_test(hw_info_of_captured_hosts),
         cmocka_unit_test(hw_info_longer_and_shorter),
+        cmocka_unit_test(hw_info_of_amd),
+        cmocka_unit_test(hw_info_of_pasids),
         cmocka_unit_test(hw_info_headers),
     };
 

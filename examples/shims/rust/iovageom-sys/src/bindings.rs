@@ -1817,11 +1817,20 @@ pub const IOVAGEOM_HW_INFO_NONE: iovageom_hw_info_type = 0;
 pub const IOVAGEOM_HW_INFO_VTD: iovageom_hw_info_type = 1;
 pub const IOVAGEOM_HW_INFO_SMMUV3: iovageom_hw_info_type = 2;
 pub const IOVAGEOM_HW_INFO_TEGRA241_CMDQV: iovageom_hw_info_type = 3;
+pub const IOVAGEOM_HW_INFO_AMD: iovageom_hw_info_type = 4;
 pub type iovageom_hw_info_type = ::std::os::raw::c_uint;
+pub const IOVAGEOM_HW_CAP_DIRTY_TRACKING: iovageom_hw_capability = 1;
+pub const IOVAGEOM_HW_CAP_PASID_EXEC: iovageom_hw_capability = 2;
+pub const IOVAGEOM_HW_CAP_PASID_PRIV: iovageom_hw_capability = 4;
+pub const IOVAGEOM_HW_CAP_ATS_NOT_SUPPORTED: iovageom_hw_capability = 8;
+pub type iovageom_hw_capability = ::std::os::raw::c_uint;
 pub const IOVAGEOM_HW_INFO_CAPABILITIES: iovageom_hw_info_fact = 1;
 pub const IOVAGEOM_HW_INFO_VTD_CAP: iovageom_hw_info_fact = 2;
 pub const IOVAGEOM_HW_INFO_VTD_ECAP: iovageom_hw_info_fact = 4;
 pub const IOVAGEOM_HW_INFO_SMMUV3_IDR: iovageom_hw_info_fact = 8;
+pub const IOVAGEOM_HW_INFO_AMD_EFR: iovageom_hw_info_fact = 16;
+pub const IOVAGEOM_HW_INFO_AMD_EFR2: iovageom_hw_info_fact = 32;
+pub const IOVAGEOM_HW_INFO_PASID: iovageom_hw_info_fact = 64;
 pub type iovageom_hw_info_fact = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
@@ -1833,6 +1842,9 @@ pub struct iovageom_hw_info {
     pub vtd_cap: u64,
     pub vtd_ecap: u64,
     pub smmuv3_idr: [u32; 6usize],
+    pub amd_efr: u64,
+    pub amd_efr2: u64,
+    pub pasid_bits: u32,
 }
 extern "C" {
     pub fn iovageom_host_iommufd_hw_info(
@@ -1891,12 +1903,18 @@ extern "C" {
         efr2: *mut u64,
     ) -> ::std::os::raw::c_int;
 }
+pub const IOVAGEOM_LINUX_ANY: iovageom_linux_rules = 0;
+pub const IOVAGEOM_LINUX_6_1: iovageom_linux_rules = 1;
+pub const IOVAGEOM_LINUX_6_12: iovageom_linux_rules = 2;
+pub const IOVAGEOM_LINUX_7_3: iovageom_linux_rules = 3;
+pub type iovageom_linux_rules = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct iovageom_host_limits {
     pub source: u32,
     pub gaw: u32,
     pub page_sizes: u64,
+    pub depends: u32,
 }
 pub const IOVAGEOM_STAGE_DEFAULT: iovageom_host_stage = 0;
 pub const IOVAGEOM_STAGE_FIRST: iovageom_host_stage = 1;
@@ -1908,6 +1926,7 @@ extern "C" {
         ecap: u64,
         scalable: bool,
         stage: iovageom_host_stage,
+        rules: u32,
         out: *mut iovageom_host_limits,
     ) -> ::std::os::raw::c_int;
 }
@@ -1918,6 +1937,7 @@ extern "C" {
         granule: u64,
         kernel_va_bits: ::std::os::raw::c_uint,
         stage: iovageom_host_stage,
+        rules: u32,
         out: *mut iovageom_host_limits,
     ) -> ::std::os::raw::c_int;
 }
@@ -1928,6 +1948,8 @@ extern "C" {
     pub fn iovageom_host_amd(
         efr: u64,
         stage: iovageom_host_stage,
+        cpu_levels: ::std::os::raw::c_uint,
+        rules: u32,
         out: *mut iovageom_host_limits,
     ) -> ::std::os::raw::c_int;
 }
@@ -1935,6 +1957,7 @@ extern "C" {
     pub fn iovageom_host_riscv(
         capabilities: u64,
         stage: iovageom_host_stage,
+        rules: u32,
         out: *mut iovageom_host_limits,
     ) -> ::std::os::raw::c_int;
 }
