@@ -24,7 +24,7 @@ struct iovageom_guestview_kernel iovageom_guestview_kernel_default(void)
         IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_DOMAIN_RANGE |
             IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE | IOVAGEOM_VIRTIO_F_MMIO |
             IOVAGEOM_VIRTIO_F_BYPASS_CONFIG,
-        0};
+        0, IOVAGEOM_LINUX_ANY};
 }
 
 /* ---- the driver reads its PROBE answer ---- */
@@ -170,6 +170,34 @@ static int read_answer(struct reader *reader)
     return IOVAGEOM_OK;
 }
 
+/* Linux counts domains as int, and 7.3 keeps the first number for bypass. */
+static int check_domains(const struct reader *reader,
+                         const struct iovageom_guestview_kernel *kernel,
+                         const struct iovageom_virtio_config *config)
+{
+    uint32_t first = 0, last = UINT32_MAX;
+    bool keeps = (kernel->features & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) != 0;
+
+    if (kernel->features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) {
+        first = config->domain_start;
+        last = config->domain_last;
+    }
+    if (last > INT32_MAX)
+        last = INT32_MAX;
+    if (first > last)
+        return quirk(reader, IOVAGEOM_ERR_LIMIT, config->input_range,
+                     "Linux has no domain number below 2^31 to use: attaching fails");
+    if (first < last || !keeps)
+        return IOVAGEOM_OK;
+    if (kernel->rules == IOVAGEOM_LINUX_7_3)
+        return quirk(reader, IOVAGEOM_ERR_LIMIT, config->input_range,
+                     "Linux keeps the only domain number for bypass: attaching fails");
+    if (kernel->rules == IOVAGEOM_LINUX_ANY)
+        (void)quirk(reader, 0, config->input_range,
+                    "newer kernels keep the only domain number for bypass: attaching fails there");
+    return IOVAGEOM_OK;
+}
+
 /* What the driver makes of the config space, before and after the PROBE. */
 static int check_config(const struct reader *reader, const struct iovageom_guestview_kernel *kernel,
                         const struct iovageom_virtio_config *config)
@@ -188,7 +216,7 @@ static int check_config(const struct reader *reader, const struct iovageom_guest
                                    iovageom_pgsize_granule(config->page_size_mask)))
         (void)quirk(reader, 0, config->input_range,
                     "Linux uses the whole of a granule that the input range has in part");
-    return IOVAGEOM_OK;
+    return check_domains(reader, kernel, config);
 }
 
 int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
@@ -202,6 +230,8 @@ int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
 
     if (report != NULL)
         iovageom_report_clear(report);
+    if (kernel->rules > IOVAGEOM_LINUX_7_3)
+        return IOVAGEOM_ERR_INVALID;
     reader.probe_size = kernel->features & IOVAGEOM_VIRTIO_F_PROBE ? config->probe_size : 0;
     reader.address_max = kernel->physical_32bit ? UINT32_MAX : UINT64_MAX;
     writer = reader;
@@ -339,6 +369,7 @@ int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
     dma->limits = usable[0];
     dma->granule = granule;
     dma->low_first = true;
+    dma->low_always = false;
     for (size_t i = 0; i < count && status == 0; i++)
         if (regions[i].type != IOVAGEOM_RESV_SOFTWARE_MSI && iovageom_range_valid(regions[i].range))
             status = iovageom_guestview_dma_reserve(dma, regions[i].range);
@@ -407,7 +438,8 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
         status = iovageom_rangeset_insert(&dma->taken, found);
     if (status < 0)
         return status;
-    dma->low_first &= low || mask <= UINT32_MAX || dma->limits.last <= UINT32_MAX;
+    dma->low_first &=
+        dma->low_always || low || mask <= UINT32_MAX || dma->limits.last <= UINT32_MAX;
     *out = found;
     return IOVAGEOM_OK;
 }

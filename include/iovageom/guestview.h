@@ -8,6 +8,7 @@
 
 #include <iovageom/allocator.h>
 #include <iovageom/api.h>
+#include <iovageom/kernel.h>
 #include <iovageom/range.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/report.h>
@@ -41,9 +42,17 @@ struct iovageom_guestview_kernel {
     uint64_t page_size;      /**< of the kernel, bytes: 4096, 16384 or 65536 */
     uint32_t features;       /**< IOVAGEOM_VIRTIO_F_*: offered by the device, so negotiated */
     uint32_t physical_32bit; /**< 1 when phys_addr_t has 32 bits, so that no region can lie above */
+    /**
+     * An enum iovageom_linux_rules. With F_BYPASS_CONFIG, 7.3 keeps the first domain number of the
+     * config space for bypass, so that a range of one number leaves none.
+     */
+    uint32_t rules;
 };
 
-/** A kernel of 4K pages and 64 bits; all features but the legacy F_BYPASS, which Linux refuses. */
+/**
+ * A kernel of 4K pages and 64 bits, by the rules of any version; all features but the legacy
+ * F_BYPASS, which Linux refuses.
+ */
 IOVAGEOM_API struct iovageom_guestview_kernel iovageom_guestview_kernel_default(void);
 
 /**
@@ -61,8 +70,9 @@ IOVAGEOM_API struct iovageom_guestview_kernel iovageom_guestview_kernel_default(
  * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @param report findings of kind GUEST_QUIRK, fatal where the guest can't use the device.
  * @return IOVAGEOM_OK. Where the guest gives up (its -22 and the like): IOVAGEOM_ERR_INVALID for a
- *         page_size_mask of 0 or no F_MAP_UNMAP; IOVAGEOM_ERR_ALIGNMENT for a granule above its
- *         page size; IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short,
+ *         page_size_mask of 0 or no F_MAP_UNMAP, or rules that are none; IOVAGEOM_ERR_ALIGNMENT
+ *         for a granule above its page size; IOVAGEOM_ERR_LIMIT when there is no domain number that
+ *         it can use, which are those below 2^31; IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short,
  *         IOVAGEOM_ERR_OVERFLOW when it is [0, 2^64-1] or too high for 32 bits; IOVAGEOM_ERR_CYCLE
  *         when it would read for ever (length 0xfffc). IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(n^2), as in
  *         the guest, but linear for ascending starts.
@@ -110,8 +120,10 @@ struct iovageom_guestview_dma {
     struct iovageom_rangeset taken; /**< reserved or allocated; whole granules */
     struct iovageom_range limits;   /**< from the first address that may be given to the last */
     uint64_t granule;               /**< bytes */
-    bool low_first; /**< addresses below 4 GiB first: PCI without iommu.forcedac. Set by _init, may
+    bool low_first;  /**< addresses below 4 GiB first: PCI without iommu.forcedac. Set by _init, may
                          be cleared; clears itself when they run out */
+    bool low_always; /**< low_first does not clear itself: 6.1 tries them for each allocation, 6.12
+                          and 7.3 until the first that fails. Clear after _init, may be set */
 };
 
 /**

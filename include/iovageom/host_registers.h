@@ -7,6 +7,7 @@
 
 #include <iovageom/api.h>
 #include <iovageom/geometry.h>
+#include <iovageom/kernel.h>
 
 /**
  * @file
@@ -27,16 +28,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/** By whose rules Linux chooses. Kernels that were not read may mix them: then it is ANY. */
-enum iovageom_linux_rules {
-    /** Not known: the narrowest width and the page sizes that all have. */
-    IOVAGEOM_LINUX_ANY = 0,
-    IOVAGEOM_LINUX_6_1 = 1,
-    IOVAGEOM_LINUX_6_12 = 2,
-    /** Generic page tables, which came with 6.19. */
-    IOVAGEOM_LINUX_7_3 = 3
-};
 
 /** What a set of registers allows. */
 struct iovageom_host_limits {

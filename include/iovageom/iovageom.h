@@ -13,6 +13,7 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 #include <iovageom/allocator.h>
+#include <iovageom/kernel.h>
 #include <iovageom/ranges.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/rangemap.h>

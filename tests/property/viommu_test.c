@@ -843,7 +843,7 @@ static struct iovageom_geometry *theorem_host(const char *name)
 static void guest_choices(struct iovageom_viommu *books, uint32_t endpoint,
                           struct iovageom_rangeset *out)
 {
-    const struct iovageom_guestview_kernel kernel = {65536, UINT32_MAX, 0};
+    const struct iovageom_guestview_kernel kernel = {65536, UINT32_MAX, 0, 0};
     static uint8_t bytes[4096];
     struct iovageom_region regions[256];
     struct iovageom_virtio_config space;

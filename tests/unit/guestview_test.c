@@ -554,6 +554,84 @@ static void dma_turns_to_the_top_when_the_low_space_runs_out(void **state)
     iovageom_guestview_dma_deinit(&dma);
 }
 
+/* 6.1 looks below 4 GiB for every allocation anew. */
+static void dma_of_6_1_comes_back_to_the_low_space(void **state)
+{
+    struct iovageom_guestview_dma dma;
+    const struct iovageom_region low[] = {R(0x2000, 0xffffffff)};
+    struct iovageom_range got;
+
+    (void)state;
+    assert_int_equal(iovageom_guestview_dma_init(&dma, NULL, &config, low, 1), 0);
+    assert_false(dma.low_always);
+    dma.low_always = true;
+    assert_int_equal(iovageom_guestview_dma_alloc(&dma, 8192, MAX, &got), 0);
+    assert_int_equal(got.start, 0x7fffffe000);
+    assert_true(dma.low_first);
+    assert_int_equal(iovageom_guestview_dma_alloc(&dma, 4096, MAX, &got), 0);
+    assert_int_equal(got.start, 0x1000);
+    assert_int_equal(iovageom_guestview_dma_alloc(&dma, 4096, MAX, &got), 0);
+    assert_int_equal(got.start, 0x7fffffd000);
+    iovageom_guestview_dma_deinit(&dma);
+}
+
+/* Domain numbers: from the range, below 2^31, and by 7.3 not the first one. */
+static void domain_numbers_by_version(void **state)
+{
+    const uint32_t bypass = IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
+    const uint32_t range = IOVAGEOM_VIRTIO_F_DOMAIN_RANGE;
+    const struct {
+        uint32_t start;
+        uint32_t last;
+        uint32_t without; /* features that are not there */
+        int old;
+        int generic;
+        size_t findings_of_any;
+    } cases[] = {
+        {0, UINT32_MAX, 0, 0, 0, 0},
+        {5, 6, 0, 0, 0, 0},
+        {5, 5, 0, 0, IOVAGEOM_ERR_LIMIT, 1},
+        {0, 0, 0, 0, IOVAGEOM_ERR_LIMIT, 1},
+        {5, 5, bypass, 0, 0, 0},
+        {5, 5, range, 0, 0, 0},
+        {INT32_MAX, UINT32_MAX, 0, 0, IOVAGEOM_ERR_LIMIT, 1},
+        {INT32_MAX, UINT32_MAX, bypass, 0, 0, 0},
+        {0x80000000, UINT32_MAX, 0, IOVAGEOM_ERR_LIMIT, IOVAGEOM_ERR_LIMIT, 1},
+        {0x80000000, UINT32_MAX, bypass, IOVAGEOM_ERR_LIMIT, IOVAGEOM_ERR_LIMIT, 1},
+        {7, 6, bypass, IOVAGEOM_ERR_LIMIT, IOVAGEOM_ERR_LIMIT, 1},
+    };
+    struct answer answer = {.size = 0};
+
+    (void)state;
+    add_msi(&answer);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (uint32_t rules = IOVAGEOM_LINUX_ANY; rules <= IOVAGEOM_LINUX_7_3; rules++) {
+            struct iovageom_virtio_config few = config;
+            struct iovageom_region out[1];
+            size_t count = 0;
+            int status;
+
+            kernel = iovageom_guestview_kernel_default();
+            assert_int_equal(kernel.rules, IOVAGEOM_LINUX_ANY);
+            kernel.features &= ~cases[i].without;
+            kernel.rules = rules;
+            few.domain_start = cases[i].start;
+            few.domain_last = cases[i].last;
+            status = iovageom_guestview_probe(&kernel, &few, answer.bytes, answer.size, out, 1,
+                                              &count, &report);
+            assert_int_equal(status, rules == IOVAGEOM_LINUX_7_3 ? cases[i].generic : cases[i].old);
+            assert_int_equal(count, status == 0 ? 1 : 0);
+            if (rules == IOVAGEOM_LINUX_ANY)
+                assert_int_equal(iovageom_report_count(&report), cases[i].findings_of_any);
+        }
+    }
+    kernel.rules = IOVAGEOM_LINUX_7_3 + 1;
+    assert_int_equal(
+        iovageom_guestview_probe(&kernel, &config, NULL, 0, NULL, 0, &(size_t){0}, NULL),
+        IOVAGEOM_ERR_INVALID);
+    kernel = iovageom_guestview_kernel_default();
+}
+
 static void dma_rounds_small_sizes_to_powers_of_two(void **state)
 {
     struct iovageom_guestview_dma dma;
@@ -670,6 +748,8 @@ int main(void)
         TEST(dma_first_addresses),
         TEST(dma_turns_to_the_top_when_the_low_space_runs_out),
         TEST(dma_rounds_small_sizes_to_powers_of_two),
+        TEST(dma_of_6_1_comes_back_to_the_low_space),
+        TEST(domain_numbers_by_version),
         TEST(dma_edges),
         TEST(dma_survives_want_of_memory),
     };

@@ -334,7 +334,7 @@ static void what_the_granule_takes_is_named(void **state)
 /* What a Linux guest may choose of an input range with odd ends, and what is said to be lost. */
 static void the_input_range_is_whole_granules(void **state)
 {
-    const struct iovageom_guestview_kernel kernel = {0x10000, UINT32_MAX, 0};
+    const struct iovageom_guestview_kernel kernel = {0x10000, UINT32_MAX, 0, 0};
     struct iovageom_viommu_config config;
     struct iovageom_virtio_config space;
     struct iovageom_viommu *viommu;

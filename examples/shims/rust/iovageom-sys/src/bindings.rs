@@ -227,6 +227,11 @@ impl Default for iovageom_allocator {
 extern "C" {
     pub fn iovageom_allocator_default() -> *const iovageom_allocator;
 }
+pub const IOVAGEOM_LINUX_ANY: iovageom_linux_rules = 0;
+pub const IOVAGEOM_LINUX_6_1: iovageom_linux_rules = 1;
+pub const IOVAGEOM_LINUX_6_12: iovageom_linux_rules = 2;
+pub const IOVAGEOM_LINUX_7_3: iovageom_linux_rules = 3;
+pub type iovageom_linux_rules = ::std::os::raw::c_uint;
 extern "C" {
     pub fn iovageom_ranges_normal(ranges: *const iovageom_range, count: usize) -> bool;
 }
@@ -1594,6 +1599,7 @@ pub struct iovageom_guestview_kernel {
     pub page_size: u64,
     pub features: u32,
     pub physical_32bit: u32,
+    pub rules: u32,
 }
 extern "C" {
     pub fn iovageom_guestview_kernel_default() -> iovageom_guestview_kernel;
@@ -1636,6 +1642,7 @@ pub struct iovageom_guestview_dma {
     pub limits: iovageom_range,
     pub granule: u64,
     pub low_first: bool,
+    pub low_always: bool,
 }
 impl Default for iovageom_guestview_dma {
     fn default() -> Self {
@@ -1903,11 +1910,6 @@ extern "C" {
         efr2: *mut u64,
     ) -> ::std::os::raw::c_int;
 }
-pub const IOVAGEOM_LINUX_ANY: iovageom_linux_rules = 0;
-pub const IOVAGEOM_LINUX_6_1: iovageom_linux_rules = 1;
-pub const IOVAGEOM_LINUX_6_12: iovageom_linux_rules = 2;
-pub const IOVAGEOM_LINUX_7_3: iovageom_linux_rules = 3;
-pub type iovageom_linux_rules = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct iovageom_host_limits {
