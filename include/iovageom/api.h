@@ -25,6 +25,11 @@
  *
  * Memory. Objects that allocate take a struct iovageom_allocator (allocator.h); NULL means
  * malloc and free. A call that removes, shrinks or frees never fails for lack of memory.
+ *
+ * Where rules come from. "The specification" is the virtio specification 1.4, whose
+ * device-types/iommu has not changed since 1.2. A letter and a number give a rule's reason (N41,
+ * Q7, E23): docs/numbers.md says what each of them is. A kernel is Linux, and where versions of it
+ * differ, the rule says which is meant (kernel.h).
  */
 
 #if defined(_WIN32)

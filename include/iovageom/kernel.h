@@ -5,7 +5,7 @@
 /**
  * @file
  * Rules that differ between versions of Linux: whose are meant. What differs, and which versions
- * were read and which were run, docs/capabilities.md says.
+ * were read and which were run, docs/kernels.md says.
  */
 
 #ifdef __cplusplus

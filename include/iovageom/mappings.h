@@ -14,7 +14,7 @@
 /**
  * @file
  * The ledger of a domain's live mappings: which IOVAs the guest has mapped, to where, with what
- * flags, under the rules of the virtio specification for MAP and UNMAP requests.
+ * flags, under the rules of the virtio specification 1.4 for MAP and UNMAP requests.
  *
  * The ledger knows nothing of apertures, granules or reserved regions: who asks it has checked
  * those. It is byte granular.

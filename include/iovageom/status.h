@@ -47,7 +47,7 @@ enum iovageom_status {
 };
 
 /**
- * Status values of the virtio-iommu request tail (virtio specification, "IOMMU device").
+ * Status values of the virtio-iommu request tail (virtio specification 1.4, "IOMMU Device").
  */
 enum iovageom_virtio_status {
     IOVAGEOM_VIRTIO_S_OK = 0,

@@ -466,7 +466,7 @@ IOVAGEOM_API int iovageom_viommu_promise(const struct iovageom_viommu *viommu, u
 
 /* ---- the oracle ----
  *
- * Each call answers with the virtio status that the specification asks for, an enum
+ * Each call answers with the virtio status that the virtio specification 1.4 asks for, an enum
  * iovageom_virtio_status, and says why in the report. OK means done: the books have changed. A
  * `_check` call answers the same, memory aside, and changes nothing.
  *

@@ -18,8 +18,8 @@
  * requests of the guest. Bytes in, values out, and back; no judgement: what a request is answered
  * is the business of viommu.h. All numbers on the wire are little-endian, of any alignment.
  *
- * N and I numbers are those of docs/conformance.md: the statements of the virtio specification,
- * chapter "IOMMU Device".
+ * N and I numbers are those of docs/numbers.md: the statements of the virtio specification 1.4,
+ * chapter "IOMMU Device", which has not changed since 1.2.
  *
  * From a geometry to the bytes of a PROBE answer it is three steps, or one call:
  *
