@@ -18,8 +18,8 @@
 /**
  * @file
  * What a Linux guest makes of the bytes that it is given: not what the specification asks of a
- * driver (virtio.h decodes so), but what the driver of Linux 6.12 does, quirks included. It answers
- * "which addresses will this guest use", and warns of what it is about to trip over.
+ * driver (virtio.h decodes so), but what those of Linux 6.1, 6.12 and 7.3 do, quirks included. They
+ * read PROBE bytes alike; where they differ otherwise, it is said below. It answers "which addresses will this guest use", and warns of what it is about to trip over.
  *
  * The way is that of the guest: its driver reads a PROBE answer (iovageom_guestview_probe), the
  * IOMMU core sorts the regions of all devices of the guest group into the list that sysfs shows
