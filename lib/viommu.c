@@ -256,9 +256,10 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
         return;
     iovageom_viommu_reset(viommu, true);
     while ((endpoint = iovageom_table_from(&viommu->endpoints, 0)) != NULL) {
-        if (endpoint->device != NULL)
-            iovageom_device_remove(viommu, endpoint);
-        iovageom_endpoint_drop(viommu, endpoint);
+        if (endpoint->first != NULL)
+            iovageom_plug_remove(viommu, endpoint->first->plug);
+        else
+            iovageom_endpoint_drop(viommu, endpoint);
     }
     iovageom_device_put(viommu, viommu->envelope);
     iovageom_resv_free(viommu->platform);
@@ -400,13 +401,12 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
 static uint64_t space_mask(const struct iovageom_viommu *viommu)
 {
     uint64_t mask = viommu->config.page_size_mask;
-    const struct iovageom_endpoint *endpoint = NULL;
+    const struct iovageom_plug *plug = NULL;
 
     if (viommu->envelope != NULL)
         mask = iovageom_pgsize_meet(mask, viommu->envelope->mask);
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (endpoint->device != NULL)
-            mask = iovageom_pgsize_meet(mask, endpoint->device->mask);
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        mask = iovageom_pgsize_meet(mask, plug->device->mask);
     if (viommu->config.granule != 0)
         mask = iovageom_pgsize_raise(mask, viommu->config.granule);
     return mask;
@@ -425,14 +425,14 @@ static int space_add(struct iovageom_rangeset *reserved, const struct iovageom_d
 static int space_input(const struct iovageom_viommu *viommu, struct iovageom_range *input,
                        struct iovageom_report *report)
 {
-    struct iovageom_endpoint *endpoint = NULL;
+    const struct iovageom_plug *plug = NULL;
     struct iovageom_rangeset set;
     int error = iovageom_rangeset_init(&set, &viommu->allocator);
 
     if (error == IOVAGEOM_OK)
         error = space_add(&set, viommu->envelope);
-    while (error == IOVAGEOM_OK && (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        error = space_add(&set, endpoint->device);
+    while (error == IOVAGEOM_OK && (plug = iovageom_plug_after(viommu, plug)) != NULL)
+        error = space_add(&set, plug->device);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_complement(&set, &set, *input);
     if (error == IOVAGEOM_OK && !iovageom_rangeset_hull(&set, input))
@@ -528,7 +528,7 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
 
 int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
-    const struct iovageom_endpoint *endpoint = NULL;
+    const struct iovageom_plug *plug = NULL;
     struct iovageom_virtio_config space;
     int error;
 
@@ -539,9 +539,9 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     if (error != IOVAGEOM_OK)
         return error;
     /* One device is enough to say so: it is the machine that lacks something. */
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (endpoint->device != NULL &&
-            iovageom_doorbells_unknown(viommu, endpoint->device, endpoint->id, report))
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        if (iovageom_doorbells_unknown(viommu, plug->device, plug->contacts[0].endpoint->id,
+                                       report))
             break;
     viommu->space = space;
     viommu->frozen = true;
@@ -620,17 +620,31 @@ static uint64_t own_or(uint64_t key)
     return key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
 }
 
+/* Who speaks for an endpoint: the first device that was plugged there, else that has it as alias. */
+static const struct iovageom_plug *speaker(const struct iovageom_endpoint *endpoint)
+{
+    const struct iovageom_contact *contact = endpoint->first;
+
+    while (contact != NULL && !iovageom_contact_own(contact))
+        contact = contact->next;
+    if (contact == NULL)
+        contact = endpoint->first;
+    return contact != NULL ? contact->plug : NULL;
+}
+
 static void describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
                      struct iovageom_viommu_endpoint *out)
 {
+    const struct iovageom_plug *plug = speaker(endpoint);
+
     memset(out, 0, sizeof(*out));
     out->endpoint = endpoint->id;
     out->kind = endpoint->kind;
     out->plugged = (uint32_t)endpoint->devices;
-    out->prepared = endpoint->prepared != IOVAGEOM_NOT_PREPARED;
+    out->prepared = iovageom_plug_pending(endpoint);
     out->guest_group = own_or(endpoint->group->key);
-    out->host_group = endpoint->host_group;
-    out->container = endpoint->container;
+    out->host_group = plug != NULL ? plug->host_group : IOVAGEOM_VIOMMU_OWN;
+    out->container = plug != NULL ? own_or(plug->unit->key) : IOVAGEOM_VIOMMU_OWN;
     out->domain = endpoint->domain != NULL ? endpoint->domain->node.index : IOVAGEOM_ID_NONE;
     out->generation = endpoint->generation;
     if (!iovageom_endpoint_visible(endpoint))
@@ -640,7 +654,7 @@ static void describe(const struct iovageom_viommu *viommu, const struct iovageom
     else
         out->bypass = iovageom_bypass_unattached(viommu) &&
                       iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
-    out->geometry = endpoint->device != NULL ? endpoint->device->geometry : NULL;
+    out->geometry = plug != NULL ? plug->device->geometry : NULL;
 }
 
 int iovageom_viommu_endpoint(const struct iovageom_viommu *viommu, uint32_t endpoint,

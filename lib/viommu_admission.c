@@ -105,15 +105,13 @@ bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                           const struct iovageom_endpoint *endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report)
 {
-    const struct iovageom_endpoint *member;
     bool fits = true;
 
     (void)viommu;
     if (endpoint->unit == NULL || iovageom_rangeset_count(identity) == 0)
         return true;
-    for (member = endpoint->unit->members.first; member != NULL;
-         member = member->next[IOVAGEOM_ROLL_UNIT])
-        fits &= identity_fits(identity, member->device, endpoint->id, IOVAGEOM_ID_NONE, report);
+    for (const struct iovageom_plug *plug = endpoint->unit->first; plug != NULL; plug = plug->next)
+        fits &= identity_fits(identity, plug->device, endpoint->id, IOVAGEOM_ID_NONE, report);
     return fits;
 }
 
@@ -240,14 +238,13 @@ int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, 
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .features = viommu->config.features & features};
-    const struct iovageom_endpoint *endpoint = NULL;
+    const struct iovageom_plug *plug = NULL;
 
     iovageom_report_clear(report);
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
-        a.device = endpoint->device;
-        a.endpoint = endpoint->id;
-        if (endpoint->device != NULL)
-            ask_input(&a);
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
+        a.device = plug->device;
+        a.endpoint = plug->contacts[0].endpoint->id;
+        ask_input(&a);
     }
     return a.status;
 }

@@ -37,29 +37,63 @@ static size_t roll_length(const struct iovageom_roll *roll, int which)
     return member == NULL && before == roll->last ? length : SIZE_MAX;
 }
 
-static void check_endpoint(struct check *check, const struct iovageom_endpoint *endpoint)
+/* What answers to an endpoint knows so, and is on its unit; returns how many there are. */
+static size_t check_contacts(struct check *check, const struct iovageom_endpoint *endpoint)
+{
+    const struct iovageom_contact *before = NULL;
+    size_t count = 0, committed = 0;
+    bool sound = true, pending = false;
+
+    for (const struct iovageom_contact *contact = endpoint->first; contact != NULL;
+         contact = contact->next) {
+        const struct iovageom_plug *plug = contact->plug;
+
+        sound &= contact->previous == before && contact->endpoint == endpoint &&
+                 contact >= plug->contacts && contact < plug->contacts + plug->count;
+        expect(check, plug->unit == endpoint->unit,
+               "a device answers to an endpoint that is on other host page tables");
+        expect(check, !pending, "a device was plugged where another one is prepared");
+        pending = plug->prepared;
+        committed += !plug->prepared;
+        before = contact;
+        count++;
+    }
+    expect(check, sound && endpoint->last == before, "the devices of an endpoint are wrong");
+    expect(check, committed == endpoint->devices, "the count of an endpoint's devices is wrong");
+    return count;
+}
+
+/* The devices on host page tables; returns to how many endpoints they answer. */
+static size_t check_unit(struct check *check, const struct iovageom_unit *unit)
+{
+    const struct iovageom_plug *before = NULL;
+    size_t contacts = 0, plugs = 0, shapes = 0;
+    bool sound = true;
+
+    for (const struct iovageom_plug *plug = unit->first; plug != NULL; plug = plug->next) {
+        sound &= plug->previous == before && plug->unit == unit && plug->count > 0;
+        expect(check, iovageom_shape_of(unit, plug->device) != NULL,
+               "what a device reserves is not among what its unit reserves");
+        contacts += plug->count;
+        plugs++;
+        before = plug;
+    }
+    for (const struct iovageom_shape *shape = unit->shapes; shape != NULL; shape = shape->next)
+        shapes += shape->count;
+    expect(check, sound && before != NULL && unit->last == before && shapes == plugs,
+           "the devices of a unit are wrong");
+    return contacts;
+}
+
+static size_t check_endpoint(struct check *check, const struct iovageom_endpoint *endpoint)
 {
     const struct iovageom_viommu *viommu = check->viommu;
+    const size_t contacts = check_contacts(check, endpoint);
 
-    expect(check, (endpoint->device != NULL) == (endpoint->unit != NULL),
+    expect(check, (endpoint->first != NULL) == (endpoint->unit != NULL),
            "an endpoint has a device without a unit, or the reverse");
-    expect(check,
-           (endpoint->device != NULL) ==
-               (endpoint->devices > 0 || endpoint->prepared != IOVAGEOM_NOT_PREPARED),
-           "an endpoint has a device that nobody plugged, or the reverse");
-    expect(check, endpoint->kind != IOVAGEOM_ENDPOINT_DEVICE || endpoint->device != NULL,
+    expect(check, endpoint->kind != IOVAGEOM_ENDPOINT_DEVICE || endpoint->first != NULL,
            "an endpoint without declaration has no device");
-    expect(check, endpoint->as_alias <= endpoint->devices, "more aliases than devices");
-    for (size_t i = 0; i < endpoint->alias_count; i++) {
-        const struct iovageom_endpoint *alias =
-            iovageom_table_at(&viommu->endpoints, endpoint->aliases[i]);
-
-        expect(check,
-               alias != NULL &&
-                   (endpoint->devices > 0 ? alias->as_alias > 0
-                                          : alias->prepared == IOVAGEOM_PREPARED_ALIAS),
-               "an alias of a device is not one");
-    }
     expect(check, endpoint->domain == NULL || iovageom_endpoint_visible(endpoint),
            "an endpoint that isn't there is attached");
     expect(check, (endpoint->told != NULL) == (endpoint->generation != 0),
@@ -72,6 +106,7 @@ static void check_endpoint(struct check *check, const struct iovageom_endpoint *
            endpoint->domain == NULL ||
                iovageom_linked(&viommu->ties, &endpoint->group->node, &endpoint->domain->node),
            "a guest group does not count for a domain of its endpoint");
+    return contacts;
 }
 
 static int check_group(struct check *check, const struct iovageom_group *group)
@@ -182,7 +217,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     struct check check = {viommu, report, IOVAGEOM_OK};
     struct iovageom_rangemap_cursor cursor;
     struct iovageom_rangemap_entry entry;
-    size_t devices = 0, attached = 0, mappings = 0, owned = 0, aliases = 0;
+    size_t contacts = 0, answered = 0, attached = 0, mappings = 0;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -191,24 +226,15 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
         const struct iovageom_endpoint *endpoint = (void *)(uintptr_t)entry.value;
 
         expect(&check, endpoint->id == entry.range.start, "an endpoint stands at another number");
-        devices += endpoint->device != NULL;
         attached += endpoint->domain != NULL;
-        owned += endpoint->alias_count;
-        aliases += endpoint->as_alias + (endpoint->prepared == IOVAGEOM_PREPARED_ALIAS);
-        check_endpoint(&check, endpoint);
+        contacts += check_endpoint(&check, endpoint);
     }
     iovageom_rangemap_seek(&viommu->groups, 0, &cursor);
     while (error == IOVAGEOM_OK && iovageom_rangemap_next(&cursor, &entry))
         error = check_group(&check, (void *)(uintptr_t)entry.value);
     iovageom_rangemap_seek(&viommu->units, 0, &cursor);
-    while (iovageom_rangemap_next(&cursor, &entry)) {
-        const struct iovageom_unit *unit = (void *)(uintptr_t)entry.value;
-
-        expect(&check,
-               roll_length(&unit->members, IOVAGEOM_ROLL_UNIT) == unit->members.count &&
-                   unit->members.count > 0,
-               "the roll of a unit is wrong");
-    }
+    while (iovageom_rangemap_next(&cursor, &entry))
+        answered += check_unit(&check, (void *)(uintptr_t)entry.value);
     iovageom_rangemap_seek(&viommu->domains, 0, &cursor);
     while (error == IOVAGEOM_OK && iovageom_rangemap_next(&cursor, &entry)) {
         const struct iovageom_domain *domain = (void *)(uintptr_t)entry.value;
@@ -217,8 +243,8 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
         error = check_domain(&check, domain);
     }
     expect(&check, mappings == viommu->mapping_count, "the count of all mappings is wrong");
-    expect(&check, owned == aliases, "an alias has no device that it is one of, or the reverse");
-    check_links(&check, &viommu->sides, devices,
+    expect(&check, answered == contacts, "a device answers to an endpoint that doesn't know of it");
+    check_links(&check, &viommu->sides, contacts,
                 "devices and the guest groups that they count for");
     check_links(&check, &viommu->ties, attached, "endpoints and the domains that they count for");
     return error != IOVAGEOM_OK ? error : check.status;

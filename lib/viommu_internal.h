@@ -16,6 +16,7 @@
  *   viommu_groups.c   endpoints in guest groups, devices in units; what they reserve together
  *   viommu_promises.c what a group is told, and was told
  *   viommu_admission.c whom a device would cost what
+ *   viommu_units.c    devices as they were plugged, on their host page tables
  *   viommu_plug.c     declaring, plugging, unplugging
  *   viommu_domains.c  domains, ATTACH and DETACH
  *   viommu_mapping.c  MAP, UNMAP and where an access goes
@@ -83,10 +84,8 @@ struct iovageom_roll {
     size_t count;
 };
 
-/** Which of an endpoint's three places a roll goes by. */
-enum { IOVAGEOM_ROLL_GROUP, IOVAGEOM_ROLL_UNIT, IOVAGEOM_ROLL_DOMAIN, IOVAGEOM_ROLLS };
-
-enum iovageom_prepared { IOVAGEOM_NOT_PREPARED, IOVAGEOM_PREPARED, IOVAGEOM_PREPARED_ALIAS };
+/** Which of an endpoint's two places a roll goes by. */
+enum { IOVAGEOM_ROLL_GROUP, IOVAGEOM_ROLL_DOMAIN, IOVAGEOM_ROLLS };
 
 /** What some devices of a unit reserve alike; said once, however many they are. */
 struct iovageom_shape {
@@ -95,10 +94,29 @@ struct iovageom_shape {
     size_t count;
 };
 
+/** One endpoint that a plugged device answers to. */
+struct iovageom_contact {
+    struct iovageom_plug *plug;
+    struct iovageom_endpoint *endpoint;
+    struct iovageom_contact *next, *previous; /**< of the endpoint's, in the order of plugging */
+};
+
+/** A device as it was plugged: one object, however many endpoints it answers to. */
+struct iovageom_plug {
+    struct iovageom_device *device;
+    struct iovageom_unit *unit;
+    struct iovageom_plug *next, *previous; /**< of the unit's, in the order of plugging */
+    uint64_t host_group;
+    bool prepared;   /**< and not committed yet: not there for the guest */
+    size_t capacity; /**< of `contacts` */
+    size_t count;
+    struct iovageom_contact contacts[]; /**< the endpoint where it was plugged, then its aliases */
+};
+
 struct iovageom_unit {
     struct iovageom_node node;
     uint64_t key;
-    struct iovageom_roll members;
+    struct iovageom_plug *first, *last;
     struct iovageom_shape *shapes;
 };
 
@@ -136,19 +154,13 @@ struct iovageom_domain {
 struct iovageom_endpoint {
     uint32_t id;
     uint32_t kind;
-    size_t devices;    /**< committed ones */
-    size_t as_alias;   /**< of these, those that were plugged elsewhere, with this as their alias */
-    uint32_t prepared; /**< an enum iovageom_prepared */
+    size_t devices; /**< of `contacts`, those whose plug is committed */
+    struct iovageom_contact *first, *last;
     struct iovageom_group *group;
-    struct iovageom_unit *unit; /**< NULL without a device */
+    struct iovageom_unit *unit; /**< that all its devices are on; NULL without a device */
     struct iovageom_domain *domain;
     struct iovageom_endpoint *next[IOVAGEOM_ROLLS];
     struct iovageom_endpoint *previous[IOVAGEOM_ROLLS];
-    struct iovageom_device *device;
-    uint64_t host_group;
-    uint64_t container;
-    uint32_t *aliases;
-    size_t alias_count;
     struct iovageom_wire *told;
     uint64_t generation;
 };
@@ -328,9 +340,22 @@ IOVAGEOM_COLD int iovageom_device_suits(const struct iovageom_viommu *viommu,
                                         const struct iovageom_device *device, uint64_t endpoint,
                                         struct iovageom_report *report);
 
-/* viommu_plug.c */
-IOVAGEOM_COLD void iovageom_device_remove(struct iovageom_viommu *viommu,
-                                          struct iovageom_endpoint *endpoint);
+/* viommu_units.c */
+IOVAGEOM_COLD struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
+                                                        const struct iovageom_plug *plug);
+IOVAGEOM_COLD struct iovageom_plug *iovageom_plug_at(const struct iovageom_endpoint *endpoint,
+                                                     bool prepared);
+IOVAGEOM_COLD bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint);
+IOVAGEOM_COLD bool iovageom_contact_own(const struct iovageom_contact *contact);
+IOVAGEOM_COLD int iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t unit_key,
+                                     uint64_t host_group, size_t capacity,
+                                     struct iovageom_device *device, struct iovageom_plug **out);
+IOVAGEOM_COLD int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
+                                     struct iovageom_endpoint *endpoint);
+IOVAGEOM_COLD void iovageom_plug_commit(struct iovageom_plug *plug);
+IOVAGEOM_COLD int iovageom_plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
+                                      struct iovageom_device *device);
+IOVAGEOM_COLD void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug);
 
 /* viommu_domains.c */
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t domain);

@@ -9,12 +9,21 @@
 #define KEY_HOST_GROUP ((uint64_t)1 << 62)
 #define KEY_OWN        ((uint64_t)1 << 63)
 
+/*
+ * The key of the next guest group that is some endpoint's own. None comes twice: an alias may be
+ * left in the group of a device that is gone, and whoever is plugged there next is a stranger to it.
+ */
+static uint64_t next_own_group(const struct iovageom_viommu *viommu)
+{
+    return KEY_OWN | viommu->next_index;
+}
+
 /* ---- declarations ---- */
 
 int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
                             enum iovageom_endpoint_kind kind, struct iovageom_report *report)
 {
-    const uint64_t key = guest_group == IOVAGEOM_VIOMMU_OWN ? KEY_OWN | endpoint : guest_group;
+    const uint64_t key = guest_group == IOVAGEOM_VIOMMU_OWN ? next_own_group(viommu) : guest_group;
     const struct iovageom_group *group = iovageom_table_at(&viommu->groups, key);
     struct iovageom_endpoint *made;
     int error;
@@ -46,7 +55,7 @@ int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
 
     if (found == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
-    if (found->device != NULL)
+    if (found->first != NULL)
         return IOVAGEOM_ERR_STATE;
     iovageom_endpoint_drop(viommu, found);
     viommu->generation++;
@@ -102,10 +111,21 @@ static uint64_t group_key(const struct iovageom_viommu *viommu,
         return known->group->key;
     if (where->guest_group != IOVAGEOM_VIOMMU_OWN)
         return where->guest_group;
-    return i == 0 ? KEY_OWN | endpoint : group_key(viommu, where, endpoint, 0);
+    return i == 0 ? next_own_group(viommu) : group_key(viommu, where, endpoint, 0);
 }
 
-/* Whether `id` can take this device: free, or aliased by a device that reserves the same. */
+/* Whether all devices of an endpoint say what `geometry` does. */
+static bool place_agrees(const struct iovageom_endpoint *endpoint,
+                         const struct iovageom_geometry *geometry)
+{
+    for (const struct iovageom_contact *contact = endpoint->first; contact != NULL;
+         contact = contact->next)
+        if (!iovageom_geometry_equal(contact->plug->device->geometry, geometry))
+            return false;
+    return true;
+}
+
+/* Whether `id` can take this device: free, or that of devices that reserve the same. */
 static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu_where *where,
                       const struct iovageom_geometry *geometry, size_t i)
 {
@@ -116,20 +136,19 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_EXISTS, IOVAGEOM_ERR_EXISTS);
 
-    if (known == NULL || (known->kind != IOVAGEOM_ENDPOINT_EMULATED && known->device == NULL))
+    if (known == NULL || (known->kind != IOVAGEOM_ENDPOINT_EMULATED && known->first == NULL))
         return;
     finding.endpoint = id;
-    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(geometry));
     finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "an emulated endpoint");
-    if (known->device != NULL)
-        finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER,
-                                             iovageom_geometry_name(known->device->geometry));
-    if (known->device != NULL && alias && !known->prepared && (i > 0 || where->alias_count == 0)) {
+    if (known->first != NULL)
+        finding.other = iovageom_owner_named(
+            IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(known->first->plug->device->geometry));
+    if (known->first != NULL && alias && !iovageom_plug_pending(known)) {
         if (known->unit->key == unit_key(a->viommu, where, endpoint) &&
-            iovageom_geometry_equal(known->device->geometry, geometry))
+            place_agrees(known, geometry))
             return;
-        finding.kind = IOVAGEOM_FINDING_OTHER;
-        finding.status = IOVAGEOM_ERR_CONFLICT;
+        finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
+        finding.endpoint = id;
         finding.detail = "devices at one endpoint must share host page tables and geometry";
     }
     iovageom_object(a, &finding);
@@ -194,210 +213,8 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_w
     return error == IOVAGEOM_ERR_NO_MEMORY ? error : a->status;
 }
 
-static int unit_make(struct iovageom_viommu *viommu, uint64_t key, struct iovageom_unit **out)
-{
-    struct iovageom_unit *unit = iovageom_table_at(&viommu->units, key);
-    int error;
-
-    if (unit == NULL) {
-        if (viommu->next_index == UINT32_MAX)
-            return IOVAGEOM_ERR_LIMIT;
-        unit = iovageom_books_allocate(viommu, sizeof(*unit));
-        if (unit == NULL)
-            return IOVAGEOM_ERR_NO_MEMORY;
-        memset(unit, 0, sizeof(*unit));
-        unit->key = key;
-        unit->node.index = viommu->next_index;
-        error = iovageom_table_put(&viommu->units, key, unit);
-        if (error != IOVAGEOM_OK) {
-            iovageom_books_release(viommu, unit, sizeof(*unit));
-            return error;
-        }
-        viommu->next_index++;
-    }
-    *out = unit;
-    return IOVAGEOM_OK;
-}
-
-static void unit_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_unit *unit)
-{
-    if (unit->members.count > 0)
-        return;
-    iovageom_table_drop(&viommu->units, unit->key);
-    iovageom_books_release(viommu, unit, sizeof(*unit));
-}
-
-static void unit_touched(struct iovageom_unit *unit)
-{
-    for (struct iovageom_link *side = unit->node.down; side != NULL; side = side->down_next)
-        iovageom_group_stale((struct iovageom_group *)(void *)side->lower);
-}
-
-/* One more device of some shape. */
-static int shape_get(struct iovageom_viommu *viommu, struct iovageom_unit *unit,
-                     const struct iovageom_device *device, bool *fresh)
-{
-    struct iovageom_shape *shape = iovageom_shape_of(unit, device);
-
-    *fresh = shape == NULL;
-    if (shape == NULL) {
-        shape = iovageom_books_allocate(viommu, sizeof(*shape));
-        if (shape == NULL)
-            return IOVAGEOM_ERR_NO_MEMORY;
-        *shape = (struct iovageom_shape){unit->shapes, device, 0};
-        unit->shapes = shape;
-    }
-    shape->count++;
-    return IOVAGEOM_OK;
-}
-
-/* One less: `endpoint` is off the unit's roll already, and its device is about to go. */
-static void shape_put(struct iovageom_viommu *viommu, struct iovageom_unit *unit,
-                      const struct iovageom_device *device)
-{
-    struct iovageom_shape *shape = iovageom_shape_of(unit, device);
-    struct iovageom_shape **at = &unit->shapes;
-    const struct iovageom_endpoint *member = unit->members.first;
-
-    if (--shape->count > 0) {
-        /* Whoever else is like it speaks for them now. */
-        for (; shape->device == device && member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT])
-            if (iovageom_device_same(member->device, device))
-                shape->device = member->device;
-        return;
-    }
-    while (*at != shape)
-        at = &(*at)->next;
-    *at = shape->next;
-    iovageom_books_release(viommu, shape, sizeof(*shape));
-    unit_touched(unit);
-}
-
-static int unit_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                     uint64_t key)
-{
-    struct iovageom_unit *unit;
-    bool fresh_link = false, fresh_shape = false;
-    int error = unit_make(viommu, key, &unit);
-
-    if (error != IOVAGEOM_OK)
-        return error;
-    error =
-        iovageom_link_get(viommu, &viommu->sides, &unit->node, &endpoint->group->node, &fresh_link);
-    if (error == IOVAGEOM_OK) {
-        error = shape_get(viommu, unit, endpoint->device, &fresh_shape);
-        if (error != IOVAGEOM_OK)
-            iovageom_link_put(viommu, &viommu->sides, &unit->node, &endpoint->group->node);
-    }
-    if (error != IOVAGEOM_OK) {
-        unit_drop_if_empty(viommu, unit);
-        return error;
-    }
-    iovageom_roll_add(&unit->members, IOVAGEOM_ROLL_UNIT, endpoint);
-    endpoint->unit = unit;
-    for (struct iovageom_shape *shape = unit->shapes; fresh_link && shape != NULL;
-         shape = shape->next)
-        iovageom_group_add(endpoint->group, shape->device);
-    for (struct iovageom_link *side = unit->node.down; fresh_shape && side != NULL;
-         side = side->down_next)
-        iovageom_group_add((struct iovageom_group *)(void *)side->lower, endpoint->device);
-    return IOVAGEOM_OK;
-}
-
-static void unit_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    struct iovageom_unit *unit = endpoint->unit;
-    struct iovageom_group *group = endpoint->group;
-
-    iovageom_roll_remove(&unit->members, IOVAGEOM_ROLL_UNIT, endpoint);
-    endpoint->unit = NULL;
-    shape_put(viommu, unit, endpoint->device);
-    iovageom_link_put(viommu, &viommu->sides, &unit->node, &group->node);
-    if (!iovageom_linked(&viommu->sides, &unit->node, &group->node))
-        iovageom_group_stale(group);
-    unit_drop_if_empty(viommu, unit);
-}
-
-static int host_group_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    struct iovageom_host_group *host;
-    int error = IOVAGEOM_OK;
-
-    if (endpoint->host_group == IOVAGEOM_VIOMMU_OWN)
-        return IOVAGEOM_OK;
-    host = iovageom_table_at(&viommu->host_groups, endpoint->host_group);
-    if (host == NULL) {
-        host = iovageom_books_allocate(viommu, sizeof(*host));
-        error = host == NULL ? IOVAGEOM_ERR_NO_MEMORY
-                             : iovageom_table_put(&viommu->host_groups, endpoint->host_group, host);
-        if (error != IOVAGEOM_OK) {
-            iovageom_books_release(viommu, host, sizeof(*host));
-            return error;
-        }
-        *host = (struct iovageom_host_group){endpoint->unit, 0};
-    }
-    host->count++;
-    return IOVAGEOM_OK;
-}
-
-static void host_group_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    struct iovageom_host_group *host;
-
-    if (endpoint->host_group != IOVAGEOM_VIOMMU_OWN) {
-        host = iovageom_table_at(&viommu->host_groups, endpoint->host_group);
-        if (--host->count == 0) {
-            iovageom_table_drop(&viommu->host_groups, endpoint->host_group);
-            iovageom_books_release(viommu, host, sizeof(*host));
-        }
-    }
-    endpoint->host_group = IOVAGEOM_VIOMMU_OWN;
-    endpoint->container = IOVAGEOM_VIOMMU_OWN;
-}
-
-/* Take the last device of an endpoint out, prepared or not. Its declaration stays. */
-void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    host_group_leave(viommu, endpoint);
-    unit_leave(viommu, endpoint);
-    iovageom_device_put(viommu, endpoint->device);
-    endpoint->device = NULL;
-    iovageom_books_release(viommu, endpoint->aliases,
-                           endpoint->alias_count * sizeof(*endpoint->aliases));
-    endpoint->aliases = NULL;
-    endpoint->alias_count = 0;
-    endpoint->devices = 0;
-    endpoint->prepared = IOVAGEOM_NOT_PREPARED;
-}
-
-static int place_device(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                        const struct iovageom_viommu_where *where, uint64_t key,
-                        struct iovageom_device *device)
-{
-    int error;
-
-    endpoint->device = device;
-    endpoint->host_group = where->host_group;
-    endpoint->container = key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
-    error = unit_join(viommu, endpoint, key);
-    if (error == IOVAGEOM_OK) {
-        error = host_group_join(viommu, endpoint);
-        if (error != IOVAGEOM_OK)
-            unit_leave(viommu, endpoint);
-    }
-    if (error != IOVAGEOM_OK) {
-        endpoint->device = NULL;
-        endpoint->host_group = IOVAGEOM_VIOMMU_OWN;
-        endpoint->container = IOVAGEOM_VIOMMU_OWN;
-        return error;
-    }
-    device->references++;
-    return IOVAGEOM_OK;
-}
-
 static int plug_one(struct iovageom_viommu *viommu, uint32_t endpoint,
-                    const struct iovageom_viommu_where *where, size_t i,
-                    struct iovageom_device *device)
+                    const struct iovageom_viommu_where *where, size_t i, struct iovageom_plug *plug)
 {
     const uint32_t id = plug_id(endpoint, where, i);
     struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, id);
@@ -407,58 +224,28 @@ static int plug_one(struct iovageom_viommu *viommu, uint32_t endpoint,
     if (made)
         error = iovageom_endpoint_make(viommu, id, group_key(viommu, where, endpoint, i),
                                        IOVAGEOM_ENDPOINT_DEVICE, &place);
-    if (error == IOVAGEOM_OK && place->device == NULL)
-        error = place_device(viommu, place, where, unit_key(viommu, where, endpoint), device);
-    if (error == IOVAGEOM_OK)
-        place->prepared = i == 0 ? IOVAGEOM_PREPARED : IOVAGEOM_PREPARED_ALIAS;
-    else if (made && place != NULL)
+    if (error != IOVAGEOM_OK)
+        return error;
+    error = iovageom_plug_join(viommu, plug, place);
+    if (error != IOVAGEOM_OK && made)
         iovageom_endpoint_drop(viommu, place);
     return error;
-}
-
-static void abort_one(struct iovageom_viommu *viommu, uint32_t id)
-{
-    struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, id);
-
-    place->prepared = IOVAGEOM_NOT_PREPARED;
-    if (place->devices > 0)
-        return;
-    iovageom_device_remove(viommu, place);
-    if (place->kind == IOVAGEOM_ENDPOINT_DEVICE)
-        iovageom_endpoint_drop(viommu, place);
 }
 
 static int plug_all(struct iovageom_viommu *viommu, uint32_t endpoint,
                     const struct iovageom_viommu_where *where, struct iovageom_device *device)
 {
-    const size_t bytes = where->alias_count * sizeof(uint32_t);
-    struct iovageom_endpoint *place;
-    uint32_t *aliases = NULL;
-    size_t done = 0;
-    int error = IOVAGEOM_OK;
+    struct iovageom_plug *plug;
+    int error = iovageom_plug_make(viommu, unit_key(viommu, where, endpoint), where->host_group,
+                                   where->alias_count + 1, device, &plug);
 
-    if (bytes > 0) {
-        aliases = iovageom_books_allocate(viommu, bytes);
-        if (aliases == NULL)
-            return IOVAGEOM_ERR_NO_MEMORY;
-        memcpy(aliases, where->aliases, bytes);
-    }
-    while (error == IOVAGEOM_OK && done <= where->alias_count) {
-        error = plug_one(viommu, endpoint, where, done, device);
-        done += error == IOVAGEOM_OK;
-    }
-    if (error != IOVAGEOM_OK) {
-        while (done > 0)
-            abort_one(viommu, plug_id(endpoint, where, --done));
-        iovageom_books_release(viommu, aliases, bytes);
+    if (error != IOVAGEOM_OK)
         return error;
-    }
-    place = iovageom_table_at(&viommu->endpoints, endpoint);
-    if (bytes > 0) {
-        place->aliases = aliases;
-        place->alias_count = where->alias_count;
-    }
-    return IOVAGEOM_OK;
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= where->alias_count; i++)
+        error = plug_one(viommu, endpoint, where, i, plug);
+    if (error != IOVAGEOM_OK)
+        iovageom_plug_remove(viommu, plug);
+    return error;
 }
 
 /* Ask, and with `books` given do. */
@@ -514,50 +301,23 @@ int iovageom_viommu_plug_prepare(struct iovageom_viommu *viommu, uint32_t endpoi
 
 int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoint)
 {
-    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    /* A second device brings no aliases of its own: those listed here are the first one's, and what
-       is prepared there may be another plug's. */
-    const size_t aliases = found == NULL || found->devices > 0 ? 0 : found->alias_count;
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_plug *plug = found != NULL ? iovageom_plug_at(found, true) : NULL;
 
-    if (found == NULL || found->prepared != IOVAGEOM_PREPARED)
+    if (plug == NULL)
         return IOVAGEOM_ERR_STATE;
-    for (size_t i = 0; i <= aliases; i++) {
-        struct iovageom_endpoint *place =
-            i == 0 ? found : iovageom_table_at(&viommu->endpoints, found->aliases[i - 1]);
-
-        place->group->visible += !iovageom_endpoint_visible(place);
-        place->devices++;
-        place->as_alias += i > 0;
-        place->prepared = IOVAGEOM_NOT_PREPARED;
-    }
+    iovageom_plug_commit(plug);
     return IOVAGEOM_OK;
-}
-
-/* Take the list of aliases away from an endpoint: whoever does so, owns it. */
-static uint32_t *aliases_take(struct iovageom_endpoint *endpoint, size_t *count)
-{
-    uint32_t *aliases = endpoint->aliases;
-
-    *count = endpoint->alias_count;
-    endpoint->aliases = NULL;
-    endpoint->alias_count = 0;
-    return aliases;
 }
 
 int iovageom_viommu_plug_abort(struct iovageom_viommu *viommu, uint32_t endpoint)
 {
-    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    uint32_t *aliases = NULL;
-    size_t count = 0;
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_plug *plug = found != NULL ? iovageom_plug_at(found, true) : NULL;
 
-    if (found == NULL || found->prepared != IOVAGEOM_PREPARED)
+    if (plug == NULL)
         return IOVAGEOM_ERR_STATE;
-    if (found->devices == 0)
-        aliases = aliases_take(found, &count);
-    abort_one(viommu, endpoint);
-    for (size_t i = 0; i < count; i++)
-        abort_one(viommu, aliases[i]);
-    iovageom_books_release(viommu, aliases, count * sizeof(*aliases));
+    iovageom_plug_remove(viommu, plug);
     viommu->generation++;
     return IOVAGEOM_OK;
 }
@@ -571,69 +331,40 @@ int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t endpoint,
     return error != IOVAGEOM_OK ? error : iovageom_viommu_plug_commit(viommu, endpoint);
 }
 
-static void unplug_one(struct iovageom_viommu *viommu, struct iovageom_endpoint *place)
-{
-    if (--place->devices > 0)
-        return;
-    place->group->visible -= !iovageom_endpoint_visible(place);
-    iovageom_endpoint_detach(viommu, place);
-    iovageom_endpoint_forget(viommu, place);
-    if (place->prepared != IOVAGEOM_NOT_PREPARED)
-        return;
-    iovageom_device_remove(viommu, place);
-    if (place->kind == IOVAGEOM_ENDPOINT_DEVICE)
-        iovageom_endpoint_drop(viommu, place);
-}
-
 int iovageom_viommu_unplug(struct iovageom_viommu *viommu, uint32_t endpoint)
 {
-    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    uint32_t *aliases = NULL;
-    size_t count = 0;
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    struct iovageom_plug *plug = found != NULL ? iovageom_plug_at(found, false) : NULL;
 
-    if (found == NULL || found->devices == found->as_alias)
+    if (plug == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
-    /*
-     * The last device that was plugged at this very endpoint takes its aliases along, even with
-     * another one prepared: that brings none of its own, and may yet be aborted.
-     */
-    if (found->devices == found->as_alias + 1)
-        aliases = aliases_take(found, &count);
-    unplug_one(viommu, found);
-    for (size_t i = 0; i < count; i++) {
-        struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, aliases[i]);
-
-        place->as_alias--;
-        unplug_one(viommu, place);
-    }
-    iovageom_books_release(viommu, aliases, count * sizeof(*aliases));
+    iovageom_plug_remove(viommu, plug);
     viommu->generation++;
     return IOVAGEOM_OK;
 }
 
-static int replace_device(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                          struct iovageom_device *device)
+/*
+ * All that were plugged at this very endpoint can't be told apart, so they have one geometry; those
+ * that have it as an alias keep theirs. The first takes the memory for the new shape, the others
+ * find it there.
+ */
+static int renew_all(struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
+                     struct iovageom_device *device)
 {
-    struct iovageom_device *old = endpoint->device;
-    struct iovageom_unit *unit = endpoint->unit;
-    bool fresh;
-    int error = shape_get(viommu, unit, device, &fresh);
+    int error = IOVAGEOM_OK;
 
-    if (error != IOVAGEOM_OK)
-        return error;
-    endpoint->device = device;
-    device->references++;
-    shape_put(viommu, unit, old);
-    iovageom_device_put(viommu, old);
-    unit_touched(unit);
-    return IOVAGEOM_OK;
+    for (struct iovageom_contact *contact = endpoint->first;
+         error == IOVAGEOM_OK && contact != NULL; contact = contact->next)
+        if (iovageom_contact_own(contact))
+            error = iovageom_plug_renew(viommu, contact->plug, device);
+    return error;
 }
 
 int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
                            const struct iovageom_geometry *geometry, uint32_t flags,
                            struct iovageom_report *report)
 {
-    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
     struct iovageom_device *device;
@@ -642,7 +373,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     iovageom_report_clear(report);
     if ((flags & ~(uint32_t)IOVAGEOM_PLUG_ALLOW_STALE) != 0)
         return IOVAGEOM_ERR_INVALID;
-    if (found == NULL || found->devices == found->as_alias)
+    if (found == NULL || iovageom_plug_at(found, false) == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
     error = iovageom_device_make(viommu, geometry, &device);
     if (error != IOVAGEOM_OK)
@@ -650,13 +381,9 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     a.device = device;
     a.allow_stale = (flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
     error = iovageom_ask_everyone(&a, found->unit, found->group);
-    /* The first takes the memory that the new shape needs; its aliases then find it there. */
     if (error == IOVAGEOM_OK)
-        error = replace_device(viommu, found, device);
+        error = renew_all(viommu, found, device);
     if (error == IOVAGEOM_OK) {
-        for (size_t i = 0; i < found->alias_count; i++)
-            (void)replace_device(viommu, iovageom_table_at(&viommu->endpoints, found->aliases[i]),
-                                 device);
         viommu->generation++;
         viommu->stale |= a.went_stale;
     }

@@ -160,10 +160,9 @@ static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct io
 
     for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
         const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;
-        const struct iovageom_endpoint *member = unit->members.first;
 
-        for (; member != NULL; member = member->next[IOVAGEOM_ROLL_UNIT])
-            mask = iovageom_pgsize_meet(mask, member->device->mask);
+        for (const struct iovageom_plug *plug = unit->first; plug != NULL; plug = plug->next)
+            mask = iovageom_pgsize_meet(mask, plug->device->mask);
     }
     return mask;
 }

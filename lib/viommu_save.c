@@ -157,7 +157,7 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
         if (endpoint->group->members.first == endpoint)
             save_members(&w, endpoint->group);
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
-        if (endpoint->prepared != IOVAGEOM_NOT_PREPARED)
+        if (iovageom_plug_pending(endpoint))
             return IOVAGEOM_ERR_STATE;
         if (endpoint->told != NULL)
             save_promise(&w, endpoint);
@@ -407,7 +407,7 @@ static int load_space(struct loader *l, const uint8_t *body)
         iovageom_load_le32(body + 36)};
     const uint32_t features = iovageom_load_le32(body + 40);
     const uint64_t generation = iovageom_load_le64(body + 48);
-    const struct iovageom_endpoint *endpoint = NULL;
+    const struct iovageom_plug *plug = NULL;
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
 
@@ -444,9 +444,9 @@ static int load_space(struct loader *l, const uint8_t *body)
     if (viommu->envelope != NULL &&
         iovageom_device_suits(viommu, viommu->envelope, IOVAGEOM_ID_NONE, l->report) != IOVAGEOM_OK)
         l->refused = true;
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (endpoint->device != NULL &&
-            iovageom_device_suits(viommu, endpoint->device, endpoint->id, l->report) != 0)
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        if (iovageom_device_suits(viommu, plug->device, plug->contacts[0].endpoint->id,
+                                  l->report) != IOVAGEOM_OK)
             l->refused = true;
     return IOVAGEOM_OK;
 }

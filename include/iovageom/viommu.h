@@ -288,7 +288,7 @@ IOVAGEOM_API int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint3
 /** How to plug, as bits of iovageom_viommu_where.flags. */
 enum iovageom_plug_flag {
     /** Another device answers to this endpoint already (a PCIe-to-PCI bridge): fine when the
-        geometries agree. Without the flag a second device at one endpoint is refused. */
+        geometries of all of them agree. Without the flag a second device is refused. */
     IOVAGEOM_PLUG_ALIAS = 1,
     /** Plug even where a promise or a live mapping stands against it, for VMMs that must go on:
         the findings become notes, and iovageom_viommu_promise() shows who is no longer safe. */
@@ -297,10 +297,12 @@ enum iovageom_plug_flag {
 
 /** Where a device is plugged. Fill it with iovageom_viommu_where_init(), then change fields. */
 struct iovageom_viommu_where {
-    uint64_t host_group;     /**< host isolation group; default IOVAGEOM_VIOMMU_OWN */
-    uint64_t container;      /**< host page tables; default OWN: those where its host group is */
-    uint64_t guest_group;    /**< default OWN: as declared, or else its own */
-    const uint32_t *aliases; /**< other endpoints that the device's DMA may show; may be NULL */
+    uint64_t host_group;  /**< host isolation group; default IOVAGEOM_VIOMMU_OWN */
+    uint64_t container;   /**< host page tables; default OWN: those where its host group is */
+    uint64_t guest_group; /**< default OWN: as declared, or else its own */
+    /** Other endpoints that the device's DMA may show; may be NULL. Those that are not there yet
+        come into its guest group. */
+    const uint32_t *aliases;
     size_t alias_count;
     uint32_t flags;    /**< IOVAGEOM_PLUG_* */
     uint32_t reserved; /**< 0 */
@@ -366,7 +368,8 @@ IOVAGEOM_API int iovageom_viommu_plug_abort(struct iovageom_viommu *viommu, uint
 /**
  * The host says something new of a plugged device: its container's geometry changed when another
  * device was attached or detached (Q6). Refused as plug is, unless `flags` has ALLOW_STALE. Its
- * aliases follow.
+ * aliases follow, and so do all devices that were plugged at this very endpoint. Devices that only
+ * have this endpoint as an alias keep the geometry that they have.
  *
  * @return as plug; IOVAGEOM_ERR_NOT_FOUND when no device is plugged there, but prepared or aliased.
  */
@@ -375,11 +378,14 @@ IOVAGEOM_API int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t
                                         struct iovageom_report *report);
 
 /**
- * Unplug the device (of several aliased ones, one). It is detached from its domain, and what others
- * may map widens to exactly what it was without the device. A slot is empty again. What members of
- * its guest group were promised stays promised. Needs no memory.
+ * Unplug the device: of several that were plugged at this very endpoint, the last one. Its aliases
+ * go with it, but for those that other devices answer to as well. Who is left without a device is
+ * detached from its domain, and what others may map widens to exactly what it was without this
+ * device, whatever was plugged, updated and unplugged in between. A slot is empty again. What
+ * members of its guest group were promised stays promised, and an alias that other devices answer
+ * to stays in its guest group, as it does in the guest. Needs no memory.
  *
- * @return IOVAGEOM_ERR_NOT_FOUND when no device is plugged there.
+ * @return IOVAGEOM_ERR_NOT_FOUND when no device is plugged there, but prepared or aliased.
  */
 IOVAGEOM_API int iovageom_viommu_unplug(struct iovageom_viommu *viommu, uint32_t endpoint);
 
@@ -390,13 +396,15 @@ struct iovageom_viommu_endpoint {
     uint32_t plugged;     /**< devices behind it: 0, 1, or more when aliased; 0 while prepared */
     uint32_t prepared;    /**< 1 between plug_prepare and commit or abort */
     uint64_t guest_group; /**< IOVAGEOM_VIOMMU_OWN when its own */
-    uint64_t host_group;  /**< IOVAGEOM_VIOMMU_OWN when its own or without device */
+    /** IOVAGEOM_VIOMMU_OWN when its own or without device. With several: of the first that was
+        plugged at this very endpoint; when all have it as an alias, of the first of them. */
+    uint64_t host_group;
     uint64_t container;
     uint64_t domain;     /**< IOVAGEOM_ID_NONE when unattached */
     uint64_t generation; /**< of its promise; 0 when it was not told anything */
     uint32_t bypass;     /**< 1 when its accesses now go through untranslated */
     uint32_t reserved;
-    /** Of the device; NULL when there is none. Valid until the endpoint changes. */
+    /** Of that same device; NULL when there is none. Valid until the endpoint changes. */
     const struct iovageom_geometry *geometry;
 };
 

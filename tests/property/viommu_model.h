@@ -11,7 +11,7 @@
  * word, and every question a loop over everything. It shares no code with the library, and speaks
  * in its own numbers (statuses are those of the wire).
  */
-enum { PAGES = 64, PLACES = 9, DOMAINS = 5, MAPPINGS = 40, HOSTS = 10, KEYS = 64 };
+enum { PAGES = 64, PLACES = 9, DOMAINS = 5, MAPPINGS = 40, HOSTS = 10, KEYS = 64, PLUGS = 24 };
 enum { S_OK = 0, S_UNSUPP = 2, S_INVAL = 4, S_RANGE = 5, S_NOENT = 6, S_NOMEM = 8 };
 enum { KIND_NONE = 0, KIND_EMULATED = 1, KIND_SLOT = 2, KIND_DEVICE = 3 };
 enum {
@@ -31,15 +31,18 @@ struct model_host {
     uint64_t budget;   /* OWN: unknown */
 };
 
+/* A device as it was plugged, with all endpoints that it answers to. */
+struct model_plug {
+    int count;            /* of them; 0: no device */
+    uint32_t ids[PLACES]; /* its own, then its aliases */
+    bool prepared;
+    struct model_host host;
+    uint64_t unit, host_group;
+};
+
 struct model_place {
     int kind;
-    int devices, as_alias, prepared; /* prepared: 1 itself, 2 as an alias */
-    uint32_t prepared_for;           /* the endpoint that is or has the alias */
-    bool has_device;
-    struct model_host host;
-    uint64_t group, unit, host_group;
-    uint32_t aliases[PLACES];
-    int alias_count;
+    uint64_t group;
     int domain; /* -1: none */
     bool told;
     uint64_t promise; /* pages */
@@ -58,6 +61,9 @@ struct model_domain {
 
 struct model {
     struct model_place places[PLACES];
+    struct model_plug plugs[PLUGS]; /* in the order of plugging */
+    int plug_count;
+    uint32_t own_groups; /* how many there were, ever */
     struct model_domain domains[DOMAINS];
     struct {
         uint64_t key, pages;
@@ -76,9 +82,55 @@ struct model_where {
     int alias_count;
 };
 
-static inline bool model_visible(const struct model_place *p)
+static inline bool model_answers(const struct model_plug *plug, uint32_t id)
 {
-    return p->kind == KIND_EMULATED || p->devices > 0;
+    for (int i = 0; i < plug->count; i++)
+        if (plug->ids[i] == id)
+            return true;
+    return false;
+}
+
+/* The first device that answers to an endpoint; NULL when none does. */
+static inline const struct model_plug *model_device(const struct model *m, uint32_t id)
+{
+    for (int i = 0; i < m->plug_count; i++)
+        if (model_answers(&m->plugs[i], id))
+            return &m->plugs[i];
+    return NULL;
+}
+
+/* The one that is listed: the first that was plugged at this very endpoint, or else any. */
+static inline const struct model_plug *model_listed(const struct model *m, uint32_t id)
+{
+    for (int i = 0; i < m->plug_count; i++)
+        if (m->plugs[i].ids[0] == id)
+            return &m->plugs[i];
+    return model_device(m, id);
+}
+
+static inline int model_devices(const struct model *m, uint32_t id, bool prepared)
+{
+    int count = 0;
+
+    for (int i = 0; i < m->plug_count; i++)
+        count += model_answers(&m->plugs[i], id) && m->plugs[i].prepared == prepared;
+    return count;
+}
+
+/* The last that was plugged at this very endpoint and is prepared, or is not; -1: none. */
+static inline int model_own_plug(const struct model *m, uint32_t id, bool prepared)
+{
+    int found = -1;
+
+    for (int i = 0; i < m->plug_count; i++)
+        if (m->plugs[i].ids[0] == id && m->plugs[i].prepared == prepared)
+            found = i;
+    return found;
+}
+
+static inline bool model_visible(const struct model *m, uint32_t id)
+{
+    return m->places[id].kind == KIND_EMULATED || model_devices(m, id, false) > 0;
 }
 
 static inline uint64_t model_bits(int first, int last)
@@ -141,10 +193,11 @@ static inline uint64_t model_group(const struct model *m, uint64_t key, uint64_t
             pages |= m->envelope.reserved;
             window |= m->envelope.msi;
         }
-        for (int j = 0; j < PLACES; j++)
-            if (p->has_device && m->places[j].has_device && m->places[j].unit == p->unit) {
-                pages |= m->places[j].host.reserved;
-                window |= m->places[j].host.msi;
+        for (int j = 0; j < m->plug_count; j++)
+            if (model_device(m, (uint32_t)i) != NULL &&
+                m->plugs[j].unit == model_device(m, (uint32_t)i)->unit) {
+                pages |= m->plugs[j].host.reserved;
+                window |= m->plugs[j].host.msi;
             }
     }
     if (msi != NULL)
@@ -175,10 +228,9 @@ static inline uint64_t model_unit_budget(const struct model *m, uint64_t unit)
 {
     uint64_t budget = OWN;
 
-    for (int i = 0; i < PLACES; i++)
-        if (m->places[i].has_device && m->places[i].unit == unit &&
-            m->places[i].host.budget < budget)
-            budget = m->places[i].host.budget;
+    for (int i = 0; i < m->plug_count; i++)
+        if (m->plugs[i].unit == unit && m->plugs[i].host.budget < budget)
+            budget = m->plugs[i].host.budget;
     return budget;
 }
 
@@ -186,10 +238,13 @@ static inline uint64_t model_budget(const struct model *m, int domain)
 {
     uint64_t budget = OWN;
 
-    for (int i = 0; i < PLACES; i++)
-        if (m->places[i].domain == domain && m->places[i].has_device &&
-            model_unit_budget(m, m->places[i].unit) < budget)
-            budget = model_unit_budget(m, m->places[i].unit);
+    for (int i = 0; i < PLACES; i++) {
+        const struct model_plug *device = model_device(m, (uint32_t)i);
+
+        if (device != NULL && m->places[i].domain == domain &&
+            model_unit_budget(m, device->unit) < budget)
+            budget = model_unit_budget(m, device->unit);
+    }
     return budget;
 }
 
@@ -208,9 +263,9 @@ static inline void model_freeze(struct model *m)
 
     if (m->frozen)
         return;
-    for (int i = 0; i < PLACES; i++)
-        if (m->places[i].has_device && m->places[i].host.granule > granule)
-            granule = m->places[i].host.granule;
+    for (int i = 0; i < m->plug_count; i++)
+        if (m->plugs[i].host.granule > granule)
+            granule = m->plugs[i].host.granule;
     if (m->has_envelope && m->envelope.granule > granule)
         granule = m->envelope.granule;
     if (m->config_granule != 0)
@@ -230,7 +285,7 @@ static inline void model_forget(struct model *m, int i)
     m->places[i].promise = 0;
     for (int j = 0; j < PLACES; j++)
         kept |= m->places[j].kind != KIND_NONE && m->places[j].group == key &&
-                (m->places[j].told || model_visible(&m->places[j]));
+                (m->places[j].told || model_visible(m, (uint32_t)j));
     if (!kept)
         *model_promised(m, key) = 0;
 }
@@ -254,7 +309,6 @@ static inline void model_drop(struct model *m, int i)
     const uint64_t key = m->places[i].group;
 
     model_detach(m, i);
-    m->places[i].devices = 0;
     m->places[i].kind = KIND_NONE;
     model_forget(m, i);
     if (!model_group_exists(m, key))
@@ -296,9 +350,9 @@ static inline uint64_t model_own(uint32_t id)
 
 static inline uint64_t model_unit(const struct model *m, const struct model_where *w, uint32_t id)
 {
-    for (int i = 0; w->container == OWN && w->host_group != OWN && i < PLACES; i++)
-        if (m->places[i].has_device && m->places[i].host_group == w->host_group)
-            return m->places[i].unit;
+    for (int i = 0; w->container == OWN && w->host_group != OWN && i < m->plug_count; i++)
+        if (m->plugs[i].host_group == w->host_group)
+            return m->plugs[i].unit;
     if (w->container != OWN)
         return w->container;
     return w->host_group != OWN ? ((uint64_t)1 << 62) | w->host_group : model_own(id);
@@ -311,7 +365,14 @@ static inline uint64_t model_group_of(const struct model *m, const struct model_
         return m->places[which].group;
     if (w->guest_group != OWN)
         return w->guest_group;
-    return which == id ? model_own(id) : model_group_of(m, w, id, id);
+    return which == id ? model_own(m->own_groups) : model_group_of(m, w, id, id);
+}
+
+static inline bool model_on_unit(const struct model *m, uint32_t id, uint64_t unit)
+{
+    const struct model_plug *device = model_device(m, id);
+
+    return device != NULL && device->unit == unit;
 }
 
 static inline bool model_same_host(const struct model_host *a, const struct model_host *b)
@@ -369,25 +430,23 @@ static inline bool model_all_bear(struct model *m, uint64_t unit, const uint64_t
 {
     bool bears = true, known = false;
 
-    for (int i = 0; i < PLACES; i++)
-        known |= m->places[i].has_device && m->places[i].unit == unit &&
-                 m->places[i].host.reserved == host->reserved &&
-                 m->places[i].host.msi == host->msi && m->places[i].host.budget == host->budget;
-    for (int i = 0; i < PLACES; i++)
-        if (!known && m->places[i].has_device && m->places[i].unit == unit)
+    for (int i = 0; i < m->plug_count; i++)
+        known |= m->plugs[i].unit == unit && m->plugs[i].host.reserved == host->reserved &&
+                 m->plugs[i].host.msi == host->msi && m->plugs[i].host.budget == host->budget;
+    for (uint32_t i = 0; i < PLACES; i++)
+        if (!known && model_on_unit(m, i, unit))
             bears &= model_group_bears(m, m->places[i].group, host, stale, went_stale);
     for (int k = 0; k < count; k++) {
         bool joined = false;
 
-        for (int j = 0; j < PLACES; j++)
-            joined |= m->places[j].has_device && m->places[j].unit == unit &&
-                      m->places[j].group == keys[k];
+        for (uint32_t j = 0; j < PLACES; j++)
+            joined |= model_on_unit(m, j, unit) && m->places[j].group == keys[k];
         if (joined)
             continue;
         bears &= model_group_bears(m, keys[k], host, stale, went_stale);
-        for (int i = 0; i < PLACES; i++)
-            if (m->places[i].has_device && m->places[i].unit == unit)
-                bears &= model_group_bears(m, keys[k], &m->places[i].host, stale, went_stale);
+        for (int i = 0; i < m->plug_count; i++)
+            if (m->plugs[i].unit == unit)
+                bears &= model_group_bears(m, keys[k], &m->plugs[i].host, stale, went_stale);
     }
     return bears;
 }
@@ -409,24 +468,27 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
     if (m->places[id].kind != KIND_NONE && w->guest_group != OWN &&
         w->guest_group != m->places[id].group)
         return REFUSE_INVALID;
-    for (int i = 0; i < PLACES; i++)
-        if (w->host_group != OWN && m->places[i].has_device &&
-            m->places[i].host_group == w->host_group && m->places[i].unit != unit)
+    for (int i = 0; i < m->plug_count; i++)
+        if (w->host_group != OWN && m->plugs[i].host_group == w->host_group &&
+            m->plugs[i].unit != unit)
             return REFUSE_INVALID;
     for (int i = -1; i < w->alias_count; i++) {
-        const struct model_place *p = &m->places[i < 0 ? id : w->aliases[i]];
-        const bool may_share = i >= 0 || (w->alias && w->alias_count == 0);
+        const uint32_t which = i < 0 ? id : w->aliases[i];
+        const bool may_share = i >= 0 || w->alias;
 
-        keys[i + 1] = model_group_of(m, w, id, i < 0 ? id : w->aliases[i]);
-        if (p->kind == KIND_EMULATED || (p->has_device && (!may_share || p->prepared != 0)))
+        keys[i + 1] = model_group_of(m, w, id, which);
+        if (m->places[which].kind == KIND_EMULATED ||
+            (model_device(m, which) != NULL && (!may_share || model_devices(m, which, true) > 0)))
             return REFUSE_EXISTS;
-        if (p->has_device && (p->unit != unit || !model_same_host(&p->host, host)))
-            return REFUSE_CONFLICT;
+        for (int j = 0; j < m->plug_count; j++)
+            if (model_answers(&m->plugs[j], which) &&
+                (m->plugs[j].unit != unit || !model_same_host(&m->plugs[j].host, host)))
+                return REFUSE_CONFLICT;
     }
     fits = model_device_fits(m, host) && (!m->bypass || (m->identity & host->reserved) == 0);
-    for (int i = 0; i < PLACES; i++)
-        fits &= !m->bypass || !m->places[i].has_device || m->places[i].unit != unit ||
-                (m->identity & m->places[i].host.reserved) == 0;
+    for (int i = 0; i < m->plug_count; i++)
+        fits &= !m->bypass || m->plugs[i].unit != unit ||
+                (m->identity & m->plugs[i].host.reserved) == 0;
     fits &= model_all_bear(m, unit, keys, w->alias_count + 1, host, w->stale, went_stale);
     return fits ? 0 : REFUSE_CONFLICT;
 }
@@ -434,8 +496,9 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
 static inline void model_prepare(struct model *m, uint32_t id, const struct model_where *w,
                                  const struct model_host *host)
 {
-    const uint64_t unit = model_unit(m, w, id);
+    struct model_plug plug = {.prepared = true, .host = *host, .host_group = w->host_group};
 
+    plug.unit = model_unit(m, w, id);
     for (int i = -1; i < w->alias_count; i++) {
         const uint32_t which = i < 0 ? id : w->aliases[i];
         const uint64_t key = model_group_of(m, w, id, which);
@@ -447,91 +510,56 @@ static inline void model_prepare(struct model *m, uint32_t id, const struct mode
             p->group = key;
             p->domain = -1;
         }
-        if (!p->has_device) {
-            p->has_device = true;
-            p->host = *host;
-            p->unit = unit;
-            p->host_group = w->host_group;
-        }
-        p->prepared = i < 0 ? 1 : 2;
-        p->prepared_for = id;
+        plug.ids[plug.count++] = which;
     }
-    if (w->alias_count > 0) {
-        memcpy(m->places[id].aliases, w->aliases, sizeof(w->aliases));
-        m->places[id].alias_count = w->alias_count;
-    }
+    m->plugs[m->plug_count++] = plug;
+    m->own_groups++;
 }
 
 static inline int model_commit(struct model *m, uint32_t id)
 {
-    if (m->places[id].kind == KIND_NONE || m->places[id].prepared != 1)
-        return REFUSE_STATE;
-    for (int i = 0; i < PLACES; i++) {
-        struct model_place *p = &m->places[i];
+    const int which = model_own_plug(m, id, true);
 
-        if (p->kind == KIND_NONE || p->prepared == 0 || p->prepared_for != id)
-            continue;
-        p->devices++;
-        p->as_alias += p->prepared == 2;
-        p->prepared = 0;
-    }
-    return 0;
+    if (which >= 0)
+        m->plugs[which].prepared = false;
+    return which >= 0 ? 0 : REFUSE_STATE;
 }
 
-static inline void model_take_out(struct model *m, uint32_t id)
+static inline void model_take_out(struct model *m, int which)
 {
-    struct model_place *p = &m->places[id];
+    const struct model_plug was = m->plugs[which];
 
-    p->has_device = false;
-    p->alias_count = 0;
-    p->devices = p->as_alias = p->prepared = 0;
-    if (p->kind == KIND_DEVICE)
-        model_drop(m, (int)id);
+    m->plug_count--;
+    for (int i = which; i < m->plug_count; i++)
+        m->plugs[i] = m->plugs[i + 1];
+    for (int i = 0; i < was.count; i++) {
+        const uint32_t id = was.ids[i];
+
+        if (!was.prepared && model_devices(m, id, false) == 0) {
+            model_detach(m, (int)id);
+            model_forget(m, (int)id);
+        }
+        if (m->places[id].kind == KIND_DEVICE && model_device(m, id) == NULL)
+            model_drop(m, (int)id);
+    }
 }
 
 static inline int model_abort(struct model *m, uint32_t id)
 {
-    struct model_place was;
+    const int which = model_own_plug(m, id, true);
 
-    if (m->places[id].kind == KIND_NONE || m->places[id].prepared != 1)
-        return REFUSE_STATE;
-    was = m->places[id];
-    for (int i = -1; i < (was.devices == 0 ? was.alias_count : 0); i++) {
-        const uint32_t which = i < 0 ? id : was.aliases[i];
-
-        m->places[which].prepared = 0;
-        if (m->places[which].devices == 0)
-            model_take_out(m, which);
-    }
-    return 0;
-}
-
-static inline void model_unplug_one(struct model *m, uint32_t id)
-{
-    if (--m->places[id].devices > 0)
-        return;
-    model_detach(m, (int)id);
-    model_forget(m, (int)id);
-    if (m->places[id].prepared == 0)
-        model_take_out(m, id);
+    if (which >= 0)
+        model_take_out(m, which);
+    return which >= 0 ? 0 : REFUSE_STATE;
 }
 
 static inline int model_unplug(struct model *m, uint32_t id)
 {
-    struct model_place was = m->places[id];
+    const int which = model_own_plug(m, id, false);
 
-    if (was.kind == KIND_NONE || was.devices == was.as_alias)
-        return REFUSE_NOT_FOUND;
-    if (was.devices > was.as_alias + 1)
-        was.alias_count = 0;
-    else
-        m->places[id].alias_count = 0;
-    model_unplug_one(m, id);
-    for (int i = 0; i < was.alias_count; i++) {
-        m->places[was.aliases[i]].as_alias--;
-        model_unplug_one(m, was.aliases[i]);
-    }
-    return 0;
+    if (which >= 0)
+        model_take_out(m, which);
+    return which >= 0 ? 0 : REFUSE_NOT_FOUND;
 }
 
 /* ---- the oracle ---- */
@@ -540,13 +568,14 @@ static inline int model_attach(struct model *m, uint32_t domain, uint32_t id, ui
 {
     const bool bypass = (flags & 1) != 0;
     struct model_place *p = id < PLACES ? &m->places[id] : NULL;
+    const struct model_plug *device = id < PLACES ? model_device(m, id) : NULL;
     struct model_domain *d;
     uint64_t reserved;
     int domains = 0, mates = 0;
 
     if ((flags & ~1u) != 0)
         return S_INVAL;
-    if (p == NULL || p->kind == KIND_NONE || !model_visible(p))
+    if (p == NULL || p->kind == KIND_NONE || !model_visible(m, id))
         return S_NOENT;
     if (domain >= DOMAINS)
         return S_RANGE;
@@ -555,15 +584,14 @@ static inline int model_attach(struct model *m, uint32_t domain, uint32_t id, ui
         return S_INVAL;
     if (d->exists && p->domain == (int)domain)
         return S_OK;
-    for (int i = 0; bypass && p->has_device && i < PLACES; i++)
-        if (m->places[i].has_device && m->places[i].unit == p->unit &&
-            (m->places[i].host.reserved & m->identity) != 0)
+    for (int i = 0; bypass && device != NULL && i < m->plug_count; i++)
+        if (m->plugs[i].unit == device->unit && (m->plugs[i].host.reserved & m->identity) != 0)
             return S_UNSUPP;
     reserved = model_group(m, p->group, NULL);
     for (int i = 0; i < d->count; i++)
         if ((model_touch(d->mappings[i].start, d->mappings[i].last) & reserved) != 0)
             return S_UNSUPP;
-    if (d->exists && p->has_device && (uint64_t)d->count > model_unit_budget(m, p->unit))
+    if (d->exists && device != NULL && (uint64_t)d->count > model_unit_budget(m, device->unit))
         return S_UNSUPP;
     for (int i = 0; i < DOMAINS; i++)
         domains += m->domains[i].exists;
@@ -581,7 +609,7 @@ static inline int model_attach(struct model *m, uint32_t domain, uint32_t id, ui
 
 static inline int model_detach_request(struct model *m, uint32_t domain, uint32_t id)
 {
-    if (id >= PLACES || m->places[id].kind == KIND_NONE || !model_visible(&m->places[id]))
+    if (id >= PLACES || m->places[id].kind == KIND_NONE || !model_visible(m, id))
         return S_NOENT;
     if (m->places[id].domain < 0 || (uint32_t)m->places[id].domain != domain)
         return S_INVAL;
@@ -643,7 +671,8 @@ static inline int model_probe(struct model *m, uint32_t id, uint64_t *reserved)
 {
     struct model_place *p = id < PLACES ? &m->places[id] : NULL;
 
-    if (p == NULL || p->kind == KIND_NONE || (p->kind == KIND_DEVICE && p->devices == 0))
+    if (p == NULL || p->kind == KIND_NONE ||
+        (p->kind == KIND_DEVICE && model_devices(m, id, false) == 0))
         return S_NOENT;
     *reserved = model_widen(m, model_group(m, p->group, NULL));
     p->told = true;
@@ -658,14 +687,14 @@ static inline int model_translate(const struct model *m, uint32_t id, uint64_t a
                                   uint32_t flags, uint64_t *phys)
 {
     const struct model_place *p = id < PLACES ? &m->places[id] : NULL;
+    const struct model_plug *device = p != NULL ? model_device(m, id) : NULL;
     bool bypass;
 
-    if (p == NULL || p->kind == KIND_NONE || !model_visible(p))
+    if (p == NULL || p->kind == KIND_NONE || !model_visible(m, id))
         return 1;
     bypass = p->domain >= 0 ? m->domains[p->domain].bypass : m->bypass;
-    for (int i = 0; p->domain < 0 && p->has_device && i < PLACES; i++)
-        if (m->places[i].has_device && m->places[i].unit == p->unit &&
-            (m->places[i].host.reserved & m->identity) != 0)
+    for (int i = 0; p->domain < 0 && device != NULL && i < m->plug_count; i++)
+        if (m->plugs[i].unit == device->unit && (m->plugs[i].host.reserved & m->identity) != 0)
             bypass = false;
     *phys = address;
     if (bypass)

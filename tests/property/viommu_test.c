@@ -222,6 +222,7 @@ static uint64_t pages_of(const struct iovageom_rangeset *set)
 static void compare_place(uint32_t id)
 {
     const struct model_place *p = &t.model.places[id];
+    const struct model_plug *device = model_listed(&t.model, id);
     struct iovageom_viommu_endpoint found;
     struct iovageom_viommu_promise promise;
     struct iovageom_rangeset told, now, added, removed;
@@ -233,11 +234,16 @@ static void compare_place(uint32_t id)
     }
     ck_assert_int_eq(iovageom_viommu_endpoint(t.books, id, &found), 0);
     ck_assert_uint_eq(found.kind, (uint32_t)p->kind);
-    ck_assert_uint_eq(found.plugged, (uint32_t)p->devices);
-    ck_assert_uint_eq(found.prepared, p->prepared != 0);
+    ck_assert_uint_eq(found.plugged, (uint32_t)model_devices(&t.model, id, false));
+    ck_assert_uint_eq(found.prepared, model_devices(&t.model, id, true) > 0);
     ck_assert_uint_eq(found.domain, p->domain < 0 ? OWN : (uint64_t)p->domain);
     ck_assert_int_eq(found.generation != 0, p->told);
-    ck_assert_int_eq(found.geometry != NULL, p->has_device);
+    ck_assert_int_eq(found.geometry != NULL, device != NULL);
+    ck_assert_uint_eq(found.host_group, device != NULL ? device->host_group : OWN);
+    ck_assert_uint_eq(found.container, device == NULL || device->unit >> 62 ? OWN : device->unit);
+    for (uint64_t i = 0; device != NULL && i < HOSTS; i++)
+        ck_assert(!model_same_host(&t.hosts[i], &device->host) ||
+                  iovageom_geometry_equal(found.geometry, t.geometries[i]));
     iovageom_rangeset_init(&told, NULL);
     iovageom_rangeset_init(&now, NULL);
     iovageom_rangeset_init(&added, NULL);
@@ -340,9 +346,9 @@ static void refusal_says_why(int error)
    geometry. By chance alone that is too rare for plugs to meet at an endpoint. */
 static void keep_company(struct model_where *w, uint64_t *host)
 {
-    const struct model_place *p = &t.model.places[below(PLACES)];
+    const struct model_plug *p = model_device(&t.model, (uint32_t)below(PLACES));
 
-    if (p->kind == KIND_NONE || !p->has_device || p->unit >> 63)
+    if (p == NULL || p->unit >> 63)
         return;
     w->container = p->unit >> 62 ? OWN : p->unit;
     w->host_group = p->host_group;
@@ -365,6 +371,8 @@ static void step_plug(void)
 
     for (; one_in(5) && w.alias_count < 3; w.alias_count++)
         w.aliases[w.alias_count] = (uint32_t)below(PLACES);
+    if (t.model.plug_count == PLUGS)
+        return;
     if (one_in(2))
         keep_company(&w, &host);
     iovageom_viommu_where_init(&where);
@@ -431,7 +439,9 @@ static void step_leave(void)
     } else if (one_in(2)) {
         ck_assert_int_eq(iovageom_viommu_unplug(t.books, id), model_unplug(&t.model, id));
     } else {
-        wanted = p->kind == KIND_NONE ? REFUSE_NOT_FOUND : p->has_device ? REFUSE_STATE : 0;
+        wanted = p->kind == KIND_NONE                 ? REFUSE_NOT_FOUND
+                 : model_device(&t.model, id) != NULL ? REFUSE_STATE
+                                                      : 0;
         ck_assert_int_eq(iovageom_viommu_undeclare(t.books, id), wanted);
         if (wanted == 0)
             model_drop(&t.model, (int)id);
@@ -444,7 +454,7 @@ static void step_declare(void)
     const uint32_t id = (uint32_t)below(PLACES);
     const int kind = one_in(2) ? KIND_EMULATED : KIND_SLOT;
     const uint64_t group = some_group(3);
-    const uint64_t key = group == OWN ? model_own(id) : group;
+    const uint64_t key = group == OWN ? model_own(t.model.own_groups++) : group;
     bool first_slot = kind == KIND_SLOT && t.model.has_envelope, went_stale = false;
     int wanted = 0, error;
 
@@ -471,17 +481,18 @@ static void step_declare(void)
 static void step_update(void)
 {
     const uint32_t id = (uint32_t)below(PLACES);
-    struct model_place *p = &t.model.places[id];
+    const int plug = model_own_plug(&t.model, id, false);
     const uint64_t host = below(HOSTS);
     const bool stale = one_in(12);
     bool went_stale = false;
     int wanted = 0, error;
 
-    if (p->kind == KIND_NONE || p->devices == p->as_alias)
+    if (plug < 0)
         wanted = REFUSE_NOT_FOUND;
     else if (!model_device_fits(&t.model, &t.hosts[host]) ||
              (t.model.bypass && (t.model.identity & t.hosts[host].reserved) != 0) ||
-             !model_all_bear(&t.model, p->unit, &p->group, 1, &t.hosts[host], stale, &went_stale))
+             !model_all_bear(&t.model, t.model.plugs[plug].unit, &t.model.places[id].group, 1,
+                             &t.hosts[host], stale, &went_stale))
         wanted = REFUSE_CONFLICT;
     may_fail();
     error = iovageom_viommu_update(t.books, id, t.geometries[host],
@@ -491,9 +502,9 @@ static void step_update(void)
     ck_assert_int_eq(error, wanted);
     if (wanted != 0)
         return;
-    p->host = t.hosts[host];
-    for (int i = 0; i < p->alias_count; i++)
-        t.model.places[p->aliases[i]].host = t.hosts[host];
+    for (int i = 0; i < t.model.plug_count; i++)
+        if (t.model.plugs[i].ids[0] == id)
+            t.model.plugs[i].host = t.hosts[host];
     t.model.stale |= went_stale;
 }
 
@@ -617,7 +628,8 @@ static int model_request(const uint8_t *bytes, size_t size, size_t writable, uin
         return model_unmap(&t.model, first, mapping.start, mapping.last);
     default:
         if (first >= PLACES || t.model.places[first].kind == KIND_NONE ||
-            (t.model.places[first].kind == KIND_DEVICE && t.model.places[first].devices == 0))
+            (t.model.places[first].kind == KIND_DEVICE &&
+             model_devices(&t.model, first, false) == 0))
             return S_NOENT;
         if (writable < PROBE_SIZE + 4)
             return S_INVAL;
@@ -683,16 +695,24 @@ static void step_bypass(void)
     const bool on = one_in(2);
     int wanted = 0;
 
-    for (int i = 0; i < PLACES; i++)
-        for (int j = 0; j < PLACES; j++)
-            if (on && m->places[i].kind != KIND_NONE && m->places[i].has_device &&
-                m->places[i].domain < 0 && m->places[j].has_device &&
-                m->places[i].unit == m->places[j].unit &&
-                (m->identity & m->places[j].host.reserved) != 0)
+    for (uint32_t i = 0; i < PLACES; i++)
+        for (int j = 0; j < m->plug_count; j++)
+            if (on && m->places[i].domain < 0 && model_on_unit(m, i, m->plugs[j].unit) &&
+                (m->identity & m->plugs[j].host.reserved) != 0)
                 wanted = REFUSE_CONFLICT;
     ck_assert_int_eq(iovageom_viommu_set_bypass(t.books, on, &t.report), wanted);
     if (wanted == 0)
         t.model.bypass = on;
+}
+
+/* Whether a group that has no number has no second endpoint, either. */
+static bool alone(uint32_t id)
+{
+    for (uint32_t i = 0; i < PLACES; i++)
+        if (i != id && t.model.places[i].kind != KIND_NONE && t.model.places[id].group >> 63 &&
+            t.model.places[i].group == t.model.places[id].group)
+            return false;
+    return true;
 }
 
 /* Move to another machine with the same devices, in the middle of everything. */
@@ -705,16 +725,18 @@ static void step_migrate(void)
     int error;
 
     /* Who still is in the own group of a device that it was an alias of, can't be told to be. */
-    for (int i = 0; i < PLACES; i++)
+    for (uint32_t i = 0; i < PLACES; i++)
         if (t.model.places[i].kind != KIND_NONE &&
-            (t.model.places[i].prepared != 0 || t.model.places[i].devices > 1 ||
-             t.model.places[i].as_alias > 0 ||
-             (t.model.places[i].group >> 63 && t.model.places[i].group != model_own((uint32_t)i))))
+            (model_devices(&t.model, i, true) > 0 || model_devices(&t.model, i, false) > 1 ||
+             !alone(i)))
+            return;
+    for (int i = 0; i < t.model.plug_count; i++)
+        if (t.model.plugs[i].count > 1)
             return;
     /* Who should bypass and can't, faults here; another machine does not take it on. */
     for (uint32_t id = 0; id < PLACES; id++)
         if (t.model.bypass && t.model.places[id].kind != KIND_NONE &&
-            t.model.places[id].domain < 0 && model_visible(&t.model.places[id]) &&
+            t.model.places[id].domain < 0 && model_visible(&t.model, id) &&
             model_translate(&t.model, id, 0, 0, &(uint64_t){0}) != -1)
             return;
     if (!t.model.frozen || t.model.stale)
@@ -728,6 +750,7 @@ static void step_migrate(void)
     to = make_books();
     for (uint32_t id = 0; id < PLACES; id++) {
         const struct model_place *p = &t.model.places[id];
+        const struct model_plug *device = model_device(&t.model, id);
         const uint64_t group = p->group >> 63 ? OWN : p->group;
         struct iovageom_geometry *geometry;
 
@@ -735,13 +758,13 @@ static void step_migrate(void)
             ck_assert_int_eq(
                 iovageom_viommu_declare(to, id, group, (enum iovageom_endpoint_kind)p->kind, NULL),
                 0);
-        if (!p->has_device)
+        if (device == NULL)
             continue;
         iovageom_viommu_where_init(&where);
         where.guest_group = group;
-        where.host_group = p->host_group;
-        where.container = p->unit >> 62 ? OWN : p->unit;
-        geometry = make_geometry(&p->host, "again");
+        where.host_group = device->host_group;
+        where.container = device->unit >> 62 ? OWN : device->unit;
+        geometry = make_geometry(&device->host, "again");
         ck_assert_int_eq(iovageom_viommu_plug(to, id, &where, geometry, NULL), 0);
         iovageom_geometry_free(geometry);
     }
