@@ -55,8 +55,15 @@ void iovageom_geometry_free(struct iovageom_geometry *geometry)
 
 int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
 {
+    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
+}
+
+int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
+                              const struct iovageom_geometry *geometry,
+                              struct iovageom_geometry **out)
+{
     struct iovageom_geometry *copy;
-    int status = iovageom_geometry_new(&geometry->allocator, geometry->name, &copy);
+    int status = iovageom_geometry_new(allocator, geometry->name, &copy);
 
     if (status < 0)
         return status;

@@ -30,6 +30,11 @@ struct iovageom_geometry {
     size_t capacity;
 };
 
+/* A copy that lives in another allocator. */
+IOVAGEOM_COLD int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
+                                            const struct iovageom_geometry *geometry,
+                                            struct iovageom_geometry **out);
+
 /* Makes room for that many facts. */
 IOVAGEOM_COLD int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 

@@ -8,6 +8,7 @@
 #include <iovageom/status.h>
 
 #include "geometry_internal.h"
+#include "rangeset_internal.h"
 #include "text.h"
 
 int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
@@ -157,27 +158,11 @@ bool iovageom_geometry_within(const struct iovageom_geometry *inner,
     return true;
 }
 
-/* Replaces both sets or none. */
-static int replace(struct iovageom_rangeset *first, const struct iovageom_rangeset *new_first,
-                   struct iovageom_rangeset *second, const struct iovageom_rangeset *new_second,
-                   struct iovageom_rangeset *spare)
-{
-    int status = iovageom_rangeset_copy(spare, first);
-
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_copy(first, new_first);
-    if (status < 0)
-        return status;
-    status = iovageom_rangeset_copy(second, new_second);
-    if (status < 0)
-        iovageom_rangeset_swap(first, spare);
-    return status;
-}
-
 int iovageom_geometry_difference(const struct iovageom_geometry *before,
                                  const struct iovageom_geometry *after,
                                  struct iovageom_rangeset *added, struct iovageom_rangeset *removed)
 {
+    struct iovageom_rangeset *const out[2] = {added, removed};
     struct iovageom_rangeset sets[4];
     int status = IOVAGEOM_OK;
 
@@ -189,9 +174,9 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_difference(&sets[2], &sets[1], &sets[0]);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_difference(&sets[0], &sets[0], &sets[1]);
+        status = iovageom_rangeset_difference(&sets[3], &sets[0], &sets[1]);
     if (status == IOVAGEOM_OK)
-        status = replace(added, &sets[2], removed, &sets[0], &sets[3]);
+        status = iovageom_rangesets_give(out, &sets[2], 2);
     for (unsigned i = 0; i < 4; i++)
         iovageom_rangeset_deinit(&sets[i]);
     return status;

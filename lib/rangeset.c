@@ -8,6 +8,7 @@
 
 #include "hints.h"
 #include "itree_internal.h"
+#include "rangeset_internal.h"
 
 _Static_assert(sizeof(struct iovageom_itree) <= sizeof(struct iovageom_rangeset), "storage");
 _Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_rangeset_cursor),
@@ -58,6 +59,33 @@ IOVAGEOM_COLD int iovageom_rangeset_copy(struct iovageom_rangeset *set,
                                          const struct iovageom_rangeset *from)
 {
     return iovageom_itree_copy(tree_of(set), tree_in(from));
+}
+
+static bool same_allocator(const struct iovageom_allocator *a, const struct iovageom_allocator *b)
+{
+    return a->allocate == b->allocate && a->release == b->release && a->context == b->context;
+}
+
+int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovageom_rangeset *from,
+                            size_t count)
+{
+    int status = IOVAGEOM_OK;
+
+    /* Memory first, each in that of the set that is to have it; then nothing can fail. */
+    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
+        struct iovageom_rangeset copy;
+
+        if (!sets[i] || same_allocator(&tree_of(sets[i])->allocator, &tree_of(&from[i])->allocator))
+            continue;
+        (void)iovageom_rangeset_init(&copy, &tree_of(sets[i])->allocator);
+        status = iovageom_rangeset_copy(&copy, &from[i]);
+        iovageom_rangeset_swap(&copy, &from[i]);
+        iovageom_rangeset_deinit(&copy);
+    }
+    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++)
+        if (sets[i])
+            iovageom_rangeset_swap(sets[i], &from[i]);
+    return status;
 }
 
 enum { FEW = 64 }; /* ranges, for which memory of our own is to be had on the stack */

@@ -3,6 +3,7 @@
 
 #include <iovageom/pgsize.h>
 
+#include "geometry_internal.h"
 #include "viommu_internal.h"
 
 void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
@@ -59,7 +60,8 @@ static size_t take_ranges(struct iovageom_range *out, const struct iovageom_regi
     return taken;
 }
 
-static int device_facts(struct iovageom_device *device, const struct iovageom_geometry *geometry)
+static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_device *device,
+                        const struct iovageom_geometry *geometry)
 {
     int error = iovageom_geometry_promise_mask(geometry, 0, &device->mask);
 
@@ -71,7 +73,8 @@ static int device_facts(struct iovageom_device *device, const struct iovageom_ge
         return error;
     if (iovageom_geometry_map_budget(geometry, &device->budget) != IOVAGEOM_OK)
         device->budget = UINT64_MAX;
-    return iovageom_geometry_copy(geometry, &device->geometry);
+    /* The caller's memory may be gone before the books are. */
+    return iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
 }
 
 int iovageom_device_make(const struct iovageom_viommu *viommu,
@@ -92,7 +95,7 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     memset(device, 0, sizeof(*device));
     device->references = 1;
     device->size = size;
-    error = device_facts(device, geometry);
+    error = device_facts(viommu, device, geometry);
     if (error == IOVAGEOM_OK && count > 0) {
         regions = iovageom_books_allocate(viommu, count * sizeof(*regions));
         error = regions == NULL ? IOVAGEOM_ERR_NO_MEMORY

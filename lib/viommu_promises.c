@@ -3,6 +3,7 @@
 
 #include <iovageom/pgsize.h>
 
+#include "rangeset_internal.h"
 #include "viommu_internal.h"
 
 /* ---- wire lists ---- */
@@ -405,23 +406,25 @@ static int promise_compare(const struct iovageom_viommu *viommu,
                            const struct iovageom_endpoint *endpoint, struct iovageom_rangeset *sets,
                            bool *current)
 {
+    struct iovageom_virtio_config space;
     struct iovageom_wire *wire;
     struct iovageom_view view;
-    int error;
+    int error = iovageom_books_space(viommu, &space, NULL);
 
-    error = iovageom_group_wire(viommu, endpoint->group, &viommu->space,
-                                viommu->space.probe_size != 0 ? viommu->space.probe_size : SIZE_MAX,
-                                NULL, NULL, &wire);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_group_wire(viommu, endpoint->group, &space,
+                                    space.probe_size != 0 ? space.probe_size : SIZE_MAX, NULL, NULL,
+                                    &wire);
     if (error != IOVAGEOM_OK)
         return error;
-    *current = wire_same(endpoint->told, wire);
+    *current = endpoint->told != NULL && wire_same(endpoint->told, wire);
     error = iovageom_wire_usable(viommu, wire, &sets[NOW]);
     iovageom_wire_put(viommu, wire);
-    if (error == IOVAGEOM_OK)
+    if (error == IOVAGEOM_OK && endpoint->told != NULL)
         error = iovageom_wire_usable(viommu, endpoint->told, &sets[TOLD]);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
-    if (error != IOVAGEOM_OK)
+    if (error != IOVAGEOM_OK || endpoint->told == NULL)
         return error;
     /* A gap that is closed now to fit the buffer still maps: only what is reserved is lost. */
     error = iovageom_view_init(&view, viommu);
@@ -446,26 +449,26 @@ IOVAGEOM_COLD int iovageom_viommu_promise(const struct iovageom_viommu *viommu, 
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     struct iovageom_rangeset *const out[SETS] = {told, now, added, removed};
     struct iovageom_rangeset sets[SETS];
-    bool current = false;
-    int error = IOVAGEOM_OK;
+    bool current = false, safe;
+    int error;
 
     if (found == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
     for (size_t i = 0; i < SETS; i++)
         (void)iovageom_rangeset_init(&sets[i], &viommu->allocator);
-    if (found->told != NULL)
-        error = promise_compare(viommu, found, sets, &current);
-    if (error == IOVAGEOM_OK) {
-        promise->told = found->told != NULL;
-        promise->generation = found->generation;
-        promise->now = viommu->generation;
-        promise->current = current;
-        promise->safe = iovageom_rangeset_count(&sets[REMOVED]) == 0;
-    }
-    for (size_t i = 0; i < SETS; i++) {
-        if (error == IOVAGEOM_OK && out[i] != NULL)
-            iovageom_rangeset_swap(out[i], &sets[i]);
+    error = promise_compare(viommu, found, sets, &current);
+    safe = iovageom_rangeset_count(&sets[REMOVED]) == 0;
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangesets_give(out, sets, SETS);
+    if (error == IOVAGEOM_OK)
+        *promise = (struct iovageom_viommu_promise){
+            .generation = found->generation,
+            .now = viommu->generation,
+            .told = found->told != NULL,
+            .current = current,
+            .safe = safe,
+        };
+    for (size_t i = 0; i < SETS; i++)
         iovageom_rangeset_deinit(&sets[i]);
-    }
     return error;
 }

@@ -271,6 +271,7 @@ IOVAGEOM_API int iovageom_geometry_check(const struct iovageom_geometry *geometr
  * a geometry without facts is neutral.
  *
  * @param name of the result; what is added to it later is owned by that name.
+ * @param out has the allocator of `a`.
  */
 IOVAGEOM_API int iovageom_geometry_meet(const struct iovageom_geometry *a,
                                         const struct iovageom_geometry *b, const char *name,
@@ -302,7 +303,7 @@ IOVAGEOM_API bool iovageom_geometry_within(const struct iovageom_geometry *inner
 /**
  * How the usable addresses differ: what `after` has that `before` lacks, and the reverse.
  *
- * @param added, removed initialised sets, both replaced on success.
+ * @param added, removed initialised sets, both replaced on success; they keep their allocators.
  */
 IOVAGEOM_API int iovageom_geometry_difference(const struct iovageom_geometry *before,
                                               const struct iovageom_geometry *after,

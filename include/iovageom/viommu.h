@@ -447,20 +447,22 @@ IOVAGEOM_API uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint3
 
 /** How an endpoint's promise stands. */
 struct iovageom_viommu_promise {
-    uint64_t generation; /**< of the books when it was told: they count each change of geometry */
+    uint64_t generation; /**< of the books when it was told: they count each change of geometry; 0
+                              when it was not told */
     uint64_t now;        /**< generation of the books now */
-    bool told;           /**< whether it was told at all; if not, all else is 0 and safe */
-    bool current;        /**< a PROBE now would say the same */
-    bool safe;           /**< every address that was promised is still usable */
+    bool told;           /**< whether it was told at all */
+    bool current;        /**< it was told, and a PROBE now would say the same */
+    bool safe;           /**< every address that was promised is still usable: also when none was */
 };
 
 /**
  * What a guest was told of an endpoint, what is true now, and the difference.
  *
  * All in usable addresses of the input range, aligned to the granule. Each set is an initialised
- * one, replaced on success, or NULL.
+ * one, replaced on success, or NULL; it keeps its allocator, and may outlive the books.
  *
- * @param told what was promised, `now` what a PROBE now would promise.
+ * @param told what was promised: nothing when it was not told.
+ * @param now what a PROBE now would promise, whether or not there was one.
  * @param added usable now, but not told: lost to the guest until it probes again.
  * @param removed told, but not usable now: not safe.
  * @return IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ERR_NO_MEMORY.

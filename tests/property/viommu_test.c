@@ -251,7 +251,10 @@ static void compare_place(uint32_t id)
     ck_assert_int_eq(iovageom_viommu_promise(t.books, id, &promise, &told, &now, &added, &removed),
                      0);
     ck_assert_int_eq(promise.told, p->told);
-    if (p->told) {
+    ck_assert_int_eq(promise.generation != 0, p->told);
+    ck_assert(promise.told || !promise.current);
+    ck_assert(promise.told || p->promise == 0);
+    if (t.model.frozen) {
         reserved = model_widen(&t.model, model_group(&t.model, p->group, NULL));
         ck_assert_uint_eq(pages_of(&told), p->promise);
         ck_assert_uint_eq(pages_of(&now), ~reserved);
