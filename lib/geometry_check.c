@@ -94,8 +94,9 @@ static int explain_granule(const struct iovageom_geometry *geometry, struct iova
     if (status < 0) {
         finding = iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, status);
         (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->name);
+    } else {
+        finding.range = range;
     }
-    finding.range = range;
     iovageom_report_add(report, &finding);
     return finding.status;
 }

@@ -80,14 +80,13 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
     }
 }
 
-/* Each may leave something of `range`, all of them leave nothing: a note, as nobody is to blame. */
-void iovageom_note_nothing(struct iovageom_report *report, struct iovageom_range range,
-                           const char *who)
+/* Each may leave something to the guest, all of them leave nothing: a note, as nobody is to blame.
+ */
+void iovageom_note_nothing(struct iovageom_report *report, const char *who)
 {
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
 
-    finding.range = range;
     finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, who);
     iovageom_report_add(report, &finding);
 }
@@ -436,7 +435,7 @@ static int space_input(const struct iovageom_viommu *viommu, struct iovageom_ran
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_complement(&set, &set, *input);
     if (error == IOVAGEOM_OK && !iovageom_rangeset_hull(&set, input))
-        iovageom_note_nothing(report, *input, "all devices together");
+        iovageom_note_nothing(report, "all devices together");
     iovageom_rangeset_deinit(&set);
     return error;
 }

@@ -77,7 +77,7 @@ bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
     return (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS) != 0;
 }
 
-/* One objection for each range of the device that stands in the identity ranges. */
+/* One objection for each range of the device that bypass would map one to one. */
 static bool identity_fits(const struct iovageom_rangeset *identity,
                           const struct iovageom_device *device, uint64_t endpoint, uint64_t domain,
                           struct iovageom_report *report)
@@ -93,7 +93,6 @@ static bool identity_fits(const struct iovageom_rangeset *identity,
             name(&finding, device, hit, device->ranges[i]);
             finding.endpoint = endpoint;
             finding.domain = domain;
-            finding.detail = "bypass maps these addresses one to one";
             iovageom_report_add(report, &finding);
             fits = false;
         }
@@ -163,13 +162,28 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
     for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
         if (type == IOVAGEOM_RESV_SOFTWARE_MSI && iovageom_rangeset_hull(ranges, &finding.range)) {
             finding.endpoint = endpoint;
-            finding.owner = *owner;
             finding.detail = "a guest maps its MSI doorbells there, unless the machine's are told: "
                              "add them as an MSI region";
             iovageom_report_add(report, &finding);
             return true;
         }
     return false;
+}
+
+/* The guest's input range is wider than what the device maps of it, or would without `range`. */
+static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
+                         struct iovageom_range range)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_range left[2] = {{0, 0}, {0, 0}};
+
+    (void)iovageom_range_subtract(guest, range, left);
+    finding.range = guest;
+    finding.against = left[0];
+    iovageom_name_owner(&finding, a->device, range);
+    finding.type = 0;
+    iovageom_object(a, &finding);
 }
 
 /* Whether the device, and what is reserved for all, leave a granule of `input` to the guest. */
@@ -214,13 +228,18 @@ static void ask_input(struct iovageom_admission *a)
     if (granule < iovageom_pgsize_granule(device->mask))
         granule = iovageom_pgsize_granule(device->mask);
     if (!leaves_some(device, &viommu->platform_view.all, input, granule)) {
-        object(a, device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
-               input, input);
+        object_number(a, device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
         return;
     }
-    if (!told && !iovageom_range_equal(guest, input))
-        object(a, device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, guest,
-               input);
+    if (!told && !iovageom_range_equal(guest, input)) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+
+        finding.range = guest;
+        finding.against = input;
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
+        iovageom_object(a, &finding);
+    }
     for (size_t i = 0; i < device->all_count; i++) {
         const struct iovageom_range range = device->ranges[i];
         const bool edge =
@@ -228,8 +247,7 @@ static void ask_input(struct iovageom_admission *a)
 
         if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
             ((strict && edge) || (!told && !only_doorbells(device, range))))
-            object(a, device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
-                   guest, range);
+            object_input(a, guest, range);
     }
 }
 

@@ -219,8 +219,7 @@ IOVAGEOM_COLD void iovageom_name_group(struct iovageom_finding *finding,
                                        const struct iovageom_viommu *viommu,
                                        const struct iovageom_group *group,
                                        struct iovageom_range range);
-IOVAGEOM_COLD void iovageom_note_nothing(struct iovageom_report *report,
-                                         struct iovageom_range range, const char *who);
+IOVAGEOM_COLD void iovageom_note_nothing(struct iovageom_report *report, const char *who);
 IOVAGEOM_COLD uint8_t iovageom_refuse(struct iovageom_report *report,
                                       const struct iovageom_finding *finding);
 IOVAGEOM_COLD uint8_t iovageom_refuse_saying(struct iovageom_report *report, int error,

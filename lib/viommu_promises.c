@@ -185,7 +185,7 @@ static int name_scraps(const struct iovageom_viommu *viommu, const struct iovage
         error = iovageom_rangeset_align_inward(&whole, &scraps,
                                                iovageom_pgsize_granule(space->page_size_mask));
     if (error == IOVAGEOM_OK && iovageom_rangeset_count(&whole) == 0)
-        iovageom_note_nothing(report, space->input_range, "the guest group");
+        iovageom_note_nothing(report, "the guest group");
     /* Most of the time nothing is left, and nobody has to be asked. */
     if (error == IOVAGEOM_OK && !iovageom_rangeset_equal(&scraps, &whole))
         error = iovageom_rangeset_align_inward(&scraps, &scraps,

@@ -213,14 +213,14 @@ static int load_members(struct loader *l, const uint8_t *body, size_t length)
     for (size_t at = 0; at + 4 <= length; at += 4) {
         const uint32_t id = iovageom_load_le32(body + at);
         const struct iovageom_endpoint *endpoint = iovageom_table_at(&l->viommu->endpoints, id);
-        struct iovageom_finding finding =
-            iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
+        struct iovageom_finding finding = iovageom_finding_blank(
+            endpoint == NULL ? IOVAGEOM_FINDING_NOT_FOUND : IOVAGEOM_FINDING_OTHER,
+            IOVAGEOM_ERR_CONFLICT);
 
         finding.endpoint = id;
-        finding.detail = "an endpoint is in another guest group than at the source";
-        if (endpoint == NULL)
-            finding.kind = IOVAGEOM_FINDING_NOT_FOUND;
-        else if (group == NULL && !endpoint->group->loaded)
+        if (endpoint != NULL)
+            finding.detail = "an endpoint is in another guest group than at the source";
+        if (endpoint != NULL && group == NULL && !endpoint->group->loaded)
             group = endpoint->group;
         if (endpoint == NULL || endpoint->group != group)
             load_object(l, &finding);
@@ -393,11 +393,54 @@ static bool space_sane(const struct iovageom_virtio_config *space, uint32_t feat
                 : space->probe_size == 0);
 }
 
+/* The kind of finding says which of these it speaks of; the owner is the destination. */
+static void load_number(struct loader *l, enum iovageom_finding_kind kind, uint64_t wanted,
+                        uint64_t offered)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+
+    finding.wanted = wanted;
+    finding.offered = offered;
+    if (kind == IOVAGEOM_FINDING_GRANULE)
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
+    load_object(l, &finding);
+}
+
+/* What was frozen at the source must be what the destination was configured for. */
+static void load_config(struct loader *l, const struct iovageom_virtio_config *space,
+                        uint32_t features)
+{
+    const struct iovageom_viommu_config *config = &l->viommu->config;
+    const uint64_t granule = iovageom_pgsize_granule(space->page_size_mask);
+    const bool fits = config->granule != 0
+                          ? config->granule == granule
+                          : iovageom_pgsize_accepts(config->page_size_mask, granule);
+    struct iovageom_finding wide =
+        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_finding other =
+        iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
+
+    wide.range = space->input_range;
+    wide.against = config->input_range;
+    wide.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
+    if (!iovageom_range_contains(config->input_range, space->input_range))
+        load_object(l, &wide);
+    if (config->probe_size != 0 && config->probe_size != space->probe_size)
+        load_number(l, IOVAGEOM_FINDING_PROBE_SIZE, space->probe_size, config->probe_size);
+    if (!fits)
+        load_number(l, IOVAGEOM_FINDING_GRANULE, granule,
+                    config->granule != 0 ? config->granule
+                                         : iovageom_pgsize_granule(config->page_size_mask));
+    other.detail = "the destination offers other features or domain numbers";
+    if (features != config->features || space->domain_start < config->domain_start ||
+        space->domain_last > config->domain_last)
+        load_object(l, &other);
+}
+
 /* The frozen configuration: taken over, then every device, and the envelope, is asked whether it goes with it. */
 static int load_space(struct loader *l, const uint8_t *body)
 {
     struct iovageom_viommu *viommu = l->viommu;
-    const struct iovageom_viommu_config *config = &viommu->config;
     const struct iovageom_virtio_config space = {
         iovageom_load_le64(body),
         {iovageom_load_le64(body + 8), iovageom_load_le64(body + 16)},
@@ -408,37 +451,14 @@ static int load_space(struct loader *l, const uint8_t *body)
     const uint32_t features = iovageom_load_le32(body + 40);
     const uint64_t generation = iovageom_load_le64(body + 48);
     const struct iovageom_plug *plug = NULL;
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
 
     if (!space_sane(&space, features) || generation == 0 || generation == UINT64_MAX)
         return IOVAGEOM_ERR_MALFORMED;
-    finding.range = space.input_range;
-    finding.against = config->input_range;
-    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
-    if (!iovageom_range_contains(config->input_range, space.input_range))
-        load_object(l, &finding);
-    finding.kind = IOVAGEOM_FINDING_PROBE_SIZE;
-    finding.wanted = space.probe_size;
-    finding.offered = config->probe_size;
-    if (config->probe_size != 0 && config->probe_size != space.probe_size)
-        load_object(l, &finding);
-    finding.kind = IOVAGEOM_FINDING_GRANULE;
-    finding.wanted = iovageom_pgsize_granule(space.page_size_mask);
-    finding.offered =
-        config->granule != 0 ? config->granule : iovageom_pgsize_granule(config->page_size_mask);
-    if (config->granule != 0 ? config->granule != finding.wanted
-                             : !iovageom_pgsize_accepts(config->page_size_mask, finding.wanted))
-        load_object(l, &finding);
-    finding.kind = IOVAGEOM_FINDING_OTHER;
-    finding.detail = "the destination offers other features or domain numbers";
-    if (features != config->features || space.domain_start < config->domain_start ||
-        space.domain_last > config->domain_last)
-        load_object(l, &finding);
+    load_config(l, &space, features);
     viommu->space = space;
     viommu->frozen = true;
     viommu->bypass = space.bypass;
-    viommu->accepted = config->features & iovageom_load_le32(body + 44);
+    viommu->accepted = viommu->config.features & iovageom_load_le32(body + 44);
     if (generation > viommu->generation)
         viommu->generation = generation;
     if (viommu->envelope != NULL &&
@@ -489,20 +509,21 @@ static int load_compare(struct loader *l)
 
     for (; error == IOVAGEOM_OK && group != NULL;
          group = iovageom_table_from(&l->viommu->groups, group->key + 1)) {
-        struct iovageom_finding finding =
-            iovageom_finding_blank(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT);
+        struct iovageom_range against;
 
         group->loaded = false;
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view.all);
         iovageom_rangeset_seek(&broken, 0, &cursor);
-        while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &finding.against)) {
-            (void)iovageom_rangeset_first_overlap(&group->promised, finding.against,
-                                                  &finding.range);
-            finding.endpoint = iovageom_promised_to(group, finding.against);
-            finding.type = 0;
-            iovageom_name_group(&finding, l->viommu, group, finding.against);
+        while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &against)) {
+            struct iovageom_finding finding =
+                iovageom_finding_blank(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT);
+
+            finding.against = against;
+            (void)iovageom_rangeset_first_overlap(&group->promised, against, &finding.range);
+            finding.endpoint = iovageom_promised_to(group, against);
+            iovageom_name_group(&finding, l->viommu, group, against);
             load_object(l, &finding);
         }
     }

@@ -23,7 +23,10 @@
 extern "C" {
 #endif
 
-/** What a finding says. Numbers are stable. Which fields of the finding hold is said beside each. */
+/**
+ * What a finding says. Numbers are stable. Which fields of the finding hold is said beside each;
+ * and in each, `endpoint` and `domain` may say whom it is about, or who asked.
+ */
 enum iovageom_finding_kind {
     /** `range` is not usable: `owner` reserves `against` with `type`. */
     IOVAGEOM_FINDING_RESERVED = 1,
@@ -37,9 +40,10 @@ enum iovageom_finding_kind {
     /** Live mapping `range` of `domain` stands where `owner` reserves `against` with `type`. */
     IOVAGEOM_FINDING_MAPPING = 5,
     /** The guest was promised, by a PROBE of `endpoint` (or IOVAGEOM_ID_NONE), `range`; `owner`
-        can't map `against`. */
+        can't map `against`, which it reserves with `type` if that is given. */
     IOVAGEOM_FINDING_PROMISE = 6,
-    /** The input range `range` is wider than what `owner` maps, `against`. */
+    /** The input range `range` is wider than what `owner` maps, `against`: of several pieces, that
+        from the start of the input range up to the first address that the finding is about. */
     IOVAGEOM_FINDING_INPUT_RANGE = 7,
     /** `wanted` mappings are needed, `owner` offers `offered`. A note with `detail`: they are not
         needed, but could be made as that says. */
@@ -81,7 +85,7 @@ enum iovageom_finding_kind {
 
 /**
  * One finding. Fields that its kind does not name are 0, ranges [0,0], ids IOVAGEOM_ID_NONE, and
- * owners { OTHER, "" }.
+ * owners { OTHER, "" }: a caller may go by the fields alone.
  */
 struct iovageom_finding {
     uint32_t kind;  /**< an enum iovageom_finding_kind */

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the findings of the books hold, field by field: those of a migration above all, which were
+ * made one from the other. That no finding at all holds more than its kind names is seen by the
+ * linker in each test (support/test_findings.h).
+ */
+#include "support/test_viommu.h"
+
+#include "support/test_findings.h"
+
+static uint8_t stream[1 << 14];
+static struct iovageom_report report;
+
+static int setup(void **state)
+{
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    iovageom_report_deinit(&report);
+    return 0;
+}
+
+static struct iovageom_viommu *books(const struct iovageom_viommu_config *config)
+{
+    struct iovageom_viommu *viommu;
+
+    assert_int_equal(iovageom_viommu_new(NULL, config, &viommu), 0);
+    return viommu;
+}
+
+/* Field by field, since padding is nobody's. */
+static void same(const struct iovageom_finding *a, const struct iovageom_finding *b)
+{
+    assert_non_null(a);
+    assert_int_equal(a->kind, b->kind);
+    assert_int_equal(a->status, b->status);
+    assert_int_equal(a->fatal, b->fatal);
+    assert_int_equal(a->type, b->type);
+    assert_true(iovageom_range_equal(a->range, b->range));
+    assert_true(iovageom_range_equal(a->against, b->against));
+    assert_int_equal(a->wanted, b->wanted);
+    assert_int_equal(a->offered, b->offered);
+    assert_int_equal(a->endpoint, b->endpoint);
+    assert_int_equal(a->domain, b->domain);
+    assert_int_equal(iovageom_owner_compare(&a->owner, &b->owner), 0);
+    assert_int_equal(iovageom_owner_compare(&a->other, &b->other), 0);
+    assert_int_equal(a->detail == NULL, b->detail == NULL);
+}
+
+static struct iovageom_finding finding(enum iovageom_finding_kind kind)
+{
+    return iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+}
+
+static size_t save(struct iovageom_viommu *viommu)
+{
+    size_t length;
+
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, stream, sizeof(stream), &length), 0);
+    return length;
+}
+
+/* ---- */
+
+/* Everything that a destination may be configured otherwise, at once: one finding for each. */
+static void a_destination_of_another_configuration(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_finding wanted;
+    size_t length;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.probe_size = 1024;
+    config.granule = 4096;
+    viommu = books(&config);
+    length = save(viommu);
+    iovageom_viommu_free(viommu);
+    config.input_range = R(0, BIT39 - 1);
+    config.probe_size = 512;
+    config.granule = 0x10000;
+    config.domain_last = 7;
+    viommu = books(&config);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 4);
+
+    wanted = finding(IOVAGEOM_FINDING_INPUT_RANGE);
+    wanted.range = ALL;
+    wanted.against = R(0, BIT39 - 1);
+    (void)iovageom_owner_init(&wanted.owner, IOVAGEOM_SOURCE_MACHINE, "the destination");
+    same(iovageom_report_at(&report, 0), &wanted);
+
+    wanted = finding(IOVAGEOM_FINDING_PROBE_SIZE);
+    wanted.wanted = 1024;
+    wanted.offered = 512;
+    same(iovageom_report_at(&report, 1), &wanted);
+
+    wanted = finding(IOVAGEOM_FINDING_GRANULE);
+    wanted.wanted = 4096;
+    wanted.offered = 0x10000;
+    (void)iovageom_owner_init(&wanted.owner, IOVAGEOM_SOURCE_MACHINE, "the destination");
+    same(iovageom_report_at(&report, 2), &wanted);
+
+    wanted = finding(IOVAGEOM_FINDING_OTHER);
+    wanted.detail = "something";
+    same(iovageom_report_at(&report, 3), &wanted);
+    iovageom_viommu_free(viommu);
+}
+
+static void a_destination_without_an_endpoint(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_finding wanted = finding(IOVAGEOM_FINDING_NOT_FOUND);
+    size_t length;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_declare(viommu, 5, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(iovageom_viommu_declare(viommu, 6, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    length = save(viommu);
+    iovageom_viommu_free(viommu);
+    viommu = books(NULL);
+    assert_int_equal(iovageom_viommu_declare(viommu, 6, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    wanted.endpoint = 5;
+    same(iovageom_report_at(&report, 0), &wanted);
+    iovageom_viommu_free(viommu);
+}
+
+/* Two promises that the destination breaks, each with its own owner, type and endpoint. */
+static void a_destination_that_breaks_two_promises(void **state)
+{
+    const struct iovageom_range windows[] = {R(0x40000000, 0x400fffff), R(0x50000000, 0x500fffff)};
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_region regions[16];
+    struct iovageom_geometry *host;
+    struct iovageom_finding wanted;
+    size_t length, count;
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(test_plug(viommu, i, i, test_host(NULL, "before", 39, PAGES_4K), NULL), 0);
+        assert_int_equal(test_probe(viommu, i, regions, 16, &count), IOVAGEOM_VIRTIO_S_OK);
+    }
+    length = save(viommu);
+    iovageom_viommu_free(viommu);
+    viommu = books(NULL);
+    for (uint32_t i = 0; i < 2; i++) {
+        host = test_host(NULL, i == 0 ? "first" : "second", 39, PAGES_4K);
+        assert_int_equal(
+            iovageom_geometry_add_reserved(host, windows[i],
+                                           i == 0 ? IOVAGEOM_RESV_DIRECT : IOVAGEOM_RESV_RESERVED,
+                                           i == 0 ? IOVAGEOM_SOURCE_SYSFS : IOVAGEOM_SOURCE_VFIO),
+            0);
+        assert_int_equal(test_plug(viommu, i, i, host, NULL), 0);
+    }
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        wanted = finding(IOVAGEOM_FINDING_PROMISE);
+        wanted.against = windows[i];
+        wanted.range = R(0xfef00000, BIT39 - 1);
+        if (windows[i].start < 0xfee00000)
+            wanted.range = R(0, 0xfedfffff);
+        wanted.endpoint = i;
+        wanted.type = i == 0 ? IOVAGEOM_RESV_DIRECT : IOVAGEOM_RESV_RESERVED;
+        (void)iovageom_owner_init(&wanted.owner,
+                                  i == 0 ? IOVAGEOM_SOURCE_SYSFS : IOVAGEOM_SOURCE_VFIO,
+                                  i == 0 ? "first" : "second");
+        same(iovageom_report_at(&report, i), &wanted);
+    }
+    iovageom_viommu_free(viommu);
+}
+
+/* `against` is what the host maps, as the sentence says, and not what it can't. */
+static void an_input_range_that_is_too_wide(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_finding wanted = finding(IOVAGEOM_FINDING_INPUT_RANGE);
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.flags = IOVAGEOM_VIOMMU_STRICT_INPUT;
+    viommu = books(&config);
+    assert_int_equal(test_plug(viommu, 3, 1, test_host(NULL, "39", 39, PAGES_4K), &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    wanted.range = ALL;
+    wanted.against = R(0, BIT39 - 1);
+    wanted.endpoint = 3;
+    (void)iovageom_owner_init(&wanted.owner, IOVAGEOM_SOURCE_VFIO, "39");
+    same(iovageom_report_at(&report, 0), &wanted);
+    iovageom_viommu_free(viommu);
+}
+
+/* Whether it was told or not, the sets of a promise are what its fields say. */
+static void an_endpoint_that_was_not_told(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_viommu_promise promise;
+    struct iovageom_rangeset told, now, added, removed;
+    struct iovageom_region regions[8];
+    size_t count;
+
+    (void)state;
+    iovageom_rangeset_init(&told, NULL);
+    iovageom_rangeset_init(&now, NULL);
+    iovageom_rangeset_init(&added, NULL);
+    iovageom_rangeset_init(&removed, NULL);
+    assert_int_equal(
+        test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, PAGES_4K), NULL), 0);
+    for (int frozen = 0; frozen < 2; frozen++) {
+        memset(&promise, 0xff, sizeof(promise));
+        assert_int_equal(
+            iovageom_viommu_promise(viommu, 1, &promise, &told, &now, &added, &removed), 0);
+        assert_false(promise.told);
+        assert_false(promise.current);
+        assert_true(promise.safe);
+        assert_int_equal(promise.generation, 0);
+        assert_true(promise.now > 0);
+        assert_int_equal(iovageom_rangeset_count(&told), 0);
+        assert_int_equal(iovageom_rangeset_count(&removed), 0);
+        assert_int_equal(iovageom_rangeset_count(&now), 2);
+        assert_true(iovageom_rangeset_contains(&now, R(0xfef00000, BIT39 - 1)));
+        assert_true(iovageom_rangeset_equal(&now, &added));
+        assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    }
+    assert_int_equal(test_probe(viommu, 1, regions, 8, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_viommu_promise(viommu, 1, &promise, &told, &now, &added, &removed),
+                     0);
+    assert_true(promise.told && promise.current && promise.safe);
+    assert_int_equal(promise.generation, promise.now);
+    assert_true(iovageom_rangeset_equal(&now, &told));
+    assert_int_equal(iovageom_rangeset_count(&added), 0);
+    iovageom_rangeset_deinit(&told);
+    iovageom_rangeset_deinit(&now);
+    iovageom_rangeset_deinit(&added);
+    iovageom_rangeset_deinit(&removed);
+    iovageom_viommu_free(viommu);
+}
+
+/* That the check of all findings can fail. */
+static void the_check_of_findings_can_fail(void **state)
+{
+    struct iovageom_finding good, bad;
+
+    (void)state;
+    for (uint32_t kind = 1; kind <= IOVAGEOM_FINDING_OTHER; kind++) {
+        good = finding((enum iovageom_finding_kind)kind);
+        good.endpoint = 1;
+        good.domain = 2;
+        assert_null(test_finding_wrong(&good));
+        bad = good;
+        bad.fatal = 0;
+        assert_string_equal(test_finding_wrong(&bad), "fatal");
+    }
+#define WRONG(of_kind, field, value)                                                               \
+    bad = finding(of_kind);                                                                        \
+    bad.field = value;                                                                             \
+    assert_string_equal(test_finding_wrong(&bad), #field)
+    WRONG(IOVAGEOM_FINDING_GRANULE, range, R(0, 1));
+    WRONG(IOVAGEOM_FINDING_LOST, against, R(1, 1));
+    WRONG(IOVAGEOM_FINDING_OUT_OF_APERTURE, type, IOVAGEOM_RESV_MSI);
+    WRONG(IOVAGEOM_FINDING_RESERVED, wanted, 1);
+    WRONG(IOVAGEOM_FINDING_ALIGNMENT, offered, 1);
+    bad = finding(IOVAGEOM_FINDING_LIMIT);
+    bad.owner.source = IOVAGEOM_SOURCE_VFIO;
+    assert_string_equal(test_finding_wrong(&bad), "owner");
+    WRONG(IOVAGEOM_FINDING_NOT_FOUND, detail, "why");
+    bad = finding(IOVAGEOM_FINDING_OTHER);
+    bad.other.name[0] = (char)120;
+    assert_string_equal(test_finding_wrong(&bad), "other");
+#undef WRONG
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_destination_of_another_configuration, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_destination_without_an_endpoint, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_destination_that_breaks_two_promises, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_input_range_that_is_too_wide, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_endpoint_that_was_not_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_check_of_findings_can_fail, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
