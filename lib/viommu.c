@@ -197,7 +197,7 @@ static int tables_init(struct iovageom_viommu *viommu)
 {
     struct iovageom_rangemap *const tables[] = {
         &viommu->endpoints, &viommu->groups, &viommu->units, &viommu->host_groups,
-        &viommu->domains,   &viommu->sides,  &viommu->ties,
+        &viommu->domains,   &viommu->sides,  &viommu->ties,  &viommu->loads,
     };
     int error = iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
 
@@ -271,6 +271,7 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_rangemap_deinit(&viommu->domains);
     iovageom_rangemap_deinit(&viommu->sides);
     iovageom_rangemap_deinit(&viommu->ties);
+    iovageom_rangemap_deinit(&viommu->loads);
     iovageom_books_release(viommu, viommu, sizeof(*viommu));
 }
 
@@ -352,7 +353,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     if (viommu->frozen)
         return IOVAGEOM_ERR_FROZEN;
     if (envelope != NULL)
-        error = iovageom_device_make(viommu, envelope, &device);
+        error = iovageom_device_make(viommu, envelope, 0, &device);
     if (error == IOVAGEOM_OK && device != NULL) {
         error = iovageom_device_suits(viommu, device, IOVAGEOM_ID_NONE, report);
         if (error != IOVAGEOM_OK)

@@ -282,7 +282,10 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
                        const struct iovageom_domain *domain)
 {
     const uint32_t id = domain->node.index;
-    const size_t live = iovageom_mappings_count(&domain->mappings);
+    const bool here = a->unit != NULL &&
+                      iovageom_link_count(&a->viommu->loads, &a->unit->host, &domain->host) > 0;
+    const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
+    const uint64_t live = iovageom_unit_live(a->unit) + joining;
     struct iovageom_mapping mapping;
 
     if (domain->bypass && !identity_fits(&a->viommu->identity, device, a->endpoint, id, a->report))
@@ -291,7 +294,8 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
             object(a, device, IOVAGEOM_FINDING_MAPPING, id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
-    if (live > device->budget)
+    /* On the newcomer's page tables, once it is in the domain; one that is empty costs nothing. */
+    if ((here || joining > 0) && live > device->budget)
         object_number(a, device, IOVAGEOM_FINDING_BUDGET, id, live, device->budget);
 }
 
@@ -368,9 +372,10 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
     const struct iovageom_link *side = unit != NULL ? unit->node.down : NULL;
     const bool joins =
         group != NULL &&
-        (unit == NULL || !iovageom_linked(&a->viommu->sides, &unit->node, &group->node));
+        (unit == NULL || iovageom_link_count(&a->viommu->sides, &unit->node, &group->node) == 0);
     int error = IOVAGEOM_OK;
 
+    a->unit = unit;
     ask_granule(a);
     ask_input(a);
     if (iovageom_bypass_unattached(a->viommu) &&

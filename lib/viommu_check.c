@@ -65,12 +65,12 @@ static void check_endpoint(struct check *check, const struct iovageom_endpoint *
     expect(check, (endpoint->told != NULL) == (endpoint->generation != 0),
            "a promise has no generation, or the reverse");
     expect(check,
-           endpoint->unit == NULL ||
-               iovageom_linked(&viommu->sides, &endpoint->unit->node, &endpoint->group->node),
+           endpoint->unit == NULL || iovageom_link_count(&viommu->sides, &endpoint->unit->node,
+                                                         &endpoint->group->node) > 0,
            "a device's unit does not count for its guest group");
     expect(check,
-           endpoint->domain == NULL ||
-               iovageom_linked(&viommu->ties, &endpoint->group->node, &endpoint->domain->node),
+           endpoint->domain == NULL || iovageom_link_count(&viommu->ties, &endpoint->group->node,
+                                                           &endpoint->domain->node) > 0,
            "a guest group does not count for a domain of its endpoint");
 }
 
@@ -139,6 +139,8 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     struct iovageom_rangeset reserved;
     struct iovageom_mappings_cursor cursor;
     struct iovageom_mapping mapping;
+    bool crowded;
+    const uint64_t budget = iovageom_domain_budget(domain, &crowded);
     int error = iovageom_rangeset_init(&reserved, &viommu->allocator);
 
     if (error == IOVAGEOM_OK)
@@ -151,7 +153,8 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     if (error == IOVAGEOM_OK && domain->clean) {
         expect(check, iovageom_rangeset_equal(&reserved, &domain->reserved),
                "what is reserved in a domain is not what its endpoints reserve");
-        expect(check, iovageom_mappings_budget(&domain->mappings) == iovageom_domain_budget(domain),
+        expect(check, crowded == domain->crowded, "a domain does not know who shares its budget");
+        expect(check, crowded || iovageom_mappings_budget(&domain->mappings) == budget,
                "the mapping budget of a domain is not that of its hosts");
     }
     expect(check, !domain->bypass || iovageom_mappings_count(&domain->mappings) == 0,
@@ -182,7 +185,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     struct check check = {viommu, report, IOVAGEOM_OK};
     struct iovageom_rangemap_cursor cursor;
     struct iovageom_rangemap_entry entry;
-    size_t devices = 0, attached = 0, mappings = 0, owned = 0, aliases = 0;
+    size_t devices = 0, attached = 0, loaded = 0, mappings = 0, owned = 0, aliases = 0;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -193,6 +196,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
         expect(&check, endpoint->id == entry.range.start, "an endpoint stands at another number");
         devices += endpoint->device != NULL;
         attached += endpoint->domain != NULL;
+        loaded += endpoint->domain != NULL && endpoint->unit != NULL;
         owned += endpoint->alias_count;
         aliases += endpoint->as_alias + (endpoint->prepared == IOVAGEOM_PREPARED_ALIAS);
         check_endpoint(&check, endpoint);
@@ -208,6 +212,8 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
                roll_length(&unit->members, IOVAGEOM_ROLL_UNIT) == unit->members.count &&
                    unit->members.count > 0,
                "the roll of a unit is wrong");
+        expect(&check, viommu->stale || iovageom_unit_live(unit) <= iovageom_unit_budget(unit),
+               "host page tables hold more mappings than they can");
     }
     iovageom_rangemap_seek(&viommu->domains, 0, &cursor);
     while (error == IOVAGEOM_OK && iovageom_rangemap_next(&cursor, &entry)) {
@@ -221,5 +227,6 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     check_links(&check, &viommu->sides, devices,
                 "devices and the guest groups that they count for");
     check_links(&check, &viommu->ties, attached, "endpoints and the domains that they count for");
+    check_links(&check, &viommu->loads, loaded, "endpoints and the domains on their page tables");
     return error != IOVAGEOM_OK ? error : check.status;
 }

@@ -3,6 +3,7 @@
 
 #include <iovageom/pgsize.h>
 
+#include "geometry_internal.h"
 #include "viommu_internal.h"
 
 void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
@@ -59,8 +60,11 @@ static size_t take_ranges(struct iovageom_range *out, const struct iovageom_regi
     return taken;
 }
 
-static int device_facts(struct iovageom_device *device, const struct iovageom_geometry *geometry)
+/* `live` mappings are on its host page tables now: what is left comes on top of them. */
+static int device_facts(struct iovageom_device *device, const struct iovageom_geometry *geometry,
+                        uint64_t live)
 {
+    uint64_t left;
     int error = iovageom_geometry_promise_mask(geometry, 0, &device->mask);
 
     if (error == IOVAGEOM_ERR_UNKNOWN)
@@ -69,13 +73,15 @@ static int device_facts(struct iovageom_device *device, const struct iovageom_ge
         device->mask = 0;
     else if (error != IOVAGEOM_OK)
         return error;
-    if (iovageom_geometry_map_budget(geometry, &device->budget) != IOVAGEOM_OK)
-        device->budget = UINT64_MAX;
+    iovageom_geometry_budgets(geometry, &device->budget, &left);
+    if (left < UINT64_MAX - live && left + live < device->budget)
+        device->budget = left + live;
     return iovageom_geometry_copy(geometry, &device->geometry);
 }
 
 int iovageom_device_make(const struct iovageom_viommu *viommu,
-                         const struct iovageom_geometry *geometry, struct iovageom_device **out)
+                         const struct iovageom_geometry *geometry, uint64_t live,
+                         struct iovageom_device **out)
 {
     struct iovageom_region *regions = NULL;
     struct iovageom_device *device;
@@ -92,7 +98,7 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     memset(device, 0, sizeof(*device));
     device->references = 1;
     device->size = size;
-    error = device_facts(device, geometry);
+    error = device_facts(device, geometry, live);
     if (error == IOVAGEOM_OK && count > 0) {
         regions = iovageom_books_allocate(viommu, count * sizeof(*regions));
         error = regions == NULL ? IOVAGEOM_ERR_NO_MEMORY
@@ -175,10 +181,13 @@ static uint64_t link_key(const struct iovageom_node *upper, const struct iovageo
     return (uint64_t)upper->index << 32 | lower->index;
 }
 
-bool iovageom_linked(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
-                     const struct iovageom_node *lower)
+/* How many endpoints a link stands for; 0 when there is none. */
+size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
+                           const struct iovageom_node *lower)
 {
-    return iovageom_table_at(table, link_key(upper, lower)) != NULL;
+    const struct iovageom_link *link = iovageom_table_at(table, link_key(upper, lower));
+
+    return link != NULL ? link->count : 0;
 }
 
 /* One more endpoint for a link, which is made if need be. */

@@ -27,7 +27,9 @@
  * holds endpoints; a domain holds attached endpoints. What a device reserves counts for its unit,
  * hence for each guest group with an endpoint in that unit, hence for each domain with an endpoint
  * of such a group. Links join unit to group and group to domain, each counted by the endpoints that
- * it stands for, so that a change finds whom it concerns without looking at anybody else.
+ * it stands for, so that a change finds whom it concerns without looking at anybody else. A third
+ * kind joins a unit to the domains of its own endpoints: what these map is mapped in it, and counts
+ * against its budget.
  */
 
 /** A device, or the envelope: its geometry, and what the books ask of it all the time. */
@@ -36,7 +38,7 @@ struct iovageom_device {
     size_t size; /**< of this allocation */
     struct iovageom_geometry *geometry;
     uint64_t mask;   /**< page sizes; all ones when unknown */
-    uint64_t budget; /**< mappings; all ones when unknown */
+    uint64_t budget; /**< mappings that its host page tables hold; all ones when unknown */
     size_t all_count;
     size_t msi_count;
     struct iovageom_range ranges[]; /**< all that is not usable in normal form, then its MSI part */
@@ -97,6 +99,7 @@ struct iovageom_shape {
 
 struct iovageom_unit {
     struct iovageom_node node;
+    struct iovageom_node host; /**< joined with that of each domain that is mapped in it */
     uint64_t key;
     struct iovageom_roll members;
     struct iovageom_shape *shapes;
@@ -126,8 +129,11 @@ struct iovageom_group {
 
 struct iovageom_domain {
     struct iovageom_node node; /**< its index is its number */
+    struct iovageom_node host; /**< joined with that of each unit that it is mapped in */
     bool bypass;
     bool clean; /**< `reserved` and the budget of the mappings are those of the endpoints */
+    bool
+        crowded; /**< when clean: another domain draws on the same budget, which has to be counted */
     struct iovageom_roll members;
     struct iovageom_rangeset reserved;
     struct iovageom_mappings mappings;
@@ -175,6 +181,7 @@ struct iovageom_viommu {
     struct iovageom_rangemap domains;
     struct iovageom_rangemap sides; /**< unit index, group index -> link */
     struct iovageom_rangemap ties;  /**< group index, domain number -> link */
+    struct iovageom_rangemap loads; /**< unit index, domain number -> link of their `host` */
 };
 
 /* Links know nodes; who follows one knows what it leads to. */
@@ -229,7 +236,7 @@ void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key);
 int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item);
 void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key);
 IOVAGEOM_COLD int iovageom_device_make(const struct iovageom_viommu *viommu,
-                                       const struct iovageom_geometry *geometry,
+                                       const struct iovageom_geometry *geometry, uint64_t live,
                                        struct iovageom_device **out);
 IOVAGEOM_COLD void iovageom_device_put(const struct iovageom_viommu *viommu,
                                        struct iovageom_device *device);
@@ -242,8 +249,8 @@ int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_rangemap *
                       struct iovageom_node *upper, struct iovageom_node *lower, bool *fresh);
 void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
                        struct iovageom_node *upper, struct iovageom_node *lower);
-bool iovageom_linked(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
-                     const struct iovageom_node *lower);
+size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
+                           const struct iovageom_node *lower);
 IOVAGEOM_COLD struct iovageom_endpoint *iovageom_endpoint_after(
     const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint);
 int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
@@ -297,6 +304,7 @@ uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, voi
 struct iovageom_admission {
     const struct iovageom_viommu *viommu;
     const struct iovageom_device *device;
+    const struct iovageom_unit *unit; /**< where it goes; NULL when that is yet to be made */
     struct iovageom_report *report;
     uint64_t endpoint; /**< IOVAGEOM_ID_NONE for the envelope */
     uint32_t features; /**< that the guest can be told by */
@@ -344,7 +352,9 @@ IOVAGEOM_COLD int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                                            struct iovageom_rangeset *out);
 IOVAGEOM_COLD int iovageom_domain_refresh(struct iovageom_viommu *viommu,
                                           struct iovageom_domain *domain);
-IOVAGEOM_COLD uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
+uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *crowded);
+IOVAGEOM_COLD uint64_t iovageom_unit_budget(const struct iovageom_unit *unit);
+IOVAGEOM_COLD uint64_t iovageom_unit_live(const struct iovageom_unit *unit);
 
 /* viommu_mapping.c */
 uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,

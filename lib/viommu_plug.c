@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "geometry_internal.h"
 #include "viommu_internal.h"
 
 /* Keys of units and groups: a number that the VMM gave, or one made from what stands for itself. */
@@ -126,7 +127,7 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
                                              iovageom_geometry_name(known->device->geometry));
     if (known->device != NULL && alias && !known->prepared && (i > 0 || where->alias_count == 0)) {
         if (known->unit->key == unit_key(a->viommu, where, endpoint) &&
-            iovageom_geometry_equal(known->device->geometry, geometry))
+            iovageom_geometry_alike(known->device->geometry, geometry))
             return;
         finding.kind = IOVAGEOM_FINDING_OTHER;
         finding.status = IOVAGEOM_ERR_CONFLICT;
@@ -207,7 +208,7 @@ static int unit_make(struct iovageom_viommu *viommu, uint64_t key, struct iovage
             return IOVAGEOM_ERR_NO_MEMORY;
         memset(unit, 0, sizeof(*unit));
         unit->key = key;
-        unit->node.index = viommu->next_index;
+        unit->node.index = unit->host.index = viommu->next_index;
         error = iovageom_table_put(&viommu->units, key, unit);
         if (error != IOVAGEOM_OK) {
             iovageom_books_release(viommu, unit, sizeof(*unit));
@@ -313,7 +314,7 @@ static void unit_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint 
     endpoint->unit = NULL;
     shape_put(viommu, unit, endpoint->device);
     iovageom_link_put(viommu, &viommu->sides, &unit->node, &group->node);
-    if (!iovageom_linked(&viommu->sides, &unit->node, &group->node))
+    if (iovageom_link_count(&viommu->sides, &unit->node, &group->node) == 0)
         iovageom_group_stale(group);
     unit_drop_if_empty(viommu, unit);
 }
@@ -468,6 +469,7 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
+    const struct iovageom_unit *unit;
     struct iovageom_viommu_where defaults;
     struct iovageom_device *device;
     int error;
@@ -479,7 +481,8 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
     error = where_check(viommu, where, endpoint, report);
     if (error != IOVAGEOM_OK)
         return error;
-    error = iovageom_device_make(viommu, geometry, &device);
+    unit = iovageom_table_at(&viommu->units, unit_key(viommu, where, endpoint));
+    error = iovageom_device_make(viommu, geometry, iovageom_unit_live(unit), &device);
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;
@@ -644,7 +647,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
         return IOVAGEOM_ERR_INVALID;
     if (found == NULL || found->devices == found->as_alias)
         return IOVAGEOM_ERR_NOT_FOUND;
-    error = iovageom_device_make(viommu, geometry, &device);
+    error = iovageom_device_make(viommu, geometry, iovageom_unit_live(found->unit), &device);
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;

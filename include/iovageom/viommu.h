@@ -36,7 +36,11 @@
  * only to the first endpoint of a group.
  *
  * *Host groups and containers.* Devices that share host page tables share their geometry: whatever
- * one of them reserves is reserved for all.
+ * one of them reserves is reserved for all. They share a mapping budget too, as Linux counts by
+ * container: what is mapped in a domain counts in each container where an endpoint of it is, and
+ * endpoints of one container in several domains draw on the same budget. What VFIO says is what is
+ * left (iovageom_geometry_add_map_budget()): plug and update take it for that beside the mappings
+ * that the books know of in the container at that moment. So ask the host just before.
  *
  * *Promises.* What a PROBE was answered can't be taken back. A device that can't keep what members
  * of its guest group were promised, or that reserves where a domain which it would have to join
@@ -325,8 +329,11 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *   (FINDING_NOTHING_USABLE);
  * - it would bypass at once, and its host page tables can't map an identity range
  *   (FINDING_RESERVED);
+ * - more is mapped in its container, or would be with the domain that it has to join, than it allows
+ *   (FINDING_BUDGET);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
- *   host page tables or geometry (FINDING_OTHER).
+ *   host page tables or geometry (FINDING_OTHER); what is left of a budget may differ, then the first
+ *   one's counts until an update.
  * Plugged or not, the report notes what the geometry leaves open (FINDING_UNKNOWN,
  * FINDING_INCOMPLETE), and that the guest knows of no MSI doorbells, when the host leaves a window
  * for them to software as on Arm and the machine has added none (FINDING_GUEST_QUIRK): the guest
@@ -483,7 +490,8 @@ IOVAGEOM_API int iovageom_viommu_promise(const struct iovageom_viommu *viommu, u
  * @return OK; NOENT: unknown endpoint, or no device in the slot (N26); RANGE: domain number outside
  *         the domain range; INVAL: bypass flag and domain don't go together (N28); UNSUPP: a live
  *         mapping stands in what the endpoint's host reserves, or a bypass that it can't map (N27,
- *         N30: FINDING_MAPPING, FINDING_RESERVED); NOMEM: no memory, or max_domains reached. An
+ *         N30: FINDING_MAPPING, FINDING_RESERVED), or the domain has more mappings than its host
+ *         allows beside what stays mapped there (FINDING_BUDGET); NOMEM: no memory, or max_domains reached. An
  *         endpoint that is attached elsewhere is moved (N29), and stays there when it is refused.
  *         Endpoints on one set of host page tables may be in several domains here, if only while a
  *         guest moves them one by one; a VMM whose host can't do that refuses for itself (N27).
@@ -520,7 +528,8 @@ IOVAGEOM_API uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *
  *         physical range wraps (I7); NOMEM: no memory, a limit of the configuration or the host's
  *         mapping budget is reached (FINDING_LIMIT, FINDING_BUDGET). They are looked for in this
  *         order: flags, domain, bypass, inverted, alignment, input range, physical, reserved,
- *         mapped, limits. O(log k + log m).
+ *         mapped, limits. O(log k + log m); while a container with a budget is in several domains, of
+ *         which this is one, its domains are counted besides.
  */
 IOVAGEOM_API uint8_t iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                                          struct iovageom_range range, uint64_t phys, uint32_t flags,
@@ -586,7 +595,9 @@ struct iovageom_viommu_domain {
     uint32_t bypass;    /**< 1: identity (ATTACH_F_BYPASS) */
     uint64_t endpoints; /**< attached, at least 1 */
     uint64_t mappings;
-    uint64_t budget; /**< the least that its hosts allow; UINT64_MAX when none said */
+    /** The most mappings that it may have as things are: the least that its hosts allow, less what
+        other domains have mapped there. UINT64_MAX when no host said. */
+    uint64_t budget;
 };
 
 /** Look one up. IOVAGEOM_ERR_NOT_FOUND. */
@@ -687,7 +698,7 @@ IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void
  *
  * Refused, with a finding for each obstacle, when the destination can't honour it: its granule or
  * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit
- * (LIMIT), a missing endpoint (NOT_FOUND) or one in another guest group (OTHER: endpoints that were
+ * (LIMIT), a host's budget (BUDGET; tell what was left when nothing was mapped), a missing endpoint (NOT_FOUND) or one in another guest group (OTHER: endpoints that were
  * in one group are so again, and apart from the others of the source), features that the guest was
  * offered (OTHER), a bypass of identity ranges that a device can't map (RESERVED). The frozen values
  * become those of the source.

@@ -28,7 +28,8 @@ struct model_host {
     uint64_t reserved; /* pages that it does not map */
     uint64_t msi;      /* those of them that are MSI */
     uint64_t granule;  /* 0: unknown */
-    uint64_t budget;   /* OWN: unknown */
+    uint64_t budget;   /* OWN: unknown; what is left, and once plugged with what there is then */
+    uint64_t total;    /* the same, in all */
 };
 
 struct model_place {
@@ -170,6 +171,39 @@ static inline uint64_t model_domain_reserved(const struct model *m, int domain)
     return pages;
 }
 
+/* What is mapped on host page tables: by every domain with an endpoint there. */
+static inline bool model_mapped_in(const struct model *m, uint64_t unit, int domain)
+{
+    for (int i = 0; i < PLACES; i++)
+        if (m->places[i].kind != KIND_NONE && m->places[i].has_device &&
+            m->places[i].unit == unit && m->places[i].domain == domain)
+            return true;
+    return false;
+}
+
+static inline uint64_t model_unit_live(const struct model *m, uint64_t unit)
+{
+    uint64_t live = 0;
+
+    for (int d = 0; d < DOMAINS; d++)
+        if (model_mapped_in(m, unit, d))
+            live += (uint64_t)m->domains[d].count;
+    return live;
+}
+
+/* What a host that is plugged there now allows in all. */
+static inline struct model_host model_settled(const struct model *m, uint64_t unit,
+                                              const struct model_host *host)
+{
+    struct model_host settled = *host;
+
+    if (settled.budget != OWN)
+        settled.budget += model_unit_live(m, unit);
+    if (settled.total < settled.budget)
+        settled.budget = settled.total;
+    return settled;
+}
+
 /* Who shares host page tables shares what is left of their budget. */
 static inline uint64_t model_unit_budget(const struct model *m, uint64_t unit)
 {
@@ -187,9 +221,14 @@ static inline uint64_t model_budget(const struct model *m, int domain)
     uint64_t budget = OWN;
 
     for (int i = 0; i < PLACES; i++)
-        if (m->places[i].domain == domain && m->places[i].has_device &&
-            model_unit_budget(m, m->places[i].unit) < budget)
-            budget = model_unit_budget(m, m->places[i].unit);
+        if (m->places[i].domain == domain && m->places[i].has_device) {
+            const uint64_t all = model_unit_budget(m, m->places[i].unit);
+            const uint64_t others =
+                model_unit_live(m, m->places[i].unit) - (uint64_t)m->domains[domain].count;
+            const uint64_t room = all == OWN ? OWN : all > others ? all - others : 0;
+
+            budget = room < budget ? room : budget;
+        }
     return budget;
 }
 
@@ -314,10 +353,11 @@ static inline uint64_t model_group_of(const struct model *m, const struct model_
     return which == id ? model_own(id) : model_group_of(m, w, id, id);
 }
 
+/* But for what is left: that differs from one hour to the next. */
 static inline bool model_same_host(const struct model_host *a, const struct model_host *b)
 {
     return a->reserved == b->reserved && a->msi == b->msi && a->granule == b->granule &&
-           a->budget == b->budget;
+           a->total == b->total;
 }
 
 /* With what the machine reserves, it leaves a granule: of the device, or a larger one of the books. */
@@ -333,9 +373,9 @@ static inline bool model_device_fits(const struct model *m, const struct model_h
     return leaves && (host->granule == 0 || wanted == 0 || host->granule <= wanted);
 }
 
-/* Whether `pages` may be reserved for a guest group from now on. */
-static inline bool model_group_bears(struct model *m, uint64_t key, const struct model_host *host,
-                                     bool stale, bool *went_stale)
+/* Whether `host`, on `unit`, may count for a guest group from now on. */
+static inline bool model_group_bears(struct model *m, uint64_t key, uint64_t unit,
+                                     const struct model_host *host, bool stale, bool *went_stale)
 {
     bool bears = true, soft = true;
 
@@ -351,7 +391,12 @@ static inline bool model_group_bears(struct model *m, uint64_t key, const struct
         if (!here)
             continue;
         bears &= !m->domains[d].bypass || (m->identity & host->reserved) == 0;
-        soft &= (uint64_t)m->domains[d].count <= host->budget;
+        {
+            const bool mapped = model_mapped_in(m, unit, d);
+            const uint64_t more = mapped ? 0 : (uint64_t)m->domains[d].count;
+
+            soft &= (!mapped && more == 0) || model_unit_live(m, unit) + more <= host->budget;
+        }
         for (int k = 0; k < m->domains[d].count; k++)
             soft &= (model_touch(m->domains[d].mappings[k].start, m->domains[d].mappings[k].last) &
                      host->reserved) == 0;
@@ -375,7 +420,7 @@ static inline bool model_all_bear(struct model *m, uint64_t unit, const uint64_t
                  m->places[i].host.msi == host->msi && m->places[i].host.budget == host->budget;
     for (int i = 0; i < PLACES; i++)
         if (!known && m->places[i].has_device && m->places[i].unit == unit)
-            bears &= model_group_bears(m, m->places[i].group, host, stale, went_stale);
+            bears &= model_group_bears(m, m->places[i].group, unit, host, stale, went_stale);
     for (int k = 0; k < count; k++) {
         bool joined = false;
 
@@ -384,10 +429,10 @@ static inline bool model_all_bear(struct model *m, uint64_t unit, const uint64_t
                       m->places[j].group == keys[k];
         if (joined)
             continue;
-        bears &= model_group_bears(m, keys[k], host, stale, went_stale);
+        bears &= model_group_bears(m, keys[k], unit, host, stale, went_stale);
         for (int i = 0; i < PLACES; i++)
             if (m->places[i].has_device && m->places[i].unit == unit)
-                bears &= model_group_bears(m, keys[k], &m->places[i].host, stale, went_stale);
+                bears &= model_group_bears(m, keys[k], unit, &m->places[i].host, stale, went_stale);
     }
     return bears;
 }
@@ -396,6 +441,7 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
                                  const struct model_host *host, bool *went_stale)
 {
     const uint64_t unit = model_unit(m, w, id);
+    const struct model_host settled = model_settled(m, unit, host);
     uint64_t keys[PLACES + 1];
     bool fits;
 
@@ -427,7 +473,7 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
     for (int i = 0; i < PLACES; i++)
         fits &= !m->bypass || !m->places[i].has_device || m->places[i].unit != unit ||
                 (m->identity & m->places[i].host.reserved) == 0;
-    fits &= model_all_bear(m, unit, keys, w->alias_count + 1, host, w->stale, went_stale);
+    fits &= model_all_bear(m, unit, keys, w->alias_count + 1, &settled, w->stale, went_stale);
     return fits ? 0 : REFUSE_CONFLICT;
 }
 
@@ -435,6 +481,7 @@ static inline void model_prepare(struct model *m, uint32_t id, const struct mode
                                  const struct model_host *host)
 {
     const uint64_t unit = model_unit(m, w, id);
+    const struct model_host settled = model_settled(m, unit, host);
 
     for (int i = -1; i < w->alias_count; i++) {
         const uint32_t which = i < 0 ? id : w->aliases[i];
@@ -449,7 +496,7 @@ static inline void model_prepare(struct model *m, uint32_t id, const struct mode
         }
         if (!p->has_device) {
             p->has_device = true;
-            p->host = *host;
+            p->host = settled;
             p->unit = unit;
             p->host_group = w->host_group;
         }
@@ -563,8 +610,19 @@ static inline int model_attach(struct model *m, uint32_t domain, uint32_t id, ui
     for (int i = 0; i < d->count; i++)
         if ((model_touch(d->mappings[i].start, d->mappings[i].last) & reserved) != 0)
             return S_UNSUPP;
-    if (d->exists && p->has_device && (uint64_t)d->count > model_unit_budget(m, p->unit))
-        return S_UNSUPP;
+    if (p->has_device && d->count > 0 && !model_mapped_in(m, p->unit, (int)domain)) {
+        uint64_t live = model_unit_live(m, p->unit) + (uint64_t)d->count;
+        struct model_place was = *p;
+
+        if (p->domain >= 0) {
+            p->domain = -1;
+            if (!model_mapped_in(m, p->unit, was.domain))
+                live -= (uint64_t)m->domains[was.domain].count;
+            p->domain = was.domain;
+        }
+        if (live > model_unit_budget(m, p->unit))
+            return S_UNSUPP;
+    }
     for (int i = 0; i < DOMAINS; i++)
         domains += m->domains[i].exists;
     for (int i = 0; i < PLACES; i++)

@@ -85,6 +85,9 @@ static struct iovageom_geometry *make_geometry(const struct model_host *host, co
     if (host->budget != OWN)
         ck_assert_int_eq(
             iovageom_geometry_add_map_budget(geometry, host->budget, IOVAGEOM_SOURCE_VFIO), 0);
+    if (host->total != OWN)
+        ck_assert_int_eq(
+            iovageom_geometry_add_map_budget(geometry, host->total, IOVAGEOM_SOURCE_USER), 0);
     return geometry;
 }
 
@@ -101,6 +104,7 @@ static void make_hosts(void)
         host->msi = one_in(2) ? host->reserved & random_pages() : 0;
         host->granule = one_in(3) ? 0 : one_in(4) ? 16384 : 4096;
         host->budget = one_in(4) ? below(8) : OWN;
+        host->total = one_in(8) ? below(8) : OWN;
         if (i > 0 && one_in(4))
             *host = t.hosts[below((uint64_t)i)];
         t.geometries[i] = make_geometry(host, name);
@@ -168,7 +172,7 @@ static void begin(uint64_t stream)
     t.model.identity = one_in(3) ? model_bits(0, (int)below(8)) : 0;
     make_hosts();
     t.model.has_envelope = one_in(2);
-    t.model.envelope = t.hosts[3];
+    t.model.envelope = model_settled(&t.model, OWN, &t.hosts[3]);
     if (!model_device_fits(&t.model, &t.model.envelope))
         t.model.has_envelope = false;
     t.books = make_books();
@@ -452,7 +456,8 @@ static void step_declare(void)
         first_slot &= t.model.places[i].kind != KIND_SLOT || t.model.places[i].group != key;
     if (t.model.places[id].kind != KIND_NONE)
         wanted = REFUSE_EXISTS;
-    else if (first_slot && !model_group_bears(&t.model, key, &t.model.envelope, false, &went_stale))
+    else if (first_slot &&
+             !model_group_bears(&t.model, key, OWN, &t.model.envelope, false, &went_stale))
         wanted = REFUSE_CONFLICT;
     may_fail();
     error =
@@ -473,6 +478,7 @@ static void step_update(void)
     const uint32_t id = (uint32_t)below(PLACES);
     struct model_place *p = &t.model.places[id];
     const uint64_t host = below(HOSTS);
+    const struct model_host settled = model_settled(&t.model, p->unit, &t.hosts[host]);
     const bool stale = one_in(12);
     bool went_stale = false;
     int wanted = 0, error;
@@ -481,7 +487,7 @@ static void step_update(void)
         wanted = REFUSE_NOT_FOUND;
     else if (!model_device_fits(&t.model, &t.hosts[host]) ||
              (t.model.bypass && (t.model.identity & t.hosts[host].reserved) != 0) ||
-             !model_all_bear(&t.model, p->unit, &p->group, 1, &t.hosts[host], stale, &went_stale))
+             !model_all_bear(&t.model, p->unit, &p->group, 1, &settled, stale, &went_stale))
         wanted = REFUSE_CONFLICT;
     may_fail();
     error = iovageom_viommu_update(t.books, id, t.geometries[host],
@@ -491,9 +497,9 @@ static void step_update(void)
     ck_assert_int_eq(error, wanted);
     if (wanted != 0)
         return;
-    p->host = t.hosts[host];
+    p->host = settled;
     for (int i = 0; i < p->alias_count; i++)
-        t.model.places[p->aliases[i]].host = t.hosts[host];
+        t.model.places[p->aliases[i]].host = settled;
     t.model.stale |= went_stale;
 }
 

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Faults of the books that were found on trial: each stands for its kind. */
+#include "support/test_viommu.h"
+
+#define CONTAINER 7u
+
+static struct iovageom_viommu *books(const struct iovageom_viommu_config *config)
+{
+    struct iovageom_viommu *viommu;
+
+    assert_int_equal(iovageom_viommu_new(NULL, config, &viommu), 0);
+    return viommu;
+}
+
+/* ---- what is left of a budget (issue 11, item 10) ---- */
+
+/* A host of which VFIO says that `left` mappings can still be made. */
+static struct iovageom_geometry *host_left(const char *name, uint64_t left)
+{
+    struct iovageom_geometry *geometry = test_host(NULL, name, 48, PAGES_4K);
+
+    assert_int_equal(iovageom_geometry_add_map_budget(geometry, left, IOVAGEOM_SOURCE_VFIO), 0);
+    return geometry;
+}
+
+static int plug_left(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t container,
+                     uint64_t left, uint32_t flags, struct iovageom_report *report)
+{
+    struct iovageom_geometry *geometry = host_left("0000:01:00.0", left);
+    struct iovageom_viommu_where where;
+    int error;
+
+    iovageom_viommu_where_init(&where);
+    where.container = container;
+    where.flags = flags;
+    error = iovageom_viommu_plug(viommu, endpoint, &where, geometry, report);
+    iovageom_geometry_free(geometry);
+    return error;
+}
+
+static int update_left(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t left)
+{
+    struct iovageom_geometry *geometry = host_left("0000:01:00.0", left);
+    int error = iovageom_viommu_update(viommu, endpoint, geometry, 0, NULL);
+
+    iovageom_geometry_free(geometry);
+    return error;
+}
+
+static void map_pages(struct iovageom_viommu *viommu, uint32_t domain, uint64_t from, uint64_t to)
+{
+    for (uint64_t i = from; i < to; i++)
+        assert_int_equal(
+            iovageom_viommu_map(viommu, domain, R(i << 12, (i << 12) + 0xfff), 0, RW, NULL), 0);
+}
+
+static uint8_t map_one(struct iovageom_viommu *viommu, uint32_t domain, uint64_t page)
+{
+    const struct iovageom_range range = R(page << 12, (page << 12) + 0xfff);
+    const uint8_t said = iovageom_viommu_map_check(viommu, domain, range, 0, RW, NULL);
+
+    assert_int_equal(iovageom_viommu_map(viommu, domain, range, 0, RW, NULL), said);
+    return said;
+}
+
+static uint64_t budget(const struct iovageom_viommu *viommu, uint32_t domain)
+{
+    struct iovageom_viommu_domain found;
+
+    assert_int_equal(iovageom_viommu_domain(viommu, domain, &found), 0);
+    return found.budget;
+}
+
+/* The report: 40,000 live mappings, so 25,535 are left. Nobody has taken anything away. */
+static void what_is_left_comes_on_top_of_what_is_mapped(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(plug_left(viommu, 1, CONTAINER, 65535, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    map_pages(viommu, 1, 0, 40000);
+    if (plug_left(viommu, 2, CONTAINER, 25535, 0, &report) != 0)
+        fail_msg("%s", iovageom_report_text(&report));
+    assert_int_equal(update_left(viommu, 1, 25535), 0);
+    assert_int_equal(budget(viommu, 1), 65535);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 2, 0, NULL), 0);
+    assert_int_equal(update_left(viommu, 2, 25535), 0);
+    assert_int_equal(budget(viommu, 1), 65535);
+    test_check(viommu);
+    /* Another container has to hold them all. */
+    assert_int_equal(plug_left(viommu, 3, CONTAINER + 1, 39999, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 3, 0, &report), IOVAGEOM_VIRTIO_S_UNSUPP);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 40000);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 39999);
+    assert_int_equal(update_left(viommu, 3, 40000), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 3, 0, NULL), 0);
+    assert_int_equal(budget(viommu, 1), 40000);
+    assert_int_equal(map_one(viommu, 1, 50000), IOVAGEOM_VIRTIO_S_NOMEM);
+    test_check(viommu);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+/* What else is mapped in the container, by the VMM itself, is in the next answer. */
+static void an_update_says_what_is_left_now(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+
+    (void)state;
+    assert_int_equal(plug_left(viommu, 1, IOVAGEOM_VIOMMU_OWN, 10, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    map_pages(viommu, 1, 0, 4);
+    assert_int_equal(update_left(viommu, 1, 3), 0);
+    assert_int_equal(budget(viommu, 1), 7);
+    assert_int_equal(update_left(viommu, 1, 0), 0);
+    assert_int_equal(budget(viommu, 1), 4);
+    assert_int_equal(map_one(viommu, 1, 9), IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(update_left(viommu, 1, UINT64_MAX - 1), 0);
+    assert_int_equal(budget(viommu, 1), UINT64_MAX);
+    test_check(viommu);
+    iovageom_viommu_free(viommu);
+}
+
+/* The kernel counts by container: domains whose endpoints share one share its budget. */
+static void domains_in_one_container_share_its_budget(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(plug_left(viommu, 1, CONTAINER, 10, 0, NULL), 0);
+    assert_int_equal(plug_left(viommu, 2, CONTAINER, 10, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    map_pages(viommu, 1, 0, 3);
+    assert_int_equal(budget(viommu, 1), 10);
+    assert_int_equal(iovageom_viommu_attach(viommu, 2, 2, 0, NULL), 0);
+    map_pages(viommu, 2, 0, 6);
+    assert_int_equal(budget(viommu, 1), 4);
+    assert_int_equal(budget(viommu, 2), 7);
+    test_check(viommu);
+    assert_int_equal(map_one(viommu, 1, 3), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(map_one(viommu, 1, 4), IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(map_one(viommu, 2, 6), IOVAGEOM_VIRTIO_S_NOMEM);
+    /* An emulated endpoint's mappings are on no host; they are once such an endpoint joins. */
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 9, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 3, 9, 0, NULL), 0);
+    map_pages(viommu, 3, 0, 7);
+    assert_int_equal(iovageom_viommu_attach(viommu, 3, 2, 0, &report), IOVAGEOM_VIRTIO_S_UNSUPP);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 11);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 10);
+    assert_int_equal(iovageom_viommu_unmap(viommu, 3, R(0, 0xfff), NULL, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 3, 2, 0, NULL), 0);
+    assert_int_equal(budget(viommu, 3), 6);
+    test_check(viommu);
+    /* Alone again. */
+    assert_int_equal(iovageom_viommu_detach(viommu, 3, 2, NULL), 0);
+    assert_int_equal(budget(viommu, 1), 10);
+    map_pages(viommu, 1, 4, 10);
+    assert_int_equal(map_one(viommu, 1, 10), IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(map_one(viommu, 3, 7), IOVAGEOM_VIRTIO_S_OK);
+    test_check(viommu);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+/* Two devices at one endpoint, the second asked when something was mapped. */
+static void what_is_left_does_not_tell_devices_apart(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+
+    (void)state;
+    assert_int_equal(plug_left(viommu, 1, CONTAINER, 10, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    map_pages(viommu, 1, 0, 4);
+    assert_int_equal(plug_left(viommu, 1, CONTAINER, 6, IOVAGEOM_PLUG_ALIAS, NULL), 0);
+    assert_int_equal(budget(viommu, 1), 10);
+    test_check(viommu);
+    iovageom_viommu_free(viommu);
+}
+
+/* A total is one however much is mapped; of both kinds the smaller counts. */
+static void a_total_is_a_total(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_geometry *geometry = host_left("both", 6);
+    struct iovageom_report report;
+    uint64_t number;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(plug_left(viommu, 1, CONTAINER, 100, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    map_pages(viommu, 1, 0, 4);
+    assert_int_equal(iovageom_geometry_add_map_budget(geometry, 8, IOVAGEOM_SOURCE_USER), 0);
+    assert_int_equal(iovageom_geometry_map_budget(geometry, &number), 0);
+    assert_int_equal(number, 6);
+    assert_int_equal(iovageom_viommu_update(viommu, 1, geometry, 0, &report), 0);
+    assert_int_equal(budget(viommu, 1), 8);
+    assert_int_equal(iovageom_geometry_add_map_budget(geometry, 3, IOVAGEOM_SOURCE_USER), 0);
+    assert_int_equal(iovageom_viommu_update(viommu, 1, geometry, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 4);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 3);
+    iovageom_geometry_free(geometry);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_left_comes_on_top_of_what_is_mapped),
+        cmocka_unit_test(an_update_says_what_is_left_now),
+        cmocka_unit_test(domains_in_one_container_share_its_budget),
+        cmocka_unit_test(what_is_left_does_not_tell_devices_apart),
+        cmocka_unit_test(a_total_is_a_total),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
