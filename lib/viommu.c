@@ -630,7 +630,7 @@ static void describe(const struct iovageom_viommu *viommu, const struct iovageom
     out->plugged = (uint32_t)endpoint->devices;
     out->prepared = endpoint->prepared != IOVAGEOM_NOT_PREPARED;
     out->guest_group = own_or(endpoint->group->key);
-    out->host_group = endpoint->host_group;
+    out->host_group = iovageom_endpoint_host_group(endpoint);
     out->container = endpoint->container;
     out->domain = endpoint->domain != NULL ? endpoint->domain->node.index : IOVAGEOM_ID_NONE;
     out->generation = endpoint->generation;

@@ -321,7 +321,7 @@ int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t
     endpoint->id = id;
     endpoint->kind = (uint32_t)kind;
     endpoint->group = group;
-    endpoint->host_group = IOVAGEOM_VIOMMU_OWN;
+    endpoint->alias_host_group = IOVAGEOM_VIOMMU_OWN;
     endpoint->container = IOVAGEOM_VIOMMU_OWN;
     iovageom_roll_add(&group->members, IOVAGEOM_ROLL_GROUP, endpoint);
     group->visible += kind == IOVAGEOM_ENDPOINT_EMULATED;

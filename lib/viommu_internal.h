@@ -16,6 +16,7 @@
  *   viommu_groups.c   endpoints in guest groups, devices in units; what they reserve together
  *   viommu_promises.c what a group is told, and was told
  *   viommu_admission.c whom a device would cost what
+ *   viommu_seats.c    host groups, and who is in them
  *   viommu_plug.c     declaring, plugging, unplugging
  *   viommu_domains.c  domains, ATTACH and DETACH
  *   viommu_mapping.c  MAP, UNMAP and where an access goes
@@ -77,6 +78,7 @@ struct iovageom_view {
 };
 
 struct iovageom_endpoint;
+struct iovageom_seat;
 
 /** A list of endpoints in the order in which they came. */
 struct iovageom_roll {
@@ -151,7 +153,9 @@ struct iovageom_endpoint {
     struct iovageom_endpoint *next[IOVAGEOM_ROLLS];
     struct iovageom_endpoint *previous[IOVAGEOM_ROLLS];
     struct iovageom_device *device;
-    uint64_t host_group;
+    struct iovageom_seat *seats;         /**< host groups of devices that were plugged here */
+    struct iovageom_seat *seat_prepared; /**< that of the prepared one, the first; or NULL */
+    uint64_t alias_host_group;           /**< of the last device that has this for an alias */
     uint64_t container;
     uint32_t *aliases;
     size_t alias_count;
@@ -339,6 +343,16 @@ IOVAGEOM_COLD int iovageom_device_suits(const struct iovageom_viommu *viommu,
 /* viommu_plug.c */
 IOVAGEOM_COLD void iovageom_device_remove(struct iovageom_viommu *viommu,
                                           struct iovageom_endpoint *endpoint);
+
+/* viommu_seats.c */
+IOVAGEOM_COLD int iovageom_seat_take(struct iovageom_viommu *viommu,
+                                     struct iovageom_endpoint *endpoint, uint64_t host_group);
+IOVAGEOM_COLD void iovageom_seat_leave(struct iovageom_viommu *viommu,
+                                       struct iovageom_endpoint *endpoint);
+IOVAGEOM_COLD void iovageom_seats_leave(struct iovageom_viommu *viommu,
+                                        struct iovageom_endpoint *endpoint,
+                                        struct iovageom_seat *kept);
+IOVAGEOM_COLD uint64_t iovageom_endpoint_host_group(const struct iovageom_endpoint *endpoint);
 
 /* viommu_domains.c */
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t domain);

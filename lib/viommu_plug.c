@@ -319,48 +319,13 @@ static void unit_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint 
     unit_drop_if_empty(viommu, unit);
 }
 
-static int host_group_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    struct iovageom_host_group *host;
-    int error = IOVAGEOM_OK;
-
-    if (endpoint->host_group == IOVAGEOM_VIOMMU_OWN)
-        return IOVAGEOM_OK;
-    host = iovageom_table_at(&viommu->host_groups, endpoint->host_group);
-    if (host == NULL) {
-        host = iovageom_books_allocate(viommu, sizeof(*host));
-        error = host == NULL ? IOVAGEOM_ERR_NO_MEMORY
-                             : iovageom_table_put(&viommu->host_groups, endpoint->host_group, host);
-        if (error != IOVAGEOM_OK) {
-            iovageom_books_release(viommu, host, sizeof(*host));
-            return error;
-        }
-        *host = (struct iovageom_host_group){endpoint->unit, 0};
-    }
-    host->count++;
-    return IOVAGEOM_OK;
-}
-
-static void host_group_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    struct iovageom_host_group *host;
-
-    if (endpoint->host_group != IOVAGEOM_VIOMMU_OWN) {
-        host = iovageom_table_at(&viommu->host_groups, endpoint->host_group);
-        if (--host->count == 0) {
-            iovageom_table_drop(&viommu->host_groups, endpoint->host_group);
-            iovageom_books_release(viommu, host, sizeof(*host));
-        }
-    }
-    endpoint->host_group = IOVAGEOM_VIOMMU_OWN;
-    endpoint->container = IOVAGEOM_VIOMMU_OWN;
-}
-
 /* Take the last device of an endpoint out, prepared or not. Its declaration stays. */
 void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
 {
-    host_group_leave(viommu, endpoint);
+    iovageom_seats_leave(viommu, endpoint, NULL);
     unit_leave(viommu, endpoint);
+    endpoint->alias_host_group = IOVAGEOM_VIOMMU_OWN;
+    endpoint->container = IOVAGEOM_VIOMMU_OWN;
     iovageom_device_put(viommu, endpoint->device);
     endpoint->device = NULL;
     iovageom_books_release(viommu, endpoint->aliases,
@@ -372,26 +337,17 @@ void iovageom_device_remove(struct iovageom_viommu *viommu, struct iovageom_endp
 }
 
 static int place_device(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                        const struct iovageom_viommu_where *where, uint64_t key,
-                        struct iovageom_device *device)
+                        uint64_t key, struct iovageom_device *device)
 {
     int error;
 
     endpoint->device = device;
-    endpoint->host_group = where->host_group;
-    endpoint->container = key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
     error = unit_join(viommu, endpoint, key);
-    if (error == IOVAGEOM_OK) {
-        error = host_group_join(viommu, endpoint);
-        if (error != IOVAGEOM_OK)
-            unit_leave(viommu, endpoint);
-    }
     if (error != IOVAGEOM_OK) {
         endpoint->device = NULL;
-        endpoint->host_group = IOVAGEOM_VIOMMU_OWN;
-        endpoint->container = IOVAGEOM_VIOMMU_OWN;
         return error;
     }
+    endpoint->container = key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
     device->references++;
     return IOVAGEOM_OK;
 }
@@ -403,16 +359,28 @@ static int plug_one(struct iovageom_viommu *viommu, uint32_t endpoint,
     const uint32_t id = plug_id(endpoint, where, i);
     struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, id);
     const bool made = place == NULL;
+    bool placed = false;
     int error = IOVAGEOM_OK;
 
     if (made)
         error = iovageom_endpoint_make(viommu, id, group_key(viommu, where, endpoint, i),
                                        IOVAGEOM_ENDPOINT_DEVICE, &place);
-    if (error == IOVAGEOM_OK && place->device == NULL)
-        error = place_device(viommu, place, where, unit_key(viommu, where, endpoint), device);
-    if (error == IOVAGEOM_OK)
+    if (error == IOVAGEOM_OK && place->device == NULL) {
+        error = place_device(viommu, place, unit_key(viommu, where, endpoint), device);
+        placed = error == IOVAGEOM_OK;
+    }
+    /* The device belongs to its host group once, however many endpoints it has. */
+    if (error == IOVAGEOM_OK && i == 0)
+        error = iovageom_seat_take(viommu, place, where->host_group);
+    if (error == IOVAGEOM_OK) {
         place->prepared = i == 0 ? IOVAGEOM_PREPARED : IOVAGEOM_PREPARED_ALIAS;
-    else if (made && place != NULL)
+        if (i > 0)
+            place->alias_host_group = where->host_group;
+        return IOVAGEOM_OK;
+    }
+    if (placed)
+        iovageom_device_remove(viommu, place);
+    if (made && place != NULL)
         iovageom_endpoint_drop(viommu, place);
     return error;
 }
@@ -422,6 +390,8 @@ static void abort_one(struct iovageom_viommu *viommu, uint32_t id)
     struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, id);
 
     place->prepared = IOVAGEOM_NOT_PREPARED;
+    if (place->seat_prepared != NULL)
+        iovageom_seat_leave(viommu, place);
     if (place->devices > 0)
         return;
     iovageom_device_remove(viommu, place);
@@ -532,6 +502,7 @@ int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoin
         place->devices++;
         place->as_alias += i > 0;
         place->prepared = IOVAGEOM_NOT_PREPARED;
+        place->seat_prepared = NULL;
     }
     return IOVAGEOM_OK;
 }
@@ -600,8 +571,10 @@ int iovageom_viommu_unplug(struct iovageom_viommu *viommu, uint32_t endpoint)
      * The last device that was plugged at this very endpoint takes its aliases along, even with
      * another one prepared: that brings none of its own, and may yet be aborted.
      */
-    if (found->devices == found->as_alias + 1)
+    if (found->devices == found->as_alias + 1) {
         aliases = aliases_take(found, &count);
+        iovageom_seats_leave(viommu, found, found->seat_prepared);
+    }
     unplug_one(viommu, found);
     for (size_t i = 0; i < count; i++) {
         struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, aliases[i]);

@@ -35,7 +35,10 @@
  * the envelope while the group has a slot. That includes the emulated ones, since Linux listens
  * only to the first endpoint of a group.
  *
- * *Host groups and containers.* Devices that share host page tables share their geometry: whatever
+ * *Host groups and containers.* A host group is in one container, and who is plugged into it goes
+ * there: as long as a device of it is plugged, or one that shares an endpoint with such a device,
+ * as it can't be told which of these is unplugged. Devices that share host page tables share their
+ * geometry: whatever
  * one of them reserves is reserved for all. They share a mapping budget too, as Linux counts by
  * container: what is mapped in a domain counts in each container where an endpoint of it is, and
  * endpoints of one container in several domains draw on the same budget. What VFIO says is what is
@@ -397,7 +400,8 @@ struct iovageom_viommu_endpoint {
     uint32_t plugged;     /**< devices behind it: 0, 1, or more when aliased; 0 while prepared */
     uint32_t prepared;    /**< 1 between plug_prepare and commit or abort */
     uint64_t guest_group; /**< IOVAGEOM_VIOMMU_OWN when its own */
-    uint64_t host_group;  /**< IOVAGEOM_VIOMMU_OWN when its own or without device */
+    /** Of the first device there that named one; IOVAGEOM_VIOMMU_OWN when none did. */
+    uint64_t host_group;
     uint64_t container;
     uint64_t domain;     /**< IOVAGEOM_ID_NONE when unattached */
     uint64_t generation; /**< of its promise; 0 when it was not told anything */

@@ -38,7 +38,9 @@ struct model_place {
     uint32_t prepared_for;           /* the endpoint that is or has the alias */
     bool has_device;
     struct model_host host;
-    uint64_t group, unit, host_group;
+    uint64_t group, unit;
+    int seats[3];           /* devices plugged right here, by host group, the prepared one too */
+    uint64_t prepared_seat; /* OWN: none */
     uint32_t aliases[PLACES];
     int alias_count;
     int domain; /* -1: none */
@@ -336,7 +338,7 @@ static inline uint64_t model_own(uint32_t id)
 static inline uint64_t model_unit(const struct model *m, const struct model_where *w, uint32_t id)
 {
     for (int i = 0; w->container == OWN && w->host_group != OWN && i < PLACES; i++)
-        if (m->places[i].has_device && m->places[i].host_group == w->host_group)
+        if (m->places[i].has_device && m->places[i].seats[w->host_group] > 0)
             return m->places[i].unit;
     if (w->container != OWN)
         return w->container;
@@ -457,7 +459,7 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
         return REFUSE_INVALID;
     for (int i = 0; i < PLACES; i++)
         if (w->host_group != OWN && m->places[i].has_device &&
-            m->places[i].host_group == w->host_group && m->places[i].unit != unit)
+            m->places[i].seats[w->host_group] > 0 && m->places[i].unit != unit)
             return REFUSE_INVALID;
     for (int i = -1; i < w->alias_count; i++) {
         const struct model_place *p = &m->places[i < 0 ? id : w->aliases[i]];
@@ -498,11 +500,13 @@ static inline void model_prepare(struct model *m, uint32_t id, const struct mode
             p->has_device = true;
             p->host = settled;
             p->unit = unit;
-            p->host_group = w->host_group;
         }
         p->prepared = i < 0 ? 1 : 2;
         p->prepared_for = id;
     }
+    m->places[id].prepared_seat = w->host_group;
+    if (w->host_group != OWN)
+        m->places[id].seats[w->host_group]++;
     if (w->alias_count > 0) {
         memcpy(m->places[id].aliases, w->aliases, sizeof(w->aliases));
         m->places[id].alias_count = w->alias_count;
@@ -532,6 +536,7 @@ static inline void model_take_out(struct model *m, uint32_t id)
     p->has_device = false;
     p->alias_count = 0;
     p->devices = p->as_alias = p->prepared = 0;
+    memset(p->seats, 0, sizeof(p->seats));
     if (p->kind == KIND_DEVICE)
         model_drop(m, (int)id);
 }
@@ -547,6 +552,8 @@ static inline int model_abort(struct model *m, uint32_t id)
         const uint32_t which = i < 0 ? id : was.aliases[i];
 
         m->places[which].prepared = 0;
+        if (i < 0 && was.prepared_seat != OWN)
+            m->places[which].seats[was.prepared_seat]--;
         if (m->places[which].devices == 0)
             model_take_out(m, which);
     }
@@ -571,8 +578,12 @@ static inline int model_unplug(struct model *m, uint32_t id)
         return REFUSE_NOT_FOUND;
     if (was.devices > was.as_alias + 1)
         was.alias_count = 0;
-    else
+    else {
         m->places[id].alias_count = 0;
+        memset(m->places[id].seats, 0, sizeof(was.seats));
+        if (was.prepared == 1 && was.prepared_seat != OWN)
+            m->places[id].seats[was.prepared_seat] = 1;
+    }
     model_unplug_one(m, id);
     for (int i = 0; i < was.alias_count; i++) {
         m->places[was.aliases[i]].as_alias--;

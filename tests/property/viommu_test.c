@@ -43,6 +43,11 @@ static bool one_in(uint64_t n)
     return test_random_one_in(&t.random, n);
 }
 
+static uint64_t some_group(uint64_t bound)
+{
+    return one_in(2) ? OWN : below(bound);
+}
+
 /* ---- hosts ---- */
 
 static uint64_t random_pages(void)
@@ -323,11 +328,6 @@ static void compare(void)
 
 /* ---- steps of the VMM ---- */
 
-static uint64_t some_group(uint64_t bound)
-{
-    return one_in(2) ? OWN : below(bound);
-}
-
 static void refusal_says_why(int error)
 {
     size_t fatal = 0;
@@ -349,7 +349,12 @@ static void keep_company(struct model_where *w, uint64_t *host)
     if (p->kind == KIND_NONE || !p->has_device || p->unit >> 63)
         return;
     w->container = p->unit >> 62 ? OWN : p->unit;
-    w->host_group = p->host_group;
+    w->host_group = OWN;
+    for (uint64_t h = 0; h < 3; h++)
+        if (p->seats[h] > 0 && (w->host_group == OWN || one_in(2)))
+            w->host_group = h;
+    if (p->unit >> 62 == 0 && one_in(3))
+        w->host_group = some_group(3);
     w->guest_group = OWN;
     w->alias = true;
     for (uint64_t i = 0; i < HOSTS; i++)
@@ -733,7 +738,7 @@ static void step_migrate(void)
     t.config.boot_bypass = 0;
     to = make_books();
     for (uint32_t id = 0; id < PLACES; id++) {
-        const struct model_place *p = &t.model.places[id];
+        struct model_place *p = &t.model.places[id];
         const uint64_t group = p->group >> 63 ? OWN : p->group;
         struct iovageom_geometry *geometry;
 
@@ -745,7 +750,13 @@ static void step_migrate(void)
             continue;
         iovageom_viommu_where_init(&where);
         where.guest_group = group;
-        where.host_group = p->host_group;
+        for (uint64_t h = 0; h < 3; h++)
+            if (p->seats[h] > 0)
+                where.host_group = h;
+        /* Of the two that one of was unplugged, one is plugged here. */
+        memset(p->seats, 0, sizeof(p->seats));
+        if (where.host_group != OWN)
+            p->seats[where.host_group] = 1;
         where.container = p->unit >> 62 ? OWN : p->unit;
         geometry = make_geometry(&p->host, "again");
         ck_assert_int_eq(iovageom_viommu_plug(to, id, &where, geometry, NULL), 0);

@@ -214,6 +214,109 @@ static void a_total_is_a_total(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* ---- devices that share an endpoint (issue 11, item 15) ---- */
+
+static int plug_at(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t host_group,
+                   uint64_t container, uint32_t flags)
+{
+    struct iovageom_geometry *geometry = test_host(NULL, "behind a bridge", 48, PAGES_4K);
+    struct iovageom_viommu_where where;
+    int error;
+
+    iovageom_viommu_where_init(&where);
+    where.host_group = host_group;
+    where.container = container;
+    where.flags = flags;
+    error = iovageom_viommu_plug(viommu, endpoint, &where, geometry, NULL);
+    iovageom_geometry_free(geometry);
+    test_check(viommu);
+    return error;
+}
+
+static uint64_t container_of(const struct iovageom_viommu *viommu, uint32_t endpoint)
+{
+    struct iovageom_viommu_endpoint found;
+
+    assert_int_equal(iovageom_viommu_endpoint(viommu, endpoint, &found), 0);
+    return found.container;
+}
+
+static void each_device_at_an_endpoint_keeps_its_host_group(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_viommu_endpoint found;
+
+    (void)state;
+    assert_int_equal(plug_at(viommu, 1, 5, CONTAINER, 0), 0);
+    assert_int_equal(plug_at(viommu, 1, 6, CONTAINER, IOVAGEOM_PLUG_ALIAS), 0);
+    assert_int_equal(iovageom_viommu_endpoint(viommu, 1, &found), 0);
+    assert_int_equal(found.host_group, 5);
+    /* Whoever is of group 6 goes where the second device is. */
+    assert_int_equal(plug_at(viommu, 2, 6, IOVAGEOM_VIOMMU_OWN, 0), 0);
+    assert_int_equal(container_of(viommu, 2), CONTAINER);
+    assert_int_equal(plug_at(viommu, 3, 6, CONTAINER + 1, 0), IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_unplug(viommu, 2), 0);
+    /* Which of the two is unplugged can't be told: both groups stay where they were. */
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    for (uint64_t group = 5; group <= 6; group++) {
+        assert_int_equal(plug_at(viommu, 3, group, CONTAINER + 1, 0), IOVAGEOM_ERR_INVALID);
+        assert_int_equal(plug_at(viommu, 3, group, IOVAGEOM_VIOMMU_OWN, 0), 0);
+        assert_int_equal(container_of(viommu, 3), CONTAINER);
+        assert_int_equal(iovageom_viommu_unplug(viommu, 3), 0);
+    }
+    /* None is there any more. */
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    assert_int_equal(plug_at(viommu, 3, 5, CONTAINER + 1, 0), 0);
+    assert_int_equal(plug_at(viommu, 4, 6, CONTAINER + 2, 0), 0);
+    iovageom_viommu_free(viommu);
+}
+
+/* The same when the first one named none, and for one that is aborted, or outlives whose alias it
+   shares an endpoint with. */
+static void a_host_group_stays_as_long_as_its_device(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_geometry *geometry = test_host(NULL, "behind a bridge", 48, PAGES_4K);
+    const uint32_t alias = 2;
+    struct iovageom_viommu_where where;
+
+    (void)state;
+    assert_int_equal(plug_at(viommu, 1, IOVAGEOM_VIOMMU_OWN, CONTAINER, 0), 0);
+    assert_int_equal(plug_at(viommu, 1, 6, CONTAINER, IOVAGEOM_PLUG_ALIAS), 0);
+    assert_int_equal(plug_at(viommu, 3, 6, CONTAINER + 1, 0), IOVAGEOM_ERR_INVALID);
+    iovageom_viommu_where_init(&where);
+    where.host_group = 8;
+    where.container = CONTAINER;
+    where.flags = IOVAGEOM_PLUG_ALIAS;
+    assert_int_equal(iovageom_viommu_plug_prepare(viommu, 1, &where, geometry, NULL), 0);
+    assert_int_equal(plug_at(viommu, 3, 8, CONTAINER + 1, 0), IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_plug_abort(viommu, 1), 0);
+    assert_int_equal(plug_at(viommu, 3, 8, CONTAINER + 1, 0), 0);
+    /* One that is only prepared is not unplugged with the others. */
+    where.host_group = 9;
+    assert_int_equal(iovageom_viommu_plug_prepare(viommu, 1, &where, geometry, NULL), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    test_check(viommu);
+    assert_int_equal(plug_at(viommu, 4, 6, CONTAINER + 2, 0), 0);
+    assert_int_equal(plug_at(viommu, 5, 9, CONTAINER + 2, 0), IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_plug_commit(viommu, 1), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    assert_int_equal(plug_at(viommu, 5, 9, CONTAINER + 2, 0), 0);
+    /* A device of group 10 at an alias of one of group 11, which leaves first. */
+    where.host_group = 11;
+    where.aliases = &alias;
+    where.alias_count = 1;
+    where.flags = 0;
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, geometry, NULL), 0);
+    assert_int_equal(plug_at(viommu, 2, 10, CONTAINER, IOVAGEOM_PLUG_ALIAS), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+    assert_int_equal(plug_at(viommu, 6, 10, CONTAINER + 3, 0), IOVAGEOM_ERR_INVALID);
+    assert_int_equal(plug_at(viommu, 6, 11, CONTAINER + 3, 0), 0);
+    iovageom_geometry_free(geometry);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +325,8 @@ int main(void)
         cmocka_unit_test(domains_in_one_container_share_its_budget),
         cmocka_unit_test(what_is_left_does_not_tell_devices_apart),
         cmocka_unit_test(a_total_is_a_total),
+        cmocka_unit_test(each_device_at_an_endpoint_keeps_its_host_group),
+        cmocka_unit_test(a_host_group_stays_as_long_as_its_device),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
