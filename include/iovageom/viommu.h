@@ -649,8 +649,8 @@ struct iovageom_viommu_transaction {
  * is booked, so that end() needs no memory for it. Total: any bytes, any lengths.
  *
  * When `transaction->status` is OK, the VMM does its own work on the host and then calls
- * iovageom_viommu_request_end(), always: a veto takes a MAP out of the books again. Nothing else may
- * change the books in between.
+ * iovageom_viommu_request_end(), always: a veto takes a MAP out of the books again. The books may
+ * change in between, as by an unplug, a reset or another request: end() then decides anew.
  */
 IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
                                                 const void *readable, size_t readable_size,
@@ -664,6 +664,10 @@ IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
  *
  * MAP, UNMAP and DETACH can't fail here. An ATTACH, which may need memory, can: it is answered
  * NOMEM, with a finding (OTHER), nothing has changed, and the VMM takes its own work back.
+ *
+ * When the books have changed since begin, any request may be refused here, as the oracle would
+ * refuse it now; a MAP that is no longer in the books is answered NOENT when its domain is gone, and
+ * INVAL otherwise (FINDING_OTHER). The VMM takes its own work back then, too.
  *
  * @param veto IOVAGEOM_VIRTIO_S_OK, or the status to answer because the VMM's own work has failed:
  *        then nothing is done. It only matters where the decision was OK.

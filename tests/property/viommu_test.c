@@ -687,6 +687,90 @@ static void step_request(void)
         ck_assert(!reserved_bytes(answer, 0, tail));
 }
 
+/* Where a model's domain has exactly that mapping; -1 where it has not. */
+static int mapping_at(const uint8_t *bytes)
+{
+    const uint32_t domain = (uint32_t)load(bytes + 4, 4);
+
+    for (int i = 0; domain < DOMAINS && i < t.model.domains[domain].count; i++) {
+        const struct model_mapping *k = &t.model.domains[domain].mappings[i];
+
+        if (k->start == load(bytes + 8, 8) && k->last == load(bytes + 16, 8) &&
+            k->phys == load(bytes + 24, 8) && k->flags == (uint32_t)load(bytes + 32, 4))
+            return i;
+    }
+    return -1;
+}
+
+/* What end() answers to a MAP that was booked by begin(); a veto takes it out again. */
+static int end_of_map(const uint8_t *bytes, uint8_t veto)
+{
+    const uint32_t domain = (uint32_t)load(bytes + 4, 4);
+    struct model_domain *d = &t.model.domains[domain];
+    const int at = mapping_at(bytes);
+
+    if (veto != 0) {
+        if (at >= 0)
+            d->mappings[at] = d->mappings[--d->count];
+        return veto;
+    }
+    model_freeze(&t.model);
+    return at >= 0 ? S_OK : d->exists ? S_INVAL : S_NOENT;
+}
+
+/* Anything may happen between begin and end. */
+static void step_interrupted(void)
+{
+    static uint8_t answer[PROBE_SIZE + 64];
+    uint8_t bytes[80];
+    size_t writable, size = write_request(bytes, &writable), used;
+    struct iovageom_viommu_transaction transaction;
+    const uint8_t veto = one_in(6) ? 3 : 0;
+    const bool map = bytes[0] == 3;
+    uint64_t reserved = 0;
+    struct model before;
+    int wanted;
+
+    iovageom_viommu_request_begin(t.books, bytes, size, writable, &transaction, &t.report);
+    model_freeze(&t.model);
+    before = t.model;
+    wanted = model_request(bytes, size, writable, &reserved);
+    ck_assert_int_eq(transaction.status == S_OK, wanted == S_OK);
+    if (!map || wanted != S_OK)
+        t.model = before;
+    for (uint64_t n = wanted == S_OK ? below(4) : 0; n > 0; n--)
+        switch (below(6)) {
+        case 0:
+            step_request();
+            break;
+        case 1:
+            step_plug();
+            break;
+        case 2:
+            step_finish();
+            break;
+        case 3:
+            step_update();
+            break;
+        default:
+            step_leave();
+            break;
+        }
+    used = iovageom_viommu_request_end(t.books, &transaction, veto, answer, writable, &t.report);
+    if (wanted != S_OK)
+        return;
+    ck_assert_uint_eq(used, transaction.request.used_length);
+    if (map)
+        wanted = end_of_map(bytes, veto);
+    else
+        wanted = veto != 0 ? veto : model_request(bytes, size, writable, &reserved);
+    ck_assert_uint_eq(transaction.status, (uint8_t)wanted);
+    ck_assert_uint_eq(answer[used - 4], (uint8_t)wanted);
+    if (wanted == S_OK && bytes[0] == 5)
+        read_probe(answer, (uint32_t)load(bytes + 4, 4), reserved);
+    ck_assert_int_eq(iovageom_viommu_check(t.books, &t.report), 0);
+}
+
 /* The guest writes the field, whoever is attached and could not bypass. */
 static void step_bypass(void)
 {
@@ -786,7 +870,9 @@ static void step(void)
 {
     const uint64_t choice = below(100);
 
-    if (choice < 72)
+    if (choice < 4)
+        step_interrupted();
+    else if (choice < 72)
         step_request();
     else if (choice < 82)
         step_plug();

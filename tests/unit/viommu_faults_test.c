@@ -317,6 +317,126 @@ static void a_host_group_stays_as_long_as_its_device(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* ---- what happens between begin and end (issue 11, item 16) ---- */
+
+#define ENDPOINT 1u
+#define DOMAIN   4u
+
+static void unplug(struct iovageom_viommu *viommu)
+{
+    assert_int_equal(iovageom_viommu_unplug(viommu, ENDPOINT), 0);
+}
+
+static void detach(struct iovageom_viommu *viommu)
+{
+    assert_int_equal(iovageom_viommu_detach(viommu, DOMAIN, ENDPOINT, NULL), 0);
+}
+
+static void reset(struct iovageom_viommu *viommu)
+{
+    iovageom_viommu_reset(viommu, false);
+}
+
+static void restart(struct iovageom_viommu *viommu)
+{
+    iovageom_viommu_reset(viommu, true);
+    assert_int_equal(iovageom_viommu_thaw(viommu), 0);
+}
+
+/* The domain goes, and another one has its number. */
+static void attach_anew(struct iovageom_viommu *viommu)
+{
+    detach(viommu);
+    assert_int_equal(iovageom_viommu_attach(viommu, DOMAIN, ENDPOINT, 0, NULL), 0);
+}
+
+static void unmap(struct iovageom_viommu *viommu)
+{
+    assert_int_equal(iovageom_viommu_unmap(viommu, DOMAIN, ALL, NULL, NULL), 0);
+}
+
+/* A request is begun, something happens, and it is ended: it is answered as things are then. */
+static void interrupt(const struct iovageom_virtio_request *request, bool attached,
+                      void (*happens)(struct iovageom_viommu *), uint8_t veto, uint8_t wanted)
+{
+    static uint8_t answer[516];
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_viommu_transaction transaction;
+    struct iovageom_report report;
+    uint8_t bytes[128];
+    size_t size, used;
+
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(
+        test_plug(viommu, ENDPOINT, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "h", 39, PAGES_4K), NULL),
+        0);
+    if (attached)
+        assert_int_equal(iovageom_viommu_attach(viommu, DOMAIN, ENDPOINT, 0, NULL), 0);
+    assert_int_equal(iovageom_virtio_encode_request(request, bytes, sizeof(bytes), &size), 0);
+    iovageom_viommu_request_begin(viommu, bytes, size, sizeof(answer), &transaction, &report);
+    assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_OK);
+    happens(viommu);
+    used = iovageom_viommu_request_end(viommu, &transaction, veto, answer, sizeof(answer), &report);
+    assert_int_equal(transaction.status, wanted);
+    assert_int_equal(answer[used - 4], wanted);
+    if (wanted != IOVAGEOM_VIRTIO_S_OK && veto == 0)
+        assert_true(iovageom_report_at(&report, iovageom_report_count(&report) - 1)->fatal);
+    test_check(viommu);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+static void what_happens_between_begin_and_end_is_answered(void **state)
+{
+    const struct iovageom_virtio_request attach = {
+        .type = IOVAGEOM_VIRTIO_T_ATTACH, .domain = DOMAIN, .endpoint = ENDPOINT};
+    const struct iovageom_virtio_request detached = {
+        .type = IOVAGEOM_VIRTIO_T_DETACH, .domain = DOMAIN, .endpoint = ENDPOINT};
+    const struct iovageom_virtio_request map = {
+        .type = IOVAGEOM_VIRTIO_T_MAP, .domain = DOMAIN, .virt = R(0, 0xfff), .flags = RW};
+    const struct iovageom_virtio_request unmapped = {
+        .type = IOVAGEOM_VIRTIO_T_UNMAP, .domain = DOMAIN, .virt = R(0, 0xfff)};
+    const struct iovageom_virtio_request probe = {.type = IOVAGEOM_VIRTIO_T_PROBE,
+                                                  .endpoint = ENDPOINT};
+    enum {
+        OK = IOVAGEOM_VIRTIO_S_OK,
+        INVAL = IOVAGEOM_VIRTIO_S_INVAL,
+        NOENT = IOVAGEOM_VIRTIO_S_NOENT,
+        DEVERR = IOVAGEOM_VIRTIO_S_DEVERR
+    };
+
+    (void)state;
+    for (uint8_t veto = 0; veto <= DEVERR; veto += DEVERR) {
+#define ENDS(request, attached, happens, wanted)                                                   \
+    interrupt(&(request), attached, happens, veto, veto != 0 ? veto : (wanted))
+        ENDS(attach, false, unplug, NOENT);
+        ENDS(attach, true, unplug, NOENT);
+        ENDS(attach, true, detach, OK);
+        ENDS(attach, true, reset, OK);
+        ENDS(attach, false, restart, OK);
+        ENDS(detached, true, unplug, NOENT);
+        ENDS(detached, true, detach, INVAL);
+        ENDS(detached, true, reset, INVAL);
+        ENDS(detached, true, restart, INVAL);
+        ENDS(detached, true, attach_anew, OK);
+        ENDS(map, true, unplug, NOENT);
+        ENDS(map, true, detach, NOENT);
+        ENDS(map, true, reset, NOENT);
+        ENDS(map, true, restart, NOENT);
+        ENDS(map, true, attach_anew, INVAL);
+        ENDS(map, true, unmap, INVAL);
+        ENDS(unmapped, true, unplug, NOENT);
+        ENDS(unmapped, true, detach, NOENT);
+        ENDS(unmapped, true, restart, NOENT);
+        ENDS(unmapped, true, attach_anew, OK);
+        ENDS(unmapped, true, unmap, OK);
+        ENDS(probe, true, unplug, NOENT);
+        ENDS(probe, true, reset, OK);
+        ENDS(probe, false, restart, OK);
+#undef ENDS
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_total_is_a_total),
         cmocka_unit_test(each_device_at_an_endpoint_keeps_its_host_group),
         cmocka_unit_test(a_host_group_stays_as_long_as_its_device),
+        cmocka_unit_test(what_happens_between_begin_and_end_is_answered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
