@@ -16,6 +16,14 @@
 #define LEAST_PROBE_SIZE    512u
 #define SPARE_PROBE_REGIONS 8u
 
+/*
+ * Against a guest that maps all it can: what cloud-hypervisor allows in a domain, and of domains, far
+ * above what Linux lets one VFIO container have by default (65,535); and a few such domains in all.
+ */
+#define DEFAULT_DOMAIN_MAPPINGS ((uint64_t)1 << 20)
+#define DEFAULT_MAPPINGS        ((uint64_t)1 << 22)
+#define DEFAULT_DOMAINS         ((uint32_t)1 << 16)
+
 /* ---- findings ---- */
 
 struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name)
@@ -138,9 +146,9 @@ void iovageom_viommu_config_init(struct iovageom_viommu_config *config)
     memset(config, 0, sizeof(*config));
     config->input_range = IOVAGEOM_EVERYTHING;
     config->page_size_mask = iovageom_pgsize_from_alignment(4096);
-    config->max_mappings = UINT64_MAX;
-    config->max_domain_mappings = UINT64_MAX;
-    config->max_domains = UINT32_MAX;
+    config->max_mappings = DEFAULT_MAPPINGS;
+    config->max_domain_mappings = DEFAULT_DOMAIN_MAPPINGS;
+    config->max_domains = DEFAULT_DOMAINS;
     config->domain_last = UINT32_MAX;
     config->features = OFFERABLE & ~(uint32_t)IOVAGEOM_VIRTIO_F_BYPASS;
     config->boot_bypass = 1;

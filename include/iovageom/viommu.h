@@ -92,10 +92,15 @@ struct iovageom_viommu_config {
     uint64_t page_size_mask;
     /** Granule in bytes, or 0 (the default) for "as the host". */
     uint64_t granule;
-    /** Most mappings in all domains together, and in one; default 2^64-1. */
+    /**
+     * Most mappings in all domains together, and in one; default 2^22 and 2^20. They are what keeps a
+     * guest from using up the VMM's memory, at about 50 bytes for a mapping: nothing else limits an
+     * emulated endpoint, and a device only if its host has a budget (Linux: dma_entry_limit of
+     * vfio_iommu_type1, 65,535 in a container by default). UINT64_MAX: no limit.
+     */
     uint64_t max_mappings;
     uint64_t max_domain_mappings;
-    /** Most domains that may exist at once; default 2^32-1. */
+    /** Most domains that may exist at once; default 2^16. UINT32_MAX: no limit. */
     uint32_t max_domains;
     /** Domain numbers that the guest may use; default 0 to 2^32-1. */
     uint32_t domain_start;

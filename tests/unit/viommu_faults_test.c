@@ -437,6 +437,71 @@ static void what_happens_between_begin_and_end_is_answered(void **state)
     }
 }
 
+/* ---- limits against the guest (issue 11, item 17) ---- */
+
+/* What a guest of emulated endpoints alone can take of the VMM's memory has an end. */
+static void a_guest_can_not_map_without_end(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    const uint64_t most = (uint64_t)1 << 20;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    for (uint64_t i = 0; i < most; i++)
+        if (iovageom_viommu_map(viommu, 1, R(i << 13, (i << 13) + 0xfff), 0, RW, NULL) != 0)
+            fail_msg("mapping %u", (unsigned)i);
+    assert_int_equal(
+        iovageom_viommu_map(viommu, 1, R(most << 13, (most << 13) + 0xfff), 0, RW, &report),
+        IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_LIMIT);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, most);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+static void a_guest_can_not_make_domains_without_end(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    const uint32_t most = (uint32_t)1 << 16;
+
+    (void)state;
+    for (uint32_t i = 0; i <= most; i++) {
+        assert_int_equal(iovageom_viommu_declare(viommu, i, IOVAGEOM_VIOMMU_OWN,
+                                                 IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+        assert_int_equal(iovageom_viommu_attach(viommu, i, i, 0, NULL),
+                         i < most ? IOVAGEOM_VIRTIO_S_OK : IOVAGEOM_VIRTIO_S_NOMEM);
+    }
+    iovageom_viommu_free(viommu);
+}
+
+static void limits_are_the_vmms(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    assert_int_equal(config.max_mappings, (uint64_t)1 << 22);
+    assert_int_equal(config.max_domain_mappings, (uint64_t)1 << 20);
+    assert_int_equal(config.max_domains, (uint32_t)1 << 16);
+    config.max_mappings = UINT64_MAX;
+    config.max_domain_mappings = UINT64_MAX;
+    config.max_domains = UINT32_MAX;
+    viommu = books(&config);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    map_pages(viommu, 1, 0, ((uint64_t)1 << 20) + 1);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +513,9 @@ int main(void)
         cmocka_unit_test(each_device_at_an_endpoint_keeps_its_host_group),
         cmocka_unit_test(a_host_group_stays_as_long_as_its_device),
         cmocka_unit_test(what_happens_between_begin_and_end_is_answered),
+        cmocka_unit_test(a_guest_can_not_map_without_end),
+        cmocka_unit_test(a_guest_can_not_make_domains_without_end),
+        cmocka_unit_test(limits_are_the_vmms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
