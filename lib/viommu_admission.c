@@ -21,11 +21,14 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
                                             finding->kind == IOVAGEOM_FINDING_MAPPING ||
                                             finding->kind == IOVAGEOM_FINDING_BUDGET);
 
-    finding->status = lenient ? IOVAGEOM_OK : finding->status;
-    finding->fatal = !lenient;
-    if (lenient)
-        a->went_stale = true;
-    else if (a->status == IOVAGEOM_OK)
+    /* What nobody can use, everybody can be told of. */
+    const bool useless = a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE;
+
+    finding->status = lenient || useless ? IOVAGEOM_OK : finding->status;
+    finding->fatal = !lenient && !useless;
+    a->went_stale |= lenient;
+    a->objections += finding->fatal;
+    if (finding->fatal && a->status == IOVAGEOM_OK)
         a->status = finding->status;
     /* Of a promise it says who was told: that may be somebody who is gone. */
     if (finding->endpoint == IOVAGEOM_ID_NONE && finding->kind != IOVAGEOM_FINDING_PROMISE)
@@ -106,11 +109,18 @@ bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report)
 {
     const struct iovageom_endpoint *member;
+    const struct iovageom_shape *shape;
     bool fits = true;
 
     (void)viommu;
     if (endpoint->unit == NULL || iovageom_rangeset_count(identity) == 0)
         return true;
+    /* Whom to name is one question, whether there is somebody a shorter one. */
+    for (shape = endpoint->unit->shapes; report == NULL && fits && shape != NULL;
+         shape = shape->next)
+        fits = identity_fits(identity, shape->device, endpoint->id, IOVAGEOM_ID_NONE, NULL);
+    if (report == NULL)
+        return fits;
     for (member = endpoint->unit->members.first; member != NULL;
          member = member->next[IOVAGEOM_ROLL_UNIT])
         fits &= identity_fits(identity, member->device, endpoint->id, IOVAGEOM_ID_NONE, report);
@@ -193,6 +203,46 @@ static bool leaves_some(const struct iovageom_device *device,
     return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
 }
 
+/* What the guest takes for granted that it may map: the input range, if it reads that. */
+struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features)
+{
+    if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        return IOVAGEOM_EVERYTHING;
+    return viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+}
+
+/*
+ * An input range that is still to follow the hosts tells a guest without PROBE what each of them
+ * can't map at its ends, as long as they have anything in common.
+ */
+static void ask_common(struct iovageom_admission *a, struct iovageom_range input)
+{
+    const uint64_t mask = iovageom_pgsize_meet(iovageom_books_mask(a->viommu), a->device->mask);
+    struct iovageom_range common = input;
+    bool whole = true;
+    int error = iovageom_books_input(a->viommu, iovageom_pgsize_granule(mask), a->device,
+                                     a->replaced, &common, &whole);
+
+    if (error != IOVAGEOM_OK)
+        a->status = error;
+    else if (!whole)
+        object(a, a->device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
+               input, input);
+}
+
+static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
+{
+    uint64_t granule = guest_granule(a->viommu);
+
+    if (granule == 0)
+        granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
+    if (granule < iovageom_pgsize_granule(a->device->mask))
+        granule = iovageom_pgsize_granule(a->device->mask);
+    if (!leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
+        object(a, a->device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
+               input, input);
+}
+
 /*
  * The input range: what can't be told must be usable, and something must be. An input range that is
  * still to follow the hosts tells where the usable addresses begin and end, but no hole in them.
@@ -205,21 +255,14 @@ static void ask_input(struct iovageom_admission *a)
                       (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
     const struct iovageom_range input =
         viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
-    const struct iovageom_range guest =
-        (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 ? input : IOVAGEOM_EVERYTHING;
-    const bool strict = (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
+    const struct iovageom_range guest = iovageom_guest_input(viommu, a->features);
+    const bool strict = !a->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
     const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
-    uint64_t granule = guest_granule(viommu);
+    const size_t said = a->objections;
 
-    if (granule == 0)
-        granule = iovageom_pgsize_granule(viommu->config.page_size_mask);
-    if (granule < iovageom_pgsize_granule(device->mask))
-        granule = iovageom_pgsize_granule(device->mask);
-    if (!leaves_some(device, &viommu->platform_view.all, input, granule)) {
-        object(a, device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
-               input, input);
+    ask_some(a, input);
+    if (a->objections > said)
         return;
-    }
     if (!told && !iovageom_range_equal(guest, input))
         object(a, device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, guest,
                input);
@@ -233,6 +276,71 @@ static void ask_input(struct iovageom_admission *a)
             object(a, device, IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
                    guest, range);
     }
+    if (open && !told && a->objections == said && !a->common_asked)
+        ask_common(a, input);
+}
+
+/* What is reserved for all, and can't be told either. */
+static void ask_platform(struct iovageom_admission *a)
+{
+    const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
+    struct iovageom_finding finding;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0)
+        return;
+    for (size_t i = 0;
+         iovageom_resv_statement(a->viommu->platform, i, &type, &owner, &ranges) == IOVAGEOM_OK;
+         i++) {
+        finding = iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+        if (type == IOVAGEOM_RESV_MSI || !iovageom_resv_type_forbids(type) ||
+            !iovageom_rangeset_first_overlap(ranges, guest, &finding.against))
+            continue;
+        finding.range = guest;
+        finding.owner = *owner;
+        finding.type = (uint32_t)type;
+        iovageom_object(a, &finding);
+    }
+}
+
+static bool has_slot(const struct iovageom_viommu *viommu)
+{
+    const struct iovageom_endpoint *endpoint = NULL;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT)
+            return true;
+    return false;
+}
+
+/* All that there is, in the eyes of a driver with a->features; by what it maps too, if asked for. */
+static void ask_all(struct iovageom_admission *a, bool granules)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const struct iovageom_endpoint *endpoint = NULL;
+
+    a->endpoint = IOVAGEOM_ID_NONE;
+    ask_platform(a);
+    a->device = viommu->envelope;
+    if (a->device != NULL && granules)
+        ask_granule(a);
+    /* It is told where there is a slot, and stands for nothing elsewhere. */
+    if (a->device != NULL && has_slot(viommu)) {
+        ask_input(a);
+        a->common_asked = true;
+    }
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
+        a->device = endpoint->device;
+        a->endpoint = endpoint->id;
+        if (a->device != NULL && granules)
+            ask_granule(a);
+        if (a->device != NULL) {
+            ask_input(a);
+            a->common_asked = true;
+        }
+    }
 }
 
 int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
@@ -240,31 +348,43 @@ int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, 
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .features = viommu->config.features & features};
-    const struct iovageom_endpoint *endpoint = NULL;
 
     iovageom_report_clear(report);
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
-        a.device = endpoint->device;
-        a.endpoint = endpoint->id;
-        if (endpoint->device != NULL)
-            ask_input(&a);
-    }
+    ask_all(&a, false);
     return a.status;
 }
 
-int iovageom_device_suits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_device *device, uint64_t endpoint,
-                          struct iovageom_report *report)
+/* Whether what is here goes with a config space, and a driver, that others have seen. */
+int iovageom_load_suits(const struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .features = viommu->accepted, .loading = true};
+
+    ask_all(&a, true);
+    return a.status;
+}
+
+int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
+                            const struct iovageom_device *envelope, struct iovageom_report *report)
 {
     struct iovageom_admission a = {.viommu = viommu,
-                                   .device = device,
+                                   .device = envelope,
+                                   .replaced = viommu->envelope,
                                    .report = report,
-                                   .endpoint = endpoint,
-                                   .features = viommu->config.features};
+                                   .endpoint = IOVAGEOM_ID_NONE,
+                                   .features = viommu->accepted};
 
     ask_granule(&a);
     ask_input(&a);
     return a.status;
+}
+
+/* A slot brings the envelope along: can a driver that declined PROBE do without being told? */
+int iovageom_slot_suits(struct iovageom_admission *a)
+{
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        ask_input(a);
+    return a->status;
 }
 
 /* Whom a guest group's promise of an address in `range` was given to; nobody who is still there. */

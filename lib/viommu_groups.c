@@ -256,6 +256,13 @@ struct iovageom_endpoint *iovageom_endpoint_after(const struct iovageom_viommu *
                                endpoint == NULL ? 0 : (uint64_t)endpoint->id + 1);
 }
 
+/* The next guest group by key; the first one after NULL. */
+struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu,
+                                            const struct iovageom_group *group)
+{
+    return iovageom_table_from(&viommu->groups, group == NULL ? 0 : group->key + 1);
+}
+
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
 {
     return endpoint->kind == IOVAGEOM_ENDPOINT_EMULATED || endpoint->devices > 0;

@@ -12,7 +12,8 @@
 /*
  * The rooms of the books, and who walks through which:
  *
- *   viommu.c          configuration, freezing, listings
+ *   viommu.c          configuration, what a driver accepts, listings
+ *   viommu_space.c    the config space, and freezing it
  *   viommu_groups.c   endpoints in guest groups, devices in units; what they reserve together
  *   viommu_promises.c what a group is told, and was told
  *   viommu_admission.c whom a device would cost what
@@ -147,6 +148,7 @@ struct iovageom_endpoint {
     size_t devices;    /**< committed ones */
     size_t as_alias;   /**< of these, those that were plugged elsewhere, with this as their alias */
     uint32_t prepared; /**< an enum iovageom_prepared */
+    bool loaded_shut;  /**< while loading: it did not bypass at the source either */
     struct iovageom_group *group;
     struct iovageom_unit *unit; /**< NULL without a device */
     struct iovageom_domain *domain;
@@ -199,11 +201,18 @@ _Static_assert(offsetof(struct iovageom_unit, node) == 0 &&
 
 #define IOVAGEOM_EVERYTHING         ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
 
-/* viommu.c */
+/* viommu_space.c */
 IOVAGEOM_COLD int iovageom_books_space(const struct iovageom_viommu *viommu,
                                        struct iovageom_virtio_config *out,
                                        struct iovageom_report *report);
 IOVAGEOM_COLD uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu);
+IOVAGEOM_COLD uint64_t iovageom_books_mask(const struct iovageom_viommu *viommu);
+IOVAGEOM_COLD int iovageom_books_input(const struct iovageom_viommu *viommu, uint64_t granule,
+                                       const struct iovageom_device *extra,
+                                       const struct iovageom_device *replaced,
+                                       struct iovageom_range *input, bool *whole);
+
+/* viommu.c */
 IOVAGEOM_COLD struct iovageom_owner iovageom_owner_named(enum iovageom_source source,
                                                          const char *name);
 IOVAGEOM_COLD void iovageom_report_take(struct iovageom_report *report,
@@ -255,6 +264,8 @@ void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap 
                        struct iovageom_node *upper, struct iovageom_node *lower);
 size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
                            const struct iovageom_node *lower);
+IOVAGEOM_COLD struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu,
+                                                          const struct iovageom_group *group);
 IOVAGEOM_COLD struct iovageom_endpoint *iovageom_endpoint_after(
     const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint);
 int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
@@ -310,10 +321,14 @@ struct iovageom_admission {
     const struct iovageom_device *device;
     const struct iovageom_unit *unit; /**< where it goes; NULL when that is yet to be made */
     struct iovageom_report *report;
-    uint64_t endpoint; /**< IOVAGEOM_ID_NONE for the envelope */
-    uint32_t features; /**< that the guest can be told by */
+    uint64_t endpoint;                      /**< IOVAGEOM_ID_NONE for the envelope */
+    uint32_t features;                      /**< that the guest can be told by */
+    const struct iovageom_device *replaced; /**< by `device`, or NULL */
+    bool loading; /**< books that others have frozen: what serves nobody is no obstacle */
     bool allow_stale;
     bool went_stale; /**< something was found that only allow_stale lets pass */
+    size_t objections;
+    bool common_asked; /**< what all have in common: once is enough for all that are there */
     int status;
 };
 
@@ -336,9 +351,14 @@ IOVAGEOM_COLD bool iovageom_doorbells_unknown(const struct iovageom_viommu *viom
                                               const struct iovageom_device *device,
                                               uint64_t endpoint, struct iovageom_report *report);
 bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
-IOVAGEOM_COLD int iovageom_device_suits(const struct iovageom_viommu *viommu,
-                                        const struct iovageom_device *device, uint64_t endpoint,
-                                        struct iovageom_report *report);
+IOVAGEOM_COLD struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu,
+                                                         uint32_t features);
+IOVAGEOM_COLD int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
+                                          const struct iovageom_device *envelope,
+                                          struct iovageom_report *report);
+IOVAGEOM_COLD int iovageom_slot_suits(struct iovageom_admission *a);
+IOVAGEOM_COLD int iovageom_load_suits(const struct iovageom_viommu *viommu,
+                                      struct iovageom_report *report);
 
 /* viommu_plug.c */
 IOVAGEOM_COLD void iovageom_device_remove(struct iovageom_viommu *viommu,

@@ -12,6 +12,24 @@
 
 /* ---- declarations ---- */
 
+/* What a slot's envelope takes from its group, and from a guest that can't be told of it. */
+static int slot_ask(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                    const struct iovageom_group *group, struct iovageom_report *report)
+{
+    struct iovageom_admission a = {.viommu = viommu,
+                                   .device = viommu->envelope,
+                                   .report = report,
+                                   .endpoint = endpoint,
+                                   .features = viommu->accepted};
+    int error = iovageom_slot_suits(&a);
+
+    if (error != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
+        iovageom_ask_group(&a, a.device, group);
+        error = iovageom_ask_probe(&a, group);
+    }
+    return error == IOVAGEOM_ERR_NO_MEMORY ? error : a.status;
+}
+
 int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
                             enum iovageom_endpoint_kind kind, struct iovageom_report *report)
 {
@@ -26,15 +44,10 @@ int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, u
         return IOVAGEOM_ERR_INVALID;
     if (iovageom_table_at(&viommu->endpoints, endpoint) != NULL)
         return IOVAGEOM_ERR_EXISTS;
-    if (kind == IOVAGEOM_ENDPOINT_SLOT && viommu->envelope != NULL && group != NULL &&
-        group->slots == 0) {
-        struct iovageom_admission a = {
-            .viommu = viommu, .device = viommu->envelope, .report = report, .endpoint = endpoint};
-
-        iovageom_ask_group(&a, a.device, group);
-        error = iovageom_ask_probe(&a, group);
-        if (error != IOVAGEOM_OK || a.status != IOVAGEOM_OK)
-            return error != IOVAGEOM_OK ? error : a.status;
+    if (kind == IOVAGEOM_ENDPOINT_SLOT && viommu->envelope != NULL) {
+        error = slot_ask(viommu, endpoint, group, report);
+        if (error != IOVAGEOM_OK)
+            return error;
     }
     error = iovageom_endpoint_make(viommu, endpoint, key, kind, &made);
     viommu->generation += error == IOVAGEOM_OK;
@@ -624,6 +637,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;
+    a.replaced = found->device;
     a.allow_stale = (flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
     error = iovageom_ask_everyone(&a, found->unit, found->group);
     /* The first takes the memory that the new shape needs; its aliases then find it there. */

@@ -71,7 +71,8 @@ struct iovageom_viommu;
 
 /** Choices of a VMM, as bits of iovageom_viommu_config.flags. */
 enum iovageom_viommu_flag {
-    /** Until freeze, the input range shrinks to what all devices and the envelope can map. */
+    /** Until freeze, the input range shrinks to what all devices and the envelope can map: from the
+        first to the last whole granule, without what is reserved for all, if that leaves any. */
     IOVAGEOM_VIOMMU_INPUT_AS_HOST = 1,
     /** Refuse a device whose usable addresses don't reach both ends of the input range. */
     IOVAGEOM_VIOMMU_STRICT_INPUT = 2
@@ -226,7 +227,8 @@ IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viom
  * accepted. Bits that are not offered are ignored. MAP_F_MMIO is an unknown flag without F_MMIO
  * (N40, N43), ATTACH_F_BYPASS without F_BYPASS_CONFIG (N25).
  *
- * From here on plug judges by what can be told to this driver. It isn't asked of the devices that
+ * From here on plug, update, declare, add_region and set_envelope judge by what can be told to this
+ * driver. It isn't asked of the devices that
  * are there: ask iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK. A driver
  * that declines INPUT_RANGE is told by PROBE what lies outside. O(guest groups).
  */
@@ -234,11 +236,12 @@ IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu
                                                   uint32_t features);
 
 /**
- * Whether a driver that accepts `features` could be told what each plugged device can't map. One
- * that declines PROBE would choose its addresses blindly, and be refused at MAP.
+ * Whether a driver that accepts `features` could be told what each plugged device can't map, what
+ * iovageom_viommu_add_region() reserves, and the envelope while there is a slot. One that declines
+ * PROBE would choose its addresses blindly, and be refused at MAP.
  *
- * @return IOVAGEOM_ERR_CONFLICT with the findings that plug would have had (FINDING_INPUT_RANGE).
- *         O(n k).
+ * @return IOVAGEOM_ERR_CONFLICT with the findings that plug would have had (FINDING_INPUT_RANGE);
+ *         IOVAGEOM_ERR_NO_MEMORY, only before freeze with INPUT_AS_HOST. O(n k).
  */
 IOVAGEOM_API int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu,
                                                        uint32_t features,
@@ -279,7 +282,8 @@ enum iovageom_endpoint_kind {
  * Declare an endpoint before its device exists, or one that has none.
  *
  * A slot brings the envelope into its guest group. That is refused like a device would be, when
- * members were promised more than the envelope gives.
+ * members were promised more than the envelope gives, or the driver declined PROBE and can't be told
+ * of it.
  *
  * @param guest_group its number, or IOVAGEOM_VIOMMU_OWN.
  * @param kind EMULATED or SLOT.
@@ -332,7 +336,7 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *   stands where it reserves (FINDING_MAPPING: the lowest one in each range that is reserved);
  * - it can't be told: PROBE isn't offered, or was declined, and the input range holds what it can't
  *   map (other than MSI doorbells alone, which guests know of; with INPUT_AS_HOST before freeze: a
- *   hole between usable addresses), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
+ *   hole between usable addresses, or no whole granule in common with the others), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
  * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
  *   (FINDING_NOTHING_USABLE);
  * - it would bypass at once, and its host page tables can't map an identity range
@@ -699,6 +703,11 @@ IOVAGEOM_API size_t iovageom_viommu_request(struct iovageom_viommu *viommu, cons
  *
  * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @param buffer may be NULL when size is 0.
+ * Whatever can be saved can be loaded into books that are like these: configured alike, with the
+ * same devices, regions, envelope and identity ranges, and not frozen. But for those which hold
+ * what only ALLOW_STALE, or a feature that was accepted in spite of
+ * iovageom_viommu_driver_features_check(), let pass.
+ *
  * @return IOVAGEOM_ERR_STATE when not frozen or a plug is prepared. O(n + all mappings).
  */
 IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer,
@@ -713,8 +722,11 @@ IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void
  * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit
  * (LIMIT), a host's budget (BUDGET; tell what was left when nothing was mapped), a missing endpoint (NOT_FOUND) or one in another guest group (OTHER: endpoints that were
  * in one group are so again, and apart from the others of the source), features that the guest was
- * offered (OTHER), a bypass of identity ranges that a device can't map (RESERVED). The frozen values
- * become those of the source.
+ * offered (OTHER), a bypass of identity ranges that a device can't map (RESERVED) unless it could
+ * not at the source either. What a driver that declined PROBE can't be told is asked as in
+ * iovageom_viommu_driver_features_check(), for the features that the source's driver has accepted
+ * (INPUT_RANGE). The frozen values become those of the source. A device of which nothing is usable
+ * in them is noted (NOTHING_USABLE); STRICT_INPUT is a question of plugging, and isn't asked.
  *
  * Books that went on with ALLOW_STALE hold a promise or mapping that a device of theirs can't
  * honour. So would any that are like them: they are refused too, even on the same host. Make the
