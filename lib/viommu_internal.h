@@ -386,7 +386,7 @@ IOVAGEOM_COLD int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                                            struct iovageom_rangeset *out);
 IOVAGEOM_COLD int iovageom_domain_refresh(struct iovageom_viommu *viommu,
                                           struct iovageom_domain *domain);
-uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *crowded);
+IOVAGEOM_COLD uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *crowded);
 IOVAGEOM_COLD uint64_t iovageom_unit_budget(const struct iovageom_unit *unit);
 IOVAGEOM_COLD uint64_t iovageom_unit_live(const struct iovageom_unit *unit);
 
