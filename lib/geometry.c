@@ -377,6 +377,20 @@ int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint6
     return fold(geometry, IOVAGEOM_FACT_MAP_BUDGET, smaller, mappings);
 }
 
+void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_t *total,
+                               uint64_t *left)
+{
+    const struct iovageom_geometry_fact *fact;
+    size_t index = 0;
+
+    *total = *left = UINT64_MAX;
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_MAP_BUDGET, &index)))
+        if (fact->owner.source == IOVAGEOM_SOURCE_VFIO)
+            *left = smaller(*left, fact->value);
+        else
+            *total = smaller(*total, fact->value);
+}
+
 int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry, uint64_t granule,
                                    uint64_t *mask)
 {

@@ -55,6 +55,17 @@ IOVAGEOM_COLD bool iovageom_geometry_next_obstacle(const struct iovageom_geometr
                                                    struct iovageom_range *rest,
                                                    struct iovageom_finding *finding);
 
+/*
+ * The mapping budgets apart: the least that is a total, and the least that was left when the host
+ * was asked. UINT64_MAX where nobody said.
+ */
+IOVAGEOM_COLD void iovageom_geometry_budgets(const struct iovageom_geometry *geometry,
+                                             uint64_t *total, uint64_t *left);
+
+/* Whether both are equal but for what is left of a budget, which differs from one hour to the next. */
+IOVAGEOM_COLD bool iovageom_geometry_alike(const struct iovageom_geometry *a,
+                                           const struct iovageom_geometry *b);
+
 /* Adds notes on what the geometry, for `endpoint` or IOVAGEOM_ID_NONE, does not know. */
 IOVAGEOM_COLD void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
                                             uint64_t endpoint, struct iovageom_report *report);

@@ -132,6 +132,26 @@ bool iovageom_geometry_equal(const struct iovageom_geometry *a, const struct iov
     return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
 }
 
+/* What is left of a budget is taken out; a total stays. */
+static struct numbers lasting_numbers_of(const struct iovageom_geometry *geometry)
+{
+    struct numbers numbers = numbers_of(geometry);
+    uint64_t left;
+
+    iovageom_geometry_budgets(geometry, &numbers.map_budget, &left);
+    if (numbers.map_budget == UINT64_MAX)
+        numbers.knows &= ~(uint64_t)IOVAGEOM_FACT_MAP_BUDGET;
+    return numbers;
+}
+
+bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
+{
+    struct numbers of_a = lasting_numbers_of(a);
+    struct numbers of_b = lasting_numbers_of(b);
+
+    return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
+}
+
 bool iovageom_geometry_within(const struct iovageom_geometry *inner,
                               const struct iovageom_geometry *outer)
 {

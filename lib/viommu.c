@@ -12,9 +12,13 @@
      IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_BYPASS | IOVAGEOM_VIRTIO_F_PROBE |            \
      IOVAGEOM_VIRTIO_F_MMIO | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG)
 
-/* A guest's probe buffer costs it little, and can't grow once it was read: QEMU's size or more. */
-#define LEAST_PROBE_SIZE    512u
-#define SPARE_PROBE_REGIONS 8u
+/*
+ * Against a guest that maps all it can: what cloud-hypervisor allows in a domain, and of domains, far
+ * above what Linux lets one VFIO container have by default (65,535); and a few such domains in all.
+ */
+#define DEFAULT_DOMAIN_MAPPINGS ((uint64_t)1 << 20)
+#define DEFAULT_MAPPINGS        ((uint64_t)1 << 22)
+#define DEFAULT_DOMAINS         ((uint32_t)1 << 16)
 
 /* ---- findings ---- */
 
@@ -137,9 +141,9 @@ void iovageom_viommu_config_init(struct iovageom_viommu_config *config)
     memset(config, 0, sizeof(*config));
     config->input_range = IOVAGEOM_EVERYTHING;
     config->page_size_mask = iovageom_pgsize_from_alignment(4096);
-    config->max_mappings = UINT64_MAX;
-    config->max_domain_mappings = UINT64_MAX;
-    config->max_domains = UINT32_MAX;
+    config->max_mappings = DEFAULT_MAPPINGS;
+    config->max_domain_mappings = DEFAULT_DOMAIN_MAPPINGS;
+    config->max_domains = DEFAULT_DOMAINS;
     config->domain_last = UINT32_MAX;
     config->features = OFFERABLE & ~(uint32_t)IOVAGEOM_VIRTIO_F_BYPASS;
     config->boot_bypass = 1;
@@ -196,7 +200,7 @@ static int tables_init(struct iovageom_viommu *viommu)
 {
     struct iovageom_rangemap *const tables[] = {
         &viommu->endpoints, &viommu->groups, &viommu->units, &viommu->host_groups,
-        &viommu->domains,   &viommu->sides,  &viommu->ties,
+        &viommu->domains,   &viommu->sides,  &viommu->ties,  &viommu->loads,
     };
     int error = iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
 
@@ -271,15 +275,8 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_rangemap_deinit(&viommu->domains);
     iovageom_rangemap_deinit(&viommu->sides);
     iovageom_rangemap_deinit(&viommu->ties);
+    iovageom_rangemap_deinit(&viommu->loads);
     iovageom_books_release(viommu, viommu, sizeof(*viommu));
-}
-
-static struct iovageom_group *group_after(const struct iovageom_viommu *viommu,
-                                          const struct iovageom_group *group)
-{
-    if (group == NULL)
-        return iovageom_table_from(&viommu->groups, 0);
-    return iovageom_table_from(&viommu->groups, group->key + 1);
 }
 
 static int platform_msi(const struct iovageom_resv *resv, struct iovageom_rangeset *out)
@@ -317,9 +314,9 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error == IOVAGEOM_OK)
         error = iovageom_resv_add(resv, range, type, &owner);
     /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
-    if (error == IOVAGEOM_OK && (viommu->config.features & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
+    if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
         type != IOVAGEOM_RESV_MSI && iovageom_resv_type_forbids(type) &&
-        iovageom_range_overlaps(range, viommu->config.input_range))
+        iovageom_range_overlaps(range, iovageom_guest_input(viommu, viommu->accepted)))
         error = IOVAGEOM_ERR_UNSUPPORTED;
     if (error == IOVAGEOM_OK)
         error = iovageom_resv_forbidden(resv, &view.all);
@@ -332,7 +329,8 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         resv = old;
         iovageom_rangeset_swap(&viommu->platform_view.all, &view.all);
         iovageom_rangeset_swap(&viommu->platform_view.msi, &view.msi);
-        for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;)
+        for (struct iovageom_group *group = NULL;
+             (group = iovageom_group_after(viommu, group)) != NULL;)
             iovageom_group_stale(group);
         viommu->generation++;
     }
@@ -352,9 +350,9 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     if (viommu->frozen)
         return IOVAGEOM_ERR_FROZEN;
     if (envelope != NULL)
-        error = iovageom_device_make(viommu, envelope, &device);
+        error = iovageom_device_make(viommu, envelope, 0, &device);
     if (error == IOVAGEOM_OK && device != NULL) {
-        error = iovageom_device_suits(viommu, device, IOVAGEOM_ID_NONE, report);
+        error = iovageom_envelope_suits(viommu, device, report);
         if (error != IOVAGEOM_OK)
             iovageom_device_put(viommu, device);
     }
@@ -362,7 +360,8 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
         return error;
     iovageom_device_put(viommu, viommu->envelope);
     viommu->envelope = device;
-    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;)
+    for (struct iovageom_group *group = NULL;
+         (group = iovageom_group_after(viommu, group)) != NULL;)
         if (group->slots > 0)
             iovageom_group_stale(group);
     viommu->generation++;
@@ -395,183 +394,13 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     return error;
 }
 
-/* ---- the config space ---- */
-
-static uint64_t space_mask(const struct iovageom_viommu *viommu)
-{
-    uint64_t mask = viommu->config.page_size_mask;
-    const struct iovageom_plug *plug = NULL;
-
-    if (viommu->envelope != NULL)
-        mask = iovageom_pgsize_meet(mask, viommu->envelope->mask);
-    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
-        mask = iovageom_pgsize_meet(mask, plug->device->mask);
-    if (viommu->config.granule != 0)
-        mask = iovageom_pgsize_raise(mask, viommu->config.granule);
-    return mask;
-}
-
-static int space_add(struct iovageom_rangeset *reserved, const struct iovageom_device *device)
-{
-    int error = IOVAGEOM_OK;
-
-    for (size_t i = 0; error == IOVAGEOM_OK && device != NULL && i < device->all_count; i++)
-        error = iovageom_rangeset_insert(reserved, device->ranges[i]);
-    return error;
-}
-
-/* INPUT_AS_HOST: the part of the input range from the first to the last usable address. */
-static int space_input(const struct iovageom_viommu *viommu, struct iovageom_range *input,
-                       struct iovageom_report *report)
-{
-    const struct iovageom_plug *plug = NULL;
-    struct iovageom_rangeset set;
-    int error = iovageom_rangeset_init(&set, &viommu->allocator);
-
-    if (error == IOVAGEOM_OK)
-        error = space_add(&set, viommu->envelope);
-    while (error == IOVAGEOM_OK && (plug = iovageom_plug_after(viommu, plug)) != NULL)
-        error = space_add(&set, plug->device);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_complement(&set, &set, *input);
-    if (error == IOVAGEOM_OK && !iovageom_rangeset_hull(&set, input))
-        iovageom_note_nothing(report, "all devices together");
-    iovageom_rangeset_deinit(&set);
-    return error;
-}
-
-/* Of a granule that lies inside in part, a guest makes use: so only whole ones are inside. */
-static void space_align(struct iovageom_virtio_config *space, struct iovageom_report *report)
-{
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
-    struct iovageom_range whole, left[2];
-    unsigned parts = 0;
-
-    /* There is one: whoever leaves none was refused. */
-    if (iovageom_range_align_inward(space->input_range,
-                                    iovageom_pgsize_granule(space->page_size_mask), &whole)) {
-        parts = iovageom_range_subtract(space->input_range, whole, left);
-        space->input_range = whole;
-    }
-    for (unsigned i = 0; i < parts; i++) {
-        finding.range = left[i];
-        iovageom_report_add(report, &finding);
-    }
-}
-
-static int space_probe_size(const struct iovageom_viommu *viommu,
-                            struct iovageom_virtio_config *space)
-{
-    size_t most = SPARE_PROBE_REGIONS;
-
-    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;) {
-        struct iovageom_wire *wire;
-        int error = iovageom_group_wire(viommu, group, space, SIZE_MAX, NULL, NULL, &wire);
-
-        if (error != IOVAGEOM_OK)
-            return error;
-        if (wire->count + SPARE_PROBE_REGIONS > most)
-            most = wire->count + SPARE_PROBE_REGIONS;
-        iovageom_wire_put(viommu, wire);
-    }
-    most = iovageom_virtio_probe_bytes(most);
-    if (most > UINT32_MAX)
-        return IOVAGEOM_ERR_OVERFLOW;
-    space->probe_size = most > LEAST_PROBE_SIZE ? (uint32_t)most : LEAST_PROBE_SIZE;
-    return IOVAGEOM_OK;
-}
-
-int iovageom_books_space(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
-                         struct iovageom_report *report)
-{
-    const struct iovageom_viommu_config *config = &viommu->config;
-    struct iovageom_virtio_config space = {0};
-    int error = IOVAGEOM_OK;
-
-    if (viommu->frozen) {
-        *out = viommu->space;
-        out->bypass = viommu->bypass;
-        return IOVAGEOM_OK;
-    }
-    space.page_size_mask = space_mask(viommu);
-    space.input_range = config->input_range;
-    space.domain_start = config->domain_start;
-    space.domain_last = config->domain_last;
-    space.bypass = viommu->bypass;
-    if ((config->flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0)
-        error = space_input(viommu, &space.input_range, report);
-    if (error == IOVAGEOM_OK)
-        space_align(&space, report);
-    space.probe_size = config->probe_size;
-    if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
-        space.probe_size = 0;
-    else if (error == IOVAGEOM_OK && space.probe_size == 0)
-        error = space_probe_size(viommu, &space);
-    if (error == IOVAGEOM_OK)
-        *out = space;
-    return error;
-}
-
-/* The granule: as frozen, as configured, or as the devices have it now. */
-uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu)
-{
-    return iovageom_pgsize_granule(viommu->frozen ? viommu->space.page_size_mask
-                                                  : space_mask(viommu));
-}
-
-int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
-                                 struct iovageom_virtio_config *out)
-{
-    return iovageom_books_space(viommu, out, NULL);
-}
-
-int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
-{
-    const struct iovageom_plug *plug = NULL;
-    struct iovageom_virtio_config space;
-    int error;
-
-    iovageom_report_clear(report);
-    if (viommu->frozen)
-        return IOVAGEOM_OK;
-    error = iovageom_books_space(viommu, &space, report);
-    if (error != IOVAGEOM_OK)
-        return error;
-    /* One device is enough to say so: it is the machine that lacks something. */
-    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
-        if (iovageom_doorbells_unknown(viommu, plug->device, plug->contacts[0].endpoint->id,
-                                       report))
-            break;
-    viommu->space = space;
-    viommu->frozen = true;
-    return IOVAGEOM_OK;
-}
-
-int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
-{
-    struct iovageom_group *group = NULL;
-
-    while ((group = group_after(viommu, group)) != NULL)
-        if (group->told > 0 || iovageom_rangeset_count(&group->promised) > 0)
-            return IOVAGEOM_ERR_STATE;
-    if (iovageom_rangemap_count(&viommu->domains) > 0)
-        return IOVAGEOM_ERR_STATE;
-    viommu->frozen = false;
-    /* What is told goes by the config space. */
-    while ((group = group_after(viommu, group)) != NULL)
-        group->wire_clean = false;
-    return IOVAGEOM_OK;
-}
-
-bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
-{
-    return viommu->frozen;
-}
+/* ---- what changes with the guest ---- */
 
 void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features)
 {
     viommu->accepted = viommu->config.features & features;
-    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;)
+    for (struct iovageom_group *group = NULL;
+         (group = iovageom_group_after(viommu, group)) != NULL;)
         group->wire_clean = false;
 }
 
@@ -602,7 +431,8 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
         iovageom_endpoint_detach(viommu, domain->members.first);
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         iovageom_endpoint_forget(viommu, endpoint);
-    for (struct iovageom_group *group = NULL; (group = group_after(viommu, group)) != NULL;) {
+    for (struct iovageom_group *group = NULL;
+         (group = iovageom_group_after(viommu, group)) != NULL;) {
         iovageom_group_forgive(viommu, group);
         group->wire_clean = false;
     }
@@ -642,7 +472,10 @@ static void describe(const struct iovageom_viommu *viommu, const struct iovageom
     out->plugged = (uint32_t)endpoint->devices;
     out->prepared = iovageom_plug_pending(endpoint);
     out->guest_group = own_or(endpoint->group->key);
-    out->host_group = plug != NULL ? plug->host_group : IOVAGEOM_VIOMMU_OWN;
+    out->host_group = IOVAGEOM_VIOMMU_OWN;
+    for (const struct iovageom_contact *contact = endpoint->first;
+         contact != NULL && out->host_group == IOVAGEOM_VIOMMU_OWN; contact = contact->next)
+        out->host_group = contact->plug->host_group;
     out->container = plug != NULL ? own_or(plug->unit->key) : IOVAGEOM_VIOMMU_OWN;
     out->domain = endpoint->domain != NULL ? endpoint->domain->node.index : IOVAGEOM_ID_NONE;
     out->generation = endpoint->generation;

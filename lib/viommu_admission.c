@@ -21,11 +21,14 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
                                             finding->kind == IOVAGEOM_FINDING_MAPPING ||
                                             finding->kind == IOVAGEOM_FINDING_BUDGET);
 
-    finding->status = lenient ? IOVAGEOM_OK : finding->status;
-    finding->fatal = !lenient;
-    if (lenient)
-        a->went_stale = true;
-    else if (a->status == IOVAGEOM_OK)
+    /* What nobody can use, everybody can be told of. */
+    const bool useless = a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE;
+
+    finding->status = lenient || useless ? IOVAGEOM_OK : finding->status;
+    finding->fatal = !lenient && !useless;
+    a->went_stale |= lenient;
+    a->objections += finding->fatal;
+    if (finding->fatal && a->status == IOVAGEOM_OK)
         a->status = finding->status;
     /* Of a promise it says who was told: that may be somebody who is gone. */
     if (finding->endpoint == IOVAGEOM_ID_NONE && finding->kind != IOVAGEOM_FINDING_PROMISE)
@@ -104,11 +107,18 @@ bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                           const struct iovageom_endpoint *endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report)
 {
+    const struct iovageom_shape *shape;
     bool fits = true;
 
     (void)viommu;
     if (endpoint->unit == NULL || iovageom_rangeset_count(identity) == 0)
         return true;
+    /* Whom to name is one question, whether there is somebody a shorter one. */
+    for (shape = endpoint->unit->shapes; report == NULL && fits && shape != NULL;
+         shape = shape->next)
+        fits = identity_fits(identity, shape->device, endpoint->id, IOVAGEOM_ID_NONE, NULL);
+    if (report == NULL)
+        return fits;
     for (const struct iovageom_plug *plug = endpoint->unit->first; plug != NULL; plug = plug->next)
         fits &= identity_fits(identity, plug->device, endpoint->id, IOVAGEOM_ID_NONE, report);
     return fits;
@@ -205,6 +215,46 @@ static bool leaves_some(const struct iovageom_device *device,
     return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
 }
 
+/* What the guest takes for granted that it may map: the input range, if it reads that. */
+struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features)
+{
+    if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        return IOVAGEOM_EVERYTHING;
+    return viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+}
+
+/*
+ * An input range that is still to follow the hosts tells a guest without PROBE what each of them
+ * can't map at its ends, as long as they have anything in common.
+ */
+static void ask_common(struct iovageom_admission *a, struct iovageom_range input)
+{
+    const uint64_t mask = iovageom_pgsize_meet(iovageom_books_mask(a->viommu), a->device->mask);
+    struct iovageom_range common = input, hit = input;
+    bool whole = true;
+    int error = iovageom_books_input(a->viommu, iovageom_pgsize_granule(mask), a, &common, &whole);
+
+    for (size_t i = a->device->all_count; i > 0; i--)
+        if (iovageom_range_overlaps(a->device->ranges[i - 1], input))
+            hit = a->device->ranges[i - 1];
+    if (error != IOVAGEOM_OK)
+        a->status = error;
+    else if (!whole)
+        object_input(a, input, hit);
+}
+
+static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
+{
+    uint64_t granule = guest_granule(a->viommu);
+
+    if (granule == 0)
+        granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
+    if (granule < iovageom_pgsize_granule(a->device->mask))
+        granule = iovageom_pgsize_granule(a->device->mask);
+    if (!leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
+        object_number(a, a->device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
+}
+
 /*
  * The input range: what can't be told must be usable, and something must be. An input range that is
  * still to follow the hosts tells where the usable addresses begin and end, but no hole in them.
@@ -217,20 +267,14 @@ static void ask_input(struct iovageom_admission *a)
                       (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
     const struct iovageom_range input =
         viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
-    const struct iovageom_range guest =
-        (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 ? input : IOVAGEOM_EVERYTHING;
-    const bool strict = (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
+    const struct iovageom_range guest = iovageom_guest_input(viommu, a->features);
+    const bool strict = !a->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
     const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
-    uint64_t granule = guest_granule(viommu);
+    const size_t said = a->objections;
 
-    if (granule == 0)
-        granule = iovageom_pgsize_granule(viommu->config.page_size_mask);
-    if (granule < iovageom_pgsize_granule(device->mask))
-        granule = iovageom_pgsize_granule(device->mask);
-    if (!leaves_some(device, &viommu->platform_view.all, input, granule)) {
-        object_number(a, device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
+    ask_some(a, input);
+    if (a->objections > said)
         return;
-    }
     if (!told && !iovageom_range_equal(guest, input)) {
         struct iovageom_finding finding =
             iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
@@ -249,6 +293,71 @@ static void ask_input(struct iovageom_admission *a)
             ((strict && edge) || (!told && !only_doorbells(device, range))))
             object_input(a, guest, range);
     }
+    if (open && !told && a->objections == said && !a->common_asked)
+        ask_common(a, input);
+}
+
+/* What is reserved for all, and can't be told either. */
+static void ask_platform(struct iovageom_admission *a)
+{
+    const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
+    struct iovageom_range hit, left[2] = {{0, 0}, {0, 0}};
+    struct iovageom_finding finding;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0)
+        return;
+    for (size_t i = 0;
+         iovageom_resv_statement(a->viommu->platform, i, &type, &owner, &ranges) == IOVAGEOM_OK;
+         i++) {
+        finding = iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+        if (type == IOVAGEOM_RESV_MSI || !iovageom_resv_type_forbids(type) ||
+            !iovageom_rangeset_first_overlap(ranges, guest, &hit))
+            continue;
+        (void)iovageom_range_subtract(guest, hit, left);
+        finding.range = guest;
+        finding.against = left[0];
+        finding.owner = *owner;
+        iovageom_object(a, &finding);
+    }
+}
+
+static bool has_slot(const struct iovageom_viommu *viommu)
+{
+    const struct iovageom_endpoint *endpoint = NULL;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT)
+            return true;
+    return false;
+}
+
+/* All that there is, in the eyes of a driver with a->features; by what it maps too, if asked for. */
+static void ask_all(struct iovageom_admission *a, bool granules)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const struct iovageom_plug *plug = NULL;
+
+    a->endpoint = IOVAGEOM_ID_NONE;
+    ask_platform(a);
+    a->device = viommu->envelope;
+    if (a->device != NULL && granules)
+        ask_granule(a);
+    /* It is told where there is a slot, and stands for nothing elsewhere. */
+    if (a->device != NULL && has_slot(viommu)) {
+        ask_input(a);
+        a->common_asked = true;
+    }
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
+        a->device = plug->device;
+        a->endpoint = plug->contacts[0].endpoint->id;
+        if (granules)
+            ask_granule(a);
+        ask_input(a);
+        a->common_asked = true;
+    }
 }
 
 int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
@@ -256,30 +365,43 @@ int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, 
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .features = viommu->config.features & features};
-    const struct iovageom_plug *plug = NULL;
 
     iovageom_report_clear(report);
-    while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
-        a.device = plug->device;
-        a.endpoint = plug->contacts[0].endpoint->id;
-        ask_input(&a);
-    }
+    ask_all(&a, false);
     return a.status;
 }
 
-int iovageom_device_suits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_device *device, uint64_t endpoint,
-                          struct iovageom_report *report)
+/* Whether what is here goes with a config space, and a driver, that others have seen. */
+int iovageom_load_suits(const struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .features = viommu->accepted, .loading = true};
+
+    ask_all(&a, true);
+    return a.status;
+}
+
+int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
+                            const struct iovageom_device *envelope, struct iovageom_report *report)
 {
     struct iovageom_admission a = {.viommu = viommu,
-                                   .device = device,
+                                   .device = envelope,
+                                   .renews_envelope = true,
                                    .report = report,
-                                   .endpoint = endpoint,
-                                   .features = viommu->config.features};
+                                   .endpoint = IOVAGEOM_ID_NONE,
+                                   .features = viommu->accepted};
 
     ask_granule(&a);
     ask_input(&a);
     return a.status;
+}
+
+/* A slot brings the envelope along: can a driver that declined PROBE do without being told? */
+int iovageom_slot_suits(struct iovageom_admission *a)
+{
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        ask_input(a);
+    return a->status;
 }
 
 /* Whom a guest group's promise of an address in `range` was given to; nobody who is still there. */
@@ -297,7 +419,10 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
                        const struct iovageom_domain *domain)
 {
     const uint32_t id = domain->node.index;
-    const size_t live = iovageom_mappings_count(&domain->mappings);
+    const bool here = a->unit != NULL &&
+                      iovageom_link_count(&a->viommu->loads, &a->unit->host, &domain->host) > 0;
+    const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
+    const uint64_t live = iovageom_unit_live(a->unit) + joining;
     struct iovageom_mapping mapping;
 
     if (domain->bypass && !identity_fits(&a->viommu->identity, device, a->endpoint, id, a->report))
@@ -306,7 +431,8 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
             object(a, device, IOVAGEOM_FINDING_MAPPING, id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
-    if (live > device->budget)
+    /* On the newcomer's page tables, once it is in the domain; one that is empty costs nothing. */
+    if ((here || joining > 0) && live > device->budget)
         object_number(a, device, IOVAGEOM_FINDING_BUDGET, id, live, device->budget);
 }
 
@@ -383,9 +509,10 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
     const struct iovageom_link *side = unit != NULL ? unit->node.down : NULL;
     const bool joins =
         group != NULL &&
-        (unit == NULL || !iovageom_linked(&a->viommu->sides, &unit->node, &group->node));
+        (unit == NULL || iovageom_link_count(&a->viommu->sides, &unit->node, &group->node) == 0);
     int error = IOVAGEOM_OK;
 
+    a->unit = unit;
     ask_granule(a);
     ask_input(a);
     if (iovageom_bypass_unattached(a->viommu) &&

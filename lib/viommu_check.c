@@ -82,6 +82,8 @@ static size_t check_unit(struct check *check, const struct iovageom_unit *unit)
         shapes += shape->count;
     expect(check, sound && before != NULL && unit->last == before && shapes == plugs,
            "the devices of a unit are wrong");
+    expect(check, check->viommu->stale || iovageom_unit_live(unit) <= iovageom_unit_budget(unit),
+           "host page tables hold more mappings than they can");
     return contacts;
 }
 
@@ -99,12 +101,12 @@ static size_t check_endpoint(struct check *check, const struct iovageom_endpoint
     expect(check, (endpoint->told != NULL) == (endpoint->generation != 0),
            "a promise has no generation, or the reverse");
     expect(check,
-           endpoint->unit == NULL ||
-               iovageom_linked(&viommu->sides, &endpoint->unit->node, &endpoint->group->node),
+           endpoint->unit == NULL || iovageom_link_count(&viommu->sides, &endpoint->unit->node,
+                                                         &endpoint->group->node) > 0,
            "a device's unit does not count for its guest group");
     expect(check,
-           endpoint->domain == NULL ||
-               iovageom_linked(&viommu->ties, &endpoint->group->node, &endpoint->domain->node),
+           endpoint->domain == NULL || iovageom_link_count(&viommu->ties, &endpoint->group->node,
+                                                           &endpoint->domain->node) > 0,
            "a guest group does not count for a domain of its endpoint");
     return contacts;
 }
@@ -174,6 +176,8 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     struct iovageom_rangeset reserved;
     struct iovageom_mappings_cursor cursor;
     struct iovageom_mapping mapping;
+    bool crowded;
+    const uint64_t budget = iovageom_domain_budget(domain, &crowded);
     int error = iovageom_rangeset_init(&reserved, &viommu->allocator);
 
     if (error == IOVAGEOM_OK)
@@ -186,7 +190,8 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     if (error == IOVAGEOM_OK && domain->clean) {
         expect(check, iovageom_rangeset_equal(&reserved, &domain->reserved),
                "what is reserved in a domain is not what its endpoints reserve");
-        expect(check, iovageom_mappings_budget(&domain->mappings) == iovageom_domain_budget(domain),
+        expect(check, crowded == domain->crowded, "a domain does not know who shares its budget");
+        expect(check, crowded || iovageom_mappings_budget(&domain->mappings) == budget,
                "the mapping budget of a domain is not that of its hosts");
     }
     expect(check, !domain->bypass || iovageom_mappings_count(&domain->mappings) == 0,
@@ -217,7 +222,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     struct check check = {viommu, report, IOVAGEOM_OK};
     struct iovageom_rangemap_cursor cursor;
     struct iovageom_rangemap_entry entry;
-    size_t contacts = 0, answered = 0, attached = 0, mappings = 0;
+    size_t contacts = 0, answered = 0, attached = 0, loaded = 0, mappings = 0;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -227,6 +232,7 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
 
         expect(&check, endpoint->id == entry.range.start, "an endpoint stands at another number");
         attached += endpoint->domain != NULL;
+        loaded += endpoint->domain != NULL && endpoint->unit != NULL;
         contacts += check_endpoint(&check, endpoint);
     }
     iovageom_rangemap_seek(&viommu->groups, 0, &cursor);
@@ -247,5 +253,6 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     check_links(&check, &viommu->sides, contacts,
                 "devices and the guest groups that they count for");
     check_links(&check, &viommu->ties, attached, "endpoints and the domains that they count for");
+    check_links(&check, &viommu->loads, loaded, "endpoints and the domains on their page tables");
     return error != IOVAGEOM_OK ? error : check.status;
 }

@@ -17,10 +17,25 @@ static const struct iovageom_group *tie_group(const struct iovageom_link *tie)
 
 /* ---- what a domain can map ---- */
 
-/* The least mapping budget of an endpoint's host page tables: of all devices that share them. */
-static uint64_t unit_budget(const struct iovageom_endpoint *endpoint)
+static struct iovageom_domain *load_domain(const struct iovageom_link *load)
 {
-    const struct iovageom_shape *shape = endpoint->unit != NULL ? endpoint->unit->shapes : NULL;
+    char *host = (char *)load->lower;
+
+    return (struct iovageom_domain *)(void *)(host - offsetof(struct iovageom_domain, host));
+}
+
+static const struct iovageom_unit *load_unit(const struct iovageom_link *load)
+{
+    const char *host = (const char *)load->upper;
+
+    return (const struct iovageom_unit *)(const void *)(host -
+                                                        offsetof(struct iovageom_unit, host));
+}
+
+/* The mappings that host page tables can hold: the least that a device on them allows. */
+uint64_t iovageom_unit_budget(const struct iovageom_unit *unit)
+{
+    const struct iovageom_shape *shape = unit != NULL ? unit->shapes : NULL;
     uint64_t budget = UINT64_MAX;
 
     for (; shape != NULL; shape = shape->next)
@@ -29,16 +44,45 @@ static uint64_t unit_budget(const struct iovageom_endpoint *endpoint)
     return budget;
 }
 
-/* The least of the hosts behind a domain. */
-uint64_t iovageom_domain_budget(const struct iovageom_domain *domain)
+/* The mappings that they hold: of every domain with an endpoint on them. */
+uint64_t iovageom_unit_live(const struct iovageom_unit *unit)
 {
-    const struct iovageom_endpoint *member = domain->members.first;
+    const struct iovageom_link *load = unit != NULL ? unit->host.down : NULL;
+    uint64_t live = 0;
+
+    for (; load != NULL; load = load->down_next)
+        live += iovageom_mappings_count(&load_domain(load)->mappings);
+    return live;
+}
+
+/* What the hosts behind a domain leave to it, in all. */
+uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *crowded)
+{
+    const uint64_t own = iovageom_mappings_count(&domain->mappings);
     uint64_t budget = UINT64_MAX;
 
-    for (; member != NULL; member = member->next[IOVAGEOM_ROLL_DOMAIN])
-        if (unit_budget(member) < budget)
-            budget = unit_budget(member);
+    *crowded = false;
+    for (const struct iovageom_link *load = domain->host.up; load != NULL; load = load->up_next) {
+        const struct iovageom_unit *unit = load_unit(load);
+        uint64_t room = iovageom_unit_budget(unit);
+        uint64_t others;
+
+        if (room == UINT64_MAX)
+            continue;
+        others = unit->host.down_count > 1 ? iovageom_unit_live(unit) - own : 0;
+        *crowded |= unit->host.down_count > 1;
+        room = others < room ? room - others : 0;
+        if (room < budget)
+            budget = room;
+    }
     return budget;
+}
+
+/* Who draws on a budget beside others is no longer who it was. */
+static void unit_shared_anew(const struct iovageom_unit *unit)
+{
+    for (const struct iovageom_link *load = unit->host.down; load != NULL; load = load->down_next)
+        load_domain(load)->clean = false;
 }
 
 /* All that is reserved for a group with an endpoint in the domain. */
@@ -78,7 +122,8 @@ int iovageom_domain_refresh(struct iovageom_viommu *viommu, struct iovageom_doma
         error = iovageom_domain_reserved(viommu, domain, &reserved);
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&domain->reserved, &reserved);
-        iovageom_mappings_set_budget(&domain->mappings, iovageom_domain_budget(domain));
+        iovageom_mappings_set_budget(&domain->mappings,
+                                     iovageom_domain_budget(domain, &domain->crowded));
         domain->clean = true;
     }
     iovageom_rangeset_deinit(&reserved);
@@ -105,6 +150,10 @@ void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_en
         return;
     iovageom_roll_remove(&domain->members, IOVAGEOM_ROLL_DOMAIN, endpoint);
     iovageom_link_put(viommu, &viommu->ties, &endpoint->group->node, &domain->node);
+    if (endpoint->unit != NULL) {
+        iovageom_link_put(viommu, &viommu->loads, &endpoint->unit->host, &domain->host);
+        unit_shared_anew(endpoint->unit);
+    }
     endpoint->domain = NULL;
     domain->clean = false;
     if (domain->members.count == 0)
@@ -153,6 +202,29 @@ static uint8_t mappings_suit(const struct iovageom_viommu *viommu,
     return status;
 }
 
+/* Whether what is mapped in the domain can be mapped for the endpoint too, in place of what was. */
+static uint8_t budget_suits(const struct iovageom_viommu *viommu,
+                            const struct iovageom_endpoint *endpoint,
+                            const struct iovageom_domain *domain, struct iovageom_report *report)
+{
+    const struct iovageom_unit *unit = endpoint->unit;
+    const struct iovageom_domain *left = endpoint->domain;
+    const uint64_t budget = iovageom_unit_budget(unit);
+    const uint64_t more = iovageom_mappings_count(&domain->mappings);
+    uint64_t live;
+
+    if (budget == UINT64_MAX || more == 0 ||
+        iovageom_link_count(&viommu->loads, &unit->host, &domain->host) > 0)
+        return IOVAGEOM_VIRTIO_S_OK;
+    live = iovageom_unit_live(unit) + more;
+    if (left != NULL && iovageom_link_count(&viommu->loads, &unit->host, &left->host) == 1)
+        live -= iovageom_mappings_count(&left->mappings);
+    return live <= budget
+               ? IOVAGEOM_VIRTIO_S_OK
+               : iovageom_refuse_number(report, IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT,
+                                        domain->node.index, endpoint->id, live, budget);
+}
+
 uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                                uint32_t endpoint, uint32_t flags, struct iovageom_report *report)
 {
@@ -188,12 +260,10 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
         return IOVAGEOM_VIRTIO_S_UNSUPP;
     if (target != NULL)
         status = mappings_suit(viommu, found, target, report);
+    if (target != NULL && status == IOVAGEOM_VIRTIO_S_OK)
+        status = budget_suits(viommu, found, target, report);
     if (status != IOVAGEOM_VIRTIO_S_OK)
         return status;
-    if (target != NULL && iovageom_mappings_count(&target->mappings) > unit_budget(found))
-        return iovageom_refuse_number(report, IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT,
-                                      domain, endpoint, iovageom_mappings_count(&target->mappings),
-                                      unit_budget(found));
     /* Its old domain makes room, when it goes with it. */
     domains -= found->domain != NULL && found->domain->members.count == 1;
     if (target == NULL && domains >= viommu->config.max_domains)
@@ -211,7 +281,7 @@ static int domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypass,
     if (domain == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     memset(domain, 0, sizeof(*domain));
-    domain->node.index = id;
+    domain->node.index = domain->host.index = id;
     domain->bypass = bypass;
     error = iovageom_table_put(&viommu->domains, id, domain);
     if (error != IOVAGEOM_OK) {
@@ -242,6 +312,12 @@ uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint
     if (error != IOVAGEOM_OK)
         return iovageom_status_virtio(error);
     error = iovageom_link_get(viommu, &viommu->ties, &found->group->node, &target->node, &fresh);
+    if (error == IOVAGEOM_OK && found->unit != NULL) {
+        error =
+            iovageom_link_get(viommu, &viommu->loads, &found->unit->host, &target->host, &fresh);
+        if (error != IOVAGEOM_OK)
+            iovageom_link_put(viommu, &viommu->ties, &found->group->node, &target->node);
+    }
     if (error != IOVAGEOM_OK) {
         if (made)
             domain_free(viommu, target);
@@ -251,6 +327,8 @@ uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint
     iovageom_roll_add(&target->members, IOVAGEOM_ROLL_DOMAIN, found);
     found->domain = target;
     target->clean = false;
+    if (found->unit != NULL)
+        unit_shared_anew(found->unit);
     return IOVAGEOM_VIRTIO_S_OK;
 }
 
@@ -313,12 +391,14 @@ uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, 
 
 static void describe(const struct iovageom_domain *domain, struct iovageom_viommu_domain *out)
 {
+    bool crowded;
+
     memset(out, 0, sizeof(*out));
     out->domain = domain->node.index;
     out->bypass = domain->bypass;
     out->endpoints = domain->members.count;
     out->mappings = iovageom_mappings_count(&domain->mappings);
-    out->budget = iovageom_domain_budget(domain);
+    out->budget = iovageom_domain_budget(domain, &crowded);
 }
 
 IOVAGEOM_COLD int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,

@@ -60,9 +60,11 @@ static size_t take_ranges(struct iovageom_range *out, const struct iovageom_regi
     return taken;
 }
 
+/* `live` mappings are on its host page tables now: what is left comes on top of them. */
 static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_device *device,
-                        const struct iovageom_geometry *geometry)
+                        const struct iovageom_geometry *geometry, uint64_t live)
 {
+    uint64_t left;
     int error = iovageom_geometry_promise_mask(geometry, 0, &device->mask);
 
     if (error == IOVAGEOM_ERR_UNKNOWN)
@@ -71,14 +73,16 @@ static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_de
         device->mask = 0;
     else if (error != IOVAGEOM_OK)
         return error;
-    if (iovageom_geometry_map_budget(geometry, &device->budget) != IOVAGEOM_OK)
-        device->budget = UINT64_MAX;
+    iovageom_geometry_budgets(geometry, &device->budget, &left);
+    if (left < UINT64_MAX - live && left + live < device->budget)
+        device->budget = left + live;
     /* The caller's memory may be gone before the books are. */
     return iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
 }
 
 int iovageom_device_make(const struct iovageom_viommu *viommu,
-                         const struct iovageom_geometry *geometry, struct iovageom_device **out)
+                         const struct iovageom_geometry *geometry, uint64_t live,
+                         struct iovageom_device **out)
 {
     struct iovageom_region *regions = NULL;
     struct iovageom_device *device;
@@ -95,7 +99,7 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     memset(device, 0, sizeof(*device));
     device->references = 1;
     device->size = size;
-    error = device_facts(viommu, device, geometry);
+    error = device_facts(viommu, device, geometry, live);
     if (error == IOVAGEOM_OK && count > 0) {
         regions = iovageom_books_allocate(viommu, count * sizeof(*regions));
         error = regions == NULL ? IOVAGEOM_ERR_NO_MEMORY
@@ -178,10 +182,13 @@ static uint64_t link_key(const struct iovageom_node *upper, const struct iovageo
     return (uint64_t)upper->index << 32 | lower->index;
 }
 
-bool iovageom_linked(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
-                     const struct iovageom_node *lower)
+/* How many endpoints a link stands for; 0 when there is none. */
+size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
+                           const struct iovageom_node *lower)
 {
-    return iovageom_table_at(table, link_key(upper, lower)) != NULL;
+    const struct iovageom_link *link = iovageom_table_at(table, link_key(upper, lower));
+
+    return link != NULL ? link->count : 0;
 }
 
 /* One more endpoint for a link, which is made if need be. */
@@ -248,6 +255,13 @@ struct iovageom_endpoint *iovageom_endpoint_after(const struct iovageom_viommu *
 {
     return iovageom_table_from(&viommu->endpoints,
                                endpoint == NULL ? 0 : (uint64_t)endpoint->id + 1);
+}
+
+/* The next guest group by key; the first one after NULL. */
+struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu,
+                                            const struct iovageom_group *group)
+{
+    return iovageom_table_from(&viommu->groups, group == NULL ? 0 : group->key + 1);
 }
 
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)

@@ -12,7 +12,8 @@
 /*
  * The rooms of the books, and who walks through which:
  *
- *   viommu.c          configuration, freezing, listings
+ *   viommu.c          configuration, what a driver accepts, listings
+ *   viommu_space.c    the config space, and freezing it
  *   viommu_groups.c   endpoints in guest groups, devices in units; what they reserve together
  *   viommu_promises.c what a group is told, and was told
  *   viommu_admission.c whom a device would cost what
@@ -28,7 +29,9 @@
  * holds endpoints; a domain holds attached endpoints. What a device reserves counts for its unit,
  * hence for each guest group with an endpoint in that unit, hence for each domain with an endpoint
  * of such a group. Links join unit to group and group to domain, each counted by the endpoints that
- * it stands for, so that a change finds whom it concerns without looking at anybody else.
+ * it stands for, so that a change finds whom it concerns without looking at anybody else. A third
+ * kind joins a unit to the domains of its own endpoints: what these map is mapped in it, and counts
+ * against its budget.
  */
 
 /** A device, or the envelope: its geometry, and what the books ask of it all the time. */
@@ -37,7 +40,7 @@ struct iovageom_device {
     size_t size; /**< of this allocation */
     struct iovageom_geometry *geometry;
     uint64_t mask;   /**< page sizes; all ones when unknown */
-    uint64_t budget; /**< mappings; all ones when unknown */
+    uint64_t budget; /**< mappings that its host page tables hold; all ones when unknown */
     size_t all_count;
     size_t msi_count;
     struct iovageom_range ranges[]; /**< all that is not usable in normal form, then its MSI part */
@@ -76,6 +79,7 @@ struct iovageom_view {
 };
 
 struct iovageom_endpoint;
+struct iovageom_admission;
 
 /** A list of endpoints in the order in which they came. */
 struct iovageom_roll {
@@ -101,20 +105,28 @@ struct iovageom_contact {
     struct iovageom_contact *next, *previous; /**< of the endpoint's, in the order of plugging */
 };
 
+/** That a host group is on a unit, as a device said that was plugged there. */
+struct iovageom_claim {
+    struct iovageom_claim *next;
+    uint64_t host_group;
+};
+
 /** A device as it was plugged: one object, however many endpoints it answers to. */
 struct iovageom_plug {
     struct iovageom_device *device;
     struct iovageom_unit *unit;
     struct iovageom_plug *next, *previous; /**< of the unit's, in the order of plugging */
     uint64_t host_group;
-    bool prepared;   /**< and not committed yet: not there for the guest */
-    size_t capacity; /**< of `contacts` */
+    struct iovageom_claim *claims; /**< host groups that are known to be on the unit by it */
+    bool prepared;                 /**< and not committed yet: not there for the guest */
+    size_t capacity;               /**< of `contacts` */
     size_t count;
     struct iovageom_contact contacts[]; /**< the endpoint where it was plugged, then its aliases */
 };
 
 struct iovageom_unit {
     struct iovageom_node node;
+    struct iovageom_node host; /**< joined with that of each domain that is mapped in it */
     uint64_t key;
     struct iovageom_plug *first, *last;
     struct iovageom_shape *shapes;
@@ -144,8 +156,11 @@ struct iovageom_group {
 
 struct iovageom_domain {
     struct iovageom_node node; /**< its index is its number */
+    struct iovageom_node host; /**< joined with that of each unit that it is mapped in */
     bool bypass;
     bool clean; /**< `reserved` and the budget of the mappings are those of the endpoints */
+    bool
+        crowded; /**< when clean: another domain draws on the same budget, which has to be counted */
     struct iovageom_roll members;
     struct iovageom_rangeset reserved;
     struct iovageom_mappings mappings;
@@ -154,7 +169,8 @@ struct iovageom_domain {
 struct iovageom_endpoint {
     uint32_t id;
     uint32_t kind;
-    size_t devices; /**< of `contacts`, those whose plug is committed */
+    size_t devices;   /**< of `contacts`, those whose plug is committed */
+    bool loaded_shut; /**< while loading: it did not bypass at the source either */
     struct iovageom_contact *first, *last;
     struct iovageom_group *group;
     struct iovageom_unit *unit; /**< that all its devices are on; NULL without a device */
@@ -187,6 +203,7 @@ struct iovageom_viommu {
     struct iovageom_rangemap domains;
     struct iovageom_rangemap sides; /**< unit index, group index -> link */
     struct iovageom_rangemap ties;  /**< group index, domain number -> link */
+    struct iovageom_rangemap loads; /**< unit index, domain number -> link of their `host` */
 };
 
 /* Links know nodes; who follows one knows what it leads to. */
@@ -200,11 +217,17 @@ _Static_assert(offsetof(struct iovageom_unit, node) == 0 &&
 
 #define IOVAGEOM_EVERYTHING         ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
 
-/* viommu.c */
+/* viommu_space.c */
 IOVAGEOM_COLD int iovageom_books_space(const struct iovageom_viommu *viommu,
                                        struct iovageom_virtio_config *out,
                                        struct iovageom_report *report);
 IOVAGEOM_COLD uint64_t iovageom_books_granule(const struct iovageom_viommu *viommu);
+IOVAGEOM_COLD uint64_t iovageom_books_mask(const struct iovageom_viommu *viommu);
+IOVAGEOM_COLD int iovageom_books_input(const struct iovageom_viommu *viommu, uint64_t granule,
+                                       const struct iovageom_admission *a,
+                                       struct iovageom_range *input, bool *whole);
+
+/* viommu.c */
 IOVAGEOM_COLD struct iovageom_owner iovageom_owner_named(enum iovageom_source source,
                                                          const char *name);
 IOVAGEOM_COLD void iovageom_report_take(struct iovageom_report *report,
@@ -240,7 +263,7 @@ void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key);
 int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item);
 void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key);
 IOVAGEOM_COLD int iovageom_device_make(const struct iovageom_viommu *viommu,
-                                       const struct iovageom_geometry *geometry,
+                                       const struct iovageom_geometry *geometry, uint64_t live,
                                        struct iovageom_device **out);
 IOVAGEOM_COLD void iovageom_device_put(const struct iovageom_viommu *viommu,
                                        struct iovageom_device *device);
@@ -253,8 +276,10 @@ int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_rangemap *
                       struct iovageom_node *upper, struct iovageom_node *lower, bool *fresh);
 void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
                        struct iovageom_node *upper, struct iovageom_node *lower);
-bool iovageom_linked(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
-                     const struct iovageom_node *lower);
+size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
+                           const struct iovageom_node *lower);
+IOVAGEOM_COLD struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu,
+                                                          const struct iovageom_group *group);
 IOVAGEOM_COLD struct iovageom_endpoint *iovageom_endpoint_after(
     const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint);
 int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
@@ -308,11 +333,17 @@ uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, voi
 struct iovageom_admission {
     const struct iovageom_viommu *viommu;
     const struct iovageom_device *device;
+    const struct iovageom_unit *unit; /**< where it goes; NULL when that is yet to be made */
     struct iovageom_report *report;
-    uint64_t endpoint; /**< IOVAGEOM_ID_NONE for the envelope */
-    uint32_t features; /**< that the guest can be told by */
+    uint64_t endpoint;                       /**< IOVAGEOM_ID_NONE for the envelope */
+    uint32_t features;                       /**< that the guest can be told by */
+    const struct iovageom_endpoint *renewed; /**< whose devices `device` replaces, or NULL */
+    bool renews_envelope;
+    bool loading; /**< books that others have frozen: what serves nobody is no obstacle */
     bool allow_stale;
     bool went_stale; /**< something was found that only allow_stale lets pass */
+    size_t objections;
+    bool common_asked; /**< what all have in common: once is enough for all that are there */
     int status;
 };
 
@@ -335,9 +366,14 @@ IOVAGEOM_COLD bool iovageom_doorbells_unknown(const struct iovageom_viommu *viom
                                               const struct iovageom_device *device,
                                               uint64_t endpoint, struct iovageom_report *report);
 bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
-IOVAGEOM_COLD int iovageom_device_suits(const struct iovageom_viommu *viommu,
-                                        const struct iovageom_device *device, uint64_t endpoint,
-                                        struct iovageom_report *report);
+IOVAGEOM_COLD struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu,
+                                                         uint32_t features);
+IOVAGEOM_COLD int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
+                                          const struct iovageom_device *envelope,
+                                          struct iovageom_report *report);
+IOVAGEOM_COLD int iovageom_slot_suits(struct iovageom_admission *a);
+IOVAGEOM_COLD int iovageom_load_suits(const struct iovageom_viommu *viommu,
+                                      struct iovageom_report *report);
 
 /* viommu_units.c */
 IOVAGEOM_COLD struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
@@ -368,7 +404,9 @@ IOVAGEOM_COLD int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                                            struct iovageom_rangeset *out);
 IOVAGEOM_COLD int iovageom_domain_refresh(struct iovageom_viommu *viommu,
                                           struct iovageom_domain *domain);
-IOVAGEOM_COLD uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
+IOVAGEOM_COLD uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *crowded);
+IOVAGEOM_COLD uint64_t iovageom_unit_budget(const struct iovageom_unit *unit);
+IOVAGEOM_COLD uint64_t iovageom_unit_live(const struct iovageom_unit *unit);
 
 /* viommu_mapping.c */
 uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,

@@ -159,19 +159,22 @@ uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domai
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_rangeset reserved;
     uint8_t status = map_front(viommu, target, domain, mapping, report);
+    bool crowded;
     int error;
 
     if (status != IOVAGEOM_VIRTIO_S_OK)
         return status;
     if (target->clean)
         return map_place(viommu, target, mapping, &target->reserved,
-                         iovageom_mappings_budget(&target->mappings), report);
+                         target->crowded ? iovageom_domain_budget(target, &crowded)
+                                         : iovageom_mappings_budget(&target->mappings),
+                         report);
     error = iovageom_rangeset_init(&reserved, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_domain_reserved(viommu, target, &reserved);
     status = error != IOVAGEOM_OK ? iovageom_status_virtio(error)
                                   : map_place(viommu, target, mapping, &reserved,
-                                              iovageom_domain_budget(target), report);
+                                              iovageom_domain_budget(target, &crowded), report);
     iovageom_rangeset_deinit(&reserved);
     return status;
 }
@@ -192,6 +195,9 @@ uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
     status = map_reserved(viommu, target, mapping, &target->reserved, report);
     if (status != IOVAGEOM_VIRTIO_S_OK)
         return status;
+    if (target->crowded)
+        iovageom_mappings_set_budget(&target->mappings,
+                                     iovageom_domain_budget(target, &target->crowded));
     if (viommu->mapping_count < viommu->config.max_mappings &&
         iovageom_mappings_count(&target->mappings) < viommu->config.max_domain_mappings) {
         error = iovageom_mappings_map(&target->mappings, mapping);

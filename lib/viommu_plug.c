@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "geometry_internal.h"
 #include "viommu_internal.h"
 
 /* Keys of units and groups: a number that the VMM gave, or one made from what stands for itself. */
@@ -20,6 +21,24 @@ static uint64_t next_own_group(const struct iovageom_viommu *viommu)
 
 /* ---- declarations ---- */
 
+/* What a slot's envelope takes from its group, and from a guest that can't be told of it. */
+static int slot_ask(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                    const struct iovageom_group *group, struct iovageom_report *report)
+{
+    struct iovageom_admission a = {.viommu = viommu,
+                                   .device = viommu->envelope,
+                                   .report = report,
+                                   .endpoint = endpoint,
+                                   .features = viommu->accepted};
+    int error = iovageom_slot_suits(&a);
+
+    if (error != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
+        iovageom_ask_group(&a, a.device, group);
+        error = iovageom_ask_probe(&a, group);
+    }
+    return error == IOVAGEOM_ERR_NO_MEMORY ? error : a.status;
+}
+
 int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
                             enum iovageom_endpoint_kind kind, struct iovageom_report *report)
 {
@@ -34,15 +53,10 @@ int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, u
         return IOVAGEOM_ERR_INVALID;
     if (iovageom_table_at(&viommu->endpoints, endpoint) != NULL)
         return IOVAGEOM_ERR_EXISTS;
-    if (kind == IOVAGEOM_ENDPOINT_SLOT && viommu->envelope != NULL && group != NULL &&
-        group->slots == 0) {
-        struct iovageom_admission a = {
-            .viommu = viommu, .device = viommu->envelope, .report = report, .endpoint = endpoint};
-
-        iovageom_ask_group(&a, a.device, group);
-        error = iovageom_ask_probe(&a, group);
-        if (error != IOVAGEOM_OK || a.status != IOVAGEOM_OK)
-            return error != IOVAGEOM_OK ? error : a.status;
+    if (kind == IOVAGEOM_ENDPOINT_SLOT && viommu->envelope != NULL) {
+        error = slot_ask(viommu, endpoint, group, report);
+        if (error != IOVAGEOM_OK)
+            return error;
     }
     error = iovageom_endpoint_make(viommu, endpoint, key, kind, &made);
     viommu->generation += error == IOVAGEOM_OK;
@@ -120,7 +134,7 @@ static bool place_agrees(const struct iovageom_endpoint *endpoint,
 {
     for (const struct iovageom_contact *contact = endpoint->first; contact != NULL;
          contact = contact->next)
-        if (!iovageom_geometry_equal(contact->plug->device->geometry, geometry))
+        if (!iovageom_geometry_alike(contact->plug->device->geometry, geometry))
             return false;
     return true;
 }
@@ -255,6 +269,7 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
+    const struct iovageom_unit *unit;
     struct iovageom_viommu_where defaults;
     struct iovageom_device *device;
     int error;
@@ -266,7 +281,8 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
     error = where_check(viommu, where, endpoint, report);
     if (error != IOVAGEOM_OK)
         return error;
-    error = iovageom_device_make(viommu, geometry, &device);
+    unit = iovageom_table_at(&viommu->units, unit_key(viommu, where, endpoint));
+    error = iovageom_device_make(viommu, geometry, iovageom_unit_live(unit), &device);
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;
@@ -375,10 +391,11 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
         return IOVAGEOM_ERR_INVALID;
     if (found == NULL || iovageom_plug_at(found, false) == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
-    error = iovageom_device_make(viommu, geometry, &device);
+    error = iovageom_device_make(viommu, geometry, iovageom_unit_live(found->unit), &device);
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;
+    a.renewed = found;
     a.allow_stale = (flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
     error = iovageom_ask_everyone(&a, found->unit, found->group);
     if (error == IOVAGEOM_OK)

@@ -98,22 +98,65 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
     iovageom_report_take(report, &notes);
 }
 
+/* It was booked by begin: is it still, as what it was? */
+static bool map_stands(const struct iovageom_viommu *viommu,
+                       const struct iovageom_virtio_request *request)
+{
+    struct iovageom_mapping mapping;
+
+    return iovageom_viommu_mapping_next(viommu, request->domain, request->virt.start, &mapping) &&
+           iovageom_range_equal(mapping.range, request->virt) && mapping.phys == request->phys &&
+           mapping.flags == request->flags;
+}
+
+static uint8_t end_map(const struct iovageom_viommu *viommu,
+                       const struct iovageom_virtio_request *request,
+                       struct iovageom_report *report)
+{
+    if (map_stands(viommu, request))
+        return IOVAGEOM_VIRTIO_S_OK;
+    if (iovageom_domain_at(viommu, request->domain) == NULL)
+        return iovageom_refuse_unknown(report, request->domain, IOVAGEOM_ID_NONE);
+    return iovageom_refuse_saying(report, IOVAGEOM_ERR_STATE,
+                                  "the mapping was taken away before it was done", request->domain,
+                                  IOVAGEOM_ID_NONE);
+}
+
+/* Decided anew: whatever was changed since begin, the books stay sound. */
+static uint8_t end_attach(struct iovageom_viommu *viommu,
+                          const struct iovageom_virtio_request *request,
+                          struct iovageom_report *report)
+{
+    const uint8_t status =
+        iovageom_attach_decide(viommu, request->domain, request->endpoint, request->flags, report);
+
+    return status != IOVAGEOM_VIRTIO_S_OK
+               ? status
+               : iovageom_attach_do(viommu, request->domain, request->endpoint, request->flags);
+}
+
 static uint8_t perform(struct iovageom_viommu *viommu,
                        const struct iovageom_virtio_request *request, uint8_t veto, void *writable,
                        struct iovageom_report *report)
 {
+    int error;
+
     if (veto != IOVAGEOM_VIRTIO_S_OK) {
-        if (request->type == IOVAGEOM_VIRTIO_T_MAP)
+        if (request->type == IOVAGEOM_VIRTIO_T_MAP && map_stands(viommu, request))
             (void)iovageom_viommu_map_undo(viommu, request->domain, request->virt);
         return veto;
     }
+    /* Thawed in between: what is promised or attached now, is by a config space that was read. */
+    error = iovageom_viommu_frozen(viommu) ? IOVAGEOM_OK : iovageom_viommu_freeze(viommu, NULL);
+    if (error != IOVAGEOM_OK)
+        return iovageom_status_virtio(error);
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
-        return iovageom_attach_do(viommu, request->domain, request->endpoint, request->flags);
+        return end_attach(viommu, request, report);
     case IOVAGEOM_VIRTIO_T_DETACH:
         return iovageom_viommu_detach(viommu, request->domain, request->endpoint, report);
     case IOVAGEOM_VIRTIO_T_MAP:
-        return IOVAGEOM_VIRTIO_S_OK;
+        return end_map(viommu, request, report);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         return iovageom_viommu_unmap(viommu, request->domain, request->virt, NULL, report);
     default:

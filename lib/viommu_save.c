@@ -12,7 +12,8 @@
  * The stream: a head of magic, version, length and checksum of what follows; then the frozen
  * configuration, and a row of records, each a tag, a length and its body. A reader skips tags that
  * it doesn't know. They come in an order in which they can be taken over: members of guest groups,
- * promises, what guest groups were promised, domains with attached endpoints and mappings.
+ * promises, what guest groups were promised, domains with attached endpoints and mappings, and who
+ * faults where it should bypass.
  */
 #define MAGIC          0x4d4d4f4956474956u /* "VIGVIOMM" */
 #define STREAM_VERSION 1u
@@ -31,7 +32,8 @@ enum record {
     RECORD_DOMAIN = 3,
     RECORD_ATTACHED = 4,
     RECORD_MAPPINGS = 5,
-    RECORD_MEMBERS = 6
+    RECORD_MEMBERS = 6,
+    RECORD_SHUT = 7
 };
 
 /* FNV-1a: finds what a stream suffers on its way; it is no protection against an enemy. */
@@ -142,6 +144,34 @@ static void save_domain(struct writer *w, const struct iovageom_domain *domain)
     }
 }
 
+/* Whoever was detached while bypass was on, and can't map an identity range: it relies on nothing. */
+static bool shut(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
+{
+    return endpoint->domain == NULL && iovageom_bypass_unattached(viommu) &&
+           !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
+}
+
+static void save_shut(struct writer *w, const struct iovageom_viommu *viommu)
+{
+    const struct iovageom_endpoint *endpoint = NULL;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (shut(viommu, endpoint)) {
+            put_record(w, RECORD_SHUT, 4);
+            put(w, endpoint->id, 4);
+        }
+}
+
+static bool any_prepared(const struct iovageom_viommu *viommu)
+{
+    const struct iovageom_endpoint *endpoint = NULL;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (iovageom_plug_pending(endpoint))
+            return true;
+    return false;
+}
+
 int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, size_t size,
                          size_t *needed)
 {
@@ -150,7 +180,7 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
     const struct iovageom_domain *domain = iovageom_table_from(&viommu->domains, 0);
     size_t length;
 
-    if (!viommu->frozen)
+    if (!viommu->frozen || any_prepared(viommu))
         return IOVAGEOM_ERR_STATE;
     save_space(&w, viommu);
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
@@ -168,6 +198,7 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
     for (; domain != NULL;
          domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->node.index + 1))
         save_domain(&w, domain);
+    save_shut(&w, viommu);
     length = w.used;
     if (needed != NULL)
         *needed = length;
@@ -379,6 +410,19 @@ static int load_domain(struct loader *l, const uint8_t *body, size_t length)
     return IOVAGEOM_OK;
 }
 
+static int load_shut(struct loader *l, const uint8_t *body, size_t length)
+{
+    struct iovageom_endpoint *endpoint;
+    int error;
+
+    if (length != 4)
+        return IOVAGEOM_ERR_MALFORMED;
+    error = load_endpoint(l, body, &endpoint);
+    if (endpoint != NULL)
+        endpoint->loaded_shut = true;
+    return error;
+}
+
 /* Whether books may have frozen like that, and offered it with these features. */
 static bool space_sane(const struct iovageom_virtio_config *space, uint32_t features)
 {
@@ -425,7 +469,8 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
     wide.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
     if (!iovageom_range_contains(config->input_range, space->input_range))
         load_object(l, &wide);
-    if (config->probe_size != 0 && config->probe_size != space->probe_size)
+    if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) != 0 && config->probe_size != 0 &&
+        config->probe_size != space->probe_size)
         load_number(l, IOVAGEOM_FINDING_PROBE_SIZE, space->probe_size, config->probe_size);
     if (!fits)
         load_number(l, IOVAGEOM_FINDING_GRANULE, granule,
@@ -450,7 +495,6 @@ static int load_space(struct loader *l, const uint8_t *body)
         iovageom_load_le32(body + 36)};
     const uint32_t features = iovageom_load_le32(body + 40);
     const uint64_t generation = iovageom_load_le64(body + 48);
-    const struct iovageom_plug *plug = NULL;
 
     if (!space_sane(&space, features) || generation == 0 || generation == UINT64_MAX)
         return IOVAGEOM_ERR_MALFORMED;
@@ -461,13 +505,7 @@ static int load_space(struct loader *l, const uint8_t *body)
     viommu->accepted = viommu->config.features & iovageom_load_le32(body + 44);
     if (generation > viommu->generation)
         viommu->generation = generation;
-    if (viommu->envelope != NULL &&
-        iovageom_device_suits(viommu, viommu->envelope, IOVAGEOM_ID_NONE, l->report) != IOVAGEOM_OK)
-        l->refused = true;
-    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
-        if (iovageom_device_suits(viommu, plug->device, plug->contacts[0].endpoint->id,
-                                  l->report) != IOVAGEOM_OK)
-            l->refused = true;
+    l->refused |= iovageom_load_suits(viommu, l->report) != IOVAGEOM_OK;
     return IOVAGEOM_OK;
 }
 
@@ -477,6 +515,7 @@ static int load_records(struct loader *l, const uint8_t *bytes, size_t length)
         [RECORD_PROMISE] = load_promise,   [RECORD_GROUP] = load_group,
         [RECORD_DOMAIN] = load_domain,     [RECORD_ATTACHED] = load_attached,
         [RECORD_MAPPINGS] = load_mappings, [RECORD_MEMBERS] = load_members,
+        [RECORD_SHUT] = load_shut,
     };
     size_t at = 0;
     int error = IOVAGEOM_OK;
@@ -531,7 +570,8 @@ static int load_compare(struct loader *l)
     return error;
 }
 
-/* Whoever bypasses now must be able to: the same question as iovageom_viommu_set_bypass() asks. */
+/* Whoever bypasses now must be able to: the same question as iovageom_viommu_set_bypass() asks. But
+   for those who could not at the source either. */
 static void load_bypass(struct loader *l)
 {
     struct iovageom_viommu *viommu = l->viommu;
@@ -539,8 +579,16 @@ static void load_bypass(struct loader *l)
 
     while (iovageom_bypass_unattached(viommu) &&
            (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        l->refused |= endpoint->domain == NULL &&
+        l->refused |= endpoint->domain == NULL && !endpoint->loaded_shut &&
                       !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, l->report);
+}
+
+static void load_begin(struct iovageom_viommu *viommu)
+{
+    struct iovageom_endpoint *endpoint = NULL;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        endpoint->loaded_shut = false;
 }
 
 static int load_head(const uint8_t *bytes, size_t length)
@@ -575,6 +623,7 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
     if (error != IOVAGEOM_OK)
         return error;
     iovageom_report_init(&own, &viommu->allocator);
+    load_begin(viommu);
     error = load_space(&l, stream + HEAD_SIZE);
     if (error == IOVAGEOM_OK)
         error = load_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);

@@ -20,7 +20,7 @@ static int unit_make(struct iovageom_viommu *viommu, uint64_t key, struct iovage
             return IOVAGEOM_ERR_NO_MEMORY;
         memset(unit, 0, sizeof(*unit));
         unit->key = key;
-        unit->node.index = viommu->next_index;
+        unit->node.index = unit->host.index = viommu->next_index;
         error = iovageom_table_put(&viommu->units, key, unit);
         if (error != IOVAGEOM_OK) {
             iovageom_books_release(viommu, unit, sizeof(*unit));
@@ -124,6 +124,55 @@ static void host_group_put(struct iovageom_viommu *viommu, uint64_t number)
     }
 }
 
+static int claim_make(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+{
+    struct iovageom_claim *claim;
+    int error;
+
+    if (plug->host_group == IOVAGEOM_VIOMMU_OWN)
+        return IOVAGEOM_OK;
+    claim = iovageom_books_allocate(viommu, sizeof(*claim));
+    if (claim == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    error = host_group_get(viommu, plug->host_group, plug->unit);
+    if (error != IOVAGEOM_OK) {
+        iovageom_books_release(viommu, claim, sizeof(*claim));
+        return error;
+    }
+    *claim = (struct iovageom_claim){NULL, plug->host_group};
+    plug->claims = claim;
+    return IOVAGEOM_OK;
+}
+
+static void claims_drop(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+{
+    while (plug->claims != NULL) {
+        struct iovageom_claim *claim = plug->claims;
+
+        plug->claims = claim->next;
+        host_group_put(viommu, claim->host_group);
+        iovageom_books_release(viommu, claim, sizeof(*claim));
+    }
+}
+
+/*
+ * Which of several devices at one endpoint is unplugged can't be told: so their host groups are
+ * known until the last one has left. One that is taken for gone too early would be in two containers.
+ */
+static void claims_pass_on(struct iovageom_plug *plug, const struct iovageom_endpoint *endpoint)
+{
+    struct iovageom_plug *heir = iovageom_plug_at(endpoint, false);
+    struct iovageom_claim **end = &plug->claims;
+
+    if (plug->prepared || heir == NULL)
+        return;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = heir->claims;
+    heir->claims = plug->claims;
+    plug->claims = NULL;
+}
+
 /* ---- plugs ---- */
 
 /* Whether the device was plugged at this very endpoint, and does not have it as an alias. */
@@ -190,7 +239,7 @@ int iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t unit_key, uint64
     if (error == IOVAGEOM_OK) {
         error = shape_get(viommu, plug->unit, device, &fresh);
         if (error == IOVAGEOM_OK) {
-            error = host_group_get(viommu, host_group, plug->unit);
+            error = claim_make(viommu, plug);
             if (error != IOVAGEOM_OK)
                 shape_put(viommu, plug->unit, device);
         }
@@ -262,7 +311,7 @@ static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
         iovageom_endpoint_forget(viommu, endpoint);
     }
     iovageom_link_put(viommu, &viommu->sides, &unit->node, &group->node);
-    if (!iovageom_linked(&viommu->sides, &unit->node, &group->node))
+    if (iovageom_link_count(&viommu->sides, &unit->node, &group->node) == 0)
         iovageom_group_stale(group);
     if (endpoint->first != NULL)
         return;
@@ -271,16 +320,31 @@ static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
         iovageom_endpoint_drop(viommu, endpoint);
 }
 
+/* The last contact of a plug is that where it was plugged. */
+static void own_leave(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+{
+    struct iovageom_endpoint *endpoint = plug->contacts[0].endpoint;
+    const bool stays =
+        endpoint->first != endpoint->last || endpoint->kind == IOVAGEOM_ENDPOINT_SLOT;
+
+    plug->count = 0;
+    contact_leave(viommu, &plug->contacts[0]);
+    if (stays)
+        claims_pass_on(plug, endpoint);
+}
+
 /* Take a device out, prepared or not, and with it what nobody else reserves. Needs no memory. */
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_unit *unit = plug->unit;
 
-    while (plug->count > 0)
+    while (plug->count > 1)
         contact_leave(viommu, &plug->contacts[--plug->count]);
+    if (plug->count > 0)
+        own_leave(viommu, plug);
     *(plug->next != NULL ? &plug->next->previous : &unit->last) = plug->previous;
     *(plug->previous != NULL ? &plug->previous->next : &unit->first) = plug->next;
-    host_group_put(viommu, plug->host_group);
+    claims_drop(viommu, plug);
     shape_put(viommu, unit, plug->device);
     unit_drop_if_empty(viommu, unit);
     iovageom_device_put(viommu, plug->device);

@@ -119,7 +119,15 @@ IOVAGEOM_API int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geom
 IOVAGEOM_API int iovageom_geometry_add_alignment(struct iovageom_geometry *geometry,
                                                  uint64_t alignment, enum iovageom_source source);
 
-/** `source` allows `mappings` live mappings (VFIO dma_avail). */
+/**
+ * `source` allows `mappings` live mappings.
+ *
+ * Said by IOVAGEOM_SOURCE_VFIO it is VFIO's dma_avail: what was *left* when the host was asked, for
+ * all that is mapped in the container together (Linux: since 5.10; dma_entry_limit, 65,535 by
+ * default, less what is mapped). Said by any other source it is a total. The meet keeps each. The
+ * books (viommu.h) take what was left for that beside the mappings which they know of in that
+ * container; all else takes both alike, as what can be mapped where nothing is yet.
+ */
 IOVAGEOM_API int iovageom_geometry_add_map_budget(struct iovageom_geometry *geometry,
                                                   uint64_t mappings, enum iovageom_source source);
 
@@ -182,7 +190,10 @@ IOVAGEOM_API int iovageom_geometry_granule(const struct iovageom_geometry *geome
 IOVAGEOM_API int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry,
                                                 uint64_t granule, uint64_t *mask);
 
-/** The smallest mapping budget that was given. IOVAGEOM_ERR_UNKNOWN when none was. */
+/**
+ * The smallest mapping budget that was given, be it a total or what was left: so many mappings can be
+ * added. IOVAGEOM_ERR_UNKNOWN when none was.
+ */
 IOVAGEOM_API int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry,
                                               uint64_t *mappings);
 

@@ -35,8 +35,15 @@
  * the envelope while the group has a slot. That includes the emulated ones, since Linux listens
  * only to the first endpoint of a group.
  *
- * *Host groups and containers.* Devices that share host page tables share their geometry: whatever
- * one of them reserves is reserved for all.
+ * *Host groups and containers.* A host group is in one container, and who is plugged into it goes
+ * there: as long as a device of it is plugged, or one that shares an endpoint with such a device,
+ * as it can't be told which of these is unplugged. Devices that share host page tables share their
+ * geometry: whatever
+ * one of them reserves is reserved for all. They share a mapping budget too, as Linux counts by
+ * container: what is mapped in a domain counts in each container where an endpoint of it is, and
+ * endpoints of one container in several domains draw on the same budget. What VFIO says is what is
+ * left (iovageom_geometry_add_map_budget()): plug and update take it for that beside the mappings
+ * that the books know of in the container at that moment. So ask the host just before.
  *
  * *Promises.* What a PROBE was answered can't be taken back. A device that can't keep what members
  * of its guest group were promised, or that reserves where a domain which it would have to join
@@ -64,7 +71,8 @@ struct iovageom_viommu;
 
 /** Choices of a VMM, as bits of iovageom_viommu_config.flags. */
 enum iovageom_viommu_flag {
-    /** Until freeze, the input range shrinks to what all devices and the envelope can map. */
+    /** Until freeze, the input range shrinks to what all devices and the envelope can map: from the
+        first to the last whole granule, without what is reserved for all, if that leaves any. */
     IOVAGEOM_VIOMMU_INPUT_AS_HOST = 1,
     /** Refuse a device whose usable addresses don't reach both ends of the input range. */
     IOVAGEOM_VIOMMU_STRICT_INPUT = 2
@@ -85,10 +93,15 @@ struct iovageom_viommu_config {
     uint64_t page_size_mask;
     /** Granule in bytes, or 0 (the default) for "as the host". */
     uint64_t granule;
-    /** Most mappings in all domains together, and in one; default 2^64-1. */
+    /**
+     * Most mappings in all domains together, and in one; default 2^22 and 2^20. They are what keeps a
+     * guest from using up the VMM's memory, at about 50 bytes for a mapping: nothing else limits an
+     * emulated endpoint, and a device only if its host has a budget (Linux: dma_entry_limit of
+     * vfio_iommu_type1, 65,535 in a container by default). UINT64_MAX: no limit.
+     */
     uint64_t max_mappings;
     uint64_t max_domain_mappings;
-    /** Most domains that may exist at once; default 2^32-1. */
+    /** Most domains that may exist at once; default 2^16. UINT32_MAX: no limit. */
     uint32_t max_domains;
     /** Domain numbers that the guest may use; default 0 to 2^32-1. */
     uint32_t domain_start;
@@ -214,7 +227,8 @@ IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viom
  * accepted. Bits that are not offered are ignored. MAP_F_MMIO is an unknown flag without F_MMIO
  * (N40, N43), ATTACH_F_BYPASS without F_BYPASS_CONFIG (N25).
  *
- * From here on plug judges by what can be told to this driver. It isn't asked of the devices that
+ * From here on plug, update, declare, add_region and set_envelope judge by what can be told to this
+ * driver. It isn't asked of the devices that
  * are there: ask iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK. A driver
  * that declines INPUT_RANGE is told by PROBE what lies outside. O(guest groups).
  */
@@ -222,11 +236,12 @@ IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu
                                                   uint32_t features);
 
 /**
- * Whether a driver that accepts `features` could be told what each plugged device can't map. One
- * that declines PROBE would choose its addresses blindly, and be refused at MAP.
+ * Whether a driver that accepts `features` could be told what each plugged device can't map, what
+ * iovageom_viommu_add_region() reserves, and the envelope while there is a slot. One that declines
+ * PROBE would choose its addresses blindly, and be refused at MAP.
  *
- * @return IOVAGEOM_ERR_CONFLICT with the findings that plug would have had (FINDING_INPUT_RANGE).
- *         O(n k).
+ * @return IOVAGEOM_ERR_CONFLICT with the findings that plug would have had (FINDING_INPUT_RANGE);
+ *         IOVAGEOM_ERR_NO_MEMORY, only before freeze with INPUT_AS_HOST. O(n k).
  */
 IOVAGEOM_API int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu,
                                                        uint32_t features,
@@ -267,7 +282,8 @@ enum iovageom_endpoint_kind {
  * Declare an endpoint before its device exists, or one that has none.
  *
  * A slot brings the envelope into its guest group. That is refused like a device would be, when
- * members were promised more than the envelope gives.
+ * members were promised more than the envelope gives, or the driver declined PROBE and can't be told
+ * of it.
  *
  * @param guest_group its number, or IOVAGEOM_VIOMMU_OWN.
  * @param kind EMULATED or SLOT.
@@ -322,13 +338,16 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *   stands where it reserves (FINDING_MAPPING: the lowest one in each range that is reserved);
  * - it can't be told: PROBE isn't offered, or was declined, and the input range holds what it can't
  *   map (other than MSI doorbells alone, which guests know of; with INPUT_AS_HOST before freeze: a
- *   hole between usable addresses), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
+ *   hole between usable addresses, or no whole granule in common with the others), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
  * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
  *   (FINDING_NOTHING_USABLE);
  * - it would bypass at once, and its host page tables can't map an identity range
  *   (FINDING_RESERVED);
+ * - more is mapped in its container, or would be with the domain that it has to join, than it allows
+ *   (FINDING_BUDGET);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
- *   host page tables or geometry (FINDING_OTHER).
+ *   host page tables or geometry (FINDING_OTHER); what is left of a budget may differ, then the first
+ *   one's counts until an update.
  * Plugged or not, the report notes what the geometry leaves open (FINDING_UNKNOWN,
  * FINDING_INCOMPLETE), and that the guest knows of no MSI doorbells, when the host leaves a window
  * for them to software as on Arm and the machine has added none (FINDING_GUEST_QUIRK): the guest
@@ -396,8 +415,7 @@ struct iovageom_viommu_endpoint {
     uint32_t plugged;     /**< devices behind it: 0, 1, or more when aliased; 0 while prepared */
     uint32_t prepared;    /**< 1 between plug_prepare and commit or abort */
     uint64_t guest_group; /**< IOVAGEOM_VIOMMU_OWN when its own */
-    /** IOVAGEOM_VIOMMU_OWN when its own or without device. With several: of the first that was
-        plugged at this very endpoint; when all have it as an alias, of the first of them. */
+    /** Of the first device there that named one; IOVAGEOM_VIOMMU_OWN when none did. */
     uint64_t host_group;
     uint64_t container;
     uint64_t domain;     /**< IOVAGEOM_ID_NONE when unattached */
@@ -493,7 +511,8 @@ IOVAGEOM_API int iovageom_viommu_promise(const struct iovageom_viommu *viommu, u
  * @return OK; NOENT: unknown endpoint, or no device in the slot (N26); RANGE: domain number outside
  *         the domain range; INVAL: bypass flag and domain don't go together (N28); UNSUPP: a live
  *         mapping stands in what the endpoint's host reserves, or a bypass that it can't map (N27,
- *         N30: FINDING_MAPPING, FINDING_RESERVED); NOMEM: no memory, or max_domains reached. An
+ *         N30: FINDING_MAPPING, FINDING_RESERVED), or the domain has more mappings than its host
+ *         allows beside what stays mapped there (FINDING_BUDGET); NOMEM: no memory, or max_domains reached. An
  *         endpoint that is attached elsewhere is moved (N29), and stays there when it is refused.
  *         Endpoints on one set of host page tables may be in several domains here, if only while a
  *         guest moves them one by one; a VMM whose host can't do that refuses for itself (N27).
@@ -530,7 +549,8 @@ IOVAGEOM_API uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *
  *         physical range wraps (I7); NOMEM: no memory, a limit of the configuration or the host's
  *         mapping budget is reached (FINDING_LIMIT, FINDING_BUDGET). They are looked for in this
  *         order: flags, domain, bypass, inverted, alignment, input range, physical, reserved,
- *         mapped, limits. O(log k + log m).
+ *         mapped, limits. O(log k + log m); while a container with a budget is in several domains, of
+ *         which this is one, its domains are counted besides.
  */
 IOVAGEOM_API uint8_t iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                                          struct iovageom_range range, uint64_t phys, uint32_t flags,
@@ -596,7 +616,9 @@ struct iovageom_viommu_domain {
     uint32_t bypass;    /**< 1: identity (ATTACH_F_BYPASS) */
     uint64_t endpoints; /**< attached, at least 1 */
     uint64_t mappings;
-    uint64_t budget; /**< the least that its hosts allow; UINT64_MAX when none said */
+    /** The most mappings that it may have as things are: the least that its hosts allow, less what
+        other domains have mapped there. UINT64_MAX when no host said. */
+    uint64_t budget;
 };
 
 /** Look one up. IOVAGEOM_ERR_NOT_FOUND. */
@@ -644,8 +666,8 @@ struct iovageom_viommu_transaction {
  * is booked, so that end() needs no memory for it. Total: any bytes, any lengths.
  *
  * When `transaction->status` is OK, the VMM does its own work on the host and then calls
- * iovageom_viommu_request_end(), always: a veto takes a MAP out of the books again. Nothing else may
- * change the books in between.
+ * iovageom_viommu_request_end(), always: a veto takes a MAP out of the books again. The books may
+ * change in between, as by an unplug, a reset or another request: end() then decides anew.
  */
 IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
                                                 const void *readable, size_t readable_size,
@@ -659,6 +681,10 @@ IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
  *
  * MAP, UNMAP and DETACH can't fail here. An ATTACH, which may need memory, can: it is answered
  * NOMEM, with a finding (OTHER), nothing has changed, and the VMM takes its own work back.
+ *
+ * When the books have changed since begin, any request may be refused here, as the oracle would
+ * refuse it now; a MAP that is no longer in the books is answered NOENT when its domain is gone, and
+ * INVAL otherwise (FINDING_OTHER). The VMM takes its own work back then, too.
  *
  * @param veto IOVAGEOM_VIRTIO_S_OK, or the status to answer because the VMM's own work has failed:
  *        then nothing is done. It only matters where the decision was OK.
@@ -685,6 +711,11 @@ IOVAGEOM_API size_t iovageom_viommu_request(struct iovageom_viommu *viommu, cons
  *
  * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @param buffer may be NULL when size is 0.
+ * Whatever can be saved can be loaded into books that are like these: configured alike, with the
+ * same devices, regions, envelope and identity ranges, and not frozen. But for those which hold
+ * what only ALLOW_STALE, or a feature that was accepted in spite of
+ * iovageom_viommu_driver_features_check(), let pass.
+ *
  * @return IOVAGEOM_ERR_STATE when not frozen or a plug is prepared. O(n + all mappings).
  */
 IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer,
@@ -697,10 +728,13 @@ IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void
  *
  * Refused, with a finding for each obstacle, when the destination can't honour it: its granule or
  * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit
- * (LIMIT), a missing endpoint (NOT_FOUND) or one in another guest group (OTHER: endpoints that were
+ * (LIMIT), a host's budget (BUDGET; tell what was left when nothing was mapped), a missing endpoint (NOT_FOUND) or one in another guest group (OTHER: endpoints that were
  * in one group are so again, and apart from the others of the source), features that the guest was
- * offered (OTHER), a bypass of identity ranges that a device can't map (RESERVED). The frozen values
- * become those of the source.
+ * offered (OTHER), a bypass of identity ranges that a device can't map (RESERVED) unless it could
+ * not at the source either. What a driver that declined PROBE can't be told is asked as in
+ * iovageom_viommu_driver_features_check(), for the features that the source's driver has accepted
+ * (INPUT_RANGE). The frozen values become those of the source. A device of which nothing is usable
+ * in them is noted (NOTHING_USABLE); STRICT_INPUT is a question of plugging, and isn't asked.
  *
  * Books that went on with ALLOW_STALE hold a promise or mapping that a device of theirs can't
  * honour. So would any that are like them: they are refused too, even on the same host. Make the

@@ -28,7 +28,8 @@ struct model_host {
     uint64_t reserved; /* pages that it does not map */
     uint64_t msi;      /* those of them that are MSI */
     uint64_t granule;  /* 0: unknown */
-    uint64_t budget;   /* OWN: unknown */
+    uint64_t budget;   /* OWN: unknown; what is left, and once plugged with what there is then */
+    uint64_t total;    /* the same, in all */
 };
 
 /* A device as it was plugged, with all endpoints that it answers to. */
@@ -38,6 +39,7 @@ struct model_plug {
     bool prepared;
     struct model_host host;
     uint64_t unit, host_group;
+    uint64_t claims; /* host groups that it stands for, as bits */
 };
 
 struct model_place {
@@ -97,6 +99,15 @@ static inline const struct model_plug *model_device(const struct model *m, uint3
         if (model_answers(&m->plugs[i], id))
             return &m->plugs[i];
     return NULL;
+}
+
+/* The host group that is listed: that of the first device there that named one. */
+static inline uint64_t model_host_group(const struct model *m, uint32_t id)
+{
+    for (int i = 0; i < m->plug_count; i++)
+        if (model_answers(&m->plugs[i], id) && m->plugs[i].host_group != OWN)
+            return m->plugs[i].host_group;
+    return OWN;
 }
 
 /* The one that is listed: the first that was plugged at this very endpoint, or else any. */
@@ -223,6 +234,46 @@ static inline uint64_t model_domain_reserved(const struct model *m, int domain)
     return pages;
 }
 
+static inline bool model_on_unit(const struct model *m, uint32_t id, uint64_t unit)
+{
+    const struct model_plug *device = model_device(m, id);
+
+    return device != NULL && device->unit == unit;
+}
+
+/* What is mapped on host page tables: by every domain with an endpoint there. */
+static inline bool model_mapped_in(const struct model *m, uint64_t unit, int domain)
+{
+    for (int i = 0; i < PLACES; i++)
+        if (m->places[i].kind != KIND_NONE && m->places[i].domain == domain &&
+            model_on_unit(m, (uint32_t)i, unit))
+            return true;
+    return false;
+}
+
+static inline uint64_t model_unit_live(const struct model *m, uint64_t unit)
+{
+    uint64_t live = 0;
+
+    for (int d = 0; d < DOMAINS; d++)
+        if (model_mapped_in(m, unit, d))
+            live += (uint64_t)m->domains[d].count;
+    return live;
+}
+
+/* What a host that is plugged there now allows in all. */
+static inline struct model_host model_settled(const struct model *m, uint64_t unit,
+                                              const struct model_host *host)
+{
+    struct model_host settled = *host;
+
+    if (settled.budget != OWN)
+        settled.budget += model_unit_live(m, unit);
+    if (settled.total < settled.budget)
+        settled.budget = settled.total;
+    return settled;
+}
+
 /* Who shares host page tables shares what is left of their budget. */
 static inline uint64_t model_unit_budget(const struct model *m, uint64_t unit)
 {
@@ -241,9 +292,14 @@ static inline uint64_t model_budget(const struct model *m, int domain)
     for (int i = 0; i < PLACES; i++) {
         const struct model_plug *device = model_device(m, (uint32_t)i);
 
-        if (device != NULL && m->places[i].domain == domain &&
-            model_unit_budget(m, device->unit) < budget)
-            budget = model_unit_budget(m, device->unit);
+        if (device != NULL && m->places[i].domain == domain) {
+            const uint64_t all = model_unit_budget(m, device->unit);
+            const uint64_t others =
+                model_unit_live(m, device->unit) - (uint64_t)m->domains[domain].count;
+            const uint64_t room = all == OWN ? OWN : all > others ? all - others : 0;
+
+            budget = room < budget ? room : budget;
+        }
     }
     return budget;
 }
@@ -351,7 +407,7 @@ static inline uint64_t model_own(uint32_t id)
 static inline uint64_t model_unit(const struct model *m, const struct model_where *w, uint32_t id)
 {
     for (int i = 0; w->container == OWN && w->host_group != OWN && i < m->plug_count; i++)
-        if (m->plugs[i].host_group == w->host_group)
+        if ((m->plugs[i].claims >> w->host_group & 1) != 0)
             return m->plugs[i].unit;
     if (w->container != OWN)
         return w->container;
@@ -368,17 +424,11 @@ static inline uint64_t model_group_of(const struct model *m, const struct model_
     return which == id ? model_own(m->own_groups) : model_group_of(m, w, id, id);
 }
 
-static inline bool model_on_unit(const struct model *m, uint32_t id, uint64_t unit)
-{
-    const struct model_plug *device = model_device(m, id);
-
-    return device != NULL && device->unit == unit;
-}
-
+/* But for what is left: that differs from one hour to the next. */
 static inline bool model_same_host(const struct model_host *a, const struct model_host *b)
 {
     return a->reserved == b->reserved && a->msi == b->msi && a->granule == b->granule &&
-           a->budget == b->budget;
+           a->total == b->total;
 }
 
 /* With what the machine reserves, it leaves a granule: of the device, or a larger one of the books. */
@@ -394,9 +444,9 @@ static inline bool model_device_fits(const struct model *m, const struct model_h
     return leaves && (host->granule == 0 || wanted == 0 || host->granule <= wanted);
 }
 
-/* Whether `pages` may be reserved for a guest group from now on. */
-static inline bool model_group_bears(struct model *m, uint64_t key, const struct model_host *host,
-                                     bool stale, bool *went_stale)
+/* Whether `host`, on `unit`, may count for a guest group from now on. */
+static inline bool model_group_bears(struct model *m, uint64_t key, uint64_t unit,
+                                     const struct model_host *host, bool stale, bool *went_stale)
 {
     bool bears = true, soft = true;
 
@@ -412,7 +462,12 @@ static inline bool model_group_bears(struct model *m, uint64_t key, const struct
         if (!here)
             continue;
         bears &= !m->domains[d].bypass || (m->identity & host->reserved) == 0;
-        soft &= (uint64_t)m->domains[d].count <= host->budget;
+        {
+            const bool mapped = model_mapped_in(m, unit, d);
+            const uint64_t more = mapped ? 0 : (uint64_t)m->domains[d].count;
+
+            soft &= (!mapped && more == 0) || model_unit_live(m, unit) + more <= host->budget;
+        }
         for (int k = 0; k < m->domains[d].count; k++)
             soft &= (model_touch(m->domains[d].mappings[k].start, m->domains[d].mappings[k].last) &
                      host->reserved) == 0;
@@ -435,7 +490,7 @@ static inline bool model_all_bear(struct model *m, uint64_t unit, const uint64_t
                  m->plugs[i].host.msi == host->msi && m->plugs[i].host.budget == host->budget;
     for (uint32_t i = 0; i < PLACES; i++)
         if (!known && model_on_unit(m, i, unit))
-            bears &= model_group_bears(m, m->places[i].group, host, stale, went_stale);
+            bears &= model_group_bears(m, m->places[i].group, unit, host, stale, went_stale);
     for (int k = 0; k < count; k++) {
         bool joined = false;
 
@@ -443,10 +498,10 @@ static inline bool model_all_bear(struct model *m, uint64_t unit, const uint64_t
             joined |= model_on_unit(m, j, unit) && m->places[j].group == keys[k];
         if (joined)
             continue;
-        bears &= model_group_bears(m, keys[k], host, stale, went_stale);
+        bears &= model_group_bears(m, keys[k], unit, host, stale, went_stale);
         for (int i = 0; i < m->plug_count; i++)
             if (m->plugs[i].unit == unit)
-                bears &= model_group_bears(m, keys[k], &m->plugs[i].host, stale, went_stale);
+                bears &= model_group_bears(m, keys[k], unit, &m->plugs[i].host, stale, went_stale);
     }
     return bears;
 }
@@ -455,6 +510,7 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
                                  const struct model_host *host, bool *went_stale)
 {
     const uint64_t unit = model_unit(m, w, id);
+    const struct model_host settled = model_settled(m, unit, host);
     uint64_t keys[PLACES + 1];
     bool fits;
 
@@ -469,7 +525,7 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
         w->guest_group != m->places[id].group)
         return REFUSE_INVALID;
     for (int i = 0; i < m->plug_count; i++)
-        if (w->host_group != OWN && m->plugs[i].host_group == w->host_group &&
+        if (w->host_group != OWN && (m->plugs[i].claims >> w->host_group & 1) != 0 &&
             m->plugs[i].unit != unit)
             return REFUSE_INVALID;
     for (int i = -1; i < w->alias_count; i++) {
@@ -489,16 +545,18 @@ static inline int model_plug_ask(struct model *m, uint32_t id, const struct mode
     for (int i = 0; i < m->plug_count; i++)
         fits &= !m->bypass || m->plugs[i].unit != unit ||
                 (m->identity & m->plugs[i].host.reserved) == 0;
-    fits &= model_all_bear(m, unit, keys, w->alias_count + 1, host, w->stale, went_stale);
+    fits &= model_all_bear(m, unit, keys, w->alias_count + 1, &settled, w->stale, went_stale);
     return fits ? 0 : REFUSE_CONFLICT;
 }
 
 static inline void model_prepare(struct model *m, uint32_t id, const struct model_where *w,
                                  const struct model_host *host)
 {
-    struct model_plug plug = {.prepared = true, .host = *host, .host_group = w->host_group};
+    struct model_plug plug = {.prepared = true, .host_group = w->host_group};
 
+    plug.claims = w->host_group != OWN ? (uint64_t)1 << w->host_group : 0;
     plug.unit = model_unit(m, w, id);
+    plug.host = model_settled(m, plug.unit, host);
     for (int i = -1; i < w->alias_count; i++) {
         const uint32_t which = i < 0 ? id : w->aliases[i];
         const uint64_t key = model_group_of(m, w, id, which);
@@ -532,6 +590,9 @@ static inline void model_take_out(struct model *m, int which)
     m->plug_count--;
     for (int i = which; i < m->plug_count; i++)
         m->plugs[i] = m->plugs[i + 1];
+    /* Which of several is gone can't be told: the last one of them stands for all. */
+    if (!was.prepared && model_own_plug(m, was.ids[0], false) >= 0)
+        m->plugs[model_own_plug(m, was.ids[0], false)].claims |= was.claims;
     for (int i = 0; i < was.count; i++) {
         const uint32_t id = was.ids[i];
 
@@ -591,8 +652,19 @@ static inline int model_attach(struct model *m, uint32_t domain, uint32_t id, ui
     for (int i = 0; i < d->count; i++)
         if ((model_touch(d->mappings[i].start, d->mappings[i].last) & reserved) != 0)
             return S_UNSUPP;
-    if (d->exists && device != NULL && (uint64_t)d->count > model_unit_budget(m, device->unit))
-        return S_UNSUPP;
+    if (device != NULL && d->count > 0 && !model_mapped_in(m, device->unit, (int)domain)) {
+        uint64_t live = model_unit_live(m, device->unit) + (uint64_t)d->count;
+        struct model_place was = *p;
+
+        if (p->domain >= 0) {
+            p->domain = -1;
+            if (!model_mapped_in(m, device->unit, was.domain))
+                live -= (uint64_t)m->domains[was.domain].count;
+            p->domain = was.domain;
+        }
+        if (live > model_unit_budget(m, device->unit))
+            return S_UNSUPP;
+    }
     for (int i = 0; i < DOMAINS; i++)
         domains += m->domains[i].exists;
     for (int i = 0; i < PLACES; i++)

@@ -43,6 +43,11 @@ static bool one_in(uint64_t n)
     return test_random_one_in(&t.random, n);
 }
 
+static uint64_t some_group(uint64_t bound)
+{
+    return one_in(2) ? OWN : below(bound);
+}
+
 /* ---- hosts ---- */
 
 static uint64_t random_pages(void)
@@ -85,6 +90,9 @@ static struct iovageom_geometry *make_geometry(const struct model_host *host, co
     if (host->budget != OWN)
         ck_assert_int_eq(
             iovageom_geometry_add_map_budget(geometry, host->budget, IOVAGEOM_SOURCE_VFIO), 0);
+    if (host->total != OWN)
+        ck_assert_int_eq(
+            iovageom_geometry_add_map_budget(geometry, host->total, IOVAGEOM_SOURCE_USER), 0);
     return geometry;
 }
 
@@ -101,6 +109,7 @@ static void make_hosts(void)
         host->msi = one_in(2) ? host->reserved & random_pages() : 0;
         host->granule = one_in(3) ? 0 : one_in(4) ? 16384 : 4096;
         host->budget = one_in(4) ? below(8) : OWN;
+        host->total = one_in(8) ? below(8) : OWN;
         if (i > 0 && one_in(4))
             *host = t.hosts[below((uint64_t)i)];
         t.geometries[i] = make_geometry(host, name);
@@ -168,7 +177,7 @@ static void begin(uint64_t stream)
     t.model.identity = one_in(3) ? model_bits(0, (int)below(8)) : 0;
     make_hosts();
     t.model.has_envelope = one_in(2);
-    t.model.envelope = t.hosts[3];
+    t.model.envelope = model_settled(&t.model, OWN, &t.hosts[3]);
     if (!model_device_fits(&t.model, &t.model.envelope))
         t.model.has_envelope = false;
     t.books = make_books();
@@ -239,10 +248,11 @@ static void compare_place(uint32_t id)
     ck_assert_uint_eq(found.domain, p->domain < 0 ? OWN : (uint64_t)p->domain);
     ck_assert_int_eq(found.generation != 0, p->told);
     ck_assert_int_eq(found.geometry != NULL, device != NULL);
-    ck_assert_uint_eq(found.host_group, device != NULL ? device->host_group : OWN);
+    ck_assert_uint_eq(found.host_group, model_host_group(&t.model, id));
     ck_assert_uint_eq(found.container, device == NULL || device->unit >> 62 ? OWN : device->unit);
     for (uint64_t i = 0; device != NULL && i < HOSTS; i++)
-        ck_assert(!model_same_host(&t.hosts[i], &device->host) ||
+        ck_assert(!model_same_host(&t.hosts[i], &device->host) || device->host.budget != OWN ||
+                  t.hosts[i].budget != OWN ||
                   iovageom_geometry_equal(found.geometry, t.geometries[i]));
     iovageom_rangeset_init(&told, NULL);
     iovageom_rangeset_init(&now, NULL);
@@ -328,11 +338,6 @@ static void compare(void)
 
 /* ---- steps of the VMM ---- */
 
-static uint64_t some_group(uint64_t bound)
-{
-    return one_in(2) ? OWN : below(bound);
-}
-
 static void refusal_says_why(int error)
 {
     size_t fatal = 0;
@@ -355,6 +360,8 @@ static void keep_company(struct model_where *w, uint64_t *host)
         return;
     w->container = p->unit >> 62 ? OWN : p->unit;
     w->host_group = p->host_group;
+    if (p->unit >> 62 == 0 && one_in(3))
+        w->host_group = some_group(3);
     w->guest_group = OWN;
     w->alias = true;
     for (uint64_t i = 0; i < HOSTS; i++)
@@ -465,7 +472,8 @@ static void step_declare(void)
         first_slot &= t.model.places[i].kind != KIND_SLOT || t.model.places[i].group != key;
     if (t.model.places[id].kind != KIND_NONE)
         wanted = REFUSE_EXISTS;
-    else if (first_slot && !model_group_bears(&t.model, key, &t.model.envelope, false, &went_stale))
+    else if (first_slot &&
+             !model_group_bears(&t.model, key, OWN, &t.model.envelope, false, &went_stale))
         wanted = REFUSE_CONFLICT;
     may_fail();
     error =
@@ -486,6 +494,8 @@ static void step_update(void)
     const uint32_t id = (uint32_t)below(PLACES);
     const int plug = model_own_plug(&t.model, id, false);
     const uint64_t host = below(HOSTS);
+    const struct model_host settled =
+        model_settled(&t.model, plug < 0 ? OWN : t.model.plugs[plug].unit, &t.hosts[host]);
     const bool stale = one_in(12);
     bool went_stale = false;
     int wanted = 0, error;
@@ -495,7 +505,7 @@ static void step_update(void)
     else if (!model_device_fits(&t.model, &t.hosts[host]) ||
              (t.model.bypass && (t.model.identity & t.hosts[host].reserved) != 0) ||
              !model_all_bear(&t.model, t.model.plugs[plug].unit, &t.model.places[id].group, 1,
-                             &t.hosts[host], stale, &went_stale))
+                             &settled, stale, &went_stale))
         wanted = REFUSE_CONFLICT;
     may_fail();
     error = iovageom_viommu_update(t.books, id, t.geometries[host],
@@ -507,7 +517,7 @@ static void step_update(void)
         return;
     for (int i = 0; i < t.model.plug_count; i++)
         if (t.model.plugs[i].ids[0] == id)
-            t.model.plugs[i].host = t.hosts[host];
+            t.model.plugs[i].host = settled;
     t.model.stale |= went_stale;
 }
 
@@ -691,6 +701,90 @@ static void step_request(void)
         ck_assert(!reserved_bytes(answer, 0, tail));
 }
 
+/* Where a model's domain has exactly that mapping; -1 where it has not. */
+static int mapping_at(const uint8_t *bytes)
+{
+    const uint32_t domain = (uint32_t)load(bytes + 4, 4);
+
+    for (int i = 0; domain < DOMAINS && i < t.model.domains[domain].count; i++) {
+        const struct model_mapping *k = &t.model.domains[domain].mappings[i];
+
+        if (k->start == load(bytes + 8, 8) && k->last == load(bytes + 16, 8) &&
+            k->phys == load(bytes + 24, 8) && k->flags == (uint32_t)load(bytes + 32, 4))
+            return i;
+    }
+    return -1;
+}
+
+/* What end() answers to a MAP that was booked by begin(); a veto takes it out again. */
+static int end_of_map(const uint8_t *bytes, uint8_t veto)
+{
+    const uint32_t domain = (uint32_t)load(bytes + 4, 4);
+    struct model_domain *d = &t.model.domains[domain];
+    const int at = mapping_at(bytes);
+
+    if (veto != 0) {
+        if (at >= 0)
+            d->mappings[at] = d->mappings[--d->count];
+        return veto;
+    }
+    model_freeze(&t.model);
+    return at >= 0 ? S_OK : d->exists ? S_INVAL : S_NOENT;
+}
+
+/* Anything may happen between begin and end. */
+static void step_interrupted(void)
+{
+    static uint8_t answer[PROBE_SIZE + 64];
+    uint8_t bytes[80];
+    size_t writable, size = write_request(bytes, &writable), used;
+    struct iovageom_viommu_transaction transaction;
+    const uint8_t veto = one_in(6) ? 3 : 0;
+    const bool map = bytes[0] == 3;
+    uint64_t reserved = 0;
+    struct model before;
+    int wanted;
+
+    iovageom_viommu_request_begin(t.books, bytes, size, writable, &transaction, &t.report);
+    model_freeze(&t.model);
+    before = t.model;
+    wanted = model_request(bytes, size, writable, &reserved);
+    ck_assert_int_eq(transaction.status == S_OK, wanted == S_OK);
+    if (!map || wanted != S_OK)
+        t.model = before;
+    for (uint64_t n = wanted == S_OK ? below(4) : 0; n > 0; n--)
+        switch (below(6)) {
+        case 0:
+            step_request();
+            break;
+        case 1:
+            step_plug();
+            break;
+        case 2:
+            step_finish();
+            break;
+        case 3:
+            step_update();
+            break;
+        default:
+            step_leave();
+            break;
+        }
+    used = iovageom_viommu_request_end(t.books, &transaction, veto, answer, writable, &t.report);
+    if (wanted != S_OK)
+        return;
+    ck_assert_uint_eq(used, transaction.request.used_length);
+    if (map)
+        wanted = end_of_map(bytes, veto);
+    else
+        wanted = veto != 0 ? veto : model_request(bytes, size, writable, &reserved);
+    ck_assert_uint_eq(transaction.status, (uint8_t)wanted);
+    ck_assert_uint_eq(answer[used - 4], (uint8_t)wanted);
+    if (wanted == S_OK && bytes[0] == 5)
+        read_probe(answer, (uint32_t)load(bytes + 4, 4), reserved);
+    ck_assert_int_eq(iovageom_viommu_check(t.books, &t.report), 0);
+}
+
 /* The guest writes the field, whoever is attached and could not bypass. */
 static void step_bypass(void)
 {
@@ -766,6 +860,8 @@ static void step_migrate(void)
         iovageom_viommu_where_init(&where);
         where.guest_group = group;
         where.host_group = device->host_group;
+        t.model.plugs[device - t.model.plugs].claims =
+            device->host_group != OWN ? (uint64_t)1 << device->host_group : 0;
         where.container = device->unit >> 62 ? OWN : device->unit;
         geometry = make_geometry(&device->host, "again");
         ck_assert_int_eq(iovageom_viommu_plug(to, id, &where, geometry, NULL), 0);
@@ -795,7 +891,9 @@ static void step(void)
 {
     const uint64_t choice = below(100);
 
-    if (choice < 72)
+    if (choice < 4)
+        step_interrupted();
+    else if (choice < 72)
         step_request();
     else if (choice < 82)
         step_plug();

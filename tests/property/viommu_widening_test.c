@@ -74,7 +74,7 @@ static struct iovageom_geometry *make_host(uint64_t number)
     }
     if (one_in(3))
         ck_assert_int_eq(
-            iovageom_geometry_add_map_budget(geometry, 1 + below(4), IOVAGEOM_SOURCE_VFIO), 0);
+            iovageom_geometry_add_map_budget(geometry, 1 + below(4), IOVAGEOM_SOURCE_USER), 0);
     return geometry;
 }
 

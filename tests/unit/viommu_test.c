@@ -215,7 +215,7 @@ static void one_container_has_one_budget(void **state)
     struct iovageom_viommu_where where;
 
     (void)state;
-    assert_int_equal(iovageom_geometry_add_map_budget(few, 1, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_geometry_add_map_budget(few, 1, IOVAGEOM_SOURCE_USER), 0);
     iovageom_viommu_where_init(&where);
     where.container = 7;
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, many, NULL), 0);
