@@ -218,6 +218,7 @@ pub struct iovageom_allocator {
 impl Default for iovageom_allocator {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -307,13 +308,14 @@ extern "C" {
     pub fn iovageom_ranges_size(ranges: *const iovageom_range, count: usize) -> iovageom_size;
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_rangeset {
     pub opaque: [u64; 40usize],
 }
 impl Default for iovageom_rangeset {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -549,7 +551,7 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
+#[derive(Debug, Default)]
 pub struct iovageom_rangeset_cursor {
     pub opaque: [u64; 8usize],
 }
@@ -588,13 +590,14 @@ pub const IOVAGEOM_RANGEMAP_COALESCE: iovageom_rangemap_mode = 0;
 pub const IOVAGEOM_RANGEMAP_KEEP_APART: iovageom_rangemap_mode = 1;
 pub type iovageom_rangemap_mode = ::std::os::raw::c_uint;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_rangemap {
     pub opaque: [u64; 48usize],
 }
 impl Default for iovageom_rangemap {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -776,7 +779,7 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
+#[derive(Debug, Default)]
 pub struct iovageom_rangemap_cursor {
     pub opaque: [u64; 8usize],
 }
@@ -849,6 +852,7 @@ pub struct iovageom_owner {
 impl Default for iovageom_owner {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -876,7 +880,7 @@ pub struct iovageom_region {
     pub owner: u32,
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_resv {
     _unused: [u8; 0],
 }
@@ -958,13 +962,14 @@ extern "C" {
     pub fn iovageom_resv_equal(a: *const iovageom_resv, b: *const iovageom_resv) -> bool;
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_mappings {
     pub opaque: [u64; 60usize],
 }
 impl Default for iovageom_mappings {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -1061,7 +1066,7 @@ extern "C" {
     ) -> bool;
 }
 #[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
+#[derive(Debug, Default)]
 pub struct iovageom_mappings_cursor {
     pub opaque: [u64; 8usize],
 }
@@ -1120,6 +1125,7 @@ pub struct iovageom_finding {
 impl Default for iovageom_finding {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -1127,13 +1133,14 @@ impl Default for iovageom_finding {
     }
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_report {
     pub opaque: [u64; 256usize],
 }
 impl Default for iovageom_report {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -1181,7 +1188,7 @@ extern "C" {
     pub fn iovageom_report_add(report: *mut iovageom_report, finding: *const iovageom_finding);
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_geometry {
     _unused: [u8; 0],
 }
@@ -1636,7 +1643,7 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_guestview_dma {
     pub taken: iovageom_rangeset,
     pub limits: iovageom_range,
@@ -1647,6 +1654,7 @@ pub struct iovageom_guestview_dma {
 impl Default for iovageom_guestview_dma {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -1863,7 +1871,7 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
+#[derive(Debug, Default)]
 pub struct iovageom_sysfs_cursor {
     pub offset: usize,
     pub line: usize,
@@ -2126,6 +2134,7 @@ pub struct iovageom_promise {
 impl Default for iovageom_promise {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -2141,6 +2150,7 @@ pub struct iovageom_live_domain {
 impl Default for iovageom_live_domain {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -2158,7 +2168,7 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_viommu {
     _unused: [u8; 0],
 }
@@ -2294,6 +2304,7 @@ pub struct iovageom_viommu_where {
 impl Default for iovageom_viommu_where {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -2376,6 +2387,7 @@ pub struct iovageom_viommu_endpoint {
 impl Default for iovageom_viommu_endpoint {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
         unsafe {
             ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
             s.assume_init()
@@ -2582,7 +2594,7 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
+#[derive(Debug, Default)]
 pub struct iovageom_viommu_transaction {
     pub request: iovageom_virtio_request,
     pub status: u8,
