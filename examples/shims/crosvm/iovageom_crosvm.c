@@ -51,6 +51,23 @@ void iovageom_crosvm_free(struct iovageom_crosvm *books)
     }
 }
 
+/*
+ * Type and id in one number, without loss: no two containers share one, and none is that of an
+ * endpoint without. The library's numbers end at 2^62-1.
+ */
+static int container_of(const struct iovageom_crosvm_host *host, uint64_t *container)
+{
+    if (!host->container_known) {
+        *container = IOVAGEOM_VIOMMU_OWN;
+        return 0;
+    }
+    if (host->container_type >= IOVAGEOM_CROSVM_TYPES) {
+        return IOVAGEOM_ERR_INVALID;
+    }
+    *container = (uint64_t)host->container_type << 32 | host->container_id;
+    return 0;
+}
+
 static int read_host(const struct iovageom_crosvm_host *host, struct iovageom_geometry **out)
 {
     struct iovageom_geometry *geometry;
@@ -92,12 +109,14 @@ int iovageom_crosvm_add_endpoint(struct iovageom_crosvm *books, uint32_t endpoin
     int rc;
 
     iovageom_report_clear(&books->report);
-    rc = read_host(host, &geometry);
+    iovageom_viommu_where_init(&where);
+    rc = container_of(host, &where.container);
+    if (rc == 0) {
+        rc = read_host(host, &geometry);
+    }
     if (rc < 0) {
         return rc;
     }
-    iovageom_viommu_where_init(&where);
-    where.container = host->container;
     rc = iovageom_viommu_plug(books->viommu, endpoint, &where, geometry, &books->report);
     iovageom_geometry_free(geometry);
     return rc;
@@ -166,24 +185,81 @@ int iovageom_crosvm_activate(struct iovageom_crosvm *books)
     return iovageom_viommu_freeze(books->viommu, &books->report);
 }
 
+/* Says why the shim itself refuses, and gives `status` back. */
+static uint8_t refuse(struct iovageom_crosvm *books, uint8_t status, uint32_t endpoint,
+                      uint32_t domain, const char *detail)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
+
+    finding.endpoint = endpoint;
+    finding.domain = domain;
+    finding.detail = detail;
+    iovageom_report_clear(&books->report);
+    iovageom_report_add(&books->report, &finding);
+    return status;
+}
+
+/* Whether another endpoint on the page tables of `endpoint` is in `domain`, or (not `in`) in any
+   other one. Goes through all of them, as crosvm does. */
+static bool container_is(const struct iovageom_crosvm *books, uint32_t endpoint, uint32_t domain,
+                         bool in)
+{
+    struct iovageom_viommu_endpoint self;
+    struct iovageom_viommu_endpoint other;
+    uint64_t from = 0;
+
+    if (iovageom_viommu_endpoint(books->viommu, endpoint, &self) < 0 ||
+        self.container == IOVAGEOM_VIOMMU_OWN) {
+        return false;
+    }
+    while (from <= UINT32_MAX &&
+           iovageom_viommu_endpoint_next(books->viommu, (uint32_t)from, &other)) {
+        if (other.endpoint != endpoint && other.container == self.container &&
+            other.domain != IOVAGEOM_ID_NONE && (other.domain == domain) == in) {
+            return true;
+        }
+        from = (uint64_t)other.endpoint + 1;
+    }
+    return false;
+}
+
 uint8_t iovageom_crosvm_attach(struct iovageom_crosvm *books, uint32_t domain, uint32_t endpoint,
                                const uint8_t reserved[8])
 {
     uint32_t flags = 0;
+    uint8_t status;
 
-    iovageom_report_clear(&books->report);
     /* The first four bytes are what the specification now calls flags. */
     for (unsigned i = 0; i < 4; i++) {
         flags |= (uint32_t)reserved[i] << (8 * i);
         if (reserved[4 + i] != 0) {
-            return IOVAGEOM_VIRTIO_S_INVAL;
+            return refuse(books, IOVAGEOM_VIRTIO_S_INVAL, endpoint, domain,
+                          "a reserved byte of the ATTACH request is not 0 (N24)");
         }
+    }
+    status = iovageom_viommu_attach_check(books->viommu, domain, endpoint, flags, &books->report);
+    if (status != IOVAGEOM_VIRTIO_S_OK) {
+        return status;
+    }
+    if (container_is(books, endpoint, domain, false)) {
+        return refuse(books, IOVAGEOM_VIRTIO_S_UNSUPP, endpoint, domain,
+                      "another endpoint on the same host page tables is in another domain (N27)");
     }
     return iovageom_viommu_attach(books->viommu, domain, endpoint, flags, &books->report);
 }
 
 uint8_t iovageom_crosvm_detach(struct iovageom_crosvm *books, uint32_t domain, uint32_t endpoint)
 {
+    uint8_t status = iovageom_viommu_detach_check(books->viommu, domain, endpoint, &books->report);
+
+    if (status != IOVAGEOM_VIRTIO_S_OK) {
+        return status;
+    }
+    if (container_is(books, endpoint, domain, true)) {
+        return refuse(books, IOVAGEOM_VIRTIO_S_UNSUPP, endpoint, domain,
+                      "another endpoint on the same host page tables stays in the domain (N34)");
+    }
     return iovageom_viommu_detach(books->viommu, domain, endpoint, &books->report);
 }
 

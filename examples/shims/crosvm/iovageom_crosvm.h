@@ -22,16 +22,26 @@ extern "C" {
 
 struct iovageom_crosvm;
 
-/** What a container (crosvm: a MemoryMapper) can map. */
+/** One more than the highest container_type. */
+#define IOVAGEOM_CROSVM_TYPES (UINT32_C(1) << 30)
+
+/**
+ * What a container (crosvm: a MemoryMapper) can map.
+ *
+ * Which container it is say type and id together: an id is unique among the mappers of one type
+ * only. That of a VfioWrapper is the number of its host group, that of a BasicMemoryMapper a count
+ * from 0, so the two meet in every machine that has both.
+ */
 struct iovageom_crosvm_host {
     const char *name;   /**< PCI address on the host, for messages; NUL-terminated */
-    uint64_t container; /**< MemoryMapper::id(): endpoints with the same one share page tables */
     uint64_t page_mask; /**< MemoryMapper::get_mask() */
     const uint64_t
         *ranges; /**< start and last in turn: what VFIO lists; NULL when it says nothing */
     size_t range_count;
+    uint32_t container_type;  /**< a number for MemoryMapper::type_id(), below CROSVM_TYPES */
+    uint32_t container_id;    /**< MemoryMapper::id() */
+    uint32_t container_known; /**< 0: page tables of its own, whatever type and id are */
     uint32_t page_mask_known; /**< 0 when get_mask() failed: not the same as an empty mask */
-    uint32_t reserved;        /**< 0 */
 };
 
 /** What the config space says. */
@@ -63,7 +73,11 @@ int iovageom_crosvm_new(uint64_t page_size, uint64_t msi_start, uint64_t msi_las
                         struct iovageom_crosvm **out);
 void iovageom_crosvm_free(struct iovageom_crosvm *books);
 
-/** An endpoint of `endpoints`, before or after boot: Iommu::new(), handle_add_vfio_device(). */
+/**
+ * An endpoint of `endpoints`, before or after boot: Iommu::new(), handle_add_vfio_device().
+ *
+ * @return also IOVAGEOM_ERR_INVALID for a container_type that is too high.
+ */
 int iovageom_crosvm_add_endpoint(struct iovageom_crosvm *books, uint32_t endpoint,
                                  const struct iovageom_crosvm_host *host);
 /** handle_del_vfio_device(). */
@@ -82,10 +96,20 @@ int iovageom_crosvm_config(const struct iovageom_crosvm *books, struct iovageom_
 /** The guest may have read it: call it from activate(). */
 int iovageom_crosvm_activate(struct iovageom_crosvm *books);
 
-/** process_attach_request(), with `reserved` as it stands in the request. */
+/**
+ * process_attach_request(), with `reserved` as it stands in the request.
+ *
+ * @return also UNSUPP while another endpoint of its container is in another domain: one mapper can't
+ * hold two domains, each would see the mappings of the other.
+ */
 uint8_t iovageom_crosvm_attach(struct iovageom_crosvm *books, uint32_t domain, uint32_t endpoint,
                                const uint8_t reserved[8]);
-/** process_detach_request(). */
+/**
+ * process_detach_request().
+ *
+ * @return also UNSUPP while another endpoint of its container stays in the domain: through their
+ * common mapper, `endpoint` would go on reaching what is mapped there.
+ */
 uint8_t iovageom_crosvm_detach(struct iovageom_crosvm *books, uint32_t domain, uint32_t endpoint);
 /** process_dma_map_request(): when it answers 0, *todo is for add_map(). */
 uint8_t iovageom_crosvm_map(struct iovageom_crosvm *books, uint32_t domain, uint64_t virt_start,

@@ -11,12 +11,13 @@ pub struct Books {
 #[repr(C)]
 pub struct Host {
     pub name: *const c_char,
-    pub container: u64,
     pub page_mask: u64,
     pub ranges: *const u64,
     pub range_count: usize,
+    pub container_type: u32,
+    pub container_id: u32,
+    pub container_known: u32,
     pub page_mask_known: u32,
-    pub reserved: u32,
 }
 
 #[repr(C)]

@@ -3,10 +3,11 @@
 //! request structures read field by field, its order of reply and tail. The host below is a VFIO
 //! container that refuses what a 39-bit IOMMU refuses.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::convert::TryInto;
 
-use iovageom_crosvm::{status, Books, Host};
+use iovageom_crosvm::{status, Books, Container as ContainerId, Host};
 
 const X86_MSI_IOVA_START: u64 = 0xfee0_0000;
 const X86_MSI_IOVA_END: u64 = 0xfeef_ffff;
@@ -56,19 +57,37 @@ struct State {
     container: Container,
 }
 
-fn host_of_39_bits(name: &str, container: u64) -> Host {
+/// Two implementations of MemoryMapper: ids are the number of the host group, and a count from 0.
+struct VfioWrapper;
+struct BasicMemoryMapper;
+
+fn container<Mapper: 'static>(id: u32) -> Option<ContainerId> {
+    Some(ContainerId { type_id: TypeId::of::<Mapper>(), id })
+}
+
+fn host_of_39_bits(name: &str, group: u32) -> Host {
     Host {
         name: name.into(),
-        container,
+        container: container::<VfioWrapper>(group),
         page_mask: Some(0x4020_1000),
         ranges: Some(vec![0..=0xfedf_ffff, 0xfef0_0000..=0x7f_ffff_ffff]),
     }
 }
 
-fn host_of_48_bits(name: &str, container: u64) -> Host {
+fn host_of_48_bits(name: &str, group: u32) -> Host {
     Host {
         ranges: Some(vec![0..=0xfedf_ffff, 0xfef0_0000..=0xffff_ffff_ffff]),
-        ..host_of_39_bits(name, container)
+        ..host_of_39_bits(name, group)
+    }
+}
+
+/// BasicMemoryMapper::new(u64::MAX): crosvm's own, for an emulated device.
+fn emulated(name: &str, id: u32) -> Host {
+    Host {
+        name: name.into(),
+        container: container::<BasicMemoryMapper>(id),
+        page_mask: Some(u64::MAX),
+        ranges: Some(vec![0..=u64::MAX]),
     }
 }
 
@@ -279,7 +298,7 @@ fn a_hot_plugged_device_must_fit_what_the_guest_was_told() {
 #[test]
 fn a_declared_floor_lets_the_narrow_device_in() {
     let mut state = State::with(&[(0x08, host_of_48_bits("0000:3b:00.0", 1))]);
-    state.books.declare(0x100..=0x107, Some(&host_of_39_bits("pool", u64::MAX))).unwrap();
+    state.books.declare(0x100..=0x107, Some(&Host { container: None, ..host_of_39_bits("pool", 0) })).unwrap();
     state.books.activate().unwrap();
     assert_eq!(state.probe(0x100).0, status::OK);
     state.books.add_endpoint(0x100, &host_of_39_bits("0000:3c:00.0", 2)).unwrap();
@@ -315,4 +334,80 @@ fn detach_of_an_unknown_endpoint_is_noent() {
     let mut request = attach(1, 5, [0; 8]);
     request[0] = DETACH;
     assert_eq!(state.status_of(&request), status::NOENT);
+}
+
+fn detach(domain: u32, endpoint: u32) -> Vec<u8> {
+    let mut request = attach(domain, endpoint, [0; 8]);
+    request[0] = DETACH;
+    request
+}
+
+#[test]
+fn equal_ids_of_two_types_of_mapper_are_two_containers() {
+    // Host group 1, and the second mapper that crosvm made itself.
+    let mut state = State::with(&[
+        (0x08, host_of_39_bits("0000:3b:00.0", 1)),
+        (0x10, emulated("virtio-blk", 1)),
+        (0x18, emulated("virtio-net", 0)),
+    ]);
+    assert_eq!(state.books.config().unwrap().input_last, 0x7f_ffff_ffff);
+    state.books.activate().unwrap();
+    // What the host's device can't map is no business of the emulated one's,
+    assert!(state.probe(0x08).1[24..].iter().any(|byte| *byte != 0));
+    let (answer, properties) = state.probe(0x10);
+    assert_eq!(answer, status::OK);
+    assert_eq!(properties[..24], resv_mem(1, X86_MSI_IOVA_START, X86_MSI_IOVA_END)[..]);
+    assert!(properties[24..].iter().all(|byte| *byte == 0), "told what another one's host reserves");
+    // and each may be in a domain of its own.
+    for endpoint in [0x08, 0x10, 0x18] {
+        assert_eq!(state.status_of(&attach(endpoint, endpoint, [0; 8])), status::OK);
+    }
+}
+
+#[test]
+fn the_highest_ids_are_containers_like_all_others() {
+    let mut state = State::with(&[
+        (0x08, host_of_39_bits("0000:3b:00.0", u32::MAX)),
+        (0x10, emulated("virtio-blk", u32::MAX)),
+        (0x18, emulated("virtio-net", 0)),
+        (0x20, Host { container: None, ..emulated("alone", 0) }),
+        (0x28, Host { container: None, ..emulated("alone, too", 0) }),
+        (0x30, Host { name: "says nothing".into(), ..Host::default() }),
+    ]);
+    for endpoint in [0x08, 0x10, 0x18, 0x20, 0x28, 0x30] {
+        assert_eq!(state.status_of(&attach(endpoint, endpoint, [0; 8])), status::OK);
+    }
+}
+
+#[test]
+fn n27_one_container_is_in_one_domain() {
+    let mut state = State::with(&[
+        (0x08, host_of_39_bits("0000:3b:00.0", 1)),
+        (0x09, host_of_39_bits("0000:3b:00.1", 1)),
+        (0x10, host_of_39_bits("0000:3c:00.0", 2)),
+    ]);
+    assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
+    assert_eq!(state.status_of(&attach(2, 0x09, [0; 8])), status::UNSUPP);
+    assert!(state.books.why().contains("domain"), "{}", state.books.why());
+    assert_eq!(state.status_of(&attach(2, 0x10, [0; 8])), status::OK);
+    assert_eq!(state.status_of(&attach(1, 0x09, [0; 8])), status::OK);
+    // Neither can leave while the other stays: it would reach what is mapped there.
+    assert_eq!(state.status_of(&attach(2, 0x09, [0; 8])), status::UNSUPP);
+    assert_eq!(state.status_of(&detach(1, 0x09)), status::UNSUPP);
+    assert!(state.books.why().contains("stays"), "{}", state.books.why());
+    // A wrong request stays a wrong request,
+    assert_eq!(state.status_of(&detach(2, 0x09)), status::INVAL);
+    // and alone it may go where it likes.
+    state.books.remove_endpoint(0x08).unwrap();
+    assert_eq!(state.status_of(&attach(2, 0x09, [0; 8])), status::OK);
+    assert_eq!(state.status_of(&detach(2, 0x09)), status::OK);
+}
+
+#[test]
+fn what_the_shim_refuses_is_told_as_well() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    assert_eq!(state.status_of(&attach(1, 0x08, [0, 0, 0, 0, 1, 0, 0, 0])), status::INVAL);
+    assert!(state.books.why().contains("reserved"), "{}", state.books.why());
+    assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
+    assert_eq!(state.books.why(), "");
 }
