@@ -7,7 +7,10 @@
 
 enum {
     FEATURES = IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_MAP_UNMAP |
-               IOVAGEOM_VIRTIO_F_PROBE | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG
+               IOVAGEOM_VIRTIO_F_PROBE | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG,
+    /* cloud-hypervisor's MAX_MAPPINGS_PER_DOMAIN and MAX_DOMAINS: what a guest can make it keep. */
+    MAX_DOMAIN_MAPPINGS = 1 << 20,
+    MAX_DOMAINS = 1 << 16
 };
 
 struct iovageom_ch {
@@ -27,6 +30,8 @@ int iovageom_ch_new(uint64_t msi_start, uint64_t msi_last, uint32_t address_widt
     iovageom_viommu_config_init(&config);
     config.features = FEATURES;
     config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+    config.max_domain_mappings = MAX_DOMAIN_MAPPINGS;
+    config.max_domains = MAX_DOMAINS;
     rc = iovageom_range_from_gaw(address_width_bits, &config.input_range);
     if (rc < 0) {
         return rc;
@@ -142,6 +147,23 @@ uint64_t iovageom_ch_features(void)
     return FEATURES;
 }
 
+int iovageom_ch_driver_features(struct iovageom_ch *iommu, uint64_t accepted)
+{
+    uint32_t features = (uint32_t)(accepted & FEATURES);
+    int rc = iovageom_viommu_driver_features_check(iommu->viommu, features, &iommu->report);
+
+    if (rc == 0) {
+        iovageom_viommu_driver_features(iommu->viommu, features);
+    }
+    return rc;
+}
+
+int iovageom_ch_set_bypass(struct iovageom_ch *iommu, uint8_t value)
+{
+    /* The specification has the device ignore bits 1 to 7 (N10). */
+    return iovageom_viommu_set_bypass(iommu->viommu, value & 1, &iommu->report);
+}
+
 static void describe(const struct iovageom_ch *iommu, struct iovageom_ch_step *step)
 {
     const struct iovageom_virtio_request *request = &iommu->transaction.request;
@@ -228,16 +250,32 @@ bool iovageom_ch_domain_of(const struct iovageom_ch *iommu, uint32_t device_id, 
 }
 
 bool iovageom_ch_translate(const struct iovageom_ch *iommu, uint32_t device_id, uint64_t address,
-                           bool write, uint64_t *gpa)
+                           uint64_t size, bool write, uint64_t *gpa)
 {
-    struct iovageom_translation translation;
     uint32_t access = write ? IOVAGEOM_VIRTIO_MAP_F_WRITE : IOVAGEOM_VIRTIO_MAP_F_READ;
+    struct iovageom_translation part;
+    uint64_t at = address;
+    uint64_t first = 0;
 
-    if (iovageom_viommu_translate(iommu->viommu, device_id, address, access, &translation) !=
-        IOVAGEOM_FAULT_NONE) {
+    if (size == 0 || size - 1 > UINT64_MAX - address) {
         return false;
     }
-    *gpa = translation.phys;
+    for (;;) {
+        if (iovageom_viommu_translate(iommu->viommu, device_id, at, access, &part) !=
+            IOVAGEOM_FAULT_NONE) {
+            return false;
+        }
+        if (at == address) {
+            first = part.phys;
+        } else if (part.phys < first || part.phys - first != at - address) {
+            return false; /* mapped, but not to what follows in guest memory */
+        }
+        if (part.mapping.range.last - address >= size - 1) {
+            break;
+        }
+        at = part.mapping.range.last + 1;
+    }
+    *gpa = first;
     return true;
 }
 

@@ -60,7 +60,8 @@ struct iovageom_ch_mapping {
 };
 
 /**
- * Iommu::new().
+ * Iommu::new(). The limits of cloud-hypervisor hold: 2^20 mappings in a domain, 2^16 domains; what
+ * is beyond is answered NOMEM.
  *
  * @param address_width_bits the user's iommu_address_width, 64 when not given. It only narrows:
  * what the hosts can map is known without it.
@@ -86,6 +87,22 @@ int iovageom_ch_config(const struct iovageom_ch *iommu, uint8_t out[40]);
 /** Feature bits of the device type to offer. */
 uint64_t iovageom_ch_features(void);
 
+/**
+ * VirtioDevice::activate(): all that the driver has accepted (acked_features), before its first
+ * request. Until told, what is offered counts as accepted.
+ *
+ * @return IOVAGEOM_ERR_CONFLICT when such a driver can't be told what a device can't map: refuse to
+ * activate.
+ */
+int iovageom_ch_driver_features(struct iovageom_ch *iommu, uint64_t accepted);
+/**
+ * VirtioDevice::write_config() of the field `bypass`: 0 ends the access of endpoints that are not
+ * attached.
+ *
+ * @return IOVAGEOM_ERR_UNSUPPORTED when the driver has not accepted BYPASS_CONFIG.
+ */
+int iovageom_ch_set_bypass(struct iovageom_ch *iommu, uint8_t value);
+
 /** Request::parse(), first half. Takes any bytes. Always to be followed by finish(). */
 void iovageom_ch_parse(struct iovageom_ch *iommu, const uint8_t *readable, size_t readable_size,
                        size_t writable_size, struct iovageom_ch_step *step);
@@ -108,9 +125,13 @@ bool iovageom_ch_next_endpoint(const struct iovageom_ch *iommu, uint32_t domain,
 /** The domain that `device_id` is attached to. False when it is not. */
 bool iovageom_ch_domain_of(const struct iovageom_ch *iommu, uint32_t device_id, uint32_t *domain);
 
-/** DmaRemapping::translate_gva(). False when the guest has nothing mapped there. */
+/**
+ * DmaRemapping::translate_gva(): `size` bytes from `address`, which may lie in several mappings when
+ * what they map follows on in guest memory. False when any of it is not mapped for that access, or
+ * lies elsewhere in guest memory, and for a size of 0.
+ */
 bool iovageom_ch_translate(const struct iovageom_ch *iommu, uint32_t device_id, uint64_t address,
-                           bool write, uint64_t *gpa);
+                           uint64_t size, bool write, uint64_t *gpa);
 
 /** Snapshottable: state() and set_state(). `needed` is written when the buffer is too small, too.
  */

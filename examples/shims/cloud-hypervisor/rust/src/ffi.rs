@@ -55,6 +55,8 @@ extern "C" {
     pub fn iovageom_ch_set_floor(iommu: *mut Iommu, host: *const Host) -> c_int;
     pub fn iovageom_ch_config(iommu: *const Iommu, out: *mut u8) -> c_int;
     pub fn iovageom_ch_features() -> u64;
+    pub fn iovageom_ch_driver_features(iommu: *mut Iommu, accepted: u64) -> c_int;
+    pub fn iovageom_ch_set_bypass(iommu: *mut Iommu, value: u8) -> c_int;
     pub fn iovageom_ch_parse(
         iommu: *mut Iommu,
         readable: *const u8,
@@ -72,8 +74,14 @@ extern "C" {
     ) -> bool;
     pub fn iovageom_ch_next_endpoint(iommu: *const Iommu, domain: u32, previous: u64, out: *mut u32) -> bool;
     pub fn iovageom_ch_domain_of(iommu: *const Iommu, device_id: u32, domain: *mut u32) -> bool;
-    pub fn iovageom_ch_translate(iommu: *const Iommu, device_id: u32, address: u64, write: bool, gpa: *mut u64)
-        -> bool;
+    pub fn iovageom_ch_translate(
+        iommu: *const Iommu,
+        device_id: u32,
+        address: u64,
+        size: u64,
+        write: bool,
+        gpa: *mut u64,
+    ) -> bool;
     pub fn iovageom_ch_save(iommu: *const Iommu, out: *mut u8, size: usize, needed: *mut usize) -> c_int;
     pub fn iovageom_ch_load(iommu: *mut Iommu, bytes: *const u8, size: usize) -> c_int;
     pub fn iovageom_ch_why(iommu: *const Iommu) -> *const c_char;

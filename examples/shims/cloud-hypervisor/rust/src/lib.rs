@@ -38,12 +38,13 @@ pub struct Host<'a> {
 /// The books of one virtio-iommu device.
 pub struct Iommu(NonNull<ffi::Iommu>);
 
-// One object without thread affinity: it may move to the epoll thread. It is not Sync: put it
-// behind the lock that IommuMapping has today.
+// SAFETY: one object without thread affinity, and this is the only pointer to it: it may move to the
+// epoll thread. It is not Sync: put it behind the lock that IommuMapping has today.
 unsafe impl Send for Iommu {}
 
 impl Drop for Iommu {
     fn drop(&mut self) {
+        // SAFETY: it came from iovageom_ch_new, is freed here only, and not used again.
         unsafe { ffi::iovageom_ch_free(self.0.as_ptr()) }
     }
 }
@@ -52,6 +53,7 @@ impl Iommu {
     /// `Iommu::new`. `address_width_bits` is the user's `iommu_address_width`, or 64.
     pub fn new(msi_iova_space: (u64, u64), address_width_bits: u8) -> Result<Iommu, Refused> {
         let mut iommu = ptr::null_mut();
+        // SAFETY: numbers by value, and a place for one pointer that outlives the call.
         let rc = unsafe {
             ffi::iovageom_ch_new(
                 msi_iova_space.0,
@@ -68,6 +70,8 @@ impl Iommu {
 
     /// A sentence on what the last call refused; empty when it refused nothing.
     pub fn why(&self) -> String {
+        // SAFETY: the books are live as long as `self`. The answer is never NULL, ends with NUL, and
+        // stays until they change: `&self` keeps them, and it is copied below.
         let text = unsafe { CStr::from_ptr(ffi::iovageom_ch_why(self.0.as_ptr())) };
         text.to_string_lossy().into_owned()
     }
@@ -79,44 +83,73 @@ impl Iommu {
     /// `add_external_mapping`, at boot or for a hot-plugged device: the point of admission. When it
     /// is refused, nothing has changed.
     pub fn add(&mut self, device_id: u32, host: &Host) -> Result<(), Refused> {
-        let rc = with_host(host, |raw| unsafe { ffi::iovageom_ch_add(self.0.as_ptr(), device_id, raw) })?;
+        let rc = with_host(host, |raw| {
+            // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
+            // `raw` and what it points at outlive the call, which keeps none of it.
+            unsafe { ffi::iovageom_ch_add(self.0.as_ptr(), device_id, raw) }
+        })?;
         self.outcome(rc)
     }
 
     /// The device is ejected.
     pub fn remove(&mut self, device_id: u32) -> Result<(), Refused> {
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
         let rc = unsafe { ffi::iovageom_ch_remove(self.0.as_ptr(), device_id) };
         self.outcome(rc)
     }
 
     /// A device of the VMM's own behind the IOMMU.
     pub fn add_emulated(&mut self, device_id: u32) -> Result<(), Refused> {
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
         let rc = unsafe { ffi::iovageom_ch_add_emulated(self.0.as_ptr(), device_id) };
         self.outcome(rc)
     }
 
     /// A place of `iommu_segments` in which a device may be plugged later.
     pub fn declare(&mut self, device_id: u32) -> Result<(), Refused> {
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
         let rc = unsafe { ffi::iovageom_ch_declare(self.0.as_ptr(), device_id) };
         self.outcome(rc)
     }
 
     /// What any device to come can map.
     pub fn set_floor(&mut self, host: &Host) -> Result<(), Refused> {
-        let rc = with_host(host, |raw| unsafe { ffi::iovageom_ch_set_floor(self.0.as_ptr(), raw) })?;
+        let rc = with_host(host, |raw| {
+            // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
+            // `raw` and what it points at outlive the call, which keeps none of it.
+            unsafe { ffi::iovageom_ch_set_floor(self.0.as_ptr(), raw) }
+        })?;
         self.outcome(rc)
     }
 
     /// `VirtioDevice::read_config`.
     pub fn config(&self) -> Result<[u8; 40], Refused> {
         let mut bytes = [0; 40];
+        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
+        // The 40 bytes that it writes are there.
         let rc = unsafe { ffi::iovageom_ch_config(self.0.as_ptr(), bytes.as_mut_ptr()) };
         self.outcome(rc).map(|_| bytes)
     }
 
     /// The features of the device type to offer, as bits.
     pub fn features() -> u64 {
+        // SAFETY: it takes nothing, and answers a constant.
         unsafe { ffi::iovageom_ch_features() }
+    }
+
+    /// `VirtioDevice::activate`, before the driver's first request: all of `acked_features`. When it
+    /// is refused, such a driver can't be told what a device can't map: refuse to activate.
+    pub fn driver_features(&mut self, acked: u64) -> Result<(), Refused> {
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
+        let rc = unsafe { ffi::iovageom_ch_driver_features(self.0.as_ptr(), acked) };
+        self.outcome(rc)
+    }
+
+    /// `VirtioDevice::write_config` of the field `bypass`.
+    pub fn set_bypass(&mut self, value: u8) -> Result<(), Refused> {
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
+        let rc = unsafe { ffi::iovageom_ch_set_bypass(self.0.as_ptr(), value) };
+        self.outcome(rc)
     }
 
     /// `Request::parse`: any bytes, any lengths. Calls the external mappings, writes the answer, and
@@ -124,6 +157,8 @@ impl Iommu {
     /// DEVERR.
     pub fn parse(&mut self, readable: &[u8], writable: &mut [u8], external: &ExternalMappings) -> usize {
         let mut step = ffi::Step::default();
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
+        // the bytes outlive the call, and `step` has the layout of the C structure (ffi.rs).
         unsafe {
             ffi::iovageom_ch_parse(
                 self.0.as_ptr(),
@@ -150,6 +185,8 @@ impl Iommu {
             }
         };
         let veto = if worked.is_ok() { status::OK } else { status::DEVERR };
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
+        // it writes within the length of `writable`, which parse was told.
         unsafe {
             ffi::iovageom_ch_finish(self.0.as_ptr(), veto, writable.as_mut_ptr(), writable.len())
         }
@@ -158,16 +195,17 @@ impl Iommu {
     /// The domain that a device is attached to, for the VMM's own listings.
     pub fn domain_of(&self, device_id: u32) -> Option<u32> {
         let mut domain = 0;
-        let found =
-            unsafe { ffi::iovageom_ch_domain_of(self.0.as_ptr(), device_id, &mut domain) };
+        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
+        let found = unsafe { ffi::iovageom_ch_domain_of(self.0.as_ptr(), device_id, &mut domain) };
         found.then_some(domain)
     }
 
-    /// `DmaRemapping::translate_gva`.
-    pub fn translate(&self, device_id: u32, address: u64, write: bool) -> Option<u64> {
+    /// `DmaRemapping::translate_gva`: all `size` bytes, which must follow each other in guest memory.
+    pub fn translate(&self, device_id: u32, address: u64, size: u64, write: bool) -> Option<u64> {
         let mut gpa = 0;
+        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
         let found = unsafe {
-            ffi::iovageom_ch_translate(self.0.as_ptr(), device_id, address, write, &mut gpa)
+            ffi::iovageom_ch_translate(self.0.as_ptr(), device_id, address, size, write, &mut gpa)
         };
         found.then_some(gpa)
     }
@@ -175,8 +213,12 @@ impl Iommu {
     /// `Snapshottable::snapshot`.
     pub fn save(&self) -> Result<Vec<u8>, Refused> {
         let mut needed = 0;
+        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
+        // Without room it only says how much is needed.
         unsafe { ffi::iovageom_ch_save(self.0.as_ptr(), ptr::null_mut(), 0, &mut needed) };
         let mut bytes = vec![0; needed];
+        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
+        // It writes within the length of `bytes`.
         let rc = unsafe {
             ffi::iovageom_ch_save(self.0.as_ptr(), bytes.as_mut_ptr(), bytes.len(), &mut needed)
         };
@@ -185,6 +227,8 @@ impl Iommu {
 
     /// Restore into books that have the same devices, and have seen no guest yet.
     pub fn load(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
+        // the bytes outlive the call.
         let rc = unsafe { ffi::iovageom_ch_load(self.0.as_ptr(), bytes.as_ptr(), bytes.len()) };
         self.outcome(rc)
     }
@@ -199,13 +243,17 @@ impl Iommu {
         let mut found = Vec::new();
         let mut previous = u64::MAX;
         let mut endpoint = 0;
-        while unsafe {
-            ffi::iovageom_ch_next_endpoint(self.0.as_ptr(), domain, previous, &mut endpoint)
-        } {
+        loop {
+            // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
+            let more = unsafe {
+                ffi::iovageom_ch_next_endpoint(self.0.as_ptr(), domain, previous, &mut endpoint)
+            };
+            if !more {
+                return found;
+            }
             found.extend(external.get(&endpoint).map(|host| &**host));
             previous = u64::from(endpoint);
         }
-        found
     }
 
     fn map_all(&self, domain: u32, mapping: &ffi::Mapping, external: &ExternalMappings) -> io::Result<()> {
@@ -332,6 +380,8 @@ impl Iterator for Mappings<'_> {
 
     fn next(&mut self) -> Option<ffi::Mapping> {
         let mut mapping = ffi::Mapping::default();
+        // SAFETY: the books are live as long as the borrow of `iommu`, and the call changes nothing of
+        // them. `mapping` has the layout of the C structure (ffi.rs).
         let found = unsafe {
             ffi::iovageom_ch_next_mapping(
                 self.iommu.0.as_ptr(),

@@ -200,10 +200,10 @@ fn a_host_that_refuses_one_endpoint_is_undone_on_the_others() {
     second.refuse(None);
     assert_eq!(vmm.request(&map(1, 0x1000, 0x1fff, 0x5000, 3)), status::OK);
     assert_eq!((first.count(), second.count()), (1, 1));
-    assert_eq!(vmm.iommu.translate(8, 0x1234, true), Some(0x5234));
+    assert_eq!(vmm.iommu.translate(8, 0x1234, 8, true), Some(0x5234));
     assert_eq!(vmm.request(&unmap(1, 0, u64::MAX)), status::OK);
     assert_eq!((first.count(), second.count()), (0, 0));
-    assert_eq!(vmm.iommu.translate(8, 0x1234, true), None);
+    assert_eq!(vmm.iommu.translate(8, 0x1234, 8, true), None);
 }
 
 #[test]
@@ -262,13 +262,115 @@ fn a_snapshot_is_refused_where_it_would_not_fit() {
     let mut same = Vmm::new();
     same.iommu.add(8, &Host { name: "wide", vfio_info: None, address_width: Some(48) }).unwrap();
     same.iommu.load(&snapshot).unwrap();
-    assert_eq!(same.iommu.translate(8, 0x80_0000_0010, false), Some(0x1010));
+    assert_eq!(same.iommu.translate(8, 0x80_0000_0010, 8, false), Some(0x1010));
 
     let mut narrow = Vmm::new();
     narrow.add(8, "narrow");
     let refused = narrow.iommu.load(&snapshot).unwrap_err();
     assert!(refused.why.contains("narrow"), "{}", refused);
     assert!(narrow.iommu.load(&snapshot[..snapshot.len() / 2]).is_err());
+}
+
+#[test]
+fn a_domain_has_2_to_the_20_mappings_and_no_more() {
+    const MOST: u64 = 1 << 20;
+    let mut vmm = Vmm::new();
+    vmm.iommu.add_emulated(1).unwrap();
+    vmm.iommu.add_emulated(2).unwrap();
+    vmm.request(&attach(1, 1));
+    vmm.request(&attach(2, 2));
+    // Every second page, so that nothing can be joined, and above the MSI window.
+    let number = |page: u64| {
+        let start = (1 << 32) + (page << 13);
+        map(1, start, start + 0xfff, 0x1000, 3)
+    };
+    let mut request = number(0);
+    let mut reply = [0; TAIL_SIZE];
+    for page in 0..MOST {
+        let start = (1_u64 << 32) + (page << 13);
+        request[8..16].copy_from_slice(&start.to_le_bytes());
+        request[16..24].copy_from_slice(&(start + 0xfff).to_le_bytes());
+        vmm.iommu.parse(&request, &mut reply, &vmm.external);
+        assert!(reply[0] == status::OK);
+    }
+    let beyond = number(MOST);
+    assert_eq!(vmm.request(&beyond), status::NOMEM);
+    assert!(vmm.iommu.why().contains("1048576"), "{}", vmm.iommu.why());
+    // It is the limit of a domain: others, and this one after an UNMAP, have room.
+    assert_eq!(vmm.request(&map(2, 0, 0xfff, 0x1000, 3)), status::OK);
+    assert_eq!(vmm.request(&unmap(1, 1 << 32, (1 << 32) + 0xfff)), status::OK);
+    assert_eq!(vmm.request(&beyond), status::OK);
+}
+
+#[test]
+fn there_are_2_to_the_16_domains_and_no_more() {
+    const MOST: u32 = 1 << 16;
+    let mut vmm = Vmm::new();
+    for endpoint in 0..=MOST {
+        vmm.iommu.add_emulated(endpoint).unwrap();
+    }
+    for endpoint in 0..MOST {
+        assert_eq!(vmm.request(&attach(endpoint, endpoint)), status::OK);
+    }
+    assert_eq!(vmm.request(&attach(MOST, MOST)), status::NOMEM);
+    assert!(vmm.iommu.why().contains("65536"), "{}", vmm.iommu.why());
+    assert_eq!(vmm.iommu.domain_of(MOST), None);
+    assert_eq!(vmm.request(&attach(0, MOST)), status::OK);
+}
+
+#[test]
+fn a_translation_is_of_all_bytes_that_were_asked_for() {
+    let mut vmm = Vmm::new();
+    vmm.iommu.add_emulated(1).unwrap();
+    vmm.request(&attach(1, 1));
+    vmm.request(&map(1, 0x1000, 0x1fff, 0x4000, 3));
+    vmm.request(&map(1, 0x2000, 0x2fff, 0x5000, 3));
+    vmm.request(&map(1, 0x3000, 0x3fff, 0x9000, 3));
+    vmm.request(&map(1, 0x4000, 0x4fff, 0xa000, 1));
+    vmm.request(&map(1, 0x6000, 0x6fff, 0xffff_ffff_ffff_f000, 3));
+    vmm.request(&map(1, 0x7000, 0x7fff, 0, 3));
+    vmm.request(&map(1, u64::MAX - 0xfff, u64::MAX, 0x1000, 3));
+    let translate = |address, size, write| vmm.iommu.translate(1, address, size, write);
+    assert_eq!(translate(0x1200, 0x100, true), Some(0x4200));
+    // Two mappings of what is one piece of guest memory are one piece,
+    assert_eq!(translate(0x1f00, 0x200, true), Some(0x4f00));
+    assert_eq!(translate(0x1000, 0x2000, true), Some(0x4000));
+    // but what lies elsewhere, is not mapped, or not with that access, is not.
+    assert_eq!(translate(0x1000, 0x2001, true), None);
+    assert_eq!(translate(0x3ff0, 0x20, true), None);
+    assert_eq!(translate(0x3ff0, 0x20, false), Some(0x9ff0));
+    assert_eq!(translate(0x4ff0, 0x11, false), None);
+    assert_eq!(translate(0x6ff0, 0x20, true), None);
+    assert_eq!(translate(u64::MAX - 0xf, 0x10, true), Some(0x1ff0));
+    assert_eq!(translate(u64::MAX - 0xf, 0x11, true), None);
+    assert_eq!(translate(0x1000, 0, true), None);
+    assert_eq!(translate(0x1000, u64::MAX, true), None);
+}
+
+#[test]
+fn n10_a_guest_can_end_the_bypass_of_what_is_not_attached() {
+    let mut vmm = Vmm::new();
+    vmm.iommu.add_emulated(1).unwrap();
+    assert_eq!(vmm.iommu.translate(1, 0x1234, 0x10, true), Some(0x1234));
+    vmm.iommu.set_bypass(0xfe).unwrap();
+    assert_eq!(vmm.iommu.translate(1, 0x1234, 0x10, true), None);
+    assert_eq!(vmm.iommu.config().unwrap()[36], 0);
+    vmm.iommu.set_bypass(1).unwrap();
+    assert_eq!(vmm.iommu.translate(1, 0x1234, 0x10, true), Some(0x1234));
+    // As in cloud-hypervisor, only a driver that has accepted the field can write it.
+    vmm.iommu.driver_features(Iommu::features() & !(1 << 6)).unwrap();
+    vmm.iommu.set_bypass(0).unwrap_err();
+    assert_eq!(vmm.iommu.translate(1, 0x1234, 0x10, true), Some(0x1234));
+}
+
+#[test]
+fn a_driver_without_probe_is_refused_where_it_can_not_be_told() {
+    let mut vmm = Vmm::new();
+    vmm.add(8, "_vfio1");
+    let accepted = Iommu::features() | 1 << 32;
+    vmm.iommu.driver_features(accepted).unwrap();
+    let refused = vmm.iommu.driver_features(1 << 32 | 1 << 2).unwrap_err();
+    assert!(refused.why.contains("_vfio1"), "{}", refused);
 }
 
 #[test]
