@@ -41,17 +41,25 @@ pub extern "C" fn btreemap_create() -> *mut Map {
     Box::into_raw(Box::new(Map::new()))
 }
 
+/// # Safety
+/// `map` comes from btreemap_create() or _build(), is not destroyed, and nobody else uses it now.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_destroy(map: *mut Map) {
     drop(Box::from_raw(map));
 }
 
+/// # Safety
+/// `map` comes from btreemap_create() or _build(), is not destroyed, and nobody else uses it now;
+/// `ranges` points at `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_insert(map: *mut Map, ranges: *const Range, count: usize) -> u64 {
     let map = &mut *map;
     slice::from_raw_parts(ranges, count).iter().map(|range| insert_free(map, range)).sum()
 }
 
+/// # Safety
+/// `map` comes from btreemap_create() or _build(), is not destroyed, and nobody else uses it now;
+/// `ranges` points at `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_churn(
     map: *mut Map,
@@ -74,6 +82,9 @@ pub unsafe extern "C" fn btreemap_churn(
     sum
 }
 
+/// # Safety
+/// `map` comes from btreemap_create() or _build(), is not destroyed, and nobody else uses it now;
+/// `addresses` points at `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_lookup(
     map: *const Map,
@@ -90,6 +101,9 @@ pub unsafe extern "C" fn btreemap_lookup(
     sum
 }
 
+/// # Safety
+/// `map` comes from btreemap_create() or _build(), is not destroyed, and nobody else uses it now;
+/// `queries` points at `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_overlap(
     map: *const Map,
@@ -107,11 +121,16 @@ pub unsafe extern "C" fn btreemap_overlap(
     sum
 }
 
+/// # Safety
+/// `map` comes from btreemap_create() or _build(), is not destroyed, and nobody else uses it now.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_iterate(map: *const Map) -> u64 {
     (*map).iter().fold(0u64, |sum, (&start, &last)| sum.wrapping_add(start ^ last))
 }
 
+/// # Safety
+/// `map` comes from btreemap_create() or _build(), is not destroyed, and nobody else uses it now;
+/// `queries` points at `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_find_hole(
     map: *const Map,
@@ -137,6 +156,9 @@ pub unsafe extern "C" fn btreemap_find_hole(
 }
 
 /// Its own bulk build: sorts (which is one pass over what is sorted) and fills from left to right.
+///
+/// # Safety
+/// `ranges` points at `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_build(ranges: *const Range, count: usize) -> *mut Map {
     let ranges = slice::from_raw_parts(ranges, count);
@@ -228,25 +250,37 @@ impl Books {
     }
 }
 
+/// # Safety
+/// `reserved` points at `count` of them.
 #[no_mangle]
-pub extern "C" fn btreemap_books_create(domain: u32, reserved: *const Range, count: usize) -> *mut Books {
+pub unsafe extern "C" fn btreemap_books_create(
+    domain: u32,
+    reserved: *const Range,
+    count: usize,
+) -> *mut Books {
     let mut domains = BTreeMap::new();
     domains.insert(domain, Domain { mappings: BTreeMap::new(), bypass: false });
-    let reserved = unsafe { slice::from_raw_parts(reserved, count) }.to_vec();
+    let reserved = slice::from_raw_parts(reserved, count).to_vec();
     let input_last = (1 << 48) - 1;
     Box::into_raw(Box::new(Books { domains, reserved, granule_mask: 4095, input_last }))
 }
 
+/// # Safety
+/// `books` comes from btreemap_books_create(), is not destroyed, and nobody else uses it now.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_books_destroy(books: *mut Books) {
     drop(Box::from_raw(books));
 }
 
+/// # Safety
+/// `books` comes from btreemap_books_create(), is not destroyed, and nobody else uses it now.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_books_map(books: *mut Books, domain: u32, range: Range) -> u64 {
     ((*books).map(domain, range, range.start ^ 0x1000, 3) == Status::Ok) as u64
 }
 
+/// # Safety
+/// `books` comes from btreemap_books_create(), is not destroyed, and nobody else uses it now.
 #[no_mangle]
 pub unsafe extern "C" fn btreemap_books_unmap(books: *mut Books, domain: u32, range: Range) -> u64 {
     let mut removed = 0;

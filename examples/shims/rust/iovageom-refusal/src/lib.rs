@@ -32,6 +32,7 @@ impl Refused {
         if !why.is_empty() {
             return Refused { status, why };
         }
+        // SAFETY: any status has a sentence: static text, never NULL, that ends with NUL.
         let text = unsafe { CStr::from_ptr(iovageom_sys::iovageom_status_string(status)) };
         Refused { status, why: text.to_string_lossy().into_owned() }
     }

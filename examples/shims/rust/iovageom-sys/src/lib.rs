@@ -14,6 +14,7 @@ mod tests {
 
     #[test]
     fn the_library_is_linked_and_of_this_version() {
+        // SAFETY: static text, never NULL, that ends with NUL.
         let version = unsafe { std::ffi::CStr::from_ptr(iovageom_version()) };
         let expected = format!(
             "{}.{}.{}",
@@ -25,6 +26,7 @@ mod tests {
     #[test]
     fn structures_pass_by_value() {
         let all = iovageom_range { start: 0, last: u64::MAX };
+        // SAFETY: a valid range by value; the call touches no memory.
         let size = unsafe { iovageom_range_size(all) };
         assert_eq!((size.hi, size.lo), (1, 0));
     }
