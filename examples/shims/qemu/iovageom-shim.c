@@ -6,6 +6,7 @@
 #include "qemu/log.h"
 #include "qemu/notify.h"
 #include "qemu/range.h"
+#include "migration/blocker.h"
 #include "qapi/error.h"
 #if __has_include("system/system.h")
 #include "system/system.h"
@@ -33,6 +34,7 @@ struct IovageomShim {
     GHashTable *fillers; /* endpoints of slots that hold a device without a host behind it */
     GHashTable *loose;   /* domains with mappings that the books don't know, see misaligned() */
     Notifier machine_done;
+    Error *blocker; /* why this QEMU can't be migrated */
 };
 
 /* What QEMU's user calls an endpoint that a sentence names by its number; NULL for none. */
@@ -308,6 +310,41 @@ static void freeze(Notifier *notifier, void *data)
     shim->config->probe_size = space.probe_size;
 }
 
+/*
+ * QEMU up to 8.1 takes the reason of a blocker, which stays the caller's; later ones take its
+ * address, and free it when they refuse or remove the blocker.
+ */
+#define BLOCKER(function, reason)                                                                  \
+    _Generic(&(function), int (*)(Error **, Error **): &(reason), void (*)(Error **): &(reason),   \
+             default: (reason))
+
+/*
+ * QEMU's stream has its own domains and mappings, but not the books: on the destination they would be
+ * empty, each MAP would be NOENT, and what the guest was promised forgotten.
+ */
+static bool block_migration(IovageomShim *shim, Error **errp)
+{
+    error_setg(&shim->blocker, "virtio-iommu: what the guest was promised and has mapped does not "
+                               "travel with the migration stream (libiovageom)");
+    return migrate_add_blocker(BLOCKER(migrate_add_blocker, shim->blocker), errp) >= 0;
+}
+
+static void unblock_migration(IovageomShim *shim)
+{
+    if (shim->blocker) {
+        migrate_del_blocker(BLOCKER(migrate_del_blocker, shim->blocker));
+    }
+    error_free(shim->blocker);
+    shim->blocker = NULL;
+}
+
+int iovageom_shim_post_load(IovageomShim *shim)
+{
+    error_report("virtio-iommu: this migration stream lacks what the guest was promised and has "
+                 "mapped (libiovageom): start the guest anew");
+    return -EINVAL;
+}
+
 IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
 {
     struct iovageom_viommu_config config;
@@ -331,7 +368,9 @@ IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
     }
     shim->machine_done.notify = freeze;
     qemu_add_machine_init_done_notifier(&shim->machine_done);
-    if (refuse(shim, rc, errp) && (!setup->envelope || set_envelope(shim, setup->envelope, errp))) {
+    if (refuse(shim, rc, errp) &&
+        (!setup->envelope || set_envelope(shim, setup->envelope, errp)) &&
+        block_migration(shim, errp)) {
         place(shim, shim->root, 0);
         return shim;
     }
@@ -345,6 +384,7 @@ void iovageom_shim_free(IovageomShim *shim)
         return;
     }
     qemu_remove_machine_init_done_notifier(&shim->machine_done);
+    unblock_migration(shim);
     iovageom_viommu_free(shim->books);
     iovageom_report_deinit(&shim->report);
     g_hash_table_destroy(shim->buses);
@@ -457,7 +497,8 @@ static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, 
     return refuse(shim, rc, errp);
 }
 
-static int add_ranges(struct iovageom_geometry *geometry, GList *ranges)
+static int add_ranges(struct iovageom_geometry *geometry, GList *ranges,
+                      enum iovageom_source source)
 {
     g_autofree struct iovageom_range *usable = g_new(struct iovageom_range, g_list_length(ranges));
     size_t count = 0;
@@ -468,23 +509,26 @@ static int add_ranges(struct iovageom_geometry *geometry, GList *ranges)
         usable[count].start = range_lob(range);
         usable[count++].last = range_upb(range);
     }
-    return iovageom_geometry_add_usable(geometry, usable, count, IOVAGEOM_SOURCE_VFIO);
+    return iovageom_geometry_add_usable(geometry, usable, count, source);
 }
 
 bool iovageom_shim_plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus,
-                        int alias_devfn, const char *name, GList *ranges, uint64_t page_size_mask,
-                        Error **errp)
+                        int alias_devfn, const IovageomShimHost *host, Error **errp)
 {
-    struct iovageom_geometry *geometry = new_geometry(name);
+    enum iovageom_source source = host->iommufd ? IOVAGEOM_SOURCE_IOMMUFD : IOVAGEOM_SOURCE_VFIO;
+    struct iovageom_geometry *geometry = new_geometry(host->name);
     int rc = geometry ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
     bool done;
 
     iovageom_report_clear(&shim->report);
-    if (rc >= 0 && ranges) {
-        rc = add_ranges(geometry, ranges);
+    if (rc >= 0 && host->ranges) {
+        rc = add_ranges(geometry, host->ranges, source);
     }
-    if (rc >= 0 && page_size_mask) {
-        rc = iovageom_geometry_add_page_sizes(geometry, page_size_mask, IOVAGEOM_SOURCE_VFIO);
+    /* As a mask, an alignment of 4K would say that nothing but pages of 4K can be mapped (Q7). */
+    if (rc >= 0 && host->page_size_mask) {
+        rc = host->iommufd
+                 ? iovageom_geometry_add_alignment(geometry, host->page_size_mask, source)
+                 : iovageom_geometry_add_page_sizes(geometry, host->page_size_mask, source);
     }
     done = refuse(shim, rc, errp) && plug(shim, bus, devfn, alias_bus, alias_devfn, geometry, errp);
     iovageom_geometry_free(geometry);

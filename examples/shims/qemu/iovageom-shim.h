@@ -27,7 +27,12 @@ typedef struct IovageomShimSetup {
     const char *envelope; /* the floor for hot-plug, see README.md; may be NULL */
 } IovageomShimSetup;
 
-/* NULL and an error when the setup contradicts itself or a host of the envelope can't be asked. */
+/*
+ * NULL and an error when the setup contradicts itself, a host of the envelope can't be asked, or
+ * migration can't be blocked (under way already, or -only-migratable). The books don't travel with
+ * the migration stream: as long as the shim lives, migration and snapshots are refused, with the
+ * reason. iovageom_shim_free() lifts that.
+ */
 IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp);
 void iovageom_shim_free(IovageomShim *shim);
 
@@ -36,13 +41,30 @@ bool iovageom_shim_reserve(IovageomShim *shim, uint64_t low, uint64_t high, unsi
                            Error **errp);
 
 /*
+ * What to do when a migration stream is loaded: it comes from a QEMU that keeps no books, and what
+ * that has promised and mapped is not in it. Refused: -EINVAL, with a report.
+ */
+int iovageom_shim_post_load(IovageomShim *shim);
+
+/* What a HostIOMMUDevice says. */
+typedef struct IovageomShimHost {
+    const char *name;
+    GList *ranges; /* QEMU's Range, usable addresses; NULL: the host doesn't say */
+    /*
+     * get_page_size_mask(); 0: the host doesn't say. It is a mask of page sizes under VFIO's own
+     * containers only: under iommufd, QEMU puts IOMMU_IOAS_IOVA_RANGES' out_iova_alignment there,
+     * and knows nothing of page sizes.
+     */
+    uint64_t page_size_mask;
+    bool iommufd;
+} IovageomShimHost;
+
+/*
  * A host device at (bus, devfn) whose DMA shows as (alias_bus, alias_devfn): admitted, or refused
- * with the library's sentence and nothing changed. `ranges` are QEMU's Range, usable addresses;
- * NULL when the host doesn't say. `page_size_mask` 0: the host doesn't say.
+ * with the library's sentence and nothing changed.
  */
 bool iovageom_shim_plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus,
-                        int alias_devfn, const char *name, GList *ranges, uint64_t page_size_mask,
-                        Error **errp);
+                        int alias_devfn, const IovageomShimHost *host, Error **errp);
 
 /* The same for QEMUs without HostIOMMUDevice: asks the VFIO container itself. */
 bool iovageom_shim_plug_vfio(IovageomShim *shim, PCIDevice *dev, PCIBus *alias_bus, int alias_devfn,

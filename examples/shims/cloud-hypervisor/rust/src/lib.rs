@@ -402,7 +402,12 @@ fn with_host<T>(host: &Host, call: impl FnOnce(*const ffi::Host) -> T) -> Result
         name: name.as_ptr(),
         vfio_info: host.vfio_info.map_or(ptr::null(), |bytes| bytes.as_ptr()),
         vfio_info_size: host.vfio_info.map_or(0, |bytes| bytes.len()),
-        address_width: host.address_width.unwrap_or(0),
+        // 0 is "not known" in C. A host that says 0 bits has said something, which is refused.
+        address_width: match host.address_width {
+            None => 0,
+            Some(0) => u32::MAX,
+            Some(bits) => bits,
+        },
         reserved: 0,
     };
     Ok(call(&raw))

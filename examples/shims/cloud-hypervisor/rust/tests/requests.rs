@@ -272,6 +272,16 @@ fn a_snapshot_is_refused_where_it_would_not_fit() {
 }
 
 #[test]
+fn a_width_of_0_bits_is_not_an_unknown_one() {
+    let mut vmm = Vmm::new();
+    let host = |address_width| Host { name: "odd", vfio_info: None, address_width };
+    assert!(!vmm.iommu.add(8, &host(Some(0))).unwrap_err().why.is_empty());
+    assert!(!vmm.iommu.add(8, &host(Some(65))).unwrap_err().why.is_empty());
+    assert!(!vmm.iommu.add(8, &Host { vfio_info: Some(&[]), ..host(None) }).unwrap_err().why.is_empty());
+    vmm.iommu.add(8, &host(None)).unwrap();
+}
+
+#[test]
 fn a_domain_has_2_to_the_20_mappings_and_no_more() {
     const MOST: u64 = 1 << 20;
     let mut vmm = Vmm::new();
