@@ -37,6 +37,6 @@ else()
   set(pc_libdir "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
   set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
-configure_file(cmake/iovageom.pc.in ${PROJECT_BINARY_DIR}/iovageom.pc @ONLY)
+configure_file(iovageom.pc.in ${PROJECT_BINARY_DIR}/iovageom.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/iovageom.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
