@@ -168,7 +168,7 @@ static int next_region(const char *text, size_t length, struct iovageom_sysfs_cu
 {
     int status = IOVAGEOM_ERR_NOT_FOUND;
     struct scan line;
-    bool terminated;
+    bool terminated = true;
 
     while (status == IOVAGEOM_ERR_NOT_FOUND &&
            next_line(text, length, cursor, &line, &terminated)) {

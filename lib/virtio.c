@@ -147,7 +147,7 @@ IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *region
                                             struct iovageom_region *out, size_t capacity,
                                             size_t *out_count)
 {
-    struct iovageom_range msi;
+    struct iovageom_range msi = everything;
     bool has_msi;
     int status = check_order(regions, count);
 
@@ -241,7 +241,7 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
                                               uint64_t granule, struct iovageom_range window,
                                               struct iovageom_wire *wire)
 {
-    struct iovageom_wire made;
+    struct iovageom_wire made = {0};
     int status = iovageom_wire_reserved(allocator, geometry, granule, &made);
 
     if (status < 0)
