@@ -100,15 +100,6 @@ unpack_source() {
         die "cannot unpack $dsc, see $src/unpack.log"
 }
 
-# Run a step once: `once NAME COMMAND...` leaves a stamp in the cache when it succeeded.
-once() {
-    local stamp=$IOVAGEOM_CACHE/stamp/$1
-    shift
-    [ -e "$stamp" ] && return 0
-    mkdir -p "${stamp%/*}"
-    "$@" && touch "$stamp"
-}
-
 # ---- what runs inside the guests ----
 
 # The kernel's configuration is ours; its source is Debian's linux-source-6.12. ARCH is
@@ -118,6 +109,18 @@ KERNEL_PACKAGE=linux-source-6.12/bookworm-backports
 kernel_config() { cat "$E2E/kernel.config" "$E2E/kernel-$1.config"; }
 kernel_dir() { echo "$IOVAGEOM_CACHE/kernel-$1-$(kernel_config "$1" | grep ^CONFIG | md5sum | cut -c1-10)"; }
 kernel_image() { echo "$(kernel_dir "$1")/image"; }
+
+# `no_dropped_options RECIPE CONFIGURATION`: an option that allnoconfig dropped, for its name is
+# another in this kernel or it depends on one that we don't ask for, is a broken recipe: say so here,
+# not in a guest.
+no_dropped_options() {
+    local asked dropped
+    asked=$(grep '^CONFIG_' "$1") && [ -s "$2" ] || return 1
+    dropped=$(grep -vxFf "$2" <<<"$asked")
+    [ -n "$dropped" ] || return 0
+    printf 'the configuration has not, or not so: %s\n' $dropped
+    return 1
+}
 
 # `build_kernel ARCH`: prints the image's path.
 build_kernel() {
@@ -134,22 +137,21 @@ build_kernel() {
     rm -rf "$build"
     mkdir -p "$build" "$out"
     say "building the guest kernel for $arch (about 8 CPU minutes)"
-    unpack_package amd64 "$KERNEL_PACKAGE" "$build/deb"
+    unpack_package amd64 "$KERNEL_PACKAGE" "$build/deb" || die "cannot unpack $KERNEL_PACKAGE"
     tar=$(echo "$build"/deb/usr/src/linux-source-*.tar.xz)
     mkdir "$build/linux"
-    tar -C "$build/linux" --strip-components=1 -xf "$tar"
+    tar -C "$build/linux" --strip-components=1 -xf "$tar" || die "cannot unpack $tar"
     kernel_config "$arch" >"$build/config"
+    # One chain, for `set -e` means nothing on the left of ||.
     (
-        set -e
-        cd "$build/linux"
-        "${make[@]}" KCONFIG_ALLCONFIG="$build/config" allnoconfig
-        # An option that allnoconfig dropped is a broken recipe: say so here, not in a guest.
-        ! grep '^CONFIG_' "$build/config" | grep -vxFf .config
-        nice "${make[@]}" -j"$JOBS" "${image##*/}"
-        "${make[@]}" headers_install INSTALL_HDR_PATH="$out/uapi"
-        cp "$image" "$out/image.new"
+        cd "$build/linux" &&
+            "${make[@]}" KCONFIG_ALLCONFIG="$build/config" allnoconfig &&
+            no_dropped_options "$build/config" .config &&
+            nice "${make[@]}" -j"$JOBS" "${image##*/}" &&
+            "${make[@]}" headers_install INSTALL_HDR_PATH="$out/uapi" &&
+            cp "$image" "$out/image.new"
     ) >"$out/build.log" 2>&1 || die "the kernel doesn't build, see $out/build.log"
-    mv "$out/image.new" "$out/image"
+    mv "$out/image.new" "$out/image" || exit
     rm -rf "$build"
     echo "$out/image"
 }
@@ -157,8 +159,10 @@ build_kernel() {
 # `pack DIR FILE`: a gzipped cpio; several of them may be concatenated. There at once, for
 # another run may be reading the old one.
 pack() {
-    (cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) |
-        gzip -1 >"$2.$$" && mv "$2.$$" "$2"
+    (
+        set -o pipefail
+        cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -1
+    ) >"$2.$$" && mv "$2.$$" "$2"
 }
 
 # `compiler ARCH`: builds programs for the guests.

@@ -66,7 +66,9 @@ def one_boot(name, number, seed, wrong):
     check = Checks(answer)
     got = seen(answer)
     counts = {"works": 0, "dead": 0, "none": 0}
-    for endpoint, told in foretold(made.stdout).items():
+    told_of = foretold(made.stdout)
+    check.equal(len(told_of), ENDPOINTS, f"seed {seed}: endpoints that are foretold")
+    for endpoint, told in told_of.items():
         counts[told["state"]] += 1
         real = got.get(endpoint, {"resv": [], "usable": []})
         check.equal(real["resv"], told["resv"], f"seed {seed}, endpoint {endpoint:#x}, sysfs")

@@ -76,7 +76,7 @@ static void check_whole(void)
     /* The tree comes behind the mode. */
     const char *wrong =
         itree_check((const struct iovageom_itree *)(const void *)&world.map.opaque[1]);
-    static struct iovageom_rangemap_entry all[UNIVERSE_MAX];
+    static struct iovageom_rangemap_entry all[UNIVERSE_MAX], array[UNIVERSE_MAX];
     struct iovageom_rangemap_cursor cursor;
     struct iovageom_rangemap_entry got;
     size_t count = 0;
@@ -100,10 +100,12 @@ static void check_whole(void)
         ck_assert(same(got, all[i]));
     }
     if (count > 0)
-        ck_assert_int_eq(iovageom_rangemap_to_array(&world.map, all, count - 1, &needed),
+        ck_assert_int_eq(iovageom_rangemap_to_array(&world.map, array, count - 1, &needed),
                          IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    ck_assert_int_eq(iovageom_rangemap_to_array(&world.map, all, UNIVERSE_MAX, &needed), 0);
+    ck_assert_int_eq(iovageom_rangemap_to_array(&world.map, array, UNIVERSE_MAX, &needed), 0);
     ck_assert_uint_eq(needed, count);
+    for (size_t i = 0; i < count; i++)
+        ck_assert(same(array[i], all[i]));
     if (test_random_one_in(&world.random, 8)) {
         struct iovageom_rangemap other;
 

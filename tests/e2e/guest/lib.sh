@@ -88,8 +88,6 @@ qmp() {
     wait_for 30 grep -q "\"id\": \"$2\"" /tmp/qmp.out || say "qmp-silent $2"
 }
 
-plugged() { ! grep "\"id\": \"$1\"" /tmp/qmp.out | grep -q '"error"'; }
-
 # `end_l2 SECONDS`: wait for its end, or put an end to it
 end_l2() {
     if ! wait_for "$1" l2_gone; then

@@ -116,6 +116,11 @@ static inline int srunner_ntests_failed(SRunner *runner)
     return 0;
 }
 
+static inline int srunner_ntests_run(SRunner *runner)
+{
+    return (int)runner->count;
+}
+
 static inline void srunner_free(SRunner *runner)
 {
     free(runner);
