@@ -177,6 +177,7 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
     status[0] = explain_apertures(geometry, range, report);
     status[1] = explain_regions(geometry, range, report);
     status[2] = explain_granule(geometry, range, report);
+    (void)iovageom_geometry_direct(geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);
     iovageom_geometry_doubts(geometry, IOVAGEOM_ID_NONE, report);
     for (unsigned i = 0; i < 3; i++)
         if (status[i] < 0)

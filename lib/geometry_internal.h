@@ -66,6 +66,14 @@ IOVAGEOM_COLD void iovageom_geometry_budgets(const struct iovageom_geometry *geo
 IOVAGEOM_COLD bool iovageom_geometry_alike(const struct iovageom_geometry *a,
                                            const struct iovageom_geometry *b);
 
+/*
+ * Adds a finding for each owner whose devices can't be assigned, as firmware demands direct regions:
+ * fatal when `status` is an error. Whether there is one.
+ */
+IOVAGEOM_COLD bool iovageom_geometry_direct(const struct iovageom_geometry *geometry,
+                                            uint64_t endpoint, int status,
+                                            struct iovageom_report *report);
+
 /* Adds notes on what the geometry, for `endpoint` or IOVAGEOM_ID_NONE, does not know. */
 IOVAGEOM_COLD void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
                                             uint64_t endpoint, struct iovageom_report *report);

@@ -181,6 +181,8 @@ int iovageom_plan_envelope(const struct iovageom_allocator *allocator,
         iovageom_report_add(report, &finding);
     }
     for (size_t i = 0; report != NULL && i < count; i++)
+        (void)iovageom_geometry_direct(hosts[i], IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);
+    for (size_t i = 0; report != NULL && i < count; i++)
         iovageom_geometry_doubts(hosts[i], IOVAGEOM_ID_NONE, report);
     if (status == IOVAGEOM_OK && figures != NULL)
         *figures = figures_of(met, hosts, count, hull);

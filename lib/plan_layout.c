@@ -569,6 +569,7 @@ static int conclude(struct work *work)
     finding.wanted = plan->mappings;
     if (plan->mappings > plan->budget)
         iovageom_report_add(work->report, &finding);
+    (void)iovageom_geometry_direct(work->geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK, work->report);
     iovageom_geometry_doubts(work->geometry, IOVAGEOM_ID_NONE, work->report);
     plan->outcome = plan->stuck > 0                 ? IOVAGEOM_LAYOUT_STUCK
                     : plan->mappings > plan->budget ? IOVAGEOM_LAYOUT_OVER_BUDGET

@@ -142,6 +142,7 @@ int iovageom_plan_migration(const struct iovageom_allocator *allocator,
             result = IOVAGEOM_ERR_CONFLICT;
     if (check_budget(destination, domains, count, report) < 0)
         result = IOVAGEOM_ERR_CONFLICT;
+    (void)iovageom_geometry_direct(destination, IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);
     iovageom_geometry_doubts(destination, IOVAGEOM_ID_NONE, report);
     return result;
 }

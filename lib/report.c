@@ -187,6 +187,7 @@ static const char *incomplete_template(uint32_t source)
  *   r range   a against   t type     o owner   p other    s source of the owner   q of the other
  *   e endpoint   d domain   w wanted   f offered   W, F the same in hex   x detail
  *   R  "reserves AGAINST (TYPE)" or, when no type is given, "cannot map AGAINST"
+ *   n  " and WANTED - 1 more", or nothing when there is one only
  */
 static const char *template_of_plan(const struct iovageom_finding *finding)
 {
@@ -211,6 +212,28 @@ static const char *template_of_plan(const struct iovageom_finding *finding)
                    "put them into pages of their own";
         return "%r and %a share a page of the host, and neither may move; the host maps no part of "
                "a page, so other devices reach none of them by DMA";
+    }
+}
+
+static const char *template_of_rest(const struct iovageom_finding *finding)
+{
+    switch (finding->kind) {
+    case IOVAGEOM_FINDING_PROBE_SIZE:
+        return "the probe buffer has %f of %w bytes; raise probe_size, or let regions be joined";
+    case IOVAGEOM_FINDING_LIMIT:
+        return "a limit is reached: %w are needed, and %f is the most";
+    case IOVAGEOM_FINDING_GUEST_QUIRK:
+        return "a guest kernel will trip over %r: %x";
+    case IOVAGEOM_FINDING_OTHER:
+        return "%x";
+    case IOVAGEOM_FINDING_DIRECT:
+        if (finding->owner.source == IOVAGEOM_SOURCE_ENVELOPE)
+            return "a device of %o can't be assigned while firmware demands %r%n one to one; "
+                   "update the firmware, or switch its pre-boot DMA protection off";
+        return "%o can't be assigned while firmware demands %r%n one to one; update the firmware, "
+               "or switch its pre-boot DMA protection off";
+    default:
+        return "a finding of a kind that this version does not know";
     }
 }
 
@@ -257,20 +280,12 @@ static const char *template_of(const struct iovageom_finding *finding)
         if (finding->endpoint != IOVAGEOM_ID_NONE)
             return "there is no endpoint %e; plug or declare it first";
         return "there is no such group";
-    case IOVAGEOM_FINDING_PROBE_SIZE:
-        return "the probe buffer has %f of %w bytes; raise probe_size, or let regions be joined";
-    case IOVAGEOM_FINDING_LIMIT:
-        return "a limit is reached: %w are needed, and %f is the most";
-    case IOVAGEOM_FINDING_GUEST_QUIRK:
-        return "a guest kernel will trip over %r: %x";
-    case IOVAGEOM_FINDING_OTHER:
-        return "%x";
     case IOVAGEOM_FINDING_BUDGET:
     case IOVAGEOM_FINDING_OVERLAP:
     case IOVAGEOM_FINDING_NO_PLACE:
         return template_of_plan(finding);
     default:
-        return "a finding of a kind that this version does not know";
+        return template_of_rest(finding);
     }
 }
 
@@ -294,10 +309,22 @@ static void put_reserves(struct iovageom_text *text, const struct iovageom_findi
     iovageom_text_string(text, ")", SIZE_MAX);
 }
 
+static void put_more(struct iovageom_text *text, const struct iovageom_finding *finding)
+{
+    if (finding->wanted < 2)
+        return;
+    iovageom_text_string(text, " and ", SIZE_MAX);
+    iovageom_text_decimal(text, finding->wanted - 1);
+    iovageom_text_string(text, " more", SIZE_MAX);
+}
+
 static void put_field(struct iovageom_text *text, const struct iovageom_finding *finding,
                       char letter)
 {
     switch (letter) {
+    case 'n':
+        put_more(text, finding);
+        break;
     case 'r':
     case 'a':
         iovageom_text_range(text, letter == 'r' ? finding->range : finding->against);

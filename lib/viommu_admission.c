@@ -71,6 +71,26 @@ static void object_number(struct iovageom_admission *a, const struct iovageom_de
     iovageom_object(a, &finding);
 }
 
+/* ---- direct regions ---- */
+
+bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flags)
+{
+    return (flags & IOVAGEOM_PLUG_REFUSE_DIRECT) != 0 ||
+           (viommu->config.flags & IOVAGEOM_VIOMMU_REFUSE_DIRECT) != 0;
+}
+
+/* A refusal comes before other objections, a note before other notes: so there are two places. */
+void iovageom_ask_direct(struct iovageom_admission *a, bool refusing)
+{
+    if (a->direct_asked || a->refuse_direct != refusing)
+        return;
+    a->direct_asked = true;
+    if (iovageom_geometry_direct(a->device->geometry, a->endpoint,
+                                 refusing ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_OK, a->report) &&
+        refusing)
+        conflict(a);
+}
+
 /* ---- bypass ---- */
 
 bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
@@ -389,10 +409,13 @@ int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
                                    .renews_envelope = true,
                                    .report = report,
                                    .endpoint = IOVAGEOM_ID_NONE,
-                                   .features = viommu->accepted};
+                                   .features = viommu->accepted,
+                                   .refuse_direct = iovageom_refuses_direct(viommu, 0)};
 
+    iovageom_ask_direct(&a, true);
     ask_granule(&a);
     ask_input(&a);
+    iovageom_ask_direct(&a, false);
     return a.status;
 }
 
@@ -513,6 +536,7 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
     int error = IOVAGEOM_OK;
 
     a->unit = unit;
+    iovageom_ask_direct(a, true);
     ask_granule(a);
     ask_input(a);
     if (iovageom_bypass_unattached(a->viommu) &&
@@ -535,6 +559,7 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
         iovageom_ask_group(a, a->device, other);
         error = iovageom_ask_probe(a, other);
     }
+    iovageom_ask_direct(a, false);
     /* Unknown is not empty: it is taken, and said (Q5). */
     iovageom_geometry_doubts(a->device->geometry, a->endpoint, a->report);
     (void)iovageom_doorbells_unknown(a->viommu, a->device, a->endpoint, a->report);

@@ -341,12 +341,16 @@ struct iovageom_admission {
     bool renews_envelope;
     bool loading; /**< books that others have frozen: what serves nobody is no obstacle */
     bool allow_stale;
+    bool refuse_direct; /**< else it is noted */
+    bool direct_asked;
     bool went_stale; /**< something was found that only allow_stale lets pass */
     size_t objections;
     bool common_asked; /**< what all have in common: once is enough for all that are there */
     int status;
 };
 
+IOVAGEOM_COLD void iovageom_ask_direct(struct iovageom_admission *a, bool refusing);
+IOVAGEOM_COLD bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flags);
 IOVAGEOM_COLD void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
 IOVAGEOM_COLD void iovageom_ask_group(struct iovageom_admission *a,
                                       const struct iovageom_device *device,

@@ -178,7 +178,8 @@ static int where_check(const struct iovageom_viommu *viommu,
 
     if (!number_valid(where->host_group) || !number_valid(where->container) ||
         !number_valid(where->guest_group) || where->reserved != 0 ||
-        (where->flags & ~(uint32_t)(IOVAGEOM_PLUG_ALIAS | IOVAGEOM_PLUG_ALLOW_STALE)) != 0 ||
+        (where->flags & ~(uint32_t)(IOVAGEOM_PLUG_ALIAS | IOVAGEOM_PLUG_ALLOW_STALE |
+                                    IOVAGEOM_PLUG_REFUSE_DIRECT)) != 0 ||
         where->alias_count > UINT32_MAX)
         return IOVAGEOM_ERR_INVALID;
     for (size_t i = 0; i < where->alias_count; i++)
@@ -287,6 +288,7 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
         return error;
     a.device = device;
     a.allow_stale = (where->flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
+    a.refuse_direct = iovageom_refuses_direct(viommu, where->flags);
     error = plug_ask(&a, where, geometry);
     if (error == IOVAGEOM_OK && books != NULL) {
         error = plug_all(books, endpoint, where, device);
@@ -387,7 +389,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     int error;
 
     iovageom_report_clear(report);
-    if ((flags & ~(uint32_t)IOVAGEOM_PLUG_ALLOW_STALE) != 0)
+    if ((flags & ~(uint32_t)(IOVAGEOM_PLUG_ALLOW_STALE | IOVAGEOM_PLUG_REFUSE_DIRECT)) != 0)
         return IOVAGEOM_ERR_INVALID;
     if (found == NULL || iovageom_plug_at(found, false) == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
@@ -397,6 +399,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     a.device = device;
     a.renewed = found;
     a.allow_stale = (flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
+    a.refuse_direct = iovageom_refuses_direct(viommu, flags);
     error = iovageom_ask_everyone(&a, found->unit, found->group);
     if (error == IOVAGEOM_OK)
         error = renew_all(viommu, found, device);

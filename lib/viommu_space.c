@@ -3,6 +3,7 @@
 
 #include <iovageom/pgsize.h>
 
+#include "geometry_internal.h"
 #include "viommu_internal.h"
 
 /* A guest's probe buffer costs it little, and can't grow once it was read: QEMU's size or more. */
@@ -206,6 +207,19 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
     return iovageom_books_space(viommu, out, NULL);
 }
 
+/* Whoever can't be assigned, once each. */
+static void note_direct(const struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    const struct iovageom_plug *plug = NULL;
+
+    if (viommu->envelope != NULL)
+        (void)iovageom_geometry_direct(viommu->envelope->geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK,
+                                       report);
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        (void)iovageom_geometry_direct(plug->device->geometry, plug->contacts[0].endpoint->id,
+                                       IOVAGEOM_OK, report);
+}
+
 int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     const struct iovageom_plug *plug = NULL;
@@ -218,6 +232,7 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     error = iovageom_books_space(viommu, &space, report);
     if (error != IOVAGEOM_OK)
         return error;
+    note_direct(viommu, report);
     /* One device is enough to say so: it is the machine that lacks something. */
     while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
         if (iovageom_doorbells_unknown(viommu, plug->device, plug->contacts[0].endpoint->id,

@@ -16,7 +16,8 @@ enum exit_code {
     EXIT_USAGE = 2,     /**< the command line is wrong */
     EXIT_NOT_FOUND = 3, /**< there is no such group or device */
     EXIT_NO_GROUPS = 4, /**< there are no IOMMU groups */
-    EXIT_LEFT_OUT = 5   /**< a part could not be read or understood; the rest is shown */
+    EXIT_LEFT_OUT = 5,  /**< a part could not be read or understood; the rest is shown */
+    EXIT_REFUSED = 6    /**< the group can't be assigned, and that was to be refused */
 };
 
 #define PRINTF_LIKE(words, first) __attribute__((format(printf, words, first)))

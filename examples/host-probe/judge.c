@@ -338,6 +338,36 @@ static void resolve(struct verdict *verdict)
     }
 }
 
+/* What the library says of the group as a whole: each finding of `kind` of a report. */
+static size_t note_findings(const struct iovageom_report *report, uint32_t kind,
+                            const char ***notes, size_t *count)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < iovageom_report_count(report); i++) {
+        const struct iovageom_finding *finding = iovageom_report_at(report, i);
+        char sentence[512];
+
+        if (finding->kind != kind)
+            continue;
+        (void)iovageom_finding_text(finding, sentence, sizeof(sentence));
+        note(notes, count, text("%s", sentence));
+        found++;
+    }
+    return found;
+}
+
+/* What is said of all addresses: who can't be assigned. */
+static void add_warnings(struct verdict *verdict)
+{
+    struct iovageom_report report;
+
+    iovageom_report_init(&report, &lasting);
+    (void)iovageom_geometry_explain(verdict->geometry, everything, &report);
+    verdict->assignable =
+        note_findings(&report, IOVAGEOM_FINDING_DIRECT, &verdict->notes, &verdict->note_count) == 0;
+}
+
 /* Whose word is incomplete: a list in sysfs, or registers, of which kernels make different things. */
 static void add_incomplete(struct verdict *verdict)
 {
@@ -415,13 +445,14 @@ static void leave_unknown(struct verdict *verdict)
     resolve(verdict);
 }
 
-static void judge_translated(const struct host *host, struct verdict *verdict, bool lenient)
+static void judge_translated(const struct host *host, struct verdict *verdict,
+                             const struct manner *manner)
 {
     size_t before;
     bool asked;
 
     faults_join(&verdict->faults, &verdict->group->faults);
-    read_sysfs(verdict, lenient);
+    read_sysfs(verdict, manner->lenient);
     asked = read_vfio(verdict);
     asked = read_iommufd(verdict) || asked;
     before = verdict->faults.count;
@@ -435,12 +466,14 @@ static void judge_translated(const struct host *host, struct verdict *verdict, b
         return;
     }
     resolve(verdict);
+    add_warnings(verdict);
     add_doubts(verdict);
 }
 
-struct verdict judge(const struct host *host, const struct group *group, bool lenient)
+struct verdict judge(const struct host *host, const struct group *group,
+                     const struct manner *manner)
 {
-    struct verdict verdict = {.group = group, .geometry = geometry_of(group)};
+    struct verdict verdict = {.group = group, .geometry = geometry_of(group), .assignable = true};
 
     find_hindrances(&verdict);
     verdict.no_iommu = group_has_no_iommu(group);
@@ -451,7 +484,7 @@ struct verdict judge(const struct host *host, const struct group *group, bool le
              "no IOMMU (vfio-noiommu): nothing translates, so no address is limited and no memory "
              "of the host is protected; there is nothing that a virtual IOMMU could keep to");
     } else {
-        judge_translated(host, &verdict, lenient);
+        judge_translated(host, &verdict, manner);
     }
     return verdict;
 }
@@ -526,6 +559,9 @@ struct promise promise_for(const struct verdict *verdict, uint64_t granule, size
     if (promise.refused != NULL)
         return promise;
     choose_granule(verdict, granule, &promise);
+    if (!verdict->assignable)
+        note(&promise.notes, &promise.note_count,
+             "Linux 6.6 and later gives this group to no guest: it has direct regions");
     if (verdict->knows_width)
         promise.input_range = verdict->aperture;
     make_list(verdict, &promise);

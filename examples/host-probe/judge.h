@@ -45,6 +45,7 @@ struct verdict {
     size_t hinder_count;
     struct faults faults; /**< of all that concerns the group; what it says is then not known */
     bool judged;          /**< false when nothing can be said of it, for the faults */
+    bool assignable;      /**< no firmware demands a direct region */
     bool knows_width;     /**< next two */
     unsigned bits;
     struct iovageom_range aperture; /**< from 0 to the highest usable address */
@@ -69,8 +70,14 @@ struct promise {
     size_t note_count;
 };
 
+/** How the user wants a host to be read. */
+struct manner {
+    bool lenient;
+};
+
 /** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in `faults`. */
-struct verdict judge(const struct host *host, const struct group *group, bool lenient);
+struct verdict judge(const struct host *host, const struct group *group,
+                     const struct manner *manner);
 
 /**
  * @param granule in bytes, or 0 for the host's own.

@@ -28,9 +28,10 @@ struct options {
     const char *chosen; /**< a group or a device */
     uint64_t granule;
     size_t probe_size;
+    struct manner manner;
     bool ask;
     bool json;
-    bool lenient;
+    bool refuse_direct;
     bool list_only;
     bool no_headings;
     bool raw;
@@ -50,6 +51,7 @@ static const struct option long_options[] = {
     {"output-all", no_argument, NULL, 'O'},
     {"probe-size", required_argument, NULL, 'p'},
     {"raw", no_argument, NULL, 'r'},
+    {"refuse-direct", no_argument, NULL, 'D'},
     {"save", required_argument, NULL, 'S'},
     {"snapshot", required_argument, NULL, 's'},
     {"sysroot", required_argument, NULL, 'R'},
@@ -71,6 +73,7 @@ static _Noreturn void usage(void)
            " -g, --granule SIZE    what the guest maps in multiples of (4K, 64K)\n"
            " -p, --probe-size N    make the properties fit N bytes\n"
            " -k, --lenient         pass over bad lines of reserved_regions\n"
+           "     --refuse-direct   end with 6 if the group has regions of type direct\n"
            " -J, --json            write JSON\n"
            " -o, --output LIST     columns of the list of groups\n"
            "     --output-all      all columns\n"
@@ -120,6 +123,9 @@ static void parse_option(struct options *options, int option)
     case 'A':
         options->ask = false;
         break;
+    case 'D':
+        options->refuse_direct = true;
+        break;
     case 'l':
         options->list_only = true;
         break;
@@ -132,7 +138,7 @@ static void parse_option(struct options *options, int option)
         options->probe_size = (size_t)parse_size("probe-size", optarg);
         break;
     case 'k':
-        options->lenient = true;
+        options->manner.lenient = true;
         break;
     case 'J':
         options->json = true;
@@ -282,6 +288,16 @@ static size_t find_group(const struct host *host, const char *chosen)
     die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group", chosen);
 }
 
+/* Why a group can't be assigned. */
+static const char *direct_words(const struct verdict *verdict)
+{
+    struct iovageom_report report;
+
+    iovageom_report_init(&report, &lasting);
+    (void)iovageom_geometry_assignable(verdict->geometry, &report);
+    return text("%s", iovageom_report_text(&report));
+}
+
 /* What is wrong with files of no group, as far as the groups that are shown may be touched by it. */
 static struct faults host_faults(const struct host *host, const struct verdict *verdicts,
                                  size_t count, bool all)
@@ -340,13 +356,16 @@ static int show(const struct host *host, const struct options *options,
     size_t chosen;
 
     for (size_t i = 0; i < count; i++)
-        verdicts[i] = judge(host, &host->groups[first + i], options->lenient);
+        verdicts[i] = judge(host, &host->groups[first + i], &options->manner);
     faults = host_faults(host, verdicts, count, options->chosen == NULL || options->save != NULL);
     for (size_t i = 0; i < host->group_count && options->save != NULL; i++)
         faults_join(&faults, &host->groups[i].faults);
     for (size_t i = 0; i < host->unit_count && options->save != NULL; i++)
         faults_join(&faults, &host->units[i].faults);
     chosen = default_group(verdicts, count);
+    if (options->refuse_direct && !options->list_only && !verdicts[chosen].assignable)
+        die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
+            direct_words(&verdicts[chosen]));
     if (!options->list_only)
         promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
     if (options->json) {

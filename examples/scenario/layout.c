@@ -96,9 +96,14 @@ void do_layout(struct player *p)
     struct iovageom_placement placements[MAX_WORDS];
     struct iovageom_layout_plan plan;
     struct layout layout;
+    const bool refuse = accept_word(p, "refuse-direct");
     int error;
 
     read_layout(p, &layout);
+    if (refuse && iovageom_geometry_assignable(host->geometry, &p->report) != IOVAGEOM_OK) {
+        say_status(p, IOVAGEOM_ERR_CONFLICT);
+        return;
+    }
     error = iovageom_plan_layout(NULL, host->geometry, layout.granule, layout.pieces, layout.count,
                                  placements, MAX_WORDS, &plan, &p->report);
     if (error != IOVAGEOM_OK && error != IOVAGEOM_ERR_CONFLICT && error != IOVAGEOM_ERR_LIMIT) {

@@ -29,6 +29,7 @@ static const char *const finding_words[] = {
     "limit",
     "guest-quirk",
     "other",
+    [IOVAGEOM_FINDING_DIRECT] = "direct",
     [IOVAGEOM_FINDING_NO_PLACE] = "no-place",
 };
 enum { FINDING_WORDS = sizeof(finding_words) / sizeof(finding_words[0]) };
@@ -169,20 +170,26 @@ static void text_items(const struct player *p)
     }
 }
 
+static bool any_fatal(const struct player *p)
+{
+    for (size_t i = 0; i < iovageom_report_count(&p->report); i++)
+        if (iovageom_report_at(&p->report, i)->fatal)
+            return true;
+    return false;
+}
+
 static void text_findings(struct player *p)
 {
     char text[1024];
 
-    if (!p->explain) {
-        const struct iovageom_finding *first = iovageom_report_at(&p->report, 0);
-
-        if (first != NULL && first->fatal)
-            printf("      %s\n", iovageom_report_text(&p->report));
-        return;
-    }
+    if (!p->explain && any_fatal(p))
+        printf("      %s\n", iovageom_report_text(&p->report));
     for (size_t i = 0; i < iovageom_report_count(&p->report); i++) {
         const struct iovageom_finding *finding = iovageom_report_at(&p->report, i);
 
+        /* That a device can't be had at all is said in any case: nothing else is worth as much. */
+        if (!p->explain && (finding->fatal || finding->kind != IOVAGEOM_FINDING_DIRECT))
+            continue;
         iovageom_finding_text(finding, text, sizeof(text));
         printf("      %s %s: %s\n", finding->fatal ? "!" : "-", finding_word(finding), text);
     }

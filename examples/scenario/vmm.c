@@ -65,6 +65,10 @@ void do_config(struct player *p)
 
     if (p->machine->viommu != NULL)
         fail_at(p, last_column(p), "config comes before all other commands of its machine");
+    if (strcmp(word, "refuse-direct") == 0) {
+        config->flags |= IOVAGEOM_VIOMMU_REFUSE_DIRECT;
+        return;
+    }
     if (strcmp(word, "input") == 0)
         config_input(p, config);
     else if (strcmp(word, "gaw") == 0)
@@ -309,9 +313,12 @@ static void plug(struct player *p, plug_call *call)
             where.flags |= IOVAGEOM_PLUG_ALIAS;
         else if (accept_word(p, "stale"))
             where.flags |= IOVAGEOM_PLUG_ALLOW_STALE;
+        else if (accept_word(p, "refuse-direct"))
+            where.flags |= IOVAGEOM_PLUG_REFUSE_DIRECT;
         else
             fail_at(p, p->words[p->at].column,
-                    "group, host-group, container, alias, shared or stale is wanted here");
+                    "group, host-group, container, alias, shared, stale or refuse-direct is wanted "
+                    "here");
     }
     say_status(p, call(books(p), endpoint, &where, host->geometry, &p->report));
 }
@@ -345,8 +352,10 @@ void do_update(struct player *p)
 {
     const uint32_t endpoint = need_number32(p, "an endpoint");
     const struct host *host = need_host(p);
-    const uint32_t flags = accept_word(p, "stale") ? IOVAGEOM_PLUG_ALLOW_STALE : 0;
+    uint32_t flags = accept_word(p, "stale") ? IOVAGEOM_PLUG_ALLOW_STALE : 0;
 
+    if (accept_word(p, "refuse-direct"))
+        flags |= IOVAGEOM_PLUG_REFUSE_DIRECT;
     say_status(p, iovageom_viommu_update(books(p), endpoint, host->geometry, flags, &p->report));
 }
 

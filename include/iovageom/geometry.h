@@ -254,8 +254,27 @@ IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geom
                                             struct iovageom_range range);
 
 /**
+ * Whether the host gives its devices to a guest at all. Region of type DIRECT: since 6.6 Linux gives
+ * a device with one to nobody, as VFIO and iommufd first block all its DMA, and firmware's must go
+ * on ("Firmware has requested this device have a 1:1 IOMMU mapping"; iommu.c, `require_direct`; the
+ * same in 6.12 and 7.3). Before, Intel's driver refused it at attach, and others did not. So it is a
+ * note everywhere, of kind IOVAGEOM_FINDING_DIRECT, and a VMM that wants to refuse asks this (or sets
+ * IOVAGEOM_VIOMMU_REFUSE_DIRECT). DIRECT_RELAXABLE is not meant: Linux gives it up.
+ *
+ * Regions that the machine or the user made (IOVAGEOM_SOURCE_MACHINE, _USER) do not count: they are
+ * the guest's, and no host's firmware knows of them. Those of an envelope do: they come from a
+ * device of its pool.
+ *
+ * @return IOVAGEOM_OK; IOVAGEOM_ERR_CONFLICT with one finding for each owner (device and source),
+ *         that has the lowest region and says how many there are. O(statements).
+ */
+IOVAGEOM_API int iovageom_geometry_assignable(const struct iovageom_geometry *geometry,
+                                              struct iovageom_report *report);
+
+/**
  * Why `range` is accepted or not: one finding for each aperture and each region of each owner that
- * stands against it, with the part of `range` that it forbids; notes for what is unknown.
+ * stands against it, with the part of `range` that it forbids; notes for what is unknown, and on
+ * devices that can't be assigned (FINDING_DIRECT).
  *
  * @return IOVAGEOM_OK when it is accepted; else the first that holds of IOVAGEOM_ERR_INVERTED,
  *         IOVAGEOM_ERR_OUT_OF_APERTURE, IOVAGEOM_ERR_RESERVED, IOVAGEOM_ERR_ALIGNMENT, and

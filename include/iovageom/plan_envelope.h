@@ -50,8 +50,9 @@ struct iovageom_envelope {
  * @param hosts `count` pointers; none may be NULL. Of an empty pool the meet knows nothing.
  * @param name of the result; shorter than IOVAGEOM_NAME_SIZE.
  * @param figures may be NULL; may be NULL too: `out`.
- * @param report notes on the hosts that do not say all (UNKNOWN, INCOMPLETE); fatal when nothing is
- *        usable.
+ * @param report notes on the hosts whose device can't be assigned (DIRECT; to leave them out, ask
+ *        iovageom_geometry_assignable() before) and on those that do not say all (UNKNOWN,
+ *        INCOMPLETE); fatal when nothing is usable.
  * @return IOVAGEOM_ERR_NOTHING_USABLE when no granule is usable on all hosts;
  *         IOVAGEOM_ERR_INVALID (name); IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges in all.
  */

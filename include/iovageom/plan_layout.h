@@ -111,6 +111,10 @@ struct iovageom_layout_plan {
  * Of two fixed pieces neither can make room. When they overlap, that is an error. When they only
  * share a granule, it is a note: VFIO maps no part of a page, so peers can't reach such BARs.
  *
+ * A region of type DIRECT is a hole like others here, but moving things out of its way does not get
+ * the device: since 6.6 Linux gives it to nobody. That is noted (FINDING_DIRECT); to refuse it, ask
+ * iovageom_geometry_assignable() first.
+ *
  * @param allocator for scratch memory; NULL for the default.
  * @param granule power of two in bytes, or 0 for the geometry's own (4096 when it does not say).
  *        A piece that is no multiple of it gets a note ALIGNMENT, and keeps others out of the
@@ -121,7 +125,7 @@ struct iovageom_layout_plan {
  *        placements are more than `capacity`, the first are written; plan->placements counts all.
  * @param report for each part that can't be mapped one finding with who forbids it; OVERLAP for a
  *        piece that makes room, and NO_PLACE for one that is stuck; BUDGET when more mappings are
- *        needed than allowed. Pieces are named by index, and by their ranges as given.
+ *        needed than allowed; notes on devices that can't be assigned (DIRECT). Pieces are named by index, and by their ranges as given.
  * @return IOVAGEOM_OK * the layout maps as it is; IOVAGEOM_ERR_CONFLICT * it does not as it is:
  *         plan->outcome says whether the plan solves it; IOVAGEOM_ERR_LIMIT * all pieces have a
  *         place, as they are or as proposed, but it takes more mappings than the host allows;

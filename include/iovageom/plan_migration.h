@@ -46,7 +46,9 @@ struct iovageom_live_domain {
  * @param promise may be NULL: then mappings alone are checked.
  * @param domains those that the endpoint is attached to; `count` of them, may be 0.
  * @param report one finding for each obstacle: GRANULE; PROMISE for each part that can't be kept,
- *        with who forbids it; MAPPING and ALIGNMENT for each mapping; BUDGET.
+ *        with who forbids it; MAPPING and ALIGNMENT for each mapping; BUDGET. Notes: DIRECT when the
+ *        destination's device can't be assigned at all (to refuse that, ask
+ *        iovageom_geometry_assignable()), and what is unknown.
  * @return IOVAGEOM_OK when all is kept; IOVAGEOM_ERR_CONFLICT; IOVAGEOM_ERR_INVERTED (input range),
  *         IOVAGEOM_ERR_NO_MEMORY. O(k + m) for k reserved regions and m mappings, times log.
  */

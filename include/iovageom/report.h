@@ -75,6 +75,9 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_GUEST_QUIRK = 19,
     /** Anything else: `detail` says it. */
     IOVAGEOM_FINDING_OTHER = 20,
+    /** Linux gives `owner` to nobody, since firmware demands `range`, the first of `wanted` regions of
+        type DIRECT, one to one: see iovageom_geometry_assignable(). */
+    IOVAGEOM_FINDING_DIRECT = 21,
     /** Piece number `wanted` of a layout, `range`, can't be mapped where it is, and finds no place
         within `against`; which is `range` itself when the piece is fixed. */
     IOVAGEOM_FINDING_NO_PLACE = 22

@@ -39,7 +39,8 @@ enum iovageom_resv_type {
     IOVAGEOM_RESV_RESERVED = 2,
     /** Window in which the host's software places MSI doorbells (Linux: 0x8000000). */
     IOVAGEOM_RESV_SOFTWARE_MSI = 3,
-    /** Identity-mapped by the host for firmware (VT-d RMRR, AMD unity map): not usable. */
+    /** Identity-mapped by the host for firmware (VT-d RMRR, AMD unity map): not usable, and since 6.6
+        Linux gives the device to nobody (iovageom_geometry_assignable()). */
     IOVAGEOM_RESV_DIRECT = 4,
     /** Hardware MSI doorbells: writes there are interrupts, never DMA. */
     IOVAGEOM_RESV_MSI = 5

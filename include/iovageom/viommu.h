@@ -75,7 +75,10 @@ enum iovageom_viommu_flag {
         first to the last whole granule, without what is reserved for all, if that leaves any. */
     IOVAGEOM_VIOMMU_INPUT_AS_HOST = 1,
     /** Refuse a device whose usable addresses don't reach both ends of the input range. */
-    IOVAGEOM_VIOMMU_STRICT_INPUT = 2
+    IOVAGEOM_VIOMMU_STRICT_INPUT = 2,
+    /** Refuse a device that Linux 6.6 and later gives to nobody, since it has a region of type
+        DIRECT, and an envelope that has one. Else it is a note (FINDING_DIRECT). */
+    IOVAGEOM_VIOMMU_REFUSE_DIRECT = 4
 };
 
 /**
@@ -165,8 +168,11 @@ IOVAGEOM_API int iovageom_viommu_add_region(struct iovageom_viommu *viommu,
  * start; its page sizes count when the config space is frozen.
  *
  * @param envelope copied; NULL takes it away.
+ * @param report notes that a device of it can't be assigned, unless that is refused
+ *        (FINDING_DIRECT).
  * @return IOVAGEOM_ERR_FROZEN after freeze, IOVAGEOM_ERR_NO_MEMORY, IOVAGEOM_ERR_CONFLICT when the
- *         granule or the input range do not go with it (with a report). O(n).
+ *         granule or the input range do not go with it, or REFUSE_DIRECT is set and it has a region
+ *         of type DIRECT (with a report). O(n).
  */
 IOVAGEOM_API int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
                                               const struct iovageom_geometry *envelope,
@@ -192,7 +198,8 @@ IOVAGEOM_API int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
  *
  * @param report notes what is cut off the input range to make it whole granules (FINDING_LOST), and
  *        when INPUT_AS_HOST leaves nothing of it (FINDING_NOTHING_USABLE): then it stays as it was;
- *        and a device whose guest knows of no MSI doorbells (FINDING_GUEST_QUIRK), as plug does.
+ *        a device whose guest knows of no MSI doorbells (FINDING_GUEST_QUIRK), as plug does; and
+ *        each device, and the envelope, that can't be assigned (FINDING_DIRECT).
  * @return IOVAGEOM_OK, also when frozen already; IOVAGEOM_ERR_NO_MEMORY. O(n k).
  */
 IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,
@@ -308,7 +315,9 @@ enum iovageom_plug_flag {
     IOVAGEOM_PLUG_ALIAS = 1,
     /** Plug even where a promise or a live mapping stands against it, for VMMs that must go on:
         the findings become notes, and iovageom_viommu_promise() shows who is no longer safe. */
-    IOVAGEOM_PLUG_ALLOW_STALE = 2
+    IOVAGEOM_PLUG_ALLOW_STALE = 2,
+    /** For this device, as IOVAGEOM_VIOMMU_REFUSE_DIRECT for all. */
+    IOVAGEOM_PLUG_REFUSE_DIRECT = 4
 };
 
 /** Where a device is plugged. Fill it with iovageom_viommu_where_init(), then change fields. */
@@ -347,11 +356,13 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  *   (FINDING_BUDGET);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
  *   host page tables or geometry (FINDING_OTHER); what is left of a budget may differ, then the first
- *   one's counts until an update.
- * Plugged or not, the report notes what the geometry leaves open (FINDING_UNKNOWN,
- * FINDING_INCOMPLETE), and that the guest knows of no MSI doorbells, when the host leaves a window
- * for them to software as on Arm and the machine has added none (FINDING_GUEST_QUIRK): the guest
- * then maps them in that window, which is reserved.
+ *   one's counts until an update;
+ * - it has a region of type DIRECT (FINDING_DIRECT), if REFUSE_DIRECT is set, here or for all;
+ *   ALLOW_STALE doesn't change that.
+ * Plugged or not, the report notes such a region when it isn't refused, what the geometry leaves
+ * open (FINDING_UNKNOWN, FINDING_INCOMPLETE), and that the guest knows of no MSI doorbells, when the
+ * host leaves a window for them to software as on Arm and the machine has added none
+ * (FINDING_GUEST_QUIRK): the guest then maps them in that window, which is reserved.
  *
  * @param where NULL for the defaults; copied.
  * @param geometry of the device: what its container says once it is attached to it. Copied. Its
@@ -390,6 +401,7 @@ IOVAGEOM_API int iovageom_viommu_plug_abort(struct iovageom_viommu *viommu, uint
  * aliases follow, and so do all devices that were plugged at this very endpoint. Devices that only
  * have this endpoint as an alias keep the geometry that they have.
  *
+ * @param flags IOVAGEOM_PLUG_ALLOW_STALE, _REFUSE_DIRECT.
  * @return as plug; IOVAGEOM_ERR_NOT_FOUND when no device is plugged there, but prepared or aliased.
  */
 IOVAGEOM_API int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,

@@ -43,7 +43,7 @@ static inline struct iovageom_geometry *test_host_with(const struct iovageom_all
 {
     struct iovageom_geometry *geometry = test_host(allocator, name, gaw, mask);
 
-    assert_int_equal(iovageom_geometry_add_reserved(geometry, window, IOVAGEOM_RESV_DIRECT,
+    assert_int_equal(iovageom_geometry_add_reserved(geometry, window, IOVAGEOM_RESV_RESERVED,
                                                     IOVAGEOM_SOURCE_SYSFS),
                      0);
     return geometry;

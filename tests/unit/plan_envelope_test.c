@@ -54,7 +54,9 @@ static void E5_envelope_of_three_hosts(void **state)
                      0);
     assert_int_equal(
         iovageom_plan_envelope(NULL, POOL(hosts), 3, "pool", &figures, &envelope, &report), 0);
-    assert_int_equal(iovageom_report_count(&report), 0);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_DIRECT);
+    assert_string_equal(iovageom_report_at(&report, 0)->owner.name, "h2");
     assert_int_equal(figures.input_range.start, 0);
     assert_int_equal(figures.input_range.last, 0x7fffffffff);
     assert_int_equal(figures.gaw, 39);

@@ -105,7 +105,8 @@ static void each_kind_has_its_sentence(void **state)
         "a limit is reached: 48 are needed, and 4096 is the most",
         "a guest kernel will trip over [0x1000,0x1fff]: because",
         "because",
-        "a finding of a kind that this version does not know",
+        "0000:3b:00.0 can't be assigned while firmware demands [0x1000,0x1fff] and 47 more one to "
+        "one; update the firmware, or switch its pre-boot DMA protection off",
         "piece 48 of the layout, [0x1000,0x1fff], finds no place within [0x800,0x2fff]; widen its "
         "limits, or make it smaller",
     };

@@ -1103,6 +1103,7 @@ pub const IOVAGEOM_FINDING_PROBE_SIZE: iovageom_finding_kind = 17;
 pub const IOVAGEOM_FINDING_LIMIT: iovageom_finding_kind = 18;
 pub const IOVAGEOM_FINDING_GUEST_QUIRK: iovageom_finding_kind = 19;
 pub const IOVAGEOM_FINDING_OTHER: iovageom_finding_kind = 20;
+pub const IOVAGEOM_FINDING_DIRECT: iovageom_finding_kind = 21;
 pub const IOVAGEOM_FINDING_NO_PLACE: iovageom_finding_kind = 22;
 pub type iovageom_finding_kind = ::std::os::raw::c_uint;
 #[repr(C)]
@@ -1361,6 +1362,12 @@ extern "C" {
         geometry: *const iovageom_geometry,
         range: iovageom_range,
     ) -> bool;
+}
+extern "C" {
+    pub fn iovageom_geometry_assignable(
+        geometry: *const iovageom_geometry,
+        report: *mut iovageom_report,
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_geometry_explain(
@@ -2174,6 +2181,7 @@ pub struct iovageom_viommu {
 }
 pub const IOVAGEOM_VIOMMU_INPUT_AS_HOST: iovageom_viommu_flag = 1;
 pub const IOVAGEOM_VIOMMU_STRICT_INPUT: iovageom_viommu_flag = 2;
+pub const IOVAGEOM_VIOMMU_REFUSE_DIRECT: iovageom_viommu_flag = 4;
 pub type iovageom_viommu_flag = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
@@ -2289,6 +2297,7 @@ extern "C" {
 }
 pub const IOVAGEOM_PLUG_ALIAS: iovageom_plug_flag = 1;
 pub const IOVAGEOM_PLUG_ALLOW_STALE: iovageom_plug_flag = 2;
+pub const IOVAGEOM_PLUG_REFUSE_DIRECT: iovageom_plug_flag = 4;
 pub type iovageom_plug_flag = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
