@@ -134,6 +134,7 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
         finding.endpoint = endpoint;
         iovageom_report_add(report, &finding);
     }
+    iovageom_geometry_msi_windows(geometry, endpoint, report);
 }
 
 bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,

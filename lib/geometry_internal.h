@@ -74,6 +74,10 @@ IOVAGEOM_COLD bool iovageom_geometry_direct(const struct iovageom_geometry *geom
                                             uint64_t endpoint, int status,
                                             struct iovageom_report *report);
 
+/* Adds a note for each msi window that may be one of the host's software. */
+IOVAGEOM_COLD void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry,
+                                                 uint64_t endpoint, struct iovageom_report *report);
+
 /* Adds notes on what the geometry, for `endpoint` or IOVAGEOM_ID_NONE, does not know. */
 IOVAGEOM_COLD void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
                                             uint64_t endpoint, struct iovageom_report *report);

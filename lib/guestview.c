@@ -8,7 +8,7 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
-/* The window that the driver makes up for MSI doorbells (its MSI_IOVA_BASE and _LENGTH). */
+/* The window that the driver makes up, where VFIO maps doorbells (its MSI_IOVA_BASE and _LENGTH). */
 static const struct iovageom_range software_msi = {0x8000000, 0x80fffff};
 
 enum {
@@ -159,10 +159,12 @@ static int read_answer(struct reader *reader)
     if (status < 0 || reader->has_msi)
         return status;
     (void)quirk(reader, 0, software_msi,
-                "no MSI region: Linux maps its doorbells itself, in a window of its own");
+                "no MSI region: VFIO in the guest maps doorbells in this window; its own drivers "
+                "have them among their other DMA");
     if (reader->hides_software_msi)
         (void)quirk(reader, 0, reader->hiding,
-                    "Linux's own MSI window lies in this region, and it uses it all the same");
+                    "the window where VFIO in the guest maps doorbells lies in this region, and "
+                    "it uses that all the same");
     if (reader->out != NULL)
         reader->out[reader->count] =
             (struct iovageom_region){software_msi, IOVAGEOM_RESV_SOFTWARE_MSI, 0};

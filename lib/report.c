@@ -232,6 +232,9 @@ static const char *template_of_rest(const struct iovageom_finding *finding)
                    "update the firmware, or switch its pre-boot DMA protection off";
         return "%o can't be assigned while firmware demands %r%n one to one; update the firmware, "
                "or switch its pre-boot DMA protection off";
+    case IOVAGEOM_FINDING_MSI_WINDOW:
+        return "%r of %o is taken for hardware doorbells, as %s calls it msi, but it may be a "
+               "window of the host's software; if it is, say so";
     default:
         return "a finding of a kind that this version does not know";
     }

@@ -173,31 +173,41 @@ static bool only_doorbells(const struct iovageom_device *device, struct iovageom
 }
 
 /*
- * A guest that is told of no MSI region maps its doorbells in a window that it makes up (I5), and
- * such a host reserves just that: only the machine knows where the doorbells are.
+ * VFIO in a Linux guest that is told of no MSI region maps doorbells in a window that the driver makes
+ * up (I5), wherever the host's software has its own; its other drivers have them from their allocator.
+ * Where the host reserves that window, only the machine could say where the doorbells are.
  */
 bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
                                 const struct iovageom_device *device, uint64_t endpoint,
                                 struct iovageom_report *report)
 {
+    static const struct iovageom_range window = {0x8000000, 0x80fffff};
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
     const struct iovageom_resv *resv = iovageom_geometry_resv(device->geometry);
     const struct iovageom_owner *owner;
     const struct iovageom_rangeset *ranges;
     enum iovageom_resv_type type;
+    bool software = false, refused = false;
 
     if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
         return false;
-    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
-        if (type == IOVAGEOM_RESV_SOFTWARE_MSI && iovageom_rangeset_hull(ranges, &finding.range)) {
-            finding.endpoint = endpoint;
-            finding.detail = "a guest maps its MSI doorbells there, unless the machine's are told: "
-                             "add them as an MSI region";
-            iovageom_report_add(report, &finding);
-            return true;
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK;
+         i++) {
+        software |= type == IOVAGEOM_RESV_SOFTWARE_MSI;
+        if (iovageom_resv_type_forbids(type) &&
+            iovageom_rangeset_first_overlap(ranges, window, &finding.range)) {
+            (void)iovageom_range_intersect(finding.range, window, &finding.range);
+            refused = true;
         }
-    return false;
+    }
+    if (!software || !refused)
+        return false;
+    finding.endpoint = endpoint;
+    finding.detail = "VFIO in a guest maps MSI doorbells there (its own drivers don't), unless it "
+                     "is told of the machine's: add those as an MSI region";
+    iovageom_report_add(report, &finding);
+    return true;
 }
 
 /* The guest's input range is wider than what the device maps of it, or would without `range`. */

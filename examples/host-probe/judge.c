@@ -357,7 +357,7 @@ static size_t note_findings(const struct iovageom_report *report, uint32_t kind,
     return found;
 }
 
-/* What is said of all addresses: who can't be assigned. */
+/* What is said of all addresses: who can't be assigned, which windows may be the host's own. */
 static void add_warnings(struct verdict *verdict)
 {
     struct iovageom_report report;
@@ -366,6 +366,8 @@ static void add_warnings(struct verdict *verdict)
     (void)iovageom_geometry_explain(verdict->geometry, everything, &report);
     verdict->assignable =
         note_findings(&report, IOVAGEOM_FINDING_DIRECT, &verdict->notes, &verdict->note_count) == 0;
+    (void)note_findings(&report, IOVAGEOM_FINDING_MSI_WINDOW, &verdict->notes,
+                        &verdict->note_count);
 }
 
 /* Whose word is incomplete: a list in sysfs, or registers, of which kernels make different things. */
@@ -453,6 +455,9 @@ static void judge_translated(const struct host *host, struct verdict *verdict,
 
     faults_join(&verdict->faults, &verdict->group->faults);
     read_sysfs(verdict, manner->lenient);
+    if (manner->has_software_msi)
+        must(iovageom_geometry_add_software_msi(verdict->geometry, manner->software_msi,
+                                                IOVAGEOM_SOURCE_SYSFS));
     asked = read_vfio(verdict);
     asked = read_iommufd(verdict) || asked;
     before = verdict->faults.count;

@@ -73,6 +73,8 @@ struct promise {
 /** How the user wants a host to be read. */
 struct manner {
     bool lenient;
+    bool has_software_msi; /**< the next one */
+    struct iovageom_range software_msi;
 };
 
 /** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in `faults`. */

@@ -54,6 +54,7 @@ static const struct option long_options[] = {
     {"refuse-direct", no_argument, NULL, 'D'},
     {"save", required_argument, NULL, 'S'},
     {"snapshot", required_argument, NULL, 's'},
+    {"software-msi", required_argument, NULL, 'M'},
     {"sysroot", required_argument, NULL, 'R'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -74,6 +75,8 @@ static _Noreturn void usage(void)
            " -p, --probe-size N    make the properties fit N bytes\n"
            " -k, --lenient         pass over bad lines of reserved_regions\n"
            "     --refuse-direct   end with 6 if the group has regions of type direct\n"
+           "     --software-msi ADDRESS[-LAST]\n"
+           "                       where the host's software places MSI doorbells\n"
            " -J, --json            write JSON\n"
            " -o, --output LIST     columns of the list of groups\n"
            "     --output-all      all columns\n"
@@ -105,6 +108,26 @@ static uint64_t parse_size(const char *option, const char *words)
     return value;
 }
 
+/* "0xa0000000", which has 1 MiB, or "0xa0000000-0xa00fffff". */
+static void parse_software_msi(struct manner *manner, const char *words)
+{
+    struct iovageom_range window = {0, 0};
+    char *end;
+    bool good = *words >= '0' && *words <= '9';
+
+    window.start = strtoull(words, &end, 0);
+    if (*end == '-' && end[1] >= '0' && end[1] <= '9') {
+        window.last = strtoull(end + 1, &end, 0);
+        good = good && iovageom_range_valid(window);
+    } else {
+        good = good && iovageom_range_from_length(window.start, 1 << 20, &window) == IOVAGEOM_OK;
+    }
+    if (!good || *end != '\0')
+        die(EXIT_USAGE, "--software-msi: %s: neither ADDRESS nor ADDRESS-LAST", words);
+    manner->software_msi = window;
+    manner->has_software_msi = true;
+}
+
 static void parse_option(struct options *options, int option)
 {
     switch (option) {
@@ -125,6 +148,9 @@ static void parse_option(struct options *options, int option)
         break;
     case 'D':
         options->refuse_direct = true;
+        break;
+    case 'M':
+        parse_software_msi(&options->manner, optarg);
         break;
     case 'l':
         options->list_only = true;

@@ -31,6 +31,7 @@ static const char *const finding_words[] = {
     "other",
     [IOVAGEOM_FINDING_DIRECT] = "direct",
     [IOVAGEOM_FINDING_NO_PLACE] = "no-place",
+    [IOVAGEOM_FINDING_MSI_WINDOW] = "msi-window",
 };
 enum { FINDING_WORDS = sizeof(finding_words) / sizeof(finding_words[0]) };
 

@@ -148,10 +148,13 @@ static void host_fact(struct player *p, struct iovageom_geometry *geometry)
         must(p, iovageom_geometry_add_map_budget(geometry, need_number(p, "a number of mappings"),
                                                  IOVAGEOM_SOURCE_VFIO));
     else if (type_of(word, &type))
-        do
-            must(p, iovageom_geometry_add_reserved(geometry, need_range(p, "a reserved range"),
-                                                   type, IOVAGEOM_SOURCE_SYSFS));
-        while (next_is_range(p));
+        do {
+            const struct iovageom_range range = need_range(p, "a reserved range");
+
+            must(p, iovageom_geometry_add_reserved(geometry, range, type, IOVAGEOM_SOURCE_SYSFS));
+            if (type == IOVAGEOM_RESV_SOFTWARE_MSI)
+                must(p, iovageom_geometry_add_software_msi(geometry, range, IOVAGEOM_SOURCE_SYSFS));
+        } while (next_is_range(p));
     else
         fail_at(p, last_column(p), "no fact about a host is called %s", word);
 }

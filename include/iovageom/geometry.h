@@ -132,6 +132,26 @@ IOVAGEOM_API int iovageom_geometry_add_map_budget(struct iovageom_geometry *geom
                                                   uint64_t mappings, enum iovageom_source source);
 
 /**
+ * The host's software places MSI doorbells in `window`, says `source`: all of it becomes reserved as
+ * SOFTWARE_MSI, and what the host calls MSI there no longer is. Call it after the decoders.
+ *
+ * Linux prints "msi" for a window of its software, too, and nothing tells it apart but where it is:
+ * the drivers of Arm SMMUs and of virtio-iommu have it at [0x8000000,0x80fffff] (6.12 and 7.3), for
+ * which host_sysfs.h needs no help. Other kernels, of some systems on chip, have it elsewhere; an
+ * option for iommufd by which user space chooses (IOMMU_OPTION_SW_MSI_START) was proposed, and is
+ * not in 7.3. A window of 1 MiB that is neither there nor where x86 has its doorbells is noted
+ * (IOVAGEOM_FINDING_MSI_WINDOW) by all that notes what is unknown.
+ *
+ * What the machine or the user (IOVAGEOM_SOURCE_MACHINE, _USER) calls MSI stays so: it is the
+ * guest's. Linear.
+ *
+ * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID (source), IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
+                                                    struct iovageom_range window,
+                                                    enum iovageom_source source);
+
+/**
  * What `source` said may have been cut off (a sysfs file that fills its page). Of registers: it is
  * the least of what they may mean, so that a kernel which maps more does not contradict it
  * (iovageom_geometry_check()).

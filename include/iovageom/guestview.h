@@ -31,6 +31,11 @@
  * that the driver makes up when it was told of no MSI region; sysfs prints "msi" for both of the
  * latter. As in Linux, a region may be inverted, and regions of different types may overlap.
  * `owner` is 0.
+ *
+ * Only VFIO and iommufd in the guest map MSI doorbells in the window of type SOFTWARE_MSI, for the
+ * devices that they hand on. For in-kernel drivers Linux takes a page from the DMA allocator, like
+ * any other, unless the doorbell lies in a region of type MSI, and leaves that window to it
+ * (iommu_dma_get_msi_page and iova_reserve_iommu_regions; the same in 6.12 and 7.3).
  */
 
 #ifdef __cplusplus

@@ -23,9 +23,10 @@
  *     0x00000000fee00000 0x00000000feefffff msi
  *
  * The words are those of enum iovageom_resv_type, but that Linux says "msi" of its software MSI
- * window too. That window stands always at [0x8000000,0x80fffff] (MSI_IOVA_BASE and
+ * window too. As released, up to 7.3, it has that at [0x8000000,0x80fffff] (MSI_IOVA_BASE and
  * MSI_IOVA_LENGTH of its Arm SMMU and virtio-iommu drivers), where no hardware has doorbells. So
- * exactly that range with the word "msi" is IOVAGEOM_RESV_SOFTWARE_MSI.
+ * exactly that range with the word "msi" is IOVAGEOM_RESV_SOFTWARE_MSI. A kernel that has it
+ * elsewhere is not seen to: say so with iovageom_geometry_add_software_msi(), after reading.
  */
 
 #ifdef __cplusplus

@@ -52,7 +52,7 @@ struct iovageom_envelope {
  * @param figures may be NULL; may be NULL too: `out`.
  * @param report notes on the hosts whose device can't be assigned (DIRECT; to leave them out, ask
  *        iovageom_geometry_assignable() before) and on those that do not say all (UNKNOWN,
- *        INCOMPLETE); fatal when nothing is usable.
+ *        INCOMPLETE, MSI_WINDOW); fatal when nothing is usable.
  * @return IOVAGEOM_ERR_NOTHING_USABLE when no granule is usable on all hosts;
  *         IOVAGEOM_ERR_INVALID (name); IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges in all.
  */

@@ -41,8 +41,8 @@ struct iovageom_probe_plan {
  * first, because low addresses are of use to more devices.
  *
  * The MSI region is never merged or widened: a guest that isn't told where its doorbells are makes
- * up a window of its own (I5). So the shortest list has three regions, or fewer where MSI, or
- * RESERVED on one side of it, is missing.
+ * up a window of its own, in which its VFIO maps them (I5). So the shortest list has three regions,
+ * or fewer where MSI, or RESERVED on one side of it, is missing.
  *
  * Nothing is ever planned as [0, 2^64-1] or [0, 2^32-1] in one piece, because 64-bit or 32-bit guests
  * refuse that: gaps whose closing would make it stay open, or the one above is closed as well,

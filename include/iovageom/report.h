@@ -80,7 +80,10 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_DIRECT = 21,
     /** Piece number `wanted` of a layout, `range`, can't be mapped where it is, and finds no place
         within `against`; which is `range` itself when the piece is fixed. */
-    IOVAGEOM_FINDING_NO_PLACE = 22
+    IOVAGEOM_FINDING_NO_PLACE = 22,
+    /** `owner` calls `range` msi. It may be where the host's software places doorbells, not where
+        hardware has them: see iovageom_geometry_add_software_msi(). */
+    IOVAGEOM_FINDING_MSI_WINDOW = 23
 };
 
 /** Value of an endpoint or domain number in a finding that speaks of none. */

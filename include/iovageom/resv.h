@@ -27,7 +27,7 @@ extern "C" {
 /**
  * Types of reserved region, in ascending precedence: where two overlap, the higher number shows in
  * the resolved view. MSI comes first because a guest that is not told of its MSI window makes up
- * one of its own (I5); a direct region says more than the hole that the host's usable ranges leave
+ * one of its own, in which its VFIO maps doorbells (I5); a direct region says more than the hole that the host's usable ranges leave
  * at the same place; anything that forbids outranks DIRECT_RELAXABLE, which doesn't.
  *
  * The words are those of Linux (Documentation/ABI/testing/sysfs-kernel-iommu_groups).
@@ -37,7 +37,8 @@ enum iovageom_resv_type {
     IOVAGEOM_RESV_DIRECT_RELAXABLE = 1,
     /** Not to be mapped; no more is known. */
     IOVAGEOM_RESV_RESERVED = 2,
-    /** Window in which the host's software places MSI doorbells (Linux: 0x8000000). */
+    /** Window in which the host's software places MSI doorbells. Linux has it at
+        [0x8000000,0x80fffff]; of one elsewhere the caller has to say so. */
     IOVAGEOM_RESV_SOFTWARE_MSI = 3,
     /** Identity-mapped by the host for firmware (VT-d RMRR, AMD unity map): not usable, and since 6.6
         Linux gives the device to nobody (iovageom_geometry_assignable()). */

@@ -148,9 +148,13 @@ IOVAGEOM_API void iovageom_viommu_free(struct iovageom_viommu *viommu);
 /**
  * Reserve a window for every endpoint: the machine's MSI doorbells, a user's reserved-regions.
  *
- * On Arm, add the doorbells of the machine's interrupt controller as MSI: a guest that is told of
- * none maps them at [0x8000000,0x80fffff] (I5), which hosts there reserve. A region of type MSI
- * outranks the hosts' MSI windows, which are then told as RESERVED (N74: only one is MSI).
+ * On Arm, add the doorbells of the machine's interrupt controller as MSI. Where a Linux guest is told
+ * of none, its driver makes up a window at [0x8000000,0x80fffff] (I5), which hosts there reserve:
+ * VFIO and iommufd in that guest map the doorbells there, so that a device which it hands on gets no
+ * interrupts. Its own drivers do without: for them Linux takes the page from the allocator of all
+ * other DMA (iommu_dma_get_msi_page; the same in 6.12 and 7.3), which keeps to what it was told. A
+ * region of type MSI outranks the hosts' MSI windows, which are then told as RESERVED (N74: only one
+ * is MSI).
  *
  * @param name of the region, for messages; shorter than IOVAGEOM_NAME_SIZE.
  * @return IOVAGEOM_ERR_FROZEN after freeze, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID,
@@ -360,9 +364,10 @@ IOVAGEOM_API void iovageom_viommu_where_init(struct iovageom_viommu_where *where
  * - it has a region of type DIRECT (FINDING_DIRECT), if REFUSE_DIRECT is set, here or for all;
  *   ALLOW_STALE doesn't change that.
  * Plugged or not, the report notes such a region when it isn't refused, what the geometry leaves
- * open (FINDING_UNKNOWN, FINDING_INCOMPLETE), and that the guest knows of no MSI doorbells, when the
- * host leaves a window for them to software as on Arm and the machine has added none
- * (FINDING_GUEST_QUIRK): the guest then maps them in that window, which is reserved.
+ * open (FINDING_UNKNOWN, FINDING_INCOMPLETE, FINDING_MSI_WINDOW), and that the guest knows of no MSI
+ * doorbells, when the host leaves a window for them to software as on Arm, reserves
+ * [0x8000000,0x80fffff], and the machine has added none (FINDING_GUEST_QUIRK): VFIO in that guest
+ * then maps them there in vain (iovageom_viommu_add_region()).
  *
  * @param where NULL for the defaults; copied.
  * @param geometry of the device: what its container says once it is attached to it. Copied. Its

@@ -40,6 +40,7 @@ static const unsigned named[] = {
     [IOVAGEOM_FINDING_OTHER] = DETAIL,
     [IOVAGEOM_FINDING_DIRECT] = RANGE | WANTED | OWNER,
     [IOVAGEOM_FINDING_NO_PLACE] = RANGE | AGAINST | WANTED,
+    [IOVAGEOM_FINDING_MSI_WINDOW] = RANGE | OWNER,
 };
 
 static bool range_said(struct iovageom_range range)

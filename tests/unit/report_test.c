@@ -109,11 +109,13 @@ static void each_kind_has_its_sentence(void **state)
         "one; update the firmware, or switch its pre-boot DMA protection off",
         "piece 48 of the layout, [0x1000,0x1fff], finds no place within [0x800,0x2fff]; widen its "
         "limits, or make it smaller",
+        "[0x1000,0x1fff] of 0000:3b:00.0 is taken for hardware doorbells, as sysfs calls it msi, "
+        "but it may be a window of the host's software; if it is, say so",
     };
     struct iovageom_finding finding;
 
     (void)state;
-    for (uint32_t kind = 1; kind <= IOVAGEOM_FINDING_NO_PLACE; kind++) {
+    for (uint32_t kind = 1; kind <= IOVAGEOM_FINDING_MSI_WINDOW; kind++) {
         finding = iovageom_finding_blank((enum iovageom_finding_kind)kind, IOVAGEOM_ERR_CONFLICT);
         finding.range = (struct iovageom_range){0x1000, 0x1fff};
         finding.against = (struct iovageom_range){0x800, 0x2fff};

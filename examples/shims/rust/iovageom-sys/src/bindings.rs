@@ -1105,6 +1105,7 @@ pub const IOVAGEOM_FINDING_GUEST_QUIRK: iovageom_finding_kind = 19;
 pub const IOVAGEOM_FINDING_OTHER: iovageom_finding_kind = 20;
 pub const IOVAGEOM_FINDING_DIRECT: iovageom_finding_kind = 21;
 pub const IOVAGEOM_FINDING_NO_PLACE: iovageom_finding_kind = 22;
+pub const IOVAGEOM_FINDING_MSI_WINDOW: iovageom_finding_kind = 23;
 pub type iovageom_finding_kind = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -1276,6 +1277,13 @@ extern "C" {
     pub fn iovageom_geometry_add_map_budget(
         geometry: *mut iovageom_geometry,
         mappings: u64,
+        source: iovageom_source,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_geometry_add_software_msi(
+        geometry: *mut iovageom_geometry,
+        window: iovageom_range,
         source: iovageom_source,
     ) -> ::std::os::raw::c_int;
 }
