@@ -80,6 +80,7 @@ static void read_sysfs(struct verdict *verdict, bool lenient)
     struct regions_read read = regions_read(verdict->group, lenient, verdict->geometry);
 
     faults_join(&verdict->faults, &read.faults);
+    verdict->assignable = verdict->assignable && !read.direct;
     for (size_t i = 0; i < read.note_count; i++)
         note(&verdict->notes, &verdict->note_count, read.notes[i]);
 }
@@ -364,8 +365,8 @@ static void add_warnings(struct verdict *verdict)
 
     iovageom_report_init(&report, &lasting);
     (void)iovageom_geometry_explain(verdict->geometry, everything, &report);
-    verdict->assignable =
-        note_findings(&report, IOVAGEOM_FINDING_DIRECT, &verdict->notes, &verdict->note_count) == 0;
+    if (note_findings(&report, IOVAGEOM_FINDING_DIRECT, &verdict->notes, &verdict->note_count) != 0)
+        verdict->assignable = false;
     (void)note_findings(&report, IOVAGEOM_FINDING_MSI_WINDOW, &verdict->notes,
                         &verdict->note_count);
 }

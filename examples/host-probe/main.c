@@ -320,7 +320,8 @@ static const char *direct_words(const struct verdict *verdict)
     struct iovageom_report report;
 
     iovageom_report_init(&report, &lasting);
-    (void)iovageom_geometry_assignable(verdict->geometry, &report);
+    if (iovageom_geometry_assignable(verdict->geometry, &report) == IOVAGEOM_OK)
+        return "it can't be assigned while firmware demands a direct region, of length 0";
     return text("%s", iovageom_report_text(&report));
 }
 

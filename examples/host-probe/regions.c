@@ -198,6 +198,17 @@ static void say_bad(struct listing *listing, const struct line *line, size_t num
               FORM);
 }
 
+/* Linux asks for the type alone, and not for the length, when it sets require_direct. */
+static bool is_direct(struct span region)
+{
+    static const char word[] = {' ', 'd', 'i', 'r', 'e', 'c', 't'};
+
+    while (region.length > 0 && strchr(" \t", region.at[region.length - 1]) != NULL)
+        region.length--;
+    return region.length > sizeof(word) &&
+           memcmp(region.at + region.length - sizeof(word), word, sizeof(word)) == 0;
+}
+
 static void take_line(struct listing *listing, const struct line *line, size_t number, bool ended,
                       bool lenient, struct regions_read *read)
 {
@@ -213,8 +224,13 @@ static void take_line(struct listing *listing, const struct line *line, size_t n
     case LINE_NO_LENGTH:
         listing->regions++;
         add_words(&read->notes, &read->note_count,
-                  text("%s:%zu: a region of length 0, which reserves nothing: %s", path, number,
-                       quoted(line->words.at, line->words.length)));
+                  text("%s:%zu: a region of length 0, which reserves nothing: %s%s", path, number,
+                       quoted(line->words.at, line->words.length),
+                       is_direct(line->region)
+                           ? "; but it is direct, for which Linux 6.6 and later gives the group to "
+                             "no guest: it can't be assigned while firmware demands that"
+                           : ""));
+        read->direct = read->direct || is_direct(line->region);
         break;
     case LINE_BAD:
         if (line->status == IOVAGEOM_ERR_UNSUPPORTED && lenient) {

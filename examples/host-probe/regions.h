@@ -13,6 +13,7 @@ struct regions_read {
     struct faults faults; /**< lines that could not be read; none when they may be passed over */
     const char **notes;   /**< what was read in a way that should be known */
     size_t note_count;
+    bool direct; /**< a region of length 0 is direct: no address, and yet the group can't be had */
 };
 
 /**

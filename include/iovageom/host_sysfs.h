@@ -42,7 +42,9 @@ struct iovageom_sysfs_cursor {
 /**
  * Read the next line. Empty lines are passed over, and so are regions of length 0, which end one
  * below their start ("0x2000 0x1fff reserved") and reserve nothing: Linux prints them for firmware
- * whose RMRR has no length. The cursor moves past the line whatever it
+ * whose RMRR has no length. (One of type direct keeps Linux 6.6 and later from assigning the device
+ * all the same, for it asks for the type alone. A geometry has no address to say that by, so
+ * iovageom_geometry_assignable() doesn't know; host-probe says it.) The cursor moves past the line whatever it
  * holds, so a caller may go on after a bad one. Regions of different types may overlap, and are in
  * ascending order when they come from Linux, which is not checked here.
  *
