@@ -10,6 +10,7 @@
 #include <iovageom/status.h>
 
 #include "geometry_internal.h"
+#include "sort.h"
 #include "text.h"
 
 enum { FEW_FACTS = 8, FEW_RANGES = 8 }; /* what the usual host says fits */
@@ -122,8 +123,9 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
     return IOVAGEOM_OK;
 }
 
-void iovageom_geometry_put(struct iovageom_geometry *geometry,
-                           const struct iovageom_geometry_fact *fact)
+/* Where a fact stands, or would stand. */
+static size_t place_of(const struct iovageom_geometry *geometry,
+                       const struct iovageom_geometry_fact *fact)
 {
     size_t low = 0;
     size_t high = geometry->count;
@@ -135,12 +137,75 @@ void iovageom_geometry_put(struct iovageom_geometry *geometry,
         else
             high = middle;
     }
-    struct iovageom_geometry_fact *place = geometry->facts + low;
-    if (low < geometry->count && compare(place, fact) == 0)
+    return low;
+}
+
+void iovageom_geometry_put(struct iovageom_geometry *geometry,
+                           const struct iovageom_geometry_fact *fact)
+{
+    size_t index = place_of(geometry, fact);
+    struct iovageom_geometry_fact *place = geometry->facts + index;
+
+    if (index < geometry->count && compare(place, fact) == 0)
         return;
-    memmove(place + 1, place, (geometry->count - low) * sizeof(*place));
+    memmove(place + 1, place, (geometry->count - index) * sizeof(*place));
     *place = *fact;
     geometry->count++;
+}
+
+/* Merged from the end down, where there is room; then the gap that equal ones leave is closed. */
+void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
+                               const struct iovageom_geometry *other)
+{
+    struct iovageom_geometry_fact *facts = geometry->facts;
+    size_t i = geometry->count;
+    size_t j = other->count;
+    size_t end = i + j;
+    size_t at = end;
+
+    while (j > 0) {
+        int order = i > 0 ? compare(&facts[i - 1], &other->facts[j - 1]) : -1;
+
+        if (order >= 0)
+            facts[--at] = facts[--i];
+        else
+            facts[--at] = other->facts[j - 1];
+        j -= order <= 0;
+    }
+    if (at < end)
+        memmove(facts + i, facts + at, (end - at) * sizeof(*facts));
+    geometry->count = i + (end - at);
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return compare(a, b);
+}
+
+void iovageom_geometry_settle(struct iovageom_geometry *geometry)
+{
+    struct iovageom_geometry_fact *facts = geometry->facts;
+    size_t kept = 0;
+
+    iovageom_sort(facts, geometry->count, sizeof(*facts), compare_items);
+    for (size_t i = 0; i < geometry->count; i++)
+        if (kept == 0 || compare(&facts[kept - 1], &facts[i]) != 0)
+            facts[kept++] = facts[i];
+    geometry->count = kept;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+    const struct iovageom_owner *owner, size_t *count)
+{
+    const struct iovageom_geometry_fact key = {.kind = (uint32_t)kind, .owner = *owner};
+    size_t first = place_of(geometry, &key);
+
+    *count = 0;
+    while (first + *count < geometry->count && geometry->facts[first + *count].kind == key.kind &&
+           iovageom_owner_compare(&geometry->facts[first + *count].owner, owner) == 0)
+        ++*count;
+    return geometry->facts + first;
 }
 
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(

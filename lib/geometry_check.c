@@ -37,18 +37,23 @@ static int explain_apertures(const struct iovageom_geometry *geometry, struct io
     return status;
 }
 
-/* Whether a reserved region says no more than an aperture of the same owner does. */
-static bool beyond_aperture(const struct iovageom_geometry *geometry, struct iovageom_range region,
-                            const struct iovageom_owner *owner)
+/*
+ * What all apertures of an owner have: a region of his outside one of them ends below the highest
+ * start, or starts above the lowest last. Without an aperture no region does.
+ */
+static struct iovageom_range common_aperture(const struct iovageom_geometry *geometry,
+                                             const struct iovageom_owner *owner)
 {
-    const struct iovageom_geometry_fact *fact;
-    size_t index = 0;
+    struct iovageom_range common = {0, IOVAGEOM_ADDRESS_MAX};
+    size_t count;
+    const struct iovageom_geometry_fact *fact =
+        iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_APERTURE, owner, &count);
 
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &index)))
-        if (iovageom_owner_compare(&fact->owner, owner) == 0 &&
-            !iovageom_range_overlaps(region, (struct iovageom_range){fact->value, fact->last}))
-            return true;
-    return false;
+    for (; count > 0; count--, fact++) {
+        common.start = fact->value > common.start ? fact->value : common.start;
+        common.last = fact->last < common.last ? fact->last : common.last;
+    }
+    return common;
 }
 
 static int explain_regions(const struct iovageom_geometry *geometry, struct iovageom_range range,
@@ -67,12 +72,14 @@ static int explain_regions(const struct iovageom_geometry *geometry, struct iova
         (void)iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges);
         if (!iovageom_resv_type_forbids(type))
             continue;
+        const struct iovageom_range common = common_aperture(geometry, owner);
         finding.owner = *owner;
         finding.type = (uint32_t)type;
         iovageom_rangeset_seek(ranges, range.start, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.against) &&
                iovageom_range_intersect(range, finding.against, &finding.range)) {
-            if (beyond_aperture(geometry, finding.against, owner))
+            /* It says no more than an aperture does. */
+            if (finding.against.last < common.start || finding.against.start > common.last)
                 continue;
             status = finding.status;
             iovageom_report_add(report, &finding);
@@ -137,7 +144,7 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
     iovageom_geometry_msi_windows(geometry, endpoint, report);
 }
 
-bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
+bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
                                      struct iovageom_range *rest, struct iovageom_finding *finding)
 {
     enum iovageom_resv_type type;
@@ -147,7 +154,7 @@ bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
     while (iovageom_range_valid(*rest)) {
         struct iovageom_range piece = *rest;
         struct iovageom_range above;
-        size_t index = iovageom_resv_at(geometry->resv, piece.start, &piece.last);
+        size_t index = iovageom_resv_walk_at(walk, piece.start, &piece.last);
 
         if (piece.last < rest->last && iovageom_range_above(piece, &above)) {
             rest->start = above.start;
@@ -155,7 +162,7 @@ bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
             piece.last = rest->last;
             *rest = (struct iovageom_range){1, 0};
         }
-        if (iovageom_resv_statement(geometry->resv, index, &type, &owner, &ranges) < 0 ||
+        if (iovageom_resv_statement(walk->resv, index, &type, &owner, &ranges) < 0 ||
             !iovageom_resv_type_forbids(type))
             continue;
         finding->range = piece;
@@ -198,27 +205,6 @@ static bool is_kernel(uint32_t source)
     return source >= IOVAGEOM_SOURCE_VFIO && source <= IOVAGEOM_SOURCE_SYSFS;
 }
 
-/* What one host, group or device says of itself is compared, not what two of them say. */
-static bool same_name(const struct iovageom_owner *a, const struct iovageom_owner *b)
-{
-    return memcmp(a->name, b->name, sizeof(a->name)) == 0;
-}
-
-/*
- * Whether what registers say depends on what was not said, and is the least of it: a kernel may map
- * more then.
- */
-static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
-{
-    const struct iovageom_geometry_fact *fact;
-    size_t index = 0;
-
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_INCOMPLETE, &index)))
-        if (is_registers(owner->source) && iovageom_owner_compare(&fact->owner, owner) == 0)
-            return true;
-    return false;
-}
-
 static int disagree(struct iovageom_report *report, const struct iovageom_owner *owner,
                     const struct iovageom_owner *other, struct iovageom_range range)
 {
@@ -232,50 +218,66 @@ static int disagree(struct iovageom_report *report, const struct iovageom_owner 
     return finding.status;
 }
 
-/* Whether `owner` gave a list of usable ranges. */
-static bool lists_usable(const struct iovageom_geometry *geometry,
-                         const struct iovageom_owner *owner)
+/*
+ * Whether what registers say depends on what was not said, and is the least of it: a kernel may map
+ * more then.
+ */
+static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
 {
-    const struct iovageom_geometry_fact *fact;
-    size_t index = 0;
+    size_t count;
 
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &index)) != NULL) {
-        if (iovageom_owner_compare(&fact->owner, owner) == 0)
-            return true;
-    }
-    return false;
+    (void)iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_INCOMPLETE, owner, &count);
+    return is_registers(owner->source) && count > 0;
+}
+
+/* The same owner's name, with another source. */
+static struct iovageom_owner as_source(const struct iovageom_owner *owner, uint32_t source)
+{
+    struct iovageom_owner other = *owner;
+
+    other.source = source;
+    return other;
 }
 
 /*
- * The first part of `range` that nobody reserves but those who list usable ranges: two lists that
- * end short of a width, as VFIO's and iommufd's do together, are no excuse for one another.
+ * What is reserved by those who list no usable ranges: two lists that end short of a width, as
+ * VFIO's and iommufd's do together, are no excuse for one another.
  */
-static bool left_by_others(const struct iovageom_geometry *geometry, struct iovageom_range range,
-                           struct iovageom_range *left)
+static int reserved_by_others(const struct iovageom_geometry *geometry,
+                              struct iovageom_rangeset *others)
 {
     enum iovageom_resv_type type;
-    const struct iovageom_owner *whose;
+    const struct iovageom_owner *owner;
     const struct iovageom_rangeset *ranges;
-    struct iovageom_range region;
-    struct iovageom_range rest = range;
+    size_t lists;
+    int status = IOVAGEOM_OK;
 
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &whose, &ranges) == IOVAGEOM_OK;) {
-        i++;
-        if (!iovageom_resv_type_forbids(type) || lists_usable(geometry, whose) ||
-            !iovageom_rangeset_lookup(ranges, rest.start, &region))
-            continue;
-        if (region.last >= rest.last || !iovageom_range_above(region, &region))
-            return false;
-        rest.start = region.start;
-        i = 0;
+    for (size_t i = 0; status == IOVAGEOM_OK &&
+                       iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == 0;
+         i++) {
+        (void)iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_USABLE, owner, &lists);
+        if (iovageom_resv_type_forbids(type) && lists == 0)
+            status = iovageom_rangeset_union(others, others, ranges);
     }
-    *left = rest;
+    return status;
+}
+
+/* The part of `range` from its first address on that `others` don't reserve. */
+static bool left_by(const struct iovageom_rangeset *others, struct iovageom_range range,
+                    struct iovageom_range *left)
+{
+    struct iovageom_range gap;
+
+    if (!iovageom_rangeset_gap_above(others, range.start, &gap) || gap.start > range.last)
+        return false;
+    *left = range;
+    left->start = gap.start > range.start ? gap.start : range.start;
     return true;
 }
 
 /* A width from registers against the list of usable ranges whose complement is `reserved`. */
 static int check_width(const struct iovageom_geometry *geometry,
+                       const struct iovageom_rangeset *others,
                        const struct iovageom_geometry_fact *usable,
                        const struct iovageom_rangeset *reserved,
                        const struct iovageom_geometry_fact *width, struct iovageom_report *report)
@@ -294,7 +296,7 @@ static int check_width(const struct iovageom_geometry *geometry,
         return disagree(report, &usable->owner, &width->owner, parts[beyond - 1]);
     if (iovageom_range_above(top, &parts[0]) &&
         iovageom_range_intersect(parts[0], aperture, &parts[0]) &&
-        left_by_others(geometry, parts[0], &parts[0]))
+        left_by(others, parts[0], &parts[0]))
         return disagree(report, &usable->owner, &width->owner, parts[0]);
     return IOVAGEOM_OK;
 }
@@ -304,53 +306,53 @@ static int check_regions(const struct iovageom_geometry *geometry,
                          const struct iovageom_geometry_fact *usable,
                          const struct iovageom_rangeset *reserved, struct iovageom_report *report)
 {
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
     int result = IOVAGEOM_OK;
 
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
-        struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range region;
+    for (int type = IOVAGEOM_RESV_RESERVED; type <= IOVAGEOM_RESV_MSI; type++)
+        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; source <= IOVAGEOM_SOURCE_SYSFS; source++) {
+            const struct iovageom_owner owner = as_source(&usable->owner, source);
+            const struct iovageom_rangeset *ranges =
+                iovageom_resv_said(geometry->resv, (enum iovageom_resv_type)type, &owner);
+            struct iovageom_rangeset_cursor cursor;
+            struct iovageom_range region;
 
-        if (!iovageom_resv_type_forbids(type) || !is_kernel(owner->source) ||
-            owner->source == usable->owner.source || !same_name(owner, &usable->owner))
-            continue;
-        iovageom_rangeset_seek(ranges, 0, &cursor);
-        while (iovageom_rangeset_next(&cursor, &region))
-            if (!iovageom_rangeset_contains(reserved, region))
-                result = disagree(report, owner, &usable->owner, region);
-    }
+            if (ranges == NULL || source == usable->owner.source)
+                continue;
+            iovageom_rangeset_seek(ranges, 0, &cursor);
+            while (iovageom_rangeset_next(&cursor, &region))
+                if (!iovageom_rangeset_contains(reserved, region))
+                    result = disagree(report, &owner, &usable->owner, region);
+        }
     return result;
 }
 
 static int check_usable(const struct iovageom_geometry *geometry,
-                        const struct iovageom_geometry_fact *usable, struct iovageom_report *report)
+                        const struct iovageom_geometry_fact *usable,
+                        const struct iovageom_rangeset *others, struct iovageom_report *report)
 {
     struct iovageom_rangeset none;
-    const struct iovageom_rangeset *reserved = &none;
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    const struct iovageom_geometry_fact *width;
+    const struct iovageom_rangeset *reserved =
+        iovageom_resv_said(geometry->resv, IOVAGEOM_RESV_RESERVED, &usable->owner);
     int result;
-    size_t index = 0;
 
     (void)iovageom_rangeset_init(&none, &geometry->allocator);
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
-        if (type == IOVAGEOM_RESV_RESERVED && iovageom_owner_compare(owner, &usable->owner) == 0)
-            reserved = ranges;
+    if (reserved == NULL)
+        reserved = &none;
     result = check_regions(geometry, usable, reserved, report);
-    while ((width = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &index)))
-        if (is_registers(width->owner.source) && same_name(&width->owner, &usable->owner) &&
-            check_width(geometry, usable, reserved, width, report) < 0)
-            result = IOVAGEOM_ERR_DISAGREEMENT;
+    for (uint32_t source = IOVAGEOM_SOURCE_VTD_REGISTERS; is_registers(source); source++) {
+        const struct iovageom_owner owner = as_source(&usable->owner, source);
+        size_t count;
+        const struct iovageom_geometry_fact *width =
+            iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_APERTURE, &owner, &count);
+
+        for (; count > 0; count--, width++)
+            if (check_width(geometry, others, usable, reserved, width, report) < 0)
+                result = IOVAGEOM_ERR_DISAGREEMENT;
+    }
     return result;
 }
 
-/* Two sources whose smallest page differs the wrong way round: `coarse` knows the hardware. */
+/* What two sources say of the smallest page, if it differs the wrong way round: `coarse` knows. */
 static int check_granules(const struct iovageom_geometry_fact *fine,
                           const struct iovageom_geometry_fact *coarse,
                           struct iovageom_report *report)
@@ -363,34 +365,66 @@ static int check_granules(const struct iovageom_geometry_fact *fine,
     finding.wanted = iovageom_pgsize_granule(fine->value);
     finding.offered = iovageom_pgsize_granule(coarse->value);
     finding.detail = "bytes in the smallest page";
-    if (!same_name(&fine->owner, &coarse->owner) || finding.wanted >= finding.offered)
+    if (finding.wanted >= finding.offered)
         return IOVAGEOM_OK;
     iovageom_report_add(report, &finding);
     return finding.status;
 }
 
-/* The kernel can't map less than the hardware, nor align to less than it maps. */
+/* Of the facts of one kind and owner that with the smallest granule, or the largest; NULL for none. */
+static const struct iovageom_geometry_fact *extreme(const struct iovageom_geometry *geometry,
+                                                    enum iovageom_fact kind,
+                                                    const struct iovageom_owner *owner,
+                                                    bool largest, size_t *count)
+{
+    const struct iovageom_geometry_fact *fact =
+        iovageom_geometry_facts_of(geometry, kind, owner, count);
+    const struct iovageom_geometry_fact *best = *count > 0 ? fact : NULL;
+
+    for (size_t i = 1; i < *count; i++) {
+        const uint64_t granule = iovageom_pgsize_granule(fact[i].value);
+
+        if (largest ? granule > iovageom_pgsize_granule(best->value)
+                    : granule < iovageom_pgsize_granule(best->value))
+            best = &fact[i];
+    }
+    return best;
+}
+
+/*
+ * The kernel can't map less than the hardware, nor align to less than it maps. Of each source the
+ * extreme that it states is compared, once with each other source of that name.
+ */
 static int check_page_sizes(const struct iovageom_geometry *geometry,
                             struct iovageom_report *report)
 {
     const struct iovageom_geometry_fact *mask;
-    const struct iovageom_geometry_fact *other;
     int result = IOVAGEOM_OK;
 
     for (size_t i = 0;
          (mask = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));) {
+        const bool registers = is_registers(mask->owner.source);
+        const struct iovageom_geometry_fact *fine;
+        size_t count, others;
+
+        mask = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &mask->owner, true, &count);
+        i += count - 1;
         if (is_least(geometry, &mask->owner))
             continue;
-        for (size_t j = 0;
-             (other = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_ALIGNMENT, &j));)
-            if (check_granules(other, mask, report) < 0)
+        for (uint32_t source = 0; source <= IOVAGEOM_SOURCE_USER; source++) {
+            const struct iovageom_owner owner = as_source(&mask->owner, source);
+
+            fine = extreme(geometry, IOVAGEOM_FACT_ALIGNMENT, &owner, false, &others);
+            if (fine != NULL && check_granules(fine, mask, report) < 0)
                 result = IOVAGEOM_ERR_DISAGREEMENT;
-        if (!is_registers(mask->owner.source))
-            continue;
-        for (size_t j = 0;
-             (other = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &j));)
-            if (is_kernel(other->owner.source) && check_granules(other, mask, report) < 0)
+        }
+        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; registers && is_kernel(source); source++) {
+            const struct iovageom_owner owner = as_source(&mask->owner, source);
+
+            fine = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &owner, false, &others);
+            if (fine != NULL && check_granules(fine, mask, report) < 0)
                 result = IOVAGEOM_ERR_DISAGREEMENT;
+        }
     }
     return result;
 }
@@ -399,13 +433,20 @@ int iovageom_geometry_check(const struct iovageom_geometry *geometry,
                             struct iovageom_report *report)
 {
     const struct iovageom_geometry_fact *usable;
+    struct iovageom_rangeset others;
     int result;
+    int status = iovageom_rangeset_init(&others, &geometry->allocator);
     size_t index = 0;
 
     iovageom_report_clear(report);
-    result = check_page_sizes(geometry, report);
-    while ((usable = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &index)))
-        if (check_usable(geometry, usable, report) < 0)
+    if (status == IOVAGEOM_OK)
+        status = reserved_by_others(geometry, &others);
+    result = status != IOVAGEOM_OK ? status : check_page_sizes(geometry, report);
+    while (status == IOVAGEOM_OK &&
+           (usable = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &index)) != NULL)
+        if (usable->owner.source <= IOVAGEOM_SOURCE_USER &&
+            check_usable(geometry, usable, &others, report) < 0)
             result = IOVAGEOM_ERR_DISAGREEMENT;
+    iovageom_rangeset_deinit(&others);
     return result;
 }

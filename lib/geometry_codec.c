@@ -171,12 +171,35 @@ static struct iovageom_range range_at(const struct record *record, size_t index)
                                    iovageom_load_le64(record->numbers + index * 8 + 8)};
 }
 
+/* What an aperture reserves. */
+static int load_aperture(struct iovageom_geometry *geometry, struct iovageom_range aperture,
+                         const struct iovageom_owner *owner)
+{
+    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_rangeset outside;
+    int status = iovageom_rangeset_init(&outside, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_insert(&outside, aperture);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_complement(&outside, &outside, all);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_resv_append(geometry->resv, &outside, IOVAGEOM_RESV_RESERVED, owner);
+    iovageom_rangeset_deinit(&outside);
+    return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
+}
+
+/* The numbers that a fact of its kind has; those that it hasn't are 0, as the add calls have it. */
+static bool has_value(uint32_t kind)
+{
+    return kind != IOVAGEOM_FACT_USABLE && kind != IOVAGEOM_FACT_RESERVED &&
+           kind != IOVAGEOM_FACT_INCOMPLETE;
+}
+
 /* Nothing is believed that the add calls would have refused or done otherwise. */
 static int load_fact(struct iovageom_geometry *geometry, const struct record *record)
 {
-    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
     struct iovageom_geometry_fact fact = {.kind = record->tag & TAG_SUB, .owner = record->owner};
-    struct iovageom_range outside[2];
     struct iovageom_range range;
     int status = IOVAGEOM_OK;
 
@@ -185,22 +208,18 @@ static int load_fact(struct iovageom_geometry *geometry, const struct record *re
     if (!iovageom_pgsize_is_power(fact.kind) || fact.kind > IOVAGEOM_FACT_INCOMPLETE)
         return IOVAGEOM_OK; /* of a later version */
     range = range_at(record, 0);
-    fact.value = range.start;
-    fact.last = range.last;
+    if (has_value(fact.kind))
+        fact.value = range.start;
+    if (fact.kind == IOVAGEOM_FACT_APERTURE)
+        fact.last = range.last;
     if (fact.kind == IOVAGEOM_FACT_ALIGNMENT && !iovageom_pgsize_is_power(fact.value))
         return IOVAGEOM_ERR_MALFORMED;
-    if (fact.kind == IOVAGEOM_FACT_APERTURE) {
-        if (!iovageom_range_valid(range))
-            return IOVAGEOM_ERR_MALFORMED;
-        unsigned count = iovageom_range_subtract(all, range, outside);
-        while (count > 0 && status == IOVAGEOM_OK)
-            status = iovageom_resv_add(geometry->resv, outside[--count], IOVAGEOM_RESV_RESERVED,
-                                       &fact.owner);
-    }
+    if (fact.kind == IOVAGEOM_FACT_APERTURE)
+        status = load_aperture(geometry, range, &fact.owner);
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_reserve(geometry, geometry->count + 1);
     if (status == IOVAGEOM_OK)
-        iovageom_geometry_put(geometry, &fact);
+        geometry->facts[geometry->count++] = fact;
     return status;
 }
 
@@ -217,12 +236,13 @@ static int load_regions(struct iovageom_geometry *geometry, const struct record 
     for (size_t i = 0; status == IOVAGEOM_OK && i < record->count; i += 2)
         status = iovageom_rangeset_insert(&ranges, range_at(record, i));
     if (status == IOVAGEOM_OK)
-        status = iovageom_resv_add_set(geometry->resv, &ranges, (enum iovageom_resv_type)type,
-                                       &record->owner);
+        status = iovageom_resv_append(geometry->resv, &ranges, (enum iovageom_resv_type)type,
+                                      &record->owner);
     iovageom_rangeset_deinit(&ranges);
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }
 
+/* In whatever order they come: they are sorted at the end, all at once. */
 static int load_records(struct iovageom_geometry *geometry, const uint8_t *bytes, size_t length)
 {
     struct record record;
@@ -241,7 +261,8 @@ static int load_records(struct iovageom_geometry *geometry, const uint8_t *bytes
         else if ((record.tag & TAG_CRITICAL) != 0)
             status = IOVAGEOM_ERR_VERSION;
     }
-    return status;
+    iovageom_geometry_settle(geometry);
+    return status == IOVAGEOM_OK ? iovageom_resv_settle(geometry->resv) : status;
 }
 
 int iovageom_geometry_load(const struct iovageom_allocator *allocator, const void *bytes,

@@ -42,16 +42,28 @@ IOVAGEOM_COLD int iovageom_geometry_reserve(struct iovageom_geometry *geometry, 
 IOVAGEOM_COLD void iovageom_geometry_put(struct iovageom_geometry *geometry,
                                          const struct iovageom_geometry_fact *fact);
 
+/* Adds all facts of another geometry. There must be room for as many; then it can't fail. O(n). */
+IOVAGEOM_COLD void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
+                                             const struct iovageom_geometry *other);
+
+/* Makes a set of facts that were written one after the other. O(n log n). */
+IOVAGEOM_COLD void iovageom_geometry_settle(struct iovageom_geometry *geometry);
+
+/* The facts of one kind and owner: the first, and how many. O(log n + those). */
+IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+    const struct iovageom_owner *owner, size_t *count);
+
 /* The first fact of a kind from number *index on, or NULL; *index becomes the number after it. */
 IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index);
 
 /*
  * The first addresses of *rest that somebody forbids, as finding->range; with who, which region and
- * type in owner, against and type. *rest becomes what is above them, or an invalid range when that
+ * type in owner, against and type. `walk` goes over the geometry's regions. *rest becomes what is above them, or an invalid range when that
  * is nothing. False when nobody forbids any.
  */
-IOVAGEOM_COLD bool iovageom_geometry_next_obstacle(const struct iovageom_geometry *geometry,
+IOVAGEOM_COLD bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
                                                    struct iovageom_range *rest,
                                                    struct iovageom_finding *finding);
 

@@ -24,8 +24,7 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
     iovageom_resv_free(geometry->resv);
     geometry->resv = resv;
     if (geometry != other)
-        for (size_t i = 0; i < other->count; i++)
-            iovageom_geometry_put(geometry, &other->facts[i]);
+        iovageom_geometry_put_all(geometry, other);
     return IOVAGEOM_OK;
 }
 
@@ -63,25 +62,24 @@ void iovageom_geometry_remove_name(struct iovageom_geometry *geometry, const cha
 }
 
 /* What shows at an address: a type, or without `typed` only whether something forbids (1 or 0). */
-static uint32_t kind_at(const struct iovageom_geometry *geometry, bool typed, uint64_t address,
+static uint32_t kind_at(const struct iovageom_resv_walk *walk, bool typed, uint64_t address,
                         uint64_t *last)
 {
-    uint32_t type =
-        iovageom_resv_type_at(geometry->resv, iovageom_resv_at(geometry->resv, address, last));
+    uint32_t type = iovageom_resv_type_at(walk->resv, iovageom_resv_walk_at(walk, address, last));
 
     return typed ? type : type > IOVAGEOM_RESV_DIRECT_RELAXABLE;
 }
 
-/* The longest piece from `address` on that is of one kind. A walk over pieces needs no memory. */
-static uint32_t piece(const struct iovageom_geometry *geometry, bool typed, uint64_t address,
+/* The longest piece from `address` on that is of one kind. */
+static uint32_t piece(const struct iovageom_resv_walk *walk, bool typed, uint64_t address,
                       uint64_t *last)
 {
-    uint32_t kind = kind_at(geometry, typed, address, last);
+    uint32_t kind = kind_at(walk, typed, address, last);
     struct iovageom_range above;
     uint64_t end;
 
     while (iovageom_range_above((struct iovageom_range){address, *last}, &above) &&
-           kind_at(geometry, typed, above.start, &end) == kind)
+           kind_at(walk, typed, above.start, &end) == kind)
         *last = end;
     return kind;
 }
@@ -89,14 +87,20 @@ static uint32_t piece(const struct iovageom_geometry *geometry, bool typed, uint
 static bool equal_regions(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
 {
     struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_resv_walk of_a, of_b;
+    bool equal;
     uint64_t last;
 
+    iovageom_resv_walk_open(&of_a, a->resv);
+    iovageom_resv_walk_open(&of_b, b->resv);
     do {
-        if (piece(a, true, rest.start, &rest.last) != piece(b, true, rest.start, &last) ||
-            rest.last != last)
-            return false;
-    } while (iovageom_range_above(rest, &rest));
-    return true;
+        equal =
+            piece(&of_a, true, rest.start, &rest.last) == piece(&of_b, true, rest.start, &last) &&
+            rest.last == last;
+    } while (equal && iovageom_range_above(rest, &rest));
+    iovageom_resv_walk_close(&of_a);
+    iovageom_resv_walk_close(&of_b);
+    return equal;
 }
 
 /* All that a geometry says besides its regions. What is unknown stays 0. */
@@ -152,11 +156,30 @@ bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iov
     return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
 }
 
+/* Whether `outer` takes all whole granules that `inner` leaves: none when `fits` is false. */
+static bool regions_within(const struct iovageom_geometry *inner, uint64_t granule,
+                           const struct iovageom_geometry *outer, bool fits)
+{
+    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_resv_walk inside, outside;
+    struct iovageom_range whole;
+    bool within;
+
+    iovageom_resv_walk_open(&inside, inner->resv);
+    iovageom_resv_walk_open(&outside, outer->resv);
+    do {
+        within = piece(&inside, false, rest.start, &rest.last) != 0 ||
+                 !iovageom_range_align_inward(rest, granule, &whole) ||
+                 (fits && !iovageom_resv_walk_forbids(&outside, whole));
+    } while (within && iovageom_range_above(rest, &rest));
+    iovageom_resv_walk_close(&inside);
+    iovageom_resv_walk_close(&outside);
+    return within;
+}
+
 bool iovageom_geometry_within(const struct iovageom_geometry *inner,
                               const struct iovageom_geometry *outer)
 {
-    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
-    struct iovageom_range whole;
     uint64_t inner_granule = 1;
     uint64_t outer_granule = 1;
     uint64_t inner_budget = UINT64_MAX;
@@ -168,14 +191,8 @@ bool iovageom_geometry_within(const struct iovageom_geometry *inner,
         outer_granule = UINT64_MAX;
     (void)iovageom_geometry_map_budget(inner, &inner_budget);
     (void)iovageom_geometry_map_budget(outer, &outer_budget);
-    bool fits = outer_granule <= inner_granule && inner_budget <= outer_budget;
-    do {
-        if (piece(inner, false, rest.start, &rest.last) == 0 &&
-            iovageom_range_align_inward(rest, inner_granule, &whole) &&
-            (!fits || iovageom_resv_forbids(outer->resv, whole)))
-            return false;
-    } while (iovageom_range_above(rest, &rest));
-    return true;
+    return regions_within(inner, inner_granule, outer,
+                          outer_granule <= inner_granule && inner_budget <= outer_budget);
 }
 
 int iovageom_geometry_difference(const struct iovageom_geometry *before,

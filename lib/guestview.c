@@ -8,6 +8,8 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "sort.h"
+
 /* The window that the driver makes up, where VFIO maps doorbells (its MSI_IOVA_BASE and _LENGTH). */
 static const struct iovageom_range software_msi = {0x8000000, 0x80fffff};
 
@@ -67,16 +69,21 @@ static int quirk(const struct reader *reader, int status, struct iovageom_range 
     return status;
 }
 
-/* Ascending by start; behind those of the same start. */
-static void insert_by_start(struct reader *reader, struct iovageom_region region)
+/* By start, and those of the same start as they came: until they are sorted `owner` says how. */
+static int compare_regions(const void *a, const void *b)
 {
-    size_t at = reader->count++;
+    const struct iovageom_region *one = a, *other = b;
 
-    if (reader->out == NULL)
-        return;
-    for (; at > 0 && reader->out[at - 1].range.start > region.range.start; at--)
-        reader->out[at] = reader->out[at - 1];
-    reader->out[at] = region;
+    if (one->range.start != other->range.start)
+        return one->range.start < other->range.start ? -1 : 1;
+    return one->owner < other->owner ? -1 : 1;
+}
+
+static void sort_regions(struct iovageom_region *regions, size_t count)
+{
+    iovageom_sort(regions, count, sizeof(*regions), compare_regions);
+    for (size_t i = 0; i < count; i++)
+        regions[i].owner = 0;
 }
 
 static void read_resv_mem(struct reader *reader, size_t offset, unsigned step)
@@ -110,8 +117,10 @@ static void read_resv_mem(struct reader *reader, size_t offset, unsigned step)
         reader->hiding = range;
     }
     reader->has_msi |= is_msi;
-    insert_by_start(reader, (struct iovageom_region){
-                                range, is_msi ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED, 0});
+    if (reader->out != NULL)
+        reader->out[reader->count] = (struct iovageom_region){
+            range, is_msi ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED, (uint32_t)reader->count};
+    reader->count++;
 }
 
 /* The loop of the driver. It ends because bytes beyond the buffer read as type 0. */
@@ -156,6 +165,8 @@ static int read_answer(struct reader *reader)
 {
     int status = read_properties(reader);
 
+    if (reader->out != NULL)
+        sort_regions(reader->out, reader->count);
     if (status < 0 || reader->has_msi)
         return status;
     (void)quirk(reader, 0, software_msi,

@@ -279,11 +279,14 @@ static int take_fixed(struct work *work)
 static bool among_doorbells(const struct work *work, struct iovageom_range range)
 {
     struct iovageom_finding finding;
+    struct iovageom_resv_walk walk;
+    bool among = true;
 
-    while (iovageom_geometry_next_obstacle(work->geometry, &range, &finding))
-        if (finding.type != IOVAGEOM_RESV_MSI && finding.type != IOVAGEOM_RESV_SOFTWARE_MSI)
-            return false;
-    return true;
+    iovageom_resv_walk_open(&walk, work->geometry->resv);
+    while (among && iovageom_geometry_next_obstacle(&walk, &range, &finding))
+        among = finding.type == IOVAGEOM_RESV_MSI || finding.type == IOVAGEOM_RESV_SOFTWARE_MSI;
+    iovageom_resv_walk_close(&walk);
+    return among;
 }
 
 /* Puts `from`, granules of a piece, to `to`; of the first and last the piece may have a part. */
@@ -333,6 +336,30 @@ static bool find_place(const struct work *work, struct iovageom_range limits,
     return found_above || found_below;
 }
 
+/*
+ * The largest hole within the limits, the lowest of several: found by bisection of its size, which
+ * needs no list of holes that each part changes.
+ */
+static bool largest_hole(const struct work *work, struct iovageom_range limits,
+                         struct iovageom_range *best)
+{
+    uint64_t low = 0, high = IOVAGEOM_ADDRESS_MAX / work->granule;
+    struct iovageom_range hole;
+
+    while (low < high) {
+        uint64_t middle = high - (high - low) / 2;
+
+        if (iovageom_rangeset_first_hole(&work->blocked, limits, middle * work->granule,
+                                         work->granule, &hole) == IOVAGEOM_OK) {
+            *best = hole;
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low > 0;
+}
+
 /* Fills the largest holes first. That there is room enough has been seen. */
 static int scatter(struct work *work, size_t index, const struct iovageom_piece *piece,
                    struct iovageom_range from)
@@ -340,23 +367,14 @@ static int scatter(struct work *work, size_t index, const struct iovageom_piece 
     bool more = true;
 
     while (more) {
-        struct iovageom_range best = {1, 0};
+        struct iovageom_range best;
         struct iovageom_range part = from;
-        struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range hole;
         uint64_t most = 0;
-        int status = iovageom_rangeset_complement(&work->scratch, &work->blocked, piece->limits);
+        int status;
 
-        if (status < 0)
-            return status;
-        iovageom_rangeset_seek(&work->scratch, 0, &cursor);
-        while (iovageom_rangeset_next(&cursor, &hole)) {
-            if (iovageom_range_align_inward(hole, work->granule, &hole) &&
-                iovageom_size_saturate(iovageom_range_size(hole)) > most) {
-                most = iovageom_size_saturate(iovageom_range_size(hole));
-                best = hole;
-            }
-        }
+        if (!largest_hole(work, piece->limits, &best))
+            return IOVAGEOM_ERR_NOTHING_USABLE; /* not so: see above */
+        (void)iovageom_range_length(best, &most);
         (void)iovageom_range_from_length(from.start, most, &part);
         part.last = part.last < from.last ? part.last : from.last;
         (void)iovageom_range_length(part, &most);

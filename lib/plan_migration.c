@@ -9,12 +9,12 @@
 #include "geometry_internal.h"
 
 /* Reports who forbids parts of `range`, as `blank` with the obstacle filled in. */
-static void blame(const struct iovageom_geometry *destination, struct iovageom_range range,
+static void blame(const struct iovageom_resv_walk *walk, struct iovageom_range range,
                   const struct iovageom_finding *blank, struct iovageom_report *report)
 {
     struct iovageom_finding finding = *blank;
 
-    while (iovageom_geometry_next_obstacle(destination, &range, &finding)) {
+    while (iovageom_geometry_next_obstacle(walk, &range, &finding)) {
         finding.range = blank->range;
         iovageom_report_add(report, &finding);
     }
@@ -22,7 +22,7 @@ static void blame(const struct iovageom_geometry *destination, struct iovageom_r
 
 /* The addresses that were promised and can't be kept, each with who stands against it. */
 static int check_addresses(const struct iovageom_allocator *allocator,
-                           const struct iovageom_geometry *destination, uint64_t granule,
+                           const struct iovageom_resv_walk *walk, uint64_t granule,
                            const struct iovageom_promise *promise, struct iovageom_report *report)
 {
     struct iovageom_finding finding =
@@ -43,9 +43,9 @@ static int check_addresses(const struct iovageom_allocator *allocator,
         finding.endpoint = promise->endpoint;
         iovageom_rangeset_seek(&promised, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.range)) {
-            if (!iovageom_resv_forbids(destination->resv, finding.range))
+            if (!iovageom_resv_walk_forbids(walk, finding.range))
                 continue;
-            blame(destination, finding.range, &finding, report);
+            blame(walk, finding.range, &finding, report);
             result = IOVAGEOM_ERR_CONFLICT;
         }
     }
@@ -70,7 +70,7 @@ static int check_granule(const struct iovageom_geometry *destination, uint64_t p
     return IOVAGEOM_ERR_CONFLICT;
 }
 
-static int check_domain(const struct iovageom_geometry *destination, uint64_t granule,
+static int check_domain(const struct iovageom_resv_walk *walk, uint64_t granule,
                         const struct iovageom_live_domain *domain, struct iovageom_report *report)
 {
     struct iovageom_finding finding =
@@ -86,8 +86,8 @@ static int check_domain(const struct iovageom_geometry *destination, uint64_t gr
     iovageom_mappings_seek(domain->mappings, 0, &cursor);
     while (iovageom_mappings_next(&cursor, &mapping)) {
         finding.range = crooked.range = mapping.range;
-        if (iovageom_resv_forbids(destination->resv, mapping.range)) {
-            blame(destination, mapping.range, &finding, report);
+        if (iovageom_resv_walk_forbids(walk, mapping.range)) {
+            blame(walk, mapping.range, &finding, report);
             result = IOVAGEOM_ERR_CONFLICT;
         }
         if (!iovageom_range_is_aligned(mapping.range, granule)) {
@@ -123,23 +123,26 @@ int iovageom_plan_migration(const struct iovageom_allocator *allocator,
 {
     uint64_t granule = 1;
     uint64_t promised = promise != NULL ? iovageom_pgsize_granule(promise->page_size_mask) : 0;
+    struct iovageom_resv_walk walk;
+    int status = IOVAGEOM_OK;
     int result;
 
     iovageom_report_clear(report);
     if (promise != NULL && !iovageom_range_valid(promise->input_range))
         return IOVAGEOM_ERR_INVERTED;
+    iovageom_resv_walk_open(&walk, destination->resv);
     result = check_granule(destination, promised, report);
-    if (promise != NULL) {
-        int status =
-            check_addresses(allocator, destination, promised != 0 ? promised : 1, promise, report);
-        if (status < 0 && status != IOVAGEOM_ERR_CONFLICT)
-            return status;
-        result = status < 0 ? status : result;
-    }
+    if (promise != NULL)
+        status = check_addresses(allocator, &walk, promised != 0 ? promised : 1, promise, report);
+    if (status == IOVAGEOM_ERR_CONFLICT)
+        result = status;
     (void)iovageom_geometry_granule(destination, &granule);
     for (size_t i = 0; i < count; i++)
-        if (check_domain(destination, granule, &domains[i], report) < 0)
+        if (check_domain(&walk, granule, &domains[i], report) < 0)
             result = IOVAGEOM_ERR_CONFLICT;
+    iovageom_resv_walk_close(&walk);
+    if (status < 0 && status != IOVAGEOM_ERR_CONFLICT)
+        return status;
     if (check_budget(destination, domains, count, report) < 0)
         result = IOVAGEOM_ERR_CONFLICT;
     (void)iovageom_geometry_direct(destination, IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);

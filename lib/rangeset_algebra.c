@@ -127,9 +127,62 @@ static int combine(struct iovageom_rangeset *result, enum iovageom_merge_kind ki
     return iovageom_itree_finish(&builder);
 }
 
+/* Whether any range of the set would be joined with this one. */
+static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range range)
+{
+    struct iovageom_range around = range;
+    struct iovageom_range beside;
+
+    if (iovageom_range_below(range, &beside))
+        around.start = beside.last;
+    if (iovageom_range_above(range, &beside))
+        around.last = beside.start;
+    return iovageom_rangeset_overlaps(set, around);
+}
+
+/*
+ * Adds few ranges to a set of many, one by one: a thousand short sets don't cost a thousand merges.
+ * Those that need memory go first, so that they can be taken out again when one gets none.
+ */
+IOVAGEOM_COLD static int unite_few(struct iovageom_rangeset *set,
+                                   const struct iovageom_rangeset *few)
+{
+    struct iovageom_rangeset fresh;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    size_t done = 0;
+    int status = iovageom_rangeset_init(&fresh, &((struct iovageom_itree *)set)->allocator);
+
+    iovageom_rangeset_seek(few, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        if (!joins_any(set, range))
+            status = iovageom_rangeset_insert(&fresh, range);
+    iovageom_rangeset_seek(&fresh, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range)) {
+        status = iovageom_rangeset_insert(set, range);
+        done += status == IOVAGEOM_OK;
+    }
+    if (status != IOVAGEOM_OK) {
+        iovageom_rangeset_seek(&fresh, 0, &cursor);
+        for (; done > 0 && iovageom_rangeset_next(&cursor, &range); done--)
+            (void)iovageom_rangeset_remove(set, range);
+    }
+    iovageom_rangeset_deinit(&fresh);
+    iovageom_rangeset_seek(few, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        status = iovageom_rangeset_insert(set, range);
+    return status;
+}
+
 int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
                             const struct iovageom_rangeset *b)
 {
+    enum { MANY = 64 }; /* times as many: then a merge of all costs more */
+    const struct iovageom_rangeset *other = result == a ? b : a;
+
+    if ((result == a || result == b) &&
+        iovageom_rangeset_count(other) < iovageom_rangeset_count(result) / MANY)
+        return unite_few(result, other);
     return combine(result, IOVAGEOM_MERGE_UNION, a, NULL, b);
 }
 

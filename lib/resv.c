@@ -9,6 +9,7 @@
 #include <iovageom/status.h>
 
 #include "resv_internal.h"
+#include "sort.h"
 #include "text.h"
 
 /* All that one owner said with one type. Movable with memcpy, as a rangeset is. */
@@ -201,10 +202,7 @@ int iovageom_resv_add_set(struct iovageom_resv *resv, const struct iovageom_rang
     if (status < 0)
         return status;
     struct iovageom_rangeset *set = &resv->statements[index].ranges;
-    struct iovageom_range only;
-    if (iovageom_rangeset_count(ranges) == 1 && iovageom_rangeset_hull(ranges, &only))
-        status = iovageom_rangeset_insert(set, only);
-    else if (found)
+    if (found)
         status = iovageom_rangeset_union(set, set, ranges);
     else
         status = iovageom_rangeset_copy(set, ranges);
@@ -227,6 +225,47 @@ int iovageom_resv_add(struct iovageom_resv *resv, struct iovageom_range range,
     return status;
 }
 
+int iovageom_resv_append(struct iovageom_resv *resv, struct iovageom_rangeset *ranges,
+                         enum iovageom_resv_type type, const struct iovageom_owner *owner)
+{
+    int status = IOVAGEOM_OK;
+
+    if (iovageom_rangeset_count(ranges) > 0)
+        status = open_at(resv, resv->count, (uint32_t)type, owner);
+    if (status == IOVAGEOM_OK && iovageom_rangeset_count(ranges) > 0)
+        iovageom_rangeset_swap(&resv->statements[resv->count - 1].ranges, ranges);
+    return status;
+}
+
+static int compare_statements(const void *a, const void *b)
+{
+    const struct statement *statement = b;
+
+    return compare(a, statement->type, &statement->owner);
+}
+
+int iovageom_resv_settle(struct iovageom_resv *resv)
+{
+    int status = IOVAGEOM_OK;
+    size_t kept = 0;
+
+    iovageom_sort(resv->statements, resv->count, sizeof(*resv->statements), compare_statements);
+    for (size_t i = 0; i < resv->count; i++) {
+        struct statement *last = kept > 0 ? &resv->statements[kept - 1] : NULL;
+        struct statement *next = &resv->statements[i];
+
+        if (last != NULL && compare_statements(last, next) == 0) {
+            if (status == IOVAGEOM_OK)
+                status = iovageom_rangeset_union(&last->ranges, &last->ranges, &next->ranges);
+            iovageom_rangeset_deinit(&next->ranges);
+        } else {
+            resv->statements[kept++] = *next;
+        }
+    }
+    resv->count = kept;
+    return status;
+}
+
 void iovageom_resv_remove_owner(struct iovageom_resv *resv, const struct iovageom_owner *owner)
 {
     for (size_t i = resv->count; i-- > 0;)
@@ -237,12 +276,28 @@ void iovageom_resv_remove_owner(struct iovageom_resv *resv, const struct iovageo
 void iovageom_resv_remove_name(struct iovageom_resv *resv, const char *name)
 {
     size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
+    size_t kept = 0;
 
     if (length == IOVAGEOM_NAME_SIZE)
         return;
-    for (size_t i = resv->count; i-- > 0;)
-        if (memcmp(resv->statements[i].owner.name, name, length + 1) == 0)
-            shut(resv, i);
+    for (size_t i = 0; i < resv->count; i++) {
+        struct statement *statement = &resv->statements[i];
+
+        if (memcmp(statement->owner.name, name, length + 1) == 0)
+            iovageom_rangeset_deinit(&statement->ranges);
+        else if (kept++ < i)
+            resv->statements[kept - 1] = *statement;
+    }
+    resv->count = kept;
+}
+
+const struct iovageom_rangeset *iovageom_resv_said(const struct iovageom_resv *resv,
+                                                   enum iovageom_resv_type type,
+                                                   const struct iovageom_owner *owner)
+{
+    size_t index;
+
+    return find(resv, (uint32_t)type, owner, &index) ? &resv->statements[index].ranges : NULL;
 }
 
 const struct iovageom_allocator *iovageom_resv_allocator(const struct iovageom_resv *resv)
@@ -275,48 +330,6 @@ const struct iovageom_owner *iovageom_resv_owner(const struct iovageom_resv *res
 uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index)
 {
     return index < resv->count ? resv->statements[index].type : 0;
-}
-
-/* Statements below the one that shows don't matter, so the search ends with it. */
-size_t iovageom_resv_at(const struct iovageom_resv *resv, uint64_t address, uint64_t *last)
-{
-    uint64_t end = IOVAGEOM_ADDRESS_MAX;
-    size_t i;
-
-    for (i = resv->count; i-- > 0;) {
-        const struct iovageom_rangeset *ranges = &resv->statements[i].ranges;
-        struct iovageom_range range;
-        bool here = iovageom_rangeset_lookup(ranges, address, &range);
-        bool bounded = here || (iovageom_rangeset_above(ranges, address, &range) &&
-                                iovageom_range_below(range, &range));
-
-        if (bounded && range.last < end)
-            end = range.last;
-        if (here)
-            break;
-    }
-    *last = end;
-    return i; /* wraps to IOVAGEOM_RESV_NONE when the loop ran out */
-}
-
-bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address)
-{
-    uint64_t top = IOVAGEOM_ADDRESS_MAX;
-
-    for (size_t i = 0; i < resv->count;) {
-        const struct statement *statement = &resv->statements[i++];
-        struct iovageom_range range;
-
-        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)statement->type) ||
-            !iovageom_rangeset_lookup(&statement->ranges, top, &range))
-            continue;
-        if (!iovageom_range_below(range, &range))
-            return false;
-        top = range.last;
-        i = 0; /* those before may have the lower address */
-    }
-    *address = top;
-    return true;
 }
 
 /* Appends an entry to `count` others; it may touch or overlap the last one only if they are equal. */
@@ -447,22 +460,6 @@ int iovageom_resv_resolve(const struct iovageom_resv *resv, uint64_t granule,
     return status;
 }
 
-/* Few ranges go in one by one, many by a merge: so a thousand owners don't cost a thousand merges
- * of all that the others said. */
-static int absorb(struct iovageom_rangeset *all, const struct iovageom_rangeset *some)
-{
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
-    int status = IOVAGEOM_OK;
-
-    if (iovageom_rangeset_count(some) >= iovageom_rangeset_count(all) / 8)
-        return iovageom_rangeset_union(all, all, some);
-    iovageom_rangeset_seek(some, 0, &cursor);
-    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        status = iovageom_rangeset_insert(all, range);
-    return status;
-}
-
 int iovageom_resv_forbidden(const struct iovageom_resv *resv, struct iovageom_rangeset *out)
 {
     struct iovageom_rangeset all;
@@ -470,7 +467,7 @@ int iovageom_resv_forbidden(const struct iovageom_resv *resv, struct iovageom_ra
 
     for (size_t i = 0; status == IOVAGEOM_OK && i < resv->count; i++)
         if (iovageom_resv_type_forbids((enum iovageom_resv_type)resv->statements[i].type))
-            status = absorb(&all, &resv->statements[i].ranges);
+            status = iovageom_rangeset_union(&all, &all, &resv->statements[i].ranges);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_copy(out, &all);
     iovageom_rangeset_deinit(&all);

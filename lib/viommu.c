@@ -60,7 +60,17 @@ void iovageom_name_owner(struct iovageom_finding *finding, const struct iovageom
 {
     finding->owner =
         iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
-    iovageom_name_resv(finding, iovageom_geometry_resv(device->geometry), range);
+    if (device->walk == NULL) {
+        iovageom_name_resv(finding, iovageom_geometry_resv(device->geometry), range);
+        return;
+    }
+    const size_t index = iovageom_resv_walk_heaviest(device->walk, range);
+    const uint32_t type = iovageom_resv_type_at(device->walk->resv, index);
+    if (iovageom_resv_type_forbids((enum iovageom_resv_type)type) && type >= finding->type &&
+        index != IOVAGEOM_RESV_NONE) {
+        finding->type = type;
+        finding->owner = *iovageom_resv_owner(device->walk->resv, index);
+    }
 }
 
 /* Who reserves something of `range` for a group: a device on its units, the platform, the envelope.
@@ -76,11 +86,10 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
         const struct iovageom_shape *shape = unit->shapes;
 
         for (; shape != NULL; shape = shape->next)
-            for (size_t i = 0; i < shape->device->all_count; i++)
-                if (iovageom_range_overlaps(shape->device->ranges[i], range)) {
-                    iovageom_name_owner(finding, shape->device, range);
-                    return;
-                }
+            if (iovageom_device_reserves(shape->device, range)) {
+                iovageom_name_owner(finding, shape->device, range);
+                return;
+            }
     }
 }
 
@@ -369,6 +378,23 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     return IOVAGEOM_OK;
 }
 
+/* Notes which devices can't map the identity ranges. */
+static void judge_identity(struct iovageom_viommu *viommu)
+{
+    struct iovageom_unit *unit = iovageom_table_from(&viommu->units, 0);
+
+    for (; unit != NULL; unit = iovageom_table_from(&viommu->units, unit->key + 1)) {
+        unit->unfit = 0;
+        for (struct iovageom_shape *shape = unit->shapes; shape != NULL; shape = shape->next) {
+            shape->unfit = !iovageom_identity_fits(&viommu->identity, shape->device,
+                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL);
+            unit->unfit += shape->unfit;
+        }
+        if (unit->key == UINT64_MAX)
+            break;
+    }
+}
+
 int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
                                  const struct iovageom_range *ranges, size_t count,
                                  struct iovageom_report *report)
@@ -389,8 +415,10 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
         if (bypass && !iovageom_bypass_fits(viommu, endpoint, &identity, report))
             error = IOVAGEOM_ERR_CONFLICT;
     }
-    if (error == IOVAGEOM_OK)
+    if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->identity, &identity);
+        judge_identity(viommu);
+    }
     iovageom_rangeset_deinit(&identity);
     return error;
 }

@@ -101,9 +101,9 @@ bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
 }
 
 /* One objection for each range of the device that bypass would map one to one. */
-static bool identity_fits(const struct iovageom_rangeset *identity,
-                          const struct iovageom_device *device, uint64_t endpoint, uint64_t domain,
-                          struct iovageom_report *report)
+bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
+                            const struct iovageom_device *device, uint64_t endpoint,
+                            uint64_t domain, struct iovageom_report *report)
 {
     struct iovageom_range hit;
     bool fits = true;
@@ -122,25 +122,25 @@ static bool identity_fits(const struct iovageom_rangeset *identity,
     return fits;
 }
 
-/* Whether an endpoint could bypass: all devices on its host page tables map the identity ranges. */
+/*
+ * Whether an endpoint could bypass: all devices on its host page tables map the identity ranges. For
+ * those that are set this is known; devices that reserve the same are named once.
+ */
 bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                           const struct iovageom_endpoint *endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report)
 {
-    const struct iovageom_shape *shape;
+    const struct iovageom_shape *shape = endpoint->unit != NULL ? endpoint->unit->shapes : NULL;
+    const bool known = identity == &viommu->identity;
     bool fits = true;
 
-    (void)viommu;
-    if (endpoint->unit == NULL || iovageom_rangeset_count(identity) == 0)
+    if (known && (shape == NULL || endpoint->unit->unfit == 0))
         return true;
-    /* Whom to name is one question, whether there is somebody a shorter one. */
-    for (shape = endpoint->unit->shapes; report == NULL && fits && shape != NULL;
-         shape = shape->next)
-        fits = identity_fits(identity, shape->device, endpoint->id, IOVAGEOM_ID_NONE, NULL);
-    if (report == NULL)
-        return fits;
-    for (const struct iovageom_plug *plug = endpoint->unit->first; plug != NULL; plug = plug->next)
-        fits &= identity_fits(identity, plug->device, endpoint->id, IOVAGEOM_ID_NONE, report);
+    if (known && report == NULL)
+        return false;
+    for (; shape != NULL && iovageom_rangeset_count(identity) > 0; shape = shape->next)
+        fits &=
+            iovageom_identity_fits(identity, shape->device, endpoint->id, IOVAGEOM_ID_NONE, report);
     return fits;
 }
 
@@ -437,17 +437,6 @@ int iovageom_slot_suits(struct iovageom_admission *a)
     return a->status;
 }
 
-/* Whom a guest group's promise of an address in `range` was given to; nobody who is still there. */
-uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
-{
-    const struct iovageom_endpoint *member = group->members.first;
-
-    for (; member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP])
-        if (member->told != NULL && iovageom_wire_leaves(member->told, range))
-            return member->id;
-    return IOVAGEOM_ID_NONE;
-}
-
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
                        const struct iovageom_domain *domain)
 {
@@ -458,7 +447,8 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
     const uint64_t live = iovageom_unit_live(a->unit) + joining;
     struct iovageom_mapping mapping;
 
-    if (domain->bypass && !identity_fits(&a->viommu->identity, device, a->endpoint, id, a->report))
+    if (domain->bypass &&
+        !iovageom_identity_fits(&a->viommu->identity, device, a->endpoint, id, a->report))
         conflict(a);
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
@@ -473,14 +463,17 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
 void iovageom_ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
                         const struct iovageom_group *group)
 {
+    struct iovageom_promisees promisees;
     struct iovageom_range hit;
     struct iovageom_range both;
 
+    iovageom_promisees_init(&promisees, a->viommu, group);
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_rangeset_first_overlap(&group->promised, device->ranges[i], &hit) &&
             iovageom_range_intersect(hit, device->ranges[i], &both))
             object(a, device, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE,
-                   iovageom_promised_to(group, both), hit, device->ranges[i]);
+                   iovageom_promised_to(&promisees, both), hit, device->ranges[i]);
+    iovageom_promisees_deinit(&promisees);
     for (const struct iovageom_link *tie = group->node.down; tie != NULL; tie = tie->down_next)
         ask_domain(a, device, (const struct iovageom_domain *)(const void *)tie->lower);
 }
@@ -550,7 +543,8 @@ int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_un
     ask_granule(a);
     ask_input(a);
     if (iovageom_bypass_unattached(a->viommu) &&
-        !identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE, a->report))
+        !iovageom_identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE,
+                                a->report))
         conflict(a);
     if (group == NULL)
         error = ask_new_group(a, unit);

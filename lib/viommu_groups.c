@@ -60,6 +60,20 @@ static size_t take_ranges(struct iovageom_range *out, const struct iovageom_regi
     return taken;
 }
 
+/* Findings name owners: of many, each is found without asking all. */
+static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_device *device)
+{
+    const struct iovageom_resv *resv = iovageom_geometry_resv(device->geometry);
+
+    if (iovageom_resv_statement_count(resv) <= IOVAGEOM_RESV_WALK_FEW)
+        return IOVAGEOM_OK;
+    device->walk = iovageom_books_allocate(viommu, sizeof(*device->walk));
+    if (device->walk == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    iovageom_resv_walk_open(device->walk, resv);
+    return IOVAGEOM_OK;
+}
+
 /* `live` mappings are on its host page tables now: what is left comes on top of them. */
 static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_device *device,
                         const struct iovageom_geometry *geometry, uint64_t live)
@@ -100,6 +114,8 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     device->references = 1;
     device->size = size;
     error = device_facts(viommu, device, geometry, live);
+    if (error == IOVAGEOM_OK)
+        error = device_walk(viommu, device);
     if (error == IOVAGEOM_OK && count > 0) {
         regions = iovageom_books_allocate(viommu, count * sizeof(*regions));
         error = regions == NULL ? IOVAGEOM_ERR_NO_MEMORY
@@ -123,8 +139,28 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
 {
     if (device == NULL || --device->references > 0)
         return;
+    if (device->walk != NULL)
+        iovageom_resv_walk_close(device->walk);
+    iovageom_books_release(viommu, device->walk, sizeof(*device->walk));
     iovageom_geometry_free(device->geometry);
     iovageom_books_release(viommu, device, device->size);
+}
+
+/* Whether the device can't map some address of `range`. Its ranges ascend. */
+bool iovageom_device_reserves(const struct iovageom_device *device, struct iovageom_range range)
+{
+    size_t low = 0;
+    size_t high = device->all_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (device->ranges[middle].last < range.start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < device->all_count && iovageom_range_overlaps(device->ranges[low], range);
 }
 
 /* Whether both ask the same of a guest: then one more, or one less, of them changes nothing. */

@@ -8,6 +8,7 @@
 #include <iovageom/viommu.h>
 
 #include "hints.h"
+#include "resv_internal.h"
 
 /*
  * The rooms of the books, and who walks through which:
@@ -41,6 +42,7 @@ struct iovageom_device {
     struct iovageom_geometry *geometry;
     uint64_t mask;   /**< page sizes; all ones when unknown */
     uint64_t budget; /**< mappings that its host page tables hold; all ones when unknown */
+    struct iovageom_resv_walk *walk; /**< over what many owners reserve; NULL for few */
     size_t all_count;
     size_t msi_count;
     struct iovageom_range ranges[]; /**< all that is not usable in normal form, then its MSI part */
@@ -96,6 +98,7 @@ struct iovageom_shape {
     struct iovageom_shape *next;
     const struct iovageom_device *device; /**< one of them */
     size_t count;
+    bool unfit; /**< it can't map the identity ranges */
 };
 
 /** One endpoint that a plugged device answers to. */
@@ -130,6 +133,7 @@ struct iovageom_unit {
     uint64_t key;
     struct iovageom_plug *first, *last;
     struct iovageom_shape *shapes;
+    size_t unfit; /**< shapes that can't map the identity ranges */
 };
 
 /** A host group that was named: all its devices are in one unit. */
@@ -267,6 +271,8 @@ IOVAGEOM_COLD int iovageom_device_make(const struct iovageom_viommu *viommu,
                                        struct iovageom_device **out);
 IOVAGEOM_COLD void iovageom_device_put(const struct iovageom_viommu *viommu,
                                        struct iovageom_device *device);
+IOVAGEOM_COLD bool iovageom_device_reserves(const struct iovageom_device *device,
+                                            struct iovageom_range range);
 IOVAGEOM_COLD bool iovageom_device_same(const struct iovageom_device *a,
                                         const struct iovageom_device *b);
 void iovageom_roll_add(struct iovageom_roll *roll, int which, struct iovageom_endpoint *endpoint);
@@ -313,6 +319,23 @@ IOVAGEOM_COLD int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t
                                     struct iovageom_wire **out);
 void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire *wire);
 bool iovageom_wire_leaves(const struct iovageom_wire *wire, struct iovageom_range range);
+/**
+ * Whom the promises of a guest group were given to. The first question looks through all members, so
+ * that a thousand questions don't. The group stays as it is meanwhile.
+ */
+struct iovageom_promisees {
+    const struct iovageom_viommu *viommu;
+    const struct iovageom_group *group;
+    bool looked;
+    bool known;                   /**< else there was no memory, and each question looks */
+    struct iovageom_rangemap who; /**< addresses to the first member that was told them */
+};
+IOVAGEOM_COLD void iovageom_promisees_init(struct iovageom_promisees *promisees,
+                                           const struct iovageom_viommu *viommu,
+                                           const struct iovageom_group *group);
+IOVAGEOM_COLD void iovageom_promisees_deinit(struct iovageom_promisees *promisees);
+IOVAGEOM_COLD uint64_t iovageom_promised_to(struct iovageom_promisees *promisees,
+                                            struct iovageom_range range);
 IOVAGEOM_COLD int iovageom_wire_usable(const struct iovageom_viommu *viommu,
                                        const struct iovageom_wire *wire,
                                        struct iovageom_rangeset *out);
@@ -355,17 +378,18 @@ IOVAGEOM_COLD void iovageom_object(struct iovageom_admission *a, struct iovageom
 IOVAGEOM_COLD void iovageom_ask_group(struct iovageom_admission *a,
                                       const struct iovageom_device *device,
                                       const struct iovageom_group *group);
-IOVAGEOM_COLD uint64_t iovageom_promised_to(const struct iovageom_group *group,
-                                            struct iovageom_range range);
 IOVAGEOM_COLD int iovageom_ask_probe(struct iovageom_admission *a,
                                      const struct iovageom_group *group);
 IOVAGEOM_COLD int iovageom_ask_everyone(struct iovageom_admission *a,
                                         const struct iovageom_unit *unit,
                                         const struct iovageom_group *group);
-IOVAGEOM_COLD bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
-                                        const struct iovageom_endpoint *endpoint,
-                                        const struct iovageom_rangeset *identity,
-                                        struct iovageom_report *report);
+IOVAGEOM_COLD IOVAGEOM_COLD bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
+                                                        const struct iovageom_device *device,
+                                                        uint64_t endpoint, uint64_t domain,
+                                                        struct iovageom_report *report);
+bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
+                          const struct iovageom_endpoint *endpoint,
+                          const struct iovageom_rangeset *identity, struct iovageom_report *report);
 IOVAGEOM_COLD bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
                                               const struct iovageom_device *device,
                                               uint64_t endpoint, struct iovageom_report *report);

@@ -168,6 +168,22 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
     iovageom_object(a, &finding);
 }
 
+/* IOVAGEOM_ERR_INVALID when one of them is named twice. */
+static int aliases_distinct(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                            const struct iovageom_viommu_where *where)
+{
+    struct iovageom_rangemap named;
+    int error = iovageom_rangemap_init(&named, IOVAGEOM_RANGEMAP_KEEP_APART, &viommu->allocator);
+
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= where->alias_count; i++) {
+        const uint32_t id = plug_id(endpoint, where, i);
+
+        error = iovageom_rangemap_insert(&named, (struct iovageom_range){id, id}, 0);
+    }
+    iovageom_rangemap_deinit(&named);
+    return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
+}
+
 static int where_check(const struct iovageom_viommu *viommu,
                        const struct iovageom_viommu_where *where, uint32_t endpoint,
                        struct iovageom_report *report)
@@ -182,10 +198,12 @@ static int where_check(const struct iovageom_viommu *viommu,
                                     IOVAGEOM_PLUG_REFUSE_DIRECT)) != 0 ||
         where->alias_count > UINT32_MAX)
         return IOVAGEOM_ERR_INVALID;
-    for (size_t i = 0; i < where->alias_count; i++)
-        for (size_t j = 0; j <= i; j++)
-            if (plug_id(endpoint, where, j) == where->aliases[i])
-                return IOVAGEOM_ERR_INVALID;
+    if (where->alias_count > 0) {
+        int error = aliases_distinct(viommu, endpoint, where);
+
+        if (error != IOVAGEOM_OK)
+            return error;
+    }
     if (known != NULL && where->guest_group != IOVAGEOM_VIOMMU_OWN &&
         known->group->key != where->guest_group)
         wrong = "the endpoint was declared in another guest group";

@@ -33,21 +33,125 @@ void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wir
         iovageom_books_release(viommu, wire, wire->size);
 }
 
-/* Whether the list leaves an address of `range` to the guest. */
+/* Whether the list leaves an address of `range` to the guest. Regions ascend. */
 bool iovageom_wire_leaves(const struct iovageom_wire *wire, struct iovageom_range range)
 {
-    for (size_t i = 0; i < wire->count; i++) {
-        struct iovageom_range left[2];
-        unsigned parts = iovageom_range_subtract(range, wire->regions[i].range, left);
+    size_t low = 0;
+    size_t high = wire->count;
 
-        if (parts == 0)
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (wire->regions[middle].range.last < range.start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    /* Each that goes on where the one before ended takes a part off its front. */
+    for (; low < wire->count && iovageom_range_has(wire->regions[low].range, range.start); low++) {
+        struct iovageom_range above;
+
+        if (wire->regions[low].range.last >= range.last ||
+            !iovageom_range_above(wire->regions[low].range, &above))
             return false;
-        /* Regions ascend: what is below this one is left for good. */
-        if (parts == 2 || left[0].start < wire->regions[i].range.start)
-            return true;
-        range = left[0];
+        range.start = above.start;
     }
     return true;
+}
+
+/* ---- who was told an address ---- */
+
+void iovageom_promisees_init(struct iovageom_promisees *promisees,
+                             const struct iovageom_viommu *viommu,
+                             const struct iovageom_group *group)
+{
+    promisees->viommu = viommu;
+    promisees->group = group;
+    promisees->looked = false;
+    promisees->known = false;
+    (void)iovageom_rangemap_init(&promisees->who, IOVAGEOM_RANGEMAP_KEEP_APART, &viommu->allocator);
+}
+
+void iovageom_promisees_deinit(struct iovageom_promisees *promisees)
+{
+    iovageom_rangemap_deinit(&promisees->who);
+}
+
+/* What of `range` nobody has yet is `value`'s. Each piece that is found so is gone for good. */
+static int claim(struct iovageom_rangemap *who, struct iovageom_rangeset *taken,
+                 struct iovageom_range range, uint64_t value)
+{
+    struct iovageom_range rest = range;
+    struct iovageom_range piece;
+    int error = IOVAGEOM_OK;
+
+    while (error == IOVAGEOM_OK && rest.start <= range.last &&
+           iovageom_rangeset_gap_above(taken, rest.start, &piece) &&
+           iovageom_range_intersect(piece, range, &piece)) {
+        error = iovageom_rangemap_insert(who, piece, value);
+        if (!iovageom_range_above(piece, &rest))
+            break;
+    }
+    return error == IOVAGEOM_OK ? iovageom_rangeset_insert(taken, range) : error;
+}
+
+/* All that a list leaves. */
+static int claim_left(struct iovageom_rangemap *who, struct iovageom_rangeset *taken,
+                      const struct iovageom_wire *wire, uint64_t value)
+{
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
+    struct iovageom_range left;
+    int error = IOVAGEOM_OK;
+
+    for (size_t i = 0; error == IOVAGEOM_OK && i < wire->count; i++) {
+        if (iovageom_range_below(wire->regions[i].range, &left) &&
+            iovageom_range_intersect(left, rest, &left))
+            error = claim(who, taken, left, value);
+        if (!iovageom_range_above(wire->regions[i].range, &rest))
+            return error;
+    }
+    return error == IOVAGEOM_OK ? claim(who, taken, rest, value) : error;
+}
+
+/* Values are the place in the group, and the number of the endpoint. */
+static void look(struct iovageom_promisees *promisees)
+{
+    const struct iovageom_endpoint *member = promisees->group->members.first;
+    const struct iovageom_wire *before = NULL;
+    struct iovageom_rangeset taken;
+    uint64_t place = 0;
+    int error = iovageom_rangeset_init(&taken, &promisees->viommu->allocator);
+
+    for (; error == IOVAGEOM_OK && member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP]) {
+        if (member->told != NULL && member->told != before)
+            error = claim_left(&promisees->who, &taken, member->told, place << 32 | member->id);
+        before = member->told != NULL ? member->told : before;
+        place++;
+    }
+    iovageom_rangeset_deinit(&taken);
+    promisees->looked = true;
+    promisees->known = error == IOVAGEOM_OK;
+}
+
+/* Whom the promise of an address in `range` was given to; nobody who is still there. */
+uint64_t iovageom_promised_to(struct iovageom_promisees *promisees, struct iovageom_range range)
+{
+    const struct iovageom_endpoint *member = promisees->group->members.first;
+    struct iovageom_rangemap_entry entry;
+    uint64_t first = UINT64_MAX;
+
+    if (!promisees->looked)
+        look(promisees);
+    for (; !promisees->known && member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP])
+        if (member->told != NULL && iovageom_wire_leaves(member->told, range))
+            return member->id;
+    while (promisees->known && iovageom_rangemap_first_overlap(&promisees->who, range, &entry)) {
+        first = entry.value < first ? entry.value : first;
+        if (entry.range.last >= range.last || !iovageom_range_above(entry.range, &entry.range))
+            break;
+        range.start = entry.range.start;
+    }
+    return first == UINT64_MAX ? IOVAGEOM_ID_NONE : (uint32_t)first;
 }
 
 /* What a guest that was told this list may map: whole granules of the input range. */
@@ -74,28 +178,27 @@ int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iova
 
 /* ---- what a group is told ---- */
 
-static void regions_append(struct iovageom_region *out, size_t *count,
-                           const struct iovageom_rangeset *set, uint32_t type)
+/* Both sets in one ascending list: they have no address in common. Returns how many. */
+static size_t regions_merge(struct iovageom_region *out, const struct iovageom_rangeset *reserved,
+                            const struct iovageom_rangeset *msi)
 {
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
+    struct iovageom_rangeset_cursor cursors[2];
+    struct iovageom_range next[2];
+    size_t count = 0;
+    bool more[2];
 
-    iovageom_rangeset_seek(set, 0, &cursor);
-    while (iovageom_rangeset_next(&cursor, &range))
-        out[(*count)++] = (struct iovageom_region){range, type, 0};
-}
+    iovageom_rangeset_seek(reserved, 0, &cursors[0]);
+    iovageom_rangeset_seek(msi, 0, &cursors[1]);
+    for (unsigned i = 0; i < 2; i++)
+        more[i] = iovageom_rangeset_next(&cursors[i], &next[i]);
+    while (more[0] || more[1]) {
+        const unsigned which = !more[0] || (more[1] && next[1].start < next[0].start);
 
-/* Two ascending disjoint lists, one after the other, into one: the second is short. */
-static void regions_merge(struct iovageom_region *regions, size_t first, size_t count)
-{
-    for (size_t i = first; i < count; i++) {
-        struct iovageom_region region = regions[i];
-        size_t at = i;
-
-        for (; at > 0 && regions[at - 1].range.start > region.range.start; at--)
-            regions[at] = regions[at - 1];
-        regions[at] = region;
+        out[count++] = (struct iovageom_region){
+            next[which], which == 0 ? IOVAGEOM_RESV_RESERVED : IOVAGEOM_RESV_MSI, 0};
+        more[which] = iovageom_rangeset_next(&cursors[which], &next[which]);
     }
+    return count;
 }
 
 /* Typed regions at the granule: MSI where the machine says so, else where hosts do. */
@@ -116,19 +219,14 @@ static int view_regions(const struct iovageom_viommu *viommu, const struct iovag
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_difference(&aligned.all, &aligned.all, &aligned.msi);
     if (error == IOVAGEOM_OK) {
-        size_t first = 0;
-        size_t count = 0;
-
         /* A wire list may need one region more, to say [0, 2^64-1] in two. */
         error = iovageom_wire_new(viommu,
                                   iovageom_rangeset_count(&aligned.all) +
                                       iovageom_rangeset_count(&aligned.msi) + 1,
                                   &wire);
         if (error == IOVAGEOM_OK) {
-            regions_append(wire->regions, &count, &aligned.all, IOVAGEOM_RESV_RESERVED);
-            first = count;
-            regions_append(wire->regions, &count, &aligned.msi, IOVAGEOM_RESV_MSI);
-            regions_merge(wire->regions, first, count);
+            size_t count = regions_merge(wire->regions, &aligned.all, &aligned.msi);
+
             error = iovageom_virtio_wire_list(wire->regions, count, NULL, IOVAGEOM_EVERYTHING,
                                               wire->regions, wire->count, &wire->count);
         }

@@ -548,8 +548,10 @@ static int load_compare(struct loader *l)
 
     for (; error == IOVAGEOM_OK && group != NULL;
          group = iovageom_table_from(&l->viommu->groups, group->key + 1)) {
+        struct iovageom_promisees promisees;
         struct iovageom_range against;
 
+        iovageom_promisees_init(&promisees, l->viommu, group);
         group->loaded = false;
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
@@ -561,10 +563,11 @@ static int load_compare(struct loader *l)
 
             finding.against = against;
             (void)iovageom_rangeset_first_overlap(&group->promised, against, &finding.range);
-            finding.endpoint = iovageom_promised_to(group, against);
+            finding.endpoint = iovageom_promised_to(&promisees, against);
             iovageom_name_group(&finding, l->viommu, group, against);
             load_object(l, &finding);
         }
+        iovageom_promisees_deinit(&promisees);
     }
     iovageom_rangeset_deinit(&broken);
     return error;

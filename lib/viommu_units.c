@@ -57,8 +57,12 @@ static int shape_get(struct iovageom_viommu *viommu, struct iovageom_unit *unit,
         shape = iovageom_books_allocate(viommu, sizeof(*shape));
         if (shape == NULL)
             return IOVAGEOM_ERR_NO_MEMORY;
-        *shape = (struct iovageom_shape){unit->shapes, device, 0};
+        *shape = (struct iovageom_shape){
+            unit->shapes, device, 0,
+            !iovageom_identity_fits(&viommu->identity, device, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
+                                    NULL)};
         unit->shapes = shape;
+        unit->unfit += shape->unfit;
     }
     shape->count++;
     return IOVAGEOM_OK;
@@ -74,14 +78,18 @@ static void shape_put(struct iovageom_viommu *viommu, struct iovageom_unit *unit
 
     if (--shape->count > 0) {
         /* Whoever else is like it speaks for them now. */
-        for (; shape->device == device && plug != NULL; plug = plug->next)
-            if (iovageom_device_same(plug->device, device))
-                shape->device = plug->device;
+        if (shape->device != device)
+            return;
+        while (plug != NULL && !iovageom_device_same(plug->device, device))
+            plug = plug->next;
+        if (plug != NULL)
+            shape->device = plug->device;
         return;
     }
     while (*at != shape)
         at = &(*at)->next;
     *at = shape->next;
+    unit->unfit -= shape->unfit;
     iovageom_books_release(viommu, shape, sizeof(*shape));
     unit_touched(unit);
 }

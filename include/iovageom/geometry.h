@@ -309,7 +309,9 @@ IOVAGEOM_API int iovageom_geometry_explain(const struct iovageom_geometry *geome
  * exceed, or fall short of without a reserved region that says why; a region that the usable list
  * includes; a kernel that maps or aligns to less than the hardware's smallest page.
  *
- * @return IOVAGEOM_OK, or IOVAGEOM_ERR_DISAGREEMENT with a finding for each.
+ * Of several page-size masks or alignments of one source the extreme one is compared. O(n log n).
+ * @return IOVAGEOM_OK, or IOVAGEOM_ERR_DISAGREEMENT with a finding for each; IOVAGEOM_ERR_NO_MEMORY
+ *         (scratch memory).
  */
 IOVAGEOM_API int iovageom_geometry_check(const struct iovageom_geometry *geometry,
                                          struct iovageom_report *report);
@@ -338,14 +340,15 @@ IOVAGEOM_API void iovageom_geometry_remove_name(struct iovageom_geometry *geomet
 /**
  * Whether both say the same to a guest and to a VMM: the same regions and types, aperture, page
  * sizes, alignment, budget, and the same things unknown. Names and owners do not count.
- * Needs no memory. O(pieces x statements x log).
+ * O(n log n) for n ranges of both. It can't fail: where more than 8 statements need scratch memory,
+ * and there is none, the answer takes O(n x statements x log).
  */
 IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
                                           const struct iovageom_geometry *b);
 
 /**
- * Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget. Needs
- * no memory. O(pieces x statements x log).
+ * Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget. Never
+ * fails, and costs what iovageom_geometry_equal() costs.
  */
 IOVAGEOM_API bool iovageom_geometry_within(const struct iovageom_geometry *inner,
                                            const struct iovageom_geometry *outer);

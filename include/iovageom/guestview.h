@@ -79,8 +79,8 @@ IOVAGEOM_API struct iovageom_guestview_kernel iovageom_guestview_kernel_default(
  *         for a granule above its page size; IOVAGEOM_ERR_LIMIT when there is no domain number that
  *         it can use, which are those below 2^31; IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short,
  *         IOVAGEOM_ERR_OVERFLOW when it is [0, 2^64-1] or too high for 32 bits; IOVAGEOM_ERR_CYCLE
- *         when it would read for ever (length 0xfffc). IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(n^2), as in
- *         the guest, but linear for ascending starts.
+ *         when it would read for ever (length 0xfffc). IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(n log n),
+ *         and linear for ascending starts (the guest itself takes O(n^2)).
  */
 IOVAGEOM_API int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
                                           const struct iovageom_virtio_config *config,

@@ -229,7 +229,10 @@ IOVAGEOM_API int iovageom_rangeset_last_hole(const struct iovageom_rangeset *set
  * `result` is as it was.
  * @{ */
 
-/** Addresses that a or b has. */
+/**
+ * Addresses that a or b has. When `result` is one of them and the other is much shorter, that is
+ * added range by range: O(log n) for each, and no more.
+ */
 IOVAGEOM_API int iovageom_rangeset_union(struct iovageom_rangeset *result,
                                          const struct iovageom_rangeset *a,
                                          const struct iovageom_rangeset *b);

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Geometries and the questions about them. */
+#include "complexity.h"
+
+static struct iovageom_geometry *named(const char *name)
+{
+    struct iovageom_geometry *geometry;
+
+    must(iovageom_geometry_new(NULL, name, &geometry) == 0);
+    return geometry;
+}
+
+/* One owner with n regions, of two types in turns. */
+static struct iovageom_geometry *many_regions(size_t n, uint64_t shift)
+{
+    struct iovageom_geometry *geometry = named("host");
+
+    for (size_t i = 0; i < n; i++)
+        must(iovageom_geometry_add_reserved(geometry,
+                                            R(ordered(i).start + shift, ordered(i).last + shift),
+                                            i % 2 == 0 ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
+                                            IOVAGEOM_SOURCE_SYSFS) == 0);
+    return geometry;
+}
+
+static void add_reserved(size_t n)
+{
+    start();
+    struct iovageom_geometry *geometry = many_regions(n, 0);
+    stop();
+    iovageom_geometry_free(geometry);
+}
+
+static void add_usable(size_t n)
+{
+    struct iovageom_range *ranges = room(n, sizeof(*ranges));
+    struct iovageom_geometry *geometry = named("host");
+
+    for (size_t i = 0; i < n; i++)
+        ranges[i] = scattered(i, n);
+    start();
+    must(iovageom_geometry_add_usable(geometry, ranges, n, IOVAGEOM_SOURCE_VFIO) == 0);
+    stop();
+    iovageom_geometry_free(geometry);
+    free(ranges);
+}
+
+/* All questions that read a geometry once. */
+static void ask(struct iovageom_geometry *geometry, size_t n)
+{
+    struct iovageom_region *regions = room(2 * n + 2, sizeof(*regions));
+    struct iovageom_rangeset set;
+    uint64_t number;
+    unsigned bits;
+    size_t count;
+
+    must(iovageom_rangeset_init(&set, NULL) == 0);
+    must(iovageom_geometry_add_gaw(geometry, 63, IOVAGEOM_SOURCE_VFIO) == 0);
+    start();
+    must(iovageom_geometry_usable(geometry, PAGE, &set) == 0);
+    must(iovageom_geometry_reserved(geometry, PAGE, regions, 2 * n + 2, &count) == 0);
+    must(iovageom_resv_resolve(iovageom_geometry_resv(geometry), 1, regions, 2 * n + 2, &count) ==
+         0);
+    must(iovageom_geometry_fingerprint(geometry, &number) == 0);
+    must(iovageom_geometry_gaw(geometry, &bits) == 0 && bits == 63);
+    must(iovageom_geometry_accepts(geometry, R(0, PAGE - 1)));
+    stop();
+    iovageom_rangeset_deinit(&set);
+    iovageom_geometry_free(geometry);
+    free(regions);
+}
+
+static void ask_regions(size_t n)
+{
+    ask(many_regions(n, 0), n);
+}
+
+static void ask_owners(size_t n)
+{
+    ask(many_owners(n), n);
+}
+
+/* Each owner's range goes on where that of the next one ended. */
+static void gaw_staircase(size_t n)
+{
+    struct stream stream;
+    struct iovageom_geometry *geometry;
+    unsigned bits;
+
+    stream_open(&stream, n * 64);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t numbers[] = {UINT64_MAX - (n - i) * PAGE + 1,
+                                    UINT64_MAX - (n - i - 1) * PAGE};
+        char name[24];
+
+        snprintf(name, sizeof(name), "%08zu", i);
+        stream_record(&stream, REGIONS + IOVAGEOM_RESV_RESERVED, 7, name, numbers, 2);
+    }
+    geometry = stream_load(&stream);
+    must(iovageom_geometry_add_incomplete(geometry, IOVAGEOM_SOURCE_VFIO) == 0);
+    must(iovageom_geometry_add_usable(geometry, (struct iovageom_range[]){ALL}, 1,
+                                      IOVAGEOM_SOURCE_VFIO) == 0);
+    start();
+    must(iovageom_geometry_gaw(geometry, &bits) == 0);
+    stop();
+    iovageom_geometry_free(geometry);
+}
+
+static void compare(struct iovageom_geometry *a, struct iovageom_geometry *b)
+{
+    start();
+    must(iovageom_geometry_equal(a, b));
+    must(iovageom_geometry_within(a, b));
+    stop();
+    iovageom_geometry_free(a);
+    iovageom_geometry_free(b);
+}
+
+static void compare_regions(size_t n)
+{
+    compare(many_regions(n, 0), many_regions(n, 0));
+}
+
+static void compare_owners(size_t n)
+{
+    compare(many_owners(n), many_owners(n));
+}
+
+static void explain(struct iovageom_geometry *geometry)
+{
+    struct iovageom_report report;
+
+    iovageom_report_init(&report, NULL);
+    start();
+    must(iovageom_geometry_explain(geometry, ALL, &report) < 0);
+    stop();
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(geometry);
+}
+
+static void explain_regions(size_t n)
+{
+    explain(many_regions(n, 0));
+}
+
+static void explain_owners(size_t n)
+{
+    explain(many_owners(n));
+}
+
+/* n apertures and n regions of one owner. */
+static void explain_apertures(size_t n)
+{
+    struct stream stream;
+
+    stream_open(&stream, n * 128);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t aperture[] = {i, UINT64_MAX - i};
+        const uint64_t region[] = {ordered(i).start, ordered(i).last};
+
+        stream_record(&stream, FACT + IOVAGEOM_FACT_APERTURE, 5, "x", aperture, 2);
+        stream_record(&stream, REGIONS + IOVAGEOM_RESV_RESERVED, 5, "x", region, 2);
+    }
+    explain(stream_load(&stream));
+}
+
+/*
+ * n names, of each a list of usable ranges and a width from registers; and one name with n masks,
+ * n alignments and n regions.
+ */
+static void check(size_t n)
+{
+    struct stream stream;
+    struct iovageom_geometry *geometry;
+    struct iovageom_report report;
+
+    stream_open(&stream, n * 640);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t zero[] = {0, 0}, width[] = {0, UINT64_MAX >> 1};
+        const uint64_t mask[] = {UINT64_MAX << (i % 50), i};
+        const uint64_t alignment[] = {UINT64_C(1) << (i % 40), 0};
+        const uint64_t region[] = {ordered(i).start, ordered(i).last};
+        char name[24];
+
+        snprintf(name, sizeof(name), "%08zu", i);
+        stream_record(&stream, FACT + IOVAGEOM_FACT_USABLE, IOVAGEOM_SOURCE_VFIO, name, zero, 2);
+        stream_record(&stream, REGIONS + IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_VFIO, name, region,
+                      2);
+        stream_record(&stream, FACT + IOVAGEOM_FACT_APERTURE, IOVAGEOM_SOURCE_VTD_REGISTERS, name,
+                      width, 2);
+        stream_record(&stream, FACT + IOVAGEOM_FACT_USABLE, (uint32_t)i, "x", zero, 2);
+        stream_record(&stream, FACT + IOVAGEOM_FACT_PAGE_SIZES, (uint32_t)i, "x", mask, 2);
+        stream_record(&stream, FACT + IOVAGEOM_FACT_ALIGNMENT, (uint32_t)i, "x", alignment, 2);
+        stream_record(&stream, REGIONS + IOVAGEOM_RESV_DIRECT, IOVAGEOM_SOURCE_SYSFS, "x", region,
+                      2);
+    }
+    geometry = stream_load(&stream);
+    iovageom_report_init(&report, NULL);
+    start();
+    must(iovageom_geometry_check(geometry, &report) == IOVAGEOM_ERR_DISAGREEMENT);
+    stop();
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(geometry);
+}
+
+/* n facts each, those of one between those of the other. */
+static void meet(size_t n)
+{
+    struct iovageom_geometry *both[2], *met, *copy;
+    struct iovageom_rangeset added, removed;
+
+    for (size_t which = 0; which < 2; which++) {
+        struct stream stream;
+
+        stream_open(&stream, n * 128);
+        for (size_t i = 0; i < n; i++) {
+            const uint64_t numbers[] = {2 * i + which, 0};
+            const uint64_t region[] = {ordered(i).start + which, ordered(i).last};
+            char name[24];
+
+            snprintf(name, sizeof(name), "%08zu", i);
+            stream_record(&stream, FACT + IOVAGEOM_FACT_MAP_BUDGET, 5, "x", numbers, 2);
+            stream_record(&stream, REGIONS + IOVAGEOM_RESV_RESERVED, 5 + (uint32_t)which, name,
+                          region, 2);
+        }
+        both[which] = stream_load(&stream);
+    }
+    must(iovageom_rangeset_init(&added, NULL) == 0);
+    must(iovageom_rangeset_init(&removed, NULL) == 0);
+    start();
+    must(iovageom_geometry_meet(both[0], both[1], "met", &met) == 0);
+    must(iovageom_geometry_difference(both[0], met, &added, &removed) == 0);
+    must(iovageom_geometry_copy(met, &copy) == 0);
+    iovageom_geometry_remove_name(copy, "x");
+    stop();
+    iovageom_rangeset_deinit(&added);
+    iovageom_rangeset_deinit(&removed);
+    for (size_t which = 0; which < 2; which++)
+        iovageom_geometry_free(both[which]);
+    iovageom_geometry_free(met);
+    iovageom_geometry_free(copy);
+}
+
+/* n sources of one name. */
+static void remove_name(size_t n)
+{
+    struct stream stream;
+    struct iovageom_geometry *geometry;
+
+    stream_open(&stream, n * 64);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t region[] = {ordered(i).start, ordered(i).last};
+
+        stream_record(&stream, REGIONS + IOVAGEOM_RESV_RESERVED, (uint32_t)i, i % 2 ? "x" : "y",
+                      region, 2);
+    }
+    geometry = stream_load(&stream);
+    start();
+    iovageom_geometry_remove_name(geometry, "x");
+    stop();
+    must(iovageom_resv_statement_count(iovageom_geometry_resv(geometry)) == n / 2);
+    iovageom_geometry_free(geometry);
+}
+
+static void report(size_t n)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
+    struct iovageom_report made;
+
+    iovageom_report_init(&made, NULL);
+    start();
+    for (size_t i = 0; i < n; i++)
+        iovageom_report_add(&made, &finding);
+    stop();
+    iovageom_report_deinit(&made);
+}
+
+/* ---- the wire ---- */
+
+static void wire(struct iovageom_geometry *geometry, size_t n)
+{
+    uint8_t *bytes = room(4 * n + 8, IOVAGEOM_VIRTIO_RESV_MEM_SIZE);
+    size_t size = (4 * n + 8) * IOVAGEOM_VIRTIO_RESV_MEM_SIZE, needed;
+    const struct iovageom_geometry *only[] = {geometry};
+    struct iovageom_probe_plan plan;
+    struct iovageom_report notes;
+    uint32_t probe_size;
+
+    iovageom_report_init(&notes, NULL);
+    start();
+    must(iovageom_virtio_encode_geometry(NULL, geometry, PAGE, ALL, bytes, size, &needed) == 0);
+    must(iovageom_plan_probe_encode(NULL, geometry, PAGE, ALL, bytes, size / 8, &plan, &notes) ==
+         0);
+    must(iovageom_plan_probe_size(NULL, only, 1, PAGE, ALL, &probe_size) == 0);
+    stop();
+    iovageom_report_deinit(&notes);
+    iovageom_geometry_free(geometry);
+    free(bytes);
+}
+
+static void wire_owners(size_t n)
+{
+    wire(many_owners(n), n);
+}
+
+static void wire_probe(size_t n)
+{
+    struct iovageom_region *list = room(n, sizeof(*list));
+    struct iovageom_probe_plan plan;
+    uint64_t at = 0;
+
+    /* Gaps of different sizes. */
+    for (size_t i = 0; i < n; i++, at += 1 + (i * 7919) % n)
+        list[i] = (struct iovageom_region){R(at, at), IOVAGEOM_RESV_RESERVED, 0}, at++;
+    start();
+    must(iovageom_plan_probe(list, n, n / 2 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE, list, n, &plan,
+                             NULL) == 0);
+    stop();
+    must(plan.count == n / 2);
+    free(list);
+}
+
+/* ---- the planners ---- */
+
+static void envelope(size_t n)
+{
+    struct iovageom_geometry **hosts = room(n, sizeof(struct iovageom_geometry *)), *met;
+    struct iovageom_envelope figures;
+    struct iovageom_report notes;
+
+    for (size_t i = 0; i < n; i++) {
+        hosts[i] = named("host");
+        for (size_t j = 0; j < 4; j++)
+            must(iovageom_geometry_add_reserved(hosts[i], scattered(4 * i + j, 4 * n),
+                                                IOVAGEOM_RESV_RESERVED,
+                                                IOVAGEOM_SOURCE_SYSFS) == 0);
+    }
+    iovageom_report_init(&notes, NULL);
+    start();
+    must(iovageom_plan_envelope(NULL, (const struct iovageom_geometry *const *)hosts, n, "pool",
+                                &figures, &met, &notes) == 0);
+    must(iovageom_plan_envelope_who((const struct iovageom_geometry *const *)hosts, n, ALL, NULL,
+                                    0) == n);
+    stop();
+    iovageom_report_deinit(&notes);
+    iovageom_geometry_free(met);
+    for (size_t i = 0; i < n; i++)
+        iovageom_geometry_free(hosts[i]);
+    free(hosts);
+}
+
+/* The promise of a whole guest, and n mappings, where n owners reserve. */
+static void migration(size_t n)
+{
+    struct iovageom_geometry *destination = many_owners(n);
+    const struct iovageom_promise promise = {
+        .input_range = ALL, .page_size_mask = PAGE, .endpoint = IOVAGEOM_ID_NONE};
+    struct iovageom_mappings mappings;
+    const struct iovageom_live_domain domain = {&mappings, 1};
+    struct iovageom_report notes;
+
+    must(iovageom_mappings_init(&mappings, IOVAGEOM_MAPPINGS_NO_BUDGET, NULL) == 0);
+    for (size_t i = 0; i < n; i++) {
+        const struct iovageom_mapping mapping = {scattered(i, n), 0, 3};
+
+        must(iovageom_mappings_map(&mappings, &mapping) == 0);
+    }
+    iovageom_report_init(&notes, NULL);
+    start();
+    must(iovageom_plan_migration(NULL, destination, &promise, &domain, 1, &notes) ==
+         IOVAGEOM_ERR_CONFLICT);
+    stop();
+    must(iovageom_report_count(&notes) >= 2 * n);
+    iovageom_report_deinit(&notes);
+    iovageom_mappings_deinit(&mappings);
+    iovageom_geometry_free(destination);
+}
+
+/* RAM of which n parts can't stay, and go into n holes that are all too small for two of them. */
+static void layout_scatter(size_t n)
+{
+    struct iovageom_placement *out = room(2 * n, sizeof(*out));
+    struct iovageom_geometry *geometry = named("host");
+    struct iovageom_layout_plan plan;
+    struct iovageom_piece piece = {.kind = IOVAGEOM_PIECE_RAM,
+                                   .flags = IOVAGEOM_PIECE_MOVABLE | IOVAGEOM_PIECE_SPLITTABLE};
+    uint64_t at = 0;
+
+    /* Below, regions of two pages in RAM; above, holes of one page. */
+    for (size_t i = 0; i < n; i++, at += 3 * PAGE)
+        must(iovageom_geometry_add_reserved(geometry, R(at, at + 2 * PAGE - 1),
+                                            IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_SYSFS) == 0);
+    piece.range = R(0, at - 1);
+    for (size_t i = 0; i < 2 * n; i++, at += 2 * PAGE)
+        must(iovageom_geometry_add_reserved(geometry, R(at, at + PAGE - 1), IOVAGEOM_RESV_RESERVED,
+                                            IOVAGEOM_SOURCE_SYSFS) == 0);
+    piece.limits = R(0, at - 1);
+    start();
+    must(iovageom_plan_layout(NULL, geometry, PAGE, &piece, 1, out, 2 * n, &plan, NULL) < 0);
+    stop();
+    must(plan.placements == 2 * n && plan.stuck == 0);
+    iovageom_geometry_free(geometry);
+    free(out);
+}
+
+/* n pieces that can't stay, each with a place to go. */
+static void layout_move(size_t n)
+{
+    struct iovageom_placement *out = room(n, sizeof(*out));
+    struct iovageom_piece *pieces = room(n, sizeof(*pieces));
+    struct iovageom_geometry *geometry = many_regions(n, 0);
+    struct iovageom_layout_plan plan;
+
+    for (size_t i = 0; i < n; i++)
+        pieces[i] = (struct iovageom_piece){.range = scattered(i, n),
+                                            .kind = IOVAGEOM_PIECE_BAR,
+                                            .flags = IOVAGEOM_PIECE_MOVABLE,
+                                            .alignment = PAGE,
+                                            .limits = ALL};
+    start();
+    must(iovageom_plan_layout(NULL, geometry, PAGE, pieces, n, out, n, &plan, NULL) < 0);
+    stop();
+    must(plan.placements == n && plan.stuck == 0);
+    iovageom_geometry_free(geometry);
+    free(pieces);
+    free(out);
+}
+
+const struct measure measures_of_facts[] = {
+    {"geometry_add_reserved", "n times O(log n)", GROWTH_LINEAR_LOG, 4096, add_reserved},
+    {"geometry_add_usable", "O(n log n)", GROWTH_LINEAR_LOG, 4096, add_usable},
+    {"geometry: questions, n regions", "O(n log n)", GROWTH_LINEAR_LOG, 4096, ask_regions},
+    {"geometry: questions, n owners", "O(n log n)", GROWTH_LINEAR_LOG, 4096, ask_owners},
+    {"geometry_gaw, a staircase of owners", "O(n log n)", GROWTH_LINEAR_LOG, 4096, gaw_staircase},
+    {"geometry_equal, _within, n regions", "O(n log n)", GROWTH_LINEAR_LOG, 4096, compare_regions},
+    {"geometry_equal, _within, n owners", "O(n log n)", GROWTH_LINEAR_LOG, 2048, compare_owners},
+    {"geometry_explain, n regions", "O(n log n)", GROWTH_LINEAR_LOG, 4096, explain_regions},
+    {"geometry_explain, n owners", "O(n log n)", GROWTH_LINEAR_LOG, 4096, explain_owners},
+    {"geometry_explain, n apertures", "O(n log n)", GROWTH_LINEAR_LOG, 2048, explain_apertures},
+    {"geometry_check", "O(n log n)", GROWTH_LINEAR_LOG, 1024, check},
+    {"geometry_meet, _difference, _copy", "O(n log n)", GROWTH_LINEAR_LOG, 2048, meet},
+    {"geometry_remove_name", "O(n)", GROWTH_LINEAR, 4096, remove_name},
+    {"report_add", "n times O(1)", GROWTH_LINEAR, 4096, report},
+    {"virtio_encode_geometry, plan_probe_encode", "O(n log n)", GROWTH_LINEAR_LOG, 2048,
+     wire_owners},
+    {"plan_probe", "O(64 n)", GROWTH_LINEAR, 4096, wire_probe},
+    {"plan_envelope, _who", "O(n log n)", GROWTH_LINEAR_LOG, 1024, envelope},
+    {"plan_migration", "O((k + m) log)", GROWTH_LINEAR_LOG, 2048, migration},
+    {"plan_layout, scattering", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_scatter},
+    {"plan_layout, moving", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_move},
+    {NULL, NULL, GROWTH_CONSTANT, 0, NULL},
+};
