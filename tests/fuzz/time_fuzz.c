@@ -21,9 +21,9 @@ enum { ROOM = 1 << 18, STEPS_FOR_BYTE = 48, STEPS_FOR_NOTHING = 200000 };
 
 static uint64_t steps;
 
-/* Instead of what libFuzzer has of that name: run links this one first. */
-void __sanitizer_cov_trace_pc(void);
-void __sanitizer_cov_trace_pc(void)
+/* Called for each block of code that is entered. */
+void __wrap___sanitizer_cov_trace_pc(void);
+void __wrap___sanitizer_cov_trace_pc(void)
 {
     steps++;
 }
