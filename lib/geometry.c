@@ -205,7 +205,7 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     while (first + *count < geometry->count && geometry->facts[first + *count].kind == key.kind &&
            iovageom_owner_compare(&geometry->facts[first + *count].owner, owner) == 0)
         ++*count;
-    return geometry->facts + first;
+    return *count > 0 ? geometry->facts + first : NULL;
 }
 
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
