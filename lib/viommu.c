@@ -378,23 +378,6 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     return IOVAGEOM_OK;
 }
 
-/* Notes which devices can't map the identity ranges. */
-static void judge_identity(struct iovageom_viommu *viommu)
-{
-    struct iovageom_unit *unit = iovageom_table_from(&viommu->units, 0);
-
-    for (; unit != NULL; unit = iovageom_table_from(&viommu->units, unit->key + 1)) {
-        unit->unfit = 0;
-        for (struct iovageom_shape *shape = unit->shapes; shape != NULL; shape = shape->next) {
-            shape->unfit = !iovageom_identity_fits(&viommu->identity, shape->device,
-                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL);
-            unit->unfit += shape->unfit;
-        }
-        if (unit->key == UINT64_MAX)
-            break;
-    }
-}
-
 int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
                                  const struct iovageom_range *ranges, size_t count,
                                  struct iovageom_report *report)
@@ -417,7 +400,7 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     }
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->identity, &identity);
-        judge_identity(viommu);
+        iovageom_units_judge(viommu);
     }
     iovageom_rangeset_deinit(&identity);
     return error;

@@ -404,6 +404,7 @@ IOVAGEOM_COLD int iovageom_load_suits(const struct iovageom_viommu *viommu,
                                       struct iovageom_report *report);
 
 /* viommu_units.c */
+IOVAGEOM_COLD void iovageom_units_judge(struct iovageom_viommu *viommu);
 IOVAGEOM_COLD struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
                                                         const struct iovageom_plug *plug);
 IOVAGEOM_COLD struct iovageom_plug *iovageom_plug_at(const struct iovageom_endpoint *endpoint,

@@ -57,10 +57,10 @@ static int shape_get(struct iovageom_viommu *viommu, struct iovageom_unit *unit,
         shape = iovageom_books_allocate(viommu, sizeof(*shape));
         if (shape == NULL)
             return IOVAGEOM_ERR_NO_MEMORY;
-        *shape = (struct iovageom_shape){
-            unit->shapes, device, 0,
-            !iovageom_identity_fits(&viommu->identity, device, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
-                                    NULL)};
+        *shape = (struct iovageom_shape){unit->shapes, device, 0,
+                                         !iovageom_identity_fits(&viommu->identity, device,
+                                                                 IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE,
+                                                                 NULL)};
         unit->shapes = shape;
         unit->unfit += shape->unfit;
     }
@@ -92,6 +92,23 @@ static void shape_put(struct iovageom_viommu *viommu, struct iovageom_unit *unit
     unit->unfit -= shape->unfit;
     iovageom_books_release(viommu, shape, sizeof(*shape));
     unit_touched(unit);
+}
+
+/* Notes which devices can't map the identity ranges. */
+void iovageom_units_judge(struct iovageom_viommu *viommu)
+{
+    struct iovageom_unit *unit = iovageom_table_from(&viommu->units, 0);
+
+    for (; unit != NULL; unit = iovageom_table_from(&viommu->units, unit->key + 1)) {
+        unit->unfit = 0;
+        for (struct iovageom_shape *shape = unit->shapes; shape != NULL; shape = shape->next) {
+            shape->unfit = !iovageom_identity_fits(&viommu->identity, shape->device,
+                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL);
+            unit->unfit += shape->unfit;
+        }
+        if (unit->key == UINT64_MAX)
+            break;
+    }
 }
 
 /* ---- host groups ---- */
