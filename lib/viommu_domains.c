@@ -363,18 +363,6 @@ uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint3
         return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
                                       "the endpoint is not attached to that domain", domain,
                                       endpoint);
-    return IOVAGEOM_VIRTIO_S_OK;
-}
-
-uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                               struct iovageom_report *report)
-{
-    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    uint8_t status = iovageom_viommu_detach_check(viommu, domain, endpoint, report);
-
-    if (status != IOVAGEOM_VIRTIO_S_OK)
-        return status;
-    iovageom_endpoint_detach(viommu, found);
     if (report != NULL && iovageom_bypass_unattached(viommu) &&
         !iovageom_bypass_fits(viommu, found, &viommu->identity, NULL)) {
         struct iovageom_finding note = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
@@ -384,6 +372,16 @@ uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, 
                       "tables can't map an identity range";
         iovageom_report_add(report, &note);
     }
+    return IOVAGEOM_VIRTIO_S_OK;
+}
+
+uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                               struct iovageom_report *report)
+{
+    uint8_t status = iovageom_viommu_detach_check(viommu, domain, endpoint, report);
+
+    if (status == IOVAGEOM_VIRTIO_S_OK)
+        iovageom_endpoint_detach(viommu, iovageom_table_at(&viommu->endpoints, endpoint));
     return status;
 }
 
