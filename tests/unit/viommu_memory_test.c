@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Memory that runs out when there is much of everything: tables and lists have outgrown what lies
+ * inside the objects then, and take memory of their own. Each change of the books, with the n-th
+ * allocation failing, for every n, once and for good: nobody can tell that it was tried.
+ */
+#include "support/test_viommu.h"
+
+#include "support/test_allocator.h"
+#include "support/test_photo.h"
+
+#define OWN IOVAGEOM_VIOMMU_OWN
+
+enum { SPARE = 1000, DOMAIN = 500 };
+
+static struct test_allocator memory;
+static struct iovageom_geometry *host, *other, *last; /* last: reserves what nobody does */
+
+/*
+ * Books with `count` of all there is: devices in containers, host groups and guest groups of their
+ * own, each told, each attached to a domain with some mappings.
+ */
+static struct iovageom_viommu *crowd(uint32_t count)
+{
+    struct iovageom_viommu_where where;
+    struct iovageom_viommu *viommu;
+    struct iovageom_region regions[16];
+    size_t told;
+
+    assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+    iovageom_viommu_where_init(&where);
+    for (uint32_t i = 0; i < count; i++) {
+        where.host_group = where.container = where.guest_group = i;
+        assert_int_equal(iovageom_viommu_plug(viommu, i, &where, i % 2 == 0 ? host : other, NULL),
+                         0);
+        assert_int_equal(test_probe(viommu, i, regions, 16, &told), 0);
+        assert_int_equal(iovageom_viommu_attach(viommu, i, i, 0, NULL), 0);
+        for (uint64_t j = 0; j < i; j++)
+            assert_int_equal(
+                iovageom_viommu_map(viommu, i, R(j << 12, (j << 12) + 0xfff), j << 13, 1, NULL), 0);
+    }
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    return viommu;
+}
+
+/* ---- the changes; each answers an enum iovageom_status ---- */
+
+static int wire_status(uint8_t status)
+{
+    return status == IOVAGEOM_VIRTIO_S_NOMEM ? IOVAGEOM_ERR_NO_MEMORY : -(int)status;
+}
+
+static int plug_alone(struct iovageom_viommu *viommu)
+{
+    return iovageom_viommu_plug(viommu, SPARE, NULL, last, NULL);
+}
+
+static int plug_into_all_numbers(struct iovageom_viommu *viommu)
+{
+    const uint32_t aliases[] = {SPARE + 1, SPARE + 2, SPARE + 3, SPARE + 4, SPARE + 5,
+                                SPARE + 6, SPARE + 7, SPARE + 8, SPARE + 9};
+    struct iovageom_viommu_where where;
+
+    iovageom_viommu_where_init(&where);
+    where.host_group = where.container = where.guest_group = SPARE;
+    where.aliases = aliases;
+    where.alias_count = 9;
+    return iovageom_viommu_plug(viommu, SPARE, &where, last, NULL);
+}
+
+static int plug_into_company(struct iovageom_viommu *viommu)
+{
+    struct iovageom_viommu_where where;
+
+    iovageom_viommu_where_init(&where);
+    where.host_group = 0;
+    where.guest_group = 1;
+    where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
+    return iovageom_viommu_plug(viommu, SPARE, &where, last, NULL);
+}
+
+static int declare_slot(struct iovageom_viommu *viommu)
+{
+    return iovageom_viommu_declare(viommu, SPARE, OWN, IOVAGEOM_ENDPOINT_SLOT, NULL);
+}
+
+static int declare_port(struct iovageom_viommu *viommu)
+{
+    return iovageom_viommu_declare(viommu, SPARE, SPARE, IOVAGEOM_ENDPOINT_EMULATED, NULL);
+}
+
+static int update(struct iovageom_viommu *viommu)
+{
+    return iovageom_viommu_update(viommu, 2, last, IOVAGEOM_PLUG_ALLOW_STALE, NULL);
+}
+
+static int set_identity(struct iovageom_viommu *viommu)
+{
+    struct iovageom_range ranges[20];
+
+    for (uint64_t i = 0; i < 20; i++)
+        ranges[i] = R(i << 20, (i << 20) + 0xffff);
+    return iovageom_viommu_set_identity(viommu, ranges, 20, NULL);
+}
+
+static int attach_anew(struct iovageom_viommu *viommu)
+{
+    return wire_status(iovageom_viommu_attach(viommu, DOMAIN, 0, 0, NULL));
+}
+
+static int attach_to_another(struct iovageom_viommu *viommu)
+{
+    return wire_status(iovageom_viommu_attach(viommu, 1, 0, 0, NULL));
+}
+
+static int attach_by_bytes(struct iovageom_viommu *viommu)
+{
+    const struct iovageom_virtio_request request = {
+        .type = IOVAGEOM_VIRTIO_T_ATTACH, .domain = DOMAIN, .endpoint = 0};
+    uint8_t bytes[72], tail[4] = {0xee};
+    size_t size;
+
+    assert_int_equal(iovageom_virtio_encode_request(&request, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_viommu_request(viommu, bytes, size, tail, 4, NULL), 4);
+    return wire_status(tail[0]);
+}
+
+static int map_one(struct iovageom_viommu *viommu)
+{
+    return wire_status(iovageom_viommu_map(viommu, 0, R(0x100000, 0x100fff), 0, 1, NULL));
+}
+
+static int map_many(struct iovageom_viommu *viommu)
+{
+    int error = 0;
+    uint64_t done = 0;
+
+    for (; done < 40 && error == 0; done++)
+        error = wire_status(iovageom_viommu_map(
+            viommu, 0, R(0x100000 + (done << 13), 0x100fff + (done << 13)), 0, 1, NULL));
+    /* The one that failed was not made. */
+    for (done -= error != 0; error != 0 && done > 0; done--)
+        assert_int_equal(
+            iovageom_viommu_map_undo(
+                viommu, 0, R(0x100000 + ((done - 1) << 13), 0x100fff + ((done - 1) << 13))),
+            0);
+    return error;
+}
+
+static int probe_anew(struct iovageom_viommu *viommu)
+{
+    static uint8_t bytes[65536];
+    struct iovageom_virtio_config space;
+
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    return wire_status(
+        iovageom_viommu_probe(viommu, 0, bytes, space.probe_size, &(size_t){0}, NULL));
+}
+
+static const struct {
+    const char *name;
+    int (*change)(struct iovageom_viommu *);
+    bool needs; /* memory, of any number */
+} changes[] = {
+    {"plug_alone", plug_alone, true},
+    {"plug_into_all_numbers", plug_into_all_numbers, true},
+    {"plug_into_company", plug_into_company, true},
+    {"declare_slot", declare_slot, true},
+    {"declare_port", declare_port, true},
+    {"update", update, true},
+    {"set_identity", set_identity, true},
+    {"attach_anew", attach_anew, true},
+    {"attach_to_another", attach_to_another, false},
+    {"attach_by_bytes", attach_by_bytes, true},
+    {"map_one", map_one, false},
+    {"map_many", map_many, true},
+    {"probe_anew", probe_anew, false},
+};
+
+static void try_all(struct iovageom_viommu *(*make)(uint32_t), uint32_t count, size_t index,
+                    bool for_good)
+{
+    static struct test_photo before, after;
+
+    for (size_t nth = 1;; nth++) {
+        struct iovageom_viommu *viommu = make(count);
+        bool hit;
+        int error;
+
+        test_photo_take(&before, viommu);
+        test_allocator_fail_at(&memory, nth, for_good);
+        error = changes[index].change(viommu);
+        hit = test_allocator_stop_failing(&memory);
+        if (error != 0) {
+            assert_int_equal(error, IOVAGEOM_ERR_NO_MEMORY);
+            assert_true(hit);
+            test_photo_take(&after, viommu);
+            if (!test_photo_same(&before, &after))
+                fail_msg("%s with %u: allocation %zu fails and leaves a trace", changes[index].name,
+                         (unsigned)count, nth);
+            test_check(viommu);
+            /* And with memory it goes on. */
+            assert_int_equal(changes[index].change(viommu), 0);
+        }
+        test_check(viommu);
+        iovageom_viommu_free(viommu);
+        assert_true(hit || nth > 1 || !changes[index].needs);
+        if (!hit)
+            break;
+    }
+}
+
+static void a_change_that_fails_leaves_no_trace(void **state)
+{
+    static const uint32_t counts[] = {1, 8, 9, 17};
+    const size_t live = test_allocator_live(&memory);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+        for (size_t j = 0; j < sizeof(counts) / sizeof(counts[0]); j++) {
+            if (counts[j] < 3 && (changes[i].change == update || counts[j] < 2))
+                continue;
+            for (int good = 0; good < 2; good++)
+                try_all(crowd, counts[j], i, good != 0);
+            assert_int_equal(test_allocator_live(&memory), live);
+        }
+}
+
+/* Whatever number of them there is: one after the other, each with memory that fails at first. */
+static void tables_grow_or_stay(void **state)
+{
+    static struct test_photo before, after;
+
+    (void)state;
+    for (size_t nth = 1; nth < 12; nth++) {
+        struct iovageom_viommu *viommu;
+        struct iovageom_viommu_where where;
+
+        assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+        iovageom_viommu_where_init(&where);
+        for (uint32_t i = 0; i < 70; i++) {
+            int error;
+
+            /* Photos of the sizes at which something may outgrow its place. */
+            const bool look = (i & (i - 1)) == 0 || ((i + 1) & i) == 0 || i < 10;
+
+            if (look)
+                test_photo_take(&before, viommu);
+            where.host_group = where.container = i % 3 == 0 ? OWN : i;
+            test_allocator_fail_at(&memory, nth, nth % 2 == 0);
+            error = iovageom_viommu_plug(viommu, i, &where, host, NULL);
+            if (test_allocator_stop_failing(&memory) && error != 0) {
+                assert_int_equal(error, IOVAGEOM_ERR_NO_MEMORY);
+                if (look) {
+                    test_photo_take(&after, viommu);
+                    assert_true(test_photo_same(&before, &after));
+                }
+                error = iovageom_viommu_plug(viommu, i, &where, host, NULL);
+            }
+            assert_int_equal(error, 0);
+        }
+        test_check(viommu);
+        iovageom_viommu_free(viommu);
+    }
+}
+
+/* ---- a destination ---- */
+
+static struct iovageom_viommu *destination(uint32_t count)
+{
+    struct iovageom_viommu_where where;
+    struct iovageom_viommu *viommu;
+
+    assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+    iovageom_viommu_where_init(&where);
+    for (uint32_t i = 0; i < count; i++) {
+        where.host_group = where.container = where.guest_group = i;
+        assert_int_equal(iovageom_viommu_plug(viommu, i, &where, i % 2 == 0 ? host : other, NULL),
+                         0);
+    }
+    return viommu;
+}
+
+static void a_load_that_fails_leaves_no_trace(void **state)
+{
+    static uint8_t stream[1 << 16];
+    static struct test_photo before, after;
+    struct iovageom_viommu *source = crowd(12), *viommu = destination(12);
+    size_t length, failed = 0;
+    bool hit = true;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_save(source, stream, sizeof(stream), &length), 0);
+    test_photo_take(&before, viommu);
+    for (size_t nth = 1; hit; nth++) {
+        int error;
+
+        test_allocator_fail_at(&memory, nth, nth % 2 == 0);
+        error = iovageom_viommu_load(viommu, stream, length, NULL);
+        hit = test_allocator_stop_failing(&memory);
+        if (error == 0) {
+            iovageom_viommu_free(viommu);
+            viommu = destination(12);
+            continue;
+        }
+        assert_int_equal(error, IOVAGEOM_ERR_NO_MEMORY);
+        failed++;
+        test_photo_take(&after, viommu);
+        assert_true(test_photo_same(&before, &after));
+    }
+    assert_true(failed > 20);
+    iovageom_viommu_free(source);
+    iovageom_viommu_free(viommu);
+}
+
+/* The answer to a request that is wrong anyway is not "no memory" (the first one freezes). */
+static void a_bad_first_request_is_answered_as_it_is(void **state)
+{
+    uint8_t bytes[36] = {77}, tail[4];
+    struct iovageom_viommu_transaction transaction;
+    struct iovageom_viommu_config config;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+    for (int kind = 0; kind < 3; kind++) {
+        bool hit = true;
+
+        for (size_t nth = 1; hit; nth++) {
+            struct iovageom_viommu *viommu;
+
+            assert_int_equal(iovageom_viommu_new(&memory.allocator, &config, &viommu), 0);
+            for (uint32_t i = 0; i < 12; i++)
+                assert_int_equal(iovageom_viommu_plug(viommu, i, NULL, i < 6 ? host : last, NULL),
+                                 0);
+            bytes[0] = kind == 0 ? 77 : IOVAGEOM_VIRTIO_T_MAP;
+            test_allocator_fail_at(&memory, nth, true);
+            iovageom_viommu_request_begin(viommu, bytes, kind == 1 ? 20 : 36, 4, &transaction,
+                                          NULL);
+            hit = test_allocator_stop_failing(&memory);
+            assert_int_equal(transaction.answered, kind != 0);
+            if (kind == 1)
+                assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_INVAL);
+            else if (kind == 0)
+                assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_UNSUPP);
+            else
+                assert_int_equal(transaction.status,
+                                 hit ? IOVAGEOM_VIRTIO_S_NOMEM : IOVAGEOM_VIRTIO_S_NOENT);
+            assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, tail, 4, NULL),
+                             kind != 0 ? 4 : 0);
+            iovageom_viommu_free(viommu);
+            assert_true(nth > 1 || hit);
+        }
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    test_allocator_init(&memory);
+    host = test_host(&memory.allocator, "host", 39, PAGES_4K);
+    other = test_host_with(&memory.allocator, "other", 48, PAGES_4K, R(0xa0000000, 0xa00fffff));
+    last = test_host_with(&memory.allocator, "last", 39, PAGES_4K, R(0xb0000000, 0xb00fffff));
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(
+            iovageom_geometry_add_reserved(last, R(0xc0000000 + (i << 20), 0xc0000fff + (i << 20)),
+                                           IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_SYSFS),
+            0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    iovageom_geometry_free(host);
+    iovageom_geometry_free(other);
+    iovageom_geometry_free(last);
+    assert_int_equal(test_allocator_live(&memory), 0);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_change_that_fails_leaves_no_trace),
+        cmocka_unit_test(tables_grow_or_stay),
+        cmocka_unit_test(a_load_that_fails_leaves_no_trace),
+        cmocka_unit_test(a_bad_first_request_is_answered_as_it_is),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
