@@ -235,7 +235,8 @@ static void compare_place(uint32_t id)
     struct iovageom_viommu_endpoint found;
     struct iovageom_viommu_promise promise;
     struct iovageom_rangeset told, now, added, removed;
-    uint64_t reserved;
+    uint64_t reserved, phys;
+    bool bypass;
 
     if (p->kind == KIND_NONE) {
         ck_assert_int_eq(iovageom_viommu_endpoint(t.books, id, &found), IOVAGEOM_ERR_NOT_FOUND);
@@ -247,6 +248,10 @@ static void compare_place(uint32_t id)
     ck_assert_uint_eq(found.prepared, model_devices(&t.model, id, true) > 0);
     ck_assert_uint_eq(found.domain, p->domain < 0 ? OWN : (uint64_t)p->domain);
     ck_assert_int_eq(found.generation != 0, p->told);
+    bypass = p->domain >= 0 ? t.model.domains[p->domain].bypass
+                            : model_translate(&t.model, id, 0, 0, &phys) == -1;
+    ck_assert_uint_eq(found.bypass, bypass);
+    ck_assert_uint_eq(found.guest_group, p->group >> 63 ? OWN : p->group);
     ck_assert_int_eq(found.geometry != NULL, device != NULL);
     ck_assert_uint_eq(found.host_group, model_host_group(&t.model, id));
     ck_assert_uint_eq(found.container, device == NULL || device->unit >> 62 ? OWN : device->unit);
@@ -261,7 +266,8 @@ static void compare_place(uint32_t id)
     ck_assert_int_eq(iovageom_viommu_promise(t.books, id, &promise, &told, &now, &added, &removed),
                      0);
     ck_assert_int_eq(promise.told, p->told);
-    ck_assert_int_eq(promise.generation != 0, p->told);
+    ck_assert_uint_eq(promise.generation, found.generation);
+    ck_assert_uint_ge(promise.now, promise.generation);
     ck_assert(promise.told || !promise.current);
     ck_assert(promise.told || p->promise == 0);
     if (t.model.frozen) {
