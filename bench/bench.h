@@ -48,7 +48,6 @@ struct bench_peer {
     /* Erases ranges[i] and inserts ranges[i - lag] again. */
     uint64_t (*churn)(void *set, const struct iovageom_range *ranges, size_t count, size_t lag);
     uint64_t (*lookup)(void *set, const uint64_t *addresses, size_t count);
-    uint64_t (*lookup_batch)(void *set, const uint64_t *addresses, size_t count);
     uint64_t (*overlap)(void *set, const struct iovageom_range *queries, size_t count);
     uint64_t (*iterate)(void *set);
     uint64_t (*find_hole)(void *set, const struct bench_hole *queries, size_t count);

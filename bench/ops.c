@@ -48,7 +48,7 @@ static struct bench_runner runner_of(const struct bench_peer *peer, void *object
     return runner;
 }
 
-/* Queries: lookup, lookup_batch, overlap, find_hole. */
+/* Queries: lookup, overlap, find_hole. */
 
 static void next_addresses(void *context)
 {
@@ -79,20 +79,6 @@ static uint64_t run_lookup(void *context, struct bench_runner *runner, size_t sl
 
     (void)slice;
     runner->sum += peer->lookup(runner->object, ops->addresses, *ops->chunk);
-    return bench_elapsed(since);
-}
-
-static uint64_t run_lookup_batch(void *context, struct bench_runner *runner, size_t slice)
-{
-    const struct bench_peer *peer = runner->peer;
-    struct ops *ops = context;
-    uint64_t since = bench_clock();
-
-    (void)slice;
-    if (peer->lookup_batch)
-        runner->sum += peer->lookup_batch(runner->object, ops->addresses, *ops->chunk);
-    else
-        runner->sum += peer->lookup(runner->object, ops->addresses, *ops->chunk);
     return bench_elapsed(since);
 }
 
@@ -431,7 +417,6 @@ static void make_row(struct ops *ops, const char *op, enum make make, size_t nee
 
 static const struct query queries[] = {
     {"lookup", offsetof(struct bench_peer, lookup), next_addresses, run_lookup},
-    {"lookup_batch", offsetof(struct bench_peer, lookup), next_addresses, run_lookup_batch},
     {"overlap", offsetof(struct bench_peer, overlap), next_overlaps, run_overlap},
     {"iterate", offsetof(struct bench_peer, iterate), NULL, run_iterate},
 };

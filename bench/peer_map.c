@@ -1,109 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libiovageom's structures that carry something for each range, to see what that costs beside a
- * set: rangemap (a value) and mappings (a physical address and flags, with the rules of MAP and
- * UNMAP).
+ * What carries something for each range, to see what that costs beside a
+ * set: the ledger of mappings (a physical address and flags, with the rules of MAP and UNMAP).
  */
 #include <stdlib.h>
 
 #include <iovageom/mappings.h>
-#include <iovageom/rangemap.h>
 
 #include "bench.h"
-
-static void *map_create(void)
-{
-    struct iovageom_rangemap *map = malloc(sizeof(*map));
-
-    if (!map || iovageom_rangemap_init(map, IOVAGEOM_RANGEMAP_KEEP_APART, NULL) != 0)
-        abort();
-    return map;
-}
-
-static void map_destroy(void *set)
-{
-    iovageom_rangemap_deinit(set);
-    free(set);
-}
-
-static uint64_t map_insert_one(void *set, struct iovageom_range range)
-{
-    return iovageom_rangemap_insert(set, range, range.start ^ 7) == 0;
-}
-
-static uint64_t map_insert(void *set, const struct iovageom_range *ranges, size_t count)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < count; i++)
-        sum += map_insert_one(set, ranges[i]);
-    return sum;
-}
-
-static uint64_t map_churn(void *set, const struct iovageom_range *ranges, size_t count, size_t lag)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        sum += iovageom_rangemap_erase(set, ranges[i].start, NULL) == 0;
-        if (i >= lag)
-            sum += map_insert_one(set, ranges[i - lag]);
-    }
-    for (size_t i = count - lag; i < count; i++)
-        sum += map_insert_one(set, ranges[i]);
-    return sum;
-}
-
-static uint64_t map_lookup(void *set, const uint64_t *addresses, size_t count)
-{
-    struct iovageom_rangemap_entry found = {{0, 0}, 0};
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        bool hit = iovageom_rangemap_lookup(set, addresses[i], &found);
-
-        sum += bench_term(hit, found.range.start, found.range.last);
-    }
-    return sum;
-}
-
-static uint64_t map_overlap(void *set, const struct iovageom_range *queries, size_t count)
-{
-    struct iovageom_rangemap_entry found = {{0, 0}, 0};
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        bool hit = iovageom_rangemap_first_overlap(set, queries[i], &found);
-
-        sum += bench_term(hit, found.range.start, found.range.last);
-    }
-    return sum;
-}
-
-static uint64_t map_iterate(void *set)
-{
-    struct iovageom_rangemap_cursor cursor;
-    struct iovageom_rangemap_entry entry;
-    uint64_t sum = 0;
-
-    iovageom_rangemap_seek(set, 0, &cursor);
-    while (iovageom_rangemap_next(&cursor, &entry))
-        sum += entry.range.start ^ entry.range.last;
-    return sum;
-}
-
-static const struct bench_peer map = {
-    .name = "map",
-    .what = "libiovageom rangemap: ours, with a value for each range, by the plain cursor",
-    .create = map_create,
-    .destroy = map_destroy,
-    .insert = map_insert,
-    .churn = map_churn,
-    .lookup = map_lookup,
-    .overlap = map_overlap,
-    .iterate = map_iterate,
-};
-BENCH_PEER(map)
 
 static void *mappings_create(void)
 {

@@ -60,22 +60,6 @@ static uint64_t lookup(void *set, const uint64_t *addresses, size_t count)
     return sum;
 }
 
-static uint64_t lookup_batch(void *set, const uint64_t *addresses, size_t count)
-{
-    struct iovageom_range ranges[BATCH] = {{0, 0}};
-    bool found[BATCH];
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < count; i += BATCH) {
-        size_t part = count - i < BATCH ? count - i : BATCH;
-
-        iovageom_rangeset_lookup_batch(set, addresses + i, part, found, ranges);
-        for (size_t k = 0; k < part; k++)
-            sum += bench_term(found[k], ranges[k].start, ranges[k].last);
-    }
-    return sum;
-}
-
 static uint64_t overlap(void *set, const struct iovageom_range *queries, size_t count)
 {
     struct iovageom_range found = {0, 0};
@@ -92,14 +76,12 @@ static uint64_t overlap(void *set, const struct iovageom_range *queries, size_t 
 static uint64_t iterate(void *set)
 {
     struct iovageom_rangeset_cursor cursor;
-    const struct iovageom_range *span;
+    struct iovageom_range range;
     uint64_t sum = 0;
-    size_t count;
 
     iovageom_rangeset_seek(set, 0, &cursor);
-    while ((count = iovageom_rangeset_next_span(&cursor, &span)) != 0)
-        for (size_t i = 0; i < count; i++)
-            sum += span[i].start ^ span[i].last;
+    while (iovageom_rangeset_next(&cursor, &range))
+        sum += range.start ^ range.last;
     return sum;
 }
 
@@ -123,7 +105,7 @@ static void *build_sorted(const struct iovageom_range *ranges, size_t count)
 {
     void *set = create();
 
-    if (iovageom_rangeset_from_sorted(set, ranges, count) != 0)
+    if (iovageom_rangeset_from_array(set, ranges, count) != 0)
         abort();
     return set;
 }
@@ -190,7 +172,6 @@ static const struct bench_peer ours = {
     .insert = insert,
     .churn = churn,
     .lookup = lookup,
-    .lookup_batch = lookup_batch,
     .overlap = overlap,
     .iterate = iterate,
     .find_hole = find_hole,

@@ -15,7 +15,6 @@ SIZE_NAMES = {8: "8", 64: "64", 1000: "1k", 64000: "64k", 1000000: "1M"}
 # What we want to reach against the best peer of a row.
 GOALS = {
     "lookup": [4, 4, 4, 3, 2],
-    "lookup_batch": [3, 3, 3, 5, 10],
     "overlap": [4, 4, 4, 3, 2],
     "insert": [1, 1.5, 2.5, 3, 1.5],
     "churn": [1.5, 2, 4, 3, 1.7],
@@ -26,7 +25,6 @@ GOALS = {
 }
 NAMES = {
     "lookup": "lookup",
-    "lookup_batch": "lookup, batch of 16",
     "overlap": "overlap query",
     "insert": "insert, random order",
     "churn": "erase and insert again",
@@ -214,7 +212,7 @@ def generated(results):
 class Chart:
     """Small multiples: how many times faster we are, on a logarithmic scale."""
 
-    OPS = ["lookup", "lookup_batch", "overlap", "iterate", "find_hole",
+    OPS = ["lookup", "overlap", "iterate", "find_hole",
            "insert", "churn", "build_sorted", "build_unsorted", "map_unmap"]
     LINES = [("btreemap", "Rust BTreeMap", ["btreemap"]),
              ("qemu", "QEMU: GTree", ["gtree"]),

@@ -119,22 +119,20 @@ static void pool_finish(void *state)
 
 static uint64_t meet_run(void *state)
 {
-    const struct iovageom_range *span;
     struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
     struct iovageom_geometry *meet;
     struct iovageom_rangeset usable;
     struct pool *pool = state;
     uint64_t sum = 0;
-    size_t count;
 
     must(iovageom_plan_envelope(NULL, (const struct iovageom_geometry *const *)pool->hosts,
                                 pool->count, "pool", NULL, &meet, NULL));
     must(iovageom_rangeset_init(&usable, NULL));
     must(iovageom_geometry_usable(meet, 1, &usable));
     iovageom_rangeset_seek(&usable, 0, &cursor);
-    while ((count = iovageom_rangeset_next_span(&cursor, &span)) != 0)
-        for (size_t i = 0; i < count; i++)
-            sum += span[i].start ^ span[i].last;
+    while (iovageom_rangeset_next(&cursor, &range))
+        sum += range.start ^ range.last;
     iovageom_rangeset_deinit(&usable);
     iovageom_geometry_free(meet);
     return sum;

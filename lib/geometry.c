@@ -246,7 +246,7 @@ static int complement(struct iovageom_rangeset *set, const struct iovageom_range
 
     if (count <= FEW_RANGES && iovageom_ranges_normal(ranges, count)) {
         (void)iovageom_ranges_complement(ranges, count, all, few, FEW_RANGES + 1, &count);
-        return iovageom_rangeset_from_sorted(set, few, count);
+        return iovageom_rangeset_from_array(set, few, count);
     }
     status = iovageom_rangeset_from_array(set, ranges, count);
     return status < 0 ? status : iovageom_rangeset_complement(set, set, all);
@@ -519,7 +519,7 @@ static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_
     size_t count = 0;
 
     for (size_t i = 0; i < view->count; i++) {
-        struct iovageom_rangemap_entry entry = view->entries[i];
+        struct iovageom_resv_piece entry = view->entries[i];
         uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
         struct iovageom_size size = iovageom_range_size(entry.range);
         bool joins =

@@ -94,7 +94,7 @@ static int add_parts(struct iovageom_resv *resv, const struct iovageom_rangeset 
     if (status == IOVAGEOM_OK)
         status = iovageom_resv_add_set(resv, &part, IOVAGEOM_RESV_SOFTWARE_MSI, owner);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_copy(&part, ranges);
+        status = iovageom_rangeset_assign(&part, ranges);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_remove(&part, window);
     if (status == IOVAGEOM_OK)

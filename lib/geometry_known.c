@@ -77,12 +77,12 @@ static struct horizon last_reserved(const struct iovageom_geometry *geometry,
 
     for (size_t i = 0;
          iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
-        uint64_t last;
+        struct iovageom_range hull;
 
-        if (!of_a_host(owner) || !same_name(owner, name) || !iovageom_rangeset_max(ranges, &last))
+        if (!of_a_host(owner) || !same_name(owner, name) || !iovageom_rangeset_hull(ranges, &hull))
             continue;
-        if (horizon.nothing || last > horizon.last)
-            horizon = (struct horizon){false, last};
+        if (horizon.nothing || hull.last > horizon.last)
+            horizon = (struct horizon){false, hull.last};
     }
     return horizon;
 }

@@ -237,7 +237,7 @@ static uint64_t mix_regions(uint64_t hash, const struct iovageom_resv *resv,
     uint32_t before = 0;
 
     for (size_t i = 0; i < view->count; i++) {
-        struct iovageom_rangemap_entry entry = view->entries[i];
+        struct iovageom_resv_piece entry = view->entries[i];
         uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
 
         if (type != before || !iovageom_range_precedes_directly(region, entry.range)) {

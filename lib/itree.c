@@ -46,14 +46,6 @@ bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itre
     return false;
 }
 
-static struct iovageom_itree_entry entry_of(const struct iovageom_itree *tree,
-                                            const struct iovageom_itree_path *path)
-{
-    const uint64_t *values = tree->root ? leaf_values(path->node[0]) : inline_values(tree);
-
-    return entry_at(ranges_at(tree, path), values, tree->width, path->slot[0]);
-}
-
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
                                                 struct iovageom_itree_path *path)
 {
@@ -87,25 +79,6 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
     return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
 }
 
-/* The entry in front of the place. */
-static struct iovageom_itree_entry entry_before(const struct iovageom_itree *tree,
-                                                struct iovageom_itree_path *path)
-{
-    if (path->slot[0] == 0 && (tree->height == 0 || !iovageom_itree_step(tree, path, false)))
-        return (struct iovageom_itree_entry){NULL, NULL};
-    path->slot[0]--;
-    return entry_of(tree, path);
-}
-
-struct iovageom_itree_entry iovageom_itree_find_below(const struct iovageom_itree *tree,
-                                                      uint64_t address)
-{
-    struct iovageom_itree_path path;
-
-    iovageom_itree_seek(tree, address, &path);
-    return entry_before(tree, &path);
-}
-
 struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
                                                       uint64_t address)
 {
@@ -136,7 +109,7 @@ IOVAGEOM_COLD struct iovageom_size iovageom_itree_size(const struct iovageom_itr
     struct iovageom_itree_entry first;
     size_t run;
 
-    iovageom_itree_cursor_init(&cursor, tree, 0, false);
+    iovageom_itree_cursor_init(&cursor, tree, 0);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0)
         for (size_t i = 0; i < run; i++)
             size = iovageom_size_add(size, iovageom_range_size(first.range[i]));
@@ -151,8 +124,8 @@ IOVAGEOM_COLD bool iovageom_itree_equal(const struct iovageom_itree *a,
 
     if (a->count != b->count)
         return false;
-    iovageom_itree_cursor_init(&x, a, 0, false);
-    iovageom_itree_cursor_init(&y, b, 0, false);
+    iovageom_itree_cursor_init(&x, a, 0);
+    iovageom_itree_cursor_init(&y, b, 0);
     for (size_t i = 0; i < a->count; i++) {
         struct iovageom_itree_entry one = iovageom_itree_next(&x);
         struct iovageom_itree_entry other = iovageom_itree_next(&y);
@@ -164,7 +137,35 @@ IOVAGEOM_COLD bool iovageom_itree_equal(const struct iovageom_itree *a,
     return true;
 }
 
-enum { BATCH = 16 };
+void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
+                                const struct iovageom_itree *tree, uint64_t address)
+{
+    cursor->tree = tree;
+    cursor->address = address;
+    cursor->ranges = NULL;
+    cursor->end = false;
+}
+
+/* Finds the leaf and the index in it of the lowest entry that ends at the address or above. */
+static void look_up(struct iovageom_itree_cursor *cursor)
+{
+    const struct iovageom_itree *tree = cursor->tree;
+    struct iovageom_itree_path path;
+
+    path.node[1] = NULL;
+    path.slot[1] = 0;
+    if (cursor->end)
+        seek_end(tree, &path);
+    else
+        (void)iovageom_itree_seek(tree, cursor->address, &path);
+    cursor->changes = tree->changes;
+    cursor->ranges = tree->root ? path.node[0] : tree->inline_ranges;
+    cursor->index = path.slot[0];
+    cursor->count = (uint16_t)count_at(tree, &path, 0);
+    cursor->parent = path.node[1];
+    cursor->slot = path.slot[1];
+    cursor->siblings = cursor->parent ? (uint16_t)count_at(tree, &path, 1) : 0;
+}
 
 static void prefetch_leaf(const void *leaf)
 {
@@ -172,275 +173,62 @@ static void prefetch_leaf(const void *leaf)
         PREFETCH((const unsigned char *)leaf + line);
 }
 
-/*
- * All addresses take each step together, and have what the next step reads fetched meanwhile: so the
- * cache misses of a step overlap, and no line is fetched that isn't read. Leaves `nodes` at leaves.
- */
-static void descend_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
-                          uint32_t count, const void **nodes)
-{
-    uint32_t group[BATCH];
-
-    for (uint32_t i = 0; i < count; i++)
-        nodes[i] = tree->root;
-    for (uint32_t level = tree->height; level > 0; level--) {
-        for (uint32_t i = 0; i < count; i++) {
-            const struct iovageom_itree_inner *inner = nodes[i];
-            const uint64_t *at = inner->last;
-            uint64_t x = addresses[i] < tree->highest ? addresses[i] : tree->highest;
-
-            group[i] = 16 * (uint32_t)BELOW3(at[15], at[31], at[47]);
-            PREFETCH(&at[group[i]]);
-            PREFETCH(&at[group[i] + 8]);
-            PREFETCH(&inner->child[group[i]]);
-            PREFETCH(&inner->child[group[i] + 8]);
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            const struct iovageom_itree_inner *inner = nodes[i];
-            uint64_t x = addresses[i] < tree->highest ? addresses[i] : tree->highest;
-            const unsigned char *next;
-
-            next = inner->child[group[i] + rank_inner(&inner->last[group[i]], x, 16)];
-            nodes[i] = next;
-            if (level == 1) {
-                PREFETCH(next + 3 * CACHE_LINE);
-            } else {
-                PREFETCH(next + CACHE_LINE);
-                PREFETCH(next + 3 * CACHE_LINE);
-                PREFETCH(next + 5 * CACHE_LINE);
-            }
-        }
-    }
-}
-
-/* From leaves whose middle is on its way, to the four ranges among which the entry is. */
-static void narrow_batch(const uint64_t *addresses, uint32_t count, const void **places)
-{
-    for (uint32_t half = LEAF_SLOTS / 2; half >= 4; half /= 2) {
-        for (uint32_t i = 0; i < count; i++) {
-            const struct iovageom_range *ranges = places[i];
-
-            ranges += half * (size_t)(ranges[half - 1].last < addresses[i]);
-            places[i] = ranges;
-            PREFETCH(&ranges[half / 2 - 1]);
-        }
-    }
-}
-
-/* The answer for one of the addresses; a branch on whether it hits would be mispredicted. */
-static ALWAYS_INLINE bool take_hit(struct iovageom_itree_entry entry, uint64_t address, size_t i,
-                                   struct iovageom_range *ranges, uint64_t *values)
-{
-    struct iovageom_range point = {address, address};
-    bool hit = ranges ? overlap_into(entry, point, &ranges[i]) : entry.range->start <= address;
-
-    if (values && hit)
-        values[i] = *entry.values;
-    return hit;
-}
-
-/* In a tree that fits into the cache, where nothing is gained by waiting together. */
-static void lookup_near(const struct iovageom_itree *tree, const uint64_t *addresses, size_t count,
-                        bool *found, struct iovageom_range *ranges, uint64_t *values)
-{
-    const void *node = tree->root;
-    const struct iovageom_itree_inner *inner = tree->height > 0 ? node : NULL;
-    const uint64_t highest = tree->highest;
-    const uint32_t few = tree->root_count;
-    const uint32_t width = tree->width;
-    const uint64_t *own_values = inline_values(tree);
-
-    for (size_t i = 0; i < count; i++) {
-        uint64_t x = addresses[i];
-        size_t index;
-
-        found[i] = false;
-        if (x > highest)
-            continue;
-        if (!node) {
-            index = rank_inline(tree->inline_ranges, x);
-            found[i] = take_hit(entry_at(tree->inline_ranges, own_values, width, index), x, i,
-                                ranges, values);
-            continue;
-        }
-        if (inner)
-            node = inner->child[rank_inner(inner->last, x, few)];
-        index = rank_leaf(node, x);
-        found[i] = take_hit(entry_at(node, leaf_values(node), width, index), x, i, ranges, values);
-    }
-}
-
-void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
-                                 size_t count, bool *found, struct iovageom_range *ranges,
-                                 uint64_t *values)
-{
-    if (tree->count == 0) {
-        memset(found, 0, count * sizeof(*found));
-        return;
-    }
-    if (tree->height < 2) {
-        lookup_near(tree, addresses, count, found, ranges, values);
-        return;
-    }
-    for (size_t first = 0; first < count; first += BATCH) {
-        uint32_t n = (uint32_t)(count - first < BATCH ? count - first : BATCH);
-        const void *leaves[BATCH];
-        const void *places[BATCH];
-
-        descend_batch(tree, addresses + first, n, leaves);
-        memcpy(places, leaves, sizeof(places));
-        narrow_batch(addresses + first, n, places);
-        for (uint32_t i = 0; i < n; i++) {
-            const struct iovageom_range *r = places[i];
-            uint64_t x = addresses[first + i];
-
-            found[first + i] = false;
-            if (x > tree->highest)
-                continue;
-            r += BELOW3(r[0].last, r[1].last, r[2].last);
-            found[first + i] =
-                take_hit(entry_at(leaves[i], leaf_values(leaves[i]), tree->width,
-                                  (size_t)(r - (const struct iovageom_range *)leaves[i])),
-                         x, first + i, ranges, values);
-        }
-    }
-}
-
-void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
-                                const struct iovageom_itree *tree, uint64_t address, bool end)
-{
-    cursor->tree = tree;
-    cursor->address = address;
-    cursor->ranges = NULL;
-    cursor->end = end;
-}
-
-/* Looks the place up in a tree with inner nodes. */
-static void look_up_far(struct iovageom_itree_cursor *cursor, bool forward)
-{
-    const struct iovageom_itree *tree = cursor->tree;
-    struct iovageom_itree_path path;
-    struct iovageom_itree_entry entry = {NULL, NULL};
-
-    if (cursor->end)
-        seek_end(tree, &path);
-    else
-        entry = iovageom_itree_seek(tree, cursor->address, &path);
-    if (!forward && entry.range && entry.range->start < cursor->address)
-        path.slot[0]++;
-    if (!forward && path.slot[0] == 0)
-        iovageom_itree_step(tree, &path, false);
-    cursor->ranges = path.node[0];
-    cursor->count = (uint16_t)count_at(tree, &path, 0);
-    cursor->index = path.slot[0];
-    cursor->parent = path.node[1];
-    cursor->slot = path.slot[1];
-    cursor->siblings = (uint16_t)count_at(tree, &path, 1);
-}
-
-/* Looks the place up: in front of the first entry that ends above it, or that starts above it. */
-static void look_up(struct iovageom_itree_cursor *cursor, bool forward)
-{
-    const struct iovageom_itree *tree = cursor->tree;
-    const struct iovageom_range *ranges = tree->root ? tree->root : tree->inline_ranges;
-    uint64_t address = cursor->address;
-    size_t index = tree->count;
-
-    cursor->changes = tree->changes;
-    if (tree->height > 0) {
-        look_up_far(cursor, forward);
-        return;
-    }
-    if (!cursor->end && index > 0 && address <= tree->highest)
-        index = tree->root ? rank_leaf(ranges, address) : rank_inline(ranges, address);
-    if (!forward && index < tree->count && ranges[index].start < address && !cursor->end)
-        index++;
-    cursor->ranges = ranges;
-    cursor->count = (uint16_t)tree->count;
-    cursor->index = (uint16_t)index;
-    cursor->parent = NULL;
-}
-
-/* On to the next leaf, or back to the one before: mostly under the same parent. */
-static void turn(struct iovageom_itree_cursor *cursor, bool forward)
+/* On to the next leaf, which mostly has the same parent; else it is found from the root. */
+static void next_leaf_of(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree_inner *parent = cursor->parent;
 
     if (!parent)
         return;
-    if (forward ? cursor->slot + 1 >= cursor->siblings : cursor->slot == 0) {
-        look_up(cursor, forward);
+    if (cursor->slot + 1 >= cursor->siblings) {
+        look_up(cursor);
         return;
     }
-    cursor->slot = (uint16_t)(forward ? cursor->slot + 1 : cursor->slot - 1);
+    cursor->slot++;
     cursor->ranges = parent->child[cursor->slot];
     cursor->count = parent->count[cursor->slot];
-    cursor->index = forward ? 0 : cursor->count;
-    if (forward && cursor->slot + 2 < cursor->siblings)
+    cursor->index = 0;
+    if (cursor->slot + 2 < cursor->siblings)
         prefetch_leaf(parent->child[cursor->slot + 2]);
 }
 
-/* Entries from the place to the end of the leaf, after turning to the next one if need be. */
+/* Entries from the place to the end of its leaf, or of the next one if it is at the end. */
 static size_t ahead(struct iovageom_itree_cursor *cursor)
 {
     if (!cursor->ranges || cursor->changes != cursor->tree->changes)
-        look_up(cursor, true);
+        look_up(cursor);
     if (cursor->index == cursor->count && !cursor->end)
-        turn(cursor, true);
+        next_leaf_of(cursor);
     return (size_t)(cursor->count - cursor->index);
 }
 
-static struct iovageom_itree_entry here(const struct iovageom_itree_cursor *cursor)
+/* Gives the next `count` entries, and places the cursor above them. */
+static struct iovageom_itree_entry pass(struct iovageom_itree_cursor *cursor, size_t count)
 {
     const struct iovageom_itree *tree = cursor->tree;
     const uint64_t *values = tree->root ? leaf_values(cursor->ranges) : inline_values(tree);
+    struct iovageom_itree_entry first =
+        entry_at(cursor->ranges, values, tree->width, cursor->index);
+    uint64_t last = first.range[count - 1].last;
 
-    return entry_at(cursor->ranges, values, tree->width, cursor->index);
-}
-
-static void stand_above(struct iovageom_itree_cursor *cursor, uint64_t last)
-{
+    cursor->index = (uint16_t)(cursor->index + count);
     cursor->end = last == IOVAGEOM_ADDRESS_MAX;
     cursor->address = last + !cursor->end;
+    return first;
 }
 
 struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor)
 {
-    struct iovageom_itree_entry entry = {NULL, NULL};
-
-    if (ahead(cursor) > 0) {
-        entry = here(cursor);
-        cursor->index++;
-        stand_above(cursor, entry.range->last);
-    }
-    return entry;
+    if (ahead(cursor) == 0)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    return pass(cursor, 1);
 }
 
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor, struct iovageom_itree_entry *first)
 {
     size_t run = ahead(cursor);
 
-    if (run > 0) {
-        *first = here(cursor);
-        cursor->index = cursor->count;
-        stand_above(cursor, first->range[run - 1].last);
-    }
+    if (run > 0)
+        *first = pass(cursor, run);
     return run;
-}
-
-struct iovageom_itree_entry iovageom_itree_previous(struct iovageom_itree_cursor *cursor)
-{
-    struct iovageom_itree_entry entry = {NULL, NULL};
-
-    if (!cursor->ranges || cursor->changes != cursor->tree->changes)
-        look_up(cursor, false);
-    if (cursor->index == 0)
-        turn(cursor, false);
-    if (cursor->index > 0) {
-        cursor->index--;
-        entry = here(cursor);
-        cursor->end = false;
-        cursor->address = entry.range->start;
-    }
-    return entry;
 }

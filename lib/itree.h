@@ -11,9 +11,12 @@
 
 /*
  * The interval tree: disjoint closed ranges in ascending order, each with 0, 1 or 2 words of value.
- * It never joins ranges by itself: what that means is the business of the floor above.
+ * It never joins neighbouring ranges by itself: the modules above decide that.
  *
- * Contracts, not checked: ranges given to change the tree are valid, and keep it disjoint.
+ * Up to 8 ranges are stored in the object itself, and need no memory. More are in a B+tree: all
+ * ranges are in the leaves, and every leaf is at the same depth. A node is one allocation.
+ *
+ * Not checked: a range that is put in must be valid, and must overlap no range of the tree.
  */
 
 enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20, IOVAGEOM_ITREE_WIDTH = 2 };
@@ -25,27 +28,22 @@ enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20, IOVAGEOM_ITREE_WID
 #define IOVAGEOM_ITREE_ALIAS
 #endif
 
-struct iovageom_itree_chunk;
 struct iovageom_itree_spare;
 
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
-    void *root; /* a leaf or an inner node; NULL while the ranges are inline */
+    void *root; /* a leaf or an inner node; NULL while the ranges are in the object */
     size_t count;
     uint64_t highest; /* the last address of the highest range, when there is one */
     uint32_t height;  /* levels of inner nodes above the leaves */
     uint32_t width;   /* words of value for each range */
     struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
-    uint64_t changes; /* goes up with each change, so that cursors notice */
+    uint64_t changes; /* goes up with each change, so that cursors notice it */
     uint32_t root_count;
-    bool held; /* nodes are reserved, so they are not to be given back */
-    uint32_t spare_leaves;
+    uint32_t spare_leaves; /* length of the two lists */
     uint32_t spare_inners;
-    struct iovageom_itree_spare *leaves; /* nodes that wait to be used */
+    struct iovageom_itree_spare *leaves; /* nodes in stock, for the change that is being made */
     struct iovageom_itree_spare *inners;
-    struct iovageom_itree_chunk *chunks;
-    unsigned char *fresh; /* what is left of the newest chunk */
-    unsigned char *fresh_end;
-    size_t memory;
+    size_t memory; /* bytes that all nodes take */
     struct iovageom_allocator allocator;
     /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
 };
@@ -80,26 +78,13 @@ struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree);
 /* The lowest entry whose last >= address. */
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree,
                                                 uint64_t address);
-/* The highest entry whose last < address. */
-struct iovageom_itree_entry iovageom_itree_find_below(const struct iovageom_itree *tree,
-                                                      uint64_t address);
 /* The lowest entry whose start > address. */
 struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
                                                       uint64_t address);
 bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out);
-/* For each address the entry that has it. `found` is set for all; `ranges`, and `values`, which are
- * for trees of width 1, may be NULL. */
-void iovageom_itree_lookup_batch(const struct iovageom_itree *tree, const uint64_t *addresses,
-                                 size_t count, bool *found, struct iovageom_range *ranges,
-                                 uint64_t *values);
-
 /* Like find, and remembers the way: without such an entry, to behind the highest. */
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
                                                 struct iovageom_itree_path *path);
-/* Makes sure that the next `inserts` insertions succeed, whatever is taken out in between. */
-int iovageom_itree_reserve(struct iovageom_itree *tree, uint32_t inserts);
-/* After them. Takes away roots with one child, and puts what is small enough into the object. */
-void iovageom_itree_shrink(struct iovageom_itree *tree);
 /* Puts an entry in front of the place, which is where seek(range.start) leads. */
 int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           struct iovageom_range range, const uint64_t *values);
@@ -121,7 +106,10 @@ int iovageom_itree_hole(const struct iovageom_itree *tree, bool highest,
                         struct iovageom_range limits, uint64_t size, uint64_t alignment,
                         struct iovageom_range *out);
 
-/* Stands below `address`, or above all addresses with `end`. Survives changes, not moves. */
+/*
+ * A place between two addresses: below `address`, or with `end` above all addresses. It stays valid
+ * when the tree changes, but not when the tree object is moved.
+ */
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
     const struct iovageom_itree *tree;
     uint64_t changes; /* of the tree when the place was last looked up */
@@ -136,25 +124,23 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
 };
 
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
-                                const struct iovageom_itree *tree, uint64_t address, bool end);
+                                const struct iovageom_itree *tree, uint64_t address);
 struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor);
-struct iovageom_itree_entry iovageom_itree_previous(struct iovageom_itree_cursor *cursor);
 /* The next entries that lie side by side; their number, 0 at the end. */
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
                            struct iovageom_itree_entry *first);
 
-/* Fills a tree with ascending disjoint entries. */
+/* Fills a tree with ascending disjoint entries, from the leaves up. */
 struct iovageom_itree_builder {
     struct iovageom_itree *target;
-    struct iovageom_itree tree; /* what is built */
+    struct iovageom_itree
+        tree; /* what is built: only its allocator, width, count and memory hold */
     uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH];
-    struct iovageom_itree_path path; /* to behind its highest entry */
-    uint64_t before;                 /* last of the leaf before, or 2^64-1 */
-    size_t expected;                 /* entries, or 0 when that is not known */
-    uint32_t fill;                   /* entries in each leaf */
+    void *open[IOVAGEOM_ITREE_LEVELS]; /* the node of each level that is being filled */
+    uint32_t used[IOVAGEOM_ITREE_LEVELS];
+    uint64_t base; /* one above the last range of the leaf before */
+    uint32_t fill; /* entries in each leaf */
     bool failed;
-    bool strict; /* may be set: then finish() wants ranges that are valid, ascending and apart */
-    bool normal; /* those that have been looked at are so */
 };
 
 /* `expected` is the number of entries if it is known, else 0. */
@@ -163,8 +149,7 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
 void iovageom_itree_append(struct iovageom_itree_builder *builder,
                            const struct iovageom_range *ranges, const uint64_t *values,
                            size_t count);
-/* Makes that the contents of the tree; or says why not, and then the tree is as it was. For what
- * `strict` forbids that is IOVAGEOM_ERR_INVALID. */
+/* Makes what was appended the contents of the tree. IOVAGEOM_ERR_NO_MEMORY: it is as it was. */
 int iovageom_itree_finish(struct iovageom_itree_builder *builder);
 
 #endif

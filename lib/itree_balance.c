@@ -166,7 +166,7 @@ IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageo
     struct iovageom_itree_inner *inner = inner_of(path, level);
     uint32_t count = count_at(tree, path, level);
 
-    iovageom_itree_put_back(tree, inner->child[slot], level - 1);
+    iovageom_itree_free_node(tree, inner->child[slot], level - 1);
     iovageom_itree_close_slots(tree, level, inner, slot, 1, count);
     set_count(tree, path, level, count - 1);
 }
@@ -300,7 +300,7 @@ IOVAGEOM_COLD static bool merge(struct iovageom_itree *tree, struct iovageom_itr
     return false;
 }
 
-/* Takes away roots with one child, and puts what is small enough into the object. */
+/* Removes roots with one child; what is small enough moves into the object. */
 IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
 {
     while (tree->height > 0 && tree->root_count == 1) {
@@ -308,16 +308,14 @@ IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
 
         tree->root = root->child[0];
         tree->root_count = root->count[0];
-        iovageom_itree_put_back(tree, root, tree->height--);
+        iovageom_itree_free_node(tree, root, tree->height--);
     }
-    if (tree->chunks && tree->count <= IOVAGEOM_ITREE_INLINE && !tree->held) {
+    if (tree->root && tree->count <= IOVAGEOM_ITREE_INLINE) {
         const struct iovageom_itree_leaf *leaf = tree->root;
 
-        if (leaf) {
-            memcpy(tree->inline_ranges, leaf->ranges, sizeof(tree->inline_ranges));
-            memcpy(inline_values(tree), leaf_values(leaf),
-                   IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
-        }
+        memcpy(tree->inline_ranges, leaf->ranges, sizeof(tree->inline_ranges));
+        memcpy(inline_values(tree), leaf_values(leaf),
+               IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
         iovageom_itree_release(tree);
     }
 }
@@ -326,11 +324,5 @@ void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_pa
 {
     for (uint32_t level = 0; level < tree->height && merge(tree, path, level);)
         level++;
-    collapse(tree);
-}
-
-void iovageom_itree_shrink(struct iovageom_itree *tree)
-{
-    tree->held = false;
     collapse(tree);
 }

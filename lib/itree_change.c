@@ -135,6 +135,7 @@ static int make_room(struct iovageom_itree *tree, struct iovageom_itree_path *pa
     if (iovageom_itree_stock(tree, 1, inners + (level > tree->height)))
         return IOVAGEOM_ERR_NO_MEMORY;
     iovageom_itree_split(tree, path, 0);
+    iovageom_itree_drop_stock(tree);
     return IOVAGEOM_OK;
 }
 
@@ -204,7 +205,7 @@ static void cut_end(struct iovageom_itree *tree, struct iovageom_itree_path *pat
         raise_gap(tree, &next, ranges_at(tree, &next)->start - base);
 }
 
-/* Takes n entries out of the path's leaf, at the place. Ends the path. */
+/* Takes n entries out of the path's leaf, at the place. Invalidates `path`. */
 static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
 {
     struct iovageom_range *ranges = ranges_at(tree, path);
@@ -251,28 +252,36 @@ size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range r
     return before - tree->count;
 }
 
+/* Cuts `range` out of the entry at the path, in which it lies with something on both sides. */
+static int carve_inside(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                        const struct iovageom_range rest[2], const uint64_t *values)
+{
+    uint64_t copy[IOVAGEOM_ITREE_WIDTH];
+    int status;
+
+    /* As much as any insertion needs: the resize must not be done in vain. */
+    status = iovageom_itree_stock(tree, 1, tree->height + 1);
+    if (status)
+        return status;
+    memcpy(copy, values, tree->width * sizeof(copy[0]));
+    iovageom_itree_resize(tree, path, rest[0]);
+    iovageom_itree_seek(tree, rest[1].start, path);
+    (void)iovageom_itree_insert(tree, path, rest[1], copy);
+    iovageom_itree_drop_stock(tree);
+    return IOVAGEOM_OK;
+}
+
 int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range)
 {
     struct iovageom_itree_path path;
     struct iovageom_itree_entry entry = iovageom_itree_seek(tree, range.start, &path);
     struct iovageom_range rest[2];
-    uint64_t values[IOVAGEOM_ITREE_WIDTH];
 
     if (!entry.range || entry.range->start > range.last)
         return IOVAGEOM_OK;
     if (entry.range->start < range.start) {
-        if (iovageom_range_subtract(*entry.range, range, rest) == 2) {
-            bool held = tree->held;
-
-            if (!held && iovageom_itree_reserve(tree, 1))
-                return IOVAGEOM_ERR_NO_MEMORY;
-            tree->held = held;
-            memcpy(values, entry.values, tree->width * sizeof(values[0]));
-            iovageom_itree_resize(tree, &path, rest[0]);
-            iovageom_itree_seek(tree, rest[1].start, &path);
-            (void)iovageom_itree_insert(tree, &path, rest[1], values);
-            return IOVAGEOM_OK;
-        }
+        if (iovageom_range_subtract(*entry.range, range, rest) == 2)
+            return carve_inside(tree, &path, rest, entry.values);
         iovageom_itree_resize(tree, &path, rest[0]);
     } else if (entry.range->last == range.last) {
         cut(tree, &path, 1);

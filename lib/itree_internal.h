@@ -213,19 +213,23 @@ static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint3
 bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                          bool forward);
 
-/* Gives all nodes back, or leaves them to somebody else: the entries are inline then. */
+/* Releases all nodes, or gives up the ownership of them; the entries then count as inline. */
 void iovageom_itree_release(struct iovageom_itree *tree);
 void iovageom_itree_forget(struct iovageom_itree *tree);
-/* Asks the allocator for one chunk more, with room for so many nodes, and of so many bytes. */
-int iovageom_itree_add_chunk(struct iovageom_itree *tree, size_t leaves, size_t inners,
-                             size_t least);
-/* Makes sure that so many nodes are spare. */
-int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
-/* A spare node at that level, of which there must be one, made empty. */
-void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level);
-/* A node that is not made empty, from wherever there is one; else NULL. */
+/* Releases a node, with `count` entries in use, and all below it. */
+void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
+                               uint32_t count);
+/* One node more, not initialised; NULL for lack of memory. */
 void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level);
-void iovageom_itree_put_back(struct iovageom_itree *tree, void *node, uint32_t level);
+void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level);
+/*
+ * A change that splits nodes has them in stock first, so that it can't fail halfway: stock() gets
+ * so many or none, take() initialises one of them as an empty node, and drop_stock() releases those
+ * that were not needed.
+ */
+int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
+void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level);
+void iovageom_itree_drop_stock(struct iovageom_itree *tree);
 
 /* Makes room for one entry, or closes the room of n, in a node with `count` in use. */
 void iovageom_itree_open_slot(const struct iovageom_itree *tree, uint32_t level, void *node,
@@ -235,9 +239,9 @@ void iovageom_itree_close_slots(const struct iovageom_itree *tree, uint32_t leve
 /* Works out what a parent keeps of a child that has entries: its last address, its longest gap. */
 void iovageom_itree_sum_up(const struct iovageom_itree *tree,
                            const struct iovageom_itree_path *path, uint32_t level, uint32_t slot);
-/* Puts a new root above the old one. A spare inner node must be there. */
+/* Puts a new root above the old one. An inner node must be in stock. */
 void iovageom_itree_grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path);
-/* Puts an empty node into the path's node at that level, as that child. One must be spare. */
+/* Puts an empty node into the path's node at that level, as that child. One must be in stock. */
 void iovageom_itree_add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                               uint32_t level, uint32_t slot);
 /*
@@ -248,7 +252,7 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
                           uint32_t level, uint32_t slot, int32_t k);
 /*
  * Makes room for one entry in the path's node at that level, which is full: by lending entries to a
- * neighbour, if one has room, or by splitting, which takes one spare node at that level, one at
+ * neighbour, if one has room, or by splitting, which takes a node of the stock at that level, one at
  * each full level above, and one inner node if the root is full. The path keeps its place, in the
  * node that has the entry behind the place.
  */
@@ -256,7 +260,8 @@ bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path
                          uint32_t level);
 void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           uint32_t level);
-/* After entries have gone from the path's leaf: merges what has become small. Ends the path. */
+/* After entries have gone from the path's leaf: merges what has become small. Invalidates
+ * `path`. */
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 
 #endif

@@ -135,7 +135,7 @@ int iovageom_mappings_unmap(struct iovageom_mappings *mappings, struct iovageom_
         return IOVAGEOM_ERR_INVERTED;
     if (iovageom_mappings_first_split(mappings, range, &split))
         return IOVAGEOM_ERR_SPLIT;
-    iovageom_itree_cursor_init(&cursor, &ledger->tree, range.start, false);
+    iovageom_itree_cursor_init(&cursor, &ledger->tree, range.start);
     for (entry = iovageom_itree_next(&cursor); entry.range && entry.range->start <= range.last;
          entry = iovageom_itree_next(&cursor)) {
         ledger->size = iovageom_size_subtract(ledger->size, iovageom_range_size(*entry.range));
@@ -225,7 +225,7 @@ void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t a
                             struct iovageom_mappings_cursor *cursor)
 {
     iovageom_itree_cursor_init((struct iovageom_itree_cursor *)cursor, &ledger_in(mappings)->tree,
-                               address, false);
+                               address);
 }
 
 bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out)

@@ -63,14 +63,12 @@ static int add_regions(struct pool *pool, const struct iovageom_geometry *host)
     for (size_t i = 0; iovageom_resv_statement(host->resv, i, &type, &owner, &ranges) == 0; i++) {
         struct iovageom_rangeset *set = &pool->sets[type - 1];
         struct iovageom_rangeset_cursor cursor;
-        const struct iovageom_range *span;
-        size_t count;
+        struct iovageom_range range;
 
         iovageom_rangeset_seek(ranges, 0, &cursor);
-        while ((count = iovageom_rangeset_next_span(&cursor, &span)) != 0)
-            for (size_t j = 0; status == IOVAGEOM_OK && j < count; j++)
-                if (!iovageom_rangeset_contains(set, span[j]))
-                    status = iovageom_rangeset_insert(set, span[j]);
+        while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+            if (!iovageom_rangeset_contains(set, range))
+                status = iovageom_rangeset_insert(set, range);
     }
     return status;
 }

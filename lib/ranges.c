@@ -6,7 +6,7 @@
 #include <iovageom/status.h>
 
 #include "hints.h"
-#include "ranges_internal.h"
+#include "sweep.h"
 
 bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
 {
@@ -130,133 +130,40 @@ int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
     return IOVAGEOM_OK;
 }
 
-enum { SMALL = 16 };
-
-/* An input of a merge: an array, and how far it has been given to the merge. */
-struct feed {
-    const struct iovageom_range *ranges;
-    size_t count;
-    unsigned part;
-    uint64_t words[2 * SMALL + 2];
-};
-
-/* The next pairs: that below all ranges, those that lie in the array, that above. */
-static void feed_on(struct feed *feed, struct iovageom_merge_side *side)
-{
-    const uint64_t *words = (const uint64_t *)feed->ranges;
-    size_t count = feed->count;
-
-    while (side->at == side->end && feed->part < 3) {
-        side->at = side->end = feed->words;
-        switch (feed->part++) {
-        case 0:
-            feed->words[0] = side->below;
-            feed->words[1] = count > 0 ? words[0] : side->above;
-            side->end += side->head ? 2 : 0;
-            break;
-        case 1:
-            if (count > side->gaps) {
-                side->at = words + side->gaps;
-                side->end = side->at + 2 * (count - side->gaps);
-            }
-            break;
-        default:
-            if (!side->tail || count == 0)
-                break;
-            feed->words[0] = words[2 * count - 1];
-            feed->words[1] = side->above;
-            side->end += 2;
-        }
-    }
-    side->more = feed->part < 3;
-}
-
-/* All pairs at once, if they are few. */
-static void begin(struct feed *feed, struct iovageom_merge_side *side,
-                  const struct iovageom_range *ranges, size_t count)
-{
-    uint64_t *end = feed->words;
-
-    feed->ranges = ranges;
-    feed->count = count;
-    feed->part = 0;
-    side->more = true;
-    if (count > SMALL || count == 0)
-        return;
-    feed->part = 3;
-    side->more = false;
-    if (side->head)
-        *end++ = side->below;
-    for (size_t i = 0; i < count; i++) {
-        *end++ = ranges[i].start;
-        *end++ = ranges[i].last;
-    }
-    if (side->tail)
-        *end++ = side->above;
-    side->at = feed->words + (side->gaps && !side->head);
-    side->end = end - (end - side->at) % 2;
-}
-
-static const struct iovageom_range *hull(const struct iovageom_range *ranges, size_t count,
-                                         struct iovageom_range *out)
-{
-    if (count == 0)
-        return NULL;
-    *out = (struct iovageom_range){ranges[0].start, ranges[count - 1].last};
-    return out;
-}
-
-/* Writes the result, of which all fits; or, without `out`, only counts it. */
-static size_t run(enum iovageom_merge_kind kind, const struct iovageom_range *a, size_t a_count,
+/* Sweeps once and writes the result, of which all fits; or, without `out`, only counts it. */
+static size_t run(enum iovageom_sweep_kind kind, const struct iovageom_range *a, size_t a_count,
                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
                   size_t capacity)
 {
-    struct iovageom_range some[2 * IOVAGEOM_MERGE_BLOCK];
-    struct iovageom_range hulls[2];
-    struct iovageom_merge merge;
-    struct feed feeds[2];
-    const bool unite = kind == IOVAGEOM_MERGE_UNION;
-    uint64_t *words = (uint64_t *)(out ? out : some);
+    struct iovageom_range some[32];
+    struct iovageom_sweep sweep;
     size_t count = 0;
-    bool done;
+    size_t more;
 
-    iovageom_merge_init(&merge, kind, hull(a, a_count, &hulls[0]), hull(b, b_count, &hulls[1]));
-    begin(&feeds[0], &merge.sides[0], a, a_count);
-    begin(&feeds[1], &merge.sides[1], b, b_count);
-    if (unite)
-        words[0] = merge.hull.start;
-    merge.out = words + unite;
-    merge.out_end = words + 2 * (out ? capacity : sizeof(some) / sizeof(some[0]));
-    do {
-        feed_on(&feeds[0], &merge.sides[0]);
-        feed_on(&feeds[1], &merge.sides[1]);
-        done = iovageom_merge_run(&merge) || (out && merge.out_end - merge.out < 2);
-        if (!out) {
-            count += (size_t)(merge.out - words) / 2;
-            merge.out = words + unite;
-        }
-    } while (!done);
+    iovageom_sweep_init(&sweep, kind);
+    iovageom_sweep_array(&sweep.sides[0], a, a_count);
+    iovageom_sweep_array(&sweep.sides[1], b, b_count);
     if (out)
-        count = (size_t)(merge.out - words) / 2;
-    if (unite && out)
-        words[2 * count + 1] = merge.hull.last;
-    return count + unite;
+        return iovageom_sweep_next(&sweep, out, capacity);
+    while ((more = iovageom_sweep_next(&sweep, some, sizeof(some) / sizeof(some[0]))) > 0)
+        count += more;
+    return count;
 }
 
-IOVAGEOM_COLD static int combine(enum iovageom_merge_kind kind, const struct iovageom_range *a,
-                                 size_t a_count, const struct iovageom_range *b, size_t b_count,
-                                 struct iovageom_range *out, size_t capacity, size_t *count)
+static int combine(enum iovageom_sweep_kind kind, const struct iovageom_range *a, size_t a_count,
+                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
+                   size_t capacity, size_t *count)
 {
-    size_t needed = a_count + b_count; /* is always enough */
+    size_t needed;
 
-    if (capacity < needed) {
+    if (capacity < a_count + b_count) { /* so many are always enough */
         needed = run(kind, a, a_count, b, b_count, NULL, 0);
         if (needed > capacity) {
             *count = needed;
             return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
         }
     }
-    *count = needed > 0 ? run(kind, a, a_count, b, b_count, out, capacity) : 0;
+    *count = capacity > 0 ? run(kind, a, a_count, b, b_count, out, capacity) : 0;
     return IOVAGEOM_OK;
 }
 
@@ -264,91 +171,21 @@ int iovageom_ranges_union(const struct iovageom_range *a, size_t a_count,
                           const struct iovageom_range *b, size_t b_count,
                           struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(IOVAGEOM_MERGE_UNION, a, a_count, b, b_count, out, capacity, count);
+    return combine(IOVAGEOM_SWEEP_UNION, a, a_count, b, b_count, out, capacity, count);
 }
 
 int iovageom_ranges_intersection(const struct iovageom_range *a, size_t a_count,
                                  const struct iovageom_range *b, size_t b_count,
                                  struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(IOVAGEOM_MERGE_INTERSECTION, a, a_count, b, b_count, out, capacity, count);
+    return combine(IOVAGEOM_SWEEP_INTERSECTION, a, a_count, b, b_count, out, capacity, count);
 }
 
 int iovageom_ranges_difference(const struct iovageom_range *a, size_t a_count,
                                const struct iovageom_range *b, size_t b_count,
                                struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(IOVAGEOM_MERGE_DIFFERENCE, a, a_count, b, b_count, out, capacity, count);
-}
-
-/* The words of an array, where 2^64 is not one. */
-static size_t words_of(const struct iovageom_range *ranges, size_t count)
-{
-    return 2 * count - (count > 0 && ranges[count - 1].last == IOVAGEOM_ADDRESS_MAX);
-}
-
-/*
- * Where the symmetric difference starts and ends is where one of the two does, and the other
- * doesn't. Writes what fits; counts all.
- */
-IOVAGEOM_COLD static size_t differ(const struct iovageom_range *a, size_t a_count,
-                                   const struct iovageom_range *b, size_t b_count,
-                                   struct iovageom_range *out, size_t capacity)
-{
-    size_t i = 0;
-    size_t j = 0;
-    size_t ends = 0;
-    size_t a_words = words_of(a, a_count);
-    size_t b_words = words_of(b, b_count);
-
-    while (i < a_words || j < b_words) {
-        uint64_t x = i == a_words ? 0 : i % 2 ? a[i / 2].last + 1 : a[i / 2].start;
-        uint64_t y = j == b_words ? 0 : j % 2 ? b[j / 2].last + 1 : b[j / 2].start;
-        bool of_a = j == b_words || (i < a_words && x <= y);
-        bool of_b = i == a_words || (j < b_words && y <= x);
-        struct iovageom_range *to = ends / 2 < capacity ? &out[ends / 2] : NULL;
-
-        if (of_a != of_b && to && ends % 2 == 0)
-            *to = (struct iovageom_range){of_a ? x : y, IOVAGEOM_ADDRESS_MAX};
-        else if (of_a != of_b && to)
-            to->last = (of_a ? x : y) - 1;
-        ends += of_a != of_b;
-        i += of_a;
-        j += of_b;
-    }
-    return (ends + 1) / 2;
-}
-
-int iovageom_ranges_symmetric_difference(const struct iovageom_range *a, size_t a_count,
-                                         const struct iovageom_range *b, size_t b_count,
-                                         struct iovageom_range *out, size_t capacity, size_t *count)
-{
-    *count = capacity < a_count + b_count ? differ(a, a_count, b, b_count, NULL, 0) : 0;
-    if (*count > capacity)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    *count = differ(a, a_count, b, b_count, out, capacity);
-    return IOVAGEOM_OK;
-}
-
-/* The gaps between the ranges, inside of the window. Writes what fits; counts all. */
-static size_t gaps_in(const struct iovageom_range *a, size_t a_count, struct iovageom_range window,
-                      struct iovageom_range *out, size_t capacity)
-{
-    uint64_t start = window.start;
-    size_t gaps = 0;
-
-    for (size_t i = 0; i < a_count && a[i].start <= window.last; i++) {
-        if (a[i].last < start)
-            continue;
-        if (a[i].start > start && gaps++ < capacity)
-            out[gaps - 1] = (struct iovageom_range){start, a[i].start - 1};
-        if (a[i].last >= window.last)
-            return gaps;
-        start = a[i].last + 1;
-    }
-    if (gaps < capacity)
-        out[gaps] = (struct iovageom_range){start, window.last};
-    return gaps + 1;
+    return combine(IOVAGEOM_SWEEP_DIFFERENCE, a, a_count, b, b_count, out, capacity, count);
 }
 
 int iovageom_ranges_complement(const struct iovageom_range *a, size_t a_count,
@@ -357,32 +194,5 @@ int iovageom_ranges_complement(const struct iovageom_range *a, size_t a_count,
 {
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    *count = capacity > a_count ? 0 : gaps_in(a, a_count, window, NULL, 0);
-    if (*count > capacity)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    *count = gaps_in(a, a_count, window, out, capacity);
-    return IOVAGEOM_OK;
-}
-
-bool iovageom_ranges_subset(const struct iovageom_range *inner, size_t inner_count,
-                            const struct iovageom_range *outer, size_t outer_count)
-{
-    size_t j = 0;
-
-    for (size_t i = 0; i < inner_count; i++) {
-        while (j < outer_count && outer[j].last < inner[i].start)
-            j++;
-        if (j == outer_count || !iovageom_range_contains(outer[j], inner[i]))
-            return false;
-    }
-    return true;
-}
-
-struct iovageom_size iovageom_ranges_size(const struct iovageom_range *ranges, size_t count)
-{
-    struct iovageom_size size = {0, 0};
-
-    for (size_t i = 0; i < count; i++)
-        size = iovageom_size_add(size, iovageom_range_size(ranges[i]));
-    return size;
+    return combine(IOVAGEOM_SWEEP_DIFFERENCE, &window, 1, a, a_count, out, capacity, count);
 }

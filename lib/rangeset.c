@@ -3,12 +3,14 @@
 
 #include <string.h>
 
+#include <iovageom/pgsize.h>
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
 #include "hints.h"
 #include "itree_internal.h"
 #include "rangeset_internal.h"
+#include "sweep.h"
 
 _Static_assert(sizeof(struct iovageom_itree) <= sizeof(struct iovageom_rangeset), "storage");
 _Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_rangeset_cursor),
@@ -55,8 +57,8 @@ IOVAGEOM_COLD void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct io
     iovageom_itree_swap(tree_of(a), tree_of(b));
 }
 
-IOVAGEOM_COLD int iovageom_rangeset_copy(struct iovageom_rangeset *set,
-                                         const struct iovageom_rangeset *from)
+IOVAGEOM_COLD int iovageom_rangeset_assign(struct iovageom_rangeset *set,
+                                           const struct iovageom_rangeset *from)
 {
     return iovageom_itree_copy(tree_of(set), tree_in(from));
 }
@@ -78,7 +80,7 @@ int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovage
         if (!sets[i] || same_allocator(&tree_of(sets[i])->allocator, &tree_of(&from[i])->allocator))
             continue;
         (void)iovageom_rangeset_init(&copy, &tree_of(sets[i])->allocator);
-        status = iovageom_rangeset_copy(&copy, &from[i]);
+        status = iovageom_rangeset_assign(&copy, &from[i]);
         iovageom_rangeset_swap(&copy, &from[i]);
         iovageom_rangeset_deinit(&copy);
     }
@@ -90,48 +92,18 @@ int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovage
 
 enum { FEW = 64 }; /* ranges, for which memory of our own is to be had on the stack */
 
-/* Of ranges whose starts ascend, appends the union. */
-static void append_union(struct iovageom_itree_builder *builder,
-                         const struct iovageom_range *ranges, size_t count)
-{
-    struct iovageom_range pending = ranges[0];
-
-    for (size_t i = 1; i < count; i++) {
-        if (iovageom_range_touches(pending, ranges[i])) {
-            pending.last = ranges[i].last > pending.last ? ranges[i].last : pending.last;
-            continue;
-        }
-        iovageom_itree_append(builder, &pending, NULL, 1);
-        pending = ranges[i];
-    }
-    iovageom_itree_append(builder, &pending, NULL, 1);
-}
-
-int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
-                                  const struct iovageom_range *ranges, size_t count)
+/* From an array in normal form. */
+static int fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges, size_t count)
 {
     struct iovageom_itree_builder builder;
-    int status;
 
     iovageom_itree_build(&builder, tree_of(set), count);
-    builder.strict = true;
     iovageom_itree_append(&builder, ranges, NULL, count);
-    status = iovageom_itree_finish(&builder);
-    if (status != IOVAGEOM_ERR_INVALID)
-        return status;
-    for (size_t i = 0; i < count; i++) {
-        if (!iovageom_range_valid(ranges[i]))
-            return IOVAGEOM_ERR_INVERTED;
-        if (i > 0 && ranges[i - 1].start > ranges[i].start)
-            return IOVAGEOM_ERR_INVALID;
-    }
-    iovageom_itree_build(&builder, tree_of(set), count);
-    append_union(&builder, ranges, count);
     return iovageom_itree_finish(&builder);
 }
 
-IOVAGEOM_COLD int iovageom_rangeset_from_array(struct iovageom_rangeset *set,
-                                               const struct iovageom_range *ranges, size_t count)
+int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
+                                 size_t count)
 {
     const struct iovageom_allocator allocator = tree_of(set)->allocator;
     struct iovageom_range few[FEW];
@@ -139,8 +111,8 @@ IOVAGEOM_COLD int iovageom_rangeset_from_array(struct iovageom_rangeset *set,
     size_t kept = count;
     int status;
 
-    if (count == 0)
-        return iovageom_rangeset_from_sorted(set, ranges, 0);
+    if (iovageom_ranges_normal(ranges, count))
+        return fill(set, ranges, count);
     if (count > SIZE_MAX / sizeof(*sorted))
         return IOVAGEOM_ERR_NO_MEMORY;
     if (count > FEW)
@@ -150,7 +122,7 @@ IOVAGEOM_COLD int iovageom_rangeset_from_array(struct iovageom_rangeset *set,
     memcpy(sorted, ranges, count * sizeof(*sorted));
     status = iovageom_ranges_normalize(sorted, &kept);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_from_sorted(set, sorted, kept);
+        status = fill(set, sorted, kept);
     if (sorted != few)
         allocator.release(allocator.context, sorted, count * sizeof(*sorted));
     return status;
@@ -166,7 +138,7 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
     *count = tree_in(set)->count;
     if (capacity < *count)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    iovageom_itree_cursor_init(&cursor, tree_in(set), 0, false);
+    iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0) {
         memcpy(out, first.range, run * sizeof(*out));
         out += run;
@@ -235,42 +207,10 @@ IOVAGEOM_COLD struct iovageom_size iovageom_rangeset_size(const struct iovageom_
     return iovageom_itree_size(tree_in(set));
 }
 
-size_t iovageom_rangeset_memory(const struct iovageom_rangeset *set)
-{
-    return tree_in(set)->memory;
-}
-
 IOVAGEOM_COLD bool iovageom_rangeset_hull(const struct iovageom_rangeset *set,
                                           struct iovageom_range *out)
 {
     return iovageom_itree_hull(tree_in(set), out);
-}
-
-IOVAGEOM_COLD bool iovageom_rangeset_min(const struct iovageom_rangeset *set, uint64_t *address)
-{
-    struct iovageom_range hull;
-
-    if (!iovageom_itree_hull(tree_in(set), &hull))
-        return false;
-    *address = hull.start;
-    return true;
-}
-
-IOVAGEOM_COLD bool iovageom_rangeset_max(const struct iovageom_rangeset *set, uint64_t *address)
-{
-    struct iovageom_range hull;
-
-    if (!iovageom_itree_hull(tree_in(set), &hull))
-        return false;
-    *address = hull.last;
-    return true;
-}
-
-bool iovageom_rangeset_has(const struct iovageom_rangeset *set, uint64_t address)
-{
-    struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(set), address);
-
-    return entry.range && entry.range->start <= address;
 }
 
 bool iovageom_rangeset_contains(const struct iovageom_rangeset *set, struct iovageom_range range)
@@ -294,22 +234,10 @@ bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t addr
                         out);
 }
 
-void iovageom_rangeset_lookup_batch(const struct iovageom_rangeset *set, const uint64_t *addresses,
-                                    size_t count, bool *found, struct iovageom_range *ranges)
-{
-    iovageom_itree_lookup_batch(tree_in(set), addresses, count, found, ranges, NULL);
-}
-
 bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                      struct iovageom_range range, struct iovageom_range *out)
 {
     return overlap_into(find(tree_in(set), range.start), range, out);
-}
-
-bool iovageom_rangeset_below(const struct iovageom_rangeset *set, uint64_t address,
-                             struct iovageom_range *out)
-{
-    return give(iovageom_itree_find_below(tree_in(set), address), out);
 }
 
 bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
@@ -336,26 +264,6 @@ bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set, uint64_t a
     return iovageom_itree_gap_below(tree_in(set), address, 1, out);
 }
 
-IOVAGEOM_COLD bool iovageom_rangeset_nearest_gap(const struct iovageom_rangeset *set,
-                                                 uint64_t address, struct iovageom_range *out)
-{
-    struct iovageom_range below;
-    bool found = iovageom_rangeset_gap_below(set, address, &below);
-
-    if (found && below.last >= address) {
-        *out = below;
-        return true;
-    }
-    if (!iovageom_rangeset_gap_above(set, address, out)) {
-        if (found)
-            *out = below;
-        return found;
-    }
-    if (found && address - below.last <= out->start - address)
-        *out = below;
-    return true;
-}
-
 int iovageom_rangeset_first_hole(const struct iovageom_rangeset *set, struct iovageom_range limits,
                                  uint64_t size, uint64_t alignment, struct iovageom_range *out)
 {
@@ -376,13 +284,7 @@ static struct iovageom_itree_cursor *place_of(struct iovageom_rangeset_cursor *c
 void iovageom_rangeset_seek(const struct iovageom_rangeset *set, uint64_t address,
                             struct iovageom_rangeset_cursor *cursor)
 {
-    iovageom_itree_cursor_init(place_of(cursor), tree_in(set), address, false);
-}
-
-void iovageom_rangeset_seek_end(const struct iovageom_rangeset *set,
-                                struct iovageom_rangeset_cursor *cursor)
-{
-    iovageom_itree_cursor_init(place_of(cursor), tree_in(set), 0, true);
+    iovageom_itree_cursor_init(place_of(cursor), tree_in(set), address);
 }
 
 bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
@@ -390,18 +292,185 @@ bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iova
     return give(iovageom_itree_next(place_of(cursor)), out);
 }
 
-bool iovageom_rangeset_previous(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
+/* ---- algebra ---- */
+
+/* Sweeps over a and b; `first` is a window in the place of a. */
+static int combine(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
+                   const struct iovageom_rangeset *a, const struct iovageom_range *window,
+                   const struct iovageom_rangeset *b)
 {
-    return give(iovageom_itree_previous(place_of(cursor)), out);
+    struct iovageom_itree_builder builder;
+    struct iovageom_sweep sweep;
+    struct iovageom_range some[4 * LEAF_SLOTS];
+    const size_t room = sizeof(some) / sizeof(some[0]);
+    size_t count;
+
+    iovageom_sweep_init(&sweep, kind);
+    if (window)
+        iovageom_sweep_array(&sweep.sides[0], window, 1);
+    else
+        iovageom_sweep_tree(&sweep.sides[0], tree_in(a), 0);
+    iovageom_sweep_tree(&sweep.sides[1], tree_in(b), window ? window->start : 0);
+    count = iovageom_sweep_next(&sweep, some, room);
+    /* Of a short result the number is known, which spares the tree half empty leaves. */
+    iovageom_itree_build(&builder, tree_of(result), count < room ? count : 0);
+    for (; count > 0; count = iovageom_sweep_next(&sweep, some, room))
+        iovageom_itree_append(&builder, some, NULL, count);
+    return iovageom_itree_finish(&builder);
 }
 
-size_t iovageom_rangeset_next_span(struct iovageom_rangeset_cursor *cursor,
-                                   const struct iovageom_range **span)
+/* Whether any range of the set would be joined with this one. */
+static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range range)
 {
-    struct iovageom_itree_entry first;
-    size_t run = iovageom_itree_span(place_of(cursor), &first);
+    struct iovageom_range around = range;
+    struct iovageom_range beside;
 
-    if (run > 0)
-        *span = first.range;
-    return run;
+    if (iovageom_range_below(range, &beside))
+        around.start = beside.last;
+    if (iovageom_range_above(range, &beside))
+        around.last = beside.start;
+    return iovageom_rangeset_overlaps(set, around);
+}
+
+/*
+ * Adds few ranges to a set of many, one by one: a thousand short sets don't cost a thousand merges.
+ * Those that need memory go first, so that they can be taken out again when one gets none.
+ */
+IOVAGEOM_COLD static int unite_few(struct iovageom_rangeset *set,
+                                   const struct iovageom_rangeset *few)
+{
+    struct iovageom_rangeset fresh;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    size_t done = 0;
+    int status = iovageom_rangeset_init(&fresh, &((struct iovageom_itree *)set)->allocator);
+
+    iovageom_rangeset_seek(few, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        if (!joins_any(set, range))
+            status = iovageom_rangeset_insert(&fresh, range);
+    iovageom_rangeset_seek(&fresh, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range)) {
+        status = iovageom_rangeset_insert(set, range);
+        done += status == IOVAGEOM_OK;
+    }
+    if (status != IOVAGEOM_OK) {
+        iovageom_rangeset_seek(&fresh, 0, &cursor);
+        for (; done > 0 && iovageom_rangeset_next(&cursor, &range); done--)
+            (void)iovageom_rangeset_remove(set, range);
+    }
+    iovageom_rangeset_deinit(&fresh);
+    iovageom_rangeset_seek(few, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        status = iovageom_rangeset_insert(set, range);
+    return status;
+}
+
+int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                            const struct iovageom_rangeset *b)
+{
+    enum { MANY = 64 }; /* times as many: then a sweep over all costs more */
+    const struct iovageom_rangeset *other = result == a ? b : a;
+
+    if ((result == a || result == b) &&
+        iovageom_rangeset_count(other) < iovageom_rangeset_count(result) / MANY)
+        return unite_few(result, other);
+    return combine(result, IOVAGEOM_SWEEP_UNION, a, NULL, b);
+}
+
+int iovageom_rangeset_intersection(struct iovageom_rangeset *result,
+                                   const struct iovageom_rangeset *a,
+                                   const struct iovageom_rangeset *b)
+{
+    return combine(result, IOVAGEOM_SWEEP_INTERSECTION, a, NULL, b);
+}
+
+int iovageom_rangeset_difference(struct iovageom_rangeset *result,
+                                 const struct iovageom_rangeset *a,
+                                 const struct iovageom_rangeset *b)
+{
+    return combine(result, IOVAGEOM_SWEEP_DIFFERENCE, a, NULL, b);
+}
+
+int iovageom_rangeset_complement(struct iovageom_rangeset *result,
+                                 const struct iovageom_rangeset *a, struct iovageom_range window)
+{
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    return combine(result, IOVAGEOM_SWEEP_DIFFERENCE, NULL, &window, a);
+}
+
+int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                           struct iovageom_range window)
+{
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    return combine(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
+}
+
+IOVAGEOM_COLD static int align_all(struct iovageom_rangeset *result,
+                                   const struct iovageom_rangeset *a, uint64_t granule, bool inward)
+{
+    struct iovageom_itree_builder builder;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    struct iovageom_range pending = {0, 0};
+    bool any = false;
+
+    if (!iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    iovageom_itree_build(&builder, (struct iovageom_itree *)result, 0);
+    iovageom_rangeset_seek(a, 0, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range)) {
+        if (inward && !iovageom_range_align_inward(range, granule, &range))
+            continue;
+        if (!inward)
+            range = iovageom_range_align_outward(range, granule);
+        if (any && iovageom_range_touches(pending, range)) {
+            pending = iovageom_range_hull(pending, range);
+            continue;
+        }
+        if (any)
+            iovageom_itree_append(&builder, &pending, NULL, 1);
+        pending = range;
+        any = true;
+    }
+    if (any)
+        iovageom_itree_append(&builder, &pending, NULL, 1);
+    return iovageom_itree_finish(&builder);
+}
+
+int iovageom_rangeset_align_inward(struct iovageom_rangeset *result,
+                                   const struct iovageom_rangeset *a, uint64_t granule)
+{
+    return align_all(result, a, granule, true);
+}
+
+int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
+                                    const struct iovageom_rangeset *a, uint64_t granule)
+{
+    return align_all(result, a, granule, false);
+}
+
+bool iovageom_rangeset_subset(const struct iovageom_rangeset *inner,
+                              const struct iovageom_rangeset *outer)
+{
+    struct iovageom_rangeset_cursor in;
+    struct iovageom_rangeset_cursor out;
+    struct iovageom_range range;
+    struct iovageom_range around = {0, 0};
+    bool any = false;
+
+    iovageom_rangeset_seek(inner, 0, &in);
+    iovageom_rangeset_seek(outer, 0, &out);
+    while (iovageom_rangeset_next(&in, &range)) {
+        while (!any || around.last < range.start) {
+            any = iovageom_rangeset_next(&out, &around);
+            if (!any)
+                return false;
+        }
+        if (!iovageom_range_contains(around, range))
+            return false;
+    }
+    return true;
 }

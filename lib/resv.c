@@ -205,7 +205,7 @@ int iovageom_resv_add_set(struct iovageom_resv *resv, const struct iovageom_rang
     if (found)
         status = iovageom_rangeset_union(set, set, ranges);
     else
-        status = iovageom_rangeset_copy(set, ranges);
+        status = iovageom_rangeset_assign(set, ranges);
     if (status < 0 && !found)
         shut(resv, index);
     return status;
@@ -333,7 +333,7 @@ uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index)
 }
 
 /* Appends an entry to `count` others; it may touch or overlap the last one only if they are equal. */
-static size_t append_entry(struct iovageom_rangemap_entry *out, size_t count,
+static size_t append_entry(struct iovageom_resv_piece *out, size_t count,
                            struct iovageom_range range, uint64_t value)
 {
     if (count > 0 && out[count - 1].value == value &&
@@ -341,14 +341,14 @@ static size_t append_entry(struct iovageom_rangemap_entry *out, size_t count,
         out[count - 1].range = iovageom_range_hull(out[count - 1].range, range);
         return count;
     }
-    out[count] = (struct iovageom_rangemap_entry){range, value};
+    out[count] = (struct iovageom_resv_piece){range, value};
     return count + 1;
 }
 
 /* `high` laid over `low`, both ascending. */
-static size_t overlay(const struct iovageom_rangemap_entry *low, size_t low_count,
-                      const struct iovageom_rangemap_entry *high, size_t high_count,
-                      struct iovageom_rangemap_entry *out)
+static size_t overlay(const struct iovageom_resv_piece *low, size_t low_count,
+                      const struct iovageom_resv_piece *high, size_t high_count,
+                      struct iovageom_resv_piece *out)
 {
     size_t count = 0;
     size_t j = 0;
@@ -386,7 +386,7 @@ static size_t overlay(const struct iovageom_rangemap_entry *low, size_t low_coun
  * are 2 n at most; `scratch` has room for as many. It calls itself log2(statements) deep.
  */
 static size_t resolve(const struct iovageom_resv *resv, uint64_t granule, size_t first, size_t end,
-                      struct iovageom_rangemap_entry *out, struct iovageom_rangemap_entry *scratch)
+                      struct iovageom_resv_piece *out, struct iovageom_resv_piece *scratch)
 {
     size_t middle = first + (end - first) / 2;
     size_t count = 0;
@@ -469,7 +469,7 @@ int iovageom_resv_forbidden(const struct iovageom_resv *resv, struct iovageom_ra
         if (iovageom_resv_type_forbids((enum iovageom_resv_type)resv->statements[i].type))
             status = iovageom_rangeset_union(&all, &all, &resv->statements[i].ranges);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_copy(out, &all);
+        status = iovageom_rangeset_assign(out, &all);
     iovageom_rangeset_deinit(&all);
     return status;
 }
@@ -490,7 +490,7 @@ static int append(struct iovageom_resv *resv, const struct statement *from)
 
     if (status < 0)
         return status;
-    return iovageom_rangeset_copy(&resv->statements[resv->count - 1].ranges, &from->ranges);
+    return iovageom_rangeset_assign(&resv->statements[resv->count - 1].ranges, &from->ranges);
 }
 
 static int merge(struct iovageom_resv *all, const struct iovageom_resv *a,

@@ -2,7 +2,6 @@
 #ifndef IOVAGEOM_LIB_RESV_INTERNAL_H
 #define IOVAGEOM_LIB_RESV_INTERNAL_H
 
-#include <iovageom/rangemap.h>
 #include <iovageom/resv.h>
 
 #include "hints.h"
@@ -16,14 +15,20 @@ IOVAGEOM_COLD bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t 
 /* The type of statement number `index`, 0 for IOVAGEOM_RESV_NONE. */
 uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index);
 
+/* A piece of the resolved view. */
+struct iovageom_resv_piece {
+    struct iovageom_range range;
+    uint64_t value; /* number of a statement */
+};
+
 /* The resolved view: ascending entries whose value is the number of a statement. Not to be moved. */
 struct iovageom_resv_view {
-    struct iovageom_rangemap_entry *entries;
+    struct iovageom_resv_piece *entries;
     size_t count;
     const struct iovageom_allocator *allocator;
-    struct iovageom_rangemap_entry *memory; /* NULL when `few` suffices, as for the usual host */
-    size_t size;                            /* of `memory`, in bytes */
-    struct iovageom_rangemap_entry few[48];
+    struct iovageom_resv_piece *memory; /* NULL when `few` suffices, as for the usual host */
+    size_t size;                        /* of `memory`, in bytes */
+    struct iovageom_resv_piece few[48];
 };
 
 /* Makes the view; O(n log statements) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY. */

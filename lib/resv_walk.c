@@ -78,7 +78,7 @@ static size_t search_heaviest(const struct iovageom_resv *resv, struct iovageom_
 size_t iovageom_resv_walk_at(const struct iovageom_resv_walk *walk, uint64_t address,
                              uint64_t *last)
 {
-    const struct iovageom_rangemap_entry *entry;
+    const struct iovageom_resv_piece *entry;
     struct iovageom_range below;
     size_t index;
 

@@ -208,14 +208,14 @@ static int input_as_regions(struct iovageom_viommu *viommu)
 
 static int tables_init(struct iovageom_viommu *viommu)
 {
-    struct iovageom_rangemap *const tables[] = {
+    struct iovageom_table *const tables[] = {
         &viommu->endpoints, &viommu->groups, &viommu->units, &viommu->host_groups,
         &viommu->domains,   &viommu->sides,  &viommu->ties,  &viommu->loads,
     };
     int error = iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
 
     for (size_t i = 0; error == IOVAGEOM_OK && i < sizeof(tables) / sizeof(tables[0]); i++)
-        error = iovageom_rangemap_init(tables[i], IOVAGEOM_RANGEMAP_KEEP_APART, &viommu->allocator);
+        error = iovageom_table_init(tables[i], &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_view_init(&viommu->platform_view, viommu);
     if (error == IOVAGEOM_OK)
@@ -278,14 +278,14 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_resv_free(viommu->platform);
     iovageom_view_deinit(&viommu->platform_view);
     iovageom_rangeset_deinit(&viommu->identity);
-    iovageom_rangemap_deinit(&viommu->endpoints);
-    iovageom_rangemap_deinit(&viommu->groups);
-    iovageom_rangemap_deinit(&viommu->units);
-    iovageom_rangemap_deinit(&viommu->host_groups);
-    iovageom_rangemap_deinit(&viommu->domains);
-    iovageom_rangemap_deinit(&viommu->sides);
-    iovageom_rangemap_deinit(&viommu->ties);
-    iovageom_rangemap_deinit(&viommu->loads);
+    iovageom_table_deinit(&viommu->endpoints);
+    iovageom_table_deinit(&viommu->groups);
+    iovageom_table_deinit(&viommu->units);
+    iovageom_table_deinit(&viommu->host_groups);
+    iovageom_table_deinit(&viommu->domains);
+    iovageom_table_deinit(&viommu->sides);
+    iovageom_table_deinit(&viommu->ties);
+    iovageom_table_deinit(&viommu->loads);
     iovageom_books_release(viommu, viommu, sizeof(*viommu));
 }
 

@@ -204,46 +204,46 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
 }
 
 /* Links are counted by endpoints: as many as there are, in all. */
-static void check_links(struct check *check, const struct iovageom_rangemap *table, size_t count,
+static void check_links(struct check *check, const struct iovageom_table *table, size_t count,
                         const char *detail)
 {
-    struct iovageom_rangemap_cursor cursor;
-    struct iovageom_rangemap_entry entry;
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry entry;
     size_t sum = 0;
 
-    iovageom_rangemap_seek(table, 0, &cursor);
-    while (iovageom_rangemap_next(&cursor, &entry))
-        sum += ((const struct iovageom_link *)(uintptr_t)entry.value)->count;
+    iovageom_itree_cursor_init(&cursor, &table->tree, 0);
+    while ((entry = iovageom_itree_next(&cursor)).range)
+        sum += ((const struct iovageom_link *)(uintptr_t)*entry.values)->count;
     expect(check, sum == count, detail);
 }
 
 int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     struct check check = {viommu, report, IOVAGEOM_OK};
-    struct iovageom_rangemap_cursor cursor;
-    struct iovageom_rangemap_entry entry;
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry entry;
     size_t contacts = 0, answered = 0, attached = 0, loaded = 0, mappings = 0;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
-    iovageom_rangemap_seek(&viommu->endpoints, 0, &cursor);
-    while (iovageom_rangemap_next(&cursor, &entry)) {
-        const struct iovageom_endpoint *endpoint = (void *)(uintptr_t)entry.value;
+    iovageom_itree_cursor_init(&cursor, &viommu->endpoints.tree, 0);
+    while ((entry = iovageom_itree_next(&cursor)).range) {
+        const struct iovageom_endpoint *endpoint = (void *)(uintptr_t)*entry.values;
 
-        expect(&check, endpoint->id == entry.range.start, "an endpoint stands at another number");
+        expect(&check, endpoint->id == entry.range->start, "an endpoint stands at another number");
         attached += endpoint->domain != NULL;
         loaded += endpoint->domain != NULL && endpoint->unit != NULL;
         contacts += check_endpoint(&check, endpoint);
     }
-    iovageom_rangemap_seek(&viommu->groups, 0, &cursor);
-    while (error == IOVAGEOM_OK && iovageom_rangemap_next(&cursor, &entry))
-        error = check_group(&check, (void *)(uintptr_t)entry.value);
-    iovageom_rangemap_seek(&viommu->units, 0, &cursor);
-    while (iovageom_rangemap_next(&cursor, &entry))
-        answered += check_unit(&check, (void *)(uintptr_t)entry.value);
-    iovageom_rangemap_seek(&viommu->domains, 0, &cursor);
-    while (error == IOVAGEOM_OK && iovageom_rangemap_next(&cursor, &entry)) {
-        const struct iovageom_domain *domain = (void *)(uintptr_t)entry.value;
+    iovageom_itree_cursor_init(&cursor, &viommu->groups.tree, 0);
+    while (error == IOVAGEOM_OK && (entry = iovageom_itree_next(&cursor)).range)
+        error = check_group(&check, (void *)(uintptr_t)*entry.values);
+    iovageom_itree_cursor_init(&cursor, &viommu->units.tree, 0);
+    while ((entry = iovageom_itree_next(&cursor)).range)
+        answered += check_unit(&check, (void *)(uintptr_t)*entry.values);
+    iovageom_itree_cursor_init(&cursor, &viommu->domains.tree, 0);
+    while (error == IOVAGEOM_OK && (entry = iovageom_itree_next(&cursor)).range) {
+        const struct iovageom_domain *domain = (void *)(uintptr_t)*entry.values;
 
         mappings += iovageom_mappings_count(&domain->mappings);
         error = check_domain(&check, domain);

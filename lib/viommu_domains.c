@@ -237,7 +237,7 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
     const uint32_t first =
         viommu->frozen ? viommu->space.domain_start : viommu->config.domain_start;
     const uint32_t last = viommu->frozen ? viommu->space.domain_last : viommu->config.domain_last;
-    size_t domains = iovageom_rangemap_count(&viommu->domains);
+    size_t domains = iovageom_table_count(&viommu->domains);
     uint8_t status = IOVAGEOM_VIRTIO_S_OK;
 
     if ((flags & ~known) != 0)

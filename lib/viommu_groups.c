@@ -19,33 +19,6 @@ void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, 
 
 /* ---- tables: a number, taken for the range that holds it alone, to a pointer ---- */
 
-void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key)
-{
-    struct iovageom_rangemap_entry entry;
-
-    return iovageom_rangemap_lookup(table, key, &entry) ? (void *)(uintptr_t)entry.value : NULL;
-}
-
-/* The item with the lowest key from `key` up. */
-void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key)
-{
-    struct iovageom_rangemap_entry entry;
-    struct iovageom_range rest = {key, IOVAGEOM_ADDRESS_MAX};
-
-    return iovageom_rangemap_first_overlap(table, rest, &entry) ? (void *)(uintptr_t)entry.value
-                                                                : NULL;
-}
-
-int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item)
-{
-    return iovageom_rangemap_insert(table, (struct iovageom_range){key, key}, (uintptr_t)item);
-}
-
-void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key)
-{
-    (void)iovageom_rangemap_erase(table, key, NULL);
-}
-
 /* ---- devices ---- */
 
 static size_t take_ranges(struct iovageom_range *out, const struct iovageom_region *regions,
@@ -219,7 +192,7 @@ static uint64_t link_key(const struct iovageom_node *upper, const struct iovageo
 }
 
 /* How many endpoints a link stands for; 0 when there is none. */
-size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
+size_t iovageom_link_count(const struct iovageom_table *table, const struct iovageom_node *upper,
                            const struct iovageom_node *lower)
 {
     const struct iovageom_link *link = iovageom_table_at(table, link_key(upper, lower));
@@ -228,7 +201,7 @@ size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct i
 }
 
 /* One more endpoint for a link, which is made if need be. */
-int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
+int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_table *table,
                       struct iovageom_node *upper, struct iovageom_node *lower, bool *fresh)
 {
     struct iovageom_link *link = iovageom_table_at(table, link_key(upper, lower));
@@ -259,7 +232,7 @@ int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_rangemap *
     return IOVAGEOM_OK;
 }
 
-void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
+void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_table *table,
                        struct iovageom_node *upper, struct iovageom_node *lower)
 {
     struct iovageom_link *link = iovageom_table_at(table, link_key(upper, lower));
@@ -457,10 +430,10 @@ static bool view_has(const struct iovageom_view *view, const struct iovageom_dev
 int iovageom_view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         struct iovageom_view *out)
 {
-    int error = iovageom_rangeset_copy(&out->all, &viommu->platform_view.all);
+    int error = iovageom_rangeset_assign(&out->all, &viommu->platform_view.all);
 
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_copy(&out->msi, &viommu->platform_view.msi);
+        error = iovageom_rangeset_assign(&out->msi, &viommu->platform_view.msi);
     if (error == IOVAGEOM_OK && group->slots > 0 && viommu->envelope != NULL)
         error = iovageom_view_add(out, viommu->envelope);
     for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
@@ -481,8 +454,8 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
 
     if (!group->view_clean)
         return iovageom_view_build(viommu, group, out);
-    error = iovageom_rangeset_copy(&out->all, &group->view.all);
-    return error != IOVAGEOM_OK ? error : iovageom_rangeset_copy(&out->msi, &group->view.msi);
+    error = iovageom_rangeset_assign(&out->all, &group->view.all);
+    return error != IOVAGEOM_OK ? error : iovageom_rangeset_assign(&out->msi, &group->view.msi);
 }
 
 /* The wire list no longer holds, nor what domains have made of the view. */

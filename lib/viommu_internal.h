@@ -3,12 +3,12 @@
 #define IOVAGEOM_VIOMMU_INTERNAL_H
 
 #include <iovageom/plan_probe.h>
-#include <iovageom/rangemap.h>
 #include <iovageom/ranges.h>
 #include <iovageom/viommu.h>
 
 #include "hints.h"
 #include "resv_internal.h"
+#include "table.h"
 
 /*
  * The rooms of the books, and who walks through which:
@@ -200,14 +200,14 @@ struct iovageom_viommu {
     struct iovageom_view platform_view;
     struct iovageom_device *envelope;
     struct iovageom_rangeset identity;
-    struct iovageom_rangemap endpoints; /**< number -> struct iovageom_endpoint */
-    struct iovageom_rangemap groups;    /**< key -> struct iovageom_group */
-    struct iovageom_rangemap units;     /**< key -> struct iovageom_unit */
-    struct iovageom_rangemap host_groups;
-    struct iovageom_rangemap domains;
-    struct iovageom_rangemap sides; /**< unit index, group index -> link */
-    struct iovageom_rangemap ties;  /**< group index, domain number -> link */
-    struct iovageom_rangemap loads; /**< unit index, domain number -> link of their `host` */
+    struct iovageom_table endpoints; /**< number -> struct iovageom_endpoint */
+    struct iovageom_table groups;    /**< key -> struct iovageom_group */
+    struct iovageom_table units;     /**< key -> struct iovageom_unit */
+    struct iovageom_table host_groups;
+    struct iovageom_table domains;
+    struct iovageom_table sides; /**< unit index, group index -> link */
+    struct iovageom_table ties;  /**< group index, domain number -> link */
+    struct iovageom_table loads; /**< unit index, domain number -> link of their `host` */
 };
 
 /* Links know nodes; who follows one knows what it leads to. */
@@ -262,10 +262,6 @@ IOVAGEOM_COLD uint8_t iovageom_refuse_number(struct iovageom_report *report,
 /* viommu_groups.c */
 void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size);
 void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size);
-void *iovageom_table_at(const struct iovageom_rangemap *table, uint64_t key);
-void *iovageom_table_from(const struct iovageom_rangemap *table, uint64_t key);
-int iovageom_table_put(struct iovageom_rangemap *table, uint64_t key, void *item);
-void iovageom_table_drop(struct iovageom_rangemap *table, uint64_t key);
 IOVAGEOM_COLD int iovageom_device_make(const struct iovageom_viommu *viommu,
                                        const struct iovageom_geometry *geometry, uint64_t live,
                                        struct iovageom_device **out);
@@ -278,11 +274,11 @@ IOVAGEOM_COLD bool iovageom_device_same(const struct iovageom_device *a,
 void iovageom_roll_add(struct iovageom_roll *roll, int which, struct iovageom_endpoint *endpoint);
 void iovageom_roll_remove(struct iovageom_roll *roll, int which,
                           struct iovageom_endpoint *endpoint);
-int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
+int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_table *table,
                       struct iovageom_node *upper, struct iovageom_node *lower, bool *fresh);
-void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_rangemap *table,
+void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_table *table,
                        struct iovageom_node *upper, struct iovageom_node *lower);
-size_t iovageom_link_count(const struct iovageom_rangemap *table, const struct iovageom_node *upper,
+size_t iovageom_link_count(const struct iovageom_table *table, const struct iovageom_node *upper,
                            const struct iovageom_node *lower);
 IOVAGEOM_COLD struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu,
                                                           const struct iovageom_group *group);
@@ -327,8 +323,8 @@ struct iovageom_promisees {
     const struct iovageom_viommu *viommu;
     const struct iovageom_group *group;
     bool looked;
-    bool known;                   /**< else there was no memory, and each question looks */
-    struct iovageom_rangemap who; /**< addresses to the first member that was told them */
+    bool known;                /**< else there was no memory, and each question looks */
+    struct iovageom_table who; /**< addresses to the first member that was told them */
 };
 IOVAGEOM_COLD void iovageom_promisees_init(struct iovageom_promisees *promisees,
                                            const struct iovageom_viommu *viommu,

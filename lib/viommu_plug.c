@@ -172,15 +172,15 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
 static int aliases_distinct(const struct iovageom_viommu *viommu, uint32_t endpoint,
                             const struct iovageom_viommu_where *where)
 {
-    struct iovageom_rangemap named;
-    int error = iovageom_rangemap_init(&named, IOVAGEOM_RANGEMAP_KEEP_APART, &viommu->allocator);
+    struct iovageom_table named;
+    int error = iovageom_table_init(&named, &viommu->allocator);
 
     for (size_t i = 0; error == IOVAGEOM_OK && i <= where->alias_count; i++) {
         const uint32_t id = plug_id(endpoint, where, i);
 
-        error = iovageom_rangemap_insert(&named, (struct iovageom_range){id, id}, 0);
+        error = iovageom_table_put_range(&named, (struct iovageom_range){id, id}, 0);
     }
-    iovageom_rangemap_deinit(&named);
+    iovageom_table_deinit(&named);
     return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
 }
 

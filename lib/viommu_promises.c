@@ -69,16 +69,16 @@ void iovageom_promisees_init(struct iovageom_promisees *promisees,
     promisees->group = group;
     promisees->looked = false;
     promisees->known = false;
-    (void)iovageom_rangemap_init(&promisees->who, IOVAGEOM_RANGEMAP_KEEP_APART, &viommu->allocator);
+    (void)iovageom_table_init(&promisees->who, &viommu->allocator);
 }
 
 void iovageom_promisees_deinit(struct iovageom_promisees *promisees)
 {
-    iovageom_rangemap_deinit(&promisees->who);
+    iovageom_table_deinit(&promisees->who);
 }
 
 /* What of `range` nobody has yet is `value`'s. Each piece that is found so is gone for good. */
-static int claim(struct iovageom_rangemap *who, struct iovageom_rangeset *taken,
+static int claim(struct iovageom_table *who, struct iovageom_rangeset *taken,
                  struct iovageom_range range, uint64_t value)
 {
     struct iovageom_range rest = range;
@@ -88,7 +88,7 @@ static int claim(struct iovageom_rangemap *who, struct iovageom_rangeset *taken,
     while (error == IOVAGEOM_OK && rest.start <= range.last &&
            iovageom_rangeset_gap_above(taken, rest.start, &piece) &&
            iovageom_range_intersect(piece, range, &piece)) {
-        error = iovageom_rangemap_insert(who, piece, value);
+        error = iovageom_table_put_range(who, piece, value);
         if (!iovageom_range_above(piece, &rest))
             break;
     }
@@ -96,7 +96,7 @@ static int claim(struct iovageom_rangemap *who, struct iovageom_rangeset *taken,
 }
 
 /* All that a list leaves. */
-static int claim_left(struct iovageom_rangemap *who, struct iovageom_rangeset *taken,
+static int claim_left(struct iovageom_table *who, struct iovageom_rangeset *taken,
                       const struct iovageom_wire *wire, uint64_t value)
 {
     struct iovageom_range rest = IOVAGEOM_EVERYTHING;
@@ -137,19 +137,19 @@ static void look(struct iovageom_promisees *promisees)
 uint64_t iovageom_promised_to(struct iovageom_promisees *promisees, struct iovageom_range range)
 {
     const struct iovageom_endpoint *member = promisees->group->members.first;
-    struct iovageom_rangemap_entry entry;
-    uint64_t first = UINT64_MAX;
+    struct iovageom_range told;
+    uint64_t first = UINT64_MAX, value;
 
     if (!promisees->looked)
         look(promisees);
     for (; !promisees->known && member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP])
         if (member->told != NULL && iovageom_wire_leaves(member->told, range))
             return member->id;
-    while (promisees->known && iovageom_rangemap_first_overlap(&promisees->who, range, &entry)) {
-        first = entry.value < first ? entry.value : first;
-        if (entry.range.last >= range.last || !iovageom_range_above(entry.range, &entry.range))
+    while (promisees->known && iovageom_table_overlap(&promisees->who, range, &told, &value)) {
+        first = value < first ? value : first;
+        if (told.last >= range.last || !iovageom_range_above(told, &told))
             break;
-        range.start = entry.range.start;
+        range.start = told.start;
     }
     return first == UINT64_MAX ? IOVAGEOM_ID_NONE : (uint32_t)first;
 }

@@ -250,7 +250,7 @@ int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
     while ((group = iovageom_group_after(viommu, group)) != NULL)
         if (group->told > 0 || iovageom_rangeset_count(&group->promised) > 0)
             return IOVAGEOM_ERR_STATE;
-    if (iovageom_rangemap_count(&viommu->domains) > 0)
+    if (iovageom_table_count(&viommu->domains) > 0)
         return IOVAGEOM_ERR_STATE;
     viommu->frozen = false;
     /* What is told goes by the config space. */

@@ -16,7 +16,6 @@
 #include <iovageom/kernel.h>
 #include <iovageom/ranges.h>
 #include <iovageom/rangeset.h>
-#include <iovageom/rangemap.h>
 #include <iovageom/resv.h>
 #include <iovageom/mappings.h>
 #include <iovageom/report.h>

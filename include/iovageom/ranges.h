@@ -59,15 +59,9 @@ IOVAGEOM_API int iovageom_ranges_difference(const struct iovageom_range *a, size
                                             struct iovageom_range *out, size_t capacity,
                                             size_t *count);
 
-/** Addresses that exactly one of the two has. a_count + b_count is always enough. */
-IOVAGEOM_API int iovageom_ranges_symmetric_difference(const struct iovageom_range *a,
-                                                      size_t a_count,
-                                                      const struct iovageom_range *b,
-                                                      size_t b_count, struct iovageom_range *out,
-                                                      size_t capacity, size_t *count);
-
 /**
- * Addresses of `window` that a has not. a_count + 1 is always enough.
+ * Addresses of `window` that a has not: turns usable ranges into reserved ones, and back. a_count +
+ * 1 is always enough.
  *
  * @return also IOVAGEOM_ERR_INVERTED for the window.
  */
@@ -75,14 +69,6 @@ IOVAGEOM_API int iovageom_ranges_complement(const struct iovageom_range *a, size
                                             struct iovageom_range window,
                                             struct iovageom_range *out, size_t capacity,
                                             size_t *count);
-
-/** Whether every address of `inner` is in `outer`. */
-IOVAGEOM_API bool iovageom_ranges_subset(const struct iovageom_range *inner, size_t inner_count,
-                                         const struct iovageom_range *outer, size_t outer_count);
-
-/** The number of addresses, in bytes. */
-IOVAGEOM_API struct iovageom_size iovageom_ranges_size(const struct iovageom_range *ranges,
-                                                       size_t count);
 
 #ifdef __cplusplus
 }

@@ -18,7 +18,7 @@
  * n is the number of ranges, k the number of ranges that a call meets.
  *
  * The object is a value of fixed size. It may be moved with memcpy (the old place is then dead)
- * while no cursor stands on it. It must not be duplicated so: use iovageom_rangeset_copy().
+ * while no cursor stands on it. It must not be duplicated so: use iovageom_rangeset_assign().
  *
  * Every call that can fail leaves its set as it was when it fails. Ranges with start > last are
  * answered with IOVAGEOM_ERR_INVERTED, and by queries with false.
@@ -56,25 +56,15 @@ IOVAGEOM_API void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iov
  *
  * @return IOVAGEOM_ERR_NO_MEMORY.
  */
-IOVAGEOM_API int iovageom_rangeset_copy(struct iovageom_rangeset *set,
-                                        const struct iovageom_rangeset *from);
+IOVAGEOM_API int iovageom_rangeset_assign(struct iovageom_rangeset *set,
+                                          const struct iovageom_rangeset *from);
 
 /** @name Building and reading out
  * @{ */
 
 /**
- * Replaces the contents by the union of ranges whose starts ascend. They may overlap and repeat.
- * O(count).
- *
- * @return IOVAGEOM_ERR_INVALID when the starts do not ascend, IOVAGEOM_ERR_INVERTED,
- *         IOVAGEOM_ERR_NO_MEMORY.
- */
-IOVAGEOM_API int iovageom_rangeset_from_sorted(struct iovageom_rangeset *set,
-                                               const struct iovageom_range *ranges, size_t count);
-
-/**
- * Replaces the contents by the union of ranges in any order. O(count log count); sorts in memory
- * from the set's allocator.
+ * Replaces the contents by the union of ranges in any order. O(count) for ranges in normal form
+ * (ranges.h), else O(count log count) and as much scratch memory from the set's allocator.
  *
  * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_NO_MEMORY.
  */
@@ -123,21 +113,9 @@ IOVAGEOM_API size_t iovageom_rangeset_count(const struct iovageom_rangeset *set)
 /** The number of addresses, in bytes. O(n). */
 IOVAGEOM_API struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set);
 
-/** Bytes that the set holds from its allocator; 0 up to 8 ranges. O(1). */
-IOVAGEOM_API size_t iovageom_rangeset_memory(const struct iovageom_rangeset *set);
-
 /** The lowest and the highest address as one range. False when the set is empty. */
 IOVAGEOM_API bool iovageom_rangeset_hull(const struct iovageom_rangeset *set,
                                          struct iovageom_range *out);
-
-/** The lowest address. False when the set is empty. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_min(const struct iovageom_rangeset *set, uint64_t *address);
-
-/** The highest address. False when the set is empty. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_max(const struct iovageom_rangeset *set, uint64_t *address);
-
-/** Whether `address` is in the set. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_has(const struct iovageom_rangeset *set, uint64_t address);
 
 /** Whether every address of `range` is in the set. O(log n). */
 IOVAGEOM_API bool iovageom_rangeset_contains(const struct iovageom_rangeset *set,
@@ -151,25 +129,10 @@ IOVAGEOM_API bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set
 IOVAGEOM_API bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
                                            struct iovageom_range *out);
 
-/**
- * Looks up many addresses at once, which hides most of the memory latency of a large set.
- *
- * @param found   one for each address: whether it is in the set.
- * @param ranges  one for each address: the range that it lies in; those of addresses that are not
- *                found are untouched. May be NULL.
- */
-IOVAGEOM_API void iovageom_rangeset_lookup_batch(const struct iovageom_rangeset *set,
-                                                 const uint64_t *addresses, size_t count,
-                                                 bool *found, struct iovageom_range *ranges);
-
 /** The lowest range that overlaps `range`, whole. False when there is none. O(log n). */
 IOVAGEOM_API bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                                   struct iovageom_range range,
                                                   struct iovageom_range *out);
-
-/** The highest range that lies wholly below `address`. False when there is none. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_below(const struct iovageom_rangeset *set, uint64_t address,
-                                          struct iovageom_range *out);
 
 /** The lowest range that lies wholly above `address`. False when there is none. O(log n). */
 IOVAGEOM_API bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
@@ -195,13 +158,6 @@ IOVAGEOM_API bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *se
 /** The gap that has `address`, or else the highest below it. False when there is none. O(log n). */
 IOVAGEOM_API bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set, uint64_t address,
                                               struct iovageom_range *out);
-
-/**
- * The gap that has the free address nearest to `address`; the lower of two that are equally near.
- * False when the set holds all 2^64 addresses. O(log n).
- */
-IOVAGEOM_API bool iovageom_rangeset_nearest_gap(const struct iovageom_rangeset *set,
-                                                uint64_t address, struct iovageom_range *out);
 
 /**
  * The lowest free range of `size` bytes within `limits` that starts at a multiple of `alignment`.
@@ -247,11 +203,6 @@ IOVAGEOM_API int iovageom_rangeset_difference(struct iovageom_rangeset *result,
                                               const struct iovageom_rangeset *a,
                                               const struct iovageom_rangeset *b);
 
-/** Addresses that exactly one of the two has. */
-IOVAGEOM_API int iovageom_rangeset_symmetric_difference(struct iovageom_rangeset *result,
-                                                        const struct iovageom_rangeset *a,
-                                                        const struct iovageom_rangeset *b);
-
 /** Addresses of `window` that a has not. IOVAGEOM_ERR_INVERTED for the window. */
 IOVAGEOM_API int iovageom_rangeset_complement(struct iovageom_rangeset *result,
                                               const struct iovageom_rangeset *a,
@@ -282,11 +233,11 @@ IOVAGEOM_API int iovageom_rangeset_align_outward(struct iovageom_rangeset *resul
 
 /** @}
  * @name Cursors
- * A cursor stands at a place between addresses, and reads the ranges above and below it. It
- * survives every change of its set: it keeps its place, and goes on from there with the ranges that
- * are there then (in O(log n) once after a change, else O(1)). A range that has grown over that
- * place is read again, whole. The set must not be moved, swapped, or given back meanwhile.
- * A cursor needs no giving back.
+ * A cursor is a place between two addresses, and reads the ranges above it in ascending order. It
+ * stays valid when its set changes: it goes on from its place with the ranges that are there then
+ * (in O(log n) once after a change, else O(1)). A range that has grown over that place is read
+ * again, whole. The set must not be moved, swapped, or deinitialised meanwhile. A cursor holds no
+ * memory.
  * @{ */
 
 /** A place in a set. Opaque: no member is to be read or written. Not to be shared by threads. */
@@ -298,27 +249,9 @@ struct iovageom_rangeset_cursor {
 IOVAGEOM_API void iovageom_rangeset_seek(const struct iovageom_rangeset *set, uint64_t address,
                                          struct iovageom_rangeset_cursor *cursor);
 
-/** Stands above all addresses: the previous range is the highest. */
-IOVAGEOM_API void iovageom_rangeset_seek_end(const struct iovageom_rangeset *set,
-                                             struct iovageom_rangeset_cursor *cursor);
-
 /** Reads the next range, and then stands just above it. False when there is none. */
 IOVAGEOM_API bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor,
                                          struct iovageom_range *out);
-
-/** Reads the previous range, and then stands just below it. False when there is none. */
-IOVAGEOM_API bool iovageom_rangeset_previous(struct iovageom_rangeset_cursor *cursor,
-                                             struct iovageom_range *out);
-
-/**
- * The next ranges that lie side by side in memory: the fastest way to read a whole set. The cursor
- * then stands above the last of them.
- *
- * @param span becomes a pointer into the set, which holds until the set changes or moves.
- * @return how many ranges; 0 at the end, and *span is then untouched.
- */
-IOVAGEOM_API size_t iovageom_rangeset_next_span(struct iovageom_rangeset_cursor *cursor,
-                                                const struct iovageom_range **span);
 
 /** @} */
 

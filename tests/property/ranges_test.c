@@ -145,8 +145,6 @@ START_TEST(algebra)
         unsigned high;
         size_t expected;
         size_t count;
-        bool subset = true;
-        uint64_t size = 0;
 
         choose(round);
         ck_assert_int_eq(iovageom_ranges_normalize(a, &a_count), 0);
@@ -160,9 +158,6 @@ START_TEST(algebra)
         for (unsigned i = 0; i < world.universe; i++)
             world.want[i] = world.a[i] && !world.b[i];
         try(iovageom_ranges_difference);
-        for (unsigned i = 0; i < world.universe; i++)
-            world.want[i] = world.a[i] != world.b[i];
-        try(iovageom_ranges_symmetric_difference);
 
         low = (unsigned)test_random_below(&world.random, world.universe);
         high = low + (unsigned)test_random_below(&world.random, world.universe - low);
@@ -171,11 +166,8 @@ START_TEST(algebra)
             high = world.universe - 1;
         }
         window = (struct iovageom_range){world.base + low, world.base + high};
-        for (unsigned i = 0; i < world.universe; i++) {
+        for (unsigned i = 0; i < world.universe; i++)
             world.want[i] = i >= low && i <= high && !world.a[i];
-            subset = subset && (!world.a[i] || world.b[i]);
-            size += world.a[i];
-        }
         expected = runs(world.want, want);
         ck_assert_int_eq(iovageom_ranges_complement(a, a_count, window, got, a_count + 1, &count),
                          0);
@@ -186,8 +178,6 @@ START_TEST(algebra)
             ck_assert_int_eq(
                 iovageom_ranges_complement(a, a_count, window, got, expected - 1, &count),
                 IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-        ck_assert_int_eq(iovageom_ranges_subset(a, a_count, b, b_count), subset);
-        ck_assert_uint_eq(iovageom_ranges_size(a, a_count).lo, size);
     }
 }
 END_TEST
@@ -207,14 +197,13 @@ START_TEST(edges)
     ck_assert_uint_eq(count, 0);
     ck_assert_int_eq(iovageom_ranges_union(&all, 1, &all, 1, out, 2, &count), 0);
     ck_assert_uint_eq(count, 1);
-    ck_assert_int_eq(iovageom_ranges_symmetric_difference(&all, 1, &all, 1, out, 2, &count), 0);
+    ck_assert_int_eq(iovageom_ranges_difference(&all, 1, &all, 1, out, 2, &count), 0);
     ck_assert_uint_eq(count, 0);
     ck_assert_int_eq(iovageom_ranges_difference(&all, 1, NULL, 0, out, 2, &count), 0);
     ck_assert_uint_eq(count, 1);
     ck_assert_int_eq(
         iovageom_ranges_complement(NULL, 0, (struct iovageom_range){2, 1}, out, 2, &count),
         IOVAGEOM_ERR_INVERTED);
-    ck_assert_uint_eq(iovageom_ranges_size(&all, 1).hi, 1);
     count = 0;
     ck_assert_int_eq(iovageom_ranges_normalize(NULL, &count), 0);
 }

@@ -48,7 +48,6 @@ static struct iovageom_geometry *host(struct test_allocator *allocator, const ch
 static void handed_out(const struct iovageom_rangeset *set)
 {
     assert_true(iovageom_rangeset_count(set) > MANY / 2);
-    assert_true(iovageom_rangeset_memory(set) > 0);
     assert_true(test_ownership_object_same(&memory));
     assert_false(test_ownership_caller_same(&memory));
 }
@@ -65,7 +64,7 @@ static int copy(struct iovageom_rangeset *out, const struct iovageom_rangeset *a
                 const struct iovageom_rangeset *b)
 {
     (void)b;
-    return iovageom_rangeset_copy(out, a);
+    return iovageom_rangeset_assign(out, a);
 }
 
 static int complement(struct iovageom_rangeset *out, const struct iovageom_rangeset *a,
@@ -107,8 +106,7 @@ static void results_of_set_algebra(void **state)
         inward,
         outward,
         iovageom_rangeset_intersection,
-        iovageom_rangeset_difference,
-        iovageom_rangeset_symmetric_difference};
+        iovageom_rangeset_difference};
 
     (void)state;
     for (size_t n = 0; n < sizeof(operations) / sizeof(operations[0]); n++) {
@@ -163,13 +161,13 @@ static void sets_from_a_geometry(void **state)
             break;
         }
         assert_int_equal(error, IOVAGEOM_ERR_NO_MEMORY);
-        assert_true(iovageom_rangeset_has(&removed, 24 << 12));
-        assert_true(iovageom_rangeset_has(&added, 16 << 12));
+        assert_true(iovageom_rangeset_contains(&removed, (struct iovageom_range){24 << 12, 24 << 12}));
+        assert_true(iovageom_rangeset_contains(&added, (struct iovageom_range){16 << 12, 16 << 12}));
     }
     iovageom_geometry_free(a);
     iovageom_geometry_free(b);
     assert_int_equal(test_allocator_live(&memory.object), 0);
-    assert_true(iovageom_rangeset_has(&removed, 16 << 12));
+    assert_true(iovageom_rangeset_contains(&removed, (struct iovageom_range){16 << 12, 16 << 12}));
     iovageom_rangeset_deinit(&usable);
     iovageom_rangeset_deinit(&forbidden);
     iovageom_rangeset_deinit(&added);
@@ -291,7 +289,7 @@ static void sets_from_the_books(void **state)
     iovageom_geometry_free(geometry);
     iovageom_geometry_free(next);
     assert_int_equal(test_allocator_live(&memory.object), 0);
-    assert_true(iovageom_rangeset_has(&sets[3], 24 << 12));
+    assert_true(iovageom_rangeset_contains(&sets[3], (struct iovageom_range){24 << 12, 24 << 12}));
     iovageom_rangeset_deinit(&usable);
     for (int i = 0; i < 4; i++)
         iovageom_rangeset_deinit(&sets[i]);

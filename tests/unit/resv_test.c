@@ -321,7 +321,7 @@ static void every_allocation_may_fail(void **state)
             assert_int_equal(iovageom_rangeset_init(&before, &memory.allocator), 0);
             for (uint64_t i = 0; i < 20; i++)
                 assert_int_equal(iovageom_rangeset_insert(&set, R(i * 50 + 7, i * 50 + 11)), 0);
-            assert_int_equal(iovageom_rangeset_copy(&before, &set), 0);
+            assert_int_equal(iovageom_rangeset_assign(&before, &set), 0);
 
             test_allocator_fail_at(&memory, n, n % 2 == 0);
             int status = operate(which, resv, &set);

@@ -276,17 +276,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_ranges_symmetric_difference(
-        a: *const iovageom_range,
-        a_count: usize,
-        b: *const iovageom_range,
-        b_count: usize,
-        out: *mut iovageom_range,
-        capacity: usize,
-        count: *mut usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_ranges_complement(
         a: *const iovageom_range,
         a_count: usize,
@@ -295,17 +284,6 @@ extern "C" {
         capacity: usize,
         count: *mut usize,
     ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_ranges_subset(
-        inner: *const iovageom_range,
-        inner_count: usize,
-        outer: *const iovageom_range,
-        outer_count: usize,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_ranges_size(ranges: *const iovageom_range, count: usize) -> iovageom_size;
 }
 #[repr(C)]
 #[derive(Debug)]
@@ -338,16 +316,9 @@ extern "C" {
     pub fn iovageom_rangeset_swap(a: *mut iovageom_rangeset, b: *mut iovageom_rangeset);
 }
 extern "C" {
-    pub fn iovageom_rangeset_copy(
+    pub fn iovageom_rangeset_assign(
         set: *mut iovageom_rangeset,
         from: *const iovageom_rangeset,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangeset_from_sorted(
-        set: *mut iovageom_rangeset,
-        ranges: *const iovageom_range,
-        count: usize,
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
@@ -384,19 +355,7 @@ extern "C" {
     pub fn iovageom_rangeset_size(set: *const iovageom_rangeset) -> iovageom_size;
 }
 extern "C" {
-    pub fn iovageom_rangeset_memory(set: *const iovageom_rangeset) -> usize;
-}
-extern "C" {
     pub fn iovageom_rangeset_hull(set: *const iovageom_rangeset, out: *mut iovageom_range) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_min(set: *const iovageom_rangeset, address: *mut u64) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_max(set: *const iovageom_rangeset, address: *mut u64) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_has(set: *const iovageom_rangeset, address: u64) -> bool;
 }
 extern "C" {
     pub fn iovageom_rangeset_contains(set: *const iovageom_rangeset, range: iovageom_range)
@@ -414,25 +373,9 @@ extern "C" {
     ) -> bool;
 }
 extern "C" {
-    pub fn iovageom_rangeset_lookup_batch(
-        set: *const iovageom_rangeset,
-        addresses: *const u64,
-        count: usize,
-        found: *mut bool,
-        ranges: *mut iovageom_range,
-    );
-}
-extern "C" {
     pub fn iovageom_rangeset_first_overlap(
         set: *const iovageom_rangeset,
         range: iovageom_range,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_below(
-        set: *const iovageom_rangeset,
-        address: u64,
         out: *mut iovageom_range,
     ) -> bool;
 }
@@ -464,13 +407,6 @@ extern "C" {
 }
 extern "C" {
     pub fn iovageom_rangeset_gap_below(
-        set: *const iovageom_rangeset,
-        address: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_nearest_gap(
         set: *const iovageom_rangeset,
         address: u64,
         out: *mut iovageom_range,
@@ -510,13 +446,6 @@ extern "C" {
 }
 extern "C" {
     pub fn iovageom_rangeset_difference(
-        result: *mut iovageom_rangeset,
-        a: *const iovageom_rangeset,
-        b: *const iovageom_rangeset,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangeset_symmetric_difference(
         result: *mut iovageom_rangeset,
         a: *const iovageom_rangeset,
         b: *const iovageom_rangeset,
@@ -563,257 +492,10 @@ extern "C" {
     );
 }
 extern "C" {
-    pub fn iovageom_rangeset_seek_end(
-        set: *const iovageom_rangeset,
-        cursor: *mut iovageom_rangeset_cursor,
-    );
-}
-extern "C" {
     pub fn iovageom_rangeset_next(
         cursor: *mut iovageom_rangeset_cursor,
         out: *mut iovageom_range,
     ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_previous(
-        cursor: *mut iovageom_rangeset_cursor,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_next_span(
-        cursor: *mut iovageom_rangeset_cursor,
-        span: *mut *const iovageom_range,
-    ) -> usize;
-}
-pub const IOVAGEOM_RANGEMAP_COALESCE: iovageom_rangemap_mode = 0;
-pub const IOVAGEOM_RANGEMAP_KEEP_APART: iovageom_rangemap_mode = 1;
-pub type iovageom_rangemap_mode = ::std::os::raw::c_uint;
-#[repr(C)]
-#[derive(Debug)]
-pub struct iovageom_rangemap {
-    pub opaque: [u64; 48usize],
-}
-impl Default for iovageom_rangemap {
-    fn default() -> Self {
-        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
-        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
-        unsafe {
-            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
-            s.assume_init()
-        }
-    }
-}
-#[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_rangemap_entry {
-    pub range: iovageom_range,
-    pub value: u64,
-}
-extern "C" {
-    pub fn iovageom_rangemap_init(
-        map: *mut iovageom_rangemap,
-        mode: iovageom_rangemap_mode,
-        allocator: *const iovageom_allocator,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_deinit(map: *mut iovageom_rangemap);
-}
-extern "C" {
-    pub fn iovageom_rangemap_clear(map: *mut iovageom_rangemap);
-}
-extern "C" {
-    pub fn iovageom_rangemap_swap(a: *mut iovageom_rangemap, b: *mut iovageom_rangemap);
-}
-extern "C" {
-    pub fn iovageom_rangemap_copy(
-        map: *mut iovageom_rangemap,
-        from: *const iovageom_rangemap,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_from_sorted(
-        map: *mut iovageom_rangemap,
-        entries: *const iovageom_rangemap_entry,
-        count: usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_from_array(
-        map: *mut iovageom_rangemap,
-        entries: *const iovageom_rangemap_entry,
-        count: usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_to_array(
-        map: *const iovageom_rangemap,
-        out: *mut iovageom_rangemap_entry,
-        capacity: usize,
-        count: *mut usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_assign(
-        map: *mut iovageom_rangemap,
-        range: iovageom_range,
-        value: u64,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_insert(
-        map: *mut iovageom_rangemap,
-        range: iovageom_range,
-        value: u64,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_remove(
-        map: *mut iovageom_rangemap,
-        range: iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_erase(
-        map: *mut iovageom_rangemap,
-        address: u64,
-        erased: *mut iovageom_rangemap_entry,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_erase_overlapping(
-        map: *mut iovageom_rangemap,
-        range: iovageom_range,
-    ) -> usize;
-}
-extern "C" {
-    pub fn iovageom_rangemap_count(map: *const iovageom_rangemap) -> usize;
-}
-extern "C" {
-    pub fn iovageom_rangemap_size(map: *const iovageom_rangemap) -> iovageom_size;
-}
-extern "C" {
-    pub fn iovageom_rangemap_memory(map: *const iovageom_rangemap) -> usize;
-}
-extern "C" {
-    pub fn iovageom_rangemap_hull(map: *const iovageom_rangemap, out: *mut iovageom_range) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_overlaps(map: *const iovageom_rangemap, range: iovageom_range)
-        -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_lookup(
-        map: *const iovageom_rangemap,
-        address: u64,
-        out: *mut iovageom_rangemap_entry,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_lookup_batch(
-        map: *const iovageom_rangemap,
-        addresses: *const u64,
-        count: usize,
-        found: *mut bool,
-        values: *mut u64,
-    );
-}
-extern "C" {
-    pub fn iovageom_rangemap_first_overlap(
-        map: *const iovageom_rangemap,
-        range: iovageom_range,
-        out: *mut iovageom_rangemap_entry,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_below(
-        map: *const iovageom_rangemap,
-        address: u64,
-        out: *mut iovageom_rangemap_entry,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_above(
-        map: *const iovageom_rangemap,
-        address: u64,
-        out: *mut iovageom_rangemap_entry,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_equal(
-        a: *const iovageom_rangemap,
-        b: *const iovageom_rangemap,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_gap_above(
-        map: *const iovageom_rangemap,
-        address: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_gap_below(
-        map: *const iovageom_rangemap,
-        address: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_first_hole(
-        map: *const iovageom_rangemap,
-        limits: iovageom_range,
-        size: u64,
-        alignment: u64,
-        out: *mut iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangemap_last_hole(
-        map: *const iovageom_rangemap,
-        limits: iovageom_range,
-        size: u64,
-        alignment: u64,
-        out: *mut iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-#[repr(C)]
-#[derive(Debug, Default)]
-pub struct iovageom_rangemap_cursor {
-    pub opaque: [u64; 8usize],
-}
-extern "C" {
-    pub fn iovageom_rangemap_seek(
-        map: *const iovageom_rangemap,
-        address: u64,
-        cursor: *mut iovageom_rangemap_cursor,
-    );
-}
-extern "C" {
-    pub fn iovageom_rangemap_seek_end(
-        map: *const iovageom_rangemap,
-        cursor: *mut iovageom_rangemap_cursor,
-    );
-}
-extern "C" {
-    pub fn iovageom_rangemap_next(
-        cursor: *mut iovageom_rangemap_cursor,
-        out: *mut iovageom_rangemap_entry,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_previous(
-        cursor: *mut iovageom_rangemap_cursor,
-        out: *mut iovageom_rangemap_entry,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangemap_next_span(
-        cursor: *mut iovageom_rangemap_cursor,
-        ranges: *mut *const iovageom_range,
-        values: *mut *const u64,
-    ) -> usize;
 }
 pub const IOVAGEOM_RESV_DIRECT_RELAXABLE: iovageom_resv_type = 1;
 pub const IOVAGEOM_RESV_RESERVED: iovageom_resv_type = 2;
@@ -880,7 +562,7 @@ pub struct iovageom_region {
     pub owner: u32,
 }
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Debug, Copy, Clone)]
 pub struct iovageom_resv {
     _unused: [u8; 0],
 }

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_LIB_SWEEP_H
+#define IOVAGEOM_LIB_SWEEP_H
+
+#include "itree.h"
+
+/*
+ * The one way to go through two sorted sequences of disjoint ranges at a time. It serves arrays and
+ * sets: both hand their ranges over in runs, an array in one, a set in one for each leaf.
+ *
+ * A complement is the difference of a window and a set, a clip the intersection with a window.
+ */
+enum iovageom_sweep_kind {
+    IOVAGEOM_SWEEP_UNION,
+    IOVAGEOM_SWEEP_INTERSECTION,
+    IOVAGEOM_SWEEP_DIFFERENCE /* what the first input has and the second has not */
+};
+
+/* An input. */
+struct iovageom_sweep_side {
+    const struct iovageom_range *at; /* of the run at hand */
+    const struct iovageom_range *end;
+    struct iovageom_itree_cursor cursor; /* gives the next run; without a tree there is none */
+};
+
+struct iovageom_sweep {
+    enum iovageom_sweep_kind kind;
+    struct iovageom_sweep_side sides[2];
+    struct iovageom_range pending; /* UNION: what may still grow, if `any` */
+    uint64_t free;                 /* DIFFERENCE: the lowest address above the second's ranges
+                                      so far; if `any`, there is none */
+    bool any;
+};
+
+void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind kind);
+void iovageom_sweep_array(struct iovageom_sweep_side *side, const struct iovageom_range *ranges,
+                          size_t count);
+/* The ranges of a tree that end at `address` or above. The tree must not change meanwhile. */
+void iovageom_sweep_tree(struct iovageom_sweep_side *side, const struct iovageom_itree *tree,
+                         uint64_t address);
+/* Writes the next ranges of the result, ascending and apart; their number, 0 at the end. */
+size_t iovageom_sweep_next(struct iovageom_sweep *sweep, struct iovageom_range *out,
+                           size_t capacity);
+
+/* Sorts in place by start; last is not looked at. O(n) and no memory. */
+void iovageom_ranges_sort(struct iovageom_range *ranges, size_t count);
+
+#endif
