@@ -9,7 +9,7 @@
 #include <iovageom/geometry.h>
 #include <iovageom/status.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 static void make_right(uint8_t *bytes, size_t length)
 {

@@ -15,7 +15,7 @@
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum { ROOM = 1 << 18, STEPS_FOR_BYTE = 8, STEPS_FOR_NOTHING = 200000 };
 

@@ -12,7 +12,7 @@
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum { DEVICES = 3, EMULATED = 8, SLOT = 9 };
 

@@ -2,7 +2,7 @@
 #ifndef IOVAGEOM_TEST_ITREE_CHECK_H
 #define IOVAGEOM_TEST_ITREE_CHECK_H
 
-#include "itree_internal.h"
+#include "set/itree_internal.h"
 
 /*
  * Checks every invariant of an interval tree, node by node. What it finds wrong is the return

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sources range.c pgsize.c */
+/* sources base/range.c base/pgsize.c */
 /*
  * All of range.h and pgsize.h, for every 64-bit number. Sets of addresses are compared point by
  * point: what holds of any one address holds of all.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sources virtio.c resv.c range.c */
+/* sources virtio/virtio.c geometry/resv.c base/range.c */
 /*
  * The wire: bytes.h, and encode and decode of virtio.h. Numbers are any numbers; lists have up to
  * two regions, because what is done to a list is done to neighbours; buffers have any length up to
@@ -10,7 +10,7 @@
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum { REGIONS = 2, BYTES = 24 * REGIONS + 2 };
 

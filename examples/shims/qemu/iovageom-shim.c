@@ -315,8 +315,10 @@ static void freeze(Notifier *notifier, void *data)
  * address, and free it when they refuse or remove the blocker.
  */
 #define BLOCKER(function, reason)                                                                  \
-    _Generic(&(function), int (*)(Error **, Error **): &(reason), void (*)(Error **): &(reason),   \
-             default: (reason))
+    _Generic(&(function), int (*)(Error **, Error **)                                              \
+             : &(reason), void (*)(Error **)                                                       \
+             : &(reason), default                                                                  \
+             : (reason))
 
 /*
  * QEMU's stream has its own domains and mappings, but not the books: on the destination they would be
@@ -368,8 +370,7 @@ IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
     }
     shim->machine_done.notify = freeze;
     qemu_add_machine_init_done_notifier(&shim->machine_done);
-    if (refuse(shim, rc, errp) &&
-        (!setup->envelope || set_envelope(shim, setup->envelope, errp)) &&
+    if (refuse(shim, rc, errp) && (!setup->envelope || set_envelope(shim, setup->envelope, errp)) &&
         block_migration(shim, errp)) {
         place(shim, shim->root, 0);
         return shim;

@@ -96,16 +96,16 @@ struct PCIDevice {
     } exp;
 };
 
-#define OBJECT(pointer) ((void *)(pointer))
-#define BUS(pointer) ((BusState *)(pointer))
-#define PCI_BRIDGE(pointer) (pointer)
-#define TYPE_PCI_BRIDGE "base-pci-bridge"
-#define PCI_SLOT(devfn) (((devfn) >> 3) & 0x1f)
-#define PCI_FUNC(devfn) ((devfn)&7)
+#define OBJECT(pointer)           ((void *)(pointer))
+#define BUS(pointer)              ((BusState *)(pointer))
+#define PCI_BRIDGE(pointer)       (pointer)
+#define TYPE_PCI_BRIDGE           "base-pci-bridge"
+#define PCI_SLOT(devfn)           (((devfn) >> 3) & 0x1f)
+#define PCI_FUNC(devfn)           ((devfn)&7)
 #define PCI_DEVFN(slot, function) (((slot) << 3) | (function))
-#define PCI_EXT_CAP_ID_ACS 13
-#define PCI_EXP_TYPE_ROOT_PORT 4
-#define PCI_EXP_TYPE_DOWNSTREAM 6
+#define PCI_EXT_CAP_ID_ACS        13
+#define PCI_EXP_TYPE_ROOT_PORT    4
+#define PCI_EXP_TYPE_DOWNSTREAM   6
 
 static inline PCIBus *pci_get_bus(PCIDevice *dev)
 {

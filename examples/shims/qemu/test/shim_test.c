@@ -135,10 +135,10 @@ void qemu_remove_machine_init_done_notifier(Notifier *notifier)
 
 /* ---- the tests ---- */
 
-#define K4 UINT64_C(0x1000)
+#define K4  UINT64_C(0x1000)
 #define K64 UINT64_C(0x10000)
-#define M2 UINT64_C(0x200000)
-#define G1 UINT64_C(0x40000000)
+#define M2  UINT64_C(0x200000)
+#define G1  UINT64_C(0x40000000)
 
 static PCIBus root = {.qbus = {"pcie.0"}};
 static struct virtio_iommu_config config;

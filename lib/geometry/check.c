@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/geometry.h>
+
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "internal.h"
+
+/* ---- explain ---- */
+
+/* One finding for each part of `range` beyond an aperture. */
+static int explain_apertures(const struct iovageom_geometry *geometry, struct iovageom_range range,
+                             struct iovageom_report *report)
+{
+    const struct iovageom_geometry_fact *fact;
+    int status = IOVAGEOM_OK;
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &index))) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_OUT_OF_APERTURE, IOVAGEOM_ERR_OUT_OF_APERTURE);
+        struct iovageom_range outside[2];
+
+        finding.owner = fact->owner;
+        finding.against = (struct iovageom_range){fact->value, fact->last};
+        unsigned count = iovageom_range_subtract(range, finding.against, outside);
+        for (unsigned i = 0; i < count; i++) {
+            finding.range = outside[i];
+            status = finding.status;
+            iovageom_report_add(report, &finding);
+        }
+    }
+    return status;
+}
+
+/*
+ * What all apertures of an owner have: a region of his outside one of them ends below the highest
+ * start, or starts above the lowest last. Without an aperture no region does.
+ */
+static struct iovageom_range common_aperture(const struct iovageom_geometry *geometry,
+                                             const struct iovageom_owner *owner)
+{
+    struct iovageom_range common = {0, IOVAGEOM_ADDRESS_MAX};
+    size_t count;
+    const struct iovageom_geometry_fact *fact =
+        iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_APERTURE, owner, &count);
+
+    for (; count > 0; count--, fact++) {
+        common.start = fact->value > common.start ? fact->value : common.start;
+        common.last = fact->last < common.last ? fact->last : common.last;
+    }
+    return common;
+}
+
+static int explain_regions(const struct iovageom_geometry *geometry, struct iovageom_range range,
+                           struct iovageom_report *report)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    int status = IOVAGEOM_OK;
+
+    for (size_t i = iovageom_resv_statement_count(geometry->resv); i-- > 0;) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
+        struct iovageom_rangeset_cursor cursor;
+
+        (void)iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges);
+        if (!iovageom_resv_type_forbids(type))
+            continue;
+        const struct iovageom_range common = common_aperture(geometry, owner);
+        finding.owner = *owner;
+        finding.type = (uint32_t)type;
+        iovageom_rangeset_seek(ranges, range.start, &cursor);
+        while (iovageom_rangeset_next(&cursor, &finding.against) &&
+               iovageom_range_intersect(range, finding.against, &finding.range)) {
+            /* It says no more than an aperture does. */
+            if (finding.against.last < common.start || finding.against.start > common.last)
+                continue;
+            status = finding.status;
+            iovageom_report_add(report, &finding);
+        }
+    }
+    return status;
+}
+
+static int explain_granule(const struct iovageom_geometry *geometry, struct iovageom_range range,
+                           struct iovageom_report *report)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_ERR_ALIGNMENT);
+    int status = iovageom_geometry_granule(geometry, &finding.wanted);
+
+    if (status == IOVAGEOM_ERR_UNKNOWN ||
+        (status == IOVAGEOM_OK && iovageom_range_is_aligned(range, finding.wanted)))
+        return IOVAGEOM_OK;
+    if (status < 0) {
+        finding = iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, status);
+        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->name);
+    } else {
+        finding.range = range;
+    }
+    iovageom_report_add(report, &finding);
+    return finding.status;
+}
+
+void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
+                              struct iovageom_report *report)
+{
+    static const struct {
+        uint32_t facts;
+        char what[28];
+    } doubts[] = {
+        {IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE, "how wide its addresses are"},
+        {IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED, "what is reserved"},
+        {IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT, "which pages it maps"},
+    };
+    const uint32_t known = iovageom_geometry_knows(geometry);
+    const struct iovageom_geometry_fact *fact;
+    size_t index = 0;
+
+    for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++)
+        if ((known & doubts[i].facts) == 0) {
+            struct iovageom_finding finding =
+                iovageom_finding_blank(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
+
+            (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->name);
+            finding.endpoint = endpoint;
+            finding.detail = doubts[i].what;
+            iovageom_report_add(report, &finding);
+        }
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_INCOMPLETE, &index))) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_INCOMPLETE, IOVAGEOM_OK);
+
+        finding.owner = fact->owner;
+        finding.endpoint = endpoint;
+        iovageom_report_add(report, &finding);
+    }
+    iovageom_geometry_msi_windows(geometry, endpoint, report);
+}
+
+bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
+                                     struct iovageom_range *rest, struct iovageom_finding *finding)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+
+    while (iovageom_range_valid(*rest)) {
+        struct iovageom_range piece = *rest;
+        struct iovageom_range above;
+        size_t index = iovageom_resv_walk_at(walk, piece.start, &piece.last);
+
+        if (piece.last < rest->last && iovageom_range_above(piece, &above)) {
+            rest->start = above.start;
+        } else {
+            piece.last = rest->last;
+            *rest = (struct iovageom_range){1, 0};
+        }
+        if (iovageom_resv_statement(walk->resv, index, &type, &owner, &ranges) < 0 ||
+            !iovageom_resv_type_forbids(type))
+            continue;
+        finding->range = piece;
+        finding->owner = *owner;
+        finding->type = (uint32_t)type;
+        (void)iovageom_rangeset_lookup(ranges, piece.start, &finding->against);
+        return true;
+    }
+    return false;
+}
+
+int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct iovageom_range range,
+                              struct iovageom_report *report)
+{
+    int status[3];
+
+    iovageom_report_clear(report);
+    if (!iovageom_range_valid(range))
+        return IOVAGEOM_ERR_INVERTED;
+    status[0] = explain_apertures(geometry, range, report);
+    status[1] = explain_regions(geometry, range, report);
+    status[2] = explain_granule(geometry, range, report);
+    (void)iovageom_geometry_direct(geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);
+    iovageom_geometry_doubts(geometry, IOVAGEOM_ID_NONE, report);
+    for (unsigned i = 0; i < 3; i++)
+        if (status[i] < 0)
+            return status[i];
+    return IOVAGEOM_OK;
+}
+
+/* ---- check ---- */
+
+static bool is_registers(uint32_t source)
+{
+    return source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS;
+}
+
+static bool is_kernel(uint32_t source)
+{
+    return source >= IOVAGEOM_SOURCE_VFIO && source <= IOVAGEOM_SOURCE_SYSFS;
+}
+
+static int disagree(struct iovageom_report *report, const struct iovageom_owner *owner,
+                    const struct iovageom_owner *other, struct iovageom_range range)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_DISAGREEMENT, IOVAGEOM_ERR_DISAGREEMENT);
+
+    finding.owner = *owner;
+    finding.other = *other;
+    finding.range = range;
+    iovageom_report_add(report, &finding);
+    return finding.status;
+}
+
+/*
+ * Whether what registers say depends on what was not said, and is the least of it: a kernel may map
+ * more then.
+ */
+static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
+{
+    size_t count;
+
+    (void)iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_INCOMPLETE, owner, &count);
+    return is_registers(owner->source) && count > 0;
+}
+
+/* The same owner's name, with another source. */
+static struct iovageom_owner as_source(const struct iovageom_owner *owner, uint32_t source)
+{
+    struct iovageom_owner other = *owner;
+
+    other.source = source;
+    return other;
+}
+
+/*
+ * What is reserved by those who list no usable ranges: two lists that end short of a width, as
+ * VFIO's and iommufd's do together, are no excuse for one another.
+ */
+static int reserved_by_others(const struct iovageom_geometry *geometry,
+                              struct iovageom_rangeset *others)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    size_t lists;
+    int status = IOVAGEOM_OK;
+
+    for (size_t i = 0; status == IOVAGEOM_OK &&
+                       iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == 0;
+         i++) {
+        (void)iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_USABLE, owner, &lists);
+        if (iovageom_resv_type_forbids(type) && lists == 0)
+            status = iovageom_rangeset_union(others, others, ranges);
+    }
+    return status;
+}
+
+/* The part of `range` from its first address on that `others` don't reserve. */
+static bool left_by(const struct iovageom_rangeset *others, struct iovageom_range range,
+                    struct iovageom_range *left)
+{
+    struct iovageom_range gap;
+
+    if (!iovageom_rangeset_gap_above(others, range.start, &gap) || gap.start > range.last)
+        return false;
+    *left = range;
+    left->start = gap.start > range.start ? gap.start : range.start;
+    return true;
+}
+
+/* A width from registers against the list of usable ranges whose complement is `reserved`. */
+static int check_width(const struct iovageom_geometry *geometry,
+                       const struct iovageom_rangeset *others,
+                       const struct iovageom_geometry_fact *usable,
+                       const struct iovageom_rangeset *reserved,
+                       const struct iovageom_geometry_fact *width, struct iovageom_report *report)
+{
+    struct iovageom_range aperture = {width->value, width->last};
+    struct iovageom_range top;
+    struct iovageom_range parts[2];
+    unsigned beyond;
+
+    if (!iovageom_rangeset_gap_below(reserved, IOVAGEOM_ADDRESS_MAX, &top))
+        return IOVAGEOM_OK; /* nothing is usable, which no width contradicts */
+    beyond = iovageom_range_subtract(top, aperture, parts);
+    if (beyond > 0 && top.last > aperture.last && is_least(geometry, &width->owner))
+        return IOVAGEOM_OK;
+    if (beyond > 0 && top.last > aperture.last)
+        return disagree(report, &usable->owner, &width->owner, parts[beyond - 1]);
+    if (iovageom_range_above(top, &parts[0]) &&
+        iovageom_range_intersect(parts[0], aperture, &parts[0]) &&
+        left_by(others, parts[0], &parts[0]))
+        return disagree(report, &usable->owner, &width->owner, parts[0]);
+    return IOVAGEOM_OK;
+}
+
+/* Regions that another source of the same name reserves, and this list of usable ranges has. */
+static int check_regions(const struct iovageom_geometry *geometry,
+                         const struct iovageom_geometry_fact *usable,
+                         const struct iovageom_rangeset *reserved, struct iovageom_report *report)
+{
+    int result = IOVAGEOM_OK;
+
+    for (int type = IOVAGEOM_RESV_RESERVED; type <= IOVAGEOM_RESV_MSI; type++)
+        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; source <= IOVAGEOM_SOURCE_SYSFS; source++) {
+            const struct iovageom_owner owner = as_source(&usable->owner, source);
+            const struct iovageom_rangeset *ranges =
+                iovageom_resv_said(geometry->resv, (enum iovageom_resv_type)type, &owner);
+            struct iovageom_rangeset_cursor cursor;
+            struct iovageom_range region;
+
+            if (ranges == NULL || source == usable->owner.source)
+                continue;
+            iovageom_rangeset_seek(ranges, 0, &cursor);
+            while (iovageom_rangeset_next(&cursor, &region))
+                if (!iovageom_rangeset_contains(reserved, region))
+                    result = disagree(report, &owner, &usable->owner, region);
+        }
+    return result;
+}
+
+static int check_usable(const struct iovageom_geometry *geometry,
+                        const struct iovageom_geometry_fact *usable,
+                        const struct iovageom_rangeset *others, struct iovageom_report *report)
+{
+    struct iovageom_rangeset none;
+    const struct iovageom_rangeset *reserved =
+        iovageom_resv_said(geometry->resv, IOVAGEOM_RESV_RESERVED, &usable->owner);
+    int result;
+
+    (void)iovageom_rangeset_init(&none, &geometry->allocator);
+    if (reserved == NULL)
+        reserved = &none;
+    result = check_regions(geometry, usable, reserved, report);
+    for (uint32_t source = IOVAGEOM_SOURCE_VTD_REGISTERS; is_registers(source); source++) {
+        const struct iovageom_owner owner = as_source(&usable->owner, source);
+        size_t count;
+        const struct iovageom_geometry_fact *width =
+            iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_APERTURE, &owner, &count);
+
+        for (; count > 0; count--, width++)
+            if (check_width(geometry, others, usable, reserved, width, report) < 0)
+                result = IOVAGEOM_ERR_DISAGREEMENT;
+    }
+    return result;
+}
+
+/* What two sources say of the smallest page, if it differs the wrong way round: `coarse` knows. */
+static int check_granules(const struct iovageom_geometry_fact *fine,
+                          const struct iovageom_geometry_fact *coarse,
+                          struct iovageom_report *report)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_DISAGREEMENT, IOVAGEOM_ERR_DISAGREEMENT);
+
+    finding.owner = fine->owner;
+    finding.other = coarse->owner;
+    finding.wanted = iovageom_pgsize_granule(fine->value);
+    finding.offered = iovageom_pgsize_granule(coarse->value);
+    finding.detail = "bytes in the smallest page";
+    if (finding.wanted >= finding.offered)
+        return IOVAGEOM_OK;
+    iovageom_report_add(report, &finding);
+    return finding.status;
+}
+
+/* Of the facts of one kind and owner that with the smallest granule, or the largest; NULL for none. */
+static const struct iovageom_geometry_fact *extreme(const struct iovageom_geometry *geometry,
+                                                    enum iovageom_fact kind,
+                                                    const struct iovageom_owner *owner,
+                                                    bool largest, size_t *count)
+{
+    const struct iovageom_geometry_fact *fact =
+        iovageom_geometry_facts_of(geometry, kind, owner, count);
+    const struct iovageom_geometry_fact *best = *count > 0 ? fact : NULL;
+
+    for (size_t i = 1; i < *count; i++) {
+        const uint64_t granule = iovageom_pgsize_granule(fact[i].value);
+
+        if (largest ? granule > iovageom_pgsize_granule(best->value)
+                    : granule < iovageom_pgsize_granule(best->value))
+            best = &fact[i];
+    }
+    return best;
+}
+
+/*
+ * The kernel can't map less than the hardware, nor align to less than it maps. Of each source the
+ * extreme that it states is compared, once with each other source of that name.
+ */
+static int check_page_sizes(const struct iovageom_geometry *geometry,
+                            struct iovageom_report *report)
+{
+    const struct iovageom_geometry_fact *mask;
+    int result = IOVAGEOM_OK;
+
+    for (size_t i = 0;
+         (mask = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));) {
+        const bool registers = is_registers(mask->owner.source);
+        const struct iovageom_geometry_fact *fine;
+        size_t count, others;
+
+        mask = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &mask->owner, true, &count);
+        i += count - 1;
+        if (is_least(geometry, &mask->owner))
+            continue;
+        for (uint32_t source = 0; source <= IOVAGEOM_SOURCE_USER; source++) {
+            const struct iovageom_owner owner = as_source(&mask->owner, source);
+
+            fine = extreme(geometry, IOVAGEOM_FACT_ALIGNMENT, &owner, false, &others);
+            if (fine != NULL && check_granules(fine, mask, report) < 0)
+                result = IOVAGEOM_ERR_DISAGREEMENT;
+        }
+        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; registers && is_kernel(source); source++) {
+            const struct iovageom_owner owner = as_source(&mask->owner, source);
+
+            fine = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &owner, false, &others);
+            if (fine != NULL && check_granules(fine, mask, report) < 0)
+                result = IOVAGEOM_ERR_DISAGREEMENT;
+        }
+    }
+    return result;
+}
+
+int iovageom_geometry_check(const struct iovageom_geometry *geometry,
+                            struct iovageom_report *report)
+{
+    const struct iovageom_geometry_fact *usable;
+    struct iovageom_rangeset others;
+    int result;
+    int status = iovageom_rangeset_init(&others, &geometry->allocator);
+    size_t index = 0;
+
+    iovageom_report_clear(report);
+    if (status == IOVAGEOM_OK)
+        status = reserved_by_others(geometry, &others);
+    result = status != IOVAGEOM_OK ? status : check_page_sizes(geometry, report);
+    while (status == IOVAGEOM_OK &&
+           (usable = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &index)) != NULL)
+        if (usable->owner.source <= IOVAGEOM_SOURCE_USER &&
+            check_usable(geometry, usable, &others, report) < 0)
+            result = IOVAGEOM_ERR_DISAGREEMENT;
+    iovageom_rangeset_deinit(&others);
+    return result;
+}

@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/geometry.h>
+
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/ranges.h>
+#include <iovageom/status.h>
+
+#include "internal.h"
+#include "../base/sort.h"
+#include "../base/text.h"
+
+enum { FEW_FACTS = 8, FEW_RANGES = 8 }; /* what the usual host says fits */
+
+/* ---- making ---- */
+
+int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
+                          struct iovageom_geometry **out)
+{
+    size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
+    struct iovageom_geometry *geometry;
+    struct iovageom_resv *resv;
+    int status;
+
+    if (length == IOVAGEOM_NAME_SIZE)
+        return IOVAGEOM_ERR_INVALID;
+    status = iovageom_resv_new(allocator, &resv);
+    if (status < 0)
+        return status;
+    allocator = iovageom_resv_allocator(resv);
+    geometry = allocator->allocate(allocator->context, sizeof(*geometry));
+    if (geometry == NULL) {
+        iovageom_resv_free(resv);
+        return IOVAGEOM_ERR_NO_MEMORY;
+    }
+    *geometry = (struct iovageom_geometry){.allocator = *allocator, .resv = resv};
+    memcpy(geometry->name, name, length);
+    *out = geometry;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_geometry_free(struct iovageom_geometry *geometry)
+{
+    if (geometry == NULL)
+        return;
+    struct iovageom_allocator allocator = geometry->allocator;
+    iovageom_resv_free(geometry->resv);
+    if (geometry->facts != NULL)
+        allocator.release(allocator.context, geometry->facts,
+                          geometry->capacity * sizeof(*geometry->facts));
+    allocator.release(allocator.context, geometry, sizeof(*geometry));
+}
+
+int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
+{
+    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
+}
+
+int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
+                              const struct iovageom_geometry *geometry,
+                              struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *copy;
+    int status = iovageom_geometry_new(allocator, geometry->name, &copy);
+
+    if (status < 0)
+        return status;
+    status = iovageom_geometry_narrow(copy, geometry);
+    if (status < 0) {
+        iovageom_geometry_free(copy);
+        return status;
+    }
+    *out = copy;
+    return IOVAGEOM_OK;
+}
+
+const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
+{
+    return geometry->name;
+}
+
+/* ---- facts ---- */
+
+static int compare(const struct iovageom_geometry_fact *a, const struct iovageom_geometry_fact *b)
+{
+    int order;
+
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    order = iovageom_owner_compare(&a->owner, &b->owner);
+    if (order == 0)
+        order = (a->value > b->value) - (a->value < b->value);
+    if (order == 0)
+        order = (a->last > b->last) - (a->last < b->last);
+    return order;
+}
+
+int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity)
+{
+    struct iovageom_geometry_fact *facts;
+
+    if (capacity <= geometry->capacity)
+        return IOVAGEOM_OK;
+    if (capacity > SIZE_MAX / 2 / sizeof(*facts))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    if (capacity < geometry->capacity * 2)
+        capacity = geometry->capacity * 2;
+    if (capacity < FEW_FACTS)
+        capacity = FEW_FACTS;
+    facts = geometry->allocator.allocate(geometry->allocator.context, capacity * sizeof(*facts));
+    if (facts == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    if (geometry->facts != NULL) {
+        memcpy(facts, geometry->facts, geometry->count * sizeof(*facts));
+        geometry->allocator.release(geometry->allocator.context, geometry->facts,
+                                    geometry->capacity * sizeof(*facts));
+    }
+    geometry->facts = facts;
+    geometry->capacity = capacity;
+    return IOVAGEOM_OK;
+}
+
+/* Where a fact stands, or would stand. */
+static size_t place_of(const struct iovageom_geometry *geometry,
+                       const struct iovageom_geometry_fact *fact)
+{
+    size_t low = 0;
+    size_t high = geometry->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(&geometry->facts[middle], fact) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void iovageom_geometry_put(struct iovageom_geometry *geometry,
+                           const struct iovageom_geometry_fact *fact)
+{
+    size_t index = place_of(geometry, fact);
+    struct iovageom_geometry_fact *place = geometry->facts + index;
+
+    if (index < geometry->count && compare(place, fact) == 0)
+        return;
+    memmove(place + 1, place, (geometry->count - index) * sizeof(*place));
+    *place = *fact;
+    geometry->count++;
+}
+
+/* Merged from the end down, where there is room; then the gap that equal ones leave is closed. */
+void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
+                               const struct iovageom_geometry *other)
+{
+    struct iovageom_geometry_fact *facts = geometry->facts;
+    size_t i = geometry->count;
+    size_t j = other->count;
+    size_t end = i + j;
+    size_t at = end;
+
+    while (j > 0) {
+        int order = i > 0 ? compare(&facts[i - 1], &other->facts[j - 1]) : -1;
+
+        if (order >= 0)
+            facts[--at] = facts[--i];
+        else
+            facts[--at] = other->facts[j - 1];
+        j -= order <= 0;
+    }
+    if (at < end)
+        memmove(facts + i, facts + at, (end - at) * sizeof(*facts));
+    geometry->count = i + (end - at);
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return compare(a, b);
+}
+
+void iovageom_geometry_settle(struct iovageom_geometry *geometry)
+{
+    struct iovageom_geometry_fact *facts = geometry->facts;
+    size_t kept = 0;
+
+    iovageom_sort(facts, geometry->count, sizeof(*facts), compare_items);
+    for (size_t i = 0; i < geometry->count; i++)
+        if (kept == 0 || compare(&facts[kept - 1], &facts[i]) != 0)
+            facts[kept++] = facts[i];
+    geometry->count = kept;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+    const struct iovageom_owner *owner, size_t *count)
+{
+    const struct iovageom_geometry_fact key = {.kind = (uint32_t)kind, .owner = *owner};
+    size_t first = place_of(geometry, &key);
+
+    *count = 0;
+    while (first + *count < geometry->count && geometry->facts[first + *count].kind == key.kind &&
+           iovageom_owner_compare(&geometry->facts[first + *count].owner, owner) == 0)
+        ++*count;
+    return *count > 0 ? geometry->facts + first : NULL;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index)
+{
+    while (*index < geometry->count) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[(*index)++];
+
+        if (fact->kind == (uint32_t)kind)
+            return fact;
+    }
+    return NULL;
+}
+
+/* Adds a fact, and what is reserved by it (NULL for nothing) as `type`; both or neither. */
+static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
+               enum iovageom_source source, const struct iovageom_rangeset *reserved,
+               enum iovageom_resv_type type)
+{
+    int status = iovageom_owner_init(&fact.owner, source, geometry->name);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_reserve(geometry, geometry->count + 1);
+    if (status == IOVAGEOM_OK && reserved != NULL)
+        status = iovageom_resv_add_set(geometry->resv, reserved, type, &fact.owner);
+    if (status == IOVAGEOM_OK)
+        iovageom_geometry_put(geometry, &fact);
+    return status;
+}
+
+/* What `ranges` leave of [0, 2^64-1]. The usual list is short and in order: that needs no set. */
+static int complement(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
+                      size_t count)
+{
+    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range few[FEW_RANGES + 1];
+    int status;
+
+    if (count <= FEW_RANGES && iovageom_ranges_normal(ranges, count)) {
+        (void)iovageom_ranges_complement(ranges, count, all, few, FEW_RANGES + 1, &count);
+        return iovageom_rangeset_from_array(set, few, count);
+    }
+    status = iovageom_rangeset_from_array(set, ranges, count);
+    return status < 0 ? status : iovageom_rangeset_complement(set, set, all);
+}
+
+/* Adds a fact that lets only the addresses in `ranges` be used. */
+static int add_complement(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
+                          const struct iovageom_range *ranges, size_t count,
+                          enum iovageom_source source)
+{
+    struct iovageom_rangeset set;
+    int status = iovageom_rangeset_init(&set, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = complement(&set, ranges, count);
+    if (status == IOVAGEOM_OK)
+        status = add(geometry, fact, source, &set, IOVAGEOM_RESV_RESERVED);
+    iovageom_rangeset_deinit(&set);
+    return status;
+}
+
+int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
+                                   struct iovageom_range aperture, enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {
+        .kind = IOVAGEOM_FACT_APERTURE, .value = aperture.start, .last = aperture.last};
+
+    return add_complement(geometry, fact, &aperture, 1, source);
+}
+
+int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
+                              enum iovageom_source source)
+{
+    struct iovageom_range aperture;
+    int status = iovageom_range_from_gaw(bits, &aperture);
+
+    if (status < 0)
+        return status;
+    return iovageom_geometry_add_aperture(geometry, aperture, source);
+}
+
+int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
+                                 const struct iovageom_range *ranges, size_t count,
+                                 enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
+
+    return add_complement(geometry, fact, ranges, count, source);
+}
+
+int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,
+                                   enum iovageom_resv_type type, enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
+    struct iovageom_rangeset one;
+    int status = iovageom_rangeset_init(&one, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_insert(&one, range);
+    if (status == IOVAGEOM_OK)
+        status = add(geometry, fact, source, &one, type);
+    iovageom_rangeset_deinit(&one);
+    return status;
+}
+
+static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kind, uint64_t value,
+                      enum iovageom_source source)
+{
+    struct iovageom_geometry_fact fact = {.kind = (uint32_t)kind, .value = value};
+
+    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+}
+
+int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,
+                                         enum iovageom_source source)
+{
+    return add_number(geometry, IOVAGEOM_FACT_RESERVED, 0, source);
+}
+
+int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geometry, uint64_t mask,
+                                     enum iovageom_source source)
+{
+    return add_number(geometry, IOVAGEOM_FACT_PAGE_SIZES, mask, source);
+}
+
+int iovageom_geometry_add_alignment(struct iovageom_geometry *geometry, uint64_t alignment,
+                                    enum iovageom_source source)
+{
+    if (!iovageom_pgsize_is_power(alignment))
+        return IOVAGEOM_ERR_INVALID;
+    return add_number(geometry, IOVAGEOM_FACT_ALIGNMENT, alignment, source);
+}
+
+int iovageom_geometry_add_map_budget(struct iovageom_geometry *geometry, uint64_t mappings,
+                                     enum iovageom_source source)
+{
+    return add_number(geometry, IOVAGEOM_FACT_MAP_BUDGET, mappings, source);
+}
+
+int iovageom_geometry_add_incomplete(struct iovageom_geometry *geometry,
+                                     enum iovageom_source source)
+{
+    return add_number(geometry, IOVAGEOM_FACT_INCOMPLETE, 0, source);
+}
+
+/* ---- asking ---- */
+
+uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
+{
+    uint32_t known = 0;
+
+    for (size_t i = 0; i < geometry->count; i++)
+        known |= geometry->facts[i].kind;
+    return known;
+}
+
+int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
+                               struct iovageom_range *aperture, const struct iovageom_owner **owner)
+{
+    struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    const struct iovageom_geometry_fact *narrowest = NULL;
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_size least = {0, 0};
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &index))) {
+        struct iovageom_range range = {fact->value, fact->last};
+        struct iovageom_size size = iovageom_range_size(range);
+
+        if (!iovageom_range_intersect(all, range, &all))
+            return IOVAGEOM_ERR_NOTHING_USABLE;
+        if (narrowest == NULL || iovageom_size_compare(size, least) < 0) {
+            narrowest = fact;
+            least = size;
+        }
+    }
+    if (narrowest == NULL)
+        return IOVAGEOM_ERR_UNKNOWN;
+    *aperture = all;
+    if (owner != NULL)
+        *owner = &narrowest->owner;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bits)
+{
+    uint64_t top;
+
+    if ((iovageom_geometry_knows(geometry) & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    if (!iovageom_resv_top(geometry->resv, &top))
+        return IOVAGEOM_ERR_NOTHING_USABLE;
+    *bits = iovageom_range_gaw((struct iovageom_range){top, top});
+    return IOVAGEOM_OK;
+}
+
+/* What all facts of one kind come to, joined by `join`. */
+static int fold(const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+                uint64_t (*join)(uint64_t, uint64_t), uint64_t *out)
+{
+    size_t index = 0;
+    const struct iovageom_geometry_fact *fact = iovageom_geometry_next_fact(geometry, kind, &index);
+
+    if (fact == NULL)
+        return IOVAGEOM_ERR_UNKNOWN;
+    for (*out = fact->value; (fact = iovageom_geometry_next_fact(geometry, kind, &index));)
+        *out = join(*out, fact->value);
+    return IOVAGEOM_OK;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+int iovageom_geometry_page_sizes(const struct iovageom_geometry *geometry, uint64_t *mask)
+{
+    return fold(geometry, IOVAGEOM_FACT_PAGE_SIZES, iovageom_pgsize_meet, mask);
+}
+
+int iovageom_geometry_alignment(const struct iovageom_geometry *geometry, uint64_t *alignment)
+{
+    return fold(geometry, IOVAGEOM_FACT_ALIGNMENT, larger, alignment);
+}
+
+int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint64_t *mappings)
+{
+    return fold(geometry, IOVAGEOM_FACT_MAP_BUDGET, smaller, mappings);
+}
+
+void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_t *total,
+                               uint64_t *left)
+{
+    const struct iovageom_geometry_fact *fact;
+    size_t index = 0;
+
+    *total = *left = UINT64_MAX;
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_MAP_BUDGET, &index)))
+        if (fact->owner.source == IOVAGEOM_SOURCE_VFIO)
+            *left = smaller(*left, fact->value);
+        else
+            *total = smaller(*total, fact->value);
+}
+
+int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry, uint64_t granule,
+                                   uint64_t *mask)
+{
+    uint64_t met = UINT64_MAX;
+    uint64_t alignment = 1;
+    int of_mask = iovageom_geometry_page_sizes(geometry, &met);
+    int of_alignment = iovageom_geometry_alignment(geometry, &alignment);
+
+    if (of_mask < 0 && of_alignment < 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    if (granule != 0 && !iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    met = iovageom_pgsize_meet(met, iovageom_pgsize_from_alignment(alignment));
+    if (met == 0)
+        return IOVAGEOM_ERR_NOTHING_USABLE;
+    if (granule != 0)
+        met = iovageom_pgsize_raise(met, granule);
+    if (met == 0)
+        return IOVAGEOM_ERR_ALIGNMENT;
+    *mask = met;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_granule(const struct iovageom_geometry *geometry, uint64_t *granule)
+{
+    uint64_t mask;
+    int status = iovageom_geometry_promise_mask(geometry, 0, &mask);
+
+    if (status == IOVAGEOM_OK)
+        *granule = iovageom_pgsize_granule(mask);
+    return status;
+}
+
+int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,
+                             struct iovageom_rangeset *out)
+{
+    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_rangeset set;
+    int status = iovageom_rangeset_init(&set, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_resv_forbidden(geometry->resv, &set);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_complement(&set, &set, all);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_align_inward(out, &set, granule);
+    iovageom_rangeset_deinit(&set);
+    return status;
+}
+
+/*
+ * Joins what touches and has one type; the owner of the larger piece stands for both. What the
+ * usable ranges lose to the granule needs no care here: a hole without a whole granule is covered
+ * by its neighbours once they are widened outward.
+ */
+static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_view *view,
+                   struct iovageom_region *out, size_t capacity)
+{
+    struct iovageom_region region = {.type = 0};
+    struct iovageom_size largest = {0, 0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < view->count; i++) {
+        struct iovageom_resv_piece entry = view->entries[i];
+        uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
+        struct iovageom_size size = iovageom_range_size(entry.range);
+        bool joins =
+            region.type == type && iovageom_range_precedes_directly(region.range, entry.range);
+
+        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)type))
+            continue;
+        if (joins)
+            region.range.last = entry.range.last;
+        else
+            region.range = entry.range;
+        region.type = type;
+        if (!joins || iovageom_size_compare(size, largest) > 0) {
+            region.owner = (uint32_t)entry.value;
+            largest = size;
+        }
+        count += !joins;
+        if (count <= capacity)
+            out[count - 1] = region;
+    }
+    return count;
+}
+
+int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
+                               struct iovageom_region *out, size_t capacity, size_t *count)
+{
+    struct iovageom_resv_view view;
+    int status = iovageom_resv_view(geometry->resv, granule, &view);
+
+    if (status < 0)
+        return status;
+    if (view.count > capacity) {
+        *count = emit(geometry->resv, &view, NULL, 0);
+        if (*count > capacity)
+            status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    }
+    if (status == IOVAGEOM_OK)
+        *count = emit(geometry->resv, &view, out, capacity);
+    iovageom_resv_view_close(&view);
+    return status;
+}
+
+const struct iovageom_resv *iovageom_geometry_resv(const struct iovageom_geometry *geometry)
+{
+    return geometry->resv;
+}
+
+bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
+                               struct iovageom_range range)
+{
+    uint64_t granule = 1;
+
+    if (!iovageom_range_valid(range) ||
+        iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        return false;
+    return iovageom_range_is_aligned(range, granule) &&
+           !iovageom_resv_forbids(geometry->resv, range);
+}

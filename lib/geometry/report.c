@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/report.h>
+#include <iovageom/status.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "../base/text.h"
+
+#define INSIDE     6
+#define DETAIL_MAX 160 /* keeps every sentence within the 512 bytes that report.h promises */
+#define SENTENCE   512
+#define TAIL       40 /* " (and 18446744073709551615 more)" */
+
+#if defined(__GNUC__)
+#define MAY_ALIAS __attribute__((may_alias))
+#else
+#define MAY_ALIAS
+#endif
+
+/* What the opaque words of a report hold. Nothing here points into the report itself. */
+struct MAY_ALIAS state {
+    struct iovageom_allocator allocator;
+    struct iovageom_finding *more; /* all findings, once they are more than INSIDE; else NULL */
+    size_t capacity;               /* of `more` */
+    size_t count;
+    size_t dropped;
+    size_t headline; /* length of the sentence in `text`, without the tail */
+    uint32_t fatal;  /* whether the headline is a fatal finding's */
+    char text[SENTENCE + TAIL];
+    struct iovageom_finding inside[INSIDE];
+};
+
+_Static_assert(sizeof(struct state) <= sizeof(struct iovageom_report), "a report must hold it");
+_Static_assert(_Alignof(struct state) <= _Alignof(struct iovageom_report), "and be aligned for it");
+
+static struct state *state_of(struct iovageom_report *report)
+{
+    return (struct state *)report;
+}
+
+static const struct state *const_state_of(const struct iovageom_report *report)
+{
+    return (const struct state *)report;
+}
+
+void iovageom_report_init(struct iovageom_report *report,
+                          const struct iovageom_allocator *allocator)
+{
+    struct state *state = state_of(report);
+
+    memset(state, 0, sizeof(*state));
+    if (allocator == NULL)
+        allocator = iovageom_allocator_default();
+    if (allocator != NULL)
+        state->allocator = *allocator;
+}
+
+void iovageom_report_deinit(struct iovageom_report *report)
+{
+    if (report == NULL)
+        return;
+    struct state *state = state_of(report);
+    if (state->more != NULL)
+        state->allocator.release(state->allocator.context, state->more,
+                                 state->capacity * sizeof(*state->more));
+    memset(state, 0, sizeof(*state));
+}
+
+void iovageom_report_clear(struct iovageom_report *report)
+{
+    if (report == NULL)
+        return;
+    struct state *state = state_of(report);
+    state->count = 0;
+    state->dropped = 0;
+    state->headline = 0;
+    state->fatal = 0;
+    state->text[0] = '\0';
+}
+
+size_t iovageom_report_count(const struct iovageom_report *report)
+{
+    return const_state_of(report)->count;
+}
+
+size_t iovageom_report_dropped(const struct iovageom_report *report)
+{
+    return const_state_of(report)->dropped;
+}
+
+const struct iovageom_finding *iovageom_report_at(const struct iovageom_report *report,
+                                                  size_t index)
+{
+    const struct state *state = const_state_of(report);
+
+    if (index >= state->count)
+        return NULL;
+    return state->more != NULL ? &state->more[index] : &state->inside[index];
+}
+
+const char *iovageom_report_text(const struct iovageom_report *report)
+{
+    return const_state_of(report)->text;
+}
+
+struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind, int status)
+{
+    struct iovageom_finding finding;
+
+    memset(&finding, 0, sizeof(finding));
+    finding.kind = (uint32_t)kind;
+    finding.status = status;
+    finding.fatal = status < 0;
+    finding.endpoint = IOVAGEOM_ID_NONE;
+    finding.domain = IOVAGEOM_ID_NONE;
+    return finding;
+}
+
+/* Room for one more finding, or NULL. */
+static struct iovageom_finding *grow(struct state *state)
+{
+    if (state->more == NULL && state->count < INSIDE)
+        return &state->inside[state->count];
+    if (state->count < state->capacity)
+        return &state->more[state->count];
+    if (state->allocator.allocate == NULL || state->count > SIZE_MAX / 2 / sizeof(*state->more))
+        return NULL;
+
+    size_t capacity = state->count * 2;
+    struct iovageom_finding *more =
+        state->allocator.allocate(state->allocator.context, capacity * sizeof(*more));
+    if (more == NULL)
+        return NULL;
+    memcpy(more, state->more != NULL ? state->more : state->inside, state->count * sizeof(*more));
+    if (state->more != NULL)
+        state->allocator.release(state->allocator.context, state->more,
+                                 state->capacity * sizeof(*more));
+    state->more = more;
+    state->capacity = capacity;
+    return &more[state->count];
+}
+
+/* The text is kept up to date here and not made when it is asked for, as that call is const. */
+void iovageom_report_add(struct iovageom_report *report, const struct iovageom_finding *finding)
+{
+    if (report == NULL)
+        return;
+    struct state *state = state_of(report);
+    struct iovageom_finding *place = grow(state);
+
+    if (place != NULL) {
+        *place = *finding;
+        state->count++;
+    } else {
+        state->dropped++;
+    }
+
+    size_t all = state->count + state->dropped;
+    if (all == 1 || (finding->fatal != 0 && state->fatal == 0)) {
+        size_t length = iovageom_finding_text(finding, state->text, SENTENCE);
+        state->headline = length < SENTENCE ? length : SENTENCE - 1;
+        state->fatal = finding->fatal != 0;
+    }
+    if (all > 1) {
+        struct iovageom_text tail;
+        iovageom_text_init(&tail, state->text + state->headline, TAIL);
+        iovageom_text_string(&tail, " (and ", SIZE_MAX);
+        iovageom_text_decimal(&tail, all - 1);
+        iovageom_text_string(&tail, " more)", SIZE_MAX);
+    }
+}
+
+/* A list that was cut off, or registers of which kernels make different things. */
+static const char *incomplete_template(uint32_t source)
+{
+    if (source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS)
+        return "what %s say of %o depends on the kernel; only what holds for all is taken";
+    return "what %s says of %o may have been cut off; regions may be missing";
+}
+
+/*
+ * What each kind says. A letter after % stands for a field of the finding:
+ *
+ *   r range   a against   t type     o owner   p other    s source of the owner   q of the other
+ *   e endpoint   d domain   w wanted   f offered   W, F the same in hex   x detail
+ *   R  "reserves AGAINST (TYPE)" or, when no type is given, "cannot map AGAINST"
+ *   n  " and WANTED - 1 more", or nothing when there is one only
+ */
+static const char *template_of_plan(const struct iovageom_finding *finding)
+{
+    switch (finding->kind) {
+    case IOVAGEOM_FINDING_BUDGET:
+        if (finding->fatal == 0 && finding->detail != NULL)
+            return "%w mappings could be made %x, but %o allows %f; map in larger steps, or raise "
+                   "its limit";
+        return "%w mappings are needed, but %o allows %f; use larger pages, or raise its limit";
+    case IOVAGEOM_FINDING_NO_PLACE:
+        if (iovageom_range_equal(finding->range, finding->against))
+            return "piece %w of the layout, %r, is fixed where it can't be mapped; let it move";
+        return "piece %w of the layout, %r, finds no place within %a; widen its limits, or make it "
+               "smaller";
+    default:
+        if (finding->status == IOVAGEOM_ERR_SPLIT)
+            return "%r would split %a, which is mapped as one (N54); unmap all of that";
+        if (iovageom_range_overlaps(finding->range, finding->against))
+            return "%r overlaps %a";
+        if (finding->fatal != 0)
+            return "%r and %a share a page of the host, which can be mapped for one of them only; "
+                   "put them into pages of their own";
+        return "%r and %a share a page of the host, and neither may move; the host maps no part of "
+               "a page, so other devices reach none of them by DMA";
+    }
+}
+
+static const char *template_of_rest(const struct iovageom_finding *finding)
+{
+    switch (finding->kind) {
+    case IOVAGEOM_FINDING_PROBE_SIZE:
+        return "the probe buffer has %f of %w bytes; raise probe_size, or let regions be joined";
+    case IOVAGEOM_FINDING_LIMIT:
+        return "a limit is reached: %w are needed, and %f is the most";
+    case IOVAGEOM_FINDING_GUEST_QUIRK:
+        return "a guest kernel will trip over %r: %x";
+    case IOVAGEOM_FINDING_OTHER:
+        return "%x";
+    case IOVAGEOM_FINDING_DIRECT:
+        if (finding->owner.source == IOVAGEOM_SOURCE_ENVELOPE)
+            return "a device of %o can't be assigned while firmware demands %r%n one to one; "
+                   "update the firmware, or switch its pre-boot DMA protection off";
+        return "%o can't be assigned while firmware demands %r%n one to one; update the firmware, "
+               "or switch its pre-boot DMA protection off";
+    case IOVAGEOM_FINDING_MSI_WINDOW:
+        return "%r of %o is taken for hardware doorbells, as %s calls it msi, but it may be a "
+               "window of the host's software; if it is, say so";
+    default:
+        return "a finding of a kind that this version does not know";
+    }
+}
+
+static const char *template_of(const struct iovageom_finding *finding)
+{
+    switch (finding->kind) {
+    case IOVAGEOM_FINDING_RESERVED:
+        return "%r cannot be mapped: %o %R, says %s; use other addresses";
+    case IOVAGEOM_FINDING_OUT_OF_APERTURE:
+        return "%r is out of reach: %o translates only %a, says %s; use addresses within it";
+    case IOVAGEOM_FINDING_ALIGNMENT:
+        if (finding->detail != NULL)
+            return "%x is not a multiple of the granule %W; align it to that";
+        return "%r is not a multiple of the granule %W; align its start and its end to that";
+    case IOVAGEOM_FINDING_GRANULE:
+        return "%o maps no pages smaller than %F, but the granule is %W; choose a granule of at "
+               "least %F before the guest starts";
+    case IOVAGEOM_FINDING_MAPPING:
+        return "%o %R, where domain %d already maps %r";
+    case IOVAGEOM_FINDING_PROMISE:
+        if (finding->endpoint == IOVAGEOM_ID_NONE)
+            return "%o %R, but the guest was promised %r; keep it where that can be mapped";
+        return "%o %R, but a PROBE of endpoint %e promised the guest %r; plug it before the guest "
+               "probes, or reserve that range from the start";
+    case IOVAGEOM_FINDING_INPUT_RANGE:
+        return "the input range %r is wider than what %o maps, %a; lower the address width";
+    case IOVAGEOM_FINDING_LOST:
+        return "%r is usable, but is not offered to the guest, which loses it";
+    case IOVAGEOM_FINDING_DISAGREEMENT:
+        if (finding->wanted != 0 || finding->offered != 0)
+            return "%x of %o: %w by %s, but %f by %q; find out which one errs";
+        return "%s and %q contradict each other about %r of %o; keep clear of it";
+    case IOVAGEOM_FINDING_UNKNOWN:
+        return "%o did not say %x; this can't be checked";
+    case IOVAGEOM_FINDING_INCOMPLETE:
+        return incomplete_template(finding->owner.source);
+    case IOVAGEOM_FINDING_NOTHING_USABLE:
+        return "%o leaves no address usable; it cannot be assigned";
+    case IOVAGEOM_FINDING_EXISTS:
+        return "endpoint %e is taken, by %p; unplug that first, or use another number";
+    case IOVAGEOM_FINDING_NOT_FOUND:
+        if (finding->domain != IOVAGEOM_ID_NONE)
+            return "there is no domain %d; attach an endpoint to it first";
+        if (finding->endpoint != IOVAGEOM_ID_NONE)
+            return "there is no endpoint %e; plug or declare it first";
+        return "there is no such group";
+    case IOVAGEOM_FINDING_BUDGET:
+    case IOVAGEOM_FINDING_OVERLAP:
+    case IOVAGEOM_FINDING_NO_PLACE:
+        return template_of_plan(finding);
+    default:
+        return template_of_rest(finding);
+    }
+}
+
+static void put_owner(struct iovageom_text *text, const struct iovageom_owner *owner, bool named)
+{
+    const char *source = iovageom_source_string((enum iovageom_source)owner->source);
+
+    named = named && owner->name[0] != '\0';
+    iovageom_text_string(text, named ? owner->name : source, IOVAGEOM_NAME_SIZE);
+}
+
+static void put_reserves(struct iovageom_text *text, const struct iovageom_finding *finding)
+{
+    iovageom_text_string(text, finding->type != 0 ? "reserves " : "cannot map ", SIZE_MAX);
+    iovageom_text_range(text, finding->against);
+    if (finding->type == 0)
+        return;
+    iovageom_text_string(text, " (", SIZE_MAX);
+    iovageom_text_string(text, iovageom_resv_type_string((enum iovageom_resv_type)finding->type),
+                         SIZE_MAX);
+    iovageom_text_string(text, ")", SIZE_MAX);
+}
+
+static void put_more(struct iovageom_text *text, const struct iovageom_finding *finding)
+{
+    if (finding->wanted < 2)
+        return;
+    iovageom_text_string(text, " and ", SIZE_MAX);
+    iovageom_text_decimal(text, finding->wanted - 1);
+    iovageom_text_string(text, " more", SIZE_MAX);
+}
+
+static void put_field(struct iovageom_text *text, const struct iovageom_finding *finding,
+                      char letter)
+{
+    switch (letter) {
+    case 'n':
+        put_more(text, finding);
+        break;
+    case 'r':
+    case 'a':
+        iovageom_text_range(text, letter == 'r' ? finding->range : finding->against);
+        break;
+    case 'R':
+        put_reserves(text, finding);
+        break;
+    case 'o':
+    case 's':
+        put_owner(text, &finding->owner, letter == 'o');
+        break;
+    case 'p':
+    case 'q':
+        put_owner(text, &finding->other, letter == 'p');
+        break;
+    case 'e':
+    case 'd':
+        iovageom_text_decimal(text, letter == 'e' ? finding->endpoint : finding->domain);
+        break;
+    case 'w':
+    case 'f':
+        iovageom_text_decimal(text, letter == 'w' ? finding->wanted : finding->offered);
+        break;
+    case 'W':
+    case 'F':
+        iovageom_text_hex(text, letter == 'W' ? finding->wanted : finding->offered);
+        break;
+    default: /* x */
+        iovageom_text_string(text, finding->detail != NULL ? finding->detail : "more", DETAIL_MAX);
+        break;
+    }
+}
+
+size_t iovageom_finding_text(const struct iovageom_finding *finding, char *out, size_t size)
+{
+    struct iovageom_text text;
+
+    iovageom_text_init(&text, out, size);
+    for (const char *place = template_of(finding); *place != '\0'; place++) {
+        if (*place == '%')
+            put_field(&text, finding, *++place);
+        else
+            iovageom_text_string(&text, place, 1);
+    }
+    return text.length;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/host_registers.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/range.h>
+#include <iovageom/status.h>
+
+#include "../geometry/internal.h"
+
+#define SIZE_4K   ((uint64_t)1 << 12)
+#define SIZE_16K  ((uint64_t)1 << 14)
+#define SIZE_64K  ((uint64_t)1 << 16)
+#define SIZE_2M   ((uint64_t)1 << 21)
+#define SIZE_4M   ((uint64_t)1 << 22)
+#define SIZE_32M  ((uint64_t)1 << 25)
+#define SIZE_512M ((uint64_t)1 << 29)
+#define SIZE_1G   ((uint64_t)1 << 30)
+#define SIZE_512G ((uint64_t)1 << 39)
+#define SIZE_4T   ((uint64_t)1 << 42)
+#define SIZE_256T ((uint64_t)1 << 48)
+
+static unsigned field(uint64_t value, unsigned low, unsigned bits)
+{
+    return (unsigned)(value >> low & (((uint64_t)1 << bits) - 1));
+}
+
+static bool bit(uint64_t value, unsigned number)
+{
+    return (value >> number & 1) != 0;
+}
+
+/* What was asked, and the registers that answer it. */
+struct question {
+    uint64_t first;  /* CAP, EFR, capabilities, IDR0 */
+    uint64_t second; /* ECAP, IDR5 */
+    uint64_t granule;
+    unsigned bits; /* of the kernel's addresses; on AMD the levels of the CPU's tables */
+    enum iovageom_host_stage stage;
+    bool scalable;
+};
+
+/* What one kernel makes of it. */
+typedef int rule_function(const struct question *question, enum iovageom_linux_rules rules,
+                          struct iovageom_host_limits *out);
+
+/* Takes another possible answer into `all`, so that what is left holds whichever is right. */
+static void take_least(struct iovageom_host_limits *all, const struct iovageom_host_limits *one)
+{
+    if (all->gaw == 0) {
+        *all = *one;
+        return;
+    }
+    all->depends |= one->depends | (all->gaw != one->gaw || all->page_sizes != one->page_sizes);
+    if (one->gaw < all->gaw)
+        all->gaw = one->gaw;
+    all->page_sizes &= one->page_sizes;
+}
+
+/*
+ * By the rules of one kernel, or what holds by those of all of them. A kernel that doesn't drive
+ * the IOMMU maps nothing that could be refused, and so it narrows nothing.
+ */
+static int answer(rule_function *rule, const struct question *question, uint32_t rules,
+                  struct iovageom_host_limits *out)
+{
+    struct iovageom_host_limits all = {0}, one = {0};
+    int result = IOVAGEOM_ERR_UNSUPPORTED;
+    bool refused = false;
+
+    if (rules > IOVAGEOM_LINUX_7_3)
+        return IOVAGEOM_ERR_INVALID;
+    for (unsigned kernel = IOVAGEOM_LINUX_6_1; kernel <= IOVAGEOM_LINUX_7_3; kernel++) {
+        int status;
+
+        if (rules != IOVAGEOM_LINUX_ANY && rules != kernel)
+            continue;
+        status = rule(question, (enum iovageom_linux_rules)kernel, &one);
+        if (status == IOVAGEOM_OK) {
+            take_least(&all, &one);
+            result = IOVAGEOM_OK;
+        } else {
+            refused = true;
+        }
+    }
+    if (result != IOVAGEOM_OK)
+        return result;
+    all.depends |= refused;
+    *out = all;
+    return IOVAGEOM_OK;
+}
+
+/* The stage to use, given which are there; DEFAULT when it is none. */
+static enum iovageom_host_stage choose(enum iovageom_host_stage stage, bool first, bool second)
+{
+    if (stage == IOVAGEOM_STAGE_DEFAULT)
+        stage = first ? IOVAGEOM_STAGE_FIRST : IOVAGEOM_STAGE_SECOND;
+    if (stage == IOVAGEOM_STAGE_FIRST ? first : second)
+        return stage;
+    return IOVAGEOM_STAGE_DEFAULT;
+}
+
+/* ---- VT-d ---- */
+
+/*
+ * Widths of VT-d tables as SAGAW has them: bit n stands for 30 + 9n bits. Until generic page tables
+ * came (6.19), Linux had one width for both stages: the widest, up to 57, that both have.
+ */
+static unsigned vtd_common_bits(uint64_t cap, bool first, bool second)
+{
+    unsigned widths = 0xf;
+
+    if (second)
+        widths &= field(cap, 8, 5);
+    if (first)
+        widths &= bit(cap, 60) ? 0xc : 0x4;
+    for (unsigned n = 4; n-- > 0;) {
+        if (bit(widths, n))
+            return 30 + 9 * n;
+    }
+    return 0;
+}
+
+/*
+ * Since then: the widest that MGAW needs and SAGAW has, if with deeper tables than that takes. Not
+ * 30 bits any more.
+ */
+static unsigned vtd_second_bits(uint64_t cap, unsigned mgaw)
+{
+    for (unsigned n = 4; n-- > 1;) {
+        if (mgaw > 21 + 9 * n && field(cap, 8, 4) >> n != 0)
+            return 30 + 9 * n;
+    }
+    return 0;
+}
+
+/* Page sizes of the second stage. Up to 6.12 the largest that is there stood for the smaller. */
+static uint64_t vtd_second_sizes(uint64_t cap, enum iovageom_linux_rules rules)
+{
+    bool has_1g = bit(cap, 35), has_2m = bit(cap, 34);
+
+    if (rules != IOVAGEOM_LINUX_7_3)
+        has_2m |= has_1g;
+    return SIZE_4K | (has_2m ? SIZE_2M : 0) | (has_1g ? SIZE_1G : 0);
+}
+
+static int vtd(const struct question *question, enum iovageom_linux_rules rules,
+               struct iovageom_host_limits *out)
+{
+    uint64_t cap = question->first, ecap = question->second;
+    bool modern = question->scalable && bit(ecap, 43); /* SMTS */
+    bool first = modern && bit(ecap, 47);              /* FLTS, now FSTS */
+    bool second = !modern || bit(ecap, 46);            /* SLTS, now SSTS */
+    bool generic = rules == IOVAGEOM_LINUX_7_3;
+    unsigned mgaw = field(cap, 16, 6) + 1, gaw;
+    enum iovageom_host_stage stage = question->stage;
+    uint64_t page_sizes;
+
+    if (stage == IOVAGEOM_STAGE_DEFAULT && !generic && second)
+        stage = IOVAGEOM_STAGE_SECOND;
+    stage = choose(stage, first, second);
+    if (stage == IOVAGEOM_STAGE_DEFAULT)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (!generic)
+        gaw = vtd_common_bits(cap, first, second);
+    else if (stage == IOVAGEOM_STAGE_SECOND)
+        gaw = vtd_second_bits(cap, mgaw);
+    else
+        gaw = mgaw > 48 && bit(cap, 60) ? 57 : 48;
+    if (gaw > mgaw)
+        gaw = mgaw;
+    page_sizes = stage == IOVAGEOM_STAGE_SECOND ? vtd_second_sizes(cap, rules)
+                                                : SIZE_4K | SIZE_2M | (bit(cap, 56) ? SIZE_1G : 0);
+    /* Generic page tables leave out what would take a half of the addresses, or all. */
+    if (generic && gaw > 0)
+        page_sizes &= ((uint64_t)1 << (gaw - 1)) - 1;
+    if (gaw <= 1 || page_sizes == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (stage == IOVAGEOM_STAGE_FIRST)
+        gaw--;
+    *out = (struct iovageom_host_limits){IOVAGEOM_SOURCE_VTD_REGISTERS, gaw, page_sizes, 0};
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_vtd(uint64_t cap, uint64_t ecap, bool scalable, enum iovageom_host_stage stage,
+                      uint32_t rules, struct iovageom_host_limits *out)
+{
+    struct question question = {.first = cap, .second = ecap, .stage = stage, .scalable = scalable};
+
+    return answer(vtd, &question, rules, out);
+}
+
+/* ---- SMMUv3 ---- */
+
+static const struct granule {
+    uint64_t page;
+    uint64_t page_sizes;
+    uint8_t bit;          /* in IDR5 */
+    uint8_t most;         /* address bits of its tables */
+    uint8_t least_kernel; /* the narrowest virtual addresses that such a kernel is built with */
+} granules[] = {
+    {SIZE_4K, SIZE_4K | SIZE_2M | SIZE_1G, 4, 48, 39},
+    {SIZE_16K, SIZE_16K | SIZE_32M, 5, 48, 36},
+    {SIZE_64K, SIZE_64K | SIZE_512M, 6, 52, 42},
+};
+
+/* By one granule; UNSUPPORTED when it is not there. */
+static int smmuv3_granule(const struct question *question, enum iovageom_linux_rules rules,
+                          const struct granule *granule, struct iovageom_host_limits *out)
+{
+    static const uint8_t output_bits[] = {32, 36, 40, 42, 44, 48, 52, 48};
+    uint32_t idr0 = (uint32_t)question->first, idr5 = (uint32_t)question->second;
+    unsigned output = output_bits[field(idr5, 0, 3)], gaw;
+    enum iovageom_host_stage stage = choose(question->stage, bit(idr0, 1), bit(idr0, 0));
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_SMMUV3_REGISTERS, 0, 0, 0};
+
+    if (!bit(idr5, granule->bit) || stage == IOVAGEOM_STAGE_DEFAULT || !bit(idr0, 3))
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    gaw = field(idr5, 10, 2) == 1 ? 52 : 48;
+    if (stage == IOVAGEOM_STAGE_SECOND) {
+        gaw = output;
+        /* Where AArch32 tables are there, too (TTF 3), older kernels count at least their 40. */
+        if (rules != IOVAGEOM_LINUX_7_3 && bit(idr0, 2) && gaw < 40)
+            gaw = 40;
+    } else if (question->bits == 0) {
+        limits.depends = 1;
+        gaw = granule->least_kernel;
+    } else if (question->bits < gaw) {
+        gaw = question->bits;
+    }
+    limits.gaw = gaw < granule->most ? gaw : granule->most;
+    limits.page_sizes = granule->page_sizes;
+    /* 52-bit output lets 64K tables have blocks one level up. */
+    if (granule->page == SIZE_64K && output == 52)
+        limits.page_sizes |= SIZE_4T;
+    *out = limits;
+    return IOVAGEOM_OK;
+}
+
+static int smmuv3(const struct question *question, enum iovageom_linux_rules rules,
+                  struct iovageom_host_limits *out)
+{
+    struct iovageom_host_limits all = {0}, one = {0};
+    uint64_t coarsest = 0;
+
+    for (unsigned i = 0; i < sizeof(granules) / sizeof(granules[0]); i++) {
+        if ((question->granule != 0 && question->granule != granules[i].page) ||
+            smmuv3_granule(question, rules, &granules[i], &one) != IOVAGEOM_OK)
+            continue;
+        take_least(&all, &one);
+        /* They have no page size in common; but what is aligned to the coarsest fits the others. */
+        coarsest = one.page_sizes;
+    }
+    if (all.gaw == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    all.page_sizes = coarsest;
+    *out = all;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigned kernel_va_bits,
+                         enum iovageom_host_stage stage, uint32_t rules,
+                         struct iovageom_host_limits *out)
+{
+    struct question question = {idr0, idr5, granule, kernel_va_bits, stage, false};
+
+    if (granule != 0 && granule != SIZE_4K && granule != SIZE_16K && granule != SIZE_64K)
+        return IOVAGEOM_ERR_INVALID;
+    if (kernel_va_bits > 64)
+        return IOVAGEOM_ERR_INVALID;
+    return answer(smmuv3, &question, rules, out);
+}
+
+unsigned iovageom_host_smmuv3_stream_bits(uint32_t idr1)
+{
+    return field(idr1, 0, 6);
+}
+
+/* ---- AMD-Vi ---- */
+
+static void amd_v2(const struct question *question, enum iovageom_linux_rules rules,
+                   struct iovageom_host_limits *limits)
+{
+    bool five = field(question->first, 12, 2) == 1; /* GATS; Linux doesn't use 6 levels */
+
+    limits->page_sizes = SIZE_4K | SIZE_2M | SIZE_1G;
+    if (rules == IOVAGEOM_LINUX_6_1) {
+        limits->gaw = 48;
+        return;
+    }
+    limits->gaw = five && question->bits == 5 ? 56 : 47;
+    limits->depends = five && question->bits == 0;
+}
+
+static int amd(const struct question *question, enum iovageom_linux_rules rules,
+               struct iovageom_host_limits *out)
+{
+    static const uint8_t v1_bits[] = {48, 57, 64, 0};
+    uint64_t efr = question->first;
+    bool generic = rules == IOVAGEOM_LINUX_7_3;
+    unsigned v1 = v1_bits[field(efr, 10, 2)]; /* HATS */
+    bool guest = bit(efr, 4);                 /* GTSup */
+    enum iovageom_host_stage stage = question->stage;
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_AMD_REGISTERS, 0, 0, 0};
+
+    if (stage == IOVAGEOM_STAGE_DEFAULT)
+        stage = generic && v1 == 0 && guest && bit(efr, 48) /* GIOSup */ ? IOVAGEOM_STAGE_FIRST
+                                                                         : IOVAGEOM_STAGE_SECOND;
+    if (stage == IOVAGEOM_STAGE_FIRST ? !guest : v1 == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (stage == IOVAGEOM_STAGE_FIRST) {
+        amd_v2(question, rules, &limits);
+    } else {
+        limits.gaw = v1;
+        limits.page_sizes = (((uint64_t)1 << 52) - SIZE_4K) & ~SIZE_512G;
+        if (generic)
+            limits.page_sizes &= ((uint64_t)1 << (v1 - 1)) - 1;
+    }
+    *out = limits;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_amd(uint64_t efr, enum iovageom_host_stage stage, unsigned cpu_levels,
+                      uint32_t rules, struct iovageom_host_limits *out)
+{
+    struct question question = {.first = efr, .stage = stage, .bits = cpu_levels};
+
+    if (cpu_levels != 0 && cpu_levels != 4 && cpu_levels != 5)
+        return IOVAGEOM_ERR_INVALID;
+    if (efr == 0 && rules <= IOVAGEOM_LINUX_7_3)
+        return IOVAGEOM_ERR_UNKNOWN;
+    return answer(amd, &question, rules, out);
+}
+
+/* ---- RISC-V ---- */
+
+static const struct format {
+    uint64_t page_sizes;
+    uint8_t bit; /* of the first stage; the second stage's is 8 higher */
+    uint8_t first_bits;
+    uint8_t second_bits;
+} formats[] = {
+    {SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G | SIZE_256T, 11, 56, 59}, /* Sv57 */
+    {SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G, 10, 47, 50},             /* Sv48 */
+    {SIZE_4K | SIZE_2M | SIZE_1G, 9, 38, 41},                          /* Sv39 */
+    {SIZE_4K | SIZE_4M, 8, 32, 34},                                    /* Sv32 */
+};
+
+int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_stage stage, uint32_t rules,
+                        struct iovageom_host_limits *out)
+{
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_RISCV_REGISTERS, 0, 0, 0};
+    bool first;
+
+    if (rules > IOVAGEOM_LINUX_7_3)
+        return IOVAGEOM_ERR_INVALID;
+    stage = choose(stage, field(capabilities, 8, 4) != 0, field(capabilities, 16, 4) != 0);
+    first = stage == IOVAGEOM_STAGE_FIRST;
+    for (unsigned i = 0; i < 4 && limits.gaw == 0; i++) {
+        if (stage == IOVAGEOM_STAGE_DEFAULT ||
+            !bit(capabilities, formats[i].bit + (first ? 0U : 8U)))
+            continue;
+        limits.gaw = first ? formats[i].first_bits : formats[i].second_bits;
+        limits.page_sizes = formats[i].page_sizes;
+    }
+    if (limits.gaw == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    /* Linux has a driver since 6.13, for the first stage of 64-bit tables alone. */
+    if (rules == IOVAGEOM_LINUX_6_1 || rules == IOVAGEOM_LINUX_6_12 ||
+        (rules == IOVAGEOM_LINUX_7_3 && (!first || limits.gaw == 32)))
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (first && limits.gaw != 32) {
+        /* The first drivers had neither 256T nor 64K. */
+        limits.depends = rules == IOVAGEOM_LINUX_ANY;
+        limits.page_sizes =
+            limits.depends ? limits.page_sizes & ~SIZE_256T : limits.page_sizes | SIZE_64K;
+    }
+    *out = limits;
+    return IOVAGEOM_OK;
+}
+
+/* ---- into a geometry ---- */
+
+int iovageom_host_limits_add(const struct iovageom_host_limits *limits,
+                             struct iovageom_geometry *geometry)
+{
+    enum iovageom_source source = (enum iovageom_source)limits->source;
+    int status = iovageom_geometry_reserve(geometry, geometry->count + 3);
+
+    /* Once there is room for all, only a width that is none can fail. */
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_add_gaw(geometry, limits->gaw, source);
+    if (status != IOVAGEOM_OK)
+        return status;
+    (void)iovageom_geometry_add_page_sizes(geometry, limits->page_sizes, source);
+    if (limits->depends != 0)
+        (void)iovageom_geometry_add_incomplete(geometry, source);
+    return status;
+}
+
+int iovageom_host_dma_mask(uint64_t mask, struct iovageom_geometry *geometry)
+{
+    struct iovageom_range aperture = {0, mask};
+
+    if (mask == 0 || (mask & (mask + 1)) != 0)
+        return IOVAGEOM_ERR_INVALID;
+    return iovageom_geometry_add_aperture(geometry, aperture, IOVAGEOM_SOURCE_DEVICE);
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/host_sysfs.h>
+
+#include <string.h>
+
+#include <iovageom/rangeset.h>
+#include <iovageom/status.h>
+
+#include "../geometry/internal.h"
+
+/* Linux fills one page less the terminating 0; the smallest page there is has 4096 bytes. */
+#define FULL_PAGE          4095
+
+#define SOFTWARE_MSI_START 0x8000000
+#define SOFTWARE_MSI_LAST  0x80fffff
+
+/* IASup: INVALIDATE_IOMMU_ALL. Bit 6 means nothing in EFR2. */
+#define AMD_EFR_IASUP ((uint64_t)1 << 6)
+
+#define TYPE_COUNT    5
+
+/* A piece of text that is read from its front. */
+struct scan {
+    const char *at;
+    const char *end;
+};
+
+static void skip_blanks(struct scan *scan)
+{
+    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\t'))
+        scan->at++;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* Hexadecimal digits, with 0x before them or without. */
+static int scan_hex(struct scan *scan, uint64_t *value)
+{
+    bool prefix = scan->end - scan->at >= 2 && scan->at[0] == '0' && scan->at[1] == 'x';
+    const char *digits = prefix ? scan->at + 2 : scan->at;
+    const char *at = digits;
+    uint64_t sum = 0;
+    bool overflow = false;
+
+    for (; at < scan->end && hex_digit(*at) >= 0; at++) {
+        overflow = overflow || sum >> 60 != 0;
+        sum = sum << 4 | (uint64_t)hex_digit(*at);
+    }
+    if (at == digits)
+        return IOVAGEOM_ERR_SYNTAX;
+    if (overflow)
+        return IOVAGEOM_ERR_OVERFLOW;
+    scan->at = at;
+    *value = sum;
+    return IOVAGEOM_OK;
+}
+
+/* An address with 0x, and the blanks that must follow it. */
+static int scan_address(struct scan *scan, uint64_t *value)
+{
+    bool prefix = scan->end - scan->at >= 2 && scan->at[0] == '0' && scan->at[1] == 'x';
+    int status = prefix ? scan_hex(scan, value) : IOVAGEOM_ERR_SYNTAX;
+    const char *after = scan->at;
+
+    skip_blanks(scan);
+    return status == IOVAGEOM_OK && scan->at == after ? IOVAGEOM_ERR_SYNTAX : status;
+}
+
+static bool is_word(const struct scan *word, const char *text)
+{
+    size_t length = (size_t)(word->end - word->at);
+
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\0' || text[i] != word->at[i])
+            return false;
+    }
+    return text[length] == '\0';
+}
+
+static int read_type(const struct scan *word, struct iovageom_range range,
+                     enum iovageom_resv_type *type)
+{
+    static const enum iovageom_resv_type types[] = {IOVAGEOM_RESV_DIRECT_RELAXABLE,
+                                                    IOVAGEOM_RESV_RESERVED, IOVAGEOM_RESV_DIRECT,
+                                                    IOVAGEOM_RESV_MSI};
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (is_word(word, iovageom_resv_type_string(types[i]))) {
+            *type = types[i];
+            if (*type == IOVAGEOM_RESV_MSI && range.start == SOFTWARE_MSI_START &&
+                range.last == SOFTWARE_MSI_LAST)
+                *type = IOVAGEOM_RESV_SOFTWARE_MSI;
+            return IOVAGEOM_OK;
+        }
+    }
+    for (const char *at = word->at; at < word->end; at++) {
+        if (!((*at >= 'a' && *at <= 'z') || *at == '-' || *at == '_'))
+            return IOVAGEOM_ERR_SYNTAX;
+    }
+    return word->at == word->end ? IOVAGEOM_ERR_SYNTAX : IOVAGEOM_ERR_UNSUPPORTED;
+}
+
+/*
+ * One line without its newline. *range is written also with IOVAGEOM_ERR_UNSUPPORTED, for which it
+ * is valid. IOVAGEOM_ERR_NOT_FOUND: a region of length 0, whatever its type.
+ */
+static int read_line(struct scan line, struct iovageom_range *range, enum iovageom_resv_type *type)
+{
+    struct iovageom_range read = {0, 0};
+    struct scan word;
+    int status = scan_address(&line, &read.start);
+
+    if (status == IOVAGEOM_OK)
+        status = scan_address(&line, &read.last);
+    if (status != IOVAGEOM_OK)
+        return status;
+    word = line;
+    while (line.at < line.end && *line.at != ' ' && *line.at != '\t')
+        line.at++;
+    word.end = line.at;
+    skip_blanks(&line);
+    if (line.at != line.end)
+        return IOVAGEOM_ERR_SYNTAX;
+    status = read_type(&word, read, type);
+    if (status != IOVAGEOM_OK && status != IOVAGEOM_ERR_UNSUPPORTED)
+        return status;
+    if (iovageom_range_precedes_directly((struct iovageom_range){read.last, read.last},
+                                         (struct iovageom_range){read.start, read.start}))
+        return IOVAGEOM_ERR_NOT_FOUND;
+    if (!iovageom_range_valid(read))
+        return IOVAGEOM_ERR_INVERTED;
+    *range = read;
+    return status;
+}
+
+/* The next line that is not empty, without its newline. */
+static bool next_line(const char *text, size_t length, struct iovageom_sysfs_cursor *cursor,
+                      struct scan *line, bool *terminated)
+{
+    while (cursor->offset < length) {
+        line->at = text + cursor->offset;
+        line->end = line->at;
+        while (line->end < text + length && *line->end != '\n')
+            line->end++;
+        *terminated = line->end < text + length;
+        cursor->offset = (size_t)(line->end - text) + (*terminated ? 1 : 0);
+        cursor->line++;
+        skip_blanks(line);
+        if (line->at != line->end)
+            return true;
+    }
+    return false;
+}
+
+static int next_region(const char *text, size_t length, struct iovageom_sysfs_cursor *cursor,
+                       struct iovageom_range *range, enum iovageom_resv_type *type)
+{
+    int status = IOVAGEOM_ERR_NOT_FOUND;
+    struct scan line;
+    bool terminated = true;
+
+    while (status == IOVAGEOM_ERR_NOT_FOUND &&
+           next_line(text, length, cursor, &line, &terminated)) {
+        status = read_line(line, range, type);
+        if (!terminated && (status == IOVAGEOM_ERR_SYNTAX || status == IOVAGEOM_ERR_UNSUPPORTED))
+            status = IOVAGEOM_ERR_TRUNCATED;
+    }
+    return status;
+}
+
+int iovageom_host_sysfs_region(const char *text, size_t length,
+                               struct iovageom_sysfs_cursor *cursor, struct iovageom_range *range,
+                               enum iovageom_resv_type *type)
+{
+    struct iovageom_range read;
+    enum iovageom_resv_type read_as;
+    int status = next_region(text, length, cursor, &read, &read_as);
+
+    if (status == IOVAGEOM_OK) {
+        *range = read;
+        *type = read_as;
+    }
+    return status;
+}
+
+bool iovageom_host_sysfs_incomplete(const char *text, size_t length)
+{
+    return length >= FULL_PAGE || (length > 0 && text[length - 1] != '\n');
+}
+
+/* The regions of a text so far, by type, and the manner in which it is read. */
+struct reading {
+    struct iovageom_rangeset sets[TYPE_COUNT + 1]; /* by enum iovageom_resv_type; 0 is not used */
+    enum iovageom_sysfs_manner manner;
+    size_t passed_over; /* number of the first line that was; 0 for none */
+    bool understood;    /* a line was */
+};
+
+/* Whether a line before number `line` says the same. */
+static bool repeats(const char *text, size_t length, size_t line, struct iovageom_range range,
+                    enum iovageom_resv_type type)
+{
+    struct iovageom_sysfs_cursor cursor = {0, 0};
+    struct iovageom_range earlier = {0, 0};
+    enum iovageom_resv_type earlier_type = IOVAGEOM_RESV_RESERVED;
+
+    for (;;) {
+        int status = next_region(text, length, &cursor, &earlier, &earlier_type);
+
+        if (status == IOVAGEOM_ERR_NOT_FOUND || cursor.line >= line)
+            return false;
+        if (status == IOVAGEOM_OK && earlier_type == type && iovageom_range_equal(earlier, range))
+            return true;
+    }
+}
+
+/* What to make of a line that was read with `status`. */
+static int take_line(const char *text, size_t length, size_t line, int status,
+                     struct iovageom_range range, enum iovageom_resv_type type,
+                     struct reading *reading)
+{
+    bool lenient = reading->manner == IOVAGEOM_SYSFS_LENIENT;
+    struct iovageom_range other;
+
+    if (status == IOVAGEOM_ERR_UNSUPPORTED && lenient) {
+        type = IOVAGEOM_RESV_RESERVED;
+        status = IOVAGEOM_OK;
+    } else if (status != IOVAGEOM_OK &&
+               (lenient || (status == IOVAGEOM_ERR_TRUNCATED && length >= FULL_PAGE))) {
+        if (reading->passed_over == 0)
+            reading->passed_over = line;
+        return IOVAGEOM_OK;
+    }
+    if (status != IOVAGEOM_OK)
+        return status;
+    reading->understood = true;
+    /* Linux fails to merge regions with one that reaches the top (B3), and prints both. */
+    if (!lenient && iovageom_rangeset_first_overlap(&reading->sets[type], range, &other) &&
+        other.last != IOVAGEOM_ADDRESS_MAX)
+        return repeats(text, length, line, range, type) ? IOVAGEOM_ERR_EXISTS
+                                                        : IOVAGEOM_ERR_OVERLAP;
+    return iovageom_rangeset_insert(&reading->sets[type], range);
+}
+
+static int read_text(const char *text, size_t length, struct reading *reading, size_t *line)
+{
+    struct iovageom_sysfs_cursor cursor = {0, 0};
+    struct iovageom_range range = {0, 0};
+    enum iovageom_resv_type type = IOVAGEOM_RESV_RESERVED;
+    int status;
+
+    for (;;) {
+        status = next_region(text, length, &cursor, &range, &type);
+        if (status == IOVAGEOM_ERR_NOT_FOUND)
+            break;
+        status = take_line(text, length, cursor.line, status, range, type, reading);
+        if (status != IOVAGEOM_OK) {
+            if (line != NULL && status != IOVAGEOM_ERR_NO_MEMORY)
+                *line = cursor.line;
+            return status;
+        }
+    }
+    if (reading->passed_over == 0 || reading->understood)
+        return IOVAGEOM_OK;
+    if (line != NULL)
+        *line = reading->passed_over;
+    return IOVAGEOM_ERR_UNKNOWN;
+}
+
+static int add_regions(const struct reading *reading, struct iovageom_geometry *geometry)
+{
+    int status = iovageom_geometry_add_reserved_known(geometry, IOVAGEOM_SOURCE_SYSFS);
+
+    for (int type = 1; type <= TYPE_COUNT && status == IOVAGEOM_OK; type++) {
+        struct iovageom_rangeset_cursor cursor;
+        struct iovageom_range range;
+
+        iovageom_rangeset_seek(&reading->sets[type], 0, &cursor);
+        while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+            status = iovageom_geometry_add_reserved(geometry, range, (enum iovageom_resv_type)type,
+                                                    IOVAGEOM_SOURCE_SYSFS);
+    }
+    return status;
+}
+
+int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
+                                         enum iovageom_sysfs_manner manner, size_t *line,
+                                         struct iovageom_geometry *geometry)
+{
+    struct reading reading = {.manner = manner};
+    struct iovageom_geometry *copy; /* takes the place of the geometry when all went well */
+    int status = iovageom_geometry_copy(geometry, &copy);
+
+    if (status != IOVAGEOM_OK)
+        return status;
+    for (int type = 1; type <= TYPE_COUNT; type++)
+        (void)iovageom_rangeset_init(&reading.sets[type], &copy->allocator);
+    status = read_text(text, length, &reading, line);
+    if (status == IOVAGEOM_OK)
+        status = add_regions(&reading, copy);
+    if (status == IOVAGEOM_OK &&
+        (reading.passed_over != 0 || iovageom_host_sysfs_incomplete(text, length)))
+        status = iovageom_geometry_add_incomplete(copy, IOVAGEOM_SOURCE_SYSFS);
+    for (int type = 1; type <= TYPE_COUNT; type++)
+        iovageom_rangeset_deinit(&reading.sets[type]);
+    if (status == IOVAGEOM_OK) {
+        struct iovageom_geometry old = *geometry;
+
+        *geometry = *copy;
+        *copy = old;
+        if (line != NULL)
+            *line = 0;
+    }
+    iovageom_geometry_free(copy);
+    return status;
+}
+
+/* Nothing but blanks and newlines is left. */
+static bool at_end(struct scan *scan)
+{
+    while (scan->at < scan->end && (*scan->at == '\n' || *scan->at == ' '))
+        scan->at++;
+    return scan->at == scan->end;
+}
+
+int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *value)
+{
+    struct scan scan = {text, text + length};
+    uint64_t read = 0;
+    int status = scan_hex(&scan, &read);
+
+    if (status != IOVAGEOM_OK)
+        return status;
+    if (!at_end(&scan))
+        return IOVAGEOM_ERR_SYNTAX;
+    *value = read;
+    return IOVAGEOM_OK;
+}
+
+/* Which of two words is EFR: 0 or 1, or -1. */
+static int find_efr(const uint64_t words[2])
+{
+    bool first = (words[0] & AMD_EFR_IASUP) != 0;
+    bool second = (words[1] & AMD_EFR_IASUP) != 0;
+
+    if (first != second)
+        return second ? 1 : 0;
+    if (words[0] == 0 || words[1] == 0)
+        return words[0] == 0 && words[1] != 0 ? 1 : 0;
+    return -1;
+}
+
+int iovageom_host_sysfs_amd_features(const char *text, size_t length, uint64_t *efr, uint64_t *efr2)
+{
+    struct scan scan = {text, text + length};
+    uint64_t words[2] = {0, 0};
+    int which = 0;
+    int status = scan_hex(&scan, &words[0]);
+
+    if (status == IOVAGEOM_OK && scan.at < scan.end && *scan.at == ':') {
+        scan.at++;
+        status = scan_hex(&scan, &words[1]);
+        which = find_efr(words);
+    }
+    if (status != IOVAGEOM_OK)
+        return status;
+    if (!at_end(&scan))
+        return IOVAGEOM_ERR_SYNTAX;
+    if (which < 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    *efr = words[which];
+    if (efr2 != NULL)
+        *efr2 = words[1 - which];
+    return IOVAGEOM_OK;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/host_vfio.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+#include <iovageom/status.h>
+
+#include "internal.h"
+
+/* struct vfio_iommu_type1_info. Kernels accept 16 bytes; the capability chain came later. */
+#define INFO_MINIMUM    16
+#define INFO_CAP_OFFSET 16
+#define INFO_CAPS_END   20 /* sizeof on i386, before there was padding */
+#define INFO_SIZE       24
+#define FLAG_PGSIZES    1
+#define FLAG_CAPS       2
+
+/* struct vfio_info_cap_header */
+#define CAP_HEADER_SIZE    8
+#define CAP_ALIGNMENT      4 /* 8 since capabilities are padded; DMA_AVAIL has 12 bytes (B1) */
+
+#define CAP_IOVA_RANGE     1
+#define CAP_MIGRATION      2
+#define CAP_DMA_AVAIL      3
+#define CAP_KNOWN_COUNT    3
+#define CAP_KNOWN_VERSION  1
+#define IOVA_RANGE_HEADER  16
+#define MIGRATION_CAP_SIZE 32
+#define DMA_AVAIL_CAP_SIZE 12
+
+#define SMALLEST_HOST_PAGE 4096
+
+/* What iommufd says when it stands in for VFIO: it does not count mappings (B2). */
+#define NO_LIMIT UINT32_MAX
+
+/* Room for every capability of today and a dozen ranges. */
+#define FIRST_QUERY_SIZE 512
+
+/* The bytes of an answer: `size` that may be read, of `argsz` that the kernel speaks of. */
+struct answer {
+    const uint8_t *bytes;
+    size_t size;
+    uint64_t argsz;
+    bool big_endian;
+};
+
+/* Where the known capabilities stand. An `end` of 0 means that it is not there. */
+struct extents {
+    uint64_t start[CAP_KNOWN_COUNT];
+    uint64_t end[CAP_KNOWN_COUNT];
+};
+
+static uint32_t load32(const struct answer *answer, uint64_t offset)
+{
+    return (uint32_t)iovageom_host_load(answer->bytes + offset, 4, answer->big_endian);
+}
+
+static uint64_t load64(const struct answer *answer, uint64_t offset)
+{
+    return iovageom_host_load(answer->bytes + offset, 8, answer->big_endian);
+}
+
+/* What is wrong with a structure that ends at `end`, past what may be read. */
+static int past_the_end(const struct answer *answer, uint64_t end)
+{
+    return end > answer->argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
+}
+
+static int check_header_at(const struct answer *answer, uint64_t offset)
+{
+    if (offset < INFO_CAPS_END || offset % CAP_ALIGNMENT != 0)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (offset + CAP_HEADER_SIZE > answer->size)
+        return past_the_end(answer, offset + CAP_HEADER_SIZE);
+    return IOVAGEOM_OK;
+}
+
+static int read_known(const struct answer *answer, uint64_t offset, uint16_t id,
+                      struct extents *extents, struct iovageom_vfio_info *info)
+{
+    static const uint8_t fixed_size[] = {IOVA_RANGE_HEADER, MIGRATION_CAP_SIZE, DMA_AVAIL_CAP_SIZE};
+    uint64_t end = offset + fixed_size[id - 1];
+
+    if (extents->end[id - 1] != 0)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (end > answer->size)
+        return past_the_end(answer, end);
+    if (id == CAP_IOVA_RANGE) {
+        info->range_count = load32(answer, offset + 8);
+        info->ranges_offset = end;
+        end += (uint64_t)info->range_count * IOVAGEOM_HOST_RANGE_SIZE;
+        if (end > answer->size)
+            return past_the_end(answer, end);
+        info->knows |= IOVAGEOM_VFIO_IOVA_RANGES;
+    } else if (id == CAP_MIGRATION) {
+        info->dirty_page_sizes = load64(answer, offset + 16);
+        info->dirty_bitmap_max = load64(answer, offset + 24);
+        info->knows |= IOVAGEOM_VFIO_MIGRATION;
+    } else {
+        info->dma_avail = load32(answer, offset + 8);
+        info->knows |= IOVAGEOM_VFIO_DMA_AVAIL;
+    }
+    extents->start[id - 1] = offset;
+    extents->end[id - 1] = end;
+    return IOVAGEOM_OK;
+}
+
+static bool stands_on_another(const struct extents *extents, uint64_t offset)
+{
+    for (unsigned i = 0; i < CAP_KNOWN_COUNT; i++) {
+        if (offset < extents->end[i] && extents->start[i] < offset + CAP_HEADER_SIZE &&
+            offset != extents->start[i])
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Walks the chain once. A chain without a circle visits each offset once at most, and there are no
+ * more offsets than the size has multiples of the alignment.
+ */
+static int walk(const struct answer *answer, uint32_t first, bool read, struct extents *extents,
+                struct iovageom_vfio_info *info)
+{
+    size_t steps = answer->size / CAP_ALIGNMENT;
+
+    for (uint32_t offset = first; offset != 0;) {
+        int status = check_header_at(answer, offset);
+
+        if (status != IOVAGEOM_OK)
+            return status;
+        if (steps-- == 0)
+            return IOVAGEOM_ERR_CYCLE;
+
+        const uint8_t *cap = answer->bytes + offset;
+        uint16_t id = (uint16_t)iovageom_host_load(cap, 2, answer->big_endian);
+        bool known = id >= 1 && id <= CAP_KNOWN_COUNT &&
+                     iovageom_host_load(cap + 2, 2, answer->big_endian) == CAP_KNOWN_VERSION;
+
+        if (!read && stands_on_another(extents, offset))
+            return IOVAGEOM_ERR_MALFORMED;
+        if (read && known)
+            status = read_known(answer, offset, id, extents, info);
+        else if (read)
+            info->skipped++;
+        if (status != IOVAGEOM_OK)
+            return status;
+        offset = load32(answer, offset + 4);
+    }
+    return IOVAGEOM_OK;
+}
+
+/* First for circles alone, so that a known capability in one is not taken for a second one. */
+static int read_chain(const struct answer *answer, uint32_t first, struct iovageom_vfio_info *info)
+{
+    struct extents extents = {{0}, {0}};
+    int status = walk(answer, first, false, &extents, info);
+
+    if (status == IOVAGEOM_OK)
+        status = walk(answer, first, true, &extents, info);
+    if (status == IOVAGEOM_OK)
+        status = walk(answer, first, false, &extents, info);
+    return status;
+}
+
+static uint64_t page_sizes_as_applied(uint64_t mask)
+{
+    uint64_t whole = mask & ~(uint64_t)(SMALLEST_HOST_PAGE - 1);
+
+    return whole == mask ? mask : whole | SMALLEST_HOST_PAGE;
+}
+
+/* The kernel says "too small" by leaving cap_offset 0, and with success (T1, B1). */
+static int find_chain(const struct answer *answer, size_t *needed, uint32_t *offset)
+{
+    *offset = 0;
+    if (answer->argsz >= INFO_CAPS_END && answer->size >= INFO_CAPS_END)
+        *offset = load32(answer, INFO_CAP_OFFSET);
+    if (*offset != 0)
+        return IOVAGEOM_OK;
+    if (answer->argsz <= INFO_SIZE)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (needed != NULL)
+        *needed = (size_t)answer->argsz;
+    return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+}
+
+int iovageom_host_vfio_decode(const void *bytes, size_t length, size_t *needed,
+                              struct iovageom_vfio_info *out)
+{
+    struct iovageom_vfio_info info = {0};
+    struct answer answer = {(const uint8_t *)bytes, length, 0, false};
+
+    if (length < INFO_MINIMUM)
+        return IOVAGEOM_ERR_TRUNCATED;
+    answer.big_endian = iovageom_host_is_big_endian(bytes, length);
+    answer.argsz = load32(&answer, 0);
+    if (answer.argsz < INFO_MINIMUM)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (answer.size > answer.argsz)
+        answer.size = (size_t)answer.argsz;
+
+    uint32_t flags = load32(&answer, 4);
+
+    if ((flags & FLAG_PGSIZES) != 0) {
+        info.knows |= IOVAGEOM_VFIO_PAGE_SIZES;
+        info.page_sizes = page_sizes_as_applied(load64(&answer, 8));
+    }
+    if ((flags & FLAG_CAPS) != 0) {
+        uint32_t first = 0;
+        int status = find_chain(&answer, needed, &first);
+
+        if (status == IOVAGEOM_OK)
+            status = read_chain(&answer, first, &info);
+        if (status != IOVAGEOM_OK)
+            return status;
+    }
+    *out = info;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_vfio_range(const void *bytes, size_t length,
+                             const struct iovageom_vfio_info *info, uint32_t index,
+                             struct iovageom_range *out)
+{
+    if (index >= info->range_count || info->ranges_offset > length ||
+        index >= (length - info->ranges_offset) / IOVAGEOM_HOST_RANGE_SIZE)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    *out = iovageom_host_load_range((const uint8_t *)bytes + info->ranges_offset, index,
+                                    iovageom_host_is_big_endian(bytes, length));
+    return IOVAGEOM_OK;
+}
+
+int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
+                            struct iovageom_geometry *geometry)
+{
+    struct iovageom_vfio_info info;
+    int status = iovageom_host_vfio_decode(bytes, length, needed, &info);
+
+    /* The list may fail; once there is room for them, the single facts can't. */
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_reserve(geometry, geometry->count + 3);
+    if (status == IOVAGEOM_OK && info.range_count != 0)
+        status = iovageom_host_add_usable(
+            geometry, (const uint8_t *)bytes + info.ranges_offset, info.range_count,
+            iovageom_host_is_big_endian(bytes, length), IOVAGEOM_SOURCE_VFIO);
+    if (status != IOVAGEOM_OK)
+        return status;
+    if ((info.knows & IOVAGEOM_VFIO_PAGE_SIZES) != 0)
+        (void)iovageom_geometry_add_page_sizes(geometry, info.page_sizes, IOVAGEOM_SOURCE_VFIO);
+    if ((info.knows & IOVAGEOM_VFIO_DMA_AVAIL) != 0 && info.dma_avail != NO_LIMIT)
+        (void)iovageom_geometry_add_map_budget(geometry, info.dma_avail, IOVAGEOM_SOURCE_VFIO);
+    return IOVAGEOM_OK;
+}
+
+void iovageom_host_vfio_query_init(struct iovageom_vfio_query *query)
+{
+    query->size = FIRST_QUERY_SIZE;
+    query->attempts = 0;
+}
+
+void iovageom_host_vfio_query_request(const struct iovageom_vfio_query *query, void *buffer)
+{
+    uint32_t argsz = (uint32_t)query->size;
+
+    memset(buffer, 0, query->size);
+    memcpy(buffer, &argsz, sizeof(argsz));
+}
+
+int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query, const void *buffer)
+{
+    struct iovageom_vfio_info info;
+    size_t needed = 0;
+    int status = iovageom_host_vfio_decode(buffer, query->size, &needed, &info);
+
+    if (status != IOVAGEOM_ERR_BUFFER_TOO_SMALL)
+        return status;
+    query->attempts++;
+    if (needed <= query->size)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (query->attempts >= IOVAGEOM_VFIO_QUERY_ATTEMPTS)
+        return IOVAGEOM_ERR_LIMIT;
+    query->size = needed;
+    return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/plan_envelope.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "../geometry/internal.h"
+
+enum { KINDS = 7 }; /* of enum iovageom_fact */
+
+/* What the pool comes to, while hosts are added to it. */
+struct pool {
+    struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI]; /* by type - 1 */
+    struct iovageom_geometry_fact facts[KINDS];       /* by the bit of their kind; kind 0: none */
+};
+
+static void join(struct iovageom_geometry_fact *all, const struct iovageom_geometry_fact *one)
+{
+    switch (all->kind) {
+    case IOVAGEOM_FACT_APERTURE:
+        all->value = one->value > all->value ? one->value : all->value;
+        all->last = one->last < all->last ? one->last : all->last;
+        break;
+    case IOVAGEOM_FACT_PAGE_SIZES:
+        all->value = iovageom_pgsize_meet(all->value, one->value);
+        break;
+    case IOVAGEOM_FACT_ALIGNMENT:
+        all->value = one->value > all->value ? one->value : all->value;
+        break;
+    case IOVAGEOM_FACT_MAP_BUDGET:
+        all->value = one->value < all->value ? one->value : all->value;
+        break;
+    default:
+        break;
+    }
+}
+
+static void add_facts(struct pool *pool, const struct iovageom_geometry *host)
+{
+    for (size_t i = 0; i < host->count; i++) {
+        const struct iovageom_geometry_fact *fact = &host->facts[i];
+        unsigned kind = 0;
+
+        while (kind + 1 < KINDS && fact->kind >> kind != 1)
+            kind++;
+        if (pool->facts[kind].kind == 0)
+            pool->facts[kind] = *fact;
+        else
+            join(&pool->facts[kind], fact);
+    }
+}
+
+/* Hosts of a pool mostly say the same, so what is there already is passed over quickly. */
+static int add_regions(struct pool *pool, const struct iovageom_geometry *host)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    int status = IOVAGEOM_OK;
+
+    for (size_t i = 0; iovageom_resv_statement(host->resv, i, &type, &owner, &ranges) == 0; i++) {
+        struct iovageom_rangeset *set = &pool->sets[type - 1];
+        struct iovageom_rangeset_cursor cursor;
+        struct iovageom_range range;
+
+        iovageom_rangeset_seek(ranges, 0, &cursor);
+        while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+            if (!iovageom_rangeset_contains(set, range))
+                status = iovageom_rangeset_insert(set, range);
+    }
+    return status;
+}
+
+static int add_hosts(struct pool *pool, struct iovageom_geometry *met,
+                     const struct iovageom_geometry *const *hosts, size_t count)
+{
+    struct iovageom_owner owner;
+    int status = iovageom_geometry_reserve(met, KINDS);
+
+    (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
+        add_facts(pool, hosts[i]);
+        status = add_regions(pool, hosts[i]);
+    }
+    for (int type = IOVAGEOM_RESV_DIRECT_RELAXABLE;
+         status == IOVAGEOM_OK && type <= IOVAGEOM_RESV_MSI; type++)
+        status = iovageom_resv_add_set(met->resv, &pool->sets[type - 1],
+                                       (enum iovageom_resv_type)type, &owner);
+    for (unsigned kind = 0; status == IOVAGEOM_OK && kind < KINDS; kind++) {
+        pool->facts[kind].owner = owner;
+        if (pool->facts[kind].kind != 0)
+            iovageom_geometry_put(met, &pool->facts[kind]);
+    }
+    return status;
+}
+
+/* The figures; `usable` is what all map, in whole granules. */
+static struct iovageom_envelope figures_of(const struct iovageom_geometry *met,
+                                           const struct iovageom_geometry *const *hosts,
+                                           size_t count, struct iovageom_range usable)
+{
+    struct iovageom_envelope figures = {.input_range = usable,
+                                        .map_budget = UINT64_MAX,
+                                        .gaw = iovageom_range_gaw(usable),
+                                        .knows = count == 0 ? 0 : UINT32_MAX,
+                                        .gaw_host = IOVAGEOM_HOST_NONE,
+                                        .granule_host = IOVAGEOM_HOST_NONE,
+                                        .map_budget_host = IOVAGEOM_HOST_NONE};
+    uint64_t lowest = IOVAGEOM_ADDRESS_MAX;
+
+    (void)iovageom_geometry_granule(met, &figures.granule);
+    (void)iovageom_geometry_promise_mask(met, 0, &figures.page_size_mask);
+    (void)iovageom_geometry_map_budget(met, &figures.map_budget);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = 0;
+
+        figures.knows &= iovageom_geometry_knows(hosts[i]);
+        if (iovageom_resv_top(hosts[i]->resv, &number) && number < lowest) {
+            figures.gaw_host = i;
+            lowest = number;
+        }
+        if (figures.granule_host == IOVAGEOM_HOST_NONE &&
+            iovageom_geometry_granule(hosts[i], &number) == IOVAGEOM_OK &&
+            number == figures.granule)
+            figures.granule_host = i;
+        if (figures.map_budget_host == IOVAGEOM_HOST_NONE &&
+            iovageom_geometry_map_budget(hosts[i], &number) == IOVAGEOM_OK &&
+            number == figures.map_budget)
+            figures.map_budget_host = i;
+    }
+    return figures;
+}
+
+static int meet_all(struct iovageom_geometry *met, const struct iovageom_geometry *const *hosts,
+                    size_t count, struct iovageom_range *hull)
+{
+    struct pool pool = {.facts = {{.kind = 0}}};
+    struct iovageom_rangeset usable;
+    uint64_t granule = 1;
+    int status;
+
+    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
+        (void)iovageom_rangeset_init(&pool.sets[i], &met->allocator);
+    status = add_hosts(&pool, met, hosts, count);
+    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
+        iovageom_rangeset_deinit(&pool.sets[i]);
+    if (status == IOVAGEOM_OK &&
+        iovageom_geometry_granule(met, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        status = IOVAGEOM_ERR_NOTHING_USABLE;
+    (void)iovageom_rangeset_init(&usable, &met->allocator);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_usable(met, granule, &usable);
+    if (status == IOVAGEOM_OK && !iovageom_rangeset_hull(&usable, hull))
+        status = IOVAGEOM_ERR_NOTHING_USABLE;
+    iovageom_rangeset_deinit(&usable);
+    return status;
+}
+
+int iovageom_plan_envelope(const struct iovageom_allocator *allocator,
+                           const struct iovageom_geometry *const *hosts, size_t count,
+                           const char *name, struct iovageom_envelope *figures,
+                           struct iovageom_geometry **out, struct iovageom_report *report)
+{
+    struct iovageom_geometry *met;
+    struct iovageom_range hull;
+    int status = iovageom_geometry_new(allocator, name, &met);
+
+    iovageom_report_clear(report);
+    if (status < 0)
+        return status;
+    status = meet_all(met, hosts, count, &hull);
+    if (status == IOVAGEOM_ERR_NOTHING_USABLE) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, status);
+
+        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_ENVELOPE, name);
+        iovageom_report_add(report, &finding);
+    }
+    for (size_t i = 0; report != NULL && i < count; i++)
+        (void)iovageom_geometry_direct(hosts[i], IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);
+    for (size_t i = 0; report != NULL && i < count; i++)
+        iovageom_geometry_doubts(hosts[i], IOVAGEOM_ID_NONE, report);
+    if (status == IOVAGEOM_OK && figures != NULL)
+        *figures = figures_of(met, hosts, count, hull);
+    if (status == IOVAGEOM_OK && out != NULL)
+        *out = met;
+    else
+        iovageom_geometry_free(met);
+    return status;
+}
+
+size_t iovageom_plan_envelope_who(const struct iovageom_geometry *const *hosts, size_t count,
+                                  struct iovageom_range range, size_t *out, size_t capacity)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!iovageom_resv_forbids(hosts[i]->resv, range))
+            continue;
+        if (found < capacity)
+            out[found] = i;
+        found++;
+    }
+    return found;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Finding, and walking along. */
+#include "itree.h"
+
+#include "../base/hints.h"
+#include "itree_internal.h"
+
+struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree, uint64_t address)
+{
+    return find(tree, address);
+}
+
+/* Fills the path below that level by the first children, or the last ones. */
+static void lead_down(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                      uint32_t level, bool first)
+{
+    for (;; level--) {
+        uint32_t count = count_at(tree, path, level);
+
+        path->slot[level] = (uint16_t)(first ? 0 : count - (level > 0));
+        if (level == 0)
+            return;
+        path->node[level - 1] = inner_of(path, level)->child[path->slot[level]];
+    }
+}
+
+static void seek_end(const struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    path->node[tree->height] = tree->root;
+    lead_down(tree, path, tree->height, false);
+}
+
+bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                         bool forward)
+{
+    for (uint32_t level = 1; level <= tree->height; level++) {
+        uint32_t slot = path->slot[level];
+
+        if (forward ? slot + 1 < count_at(tree, path, level) : slot > 0) {
+            path->slot[level] = (uint16_t)(forward ? slot + 1 : slot - 1);
+            path->node[level - 1] = inner_of(path, level)->child[path->slot[level]];
+            lead_down(tree, path, level - 1, forward);
+            return true;
+        }
+    }
+    return false;
+}
+
+struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
+                                                struct iovageom_itree_path *path)
+{
+    const void *node = tree->root;
+    bool none = tree->count == 0 || address > tree->highest;
+
+    if (!node) {
+        size_t index = none ? tree->count : rank_inline(tree->inline_ranges, address);
+
+        path->slot[0] = (uint16_t)index;
+        if (none)
+            return (struct iovageom_itree_entry){NULL, NULL};
+        return entry_at(tree->inline_ranges, inline_values(tree), tree->width, index);
+    }
+    if (none) {
+        seek_end(tree, path);
+        return (struct iovageom_itree_entry){NULL, NULL};
+    }
+    for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
+        struct iovageom_itree_inner *inner = (struct iovageom_itree_inner *)(uintptr_t)node;
+        size_t slot = rank_inner(inner->last, address, few);
+
+        few = INNER_SLOTS;
+        path->node[level] = inner;
+        path->slot[level] = (uint16_t)slot;
+        node = inner->child[slot];
+    }
+    path->node[0] = (void *)(uintptr_t)node;
+    path->slot[0] =
+        (uint16_t)(tree->height > 1 ? rank_far_leaf(node, address) : rank_leaf(node, address));
+    return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
+}
+
+struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
+                                                      uint64_t address)
+{
+    struct iovageom_itree_entry entry = iovageom_itree_find(tree, address);
+
+    if (!entry.range || entry.range->start > address)
+        return entry;
+    if (entry.range->last == tree->highest)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    return iovageom_itree_find(tree, entry.range->last + 1);
+}
+
+IOVAGEOM_COLD bool iovageom_itree_hull(const struct iovageom_itree *tree,
+                                       struct iovageom_range *out)
+{
+    struct iovageom_itree_entry entry = find(tree, 0);
+
+    if (!entry.range)
+        return false;
+    *out = (struct iovageom_range){entry.range->start, tree->highest};
+    return true;
+}
+
+IOVAGEOM_COLD struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree)
+{
+    struct iovageom_size size = {0, 0};
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry first;
+    size_t run;
+
+    iovageom_itree_cursor_init(&cursor, tree, 0);
+    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
+        for (size_t i = 0; i < run; i++)
+            size = iovageom_size_add(size, iovageom_range_size(first.range[i]));
+    return size;
+}
+
+IOVAGEOM_COLD bool iovageom_itree_equal(const struct iovageom_itree *a,
+                                        const struct iovageom_itree *b)
+{
+    struct iovageom_itree_cursor x;
+    struct iovageom_itree_cursor y;
+
+    if (a->count != b->count)
+        return false;
+    iovageom_itree_cursor_init(&x, a, 0);
+    iovageom_itree_cursor_init(&y, b, 0);
+    for (size_t i = 0; i < a->count; i++) {
+        struct iovageom_itree_entry one = iovageom_itree_next(&x);
+        struct iovageom_itree_entry other = iovageom_itree_next(&y);
+
+        if (!iovageom_range_equal(*one.range, *other.range) ||
+            memcmp(one.values, other.values, a->width * sizeof(uint64_t)) != 0)
+            return false;
+    }
+    return true;
+}
+
+void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
+                                const struct iovageom_itree *tree, uint64_t address)
+{
+    cursor->tree = tree;
+    cursor->address = address;
+    cursor->ranges = NULL;
+    cursor->end = false;
+}
+
+/* Finds the leaf and the index in it of the lowest entry that ends at the address or above. */
+static void look_up(struct iovageom_itree_cursor *cursor)
+{
+    const struct iovageom_itree *tree = cursor->tree;
+    struct iovageom_itree_path path;
+
+    path.node[1] = NULL;
+    path.slot[1] = 0;
+    if (cursor->end)
+        seek_end(tree, &path);
+    else
+        (void)iovageom_itree_seek(tree, cursor->address, &path);
+    cursor->changes = tree->changes;
+    cursor->ranges = tree->root ? path.node[0] : tree->inline_ranges;
+    cursor->index = path.slot[0];
+    cursor->count = (uint16_t)count_at(tree, &path, 0);
+    cursor->parent = path.node[1];
+    cursor->slot = path.slot[1];
+    cursor->siblings = cursor->parent ? (uint16_t)count_at(tree, &path, 1) : 0;
+}
+
+static void prefetch_leaf(const void *leaf)
+{
+    for (uint32_t line = 0; line < sizeof(struct iovageom_itree_leaf); line += CACHE_LINE)
+        PREFETCH((const unsigned char *)leaf + line);
+}
+
+/* On to the next leaf, which mostly has the same parent; else it is found from the root. */
+static void next_leaf_of(struct iovageom_itree_cursor *cursor)
+{
+    const struct iovageom_itree_inner *parent = cursor->parent;
+
+    if (!parent)
+        return;
+    if (cursor->slot + 1 >= cursor->siblings) {
+        look_up(cursor);
+        return;
+    }
+    cursor->slot++;
+    cursor->ranges = parent->child[cursor->slot];
+    cursor->count = parent->count[cursor->slot];
+    cursor->index = 0;
+    if (cursor->slot + 2 < cursor->siblings)
+        prefetch_leaf(parent->child[cursor->slot + 2]);
+}
+
+/* Entries from the place to the end of its leaf, or of the next one if it is at the end. */
+static size_t ahead(struct iovageom_itree_cursor *cursor)
+{
+    if (!cursor->ranges || cursor->changes != cursor->tree->changes)
+        look_up(cursor);
+    if (cursor->index == cursor->count && !cursor->end)
+        next_leaf_of(cursor);
+    return (size_t)(cursor->count - cursor->index);
+}
+
+/* Gives the next `count` entries, and places the cursor above them. */
+static struct iovageom_itree_entry pass(struct iovageom_itree_cursor *cursor, size_t count)
+{
+    const struct iovageom_itree *tree = cursor->tree;
+    const uint64_t *values = tree->root ? leaf_values(cursor->ranges) : inline_values(tree);
+    struct iovageom_itree_entry first =
+        entry_at(cursor->ranges, values, tree->width, cursor->index);
+    uint64_t last = first.range[count - 1].last;
+
+    cursor->index = (uint16_t)(cursor->index + count);
+    cursor->end = last == IOVAGEOM_ADDRESS_MAX;
+    cursor->address = last + !cursor->end;
+    return first;
+}
+
+struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor)
+{
+    if (ahead(cursor) == 0)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    return pass(cursor, 1);
+}
+
+size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor, struct iovageom_itree_entry *first)
+{
+    size_t run = ahead(cursor);
+
+    if (run > 0)
+        *first = pass(cursor, run);
+    return run;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Moving entries between neighbouring nodes, of leaves and inner nodes alike. */
+#include "../base/hints.h"
+#include "itree_internal.h"
+
+/* Copies n entries from one place to another, perhaps in the same node. */
+static void move(const struct iovageom_itree *tree, uint32_t level, void *to, uint32_t at,
+                 void *from, uint32_t first, uint32_t n)
+{
+    if (level == 0) {
+        struct iovageom_itree_leaf *a = to;
+        struct iovageom_itree_leaf *b = from;
+
+        memmove(&a->ranges[at], &b->ranges[first], n * sizeof(a->ranges[0]));
+        if (tree->width)
+            memmove(leaf_values(a) + at * tree->width, leaf_values(b) + first * tree->width,
+                    n * tree->width * sizeof(uint64_t));
+    } else {
+        struct iovageom_itree_inner *a = to;
+        struct iovageom_itree_inner *b = from;
+
+        memmove(&a->last[at], &b->last[first], n * sizeof(a->last[0]));
+        memmove(&a->gap[at], &b->gap[first], n * sizeof(a->gap[0]));
+        memmove(&a->child[at], &b->child[first], n * sizeof(a->child[0]));
+        memmove(&a->count[at], &b->count[first], n * sizeof(a->count[0]));
+    }
+}
+
+/* Makes n slots look unused. */
+static void vacate(uint32_t level, void *node, uint32_t first, uint32_t n)
+{
+    if (level == 0)
+        memset(&((struct iovageom_itree_leaf *)node)->ranges[first], 0xff,
+               n * sizeof(struct iovageom_range));
+    else
+        memset(&((struct iovageom_itree_inner *)node)->last[first], 0xff, n * sizeof(uint64_t));
+}
+
+void iovageom_itree_open_slot(const struct iovageom_itree *tree, uint32_t level, void *node,
+                              uint32_t slot, uint32_t count)
+{
+    move(tree, level, node, slot + 1, node, slot, count - slot);
+}
+
+void iovageom_itree_close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
+                                uint32_t slot, uint32_t n, uint32_t count)
+{
+    move(tree, level, node, slot, node, slot + n, count - slot - n);
+    vacate(level, node, count - n, n);
+}
+
+static uint64_t last_of(uint32_t level, const void *node, uint32_t count)
+{
+    return level == 0 ? ((const struct iovageom_itree_leaf *)node)->ranges[count - 1].last
+                      : ((const struct iovageom_itree_inner *)node)->last[count - 1];
+}
+
+/* The longest gap in front of n entries of a child of the path's node at that level. */
+static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                        uint32_t level, uint32_t slot, uint32_t first, uint32_t n)
+{
+    const struct iovageom_itree_inner *parent = inner_of(path, level);
+    const struct iovageom_itree_leaf *leaf = parent->child[slot];
+    uint64_t most = 0;
+
+    if (level > 1) {
+        const struct iovageom_itree_inner *inner = parent->child[slot];
+
+        for (uint32_t i = first; i < first + n; i++)
+            most = inner->gap[i] > most ? inner->gap[i] : most;
+        return most;
+    }
+    if (first > 0)
+        return leaf_gap(&leaf->ranges[first], n, leaf->ranges[first - 1].last + 1);
+    while (slot > 0 && parent->count[slot - 1] == 0)
+        slot--; /* what has become empty has no last any more */
+    return leaf_gap(leaf->ranges, n, base_of(tree, path, level, slot));
+}
+
+void iovageom_itree_sum_up(const struct iovageom_itree *tree,
+                           const struct iovageom_itree_path *path, uint32_t level, uint32_t slot)
+{
+    struct iovageom_itree_inner *parent = inner_of(path, level);
+    uint32_t count = parent->count[slot];
+
+    parent->gap[slot] = longest(tree, path, level, slot, 0, count);
+    parent->last[slot] = last_of(level - 1, parent->child[slot], count);
+}
+
+void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                          uint32_t level, uint32_t slot, int32_t k)
+{
+    struct iovageom_itree_inner *parent = inner_of(path, level);
+    void *low = parent->child[slot];
+    void *high = parent->child[slot + 1];
+    uint32_t low_count = parent->count[slot];
+    uint32_t high_count = parent->count[slot + 1];
+    uint32_t n = (uint32_t)(k < 0 ? -k : k);
+    uint32_t from = k > 0 ? slot : slot + 1;
+    uint32_t to = k > 0 ? slot + 1 : slot;
+    uint64_t old_last = parent->last[slot];
+    uint64_t moved = longest(tree, path, level, from, k > 0 ? low_count - n : 0, n);
+
+    if (k > 0) {
+        move(tree, level - 1, high, n, high, 0, high_count);
+        move(tree, level - 1, high, 0, low, low_count - n, n);
+        vacate(level - 1, low, low_count - n, n);
+    } else {
+        move(tree, level - 1, low, low_count, high, 0, n);
+        iovageom_itree_close_slots(tree, level - 1, high, 0, n, high_count);
+    }
+    parent->count[from] = (uint8_t)(parent->count[from] - n);
+    parent->count[to] = (uint8_t)(parent->count[to] + n);
+    parent->gap[to] = moved > parent->gap[to] ? moved : parent->gap[to];
+    if (parent->count[slot] > 0)
+        parent->last[slot] = last_of(level - 1, low, parent->count[slot]);
+    if (high_count == 0)
+        parent->last[slot + 1] = old_last;
+    if (moved == parent->gap[from])
+        parent->gap[from] = longest(tree, path, level, from, 0, parent->count[from]);
+}
+
+IOVAGEOM_COLD void iovageom_itree_grow_root(struct iovageom_itree *tree,
+                                            struct iovageom_itree_path *path)
+{
+    struct iovageom_itree_inner *root = iovageom_itree_take(tree, tree->height + 1);
+
+    root->child[0] = tree->root;
+    root->count[0] = (uint8_t)tree->root_count;
+    tree->root = root;
+    tree->root_count = 1;
+    tree->height++;
+    path->node[tree->height] = root;
+    path->slot[tree->height] = 0;
+    iovageom_itree_sum_up(tree, path, tree->height, 0);
+}
+
+static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                      uint32_t level, uint32_t count)
+{
+    if (level < tree->height)
+        inner_of(path, level + 1)->count[path->slot[level + 1]] = (uint8_t)count;
+    else
+        tree->root_count = count;
+}
+
+IOVAGEOM_COLD void iovageom_itree_add_child(struct iovageom_itree *tree,
+                                            struct iovageom_itree_path *path, uint32_t level,
+                                            uint32_t slot)
+{
+    struct iovageom_itree_inner *inner = inner_of(path, level);
+    uint32_t count = count_at(tree, path, level);
+
+    iovageom_itree_open_slot(tree, level, inner, slot, count);
+    inner->child[slot] = iovageom_itree_take(tree, level - 1);
+    inner->count[slot] = 0;
+    inner->gap[slot] = 0;
+    inner->last[slot] = slot > 0 ? inner->last[slot - 1] : 0;
+    set_count(tree, path, level, count + 1);
+}
+
+/* Takes a child out that is empty. */
+IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                     uint32_t level, uint32_t slot)
+{
+    struct iovageom_itree_inner *inner = inner_of(path, level);
+    uint32_t count = count_at(tree, path, level);
+
+    iovageom_itree_free_node(tree, inner->child[slot], level - 1);
+    iovageom_itree_close_slots(tree, level, inner, slot, 1, count);
+    set_count(tree, path, level, count - 1);
+}
+
+/*
+ * Leads the path's place, so many entries behind the start of child `first`, to the node that has
+ * that entry; a place behind all n children's entries is in the last of them.
+ */
+static void relocate(struct iovageom_itree_path *path, uint32_t level, uint32_t first, uint32_t n,
+                     uint32_t place)
+{
+    const struct iovageom_itree_inner *parent = inner_of(path, level);
+    uint32_t slot = first;
+
+    while (slot + 1 < first + n && place >= parent->count[slot])
+        place -= parent->count[slot++];
+    path->slot[level] = (uint16_t)slot;
+    path->node[level - 1] = parent->child[slot];
+    path->slot[level - 1] = (uint16_t)place;
+}
+
+/*
+ * Spreads the entries of n neighbouring children evenly, from the highest down. Where one has less
+ * than the next is to get, or no room for what it is to take, it goes on as soon as it has.
+ */
+static void spread(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level,
+                   uint32_t first, uint32_t n)
+{
+    const struct iovageom_itree_inner *parent = inner_of(path, level);
+    const int32_t slots = level == 1 ? LEAF_SLOTS : INNER_SLOTS;
+    uint32_t place = path->slot[level - 1];
+    uint32_t total = 0;
+    bool moved = true;
+
+    for (uint32_t i = 0; i < n; i++) {
+        place += first + i < path->slot[level] ? parent->count[first + i] : 0u;
+        total += parent->count[first + i];
+    }
+    while (moved) {
+        moved = false;
+        for (uint32_t i = n - 1; i > 0; i--) {
+            int32_t below = parent->count[first + i - 1];
+            int32_t k = (int32_t)(total / n + (i < total % n)) - parent->count[first + i];
+
+            k = k > below ? below : k < below - slots ? below - slots : k;
+            if (k != 0)
+                iovageom_itree_shift(tree, path, level, first + i - 1, k);
+            moved |= k != 0;
+        }
+    }
+    relocate(path, level, first, n, place);
+}
+
+bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                         uint32_t level)
+{
+    struct iovageom_itree_inner *parent;
+    uint32_t slots = level == 0 ? LEAF_SLOTS : INNER_SLOTS;
+    uint32_t slot;
+    uint32_t low;
+    uint32_t high;
+
+    if (level == tree->height)
+        return false;
+    parent = inner_of(path, level + 1);
+    slot = path->slot[level + 1];
+    low = slot > 0 ? parent->count[slot - 1] : slots;
+    high = slot + 1 < count_at(tree, path, level + 1) ? parent->count[slot + 1] : slots;
+    /* With room for 2, each of the two has room for 1 afterwards, wherever the place then is. */
+    if ((low < high ? low : high) + 2 > slots)
+        return false;
+    spread(tree, path, level + 1, low < high ? slot - 1 : slot, 2);
+    return true;
+}
+
+void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                          uint32_t level)
+{
+    uint32_t slot;
+    uint32_t siblings;
+    uint32_t first;
+    uint32_t n;
+
+    if (level == tree->height)
+        iovageom_itree_grow_root(tree, path);
+    else if (count_at(tree, path, level + 1) == INNER_SLOTS &&
+             !iovageom_itree_lend(tree, path, level + 1))
+        iovageom_itree_split(tree, path, level + 1);
+    /* Above, the node may have come beside one that was in another parent before, and has room. */
+    if (iovageom_itree_lend(tree, path, level))
+        return;
+    slot = path->slot[level + 1];
+    siblings = count_at(tree, path, level + 1);
+    if (level == 0 && slot + 1 == siblings && path->slot[0] == LEAF_SLOTS) {
+        /* Above all others: those that came in ascending order stay in full leaves. */
+        iovageom_itree_add_child(tree, path, 1, slot + 1);
+        relocate(path, 1, slot + 1, 1, 0);
+        return;
+    }
+    first = slot > 0 ? slot - 1 : 0;
+    n = (slot + 1 < siblings ? slot + 2 : slot + 1) - first;
+    iovageom_itree_add_child(tree, path, level + 1, first + n);
+    spread(tree, path, level + 1, first, n + 1);
+}
+
+/* Puts a node that has become small together with a neighbour; false when all is well above it. */
+IOVAGEOM_COLD static bool merge(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                uint32_t level)
+{
+    struct iovageom_itree_inner *parent = inner_of(path, level + 1);
+    uint32_t slots = level == 0 ? LEAF_SLOTS : INNER_SLOTS;
+    uint32_t slot = path->slot[level + 1];
+    uint32_t count = parent->count[slot];
+    uint32_t low = slot > 0 ? parent->count[slot - 1] : UINT32_MAX;
+    uint32_t high =
+        slot + 1 < count_at(tree, path, level + 1) ? parent->count[slot + 1] : UINT32_MAX;
+    uint32_t other = low < high ? low : high;
+
+    if (count > slots / 3 || other == UINT32_MAX)
+        return false;
+    if (low < high)
+        slot--;
+    if (count == 0 || count + other <= slots * 3 / 4) {
+        iovageom_itree_shift(tree, path, level + 1, slot, -(int32_t)parent->count[slot + 1]);
+        drop_child(tree, path, level + 1, slot + 1);
+        return true;
+    }
+    if (count < slots / 8)
+        iovageom_itree_shift(tree, path, level + 1, slot,
+                             ((int32_t)parent->count[slot] - parent->count[slot + 1]) / 2);
+    return false;
+}
+
+/* Removes roots with one child; what is small enough moves into the object. */
+IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
+{
+    while (tree->height > 0 && tree->root_count == 1) {
+        struct iovageom_itree_inner *root = tree->root;
+
+        tree->root = root->child[0];
+        tree->root_count = root->count[0];
+        iovageom_itree_free_node(tree, root, tree->height--);
+    }
+    if (tree->root && tree->count <= IOVAGEOM_ITREE_INLINE) {
+        const struct iovageom_itree_leaf *leaf = tree->root;
+
+        memcpy(tree->inline_ranges, leaf->ranges, sizeof(tree->inline_ranges));
+        memcpy(inline_values(tree), leaf_values(leaf),
+               IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
+        iovageom_itree_release(tree);
+    }
+}
+
+void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    for (uint32_t level = 0; level < tree->height && merge(tree, path, level);)
+        level++;
+    collapse(tree);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Making, emptying and exchanging trees, and the nodes of them: one allocation each. */
+#include "../base/hints.h"
+#include "itree_internal.h"
+
+#include <iovageom/status.h>
+
+/* A node in stock: the list goes through the nodes themselves. */
+struct iovageom_itree_spare {
+    struct iovageom_itree_spare *next;
+};
+
+static size_t node_bytes(const struct iovageom_itree *tree, uint32_t level)
+{
+    if (level > 0)
+        return sizeof(struct iovageom_itree_inner);
+    return sizeof(struct iovageom_itree_leaf) + LEAF_SLOTS * tree->width * sizeof(uint64_t);
+}
+
+void iovageom_itree_forget(struct iovageom_itree *tree)
+{
+    tree->root = NULL;
+    tree->height = 0;
+    tree->root_count = 0;
+    tree->spare_leaves = 0;
+    tree->spare_inners = 0;
+    tree->leaves = NULL;
+    tree->inners = NULL;
+    tree->memory = 0;
+    tree->changes++;
+}
+
+static void make_empty(struct iovageom_itree *tree)
+{
+    iovageom_itree_forget(tree);
+    tree->count = 0;
+    tree->highest = 0;
+    memset(tree->inline_ranges, 0xff, sizeof(tree->inline_ranges));
+}
+
+int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
+                        const struct iovageom_allocator *allocator)
+{
+    if (!allocator)
+        allocator = iovageom_allocator_default();
+    if (!allocator || !allocator->allocate || !allocator->release)
+        return IOVAGEOM_ERR_INVALID;
+    tree->allocator = *allocator;
+    tree->width = width;
+    tree->changes = 0;
+    make_empty(tree);
+    return IOVAGEOM_OK;
+}
+
+void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level)
+{
+    void *node = tree->allocator.allocate(tree->allocator.context, node_bytes(tree, level));
+
+    if (node)
+        tree->memory += node_bytes(tree, level);
+    return node;
+}
+
+void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level)
+{
+    tree->memory -= node_bytes(tree, level);
+    tree->allocator.release(tree->allocator.context, node, node_bytes(tree, level));
+}
+
+/* No recursion: a path of node and child for each level, of which there are at most 20. */
+void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
+                               uint32_t count)
+{
+    struct iovageom_itree_inner *way[IOVAGEOM_ITREE_LEVELS];
+    uint32_t left[IOVAGEOM_ITREE_LEVELS]; /* children that are still to be released */
+    uint32_t at = level;
+
+    if (level > 0) {
+        way[level] = node;
+        left[level] = count;
+    } else {
+        iovageom_itree_free_node(tree, node, 0);
+    }
+    while (at > 0 && at <= level) {
+        if (left[at] == 0) {
+            iovageom_itree_free_node(tree, way[at], at);
+            at++;
+            continue;
+        }
+        left[at]--;
+        if (at == 1) {
+            iovageom_itree_free_node(tree, way[1]->child[left[1]], 0);
+            continue;
+        }
+        way[at - 1] = way[at]->child[left[at]];
+        left[at - 1] = way[at]->count[left[at]];
+        at--;
+    }
+}
+
+void iovageom_itree_release(struct iovageom_itree *tree)
+{
+    iovageom_itree_drop_stock(tree);
+    if (tree->root)
+        iovageom_itree_free_below(tree, tree->root, tree->height, tree->root_count);
+    iovageom_itree_forget(tree);
+}
+
+void iovageom_itree_clear(struct iovageom_itree *tree)
+{
+    iovageom_itree_release(tree);
+    make_empty(tree);
+}
+
+/* Word by word, which needs no second tree on the stack for the exchange. */
+IOVAGEOM_COLD void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
+{
+    uint64_t changes = a->changes + b->changes + 1; /* a number that cursors on neither know */
+    size_t bytes = sizeof(*a) + IOVAGEOM_ITREE_INLINE * a->width * sizeof(uint64_t);
+    unsigned char *one = (unsigned char *)a;
+    unsigned char *other = (unsigned char *)b;
+
+    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+        uint64_t x;
+        uint64_t y;
+
+        memcpy(&x, one + at, sizeof(x));
+        memcpy(&y, other + at, sizeof(y));
+        memcpy(one + at, &y, sizeof(y));
+        memcpy(other + at, &x, sizeof(x));
+    }
+    a->changes = b->changes = changes;
+}
+
+static bool add_to_stock(struct iovageom_itree *tree, uint32_t level)
+{
+    struct iovageom_itree_spare **list = level == 0 ? &tree->leaves : &tree->inners;
+    struct iovageom_itree_spare *node = iovageom_itree_new_node(tree, level);
+
+    if (!node)
+        return false;
+    node->next = *list;
+    *list = node;
+    ++*(level == 0 ? &tree->spare_leaves : &tree->spare_inners);
+    return true;
+}
+
+static void *out_of_stock(struct iovageom_itree *tree, uint32_t level)
+{
+    struct iovageom_itree_spare **list = level == 0 ? &tree->leaves : &tree->inners;
+    struct iovageom_itree_spare *node = *list;
+
+    *list = node->next;
+    --*(level == 0 ? &tree->spare_leaves : &tree->spare_inners);
+    return node;
+}
+
+void iovageom_itree_drop_stock(struct iovageom_itree *tree)
+{
+    while (tree->leaves)
+        iovageom_itree_free_node(tree, out_of_stock(tree, 0), 0);
+    while (tree->inners)
+        iovageom_itree_free_node(tree, out_of_stock(tree, 1), 1);
+}
+
+int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners)
+{
+    bool enough = true;
+
+    while (enough && tree->spare_leaves < leaves)
+        enough = add_to_stock(tree, 0);
+    while (enough && tree->spare_inners < inners)
+        enough = add_to_stock(tree, 1);
+    if (enough)
+        return IOVAGEOM_OK;
+    iovageom_itree_drop_stock(tree);
+    return IOVAGEOM_ERR_NO_MEMORY;
+}
+
+void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level)
+{
+    return memset(out_of_stock(tree, level), 0xff,
+                  level == 0 ? sizeof(struct iovageom_itree_leaf)
+                             : sizeof(((struct iovageom_itree_inner *)NULL)->last));
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sweep.h"
+
+#include "../base/hints.h"
+
+/*
+ * The inner loops have no branch that depends on which side comes next, since no processor can
+ * predict that for random input: a result is always written, and then kept or written over.
+ */
+
+void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind kind)
+{
+    sweep->kind = kind;
+    sweep->free = 0;
+    sweep->any = false;
+}
+
+void iovageom_sweep_array(struct iovageom_sweep_side *side, const struct iovageom_range *ranges,
+                          size_t count)
+{
+    side->at = ranges;
+    side->end = count > 0 ? ranges + count : ranges;
+    side->cursor.tree = NULL;
+}
+
+void iovageom_sweep_tree(struct iovageom_sweep_side *side, const struct iovageom_itree *tree,
+                         uint64_t address)
+{
+    side->at = side->end = NULL;
+    iovageom_itree_cursor_init(&side->cursor, tree, address);
+}
+
+/* Whether the side has a range left; gets the next run when the one at hand is used up. */
+static inline bool side_has(struct iovageom_sweep_side *side)
+{
+    struct iovageom_itree_entry first;
+    size_t run;
+
+    if (side->at < side->end)
+        return true;
+    if (!side->cursor.tree)
+        return false;
+    run = iovageom_itree_span(&side->cursor, &first);
+    if (run == 0)
+        return false;
+    side->at = first.range;
+    side->end = first.range + run;
+    return true;
+}
+
+/* What the next ranges of both have in common; the one that ends first is done then. */
+static struct iovageom_range *sweep_common(struct iovageom_sweep *sweep, struct iovageom_range *out,
+                                           const struct iovageom_range *out_end)
+{
+    const struct iovageom_range *a = sweep->sides[0].at, *a_end = sweep->sides[0].end;
+    const struct iovageom_range *b = sweep->sides[1].at, *b_end = sweep->sides[1].end;
+
+    while (a < a_end && b < b_end && out < out_end) {
+        uint64_t start = a->start > b->start ? a->start : b->start;
+        bool of_a = a->last < b->last;
+        uint64_t last = of_a ? a->last : b->last;
+
+        *out = (struct iovageom_range){start, last};
+        out += start <= last;
+        a += of_a;
+        b += !of_a;
+    }
+    sweep->sides[0].at = a;
+    sweep->sides[1].at = b;
+    return out;
+}
+
+/*
+ * What the next range of the first has in common with the gap in front of the next range of the
+ * second; which of the two ends first is done then. A gap may be empty: start above last.
+ */
+static struct iovageom_range *sweep_gaps(struct iovageom_sweep *sweep, struct iovageom_range *out,
+                                         const struct iovageom_range *out_end)
+{
+    const struct iovageom_range *a = sweep->sides[0].at, *a_end = sweep->sides[0].end;
+    const struct iovageom_range *b = sweep->sides[1].at, *b_end = sweep->sides[1].end;
+    uint64_t free = sweep->free;
+
+    while (a < a_end && b < b_end && out < out_end) {
+        uint64_t start = a->start > free ? a->start : free;
+        bool of_a = a->last < b->start; /* it ends in the gap */
+        uint64_t last = of_a ? a->last : b->start - 1;
+
+        *out = (struct iovageom_range){start, last};
+        out += (start <= last) & (of_a | (b->start > start));
+        if (!of_a) {
+            sweep->any = b->last == IOVAGEOM_ADDRESS_MAX;
+            free = b->last + !sweep->any;
+            b++;
+        } else {
+            a++;
+        }
+    }
+    sweep->free = free;
+    sweep->sides[0].at = a;
+    sweep->sides[1].at = b;
+    return out;
+}
+
+/* The rest of the first input, when the second has no more ranges. */
+static struct iovageom_range *sweep_rest(struct iovageom_sweep *sweep, struct iovageom_range *out,
+                                         const struct iovageom_range *out_end)
+{
+    struct iovageom_sweep_side *a = &sweep->sides[0];
+
+    for (; !sweep->any && a->at < a->end && out < out_end; a->at++) {
+        *out = *a->at;
+        out->start = out->start > sweep->free ? out->start : sweep->free;
+        out += out->start <= out->last;
+    }
+    if (sweep->any)
+        a->at = a->end;
+    return out;
+}
+
+/* The next range either lets the pending one grow, or comes after it. */
+static inline struct iovageom_range *unite(struct iovageom_range *pending,
+                                           const struct iovageom_range *next,
+                                           struct iovageom_range *out)
+{
+    bool apart = next->start > pending->last && next->start - pending->last > 1;
+
+    *out = *pending;
+    pending->start = apart ? next->start : pending->start;
+    pending->last = next->last > pending->last ? next->last : pending->last;
+    return out + apart;
+}
+
+/* While both sides have ranges at hand, the lower one is next. */
+static struct iovageom_range *unite_both(struct iovageom_sweep *sweep, struct iovageom_range *out,
+                                         const struct iovageom_range *out_end)
+{
+    const struct iovageom_range *a = sweep->sides[0].at, *a_end = sweep->sides[0].end;
+    const struct iovageom_range *b = sweep->sides[1].at, *b_end = sweep->sides[1].end;
+    struct iovageom_range pending = sweep->pending;
+
+    while (a < a_end && b < b_end && out < out_end) {
+        bool of_a = a->start < b->start;
+
+        out = unite(&pending, of_a ? a : b, out);
+        a += of_a;
+        b += !of_a;
+    }
+    sweep->pending = pending;
+    sweep->sides[0].at = a;
+    sweep->sides[1].at = b;
+    return out;
+}
+
+static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range *out,
+                            const struct iovageom_range *out_end)
+{
+    struct iovageom_sweep_side *a = &sweep->sides[0];
+    struct iovageom_sweep_side *b = &sweep->sides[1];
+    struct iovageom_range *to = out;
+
+    while (to < out_end) {
+        bool has_a = side_has(a);
+        bool has_b = side_has(b);
+        struct iovageom_sweep_side *low = !has_b || (has_a && a->at->start < b->at->start) ? a : b;
+
+        if (!has_a && !has_b) {
+            *to = sweep->pending;
+            to += sweep->any;
+            sweep->any = false;
+            break;
+        }
+        if (!sweep->any)
+            sweep->pending = *low->at;
+        sweep->any = true;
+        if (has_a && has_b)
+            to = unite_both(sweep, to, out_end);
+        else
+            while (low->at < low->end && to < out_end)
+                to = unite(&sweep->pending, low->at++, to);
+    }
+    return (size_t)(to - out);
+}
+
+size_t iovageom_sweep_next(struct iovageom_sweep *sweep, struct iovageom_range *out,
+                           size_t capacity)
+{
+    const struct iovageom_range *out_end = out + capacity;
+    struct iovageom_range *to = out;
+
+    if (sweep->kind == IOVAGEOM_SWEEP_UNION)
+        return next_of_union(sweep, out, out_end);
+    while (to < out_end && side_has(&sweep->sides[0])) {
+        bool second = side_has(&sweep->sides[1]);
+
+        if (sweep->kind == IOVAGEOM_SWEEP_INTERSECTION && !second)
+            break;
+        if (sweep->kind == IOVAGEOM_SWEEP_INTERSECTION)
+            to = sweep_common(sweep, to, out_end);
+        else if (second)
+            to = sweep_gaps(sweep, to, out_end);
+        else
+            to = sweep_rest(sweep, to, out_end);
+    }
+    return (size_t)(to - out);
+}

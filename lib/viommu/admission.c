@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+
+#include "../geometry/internal.h"
+#include "internal.h"
+
+/* An objection that was noted already. */
+static void conflict(struct iovageom_admission *a)
+{
+    if (a->status == IOVAGEOM_OK)
+        a->status = IOVAGEOM_ERR_CONFLICT;
+}
+
+void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding)
+{
+    const bool lenient = a->allow_stale && (finding->kind == IOVAGEOM_FINDING_PROMISE ||
+                                            finding->kind == IOVAGEOM_FINDING_MAPPING ||
+                                            finding->kind == IOVAGEOM_FINDING_BUDGET);
+
+    /* What nobody can use, everybody can be told of. */
+    const bool useless = a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE;
+
+    finding->status = lenient || useless ? IOVAGEOM_OK : finding->status;
+    finding->fatal = !lenient && !useless;
+    a->went_stale |= lenient;
+    a->objections += finding->fatal;
+    if (finding->fatal && a->status == IOVAGEOM_OK)
+        a->status = finding->status;
+    /* Of a promise it says who was told: that may be somebody who is gone. */
+    if (finding->endpoint == IOVAGEOM_ID_NONE && finding->kind != IOVAGEOM_FINDING_PROMISE)
+        finding->endpoint = a->endpoint;
+    iovageom_report_add(a->report, finding);
+}
+
+/* `device` can't map `against`, which takes `range` from what the finding speaks of. */
+static void name(struct iovageom_finding *finding, const struct iovageom_device *device,
+                 struct iovageom_range range, struct iovageom_range against)
+{
+    finding->range = range;
+    finding->against = against;
+    iovageom_name_owner(finding, device, against);
+}
+
+static void object(struct iovageom_admission *a, const struct iovageom_device *device,
+                   enum iovageom_finding_kind kind, uint64_t domain, uint64_t endpoint,
+                   struct iovageom_range range, struct iovageom_range against)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    name(&finding, device, range, against);
+    iovageom_object(a, &finding);
+}
+
+static void object_number(struct iovageom_admission *a, const struct iovageom_device *device,
+                          enum iovageom_finding_kind kind, uint64_t domain, uint64_t wanted,
+                          uint64_t offered)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+
+    finding.domain = domain;
+    finding.wanted = wanted;
+    finding.offered = offered;
+    iovageom_name_owner(&finding, device, IOVAGEOM_EVERYTHING);
+    finding.type = 0;
+    iovageom_object(a, &finding);
+}
+
+/* ---- direct regions ---- */
+
+bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flags)
+{
+    return (flags & IOVAGEOM_PLUG_REFUSE_DIRECT) != 0 ||
+           (viommu->config.flags & IOVAGEOM_VIOMMU_REFUSE_DIRECT) != 0;
+}
+
+/* A refusal comes before other objections, a note before other notes: so there are two places. */
+void iovageom_ask_direct(struct iovageom_admission *a, bool refusing)
+{
+    if (a->direct_asked || a->refuse_direct != refusing)
+        return;
+    a->direct_asked = true;
+    if (iovageom_geometry_direct(a->device->geometry, a->endpoint,
+                                 refusing ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_OK, a->report) &&
+        refusing)
+        conflict(a);
+}
+
+/* ---- bypass ---- */
+
+bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
+{
+    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) != 0)
+        return viommu->bypass != 0;
+    return (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS) != 0;
+}
+
+/* One objection for each range of the device that bypass would map one to one. */
+bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
+                            const struct iovageom_device *device, uint64_t endpoint,
+                            uint64_t domain, struct iovageom_report *report)
+{
+    struct iovageom_range hit;
+    bool fits = true;
+
+    for (size_t i = 0; i < device->all_count; i++)
+        if (iovageom_rangeset_first_overlap(identity, device->ranges[i], &hit)) {
+            struct iovageom_finding finding =
+                iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_CONFLICT);
+
+            name(&finding, device, hit, device->ranges[i]);
+            finding.endpoint = endpoint;
+            finding.domain = domain;
+            iovageom_report_add(report, &finding);
+            fits = false;
+        }
+    return fits;
+}
+
+/*
+ * Whether an endpoint could bypass: all devices on its host page tables map the identity ranges. For
+ * those that are set this is known; devices that reserve the same are named once.
+ */
+bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
+                          const struct iovageom_endpoint *endpoint,
+                          const struct iovageom_rangeset *identity, struct iovageom_report *report)
+{
+    const struct iovageom_shape *shape = endpoint->unit != NULL ? endpoint->unit->shapes : NULL;
+    const bool known = identity == &viommu->identity;
+    bool fits = true;
+
+    if (known && (shape == NULL || endpoint->unit->unfit == 0))
+        return true;
+    if (known && report == NULL)
+        return false;
+    for (; shape != NULL && iovageom_rangeset_count(identity) > 0; shape = shape->next)
+        fits &=
+            iovageom_identity_fits(identity, shape->device, endpoint->id, IOVAGEOM_ID_NONE, report);
+    return fits;
+}
+
+/* ---- the questions ---- */
+
+/* The granule that the guest will map by, as far as it is known; else 0. */
+static uint64_t guest_granule(const struct iovageom_viommu *viommu)
+{
+    return viommu->frozen ? iovageom_pgsize_granule(viommu->space.page_size_mask)
+                          : viommu->config.granule;
+}
+
+static void ask_granule(struct iovageom_admission *a)
+{
+    const uint64_t mask = a->device->mask;
+    const uint64_t wanted = guest_granule(a->viommu);
+
+    if (mask == 0 || (wanted != 0 && !iovageom_pgsize_accepts(mask, wanted)))
+        object_number(a, a->device, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, wanted,
+                      iovageom_pgsize_granule(mask));
+}
+
+/* Guests know of their machine's MSI doorbells without being told: is a range nothing but that? */
+static bool only_doorbells(const struct iovageom_device *device, struct iovageom_range range)
+{
+    for (size_t i = 0; i < device->msi_count; i++)
+        if (iovageom_range_contains(device->ranges[device->all_count + i], range))
+            return true;
+    return false;
+}
+
+/*
+ * VFIO in a Linux guest that is told of no MSI region maps doorbells in a window that the driver makes
+ * up (I5), wherever the host's software has its own; its other drivers have them from their allocator.
+ * Where the host reserves that window, only the machine could say where the doorbells are.
+ */
+bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
+                                const struct iovageom_device *device, uint64_t endpoint,
+                                struct iovageom_report *report)
+{
+    static const struct iovageom_range window = {0x8000000, 0x80fffff};
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
+    const struct iovageom_resv *resv = iovageom_geometry_resv(device->geometry);
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+    bool software = false, refused = false;
+
+    if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
+        return false;
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK;
+         i++) {
+        software |= type == IOVAGEOM_RESV_SOFTWARE_MSI;
+        if (iovageom_resv_type_forbids(type) &&
+            iovageom_rangeset_first_overlap(ranges, window, &finding.range)) {
+            (void)iovageom_range_intersect(finding.range, window, &finding.range);
+            refused = true;
+        }
+    }
+    if (!software || !refused)
+        return false;
+    finding.endpoint = endpoint;
+    finding.detail = "VFIO in a guest maps MSI doorbells there (its own drivers don't), unless it "
+                     "is told of the machine's: add those as an MSI region";
+    iovageom_report_add(report, &finding);
+    return true;
+}
+
+/* The guest's input range is wider than what the device maps of it, or would without `range`. */
+static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
+                         struct iovageom_range range)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_range left[2] = {{0, 0}, {0, 0}};
+
+    (void)iovageom_range_subtract(guest, range, left);
+    finding.range = guest;
+    finding.against = left[0];
+    iovageom_name_owner(&finding, a->device, range);
+    finding.type = 0;
+    iovageom_object(a, &finding);
+}
+
+/* Whether the device, and what is reserved for all, leave a granule of `input` to the guest. */
+static bool leaves_some(const struct iovageom_device *device,
+                        const struct iovageom_rangeset *platform, struct iovageom_range input,
+                        uint64_t granule)
+{
+    struct iovageom_range gap;
+
+    for (size_t i = 0; i < device->all_count; i++) {
+        if (iovageom_range_below(device->ranges[i], &gap) &&
+            iovageom_range_intersect(gap, input, &gap) &&
+            iovageom_rangeset_first_hole(platform, gap, granule, granule, &gap) == IOVAGEOM_OK)
+            return true;
+        if (!iovageom_range_above(device->ranges[i], &gap) ||
+            !iovageom_range_intersect(gap, input, &input))
+            return false;
+    }
+    return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
+}
+
+/* What the guest takes for granted that it may map: the input range, if it reads that. */
+struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features)
+{
+    if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        return IOVAGEOM_EVERYTHING;
+    return viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+}
+
+/*
+ * An input range that is still to follow the hosts tells a guest without PROBE what each of them
+ * can't map at its ends, as long as they have anything in common.
+ */
+static void ask_common(struct iovageom_admission *a, struct iovageom_range input)
+{
+    const uint64_t mask = iovageom_pgsize_meet(iovageom_books_mask(a->viommu), a->device->mask);
+    struct iovageom_range common = input, hit = input;
+    bool whole = true;
+    int error = iovageom_books_input(a->viommu, iovageom_pgsize_granule(mask), a, &common, &whole);
+
+    for (size_t i = a->device->all_count; i > 0; i--)
+        if (iovageom_range_overlaps(a->device->ranges[i - 1], input))
+            hit = a->device->ranges[i - 1];
+    if (error != IOVAGEOM_OK)
+        a->status = error;
+    else if (!whole)
+        object_input(a, input, hit);
+}
+
+static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
+{
+    uint64_t granule = guest_granule(a->viommu);
+
+    if (granule == 0)
+        granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
+    if (granule < iovageom_pgsize_granule(a->device->mask))
+        granule = iovageom_pgsize_granule(a->device->mask);
+    if (!leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
+        object_number(a, a->device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
+}
+
+/*
+ * The input range: what can't be told must be usable, and something must be. An input range that is
+ * still to follow the hosts tells where the usable addresses begin and end, but no hole in them.
+ */
+static void ask_input(struct iovageom_admission *a)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const struct iovageom_device *device = a->device;
+    const bool open = !viommu->frozen && (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 &&
+                      (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
+    const struct iovageom_range input =
+        viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+    const struct iovageom_range guest = iovageom_guest_input(viommu, a->features);
+    const bool strict = !a->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
+    const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
+    const size_t said = a->objections;
+
+    ask_some(a, input);
+    if (a->objections > said)
+        return;
+    if (!told && !iovageom_range_equal(guest, input)) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+
+        finding.range = guest;
+        finding.against = input;
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
+        iovageom_object(a, &finding);
+    }
+    for (size_t i = 0; i < device->all_count; i++) {
+        const struct iovageom_range range = device->ranges[i];
+        const bool edge =
+            iovageom_range_has(range, guest.start) || iovageom_range_has(range, guest.last);
+
+        if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
+            ((strict && edge) || (!told && !only_doorbells(device, range))))
+            object_input(a, guest, range);
+    }
+    if (open && !told && a->objections == said && !a->common_asked)
+        ask_common(a, input);
+}
+
+/* What is reserved for all, and can't be told either. */
+static void ask_platform(struct iovageom_admission *a)
+{
+    const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
+    struct iovageom_range hit, left[2] = {{0, 0}, {0, 0}};
+    struct iovageom_finding finding;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0)
+        return;
+    for (size_t i = 0;
+         iovageom_resv_statement(a->viommu->platform, i, &type, &owner, &ranges) == IOVAGEOM_OK;
+         i++) {
+        finding = iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+        if (type == IOVAGEOM_RESV_MSI || !iovageom_resv_type_forbids(type) ||
+            !iovageom_rangeset_first_overlap(ranges, guest, &hit))
+            continue;
+        (void)iovageom_range_subtract(guest, hit, left);
+        finding.range = guest;
+        finding.against = left[0];
+        finding.owner = *owner;
+        iovageom_object(a, &finding);
+    }
+}
+
+static bool has_slot(const struct iovageom_viommu *viommu)
+{
+    const struct iovageom_endpoint *endpoint = NULL;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT)
+            return true;
+    return false;
+}
+
+/* All that there is, in the eyes of a driver with a->features; by what it maps too, if asked for. */
+static void ask_all(struct iovageom_admission *a, bool granules)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const struct iovageom_plug *plug = NULL;
+
+    a->endpoint = IOVAGEOM_ID_NONE;
+    ask_platform(a);
+    a->device = viommu->envelope;
+    if (a->device != NULL && granules)
+        ask_granule(a);
+    /* It is told where there is a slot, and stands for nothing elsewhere. */
+    if (a->device != NULL && has_slot(viommu)) {
+        ask_input(a);
+        a->common_asked = true;
+    }
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
+        a->device = plug->device;
+        a->endpoint = plug->contacts[0].endpoint->id;
+        if (granules)
+            ask_granule(a);
+        ask_input(a);
+        a->common_asked = true;
+    }
+}
+
+int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
+                                          struct iovageom_report *report)
+{
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .features = viommu->config.features & features};
+
+    iovageom_report_clear(report);
+    ask_all(&a, false);
+    return a.status;
+}
+
+/* Whether what is here goes with a config space, and a driver, that others have seen. */
+int iovageom_load_suits(const struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .features = viommu->accepted, .loading = true};
+
+    ask_all(&a, true);
+    return a.status;
+}
+
+int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
+                            const struct iovageom_device *envelope, struct iovageom_report *report)
+{
+    struct iovageom_admission a = {.viommu = viommu,
+                                   .device = envelope,
+                                   .renews_envelope = true,
+                                   .report = report,
+                                   .endpoint = IOVAGEOM_ID_NONE,
+                                   .features = viommu->accepted,
+                                   .refuse_direct = iovageom_refuses_direct(viommu, 0)};
+
+    iovageom_ask_direct(&a, true);
+    ask_granule(&a);
+    ask_input(&a);
+    iovageom_ask_direct(&a, false);
+    return a.status;
+}
+
+/* A slot brings the envelope along: can a driver that declined PROBE do without being told? */
+int iovageom_slot_suits(struct iovageom_admission *a)
+{
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        ask_input(a);
+    return a->status;
+}
+
+static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
+                       const struct iovageom_domain *domain)
+{
+    const uint32_t id = domain->node.index;
+    const bool here = a->unit != NULL &&
+                      iovageom_link_count(&a->viommu->loads, &a->unit->host, &domain->host) > 0;
+    const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
+    const uint64_t live = iovageom_unit_live(a->unit) + joining;
+    struct iovageom_mapping mapping;
+
+    if (domain->bypass &&
+        !iovageom_identity_fits(&a->viommu->identity, device, a->endpoint, id, a->report))
+        conflict(a);
+    for (size_t i = 0; i < device->all_count; i++)
+        if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
+            object(a, device, IOVAGEOM_FINDING_MAPPING, id, IOVAGEOM_ID_NONE, mapping.range,
+                   device->ranges[i]);
+    /* On the newcomer's page tables, once it is in the domain; one that is empty costs nothing. */
+    if ((here || joining > 0) && live > device->budget)
+        object_number(a, device, IOVAGEOM_FINDING_BUDGET, id, live, device->budget);
+}
+
+/* What `device` would take from a guest group, and from the domains where that group is. */
+void iovageom_ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
+                        const struct iovageom_group *group)
+{
+    struct iovageom_promisees promisees;
+    struct iovageom_range hit;
+    struct iovageom_range both;
+
+    iovageom_promisees_init(&promisees, a->viommu, group);
+    for (size_t i = 0; i < device->all_count; i++)
+        if (iovageom_rangeset_first_overlap(&group->promised, device->ranges[i], &hit) &&
+            iovageom_range_intersect(hit, device->ranges[i], &both))
+            object(a, device, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE,
+                   iovageom_promised_to(&promisees, both), hit, device->ranges[i]);
+    iovageom_promisees_deinit(&promisees);
+    for (const struct iovageom_link *tie = group->node.down; tie != NULL; tie = tie->down_next)
+        ask_domain(a, device, (const struct iovageom_domain *)(const void *)tie->lower);
+}
+
+/* Whether the group's list still fits the probe buffer that the guest has read the size of. */
+int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group *group)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    const size_t limit = viommu->space.probe_size;
+    struct iovageom_wire *wire;
+    int error;
+
+    if (!viommu->frozen || limit == 0)
+        return IOVAGEOM_OK;
+    /* Most of the time there is room in any case, and no list has to be made. */
+    if (group->view_clean &&
+        iovageom_virtio_probe_bytes(
+            2 * (a->device->all_count + 1 + iovageom_rangeset_count(&group->view.all))) <= limit)
+        return IOVAGEOM_OK;
+    error = iovageom_group_wire(viommu, group, &viommu->space, limit, a->device, a->report, &wire);
+    if (error == IOVAGEOM_OK) {
+        iovageom_wire_put(viommu, wire);
+    } else if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
+        conflict(a);
+        error = IOVAGEOM_OK;
+    }
+    return error;
+}
+
+/* The same of a guest group that is yet to be made. */
+static int ask_new_group(struct iovageom_admission *a, const struct iovageom_unit *unit)
+{
+    struct iovageom_link side;
+    struct iovageom_group group;
+
+    if (unit == NULL &&
+        iovageom_virtio_probe_bytes(2 * (a->device->all_count + 1 +
+                                         iovageom_rangeset_count(&a->viommu->platform_view.all))) <=
+            a->viommu->space.probe_size)
+        return IOVAGEOM_OK;
+    memset(&group, 0, sizeof(group));
+    memset(&side, 0, sizeof(side));
+    if (unit != NULL) {
+        side.upper = (struct iovageom_node *)(uintptr_t)&unit->node;
+        group.node.up = &side;
+    }
+    return iovageom_ask_probe(a, &group);
+}
+
+/*
+ * What `a->device` would change in `unit` and `group` (NULL for one that is yet to be made): its
+ * ranges count for every group of the unit; what the unit's other devices reserve, for `group`.
+ */
+int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_unit *unit,
+                          const struct iovageom_group *group)
+{
+    const struct iovageom_shape *shape = unit != NULL ? unit->shapes : NULL;
+    const struct iovageom_shape *known = unit != NULL ? iovageom_shape_of(unit, a->device) : NULL;
+    const struct iovageom_link *side = unit != NULL ? unit->node.down : NULL;
+    const bool joins =
+        group != NULL &&
+        (unit == NULL || iovageom_link_count(&a->viommu->sides, &unit->node, &group->node) == 0);
+    int error = IOVAGEOM_OK;
+
+    a->unit = unit;
+    iovageom_ask_direct(a, true);
+    ask_granule(a);
+    ask_input(a);
+    if (iovageom_bypass_unattached(a->viommu) &&
+        !iovageom_identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE,
+                                a->report))
+        conflict(a);
+    if (group == NULL)
+        error = ask_new_group(a, unit);
+    if (joins) {
+        iovageom_ask_group(a, a->device, group);
+        error = iovageom_ask_probe(a, group);
+    }
+    for (; joins && shape != NULL; shape = shape->next)
+        if (shape != known)
+            iovageom_ask_group(a, shape->device, group);
+    /* A unit where a device reserves the same already has nothing to fear for its groups. */
+    for (; known == NULL && error == IOVAGEOM_OK && side != NULL; side = side->down_next) {
+        const struct iovageom_group *other =
+            (const struct iovageom_group *)(const void *)side->lower;
+
+        iovageom_ask_group(a, a->device, other);
+        error = iovageom_ask_probe(a, other);
+    }
+    iovageom_ask_direct(a, false);
+    /* Unknown is not empty: it is taken, and said (Q5). */
+    iovageom_geometry_doubts(a->device->geometry, a->endpoint, a->report);
+    (void)iovageom_doorbells_unknown(a->viommu, a->device, a->endpoint, a->report);
+    return error != IOVAGEOM_OK ? error : a->status;
+}

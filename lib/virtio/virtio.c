@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <iovageom/status.h>
+#include <iovageom/virtio.h>
+
+#include "../base/bytes.h"
+#include "../base/hints.h"
+#include "virtio_internal.h"
+
+/* ---- wire lists ---- */
+
+static const struct iovageom_range everything = {0, IOVAGEOM_ADDRESS_MAX};
+
+/* Every range is valid, and begins above the end of the one before it. */
+static int check_order(const struct iovageom_region *regions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!iovageom_range_valid(regions[i].range))
+            return IOVAGEOM_ERR_INVERTED;
+        if (i > 0 && regions[i].range.start <= regions[i - 1].range.last)
+            return IOVAGEOM_ERR_OVERLAP;
+    }
+    return IOVAGEOM_OK;
+}
+
+/* What the guest is to be told of a region, if anything. */
+static bool seen(const struct iovageom_region *region, struct iovageom_range window,
+                 struct iovageom_range *out)
+{
+    return iovageom_resv_type_forbids((enum iovageom_resv_type)region->type) &&
+           iovageom_range_intersect(region->range, window, out);
+}
+
+/* How much the owner of an MSI window counts; 0 where owners are of no account. */
+static unsigned authority(const struct iovageom_region *region, const struct iovageom_resv *owners)
+{
+    const struct iovageom_owner *owner =
+        owners != NULL ? iovageom_resv_owner(owners, region->owner) : NULL;
+
+    return owner != NULL ? owner->source : 0;
+}
+
+/*
+ * The one window that is told as MSI (N74): MSI regions that touch are one. Of those with the
+ * greatest authority the lowest, because x86 guests have theirs below 4 GiB. False if there is
+ * none.
+ */
+static bool choose_msi(const struct iovageom_region *regions, size_t count,
+                       const struct iovageom_resv *owners, struct iovageom_range window,
+                       struct iovageom_range *out)
+{
+    struct iovageom_range block = everything, part, best = everything;
+    unsigned rank = 0, best_rank = 0;
+    bool open = false, found = false;
+
+    for (size_t i = 0; i < count; i++) {
+        if (regions[i].type != IOVAGEOM_RESV_MSI || !seen(&regions[i], window, &part))
+            continue;
+        if (!open || !iovageom_range_precedes_directly(block, part)) {
+            block = part;
+            rank = 0;
+            open = true;
+        }
+        block.last = part.last;
+        if (authority(&regions[i], owners) > rank)
+            rank = authority(&regions[i], owners);
+        if (!found || rank > best_rank || best.start == block.start) {
+            best = block;
+            best_rank = rank;
+            found = true;
+        }
+    }
+    if (found)
+        *out = best;
+    return found;
+}
+
+/* Writes a list, holding back the last region as long as it may grow. */
+struct list_writer {
+    struct iovageom_region *out; /* NULL: only count */
+    size_t count;                /* the pending one not included */
+    struct iovageom_region pending;
+    bool has_pending;
+};
+
+static void flush(struct list_writer *writer)
+{
+    if (writer->has_pending && writer->out != NULL)
+        writer->out[writer->count] = writer->pending;
+    writer->count += writer->has_pending;
+    writer->has_pending = false;
+}
+
+static void put(struct list_writer *writer, struct iovageom_range range, uint32_t type)
+{
+    if (writer->has_pending && writer->pending.type == type &&
+        iovageom_range_precedes_directly(writer->pending.range, range)) {
+        writer->pending.range.last = range.last;
+        return;
+    }
+    flush(writer);
+    writer->pending = (struct iovageom_region){range, type, 0};
+    writer->has_pending = true;
+}
+
+/*
+ * One region that reserves everything is told in two halves: see the contract of a wire list. A
+ * guest with 32-bit addresses, whose window ends there, has the same trouble with 4 GiB.
+ */
+static void split_everything(struct list_writer *writer, struct iovageom_range window)
+{
+    struct iovageom_range range = writer->pending.range, upper[2];
+
+    if (!writer->has_pending || range.start != 0 || range.last != window.last ||
+        (range.last != UINT32_MAX && range.last != IOVAGEOM_ADDRESS_MAX))
+        return;
+    writer->pending.range.last = range.last >> 1;
+    (void)iovageom_range_subtract(range, writer->pending.range, upper);
+    flush(writer);
+    writer->pending = (struct iovageom_region){upper[0], IOVAGEOM_RESV_RESERVED, 0};
+    writer->has_pending = true;
+}
+
+static size_t write_list(const struct iovageom_region *regions, size_t count,
+                         const struct iovageom_range *msi, struct iovageom_range window,
+                         struct iovageom_region *out)
+{
+    struct list_writer writer = {out, 0, {everything, 0, 0}, false};
+    struct iovageom_range range;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!seen(&regions[i], window, &range))
+            continue;
+        put(&writer, range,
+            msi != NULL && iovageom_range_contains(*msi, range) ? IOVAGEOM_RESV_MSI
+                                                                : IOVAGEOM_RESV_RESERVED);
+    }
+    split_everything(&writer, window);
+    flush(&writer);
+    return writer.count;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
+                                            const struct iovageom_resv *owners,
+                                            struct iovageom_range window,
+                                            struct iovageom_region *out, size_t capacity,
+                                            size_t *out_count)
+{
+    struct iovageom_range msi = everything;
+    bool has_msi;
+    int status = check_order(regions, count);
+
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        if (regions[i].type < IOVAGEOM_RESV_DIRECT_RELAXABLE || regions[i].type > IOVAGEOM_RESV_MSI)
+            return IOVAGEOM_ERR_INVALID;
+
+    has_msi = choose_msi(regions, count, owners, window, &msi);
+    *out_count = write_list(regions, count, has_msi ? &msi : NULL, window, NULL);
+    if (*out_count > capacity)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    (void)write_list(regions, count, has_msi ? &msi : NULL, window, out);
+    return IOVAGEOM_OK;
+}
+
+int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
+{
+    bool has_msi = false;
+    int status = check_order(list, count);
+
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].type != IOVAGEOM_RESV_RESERVED && list[i].type != IOVAGEOM_RESV_MSI)
+            return IOVAGEOM_ERR_INVALID;
+        if (list[i].type == IOVAGEOM_RESV_MSI && has_msi)
+            return IOVAGEOM_ERR_EXISTS;
+        has_msi |= list[i].type == IOVAGEOM_RESV_MSI;
+        if (iovageom_range_equal(list[i].range, everything))
+            return IOVAGEOM_ERR_OVERFLOW;
+    }
+    return IOVAGEOM_OK;
+}
+
+static int wire_allocate(struct iovageom_wire *wire, size_t capacity)
+{
+    if (wire->allocator == NULL || wire->allocator->allocate == NULL)
+        return IOVAGEOM_ERR_INVALID;
+    if (capacity > SIZE_MAX / sizeof(*wire->list))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    wire->list =
+        wire->allocator->allocate(wire->allocator->context, capacity * sizeof(*wire->list));
+    wire->capacity = capacity;
+    return wire->list != NULL ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
+}
+
+/*
+ * A region of the resolved view starts where one is said to start, or above the end of one that
+ * lies over it; and a wire list may tell everything in two halves.
+ */
+static size_t most_regions(const struct iovageom_resv *resv)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    size_t most = 1;
+
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
+        most += 2 * iovageom_rangeset_count(ranges);
+    return most;
+}
+
+IOVAGEOM_COLD int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
+                                         const struct iovageom_geometry *geometry, uint64_t granule,
+                                         struct iovageom_wire *wire)
+{
+    struct iovageom_wire made = {allocator != NULL ? allocator : iovageom_allocator_default(), NULL,
+                                 0, 0};
+    size_t most = most_regions(iovageom_geometry_resv(geometry));
+    int status = IOVAGEOM_OK;
+
+    if (most > 1)
+        status = wire_allocate(&made, most);
+    if (status == IOVAGEOM_OK)
+        status =
+            iovageom_geometry_reserved(geometry, granule, made.list, made.capacity, &made.count);
+    if (status < 0) {
+        iovageom_wire_free(&made);
+        return status;
+    }
+    *wire = made;
+    return IOVAGEOM_OK;
+}
+
+IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
+                                              const struct iovageom_geometry *geometry,
+                                              uint64_t granule, struct iovageom_range window,
+                                              struct iovageom_wire *wire)
+{
+    struct iovageom_wire made = {0};
+    int status = iovageom_wire_reserved(allocator, geometry, granule, &made);
+
+    if (status < 0)
+        return status;
+    status = iovageom_virtio_wire_list(made.list, made.count, iovageom_geometry_resv(geometry),
+                                       window, made.list, made.capacity, &made.count);
+    if (status < 0)
+        iovageom_wire_free(&made);
+    else
+        *wire = made;
+    return status;
+}
+
+IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_wire *wire)
+{
+    if (wire->list != NULL)
+        wire->allocator->release(wire->allocator->context, wire->list,
+                                 wire->capacity * sizeof(*wire->list));
+    wire->list = NULL;
+}
+
+/* ---- PROBE properties ---- */
+
+enum {
+    RESV_MEM_LENGTH = IOVAGEOM_VIRTIO_RESV_MEM_SIZE - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE,
+    TYPE_MASK = 0xfff,
+    TYPE_BITS = 12
+};
+
+size_t iovageom_virtio_probe_bytes(size_t count)
+{
+    return count <= SIZE_MAX / IOVAGEOM_VIRTIO_RESV_MEM_SIZE ? count * IOVAGEOM_VIRTIO_RESV_MEM_SIZE
+                                                             : SIZE_MAX;
+}
+
+int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t count, void *buffer,
+                                 size_t size, size_t *needed)
+{
+    uint8_t *bytes = buffer;
+    int status = iovageom_virtio_wire_check(list, count);
+
+    if (status < 0)
+        return status;
+    if (needed != NULL)
+        *needed = iovageom_virtio_probe_bytes(count);
+    if (count > size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    if (size > 0)
+        memset(bytes, 0, size);
+    for (size_t i = 0; i < count; i++, bytes += IOVAGEOM_VIRTIO_RESV_MEM_SIZE) {
+        iovageom_store_le16(bytes, IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM);
+        iovageom_store_le16(bytes + 2, RESV_MEM_LENGTH);
+        bytes[4] = list[i].type == IOVAGEOM_RESV_MSI ? IOVAGEOM_VIRTIO_RESV_MSI
+                                                     : IOVAGEOM_VIRTIO_RESV_RESERVED;
+        iovageom_store_le64(bytes + 8, list[i].range.start);
+        iovageom_store_le64(bytes + 16, list[i].range.last);
+    }
+    return IOVAGEOM_OK;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
+                                                  const struct iovageom_geometry *geometry,
+                                                  uint64_t granule, struct iovageom_range window,
+                                                  void *buffer, size_t size, size_t *needed)
+{
+    struct iovageom_wire wire;
+    int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
+
+    if (status < 0)
+        return status;
+    status = iovageom_virtio_encode_probe(wire.list, wire.count, buffer, size, needed);
+    iovageom_wire_free(&wire);
+    return status;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_property_next(const void *bytes, size_t size, size_t *offset,
+                                                struct iovageom_virtio_property *property)
+{
+    const uint8_t *at = bytes;
+    size_t left = *offset < size ? size - *offset : 0, length;
+    uint32_t head;
+
+    if (left < IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE) {
+        for (size_t i = 0; i < left; i++)
+            if (at[*offset + i] != 0)
+                return IOVAGEOM_ERR_TRUNCATED;
+        return IOVAGEOM_ERR_NOT_FOUND;
+    }
+    at += *offset;
+    head = iovageom_load_le16(at);
+    length = iovageom_load_le16(at + 2);
+    if ((head & TYPE_MASK) == IOVAGEOM_VIRTIO_PROPERTY_NONE)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    if (length > left - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE)
+        return IOVAGEOM_ERR_TRUNCATED;
+    property->type = head & TYPE_MASK;
+    property->reserved = head >> TYPE_BITS;
+    property->offset = *offset + IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE;
+    property->length = length;
+    *offset = property->offset + length;
+    return IOVAGEOM_OK;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_decode_resv_mem(const void *payload, size_t length,
+                                                  struct iovageom_region *region, uint32_t *subtype)
+{
+    const uint8_t *bytes = payload;
+    struct iovageom_range range;
+
+    if (length < RESV_MEM_LENGTH)
+        return IOVAGEOM_ERR_MALFORMED;
+    range.start = iovageom_load_le64(bytes + 4);
+    range.last = iovageom_load_le64(bytes + 12);
+    if (!iovageom_range_valid(range))
+        return IOVAGEOM_ERR_INVERTED;
+    *region = (struct iovageom_region){
+        range, bytes[0] == IOVAGEOM_VIRTIO_RESV_MSI ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
+        0};
+    if (subtype != NULL)
+        *subtype = bytes[0];
+    return IOVAGEOM_OK;
+}
+
+/* One pass over the answer; writes as many regions as there is room for. */
+static int decode_pass(const void *bytes, size_t size, struct iovageom_region *out, size_t capacity,
+                       size_t *count)
+{
+    struct iovageom_virtio_property property;
+    struct iovageom_region region;
+    size_t offset = 0, found = 0;
+    int status;
+
+    while ((status = iovageom_virtio_property_next(bytes, size, &offset, &property)) == 0) {
+        if (property.reserved != 0 || property.type != IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM)
+            continue;
+        status = iovageom_virtio_decode_resv_mem((const uint8_t *)bytes + property.offset,
+                                                 property.length, &region, NULL);
+        if (status < 0)
+            return status;
+        if (found < capacity)
+            out[found] = region;
+        found++;
+    }
+    *count = found;
+    return status == IOVAGEOM_ERR_NOT_FOUND ? IOVAGEOM_OK : status;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_decode_probe(const void *bytes, size_t size,
+                                               struct iovageom_region *out, size_t capacity,
+                                               size_t *count)
+{
+    size_t found;
+    int status = decode_pass(bytes, size, NULL, 0, &found);
+
+    if (status < 0)
+        return status;
+    *count = found;
+    if (found > capacity)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    return decode_pass(bytes, size, out, capacity, &found);
+}
+
+/* ---- config space ---- */
+
+/* Where the fields of struct virtio_iommu_config are. */
+enum {
+    CONFIG_PAGE_SIZE_MASK = 0,
+    CONFIG_INPUT_START = 8,
+    CONFIG_INPUT_END = 16,
+    CONFIG_DOMAIN_START = 24,
+    CONFIG_DOMAIN_END = 28,
+    CONFIG_PROBE_SIZE = 32,
+    CONFIG_BYPASS = 36
+};
+
+static bool config_inverted(const struct iovageom_virtio_config *config)
+{
+    return !iovageom_range_valid(config->input_range) || config->domain_start > config->domain_last;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
+                                                uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE])
+{
+    if (config->page_size_mask == 0 || config->bypass > 1)
+        return IOVAGEOM_ERR_INVALID;
+    if (config_inverted(config))
+        return IOVAGEOM_ERR_INVERTED;
+    memset(out, 0, IOVAGEOM_VIRTIO_CONFIG_SIZE);
+    iovageom_store_le64(out + CONFIG_PAGE_SIZE_MASK, config->page_size_mask);
+    iovageom_store_le64(out + CONFIG_INPUT_START, config->input_range.start);
+    iovageom_store_le64(out + CONFIG_INPUT_END, config->input_range.last);
+    iovageom_store_le32(out + CONFIG_DOMAIN_START, config->domain_start);
+    iovageom_store_le32(out + CONFIG_DOMAIN_END, config->domain_last);
+    iovageom_store_le32(out + CONFIG_PROBE_SIZE, config->probe_size);
+    out[CONFIG_BYPASS] = (uint8_t)config->bypass;
+    return IOVAGEOM_OK;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_decode_config(const void *bytes, size_t size,
+                                                struct iovageom_virtio_config *out)
+{
+    const uint8_t *at = bytes;
+    struct iovageom_virtio_config config;
+
+    if (size < CONFIG_BYPASS)
+        return IOVAGEOM_ERR_TRUNCATED;
+    config.page_size_mask = iovageom_load_le64(at + CONFIG_PAGE_SIZE_MASK);
+    config.input_range.start = iovageom_load_le64(at + CONFIG_INPUT_START);
+    config.input_range.last = iovageom_load_le64(at + CONFIG_INPUT_END);
+    config.domain_start = iovageom_load_le32(at + CONFIG_DOMAIN_START);
+    config.domain_last = iovageom_load_le32(at + CONFIG_DOMAIN_END);
+    config.probe_size = iovageom_load_le32(at + CONFIG_PROBE_SIZE);
+    config.bypass = size > CONFIG_BYPASS ? at[CONFIG_BYPASS] & 1 : 0;
+    if (config.page_size_mask == 0)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (config_inverted(&config))
+        return IOVAGEOM_ERR_INVERTED;
+    *out = config;
+    return IOVAGEOM_OK;
+}
+
+/* ---- requests ---- */
+
+enum { REQUEST_HEAD_SIZE = 4 };
+
+/* Bytes that the device reads of a request, head included; 0 for an unknown type. */
+static size_t request_size(uint32_t type)
+{
+    static const uint8_t sizes[] = {0, 20, 20, 36, 28, IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX};
+
+    return type < sizeof(sizes) ? sizes[type] : 0;
+}
+
+static bool any_set(const uint8_t *bytes, size_t count)
+{
+    uint8_t all = 0;
+
+    for (size_t i = 0; i < count; i++)
+        all |= bytes[i];
+    return all != 0;
+}
+
+static void place_tail(struct iovageom_virtio_request *request, size_t writable_size,
+                       uint32_t probe_size)
+{
+    bool is_probe = request->type == IOVAGEOM_VIRTIO_T_PROBE;
+
+    if (writable_size < IOVAGEOM_VIRTIO_TAIL_SIZE || (is_probe && probe_size == 0))
+        return;
+    request->has_tail = true;
+    if (is_probe)
+        request->properties_size = writable_size - IOVAGEOM_VIRTIO_TAIL_SIZE < probe_size
+                                       ? writable_size - IOVAGEOM_VIRTIO_TAIL_SIZE
+                                       : probe_size;
+    request->tail_offset = request->properties_size;
+    request->used_length = request->tail_offset + IOVAGEOM_VIRTIO_TAIL_SIZE;
+}
+
+/* The fields; `at` has as many bytes as the type asks for. */
+static void decode_body(const uint8_t *at, struct iovageom_virtio_request *request)
+{
+    size_t end = request_size(request->type), reserved = end; /* reserved bytes come last */
+
+    request->domain = iovageom_load_le32(at + 4);
+    switch (request->type) {
+    case IOVAGEOM_VIRTIO_T_ATTACH:
+        request->endpoint = iovageom_load_le32(at + 8);
+        request->flags = iovageom_load_le32(at + 12);
+        reserved = 16;
+        break;
+    case IOVAGEOM_VIRTIO_T_DETACH:
+        request->endpoint = iovageom_load_le32(at + 8);
+        reserved = 12;
+        break;
+    case IOVAGEOM_VIRTIO_T_MAP:
+        request->phys = iovageom_load_le64(at + 24);
+        request->flags = iovageom_load_le32(at + 32);
+        break;
+    case IOVAGEOM_VIRTIO_T_UNMAP:
+        reserved = 24;
+        break;
+    default: /* PROBE, whose first field is the endpoint */
+        request->endpoint = request->domain;
+        request->domain = 0;
+        reserved = 8;
+        break;
+    }
+    if (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP)
+        request->virt =
+            (struct iovageom_range){iovageom_load_le64(at + 8), iovageom_load_le64(at + 16)};
+    request->body_reserved = any_set(at + reserved, end - reserved);
+}
+
+int iovageom_virtio_decode_request(const void *readable, size_t readable_size, size_t writable_size,
+                                   uint32_t probe_size, struct iovageom_virtio_request *out)
+{
+    const uint8_t *at = readable;
+
+    memset(out, 0, sizeof(*out));
+    if (readable_size < REQUEST_HEAD_SIZE)
+        return IOVAGEOM_ERR_TRUNCATED;
+    out->type = at[0];
+    if (request_size(out->type) == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    place_tail(out, writable_size, probe_size);
+    if (readable_size < request_size(out->type))
+        return IOVAGEOM_ERR_TRUNCATED;
+    out->head_reserved = any_set(at + 1, REQUEST_HEAD_SIZE - 1);
+    decode_body(at, out);
+    return writable_size < IOVAGEOM_VIRTIO_TAIL_SIZE ? IOVAGEOM_ERR_TRUNCATED : IOVAGEOM_OK;
+}
+
+IOVAGEOM_COLD int iovageom_virtio_encode_request(const struct iovageom_virtio_request *request,
+                                                 void *buffer, size_t size, size_t *needed)
+{
+    uint8_t *at = buffer;
+    uint32_t type = request->type;
+    size_t length = request_size(type);
+
+    if (length == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (needed != NULL)
+        *needed = length;
+    if (size < length)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    memset(at, 0, length);
+    at[0] = (uint8_t)type;
+    iovageom_store_le32(at + 4,
+                        type == IOVAGEOM_VIRTIO_T_PROBE ? request->endpoint : request->domain);
+    if (type == IOVAGEOM_VIRTIO_T_ATTACH || type == IOVAGEOM_VIRTIO_T_DETACH)
+        iovageom_store_le32(at + 8, request->endpoint);
+    if (type == IOVAGEOM_VIRTIO_T_ATTACH)
+        iovageom_store_le32(at + 12, request->flags);
+    if (type == IOVAGEOM_VIRTIO_T_MAP || type == IOVAGEOM_VIRTIO_T_UNMAP) {
+        iovageom_store_le64(at + 8, request->virt.start);
+        iovageom_store_le64(at + 16, request->virt.last);
+    }
+    if (type == IOVAGEOM_VIRTIO_T_MAP) {
+        iovageom_store_le64(at + 24, request->phys);
+        iovageom_store_le32(at + 32, request->flags);
+    }
+    return IOVAGEOM_OK;
+}
+
+void iovageom_virtio_encode_tail(uint32_t status, uint8_t out[IOVAGEOM_VIRTIO_TAIL_SIZE])
+{
+    memset(out, 0, IOVAGEOM_VIRTIO_TAIL_SIZE);
+    out[0] = (uint8_t)status;
+}

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <iovageom/host_iommufd.h>
+#include <iovageom/host_registers.h>
+#include <iovageom/status.h>
+
+#include "base/bytes.h"
+#include "support/test_allocator.h"
+#include "support/test_fixture.h"
+
+static const char *const folders[] = {TEST_FIXTURE_FOLDERS};
+#define FOLDER_COUNT (sizeof(folders) / sizeof(folders[0]))
+
+static bool has_iommufd(const char *folder)
+{
+    return strcmp(folder, "arm64-smmuv3") != 0;
+}
+
+static void put_header(uint8_t *header, uint32_t count, uint64_t alignment)
+{
+    memset(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    iovageom_store_le32(header, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    iovageom_store_le32(header + 4, 7);
+    iovageom_store_le32(header + 8, count);
+    iovageom_store_le64(header + 24, alignment);
+}
+
+static void put_range(uint8_t *ranges, size_t index, uint64_t start, uint64_t last)
+{
+    iovageom_store_le64(ranges + 16 * index, start);
+    iovageom_store_le64(ranges + 16 * index + 8, last);
+}
+
+/* VFIO and iommufd agree in every capture about what is usable. */
+static void every_captured_answer_is_understood(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FOLDER_COUNT; i++) {
+        struct iovageom_iommufd_ranges answer;
+        struct iovageom_range range;
+        size_t header_length;
+        size_t length;
+        void *header;
+        void *ranges;
+
+        if (!has_iommufd(folders[i]))
+            continue;
+        header = test_fixture_read(folders[i], "ioas_iova_ranges.attached.hdr.bin", &header_length);
+        ranges = test_fixture_read(folders[i], "ioas_iova_ranges.attached.ranges.bin", &length);
+        assert_int_equal(iovageom_host_iommufd_decode(header, header_length, &answer), IOVAGEOM_OK);
+        assert_true(answer.attached);
+        assert_int_equal(answer.alignment, 0x1000);
+        assert_int_equal(answer.range_count, length / 16);
+        assert_int_equal(iovageom_host_iommufd_range(&answer, ranges, length, 0, &range),
+                         IOVAGEOM_OK);
+        assert_int_equal(range.start, 0);
+        assert_int_equal(
+            iovageom_host_iommufd_range(&answer, ranges, length, answer.range_count, &range),
+            IOVAGEOM_ERR_NOT_FOUND);
+        free(header);
+        free(ranges);
+    }
+}
+
+static void before_attach_is_no_answer(void **state)
+{
+    struct iovageom_iommufd_ranges answer;
+    struct iovageom_geometry *geometry;
+    size_t header_length;
+    size_t length;
+    void *header =
+        test_fixture_read("intel-39bit", "ioas_iova_ranges.empty.hdr.bin", &header_length);
+    void *ranges = test_fixture_read("intel-39bit", "ioas_iova_ranges.empty.ranges.bin", &length);
+
+    (void)state;
+    assert_int_equal(iovageom_host_iommufd_decode(header, header_length, &answer), IOVAGEOM_OK);
+    assert_false(answer.attached);
+    assert_int_equal(answer.ioas_id, 2);
+    assert_int_equal(answer.range_count, 1);
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    assert_int_equal(
+        iovageom_host_iommufd_ranges(header, header_length, ranges, length, NULL, geometry),
+        IOVAGEOM_ERR_UNKNOWN);
+    assert_int_equal(iovageom_geometry_knows(geometry), 0);
+    iovageom_geometry_free(geometry);
+    free(header);
+    free(ranges);
+}
+
+/* Q7: an alignment says nothing of page sizes. */
+static void alignment_is_not_a_mask(void **state)
+{
+    struct iovageom_geometry *geometry;
+    uint64_t value;
+    size_t header_length;
+    size_t length;
+    void *header =
+        test_fixture_read("intel-39bit", "ioas_iova_ranges.attached.hdr.bin", &header_length);
+    void *ranges =
+        test_fixture_read("intel-39bit", "ioas_iova_ranges.attached.ranges.bin", &length);
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    assert_int_equal(
+        iovageom_host_iommufd_ranges(header, header_length, ranges, length, NULL, geometry),
+        IOVAGEOM_OK);
+    assert_int_equal(iovageom_geometry_knows(geometry),
+                     IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_ALIGNMENT);
+    assert_int_equal(iovageom_geometry_page_sizes(geometry, &value), IOVAGEOM_ERR_UNKNOWN);
+    assert_int_equal(iovageom_geometry_alignment(geometry, &value), IOVAGEOM_OK);
+    assert_int_equal(value, 0x1000);
+    assert_true(
+        iovageom_geometry_accepts(geometry, (struct iovageom_range){0xfef00000, 0x7fffffffff}));
+    assert_false(
+        iovageom_geometry_accepts(geometry, (struct iovageom_range){0xfee00000, 0xfee00fff}));
+    iovageom_geometry_free(geometry);
+    free(header);
+    free(ranges);
+}
+
+/* s390 has VFIO, and the other byte order. */
+static void swap(uint8_t *bytes, size_t at, size_t size)
+{
+    for (size_t i = 0; i < size / 2; i++) {
+        uint8_t byte = bytes[at + i];
+
+        bytes[at + i] = bytes[at + size - 1 - i];
+        bytes[at + size - 1 - i] = byte;
+    }
+}
+
+static void the_other_byte_order(void **state)
+{
+    struct iovageom_iommufd_ranges answer;
+    struct iovageom_hw_info info;
+    struct iovageom_range range;
+    struct iovageom_geometry *geometry;
+    size_t header_length;
+    size_t length;
+    uint8_t *header = test_fixture_read("amd", "ioas_iova_ranges.attached.hdr.bin", &header_length);
+    uint8_t *ranges = test_fixture_read("amd", "ioas_iova_ranges.attached.ranges.bin", &length);
+
+    (void)state;
+    for (size_t at = 0; at < header_length; at += at < 16 ? 4 : 8)
+        swap(header, at, at < 16 ? 4 : 8);
+    for (size_t at = 0; at < length; at += 8)
+        swap(ranges, at, 8);
+    assert_int_equal(iovageom_host_iommufd_decode(header, header_length, &answer), IOVAGEOM_OK);
+    assert_true(answer.big_endian);
+    assert_int_equal(answer.range_count, 3);
+    assert_int_equal(answer.alignment, 0x1000);
+    assert_int_equal(iovageom_host_iommufd_range(&answer, ranges, length, 1, &range), IOVAGEOM_OK);
+    assert_int_equal(range.start, 0xfef00000);
+    assert_int_equal(range.last, 0xfcffffffff);
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    assert_int_equal(
+        iovageom_host_iommufd_ranges(header, header_length, ranges, length, NULL, geometry), 0);
+    assert_false(
+        iovageom_geometry_accepts(geometry, (struct iovageom_range){0xfd00000000, 0xfd00000fff}));
+    iovageom_geometry_free(geometry);
+    free(header);
+    free(ranges);
+
+    header = test_fixture_read("intel-39bit", "hw_info.hdr.bin", &header_length);
+    ranges = test_fixture_read("intel-39bit", "hw_info.data.bin", &length);
+    for (size_t at = 0; at < 32; at += at == 16 ? 8 : 4)
+        swap(header, at, at == 16 ? 8 : 4);
+    swap(header, 32, 8);
+    swap(ranges, 8, 8);
+    swap(ranges, 16, 8);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, header_length, ranges, length, &info),
+                     IOVAGEOM_OK);
+    assert_int_equal(info.type, IOVAGEOM_HW_INFO_VTD);
+    assert_int_equal(info.vtd_cap, 0xd2008c22260206);
+    assert_int_equal(info.vtd_ecap, 0xf00f4a);
+    free(header);
+    free(ranges);
+}
+
+static void headers_that_cannot_be(void **state)
+{
+    uint8_t header[IOVAGEOM_IOMMUFD_RANGES_SIZE];
+    struct iovageom_iommufd_ranges answer = {.ioas_id = 1};
+    struct iovageom_iommufd_ranges before = answer;
+
+    (void)state;
+    put_header(header, 2, 0x1000);
+    for (size_t length = 0; length < sizeof(header); length++)
+        assert_int_equal(iovageom_host_iommufd_decode(header, length, &answer),
+                         IOVAGEOM_ERR_TRUNCATED);
+    iovageom_store_le32(header, 31);
+    assert_int_equal(iovageom_host_iommufd_decode(header, 32, &answer), IOVAGEOM_ERR_MALFORMED);
+    iovageom_store_le32(header, 40);
+    assert_int_equal(iovageom_host_iommufd_decode(header, 32, &answer), IOVAGEOM_ERR_TRUNCATED);
+    put_header(header, 2, 0);
+    assert_int_equal(iovageom_host_iommufd_decode(header, 32, &answer), IOVAGEOM_ERR_MALFORMED);
+    put_header(header, 2, 0x1001);
+    assert_int_equal(iovageom_host_iommufd_decode(header, 32, &answer), IOVAGEOM_ERR_MALFORMED);
+    assert_memory_equal(&answer, &before, sizeof(answer));
+}
+
+static void lists_that_cannot_be(void **state)
+{
+    uint8_t header[IOVAGEOM_IOMMUFD_RANGES_SIZE];
+    uint8_t ranges[32];
+    struct iovageom_geometry *geometry;
+    size_t needed = 0;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    put_header(header, 3, 0x1000);
+    put_range(ranges, 0, 0, 0xfff);
+    put_range(ranges, 1, 0x3000, 0x2fff);
+    assert_int_equal(iovageom_host_iommufd_ranges(header, 32, ranges, 32, &needed, geometry),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(needed, 48);
+    put_header(header, 0xffffffff, 0x1000);
+    /* 2^32 ranges of 16 bytes: more than 32 bits of size_t can say. */
+    assert_int_equal(iovageom_host_iommufd_ranges(header, 32, ranges, 32, NULL, geometry),
+                     SIZE_MAX == UINT32_MAX ? IOVAGEOM_ERR_LIMIT : IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    put_header(header, 2, 0x1000);
+    assert_int_equal(iovageom_host_iommufd_ranges(header, 32, ranges, 32, &needed, geometry),
+                     IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_geometry_knows(geometry), 0);
+    assert_true(iovageom_geometry_accepts(geometry, (struct iovageom_range){1, 1}));
+
+    /* Everything is reserved. That is an answer. */
+    put_header(header, 0, 0x1000);
+    assert_int_equal(iovageom_host_iommufd_ranges(header, 32, NULL, 0, &needed, geometry),
+                     IOVAGEOM_OK);
+    assert_int_equal(iovageom_geometry_knows(geometry),
+                     IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_ALIGNMENT);
+    assert_false(iovageom_geometry_accepts(geometry, (struct iovageom_range){0, 0xfff}));
+    iovageom_geometry_free(geometry);
+}
+
+static void memory_may_run_out(void **state)
+{
+    size_t header_length;
+    size_t length;
+    void *header =
+        test_fixture_read("guest-21-regions", "ioas_iova_ranges.attached.hdr.bin", &header_length);
+    void *ranges =
+        test_fixture_read("guest-21-regions", "ioas_iova_ranges.attached.ranges.bin", &length);
+
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++) {
+        for (size_t nth = 1;; nth++) {
+            struct iovageom_geometry *geometry;
+            struct test_allocator memory;
+            int status;
+            bool hit;
+
+            test_allocator_init(&memory);
+            assert_int_equal(iovageom_geometry_new(&memory.allocator, "g", &geometry), 0);
+            test_allocator_fail_at(&memory, nth, for_good != 0);
+            status =
+                iovageom_host_iommufd_ranges(header, header_length, ranges, length, NULL, geometry);
+            hit = test_allocator_stop_failing(&memory);
+            assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_OK);
+            assert_int_equal(iovageom_geometry_knows(geometry) != 0, !hit);
+            iovageom_geometry_free(geometry);
+            assert_int_equal(test_allocator_live(&memory), 0);
+            if (!hit)
+                break;
+        }
+    }
+    free(header);
+    free(ranges);
+}
+
+/* Numbers as the kernel of this machine has them. */
+static uint64_t native(const uint8_t *bytes, size_t size)
+{
+    uint64_t value = 0;
+    uint32_t half = 0;
+
+    if (size == sizeof(half)) {
+        memcpy(&half, bytes, sizeof(half));
+        return half;
+    }
+    memcpy(&value, bytes, sizeof(value));
+    return value;
+}
+
+/* Plays the kernel: fails with EMSGSIZE and the count, or fills the array. */
+static bool play_kernel(uint8_t *header, uint32_t count)
+{
+    const uint64_t alignment = 0x1000;
+    bool too_small = native(header + 8, 4) < count;
+
+    assert_int_equal(native(header, 4), 32);
+    assert_int_equal(native(header + 4, 4), 42);
+    assert_int_equal(native(header + 16, 8), 0x7f0012345678);
+    memcpy(header + 8, &count, sizeof(count));
+    memcpy(header + 24, &alignment, sizeof(alignment));
+    return too_small;
+}
+
+static int ask(uint32_t count, uint32_t growth, struct iovageom_iommufd_query *query)
+{
+    uint8_t header[IOVAGEOM_IOMMUFD_RANGES_SIZE];
+    int status;
+
+    iovageom_host_iommufd_query_init(query, 42);
+    do {
+        bool too_small;
+
+        iovageom_host_iommufd_query_request(query, 0x7f0012345678, header);
+        assert_int_equal(native(header + 8, 4), query->size / 16);
+        too_small = play_kernel(header, count);
+        count += growth;
+        status = iovageom_host_iommufd_query_answer(query, header, too_small);
+    } while (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    return status;
+}
+
+/* Q19: the list may grow between the two calls. */
+static void asking_again(void **state)
+{
+    struct iovageom_iommufd_query query;
+    uint8_t header[IOVAGEOM_IOMMUFD_RANGES_SIZE];
+
+    (void)state;
+    assert_int_equal(ask(3, 0, &query), IOVAGEOM_OK);
+    assert_int_equal(query.attempts, 0);
+    assert_int_equal(ask(0, 0, &query), IOVAGEOM_OK);
+    assert_int_equal(ask(1000, 0, &query), IOVAGEOM_OK);
+    assert_int_equal(query.attempts, 1);
+    assert_int_equal(query.size, 16000);
+    assert_int_equal(ask(1000, 1, &query), IOVAGEOM_ERR_LIMIT);
+    assert_int_equal(query.attempts, IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS);
+
+    iovageom_host_iommufd_query_init(&query, 42);
+    iovageom_host_iommufd_query_request(&query, 0, header);
+    assert_int_equal(iovageom_host_iommufd_query_answer(&query, header, true),
+                     IOVAGEOM_ERR_MALFORMED);
+}
+
+static void allow_list(void **state)
+{
+    const struct iovageom_range ranges[] = {{0, 0xfedfffff}, {0xfef00000, UINT64_MAX}};
+    uint8_t header[IOVAGEOM_IOMMUFD_ALLOW_SIZE];
+    uint8_t list[32];
+    size_t needed = 0;
+
+    (void)state;
+    assert_int_equal(
+        iovageom_host_iommufd_allow(9, ranges, 2, 0xabcdef, header, list, sizeof(list), &needed),
+        IOVAGEOM_OK);
+    assert_int_equal(needed, 32);
+    assert_int_equal(native(header, 4), 24);
+    assert_int_equal(native(header + 4, 4), 9);
+    assert_int_equal(native(header + 8, 4), 2);
+    assert_int_equal(native(header + 12, 4), 0);
+    assert_int_equal(native(header + 16, 8), 0xabcdef);
+    assert_int_equal(native(list, 8), 0);
+    assert_int_equal(native(list + 8, 8), 0xfedfffff);
+    assert_int_equal(native(list + 16, 8), 0xfef00000);
+    assert_int_equal(native(list + 24, 8), UINT64_MAX);
+}
+
+static void allow_lists_that_the_kernel_refuses(void **state)
+{
+    const struct {
+        struct iovageom_range ranges[2];
+        size_t count;
+        int status;
+    } cases[] = {
+        {{{0, 0}, {0, 0}}, 0, IOVAGEOM_ERR_NOTHING_USABLE},
+        {{{5, 5}, {0, 0}}, 1, IOVAGEOM_ERR_INVALID},
+        {{{5, 4}, {0, 0}}, 1, IOVAGEOM_ERR_INVERTED},
+        {{{0, 0xfff}, {0xfff, 0x1fff}}, 2, IOVAGEOM_ERR_OVERLAP},
+        {{{0x1000, 0x1fff}, {0, 0xfff}}, 2, IOVAGEOM_ERR_OVERLAP},
+    };
+    const struct iovageom_range two[] = {{0, 1}, {2, 3}};
+    uint8_t header[IOVAGEOM_IOMMUFD_ALLOW_SIZE] = {0xa5};
+    uint8_t list[32] = {0xa5};
+    size_t needed = 77;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(iovageom_host_iommufd_allow(9, cases[i].ranges, cases[i].count, 0, header,
+                                                     list, sizeof(list), &needed),
+                         cases[i].status);
+    assert_int_equal(needed, 77);
+    assert_int_equal(iovageom_host_iommufd_allow(9, two, 2, 0, header, list, 31, &needed),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(needed, 32);
+    assert_int_equal(iovageom_host_iommufd_allow(9, two, 2, 0, header, NULL, 0, NULL),
+                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(header[0], 0xa5);
+    assert_int_equal(list[0], 0xa5);
+}
+
+static void hw_info_of_captured_hosts(void **state)
+{
+    struct iovageom_hw_info info;
+    size_t header_length;
+    size_t length;
+    void *header = test_fixture_read("intel-39bit", "hw_info.hdr.bin", &header_length);
+    void *bytes = test_fixture_read("intel-39bit", "hw_info.data.bin", &length);
+
+    (void)state;
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, header_length, bytes, length, &info), 0);
+    assert_int_equal(info.type, IOVAGEOM_HW_INFO_VTD);
+    assert_int_equal(info.knows, IOVAGEOM_HW_INFO_CAPABILITIES | IOVAGEOM_HW_INFO_VTD_CAP |
+                                     IOVAGEOM_HW_INFO_VTD_ECAP);
+    assert_int_equal(info.vtd_cap, 0xd2008c22260206);
+    assert_int_equal(info.vtd_ecap, 0xf00f4a);
+    assert_int_equal(info.full_length, 24);
+    free(header);
+    free(bytes);
+
+    header = test_fixture_read("amd", "hw_info.hdr.bin", &header_length);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, header_length, NULL, 0, &info), 0);
+    assert_int_equal(info.type, IOVAGEOM_HW_INFO_NONE);
+    assert_int_equal(info.knows, IOVAGEOM_HW_INFO_CAPABILITIES);
+    assert_int_equal(info.vtd_cap, 0);
+    free(header);
+}
+
+static void put_hw_info(uint8_t *header, uint32_t size, uint32_t type, uint32_t data_length)
+{
+    memset(header, 0, 48);
+    iovageom_store_le32(header, size);
+    iovageom_store_le32(header + 12, data_length);
+    iovageom_store_le32(header + 24, type);
+    iovageom_store_le64(header + 32, 5);
+}
+
+/* What is there whole is taken; the kernel's zeros behind shorter data are no registers. */
+static void hw_info_longer_and_shorter(void **state)
+{
+    const uint32_t vtd = IOVAGEOM_HW_INFO_VTD_CAP;
+    const uint32_t both = IOVAGEOM_HW_INFO_VTD_CAP | IOVAGEOM_HW_INFO_VTD_ECAP;
+    const struct {
+        uint32_t type;
+        uint32_t full_length; /* what the kernel has */
+        size_t length;        /* what was asked for */
+        uint32_t knows;
+    } cases[] = {
+        {1, 24, 24, both}, {1, 24, 64, both}, {1, 64, 24, both}, {1, 24, 23, vtd},
+        {1, 16, 64, vtd},  {1, 24, 15, 0},    {1, 0, 64, 0},     {2, 40, 40, 8},
+        {2, 40, 64, 8},    {2, 64, 32, 8},    {2, 40, 31, 0},    {2, 31, 64, 0},
+        {3, 64, 64, 0},    {99, 64, 64, 0},   {0, 0, 0, 0},      {0xffffffff, 64, 64, 0},
+        {4, 16, 16, 48},   {4, 16, 64, 48},   {4, 64, 16, 48},   {4, 16, 15, 16},
+        {4, 8, 64, 16},    {4, 16, 7, 0},     {4, 7, 64, 0},     {5, 64, 64, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct iovageom_hw_info info;
+        uint8_t header[48];
+        uint8_t *data = malloc(cases[i].length + 1);
+
+        assert_non_null(data);
+        memset(data, 0x5a, cases[i].length + 1);
+        put_hw_info(header, 32, cases[i].type, cases[i].full_length);
+        assert_int_equal(
+            iovageom_host_iommufd_hw_info(header, 32, data + 1, cases[i].length, &info), 0);
+        assert_int_equal(info.knows, cases[i].knows);
+        assert_int_equal(info.type, cases[i].type);
+        assert_int_equal(info.full_length, cases[i].full_length);
+        if ((info.knows & IOVAGEOM_HW_INFO_SMMUV3_IDR) != 0)
+            assert_int_equal(info.smmuv3_idr[5], 0x5a5a5a5a);
+        else
+            assert_int_equal(info.smmuv3_idr[5], 0);
+        free(data);
+    }
+}
+
+/* AMD: EFR and EFR2 without anything before them, and from there to widths. */
+static void hw_info_of_amd(void **state)
+{
+    struct iovageom_host_limits limits;
+    struct iovageom_hw_info info;
+    uint8_t header[48], data[16];
+
+    (void)state;
+    put_hw_info(header, 40, IOVAGEOM_HW_INFO_AMD, 16);
+    iovageom_store_le64(data, 0x246577efa2254afa);
+    iovageom_store_le64(data + 8, 0x1122334455667788);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 40, data, 16, &info), 0);
+    assert_int_equal(info.knows, IOVAGEOM_HW_INFO_CAPABILITIES | IOVAGEOM_HW_INFO_AMD_EFR |
+                                     IOVAGEOM_HW_INFO_AMD_EFR2);
+    assert_int_equal(info.amd_efr, 0x246577efa2254afa);
+    assert_int_equal(info.amd_efr2, 0x1122334455667788);
+    assert_int_equal(info.vtd_cap, 0);
+    assert_int_equal(
+        iovageom_host_amd(info.amd_efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_ANY, &limits), 0);
+    assert_int_equal(limits.gaw, 64);
+
+    /* A big-endian capture has big-endian registers. */
+    memset(header, 0, sizeof(header));
+    header[3] = 40;
+    header[15] = 16;
+    header[27] = IOVAGEOM_HW_INFO_AMD;
+    header[39] = IOVAGEOM_HW_CAP_ATS_NOT_SUPPORTED | IOVAGEOM_HW_CAP_DIRTY_TRACKING;
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 40, data, 16, &info), 0);
+    assert_int_equal(info.amd_efr, 0xfa4a25a2ef776524);
+    assert_int_equal(info.capabilities, 9);
+}
+
+/* A width of 0 is no width: the kernel has no PASIDs, or is too old to say. */
+static void hw_info_of_pasids(void **state)
+{
+    const struct {
+        uint32_t size;
+        uint8_t bits;
+        uint32_t expected;
+        uint32_t knows;
+    } cases[] = {
+        {40, 0, 0, 1},          {40, 20, 20, 1 | 64}, {40, 1, 1, 1 | 64},
+        {40, 255, 255, 1 | 64}, {48, 16, 16, 1 | 64}, {32, 20, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct iovageom_hw_info info;
+        uint8_t header[48];
+
+        put_hw_info(header, cases[i].size, 0, 0);
+        header[28] = cases[i].bits;
+        memset(header + 29, 0xff, 3); /* reserved */
+        assert_int_equal(iovageom_host_iommufd_hw_info(header, 48, NULL, 0, &info), 0);
+        assert_int_equal(info.knows, cases[i].knows);
+        assert_int_equal(info.pasid_bits, cases[i].expected);
+    }
+}
+
+static void hw_info_headers(void **state)
+{
+    struct iovageom_hw_info info = {.type = 77};
+    uint8_t header[48];
+
+    (void)state;
+    put_hw_info(header, 31, 0, 0);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 48, NULL, 0, &info),
+                     IOVAGEOM_ERR_MALFORMED);
+    put_hw_info(header, 40, 0, 0);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 39, NULL, 0, &info),
+                     IOVAGEOM_ERR_TRUNCATED);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 31, NULL, 0, &info),
+                     IOVAGEOM_ERR_TRUNCATED);
+    assert_int_equal(info.type, 77);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 48, NULL, 0, &info), IOVAGEOM_OK);
+    assert_int_equal(info.capabilities, 5);
+    put_hw_info(header, 48, 0, 0);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 48, NULL, 0, &info), IOVAGEOM_OK);
+    assert_int_equal(info.capabilities, 5);
+    put_hw_info(header, 32, 0, 0);
+    assert_int_equal(iovageom_host_iommufd_hw_info(header, 48, NULL, 0, &info), IOVAGEOM_OK);
+    assert_int_equal(info.knows, 0);
+    assert_int_equal(info.capabilities, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_captured_answer_is_understood),
+        cmocka_unit_test(before_attach_is_no_answer),
+        cmocka_unit_test(alignment_is_not_a_mask),
+        cmocka_unit_test(the_other_byte_order),
+        cmocka_unit_test(headers_that_cannot_be),
+        cmocka_unit_test(lists_that_cannot_be),
+        cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(asking_again),
+        cmocka_unit_test(allow_list),
+        cmocka_unit_test(allow_lists_that_the_kernel_refuses),
+        cmocka_unit_test(hw_info_of_captured_hosts),
+        cmocka_unit_test(hw_info_longer_and_shorter),
+        cmocka_unit_test(hw_info_of_amd),
+        cmocka_unit_test(hw_info_of_pasids),
+        cmocka_unit_test(hw_info_headers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
