@@ -87,6 +87,7 @@ static void begin(uint64_t stream)
     config.max_domain_mappings = 8;
     config.probe_size = PROBE_SIZE;
     config.boot_bypass = one_in(2);
+    config.flags = one_in(6) ? IOVAGEOM_VIOMMU_REFUSE_DIRECT : 0;
     ck_assert_int_eq(iovageom_viommu_new(&t.memory.allocator, &config, &t.books), 0);
     for (int i = 0; i < HOSTS; i++)
         t.hosts[i] = make_host(names[i]);
@@ -97,6 +98,8 @@ static void begin(uint64_t stream)
                                                     IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_MACHINE,
                                                     "doorbells"),
                          0);
+    if (one_in(2))
+        (void)iovageom_viommu_set_envelope(t.books, t.hosts[0], NULL);
     ck_assert_int_eq(iovageom_viommu_declare(t.books, 0, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
     ck_assert_int_eq(iovageom_viommu_declare(t.books, 1, 1, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
 }
@@ -365,7 +368,8 @@ static void step_plug(void)
         where.alias_count = below(3);
     }
     where.flags = (one_in(3) ? IOVAGEOM_PLUG_ALIAS : 0) |
-                  (one_in(6) ? IOVAGEOM_PLUG_ALLOW_STALE : 0) | (one_in(40) ? 4 : 0);
+                  (one_in(6) ? IOVAGEOM_PLUG_ALLOW_STALE : 0) |
+                  (one_in(10) ? IOVAGEOM_PLUG_REFUSE_DIRECT : 0) | (one_in(40) ? 8 : 0);
     before_asking();
     asked = iovageom_viommu_plug_check(t.books, endpoint, &where, host, &t.asked);
     unchanged();

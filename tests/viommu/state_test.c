@@ -404,6 +404,143 @@ static void end_writes_only_where_there_is_room(void **state)
         }
 }
 
+/* ---- fields that say nothing yet ---- */
+
+static void every_bit_that_says_nothing_is_refused(void **state)
+{
+    const uint32_t features = IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_DOMAIN_RANGE |
+                              IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE |
+                              IOVAGEOM_VIRTIO_F_MMIO | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
+    const uint32_t choices = IOVAGEOM_VIOMMU_INPUT_AS_HOST | IOVAGEOM_VIOMMU_STRICT_INPUT |
+                             IOVAGEOM_VIOMMU_REFUSE_DIRECT;
+    const uint32_t to_update = IOVAGEOM_PLUG_ALLOW_STALE | IOVAGEOM_PLUG_REFUSE_DIRECT;
+    const uint32_t to_plug = IOVAGEOM_PLUG_ALIAS | to_update;
+    struct iovageom_geometry *host = test_host(NULL, "host", 39, PAGES_4K);
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu_where where;
+    struct iovageom_viommu *viommu = NULL;
+
+    (void)state;
+    for (unsigned bit = 0; bit < 64; bit++)
+        for (size_t i = 0; i < sizeof(config.reserved) / sizeof(config.reserved[0]); i++) {
+            iovageom_viommu_config_init(&config);
+            config.reserved[i] = (uint64_t)1 << bit;
+            assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), IOVAGEOM_ERR_INVALID);
+        }
+    for (unsigned bit = 0; bit < 32; bit++) {
+        iovageom_viommu_config_init(&config);
+        config.reserved32 = (uint32_t)1 << bit;
+        assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), IOVAGEOM_ERR_INVALID);
+        iovageom_viommu_config_init(&config);
+        config.flags = (uint32_t)1 << bit;
+        if ((config.flags & choices) == 0)
+            assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), IOVAGEOM_ERR_INVALID);
+        iovageom_viommu_config_init(&config);
+        assert_int_equal(config.features, features);
+        config.features |= (uint32_t)1 << bit;
+        if (config.features != features)
+            assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), IOVAGEOM_ERR_INVALID);
+    }
+    assert_null(viommu);
+    viommu = books(NULL);
+    for (unsigned bit = 0; bit < 32; bit++) {
+        iovageom_viommu_where_init(&where);
+        where.flags = (uint32_t)1 << bit;
+        if ((where.flags & to_plug) == 0) {
+            assert_int_equal(iovageom_viommu_plug_check(viommu, 1, &where, host, NULL),
+                             IOVAGEOM_ERR_INVALID);
+            assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, host, NULL),
+                             IOVAGEOM_ERR_INVALID);
+        }
+        iovageom_viommu_where_init(&where);
+        where.reserved = (uint32_t)1 << bit;
+        assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, host, NULL), IOVAGEOM_ERR_INVALID);
+    }
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, host, NULL), 0);
+    for (unsigned bit = 0; bit < 32; bit++)
+        assert_int_equal(iovageom_viommu_update(viommu, 1, host, (uint32_t)1 << bit, NULL),
+                         ((uint32_t)1 << bit & to_update) != 0 ? 0 : IOVAGEOM_ERR_INVALID);
+    for (int kind = -1; kind < 6; kind++)
+        if (kind != IOVAGEOM_ENDPOINT_EMULATED && kind != IOVAGEOM_ENDPOINT_SLOT)
+            assert_int_equal(
+                iovageom_viommu_declare(viommu, 2, OWN, (enum iovageom_endpoint_kind)kind, NULL),
+                IOVAGEOM_ERR_INVALID);
+    iovageom_geometry_free(host);
+    iovageom_viommu_free(viommu);
+}
+
+/* ---- a life after this one ---- */
+
+enum { PORT = 1, PLACE = 2, DEVICE = 3 };
+
+static struct iovageom_viommu *machine(const struct iovageom_geometry *envelope)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+
+    assert_int_equal(iovageom_viommu_set_envelope(viommu, envelope, NULL), 0);
+    assert_int_equal(iovageom_viommu_declare(viommu, PORT, 5, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(iovageom_viommu_declare(viommu, PLACE, 6, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    assert_int_equal(test_plug(viommu, DEVICE, 7, test_host(NULL, "host", 48, PAGES_4K), NULL), 0);
+    return viommu;
+}
+
+static void live(struct iovageom_viommu *viommu, struct iovageom_region told[3][16], size_t *count)
+{
+    memset(told, 0, 3 * sizeof(told[0]));
+    for (uint32_t i = 0; i < 3; i++) {
+        struct iovageom_viommu_endpoint found;
+
+        assert_int_equal(test_probe(viommu, PORT + i, told[i], 16, &count[i]), 0);
+        assert_int_equal(iovageom_viommu_endpoint(viommu, PORT + i, &found), 0);
+        if (found.kind == IOVAGEOM_ENDPOINT_SLOT)
+            continue;
+        assert_int_equal(iovageom_viommu_attach(viommu, i, PORT + i, 0, NULL), 0);
+        assert_int_equal(iovageom_viommu_map(viommu, i, R(0x10000, 0x1ffff), 0, 1, NULL), 0);
+    }
+}
+
+/* Whatever was kept of what was worked out for the first guest: the next one is told anew. */
+static void a_restarted_machine_is_told_as_a_new_one(void **state)
+{
+    struct iovageom_geometry *narrow = test_host(NULL, "narrow", 39, PAGES_4K);
+    struct iovageom_geometry *holes =
+        test_host_with(NULL, "holes", 48, 0x10000, R(0x20000000, 0x2fffffff));
+    const struct iovageom_geometry *const pools[] = {NULL, narrow, holes};
+    struct iovageom_region told[3][16], wanted[3][16];
+    size_t count[3], wanted_count[3];
+
+    (void)state;
+    for (size_t first = 0; first < 3; first++)
+        for (size_t second = 0; second < 3; second++)
+            for (int region = 0; region < 2; region++) {
+                struct iovageom_viommu *old = machine(pools[first]), *fresh;
+                struct iovageom_virtio_config space, fresh_space;
+
+                live(old, told, count);
+                iovageom_viommu_reset(old, true);
+                assert_int_equal(iovageom_viommu_thaw(old), 0);
+                assert_int_equal(iovageom_viommu_set_envelope(old, pools[second], NULL), 0);
+                fresh = machine(pools[second]);
+                if (region) {
+                    assert_int_equal(add_region(old), 0);
+                    assert_int_equal(add_region(fresh), 0);
+                }
+                live(old, told, count);
+                live(fresh, wanted, wanted_count);
+                assert_memory_equal(count, wanted_count, sizeof(count));
+                assert_memory_equal(told, wanted, sizeof(told));
+                assert_int_equal(iovageom_viommu_config_space(old, &space), 0);
+                assert_int_equal(iovageom_viommu_config_space(fresh, &fresh_space), 0);
+                assert_int_equal(space.page_size_mask, fresh_space.page_size_mask);
+                assert_int_equal(space.probe_size, fresh_space.probe_size);
+                test_check(old);
+                iovageom_viommu_free(old);
+                iovageom_viommu_free(fresh);
+            }
+    iovageom_geometry_free(narrow);
+    iovageom_geometry_free(holes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +552,8 @@ int main(void)
         cmocka_unit_test(missing_doorbells_are_noted_when_plugged_and_frozen),
         cmocka_unit_test(an_envelope_that_can_not_be_told_is_refused),
         cmocka_unit_test(end_writes_only_where_there_is_room),
+        cmocka_unit_test(every_bit_that_says_nothing_is_refused),
+        cmocka_unit_test(a_restarted_machine_is_told_as_a_new_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
