@@ -302,6 +302,26 @@ static void granules_that_are_none_are_refused(void **state)
     }
 }
 
+/* Every output size of stage 2, the reserved one included, as far as the tables go. */
+static void every_output_size_is_read(void **state)
+{
+    static const uint32_t most_64k[] = {32, 36, 40, 42, 44, 48, 52, 48};
+    struct iovageom_host_limits limits;
+
+    (void)state;
+    for (uint32_t oas = 0; oas < 8; oas++)
+        for (uint32_t rules = IOVAGEOM_LINUX_ANY; rules <= IOVAGEOM_LINUX_7_3; rules++)
+            for (unsigned shift = 12; shift <= 16; shift += 2) {
+                const uint32_t most = shift == 16 || most_64k[oas] < 48 ? most_64k[oas] : 48;
+
+                assert_int_equal(iovageom_host_smmuv3(0x9, 0x70 | oas, (uint64_t)1 << shift, 48,
+                                                      IOVAGEOM_STAGE_SECOND, rules, &limits),
+                                 0);
+                assert_int_equal(limits.gaw, most);
+                assert_int_equal((limits.page_sizes >> 42) & 1, shift == 16 && oas == 6);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +332,7 @@ int main(void)
         cmocka_unit_test(reports_of_the_books_are_fresh),
         cmocka_unit_test(questions_without_an_answer_write_nothing),
         cmocka_unit_test(granules_that_are_none_are_refused),
+        cmocka_unit_test(every_output_size_is_read),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

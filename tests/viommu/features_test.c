@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Features that are not offered, or declined: what the requests that need them are answered. */
+#include "support/test_viommu.h"
+
+#include "support/test_photo.h"
+
+enum { S_OK = 0, S_UNSUPP = 2, S_INVAL = 4, NOT_ANSWERED = 99, PROBE_SIZE = 512 };
+
+static struct test_photo before, after;
+
+/* The answer to a request as bytes. */
+static int answer(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request)
+{
+    static uint8_t writable[PROBE_SIZE + 4];
+    const size_t tail = request->type == IOVAGEOM_VIRTIO_T_PROBE ? PROBE_SIZE : 0;
+    struct iovageom_report report;
+    uint8_t bytes[72];
+    size_t size, used;
+
+    iovageom_report_init(&report, NULL);
+    test_report_soil(&report);
+    memset(writable, 0xee, sizeof(writable));
+    assert_int_equal(iovageom_virtio_encode_request(request, bytes, sizeof(bytes), &size), 0);
+    used = iovageom_viommu_request(viommu, bytes, size, writable, tail + 4, &report);
+    assert_true(used == tail + 4 || used == 0);
+    if (used == 0)
+        assert_int_equal(writable[tail], 0xee);
+    if (used == 0 || writable[tail] != S_OK) {
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_int_equal(iovageom_report_at(&report, 0)->fatal, 1);
+    } else {
+        assert_int_equal(iovageom_report_count(&report), 0);
+    }
+    iovageom_report_deinit(&report);
+    return used == 0 ? NOT_ANSWERED : writable[tail];
+}
+
+static const struct {
+    struct iovageom_virtio_request request;
+    uint32_t needs;
+    int not_offered, declined; /* the answers then */
+} rows[] = {
+    {{.type = IOVAGEOM_VIRTIO_T_ATTACH, .domain = 2, .endpoint = 1}, 0, S_OK, S_OK},
+    {{.type = IOVAGEOM_VIRTIO_T_MAP, .domain = 1, .virt = {0x1000, 0x1fff}, .flags = 1},
+     IOVAGEOM_VIRTIO_F_MAP_UNMAP,
+     S_UNSUPP,
+     S_OK},
+    {{.type = IOVAGEOM_VIRTIO_T_UNMAP, .domain = 1, .virt = {0x1000, 0x1fff}},
+     IOVAGEOM_VIRTIO_F_MAP_UNMAP,
+     S_UNSUPP,
+     S_OK},
+    {{.type = IOVAGEOM_VIRTIO_T_MAP, .domain = 1, .virt = {0x1000, 0x1fff}, .flags = 5},
+     IOVAGEOM_VIRTIO_F_MMIO,
+     S_INVAL,
+     S_INVAL},
+    {{.type = IOVAGEOM_VIRTIO_T_ATTACH, .domain = 2, .endpoint = 1, .flags = 1},
+     IOVAGEOM_VIRTIO_F_BYPASS_CONFIG,
+     S_INVAL,
+     S_INVAL},
+    {{.type = IOVAGEOM_VIRTIO_T_PROBE, .endpoint = 1}, IOVAGEOM_VIRTIO_F_PROBE, NOT_ANSWERED, S_OK},
+    {{.type = IOVAGEOM_VIRTIO_T_DETACH, .domain = 1, .endpoint = 1}, 0, S_OK, S_OK},
+};
+
+static struct iovageom_viommu *books(uint32_t without)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+
+    iovageom_viommu_config_init(&config);
+    config.features &= ~without;
+    config.boot_bypass = 0;
+    config.probe_size = PROBE_SIZE;
+    assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), 0);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    return viommu;
+}
+
+static void each_request_needs_its_feature(void **state)
+{
+    (void)state;
+    for (unsigned bit = 0; bit < 7; bit++)
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+            for (int declined = 0; declined < 2; declined++) {
+                const uint32_t feature = (uint32_t)1 << bit;
+                struct iovageom_viommu *viommu = books(declined ? 0 : feature);
+                int wanted = S_OK;
+
+                if (declined)
+                    iovageom_viommu_driver_features(viommu, ~feature);
+                if (rows[i].needs == feature)
+                    wanted = declined ? rows[i].declined : rows[i].not_offered;
+                else if (rows[i].request.type == IOVAGEOM_VIRTIO_T_MAP && !declined &&
+                         feature == IOVAGEOM_VIRTIO_F_MAP_UNMAP)
+                    wanted = S_UNSUPP;
+                test_photo_take(&before, viommu);
+                if (answer(viommu, &rows[i].request) != wanted)
+                    fail_msg("row %zu, bit %u, declined %d", i, bit, declined);
+                if (wanted != S_OK) {
+                    test_photo_take(&after, viommu);
+                    assert_true(test_photo_same(&before, &after));
+                }
+                test_check(viommu);
+                iovageom_viommu_free(viommu);
+            }
+}
+
+/* The same by the calls, and what the config space then says. */
+static void the_calls_know_what_is_offered(void **state)
+{
+    struct iovageom_viommu *viommu = books(IOVAGEOM_VIRTIO_F_PROBE);
+    struct iovageom_virtio_config space;
+    uint8_t bytes[PROBE_SIZE] = {0xee};
+    size_t needed = SIZE_MAX;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), &needed, NULL),
+                     IOVAGEOM_VIRTIO_S_UNSUPP);
+    assert_int_equal(needed, SIZE_MAX);
+    assert_int_equal(bytes[0], 0xee);
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    assert_int_equal(space.probe_size, 0);
+    iovageom_viommu_free(viommu);
+    viommu = books(IOVAGEOM_VIRTIO_F_MMIO);
+    assert_int_equal(iovageom_viommu_map_check(viommu, 1, R(0, 0xfff), 0, 4, NULL),
+                     IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 4, NULL),
+                     IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 3, NULL), 0);
+    iovageom_viommu_free(viommu);
+    viommu = books(IOVAGEOM_VIRTIO_F_BYPASS_CONFIG);
+    assert_int_equal(iovageom_viommu_attach_check(viommu, 2, 1, 1, NULL), IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_viommu_attach(viommu, 2, 1, 1, NULL), IOVAGEOM_VIRTIO_S_INVAL);
+    iovageom_viommu_free(viommu);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_request_needs_its_feature),
+        cmocka_unit_test(the_calls_know_what_is_offered),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
