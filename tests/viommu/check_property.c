@@ -23,7 +23,7 @@ static struct {
     struct iovageom_geometry *hosts[HOSTS];
     struct iovageom_report asked, done;
     struct test_photo before, after;
-    uint64_t agreed, refused;
+    uint64_t agreed, refused, without;
 } t;
 
 static uint64_t below(uint64_t bound)
@@ -45,16 +45,16 @@ static struct iovageom_geometry *make_host(const char *name)
     ck_assert_int_eq(iovageom_geometry_new(NULL, name, &geometry), 0);
     ck_assert_int_eq(iovageom_geometry_add_aperture(geometry, RANGE(0, TOP), IOVAGEOM_SOURCE_VFIO),
                      0);
-    for (uint64_t n = below(3); n > 0; n--) {
+    for (uint64_t n = below(one_in(3) ? 20 : 3); n > 0; n--) {
         const uint64_t start = below(PAGES - 4) * 4096;
 
-        ck_assert_int_eq(
-            iovageom_geometry_add_reserved(geometry, RANGE(start, start + below(4) * 4096 + 4095),
-                                           one_in(3)   ? IOVAGEOM_RESV_MSI
-                                           : one_in(3) ? IOVAGEOM_RESV_SOFTWARE_MSI
-                                                       : IOVAGEOM_RESV_DIRECT,
-                                           IOVAGEOM_SOURCE_SYSFS),
-            0);
+        ck_assert_int_eq(iovageom_geometry_add_reserved(
+                             geometry, RANGE(start, start + below(n > 3 ? 1 : 4) * 4096 + 4095),
+                             one_in(3)   ? IOVAGEOM_RESV_MSI
+                             : one_in(3) ? IOVAGEOM_RESV_SOFTWARE_MSI
+                                         : IOVAGEOM_RESV_DIRECT,
+                             IOVAGEOM_SOURCE_SYSFS),
+                         0);
     }
     if (!one_in(3))
         ck_assert_int_eq(iovageom_geometry_add_page_sizes(geometry, one_in(5) ? 0x4000 : 0x201000,
@@ -275,13 +275,26 @@ static uint8_t by_bytes(const struct iovageom_virtio_request *r)
     return tail[0];
 }
 
+static void begin_failing(void)
+{
+    test_allocator_fail_at(&t.memory, 1 + below(6), one_in(2));
+}
+
 static void step_request(void)
 {
     const struct iovageom_virtio_request request = some_request();
-    uint8_t asked, done;
+    uint8_t asked, done, failed = IOVAGEOM_VIRTIO_S_NOMEM;
 
     before_asking();
+    /* Without memory the answer is that, or the right one. */
+    if (one_in(2)) {
+        begin_failing();
+        failed = ask(&request);
+        t.without += test_allocator_stop_failing(&t.memory);
+        test_report_soil(&t.asked);
+    }
     asked = ask(&request);
+    ck_assert(failed == IOVAGEOM_VIRTIO_S_NOMEM || failed == asked);
     unchanged();
     done = one_in(2) ? call(&request) : by_bytes(&request);
     after_doing(asked, done);
@@ -354,7 +367,7 @@ static void step_plug(void)
     const struct iovageom_geometry *host = t.hosts[below(HOSTS)];
     uint32_t aliases[2] = {(uint32_t)below(ENDPOINTS), (uint32_t)below(ENDPOINTS)};
     struct iovageom_viommu_where where;
-    int asked, done;
+    int asked, done, failed = IOVAGEOM_ERR_NO_MEMORY;
 
     iovageom_viommu_where_init(&where);
     if (one_in(2))
@@ -371,7 +384,14 @@ static void step_plug(void)
                   (one_in(6) ? IOVAGEOM_PLUG_ALLOW_STALE : 0) |
                   (one_in(10) ? IOVAGEOM_PLUG_REFUSE_DIRECT : 0) | (one_in(40) ? 8 : 0);
     before_asking();
+    if (one_in(2)) {
+        begin_failing();
+        failed = iovageom_viommu_plug_check(t.books, endpoint, &where, host, &t.asked);
+        t.without += test_allocator_stop_failing(&t.memory);
+        test_report_soil(&t.asked);
+    }
     asked = iovageom_viommu_plug_check(t.books, endpoint, &where, host, &t.asked);
+    ck_assert(failed == IOVAGEOM_ERR_NO_MEMORY || failed == asked);
     unchanged();
     if (one_in(3))
         done = iovageom_viommu_plug_prepare(t.books, endpoint, &where, host, &t.done);
@@ -413,7 +433,7 @@ static void step_other(void)
 
 START_TEST(check_says_what_do_does)
 {
-    uint64_t agreed = 0, refused = 0;
+    uint64_t agreed = 0, refused = 0, without = 0;
 
     for (uint64_t life = 0; life < 150; life++) {
         begin(5000 + life);
@@ -438,10 +458,12 @@ START_TEST(check_says_what_do_does)
         }
         agreed += t.agreed;
         refused += t.refused;
+        without += t.without;
         end();
     }
     ck_assert_uint_gt(agreed, 5000);
     ck_assert_uint_gt(refused, 5000);
+    ck_assert_uint_gt(without, 1000);
 }
 END_TEST
 

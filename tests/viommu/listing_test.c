@@ -485,6 +485,38 @@ static void who_was_promised_is_named(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* What a geometry leaves open is noted of the endpoint that it is plugged at. */
+static void doubts_name_their_endpoint(void **state)
+{
+    struct iovageom_geometry *bare;
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_report report;
+    size_t unknown = 0, incomplete = 0;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_geometry_new(NULL, "bare", &bare), 0);
+    assert_int_equal(iovageom_geometry_add_incomplete(bare, IOVAGEOM_SOURCE_SYSFS), 0);
+    assert_int_equal(iovageom_geometry_add_incomplete(bare, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_viommu_plug(viommu, 77, NULL, bare, &report), 0);
+    for (size_t i = 0; i < iovageom_report_count(&report); i++) {
+        const struct iovageom_finding *finding = iovageom_report_at(&report, i);
+
+        assert_int_equal(finding->endpoint, 77);
+        assert_string_equal(finding->owner.name, "bare");
+        assert_int_equal(finding->domain, IOVAGEOM_ID_NONE);
+        assert_int_equal(finding->fatal, 0);
+        assert_int_equal(finding->status, 0);
+        unknown += finding->kind == IOVAGEOM_FINDING_UNKNOWN;
+        incomplete += finding->kind == IOVAGEOM_FINDING_INCOMPLETE;
+    }
+    assert_true(unknown > 0);
+    assert_int_equal(incomplete, 2);
+    iovageom_geometry_free(bare);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
 /* ---- sizes that are asked for ---- */
 
 static void needed_is_written_when_it_is_said_to_be(void **state)
@@ -608,6 +640,7 @@ int main(void)
         cmocka_unit_test(mappings_are_listed_as_they_were_made),
         cmocka_unit_test(a_promise_is_told_as_what_it_is),
         cmocka_unit_test(who_was_promised_is_named),
+        cmocka_unit_test(doubts_name_their_endpoint),
         cmocka_unit_test(needed_is_written_when_it_is_said_to_be),
         cmocka_unit_test(declining_the_input_range_changes_what_is_told),
     };
