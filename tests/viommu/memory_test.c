@@ -264,6 +264,46 @@ static void tables_grow_or_stay(void **state)
     }
 }
 
+/*
+ * A guest group whose view has to be worked out anew, as a member has left, joins a domain where a
+ * mapping stands in its way: without memory to see that, it is not let in.
+ */
+static void what_can_not_be_looked_at_is_refused(void **state)
+{
+    bool hit = true;
+
+    (void)state;
+    for (size_t nth = 1; hit; nth++) {
+        struct iovageom_viommu *viommu;
+        struct iovageom_viommu_where where;
+        uint8_t asked, done;
+
+        assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+        iovageom_viommu_where_init(&where);
+        where.guest_group = 1;
+        assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+        assert_int_equal(iovageom_viommu_declare(viommu, 2, 2, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+        assert_int_equal(iovageom_viommu_plug(viommu, 3, &where, last, NULL), 0);
+        assert_int_equal(iovageom_viommu_plug(viommu, 4, &where, other, NULL), 0);
+        assert_int_equal(iovageom_viommu_attach(viommu, 1, 2, 0, NULL), 0);
+        assert_int_equal(iovageom_viommu_map(viommu, 1, R(0xc1300000, 0xc1300fff), 0, 1, NULL), 0);
+        assert_int_equal(iovageom_viommu_unplug(viommu, 4), 0);
+        test_allocator_fail_at(&memory, nth, true);
+        asked = iovageom_viommu_attach_check(viommu, 1, 1, 0, NULL);
+        hit = test_allocator_stop_failing(&memory);
+        test_allocator_fail_at(&memory, nth, false);
+        done = iovageom_viommu_attach(viommu, 1, 1, 0, NULL);
+        hit |= test_allocator_stop_failing(&memory);
+        assert_true(asked == IOVAGEOM_VIRTIO_S_UNSUPP || (hit && asked == IOVAGEOM_VIRTIO_S_NOMEM));
+        assert_true(done == IOVAGEOM_VIRTIO_S_UNSUPP || (hit && done == IOVAGEOM_VIRTIO_S_NOMEM));
+        assert_true(nth > 1 || asked == IOVAGEOM_VIRTIO_S_NOMEM);
+        test_check(viommu);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 /* ---- a destination ---- */
 
 static struct iovageom_viommu *destination(uint32_t count)
@@ -384,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_that_fails_leaves_no_trace),
         cmocka_unit_test(tables_grow_or_stay),
+        cmocka_unit_test(what_can_not_be_looked_at_is_refused),
         cmocka_unit_test(a_load_that_fails_leaves_no_trace),
         cmocka_unit_test(a_bad_first_request_is_answered_as_it_is),
     };
