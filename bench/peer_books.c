@@ -52,7 +52,8 @@ static void *create(void)
     must(iovageom_viommu_plug(viommu, 1, NULL, geometry, NULL));
     iovageom_geometry_free(geometry);
     must(iovageom_viommu_freeze(viommu, NULL));
-    if (iovageom_viommu_attach(viommu, BENCH_BOOKS_DOMAIN, 1, 0, NULL) != IOVAGEOM_VIRTIO_S_OK)
+    if (iovageom_status_virtio(iovageom_viommu_attach(viommu, BENCH_BOOKS_DOMAIN, 1, 0, NULL)) !=
+        IOVAGEOM_VIRTIO_S_OK)
         abort();
     return viommu;
 }
@@ -64,8 +65,9 @@ static void destroy(void *books)
 
 static uint64_t map(void *books, struct iovageom_range range)
 {
-    return iovageom_viommu_map(books, BENCH_BOOKS_DOMAIN, range, range.start ^ 0x1000, READ_WRITE,
-                               NULL) == IOVAGEOM_VIRTIO_S_OK;
+    return iovageom_status_virtio(iovageom_viommu_map(books, BENCH_BOOKS_DOMAIN, range,
+                                                      range.start ^ 0x1000, READ_WRITE, NULL)) ==
+           IOVAGEOM_VIRTIO_S_OK;
 }
 
 static uint64_t unmap(void *books, struct iovageom_range range)
@@ -115,7 +117,7 @@ static const struct bench_peer books = {
 struct admission {
     struct iovageom_viommu *viommu;
     struct iovageom_geometry *newcomer;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     size_t times;
 };
 
@@ -124,31 +126,33 @@ static void *admission_prepare(size_t n, bool shared)
     struct admission *admission = calloc(1, sizeof(*admission));
     struct iovageom_geometry *geometry = host(NULL, 0);
     struct iovageom_range windows[BENCH_NEWCOMER_WINDOWS];
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     uint32_t domains = (uint32_t)(n / MAPPINGS_EACH);
 
     if (!admission)
         abort();
     admission->viommu = books_new();
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     for (uint32_t d = 1; d <= domains; d++) {
-        where.container = shared ? 1 : d;
+        where.address_space = shared ? 1 : d;
         must(iovageom_viommu_plug(admission->viommu, d, &where, geometry, NULL));
     }
     iovageom_geometry_free(geometry);
     must(iovageom_viommu_freeze(admission->viommu, NULL));
     for (uint32_t d = 1; d <= domains; d++) {
-        if (iovageom_viommu_attach(admission->viommu, d, d, 0, NULL) != IOVAGEOM_VIRTIO_S_OK)
+        if (iovageom_status_virtio(iovageom_viommu_attach(admission->viommu, d, d, 0, NULL)) !=
+            IOVAGEOM_VIRTIO_S_OK)
             abort();
         for (size_t i = 0; i < MAPPINGS_EACH; i++)
-            if (iovageom_viommu_map(admission->viommu, d, bench_books_mapping(i), 0, READ_WRITE,
-                                    NULL) != IOVAGEOM_VIRTIO_S_OK)
+            if (iovageom_status_virtio(iovageom_viommu_map(admission->viommu, d,
+                                                           bench_books_mapping(i), 0, READ_WRITE,
+                                                           NULL)) != IOVAGEOM_VIRTIO_S_OK)
                 abort();
     }
     bench_newcomer(windows);
     admission->newcomer = host(windows, BENCH_NEWCOMER_WINDOWS);
-    iovageom_viommu_where_init(&admission->where);
-    admission->where.container = shared ? 1 : domains / 2;
+    iovageom_plug_options_init(&admission->where);
+    admission->where.address_space = shared ? 1 : domains / 2;
     admission->times = shared ? 1 : 100;
     return admission;
 }
@@ -208,11 +212,11 @@ static void *group_prepare(size_t n)
 
 static uint64_t group_run(void *state)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct group *group = state;
     uint64_t sum = 0;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = 1;
     for (uint32_t i = 0; i < group->count; i++)
         sum += iovageom_viommu_plug(group->viommu, i, &where, group->geometry, NULL) == 0;

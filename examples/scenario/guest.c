@@ -119,8 +119,8 @@ void do_map(struct player *p)
     else
         (void)accept_word(p, "rw");
     if (accept_word(p, "veto")) {
-        const uint8_t status = iovageom_viommu_map(books(p), request.domain, request.virt,
-                                                   request.phys, request.flags, &p->report);
+        const uint8_t status = iovageom_status_virtio(iovageom_viommu_map(
+            books(p), request.domain, request.virt, request.phys, request.flags, &p->report));
 
         if (status == IOVAGEOM_VIRTIO_S_OK)
             (void)iovageom_viommu_map_undo(books(p), request.domain, request.virt);
@@ -139,15 +139,21 @@ void do_unmap(struct player *p)
     send_request(p, &request, NULL, 0);
 }
 
+static bool bypasses(struct player *p, uint32_t endpoint)
+{
+    struct iovageom_viommu_endpoint found;
+
+    return iovageom_viommu_endpoint(books(p), endpoint, &found) == IOVAGEOM_OK && found.bypass != 0;
+}
+
 /* `access ENDPOINT ADDRESS [r|w|rw]`: what a DMA of the device meets. */
 void do_access(struct player *p)
 {
-    static const char *const faults[] = {"fault unknown", "fault domain", "fault mapping"};
     const uint32_t endpoint = need_number32(p, "an endpoint");
     const uint64_t address = need_number(p, "an address");
     uint32_t flags = IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE;
-    struct iovageom_translation to;
-    int fault;
+    struct iovageom_segment to;
+    int error;
 
     if (accept_word(p, "r"))
         flags = IOVAGEOM_VIRTIO_MAP_F_READ;
@@ -155,12 +161,13 @@ void do_access(struct player *p)
         flags = IOVAGEOM_VIRTIO_MAP_F_WRITE;
     else
         (void)accept_word(p, "rw");
-    fault = iovageom_viommu_translate(books(p), endpoint, address, flags, &to);
-    if (fault != IOVAGEOM_FAULT_NONE) {
-        say(p, "%s", faults[fault]);
+    error = iovageom_viommu_translate(books(p), endpoint, (struct iovageom_range){address, address},
+                                      flags, &to, 1, NULL, NULL);
+    if (error != IOVAGEOM_OK) {
+        say(p, "%s", error == IOVAGEOM_ERR_FAULT ? "fault mapping" : "fault domain");
         return;
     }
-    say(p, to.bypass ? "bypass" : "reaches");
+    say(p, bypasses(p, endpoint) ? "bypass" : "reaches");
     add_address(p, "at", to.phys);
 }
 

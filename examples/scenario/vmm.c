@@ -284,11 +284,11 @@ void do_undeclare(struct player *p)
     say_status(p, iovageom_viommu_undeclare(books(p), need_number32(p, "an endpoint")));
 }
 
-typedef int plug_call(struct iovageom_viommu *, uint32_t, const struct iovageom_viommu_where *,
+typedef int plug_call(struct iovageom_viommu *, uint32_t, const struct iovageom_plug_options *,
                       const struct iovageom_geometry *, struct iovageom_report *);
 
 static int check_only(struct iovageom_viommu *viommu, uint32_t endpoint,
-                      const struct iovageom_viommu_where *where,
+                      const struct iovageom_plug_options *where,
                       const struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
     return iovageom_viommu_plug_check(viommu, endpoint, where, geometry, report);
@@ -299,9 +299,9 @@ static void plug(struct player *p, plug_call *call)
     const uint32_t endpoint = need_number32(p, "an endpoint");
     const struct host *host = need_host(p);
     uint32_t aliases[MAX_WORDS];
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.aliases = aliases;
     while (more(p)) {
         if (accept_word(p, "group"))
@@ -309,7 +309,7 @@ static void plug(struct player *p, plug_call *call)
         else if (accept_word(p, "host-group"))
             where.host_group = need_number(p, "a host group");
         else if (accept_word(p, "container"))
-            where.container = need_number(p, "a container");
+            where.address_space = need_number(p, "a container");
         else if (accept_word(p, "alias"))
             aliases[where.alias_count++] = need_number32(p, "an endpoint");
         else if (accept_word(p, "shared"))
@@ -416,7 +416,7 @@ void do_load(struct player *p)
 {
     if (p->stream == NULL)
         fail_at(p, 1, "nothing was saved yet");
-    say_status(p, iovageom_viommu_load(books(p), p->stream, p->stream_size, &p->report));
+    say_status(p, iovageom_viommu_load(books(p), p->stream, p->stream_size, 0, &p->report));
 }
 
 /* ---- asking ---- */

@@ -83,7 +83,10 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_NO_PLACE = 22,
     /** `owner` calls `range` msi. It may be where the host's software places doorbells, not where
         hardware has them: see iovageom_geometry_add_software_msi(). */
-    IOVAGEOM_FINDING_MSI_WINDOW = 23
+    IOVAGEOM_FINDING_MSI_WINDOW = 23,
+    /** The host refused what the VMM asked of it, for `range` if that is given: `wanted` is its
+        errno. */
+    IOVAGEOM_FINDING_HOST = 24
 };
 
 /** Value of an endpoint or domain number in a finding that speaks of none. */
@@ -167,6 +170,19 @@ IOVAGEOM_API struct iovageom_finding iovageom_finding_blank(enum iovageom_findin
  */
 IOVAGEOM_API void iovageom_report_add(struct iovageom_report *report,
                                       const struct iovageom_finding *finding);
+
+/**
+ * Add that the host refused the VMM's own call (VFIO_IOMMU_MAP_DMA and the like), and get the status
+ * that goes with it: to return, or to give to iovageom_viommu_request_end() as its veto.
+ *
+ * @param host_errno positive, as the host's call left it, in Linux's numbers.
+ * @param domain, endpoint whom it was for, or IOVAGEOM_ID_NONE. @param range what was to be mapped or
+ *        unmapped; [0,0] when that was no range.
+ * @return IOVAGEOM_ERR_NO_MEMORY for ENOMEM and ENOSPC, else IOVAGEOM_ERR_HOST.
+ */
+IOVAGEOM_API int iovageom_report_host_refused(struct iovageom_report *report, int host_errno,
+                                              uint64_t domain, uint64_t endpoint,
+                                              struct iovageom_range range);
 
 #ifdef __cplusplus
 }

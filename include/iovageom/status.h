@@ -43,7 +43,9 @@ enum iovageom_status {
     IOVAGEOM_ERR_VERSION = -23,         /**< "the format version is not known" */
     IOVAGEOM_ERR_EXISTS = -24,          /**< "there is one by that name already" */
     IOVAGEOM_ERR_DISAGREEMENT = -25,    /**< "the sources contradict each other" */
-    IOVAGEOM_ERR_BYPASS = -26           /**< "the domain is in bypass mode" */
+    IOVAGEOM_ERR_BYPASS = -26,          /**< "the domain is in bypass mode" */
+    IOVAGEOM_ERR_FAULT = -27,           /**< "nothing is mapped there for such an access" */
+    IOVAGEOM_ERR_HOST = -28             /**< "the host refused" */
 };
 
 /**
@@ -76,7 +78,7 @@ IOVAGEOM_API int iovageom_status_errno(int status);
 
 /**
  * The virtio-iommu request status that says most nearly the same, an enum iovageom_virtio_status.
- * The viommu oracle returns exact statuses of its own; this is for a VMM's own failures. O(1).
+ * Of what a call of viommu_serve.h returns it is the one that the specification asks for. O(1).
  */
 IOVAGEOM_API uint8_t iovageom_status_virtio(int status);
 

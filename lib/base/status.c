@@ -6,7 +6,9 @@
 /* Linux's numbers (include/uapi/asm-generic/errno*.h), whatever the system we are compiled on. */
 enum {
     LINUX_ENOENT = 2,
+    LINUX_EIO = 5,
     LINUX_ENOMEM = 12,
+    LINUX_EFAULT = 14,
     LINUX_EBUSY = 16,
     LINUX_EEXIST = 17,
     LINUX_EINVAL = 22,
@@ -86,6 +88,9 @@ static const struct status_words words[] = {
                                     IOVAGEOM_VIRTIO_S_DEVERR},
     [-IOVAGEOM_ERR_BYPASS] = {"the domain is in bypass mode", LINUX_EINVAL,
                               IOVAGEOM_VIRTIO_S_INVAL},
+    [-IOVAGEOM_ERR_FAULT] = {"nothing is mapped there for such an access", LINUX_EFAULT,
+                             IOVAGEOM_VIRTIO_S_FAULT},
+    [-IOVAGEOM_ERR_HOST] = {"the host refused", LINUX_EIO, IOVAGEOM_VIRTIO_S_DEVERR},
 };
 
 static const struct status_words unknown = {"unknown status", LINUX_EINVAL,

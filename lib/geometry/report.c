@@ -173,6 +173,22 @@ void iovageom_report_add(struct iovageom_report *report, const struct iovageom_f
     }
 }
 
+int iovageom_report_host_refused(struct iovageom_report *report, int host_errno, uint64_t domain,
+                                 uint64_t endpoint, struct iovageom_range range)
+{
+    /* Linux's numbers, as in status.c. */
+    const bool full = host_errno == 12 || host_errno == 28;
+    struct iovageom_finding finding = iovageom_finding_blank(
+        IOVAGEOM_FINDING_HOST, full ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_ERR_HOST);
+
+    finding.wanted = host_errno > 0 ? (uint64_t)host_errno : 0;
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    finding.range = range;
+    iovageom_report_add(report, &finding);
+    return finding.status;
+}
+
 /* A list that was cut off, or registers of which kernels make different things. */
 static const char *incomplete_template(uint32_t source)
 {
@@ -232,6 +248,10 @@ static const char *template_of_rest(const struct iovageom_finding *finding)
                    "update the firmware, or switch its pre-boot DMA protection off";
         return "%o can't be assigned while firmware demands %r%n one to one; update the firmware, "
                "or switch its pre-boot DMA protection off";
+    case IOVAGEOM_FINDING_HOST:
+        if (finding->range.last == 0)
+            return "the host refused, with errno %w";
+        return "the host refused, with errno %w, what was asked of it for %r";
     case IOVAGEOM_FINDING_MSI_WINDOW:
         return "%r of %o is taken for hardware doorbells, as %s calls it msi, but it may be a "
                "window of the host's software; if it is, say so";

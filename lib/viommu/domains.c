@@ -160,12 +160,11 @@ void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_en
         domain_free(viommu, domain);
 }
 
-static IOVAGEOM_COLD uint8_t refuse_mapped(const struct iovageom_viommu *viommu,
-                                           const struct iovageom_endpoint *endpoint,
-                                           const struct iovageom_domain *domain,
-                                           const struct iovageom_rangeset *reserved,
-                                           struct iovageom_range mapped,
-                                           struct iovageom_report *report)
+static IOVAGEOM_COLD int refuse_mapped(const struct iovageom_viommu *viommu,
+                                       const struct iovageom_endpoint *endpoint,
+                                       const struct iovageom_domain *domain,
+                                       const struct iovageom_rangeset *reserved,
+                                       struct iovageom_range mapped, struct iovageom_report *report)
 {
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
@@ -179,15 +178,15 @@ static IOVAGEOM_COLD uint8_t refuse_mapped(const struct iovageom_viommu *viommu,
 }
 
 /* N30: nothing that is mapped already may stand where the endpoint's group reserves. */
-static uint8_t mappings_suit(const struct iovageom_viommu *viommu,
-                             const struct iovageom_endpoint *endpoint,
-                             const struct iovageom_domain *domain, struct iovageom_report *report)
+static int mappings_suit(const struct iovageom_viommu *viommu,
+                         const struct iovageom_endpoint *endpoint,
+                         const struct iovageom_domain *domain, struct iovageom_report *report)
 {
     const struct iovageom_group *group = endpoint->group;
     const struct iovageom_rangeset *all = &group->view.all;
     struct iovageom_mapping mapping;
     struct iovageom_view view;
-    uint8_t status = IOVAGEOM_VIRTIO_S_OK;
+    int status = IOVAGEOM_OK;
     int error = iovageom_view_init(&view, viommu);
 
     if (error == IOVAGEOM_OK && !group->view_clean) {
@@ -195,7 +194,7 @@ static uint8_t mappings_suit(const struct iovageom_viommu *viommu,
         all = &view.all;
     }
     if (error != IOVAGEOM_OK)
-        status = iovageom_status_virtio(error);
+        status = error;
     else if (iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0)
         status = refuse_mapped(viommu, endpoint, domain, all, mapping.range, report);
     iovageom_view_deinit(&view);
@@ -203,9 +202,9 @@ static uint8_t mappings_suit(const struct iovageom_viommu *viommu,
 }
 
 /* Whether what is mapped in the domain can be mapped for the endpoint too, in place of what was. */
-static uint8_t budget_suits(const struct iovageom_viommu *viommu,
-                            const struct iovageom_endpoint *endpoint,
-                            const struct iovageom_domain *domain, struct iovageom_report *report)
+static int budget_suits(const struct iovageom_viommu *viommu,
+                        const struct iovageom_endpoint *endpoint,
+                        const struct iovageom_domain *domain, struct iovageom_report *report)
 {
     const struct iovageom_unit *unit = endpoint->unit;
     const struct iovageom_domain *left = endpoint->domain;
@@ -215,18 +214,18 @@ static uint8_t budget_suits(const struct iovageom_viommu *viommu,
 
     if (budget == UINT64_MAX || more == 0 ||
         iovageom_link_count(&viommu->loads, &unit->host, &domain->host) > 0)
-        return IOVAGEOM_VIRTIO_S_OK;
+        return IOVAGEOM_OK;
     live = iovageom_unit_live(unit) + more;
     if (left != NULL && iovageom_link_count(&viommu->loads, &unit->host, &left->host) == 1)
         live -= iovageom_mappings_count(&left->mappings);
     return live <= budget
-               ? IOVAGEOM_VIRTIO_S_OK
+               ? IOVAGEOM_OK
                : iovageom_refuse_number(report, IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT,
                                         domain->node.index, endpoint->id, live, budget);
 }
 
-uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                               uint32_t endpoint, uint32_t flags, struct iovageom_report *report)
+int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                           uint32_t flags, struct iovageom_report *report)
 {
     const bool bypass = (flags & IOVAGEOM_VIRTIO_ATTACH_F_BYPASS) != 0;
     const uint32_t known = (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) != 0
@@ -238,7 +237,7 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
         viommu->frozen ? viommu->space.domain_start : viommu->config.domain_start;
     const uint32_t last = viommu->frozen ? viommu->space.domain_last : viommu->config.domain_last;
     size_t domains = iovageom_table_count(&viommu->domains);
-    uint8_t status = IOVAGEOM_VIRTIO_S_OK;
+    int status = IOVAGEOM_OK;
 
     if ((flags & ~known) != 0)
         return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
@@ -255,21 +254,21 @@ uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t do
                                       "the bypass flag does not go with the domain (N28)", domain,
                                       endpoint);
     if (target != NULL && found->domain == target)
-        return IOVAGEOM_VIRTIO_S_OK;
+        return IOVAGEOM_OK;
     if (bypass && !iovageom_bypass_fits(viommu, found, &viommu->identity, report))
-        return IOVAGEOM_VIRTIO_S_UNSUPP;
+        return IOVAGEOM_ERR_CONFLICT;
     if (target != NULL)
         status = mappings_suit(viommu, found, target, report);
-    if (target != NULL && status == IOVAGEOM_VIRTIO_S_OK)
+    if (target != NULL && status == IOVAGEOM_OK)
         status = budget_suits(viommu, found, target, report);
-    if (status != IOVAGEOM_VIRTIO_S_OK)
+    if (status != IOVAGEOM_OK)
         return status;
     /* Its old domain makes room, when it goes with it. */
     domains -= found->domain != NULL && found->domain->members.count == 1;
     if (target == NULL && domains >= viommu->config.max_domains)
         return iovageom_refuse_number(report, IOVAGEOM_FINDING_LIMIT, IOVAGEOM_ERR_LIMIT, domain,
                                       endpoint, (uint64_t)domains + 1, viommu->config.max_domains);
-    return IOVAGEOM_VIRTIO_S_OK;
+    return IOVAGEOM_OK;
 }
 
 static int domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypass,
@@ -295,8 +294,8 @@ static int domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypass,
     return IOVAGEOM_OK;
 }
 
-uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                           uint32_t flags)
+int iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                       uint32_t flags)
 {
     struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
@@ -305,12 +304,12 @@ uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint
     int error = IOVAGEOM_OK;
 
     if (target != NULL && found->domain == target)
-        return IOVAGEOM_VIRTIO_S_OK;
+        return IOVAGEOM_OK;
     if (made)
         error =
             domain_make(viommu, domain, (flags & IOVAGEOM_VIRTIO_ATTACH_F_BYPASS) != 0, &target);
     if (error != IOVAGEOM_OK)
-        return iovageom_status_virtio(error);
+        return error;
     error = iovageom_link_get(viommu, &viommu->ties, &found->group->node, &target->node, &fresh);
     if (error == IOVAGEOM_OK && found->unit != NULL) {
         error =
@@ -321,7 +320,7 @@ uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint
     if (error != IOVAGEOM_OK) {
         if (made)
             domain_free(viommu, target);
-        return iovageom_status_virtio(error);
+        return error;
     }
     iovageom_endpoint_detach(viommu, found);
     iovageom_roll_add(&target->members, IOVAGEOM_ROLL_DOMAIN, found);
@@ -329,30 +328,28 @@ uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint
     target->clean = false;
     if (found->unit != NULL)
         unit_shared_anew(found->unit);
-    return IOVAGEOM_VIRTIO_S_OK;
+    return IOVAGEOM_OK;
 }
 
-uint8_t iovageom_viommu_attach_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                     uint32_t endpoint, uint32_t flags,
-                                     struct iovageom_report *report)
+int iovageom_viommu_attach_check(const struct iovageom_viommu *viommu, uint32_t domain,
+                                 uint32_t endpoint, uint32_t flags, struct iovageom_report *report)
 {
     iovageom_report_clear(report);
     return iovageom_attach_decide(viommu, domain, endpoint, flags, report);
 }
 
-uint8_t iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                               uint32_t flags, struct iovageom_report *report)
+int iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                           uint32_t flags, struct iovageom_report *report)
 {
-    uint8_t status = iovageom_status_virtio(iovageom_viommu_freeze(viommu, report));
+    int status = iovageom_viommu_freeze(viommu, report);
 
-    if (status == IOVAGEOM_VIRTIO_S_OK)
+    if (status == IOVAGEOM_OK)
         status = iovageom_attach_decide(viommu, domain, endpoint, flags, report);
-    return status != IOVAGEOM_VIRTIO_S_OK ? status
-                                          : iovageom_attach_do(viommu, domain, endpoint, flags);
+    return status != IOVAGEOM_OK ? status : iovageom_attach_do(viommu, domain, endpoint, flags);
 }
 
-uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                     uint32_t endpoint, struct iovageom_report *report)
+int iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint32_t domain,
+                                 uint32_t endpoint, struct iovageom_report *report)
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
 
@@ -372,15 +369,15 @@ uint8_t iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint3
                       "tables can't map an identity range";
         iovageom_report_add(report, &note);
     }
-    return IOVAGEOM_VIRTIO_S_OK;
+    return IOVAGEOM_OK;
 }
 
-uint8_t iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                               struct iovageom_report *report)
+int iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                           struct iovageom_report *report)
 {
-    uint8_t status = iovageom_viommu_detach_check(viommu, domain, endpoint, report);
+    int status = iovageom_viommu_detach_check(viommu, domain, endpoint, report);
 
-    if (status == IOVAGEOM_VIRTIO_S_OK)
+    if (status == IOVAGEOM_OK)
         iovageom_endpoint_detach(viommu, iovageom_table_at(&viommu->endpoints, endpoint));
     return status;
 }

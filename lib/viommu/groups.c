@@ -275,7 +275,36 @@ struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu
 
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
 {
-    return endpoint->kind == IOVAGEOM_ENDPOINT_EMULATED || endpoint->devices > 0;
+    return endpoint->kind == IOVAGEOM_ENDPOINT_EMULATED || endpoint->devices > 0 ||
+           endpoint->expected;
+}
+
+/*
+ * The key of the next guest group that is some endpoint's own. None comes twice: an alias may be
+ * left in the group of a device that is gone, and whoever is plugged there next is a stranger to it.
+ */
+uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu)
+{
+    return IOVAGEOM_KEY_OWN | viommu->next_index;
+}
+
+/* A slot without a device, whose device is to come. */
+void iovageom_endpoint_expect(struct iovageom_endpoint *endpoint)
+{
+    if (iovageom_endpoint_visible(endpoint))
+        return;
+    endpoint->expected = true;
+    endpoint->group->visible++;
+}
+
+/* Its device is there, or is no longer expected. Whether the endpoint is there for the guest still. */
+bool iovageom_endpoint_unexpect(struct iovageom_endpoint *endpoint)
+{
+    if (endpoint->expected) {
+        endpoint->expected = false;
+        endpoint->group->visible -= !iovageom_endpoint_visible(endpoint);
+    }
+    return iovageom_endpoint_visible(endpoint);
 }
 
 static int group_make(struct iovageom_viommu *viommu, uint64_t key, struct iovageom_group **out)
@@ -303,6 +332,20 @@ static int group_make(struct iovageom_viommu *viommu, uint64_t key, struct iovag
         (void)iovageom_rangeset_init(&group->promised, &viommu->allocator);
     }
     *out = group;
+    return IOVAGEOM_OK;
+}
+
+/* A group that was made while loading gets the number by which the VMM knows it. */
+int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
+                          uint64_t number)
+{
+    int error = iovageom_table_put(&viommu->groups, number, group);
+
+    if (error != IOVAGEOM_OK)
+        return error;
+    iovageom_table_drop(&viommu->groups, group->key);
+    group->key = number;
+    group->unnumbered = false;
     return IOVAGEOM_OK;
 }
 
@@ -344,6 +387,21 @@ int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t
         iovageom_group_add(group, viommu->envelope);
     *out = endpoint;
     return IOVAGEOM_OK;
+}
+
+/* An endpoint that nobody declared here, in a group of its own or that of its neighbours. */
+int iovageom_endpoint_make_expected(struct iovageom_viommu *viommu, uint32_t id,
+                                    const struct iovageom_group *group,
+                                    struct iovageom_endpoint **out)
+{
+    const uint64_t key = group != NULL ? group->key : iovageom_next_own_group(viommu);
+    int error = iovageom_endpoint_make(viommu, id, key, IOVAGEOM_ENDPOINT_DEVICE, out);
+
+    if (error == IOVAGEOM_OK) {
+        iovageom_endpoint_expect(*out);
+        (*out)->group->unnumbered |= group == NULL;
+    }
+    return error;
 }
 
 /* Nobody relies on what the group was promised any more. */

@@ -150,9 +150,11 @@ struct iovageom_group {
     size_t visible; /**< members that are there for the guest */
     size_t told;    /**< members with a promise */
     struct iovageom_view view;
-    bool view_clean;                     /**< else `view` is to be computed anew */
-    bool wire_clean;                     /**< else the same of `wire` */
-    bool loaded;                         /**< while loading: the stream spoke of its members */
+    bool view_clean; /**< else `view` is to be computed anew */
+    bool wire_clean; /**< else the same of `wire` */
+    bool loaded;     /**< while loading: the stream spoke of its members */
+    bool
+        unnumbered; /**< made for expected endpoints: the first plug that names a number gives it */
     struct iovageom_wire *wire;          /**< what a PROBE is answered, once frozen; or NULL */
     struct iovageom_rangeset promised;   /**< usable addresses that any member was told, ever */
     struct iovageom_wire *promised_wire; /**< that `promised` is known to contain, or NULL */
@@ -175,6 +177,7 @@ struct iovageom_endpoint {
     uint32_t kind;
     size_t devices;   /**< of `contacts`, those whose plug is committed */
     bool loaded_shut; /**< while loading: it did not bypass at the source either */
+    bool expected;    /**< there for the guest, but its device is yet to come: see load */
     struct iovageom_contact *first, *last;
     struct iovageom_group *group;
     struct iovageom_unit *unit; /**< that all its devices are on; NULL without a device */
@@ -216,6 +219,10 @@ _Static_assert(offsetof(struct iovageom_unit, node) == 0 &&
                    offsetof(struct iovageom_domain, node) == 0,
                "a node is the first member of what it is part of");
 
+/* Keys of units and groups: a number that the VMM gave, or one made from what stands for itself. */
+#define IOVAGEOM_KEY_HOST_GROUP ((uint64_t)1 << 62)
+#define IOVAGEOM_KEY_OWN        ((uint64_t)1 << 63)
+
 /* Any list can be joined until it fits: what is below the MSI window, that, and what is above. */
 #define IOVAGEOM_VIOMMU_LEAST_PROBE (3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
 
@@ -247,17 +254,16 @@ IOVAGEOM_COLD void iovageom_name_group(struct iovageom_finding *finding,
                                        const struct iovageom_group *group,
                                        struct iovageom_range range);
 IOVAGEOM_COLD void iovageom_note_nothing(struct iovageom_report *report, const char *who);
-IOVAGEOM_COLD uint8_t iovageom_refuse(struct iovageom_report *report,
-                                      const struct iovageom_finding *finding);
-IOVAGEOM_COLD uint8_t iovageom_refuse_saying(struct iovageom_report *report, int error,
-                                             const char *detail, uint64_t domain,
-                                             uint64_t endpoint);
-IOVAGEOM_COLD uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain,
-                                              uint64_t endpoint);
-IOVAGEOM_COLD uint8_t iovageom_refuse_number(struct iovageom_report *report,
-                                             enum iovageom_finding_kind kind, int error,
-                                             uint64_t domain, uint64_t endpoint, uint64_t wanted,
-                                             uint64_t offered);
+IOVAGEOM_COLD int iovageom_refuse(struct iovageom_report *report,
+                                  const struct iovageom_finding *finding);
+IOVAGEOM_COLD int iovageom_refuse_saying(struct iovageom_report *report, int error,
+                                         const char *detail, uint64_t domain, uint64_t endpoint);
+IOVAGEOM_COLD int iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain,
+                                          uint64_t endpoint);
+IOVAGEOM_COLD int iovageom_refuse_number(struct iovageom_report *report,
+                                         enum iovageom_finding_kind kind, int error,
+                                         uint64_t domain, uint64_t endpoint, uint64_t wanted,
+                                         uint64_t offered);
 
 /* viommu_groups.c */
 void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size);
@@ -291,6 +297,14 @@ IOVAGEOM_COLD void iovageom_endpoint_drop(struct iovageom_viommu *viommu,
 IOVAGEOM_COLD void iovageom_group_forgive(struct iovageom_viommu *viommu,
                                           struct iovageom_group *group);
 void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+void iovageom_endpoint_expect(struct iovageom_endpoint *endpoint);
+bool iovageom_endpoint_unexpect(struct iovageom_endpoint *endpoint);
+int iovageom_endpoint_make_expected(struct iovageom_viommu *viommu, uint32_t id,
+                                    const struct iovageom_group *group,
+                                    struct iovageom_endpoint **out);
+int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
+                          uint64_t number);
+uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
 IOVAGEOM_COLD struct iovageom_shape *iovageom_shape_of(const struct iovageom_unit *unit,
                                                        const struct iovageom_device *device);
@@ -342,10 +356,10 @@ IOVAGEOM_COLD int iovageom_group_wire(const struct iovageom_viommu *viommu,
                                       struct iovageom_report *report, struct iovageom_wire **out);
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire *wire);
-uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
-                              struct iovageom_report *report);
-uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
-                          size_t size, size_t *needed, struct iovageom_report *report);
+int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
+                          struct iovageom_report *report);
+int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
+                      size_t size, size_t *needed, struct iovageom_report *report);
 
 /* viommu_admission.c */
 /* A plug, update or declaration on its way through the questions. */
@@ -420,10 +434,10 @@ IOVAGEOM_COLD void iovageom_plug_remove(struct iovageom_viommu *viommu, struct i
 /* viommu_domains.c */
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t domain);
 void iovageom_endpoint_detach(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
-uint8_t iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                               uint32_t endpoint, uint32_t flags, struct iovageom_report *report);
-uint8_t iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                           uint32_t flags);
+int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                           uint32_t flags, struct iovageom_report *report);
+int iovageom_attach_do(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
+                       uint32_t flags);
 IOVAGEOM_COLD int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                                            const struct iovageom_domain *domain,
                                            struct iovageom_rangeset *out);
@@ -434,9 +448,9 @@ IOVAGEOM_COLD uint64_t iovageom_unit_budget(const struct iovageom_unit *unit);
 IOVAGEOM_COLD uint64_t iovageom_unit_live(const struct iovageom_unit *unit);
 
 /* viommu_mapping.c */
-uint8_t iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                            const struct iovageom_mapping *mapping, struct iovageom_report *report);
-uint8_t iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
+int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                         const struct iovageom_mapping *mapping, struct iovageom_report *report);
+int iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
+                    const struct iovageom_mapping *mapping, struct iovageom_report *report);
 
 #endif

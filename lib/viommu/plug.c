@@ -6,19 +6,6 @@
 #include "../geometry/internal.h"
 #include "internal.h"
 
-/* Keys of units and groups: a number that the VMM gave, or one made from what stands for itself. */
-#define KEY_HOST_GROUP ((uint64_t)1 << 62)
-#define KEY_OWN        ((uint64_t)1 << 63)
-
-/*
- * The key of the next guest group that is some endpoint's own. None comes twice: an alias may be
- * left in the group of a device that is gone, and whoever is plugged there next is a stranger to it.
- */
-static uint64_t next_own_group(const struct iovageom_viommu *viommu)
-{
-    return KEY_OWN | viommu->next_index;
-}
-
 /* ---- declarations ---- */
 
 /* What a slot's envelope takes from its group, and from a guest that can't be told of it. */
@@ -42,7 +29,8 @@ static int slot_ask(const struct iovageom_viommu *viommu, uint32_t endpoint,
 int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
                             enum iovageom_endpoint_kind kind, struct iovageom_report *report)
 {
-    const uint64_t key = guest_group == IOVAGEOM_VIOMMU_OWN ? next_own_group(viommu) : guest_group;
+    const uint64_t key =
+        guest_group == IOVAGEOM_VIOMMU_OWN ? iovageom_next_own_group(viommu) : guest_group;
     const struct iovageom_group *group = iovageom_table_at(&viommu->groups, key);
     struct iovageom_endpoint *made;
     int error;
@@ -78,11 +66,11 @@ int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
 
 /* ---- plugging ---- */
 
-void iovageom_viommu_where_init(struct iovageom_viommu_where *where)
+void iovageom_plug_options_init(struct iovageom_plug_options *where)
 {
     memset(where, 0, sizeof(*where));
     where->host_group = IOVAGEOM_VIOMMU_OWN;
-    where->container = IOVAGEOM_VIOMMU_OWN;
+    where->address_space = IOVAGEOM_VIOMMU_OWN;
     where->guest_group = IOVAGEOM_VIOMMU_OWN;
 }
 
@@ -92,31 +80,31 @@ static bool number_valid(uint64_t number)
 }
 
 /* The endpoints of a plug: the one itself, then its aliases. */
-static uint32_t plug_id(uint32_t endpoint, const struct iovageom_viommu_where *where, size_t i)
+static uint32_t plug_id(uint32_t endpoint, const struct iovageom_plug_options *where, size_t i)
 {
     return i == 0 ? endpoint : where->aliases[i - 1];
 }
 
 /* Who names a host group alone joins it in the container where it is. */
 static uint64_t unit_key(const struct iovageom_viommu *viommu,
-                         const struct iovageom_viommu_where *where, uint32_t endpoint)
+                         const struct iovageom_plug_options *where, uint32_t endpoint)
 {
     const struct iovageom_host_group *host = NULL;
 
     if (where->host_group != IOVAGEOM_VIOMMU_OWN)
         host = iovageom_table_at(&viommu->host_groups, where->host_group);
-    if (where->container != IOVAGEOM_VIOMMU_OWN)
-        return where->container;
+    if (where->address_space != IOVAGEOM_VIOMMU_OWN)
+        return where->address_space;
     if (host != NULL)
         return host->unit->key;
     if (where->host_group != IOVAGEOM_VIOMMU_OWN)
-        return KEY_HOST_GROUP | where->host_group;
-    return KEY_OWN | endpoint;
+        return IOVAGEOM_KEY_HOST_GROUP | where->host_group;
+    return IOVAGEOM_KEY_OWN | endpoint;
 }
 
 /* Aliases are one device to the guest, so they share its guest group unless declared elsewhere. */
 static uint64_t group_key(const struct iovageom_viommu *viommu,
-                          const struct iovageom_viommu_where *where, uint32_t endpoint, size_t i)
+                          const struct iovageom_plug_options *where, uint32_t endpoint, size_t i)
 {
     const struct iovageom_endpoint *known =
         iovageom_table_at(&viommu->endpoints, plug_id(endpoint, where, i));
@@ -125,7 +113,7 @@ static uint64_t group_key(const struct iovageom_viommu *viommu,
         return known->group->key;
     if (where->guest_group != IOVAGEOM_VIOMMU_OWN)
         return where->guest_group;
-    return i == 0 ? next_own_group(viommu) : group_key(viommu, where, endpoint, 0);
+    return i == 0 ? iovageom_next_own_group(viommu) : group_key(viommu, where, endpoint, 0);
 }
 
 /* Whether all devices of an endpoint say what `geometry` does. */
@@ -140,7 +128,7 @@ static bool place_agrees(const struct iovageom_endpoint *endpoint,
 }
 
 /* Whether `id` can take this device: free, or that of devices that reserve the same. */
-static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu_where *where,
+static void ask_place(struct iovageom_admission *a, const struct iovageom_plug_options *where,
                       const struct iovageom_geometry *geometry, size_t i)
 {
     const uint32_t endpoint = (uint32_t)a->endpoint;
@@ -170,7 +158,7 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_viommu
 
 /* IOVAGEOM_ERR_INVALID when one of them is named twice. */
 static int aliases_distinct(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                            const struct iovageom_viommu_where *where)
+                            const struct iovageom_plug_options *where)
 {
     struct iovageom_table named;
     int error = iovageom_table_init(&named, &viommu->allocator);
@@ -185,14 +173,14 @@ static int aliases_distinct(const struct iovageom_viommu *viommu, uint32_t endpo
 }
 
 static int where_check(const struct iovageom_viommu *viommu,
-                       const struct iovageom_viommu_where *where, uint32_t endpoint,
+                       const struct iovageom_plug_options *where, uint32_t endpoint,
                        struct iovageom_report *report)
 {
     const struct iovageom_endpoint *known = iovageom_table_at(&viommu->endpoints, endpoint);
     const struct iovageom_host_group *host = NULL;
     const char *wrong = NULL;
 
-    if (!number_valid(where->host_group) || !number_valid(where->container) ||
+    if (!number_valid(where->host_group) || !number_valid(where->address_space) ||
         !number_valid(where->guest_group) || where->reserved != 0 ||
         (where->flags & ~(uint32_t)(IOVAGEOM_PLUG_ALIAS | IOVAGEOM_PLUG_ALLOW_STALE |
                                     IOVAGEOM_PLUG_REFUSE_DIRECT)) != 0 ||
@@ -205,7 +193,9 @@ static int where_check(const struct iovageom_viommu *viommu,
             return error;
     }
     if (known != NULL && where->guest_group != IOVAGEOM_VIOMMU_OWN &&
-        known->group->key != where->guest_group)
+        known->group->key != where->guest_group &&
+        !(known->group->unnumbered &&
+          iovageom_table_at(&viommu->groups, where->guest_group) == NULL))
         wrong = "the endpoint was declared in another guest group";
     if (where->host_group != IOVAGEOM_VIOMMU_OWN)
         host = iovageom_table_at(&viommu->host_groups, where->host_group);
@@ -218,7 +208,7 @@ static int where_check(const struct iovageom_viommu *viommu,
     return IOVAGEOM_ERR_INVALID;
 }
 
-static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_where *where,
+static int plug_ask(struct iovageom_admission *a, const struct iovageom_plug_options *where,
                     const struct iovageom_geometry *geometry)
 {
     const struct iovageom_viommu *viommu = a->viommu;
@@ -247,7 +237,7 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_viommu_w
 }
 
 static int plug_one(struct iovageom_viommu *viommu, uint32_t endpoint,
-                    const struct iovageom_viommu_where *where, size_t i, struct iovageom_plug *plug)
+                    const struct iovageom_plug_options *where, size_t i, struct iovageom_plug *plug)
 {
     const uint32_t id = plug_id(endpoint, where, i);
     struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, id);
@@ -266,10 +256,16 @@ static int plug_one(struct iovageom_viommu *viommu, uint32_t endpoint,
 }
 
 static int plug_all(struct iovageom_viommu *viommu, uint32_t endpoint,
-                    const struct iovageom_viommu_where *where, struct iovageom_device *device)
+                    const struct iovageom_plug_options *where, struct iovageom_device *device)
 {
     struct iovageom_plug *plug;
-    int error = iovageom_plug_make(viommu, unit_key(viommu, where, endpoint), where->host_group,
+    const struct iovageom_endpoint *known = iovageom_table_at(&viommu->endpoints, endpoint);
+    int error = IOVAGEOM_OK;
+
+    if (known != NULL && known->group->unnumbered && where->guest_group != IOVAGEOM_VIOMMU_OWN)
+        error = iovageom_group_number(viommu, known->group, where->guest_group);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_plug_make(viommu, unit_key(viommu, where, endpoint), where->host_group,
                                    where->alias_count + 1, device, &plug);
 
     if (error != IOVAGEOM_OK)
@@ -283,18 +279,18 @@ static int plug_all(struct iovageom_viommu *viommu, uint32_t endpoint,
 
 /* Ask, and with `books` given do. */
 static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu *books,
-                    uint32_t endpoint, const struct iovageom_viommu_where *where,
+                    uint32_t endpoint, const struct iovageom_plug_options *where,
                     const struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
     const struct iovageom_unit *unit;
-    struct iovageom_viommu_where defaults;
+    struct iovageom_plug_options defaults;
     struct iovageom_device *device;
     int error;
 
     iovageom_report_clear(report);
-    iovageom_viommu_where_init(&defaults);
+    iovageom_plug_options_init(&defaults);
     if (where == NULL)
         where = &defaults;
     error = where_check(viommu, where, endpoint, report);
@@ -320,7 +316,7 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
 }
 
 int iovageom_viommu_plug_check(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                               const struct iovageom_viommu_where *where,
+                               const struct iovageom_plug_options *where,
                                const struct iovageom_geometry *geometry,
                                struct iovageom_report *report)
 {
@@ -328,7 +324,7 @@ int iovageom_viommu_plug_check(const struct iovageom_viommu *viommu, uint32_t en
 }
 
 int iovageom_viommu_plug_prepare(struct iovageom_viommu *viommu, uint32_t endpoint,
-                                 const struct iovageom_viommu_where *where,
+                                 const struct iovageom_plug_options *where,
                                  const struct iovageom_geometry *geometry,
                                  struct iovageom_report *report)
 {
@@ -359,7 +355,7 @@ int iovageom_viommu_plug_abort(struct iovageom_viommu *viommu, uint32_t endpoint
 }
 
 int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t endpoint,
-                         const struct iovageom_viommu_where *where,
+                         const struct iovageom_plug_options *where,
                          const struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
     int error = iovageom_viommu_plug_prepare(viommu, endpoint, where, geometry, report);

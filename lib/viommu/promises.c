@@ -412,8 +412,8 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
 }
 
 /* What a PROBE is answered, before anything is written. */
-uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
-                              struct iovageom_report *report)
+int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
+                          struct iovageom_report *report)
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
 
@@ -427,29 +427,29 @@ uint8_t iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t end
         return iovageom_refuse_number(report, IOVAGEOM_FINDING_PROBE_SIZE,
                                       IOVAGEOM_ERR_BUFFER_TOO_SMALL, IOVAGEOM_ID_NONE, endpoint,
                                       viommu->space.probe_size, size);
-    return IOVAGEOM_VIRTIO_S_OK;
+    return IOVAGEOM_OK;
 }
 
-uint8_t iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
-                              size_t size, size_t *needed, struct iovageom_report *report)
+int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
+                          size_t size, size_t *needed, struct iovageom_report *report)
 {
     int error = iovageom_viommu_freeze(viommu, report);
 
     return error != IOVAGEOM_OK
-               ? iovageom_status_virtio(error)
+               ? error
                : iovageom_probe_do(viommu, endpoint, properties, size, needed, report);
 }
 
 /* The same of frozen books; what the report says already stays. */
-uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
-                          size_t size, size_t *needed, struct iovageom_report *report)
+int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
+                      size_t size, size_t *needed, struct iovageom_report *report)
 {
     struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
     struct iovageom_wire *wire;
-    uint8_t status = iovageom_probe_decide(viommu, endpoint, size, report);
+    int status = iovageom_probe_decide(viommu, endpoint, size, report);
     int error;
 
-    if (status == IOVAGEOM_VIRTIO_S_OK) {
+    if (status == IOVAGEOM_OK) {
         error = wire_refresh(viommu, found->group, report);
         if (error == IOVAGEOM_OK) {
             wire = found->group->wire;
@@ -461,8 +461,8 @@ uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, voi
                 error = iovageom_virtio_encode_probe(wire->regions, wire->count, properties, size,
                                                      needed);
         }
-        status = iovageom_status_virtio(error);
-    } else if (status == IOVAGEOM_VIRTIO_S_INVAL) {
+        status = error;
+    } else if (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
         if (needed != NULL)
             *needed = viommu->space.probe_size;
     }
@@ -470,7 +470,7 @@ uint8_t iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, voi
 }
 
 IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                                       struct iovageom_region *out, size_t capacity, size_t *count,
+                                       struct iovageom_region *out, size_t capacity, size_t *needed,
                                        struct iovageom_report *report)
 {
     const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
@@ -490,7 +490,8 @@ IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uin
         return error;
     if (wire->count <= capacity && wire->count > 0)
         memcpy(out, wire->regions, wire->count * sizeof(*out));
-    *count = wire->count;
+    if (needed != NULL)
+        *needed = wire->count;
     error = wire->count <= capacity ? IOVAGEOM_OK : IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     iovageom_wire_put(viommu, wire);
     return error;

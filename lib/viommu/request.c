@@ -3,7 +3,7 @@
 
 #include "internal.h"
 
-static IOVAGEOM_COLD uint8_t refuse(struct iovageom_report *report, int error, const char *detail)
+static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const char *detail)
 {
     return iovageom_refuse_saying(report, error, detail, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
@@ -18,16 +18,16 @@ static IOVAGEOM_COLD void say_no_memory(struct iovageom_report *report)
         (void)refuse(report, IOVAGEOM_ERR_NO_MEMORY, "the books have no memory for the request");
 }
 
-static uint8_t told(uint8_t status, struct iovageom_report *report)
+static int told(int status, struct iovageom_report *report)
 {
-    if (status == IOVAGEOM_VIRTIO_S_NOMEM)
+    if (status == IOVAGEOM_ERR_NO_MEMORY)
         say_no_memory(report);
     return status;
 }
 
 /* What the oracle says to a request that was read. */
-static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
-                      struct iovageom_report *report)
+static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
+                  struct iovageom_report *report)
 {
     const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
 
@@ -41,8 +41,7 @@ static uint8_t decide(struct iovageom_viommu *viommu, const struct iovageom_virt
     case IOVAGEOM_VIRTIO_T_DETACH:
         return iovageom_viommu_detach_check(viommu, request->domain, request->endpoint, report);
     case IOVAGEOM_VIRTIO_T_MAP:
-        /* Booked now: once the host has mapped it, it is too late to find that there is no memory. */
-        return iovageom_map_do(viommu, request->domain, &mapping, report);
+        return iovageom_map_decide(viommu, request->domain, &mapping, report);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         if (request->body_reserved)
             return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
@@ -66,7 +65,7 @@ static void begin(struct iovageom_viommu *viommu, int frozen, const void *readab
                                            viommu->space.probe_size, request);
     transaction->answered = request->has_tail;
     if (error == IOVAGEOM_OK && frozen != IOVAGEOM_OK)
-        transaction->status = told(iovageom_status_virtio(frozen), report);
+        transaction->status = told(frozen, report);
     else if (error == IOVAGEOM_ERR_UNSUPPORTED)
         transaction->status =
             refuse(report, error, "an unknown request type is left unanswered (N18)");
@@ -98,65 +97,37 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
     iovageom_report_take(report, &notes);
 }
 
-/* It was booked by begin: is it still, as what it was? */
-static bool map_stands(const struct iovageom_viommu *viommu,
-                       const struct iovageom_virtio_request *request)
-{
-    struct iovageom_mapping mapping;
-
-    return iovageom_viommu_mapping_next(viommu, request->domain, request->virt.start, &mapping) &&
-           iovageom_range_equal(mapping.range, request->virt) && mapping.phys == request->phys &&
-           mapping.flags == request->flags;
-}
-
-static uint8_t end_map(const struct iovageom_viommu *viommu,
-                       const struct iovageom_virtio_request *request,
-                       struct iovageom_report *report)
-{
-    if (map_stands(viommu, request))
-        return IOVAGEOM_VIRTIO_S_OK;
-    if (iovageom_domain_at(viommu, request->domain) == NULL)
-        return iovageom_refuse_unknown(report, request->domain, IOVAGEOM_ID_NONE);
-    return iovageom_refuse_saying(report, IOVAGEOM_ERR_STATE,
-                                  "the mapping was taken away before it was done", request->domain,
-                                  IOVAGEOM_ID_NONE);
-}
-
 /* Decided anew: whatever was changed since begin, the books stay sound. */
-static uint8_t end_attach(struct iovageom_viommu *viommu,
-                          const struct iovageom_virtio_request *request,
-                          struct iovageom_report *report)
+static int end_attach(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
+                      struct iovageom_report *report)
 {
-    const uint8_t status =
+    const int status =
         iovageom_attach_decide(viommu, request->domain, request->endpoint, request->flags, report);
 
-    return status != IOVAGEOM_VIRTIO_S_OK
+    return status != IOVAGEOM_OK
                ? status
                : iovageom_attach_do(viommu, request->domain, request->endpoint, request->flags);
 }
 
-static uint8_t perform(struct iovageom_viommu *viommu,
-                       const struct iovageom_virtio_request *request, uint8_t veto, void *writable,
-                       struct iovageom_report *report)
+static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
+                   int veto, void *writable, struct iovageom_report *report)
 {
+    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
     int error;
 
-    if (veto != IOVAGEOM_VIRTIO_S_OK) {
-        if (request->type == IOVAGEOM_VIRTIO_T_MAP && map_stands(viommu, request))
-            (void)iovageom_viommu_map_undo(viommu, request->domain, request->virt);
+    if (veto != IOVAGEOM_OK)
         return veto;
-    }
     /* Thawed in between: what is promised or attached now, is by a config space that was read. */
     error = iovageom_viommu_frozen(viommu) ? IOVAGEOM_OK : iovageom_viommu_freeze(viommu, NULL);
     if (error != IOVAGEOM_OK)
-        return iovageom_status_virtio(error);
+        return error;
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
         return end_attach(viommu, request, report);
     case IOVAGEOM_VIRTIO_T_DETACH:
         return iovageom_viommu_detach(viommu, request->domain, request->endpoint, report);
     case IOVAGEOM_VIRTIO_T_MAP:
-        return end_map(viommu, request, report);
+        return iovageom_map_do(viommu, request->domain, &mapping, report);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         return iovageom_viommu_unmap(viommu, request->domain, request->virt, NULL, report);
     default:
@@ -166,7 +137,7 @@ static uint8_t perform(struct iovageom_viommu *viommu,
 }
 
 size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
-                                   struct iovageom_viommu_transaction *transaction, uint8_t veto,
+                                   struct iovageom_viommu_transaction *transaction, int32_t veto,
                                    void *writable, size_t writable_size,
                                    struct iovageom_report *report)
 {
@@ -177,16 +148,15 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
 
     if (!transaction->answered)
         return 0;
-    if (transaction->status == IOVAGEOM_VIRTIO_S_OK)
-        transaction->status =
-            told(perform(viommu, request, room ? veto : IOVAGEOM_VIRTIO_S_IOERR, writable, report),
-                 report);
+    if (transaction->status == IOVAGEOM_OK)
+        transaction->status = told(
+            perform(viommu, request, room ? veto : IOVAGEOM_ERR_HOST, writable, report), report);
     if (!room)
         return 0;
     /* The used length covers the properties of a PROBE also when there are none to tell. */
-    if (transaction->status != IOVAGEOM_VIRTIO_S_OK)
+    if (transaction->status != IOVAGEOM_OK)
         memset(writable, 0, request->tail_offset);
-    iovageom_virtio_encode_tail(transaction->status, tail);
+    iovageom_virtio_encode_tail(iovageom_status_virtio(transaction->status), tail);
     memcpy((uint8_t *)writable + request->tail_offset, tail, sizeof(tail));
     return request->used_length;
 }
@@ -200,6 +170,6 @@ size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *reada
     iovageom_viommu_request_begin(viommu, readable, readable_size, writable_size, &transaction,
                                   report);
     /* A refusal keeps its reasons: end() has nothing to say then. */
-    return iovageom_viommu_request_end(viommu, &transaction, IOVAGEOM_VIRTIO_S_OK, writable,
-                                       writable_size, report);
+    return iovageom_viommu_request_end(viommu, &transaction, IOVAGEOM_OK, writable, writable_size,
+                                       report);
 }

@@ -219,7 +219,8 @@ struct loader {
     struct iovageom_report *report;
     uint32_t domain; /**< that the records speak of */
     bool bypass;
-    bool open; /**< whether there was one */
+    bool open;   /**< whether there was one */
+    bool expect; /**< devices may come later */
     bool refused;
 };
 
@@ -236,23 +237,42 @@ static int load_endpoint(const struct loader *l, const uint8_t *id, struct iovag
     return *out != NULL || l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
 }
 
+/* The guest group where the members are, or where those are to be made that are yet to come. */
+static struct iovageom_group *members_group(const struct loader *l, const uint8_t *body,
+                                            size_t length)
+{
+    for (size_t at = 0; at + 4 <= length; at += 4) {
+        const struct iovageom_endpoint *endpoint =
+            iovageom_table_at(&l->viommu->endpoints, iovageom_load_le32(body + at));
+
+        if (endpoint != NULL)
+            return endpoint->group->loaded ? NULL : endpoint->group;
+    }
+    return NULL;
+}
+
 /* The members of a guest group: they are in one here too, and not in that of others. */
 static int load_members(struct loader *l, const uint8_t *body, size_t length)
 {
-    struct iovageom_group *group = NULL;
+    struct iovageom_group *group = members_group(l, body, length);
+    int error = IOVAGEOM_OK;
 
     for (size_t at = 0; at + 4 <= length; at += 4) {
         const uint32_t id = iovageom_load_le32(body + at);
-        const struct iovageom_endpoint *endpoint = iovageom_table_at(&l->viommu->endpoints, id);
+        struct iovageom_endpoint *endpoint = iovageom_table_at(&l->viommu->endpoints, id);
         struct iovageom_finding finding = iovageom_finding_blank(
             endpoint == NULL ? IOVAGEOM_FINDING_NOT_FOUND : IOVAGEOM_FINDING_OTHER,
             IOVAGEOM_ERR_CONFLICT);
 
+        if (endpoint == NULL && l->expect) {
+            error = iovageom_endpoint_make_expected(l->viommu, id, group, &endpoint);
+            if (error != IOVAGEOM_OK)
+                return error;
+            group = endpoint->group;
+        }
         finding.endpoint = id;
         if (endpoint != NULL)
             finding.detail = "an endpoint is in another guest group than at the source";
-        if (endpoint != NULL && group == NULL && !endpoint->group->loaded)
-            group = endpoint->group;
         if (endpoint == NULL || endpoint->group != group)
             load_object(l, &finding);
         else
@@ -319,27 +339,20 @@ static int load_group(struct loader *l, const uint8_t *body, size_t length)
     return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
 }
 
-/* How many things were said: what is refused for lack of memory is so without a word. */
-static size_t load_said(const struct loader *l)
+/* A live domain is answered as if the guest made it anew. */
+static int load_status(struct loader *l, int status)
 {
-    return iovageom_report_count(l->report) + iovageom_report_dropped(l->report);
-}
-
-/* A live domain is answered by the oracle, as if the guest made it anew. */
-static int load_status(struct loader *l, uint8_t status, size_t said)
-{
-    if (status == IOVAGEOM_VIRTIO_S_NOMEM && load_said(l) == said)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    l->refused |= status != IOVAGEOM_VIRTIO_S_OK;
+    if (status == IOVAGEOM_ERR_NO_MEMORY)
+        return status;
+    l->refused |= status != IOVAGEOM_OK;
     return IOVAGEOM_OK;
 }
 
 static int load_attached(struct loader *l, const uint8_t *body, size_t length)
 {
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
-    const size_t said = load_said(l);
     struct iovageom_endpoint *endpoint;
-    uint8_t status;
+    int status;
     int error;
 
     if (length != 4 || !l->open)
@@ -349,19 +362,20 @@ static int load_attached(struct loader *l, const uint8_t *body, size_t length)
         return error;
     if (endpoint->domain != NULL)
         return IOVAGEOM_ERR_MALFORMED;
+    if (l->expect)
+        iovageom_endpoint_expect(endpoint);
     status = iovageom_attach_decide(l->viommu, l->domain, endpoint->id, flags, l->report);
-    if (status == IOVAGEOM_VIRTIO_S_OK)
+    if (status == IOVAGEOM_OK)
         status = iovageom_attach_do(l->viommu, l->domain, endpoint->id, flags);
-    return load_status(l, status, said);
+    return load_status(l, status);
 }
 
 static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
                         const struct iovageom_mapping *mapping)
 {
-    const size_t said = load_said(l);
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
-    uint8_t status;
+    int status;
 
     if (iovageom_range_valid(mapping->range) &&
         iovageom_rangeset_first_overlap(&domain->reserved, mapping->range, &finding.against)) {
@@ -374,7 +388,7 @@ static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
         return IOVAGEOM_OK;
     }
     status = iovageom_map_do(l->viommu, l->domain, mapping, l->report);
-    return load_status(l, status, said);
+    return load_status(l, status);
 }
 
 static int load_mappings(struct loader *l, const uint8_t *body, size_t length)
@@ -609,23 +623,35 @@ static int load_head(const uint8_t *bytes, size_t length)
     return IOVAGEOM_OK;
 }
 
-int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size_t length,
-                         struct iovageom_report *report)
+/* Whatever the stream has changed: books that have seen no guest hold nothing else for a reset. */
+static void load_take_back(struct iovageom_viommu *viommu, uint32_t bypass, uint32_t accepted,
+                           uint64_t generation)
+{
+    iovageom_viommu_reset(viommu, true);
+    viommu->frozen = false;
+    viommu->bypass = bypass;
+    viommu->accepted = accepted;
+    viommu->generation = generation;
+}
+
+static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t length,
+                    uint32_t flags, bool keep, struct iovageom_report *report)
 {
     const uint32_t bypass = viommu->bypass;
     const uint32_t accepted = viommu->accepted;
     const uint64_t generation = viommu->generation;
     const uint8_t *stream = bytes;
-    struct iovageom_report own;
-    struct loader l = {.viommu = viommu, .report = report != NULL ? report : &own};
+    struct loader l = {
+        .viommu = viommu, .report = report, .expect = (flags & IOVAGEOM_LOAD_EXPECT_DEVICES) != 0};
     int error = load_head(stream, length);
 
     iovageom_report_clear(report);
     if (viommu->frozen)
         return IOVAGEOM_ERR_STATE;
+    if ((flags & ~(uint32_t)IOVAGEOM_LOAD_EXPECT_DEVICES) != 0)
+        return IOVAGEOM_ERR_INVALID;
     if (error != IOVAGEOM_OK)
         return error;
-    iovageom_report_init(&own, &viommu->allocator);
     load_begin(viommu);
     error = load_space(&l, stream + HEAD_SIZE);
     if (error == IOVAGEOM_OK)
@@ -636,16 +662,21 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
         load_bypass(&l);
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;
-    iovageom_report_deinit(&own);
-    if (error == IOVAGEOM_OK) {
+    if (error == IOVAGEOM_OK && keep)
         viommu->generation++;
-        return IOVAGEOM_OK;
-    }
-    /* Books that have seen no guest hold nothing that a reset takes away. */
-    iovageom_viommu_reset(viommu, true);
-    viommu->frozen = false;
-    viommu->bypass = bypass;
-    viommu->accepted = accepted;
-    viommu->generation = generation;
+    else
+        load_take_back(viommu, bypass, accepted, generation);
     return error;
+}
+
+int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size_t length,
+                         uint32_t flags, struct iovageom_report *report)
+{
+    return load_try(viommu, bytes, length, flags, true, report);
+}
+
+int iovageom_viommu_load_check(struct iovageom_viommu *viommu, const void *bytes, size_t length,
+                               uint32_t flags, struct iovageom_report *report)
+{
+    return load_try(viommu, bytes, length, flags, false, report);
 }

@@ -317,6 +317,7 @@ void iovageom_plug_commit(struct iovageom_plug *plug)
 
         endpoint->group->visible += !iovageom_endpoint_visible(endpoint);
         endpoint->devices++;
+        (void)iovageom_endpoint_unexpect(endpoint);
     }
     plug->prepared = false;
 }
@@ -330,7 +331,7 @@ static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
 
     *(contact->next != NULL ? &contact->next->previous : &endpoint->last) = contact->previous;
     *(contact->previous != NULL ? &contact->previous->next : &endpoint->first) = contact->next;
-    if (!contact->plug->prepared && --endpoint->devices == 0) {
+    if (!contact->plug->prepared && --endpoint->devices == 0 && !endpoint->expected) {
         group->visible -= !iovageom_endpoint_visible(endpoint);
         iovageom_endpoint_detach(viommu, endpoint);
         iovageom_endpoint_forget(viommu, endpoint);
@@ -341,7 +342,7 @@ static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
     if (endpoint->first != NULL)
         return;
     endpoint->unit = NULL;
-    if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE)
+    if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && !endpoint->expected)
         iovageom_endpoint_drop(viommu, endpoint);
 }
 

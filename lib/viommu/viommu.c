@@ -105,14 +105,14 @@ void iovageom_note_nothing(struct iovageom_report *report, const char *who)
 }
 
 /* Refuse a request: one finding, whose error says the status. */
-uint8_t iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
+int iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
 {
     iovageom_report_add(report, finding);
-    return iovageom_status_virtio(finding->status);
+    return finding->status;
 }
 
-uint8_t iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,
-                               uint64_t domain, uint64_t endpoint)
+int iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,
+                           uint64_t domain, uint64_t endpoint)
 {
     struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, error);
 
@@ -122,9 +122,9 @@ uint8_t iovageom_refuse_saying(struct iovageom_report *report, int error, const 
     return iovageom_refuse(report, &finding);
 }
 
-uint8_t iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding_kind kind,
-                               int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
-                               uint64_t offered)
+int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding_kind kind,
+                           int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
+                           uint64_t offered)
 {
     struct iovageom_finding finding = iovageom_finding_blank(kind, error);
 
@@ -137,7 +137,7 @@ uint8_t iovageom_refuse_number(struct iovageom_report *report, enum iovageom_fin
     return iovageom_refuse(report, &finding);
 }
 
-uint8_t iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
+int iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
 {
     return iovageom_refuse_number(report, IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND,
                                   domain, endpoint, 0, 0);
@@ -434,15 +434,32 @@ int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
     return IOVAGEOM_OK;
 }
 
+/* What a guest before relied on, and never came, is no longer waited for. */
+static void forget_expected(struct iovageom_viommu *viommu)
+{
+    struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
+
+    while (endpoint != NULL) {
+        const uint64_t next = (uint64_t)endpoint->id + 1;
+
+        (void)iovageom_endpoint_unexpect(endpoint);
+        if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
+            iovageom_endpoint_drop(viommu, endpoint);
+        endpoint = iovageom_table_from(&viommu->endpoints, next);
+    }
+}
+
 void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
 {
     struct iovageom_domain *domain;
-    struct iovageom_endpoint *endpoint = NULL;
+    struct iovageom_endpoint *endpoint;
 
     while ((domain = iovageom_table_from(&viommu->domains, 0)) != NULL)
         iovageom_endpoint_detach(viommu, domain->members.first);
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+    for (uint64_t from = 0; (endpoint = iovageom_table_from(&viommu->endpoints, from)) != NULL;
+         from = (uint64_t)endpoint->id + 1)
         iovageom_endpoint_forget(viommu, endpoint);
+    forget_expected(viommu);
     for (struct iovageom_group *group = NULL;
          (group = iovageom_group_after(viommu, group)) != NULL;) {
         iovageom_group_forgive(viommu, group);
@@ -483,12 +500,13 @@ static void describe(const struct iovageom_viommu *viommu, const struct iovageom
     out->kind = endpoint->kind;
     out->plugged = (uint32_t)endpoint->devices;
     out->prepared = iovageom_plug_pending(endpoint);
+    out->expected = endpoint->expected;
     out->guest_group = own_or(endpoint->group->key);
     out->host_group = IOVAGEOM_VIOMMU_OWN;
     for (const struct iovageom_contact *contact = endpoint->first;
          contact != NULL && out->host_group == IOVAGEOM_VIOMMU_OWN; contact = contact->next)
         out->host_group = contact->plug->host_group;
-    out->container = plug != NULL ? own_or(plug->unit->key) : IOVAGEOM_VIOMMU_OWN;
+    out->address_space = plug != NULL ? own_or(plug->unit->key) : IOVAGEOM_VIOMMU_OWN;
     out->domain = endpoint->domain != NULL ? endpoint->domain->node.index : IOVAGEOM_ID_NONE;
     out->generation = endpoint->generation;
     if (!iovageom_endpoint_visible(endpoint))

@@ -12,7 +12,7 @@
 
 #include <iovageom/status.h>
 
-#define LOWEST IOVAGEOM_ERR_BYPASS
+#define LOWEST IOVAGEOM_ERR_HOST
 
 /* The header promises the sentence beside each value: hold the library to the text of the header.
  */

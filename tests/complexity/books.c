@@ -34,13 +34,13 @@ static struct iovageom_geometry *host(size_t reserved)
 }
 
 static void plug(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
-                 uint64_t container, struct iovageom_geometry *geometry)
+                 uint64_t address_space, struct iovageom_geometry *geometry)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = guest_group;
-    where.container = container;
+    where.address_space = address_space;
     must(iovageom_viommu_plug(viommu, endpoint, &where, geometry, NULL) == 0);
 }
 
@@ -66,11 +66,12 @@ static void life(size_t n)
     plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_VIOMMU_OWN, geometry);
     must(iovageom_viommu_freeze(viommu, &report) == 0);
     must(iovageom_viommu_told(viommu, 1, told, n + 2, &needed, &report) == 0);
-    must(iovageom_viommu_probe(viommu, 1, bytes, space.probe_size, &needed, &report) == 0);
+    must(iovageom_status_virtio(
+             iovageom_viommu_probe(viommu, 1, bytes, space.probe_size, &needed, &report)) == 0);
     must(iovageom_viommu_promise(viommu, 1, &promise, &sets[0], &sets[1], &sets[2], &sets[3]) == 0);
     must(promise.safe && promise.current);
     must(iovageom_viommu_update(viommu, 1, geometry, 0, &report) == 0);
-    must(iovageom_viommu_attach(viommu, 1, 1, 0, &report) == 0);
+    must(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, &report)) == 0);
     must(iovageom_viommu_domain_usable(viommu, 1, &sets[0]) == 0);
     must(iovageom_viommu_check(viommu, &report) == 0);
     must(iovageom_viommu_unplug(viommu, 1) == 0);
@@ -114,8 +115,8 @@ static void update_refused(size_t n)
     bytes = room(space.probe_size, 1);
     for (size_t i = 0; i < n; i++)
         plug(viommu, (uint32_t)i, 7, 7, nothing);
-    must(iovageom_viommu_probe(viommu, (uint32_t)n - 1, bytes, space.probe_size, &needed, NULL) ==
-         0);
+    must(iovageom_status_virtio(iovageom_viommu_probe(viommu, (uint32_t)n - 1, bytes,
+                                                      space.probe_size, &needed, NULL)) == 0);
     start();
     must(iovageom_viommu_update(viommu, 0, much, 0, &report) == IOVAGEOM_ERR_CONFLICT);
     stop();
@@ -130,6 +131,7 @@ static void update_refused(size_t n)
 /* n endpoints on one set of host page tables, all of which bypass. */
 static void endpoints(size_t n)
 {
+    struct iovageom_segment segment;
     struct iovageom_geometry *geometry = host(1);
     struct iovageom_viommu *viommu = books(n);
     struct iovageom_viommu_endpoint endpoint = {.endpoint = 0};
@@ -150,7 +152,8 @@ static void endpoints(size_t n)
     while (iovageom_viommu_endpoint_next(viommu, from, &endpoint))
         from = endpoint.endpoint + 1;
     for (size_t i = 0; i < n; i++)
-        must(iovageom_viommu_translate(viommu, (uint32_t)i, 0, RW, NULL) == IOVAGEOM_FAULT_NONE);
+        must(iovageom_viommu_translate(viommu, (uint32_t)i, (struct iovageom_range){0, 0}, RW,
+                                       &segment, 1, NULL, NULL) == IOVAGEOM_OK);
     iovageom_viommu_reset(viommu, true);
     for (size_t i = 0; i < n; i++)
         must(iovageom_viommu_unplug(viommu, (uint32_t)i) == 0);
@@ -166,10 +169,10 @@ static void aliases(size_t n)
 {
     struct iovageom_geometry *geometry = host(1);
     struct iovageom_viommu *viommu = books(n);
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     uint32_t *list = room(n, sizeof(*list));
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     for (size_t i = 0; i < n; i++)
         list[i] = (uint32_t)i + 2;
     where.aliases = list;
@@ -203,6 +206,7 @@ static uint8_t request(struct iovageom_viommu *viommu, const uint8_t *bytes, siz
 /* n domains, each for an endpoint, and n mappings; then all of it undone. */
 static void requests(size_t n)
 {
+    struct iovageom_segment segment;
     struct iovageom_viommu *viommu = books(n);
     struct iovageom_viommu_domain domain = {.domain = 0};
     uint32_t from = 0;
@@ -231,8 +235,8 @@ static void requests(size_t n)
     while (iovageom_viommu_domain_next(viommu, from, &domain))
         from = domain.domain + 1;
     for (size_t i = 0; i < n; i++)
-        must(iovageom_viommu_translate(viommu, 0, scattered(i, n).start, RW, NULL) ==
-             IOVAGEOM_FAULT_NONE);
+        must(iovageom_viommu_translate(viommu, 0, scattered(i, n), RW, &segment, 1, NULL, NULL) ==
+             IOVAGEOM_OK);
     for (size_t i = 0; i < n; i++) {
         uint8_t bytes[28] = {IOVAGEOM_VIRTIO_T_UNMAP};
 
@@ -278,12 +282,14 @@ static void attach_refused(size_t n)
 
     plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_VIOMMU_OWN, nothing);
     plug(viommu, 2, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_VIOMMU_OWN, much);
-    must(iovageom_viommu_attach(viommu, 1, 1, 0, NULL) == 0);
+    must(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)) == 0);
     for (size_t i = 0; i < n; i++)
-        must(iovageom_viommu_map(viommu, 1, scattered(i, n), 0, RW, NULL) == 0);
+        must(iovageom_status_virtio(iovageom_viommu_map(viommu, 1, scattered(i, n), 0, RW, NULL)) ==
+             0);
     start();
-    must(iovageom_viommu_attach(viommu, 1, 2, 0, NULL) == IOVAGEOM_VIRTIO_S_UNSUPP);
-    must(iovageom_viommu_detach(viommu, 1, 1, NULL) == 0);
+    must(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 2, 0, NULL)) ==
+         IOVAGEOM_VIRTIO_S_UNSUPP);
+    must(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, 1, NULL)) == 0);
     stop();
     iovageom_viommu_free(viommu);
     iovageom_geometry_free(nothing);
@@ -317,14 +323,16 @@ static void migrate(size_t n, size_t reserved, int expected)
     plug(source, 1, 7, IOVAGEOM_VIOMMU_OWN, nothing);
     must(iovageom_viommu_config_space(source, &space) == 0);
     properties = room(space.probe_size, 1);
-    must(iovageom_viommu_probe(source, 1, properties, space.probe_size, &length, NULL) == 0);
-    must(iovageom_viommu_attach(source, 1, 1, 0, NULL) == 0);
+    must(iovageom_status_virtio(
+             iovageom_viommu_probe(source, 1, properties, space.probe_size, &length, NULL)) == 0);
+    must(iovageom_status_virtio(iovageom_viommu_attach(source, 1, 1, 0, NULL)) == 0);
     for (size_t i = 0; i < n; i++)
-        must(iovageom_viommu_map(source, 1, scattered(i, n), 0, RW, NULL) == 0);
+        must(iovageom_status_virtio(iovageom_viommu_map(source, 1, scattered(i, n), 0, RW, NULL)) ==
+             0);
     bytes = saved(source, &length);
     plug(destination, 1, 7, IOVAGEOM_VIOMMU_OWN, there);
     start();
-    must(iovageom_viommu_load(destination, bytes, length, &report) == expected);
+    must(iovageom_viommu_load(destination, bytes, length, 0, &report) == expected);
     stop();
     iovageom_report_deinit(&report);
     iovageom_viommu_free(source);
@@ -363,16 +371,17 @@ static void load_promises(size_t n)
                                      NULL) == 0);
     }
     plug(source, 0, 7, IOVAGEOM_VIOMMU_OWN, much);
-    must(iovageom_viommu_probe(source, 0, properties, space.probe_size, &needed, NULL) == 0);
+    must(iovageom_status_virtio(
+             iovageom_viommu_probe(source, 0, properties, space.probe_size, &needed, NULL)) == 0);
     must(iovageom_viommu_unplug(source, 0) == 0);
     must(iovageom_viommu_declare(source, 0, 7, IOVAGEOM_ENDPOINT_EMULATED, NULL) == 0);
     must(iovageom_viommu_declare(destination, 0, 7, IOVAGEOM_ENDPOINT_EMULATED, NULL) == 0);
     for (size_t i = 0; i < n; i++)
-        must(iovageom_viommu_probe(source, (uint32_t)i, properties, space.probe_size, &needed,
-                                   NULL) == 0);
+        must(iovageom_status_virtio(iovageom_viommu_probe(source, (uint32_t)i, properties,
+                                                          space.probe_size, &needed, NULL)) == 0);
     bytes = saved(source, &length);
     start();
-    must(iovageom_viommu_load(destination, bytes, length, NULL) == 0);
+    must(iovageom_viommu_load(destination, bytes, length, 0, NULL) == 0);
     must(iovageom_viommu_save(destination, bytes, length, &length) == 0);
     stop();
     iovageom_viommu_free(source);
@@ -386,7 +395,7 @@ const struct measure measures_of_books[] = {
     {"viommu: plug to unplug, n regions", "O(k log k)", GROWTH_LINEAR_LOG, 2048, life},
     {"viommu_freeze, n regions", "O(n k)", GROWTH_LINEAR_LOG, 4096, freeze},
     {"viommu_update, n findings, n members", "O(k log m)", GROWTH_LINEAR_LOG, 1024, update_refused},
-    {"viommu: n endpoints in one container", "n times O(log n)", GROWTH_LINEAR_LOG, 1024,
+    {"viommu: n endpoints in one address_space", "n times O(log n)", GROWTH_LINEAR_LOG, 1024,
      endpoints},
     {"viommu_plug, n aliases", "n times O(log n)", GROWTH_LINEAR_LOG, 2048, aliases},
     {"viommu_request, n of each", "n times O(log n)", GROWTH_LINEAR_LOG, 1024, requests},

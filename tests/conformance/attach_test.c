@@ -131,7 +131,8 @@ static void n30_compatible_endpoints_attach_and_the_meet_holds(void **state)
     iovageom_report_init(&report, NULL);
     assert_int_equal(attach(1, DEVICE48, 0), S_OK);
     assert_int_equal(map(1, R(0xdf900000, 0xdf900fff), 0, RW), S_OK);
-    assert_int_equal(iovageom_viommu_attach(dut, 1, DEVICE, 0, &report), S_UNSUPP);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(dut, 1, DEVICE, 0, &report)),
+                     S_UNSUPP);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_MAPPING);
     assert_true(
         iovageom_range_equal(iovageom_report_at(&report, 0)->range, R(0xdf900000, 0xdf900fff)));

@@ -163,9 +163,10 @@ static inline uint8_t probe(uint32_t endpoint, uint8_t *properties)
 /** Where an access goes, or -1. */
 static inline int64_t reach(uint32_t endpoint, uint64_t address, uint32_t flags)
 {
-    struct iovageom_translation to;
+    struct iovageom_segment to;
 
-    if (iovageom_viommu_translate(dut, endpoint, address, flags, &to) != IOVAGEOM_FAULT_NONE)
+    if (iovageom_viommu_translate(dut, endpoint, (struct iovageom_range){address, address}, flags,
+                                  &to, 1, NULL, NULL) != IOVAGEOM_OK)
         return -1;
     return (int64_t)to.phys;
 }

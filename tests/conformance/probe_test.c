@@ -238,23 +238,34 @@ static void n77_accesses_to_reserved_memory_reach_nobody(void **state)
 static void n79_the_reason_of_a_fault_can_be_reported(void **state)
 {
     const uint32_t read = IOVAGEOM_VIRTIO_MAP_F_READ, write = IOVAGEOM_VIRTIO_MAP_F_WRITE;
-    struct iovageom_translation out, untouched;
+    struct iovageom_segment out, untouched;
 
     (void)state;
     memset(&out, 0x5a, sizeof(out));
     untouched = out;
     /* Nobody bypasses here without being told to. */
     assert_int_equal(iovageom_viommu_set_bypass(dut, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_translate(dut, 0xdead, 0x1000, read, &out), 1);
-    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1000, read, &out), 1);
+    assert_int_equal(
+        iovageom_viommu_translate(dut, 0xdead, R(0x1000, 0x1000), read, &out, 1, NULL, NULL),
+        IOVAGEOM_ERR_NOT_FOUND);
+    assert_int_equal(
+        iovageom_viommu_translate(dut, DEVICE, R(0x1000, 0x1000), read, &out, 1, NULL, NULL),
+        IOVAGEOM_ERR_NOT_FOUND);
     assert_int_equal(attach(1, DEVICE, 0), S_OK);
-    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1000, read, &out), 2);
+    assert_int_equal(
+        iovageom_viommu_translate(dut, DEVICE, R(0x1000, 0x1000), read, &out, 1, NULL, NULL),
+        IOVAGEOM_ERR_FAULT);
     assert_int_equal(map(1, R(0x1000, 0x1fff), 0, read), S_OK);
-    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1000, write, &out), 2);
-    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x2000, read, &out), 2);
+    assert_int_equal(
+        iovageom_viommu_translate(dut, DEVICE, R(0x1000, 0x1000), write, &out, 1, NULL, NULL),
+        IOVAGEOM_ERR_FAULT);
+    assert_int_equal(
+        iovageom_viommu_translate(dut, DEVICE, R(0x2000, 0x2000), read, &out, 1, NULL, NULL),
+        IOVAGEOM_ERR_FAULT);
     /* No answer is left half written to be reported as an address. */
     assert_memory_equal(&out, &untouched, sizeof(out));
-    assert_int_equal(iovageom_viommu_translate(dut, DEVICE, 0x1fff, read, &out), -1);
+    assert_int_equal(
+        iovageom_viommu_translate(dut, DEVICE, R(0x1fff, 0x1fff), read, &out, 1, NULL, NULL), 0);
     assert_int_equal(out.phys, 0xfff);
 }
 

@@ -296,7 +296,7 @@ static void books(struct dish *dish, struct fuzz_input *input)
     iovageom_store_le64(dish->bytes + 16, sum);
     iovageom_report_init(&report, NULL);
     steps = 0;
-    (void)iovageom_viommu_load(destination, dish->bytes, dish->length, &report);
+    (void)iovageom_viommu_load(destination, dish->bytes, dish->length, 0, &report);
     in_time("viommu_load", dish->length + 16 * 1024);
     iovageom_report_deinit(&report);
     iovageom_viommu_free(source);

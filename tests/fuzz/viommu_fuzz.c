@@ -55,16 +55,16 @@ static struct iovageom_viommu *books(void)
 static void plug(struct iovageom_viommu *viommu, uint32_t endpoint, unsigned flags)
 {
     struct iovageom_geometry *geometry = device(endpoint % DEVICES);
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_report report;
     int dry, status;
 
     iovageom_report_init(&report, NULL);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     if (flags & 1)
         where.guest_group = 1;
     if (flags & 2)
-        where.container = 1;
+        where.address_space = 1;
     where.flags = flags >> 2 & (IOVAGEOM_PLUG_ALIAS | IOVAGEOM_PLUG_ALLOW_STALE);
     dry = iovageom_viommu_plug_check(viommu, endpoint, &where, geometry, NULL);
     status = iovageom_viommu_plug(viommu, endpoint, &where, geometry, &report);
@@ -89,9 +89,9 @@ static void request(struct iovageom_viommu *viommu, struct fuzz_input *input)
     iovageom_report_init(&report, NULL);
     iovageom_viommu_request_begin(viommu, readable, readable_size, writable_size, &transaction,
                                   &report);
-    used = iovageom_viommu_request_end(
-        viommu, &transaction, wanted == 77 ? IOVAGEOM_VIRTIO_S_DEVERR : IOVAGEOM_VIRTIO_S_OK,
-        writable, writable_size, &report);
+    used = iovageom_viommu_request_end(viommu, &transaction,
+                                       wanted == 77 ? IOVAGEOM_ERR_HOST : IOVAGEOM_OK, writable,
+                                       writable_size, &report);
     fuzz_check(used <= writable_size);
     if (used == 0)
         for (size_t i = 0; i < writable_size; i++)
@@ -141,7 +141,7 @@ static void save_and_load(const struct iovageom_viommu *viommu, struct fuzz_inpu
     other = books();
     for (uint32_t endpoint = 0; endpoint < DEVICES; endpoint++)
         plug(other, endpoint, (unsigned)fuzz_number(input, 1));
-    (void)iovageom_viommu_load(other, bytes, needed, NULL);
+    (void)iovageom_viommu_load(other, bytes, needed, 0, NULL);
     fuzz_check(iovageom_viommu_check(other, NULL) == 0);
     iovageom_viommu_free(other);
     free(bytes);
@@ -192,7 +192,7 @@ static void stream(struct fuzz_input *input)
         plug(viommu, endpoint, 0);
     make_right(bytes, length);
     iovageom_report_init(&report, NULL);
-    (void)iovageom_viommu_load(viommu, bytes, length, &report);
+    (void)iovageom_viommu_load(viommu, bytes, length, 0, &report);
     (void)iovageom_report_text(&report);
     if (iovageom_viommu_check(viommu, &report) != 0) {
         fprintf(stderr, "the books: %s\n", iovageom_report_text(&report));

@@ -168,12 +168,12 @@ static void plugging_says_it_once(void **state)
     struct iovageom_geometry *bad = laptop("0000:01:00.0"),
                              *good = test_host(NULL, "0000:01:00.0", 48, PAGES_4K);
     struct iovageom_viommu *viommu;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_report report;
 
     (void)state;
     iovageom_report_init(&report, NULL);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.aliases = &alias;
     where.alias_count = 1;
     assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
@@ -229,7 +229,7 @@ static void it_is_refused_on_request(void **state)
     struct iovageom_geometry *bad = laptop("0000:01:00.0"),
                              *good = test_host(NULL, "0000:01:00.0", 48, PAGES_4K);
     struct iovageom_viommu_config config;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_viommu *viommu;
     struct iovageom_viommu_endpoint found;
     struct iovageom_report report;
@@ -237,7 +237,7 @@ static void it_is_refused_on_request(void **state)
     (void)state;
     iovageom_report_init(&report, NULL);
     iovageom_viommu_config_init(&config);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     for (int all = 0; all < 2; all++) {
         const uint32_t flag = all ? 0 : IOVAGEOM_PLUG_REFUSE_DIRECT;
 

@@ -41,6 +41,7 @@ static const unsigned named[] = {
     [IOVAGEOM_FINDING_DIRECT] = RANGE | WANTED | OWNER,
     [IOVAGEOM_FINDING_NO_PLACE] = RANGE | AGAINST | WANTED,
     [IOVAGEOM_FINDING_MSI_WINDOW] = RANGE | OWNER,
+    [IOVAGEOM_FINDING_HOST] = RANGE | WANTED,
 };
 
 static bool range_said(struct iovageom_range range)

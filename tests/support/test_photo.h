@@ -109,7 +109,7 @@ static inline void test_photo_endpoints(struct test_photo *photo,
                        " groups %" PRIx64 " %" PRIx64 " %" PRIx64 " domain %" PRIx64
                        " generation %" PRIu64 " bypass %" PRIu32,
                        found.endpoint, found.kind, found.plugged, found.prepared, found.guest_group,
-                       found.host_group, found.container, found.domain, found.generation,
+                       found.host_group, found.address_space, found.domain, found.generation,
                        found.bypass);
         if (found.geometry != NULL) {
             if (iovageom_geometry_fingerprint(found.geometry, &fingerprint) != IOVAGEOM_OK)

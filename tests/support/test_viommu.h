@@ -53,10 +53,10 @@ static inline struct iovageom_geometry *test_host_with(const struct iovageom_all
 static inline int test_plug(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
                             struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     int error;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = guest_group;
     error = iovageom_viommu_plug(viommu, endpoint, &where, geometry, report);
     iovageom_geometry_free(geometry);
@@ -75,7 +75,8 @@ static inline uint8_t test_probe(struct iovageom_viommu *viommu, uint32_t endpoi
     assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
     assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
     assert_true(space.probe_size <= sizeof(bytes));
-    status = iovageom_viommu_probe(viommu, endpoint, bytes, space.probe_size, &needed, NULL);
+    status = iovageom_status_virtio(
+        iovageom_viommu_probe(viommu, endpoint, bytes, space.probe_size, &needed, NULL));
     if (status == IOVAGEOM_VIRTIO_S_OK)
         assert_int_equal(
             iovageom_virtio_decode_probe(bytes, space.probe_size, regions, capacity, count), 0);

@@ -17,10 +17,10 @@ static const uint32_t alias[] = {ALIAS};
 static int plug(struct iovageom_viommu *viommu, uint32_t endpoint, size_t aliases, uint32_t flags,
                 const struct iovageom_geometry *geometry)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
-    iovageom_viommu_where_init(&where);
-    where.container = 1;
+    iovageom_plug_options_init(&where);
+    where.address_space = 1;
     where.aliases = alias;
     where.alias_count = aliases;
     where.flags = flags;
@@ -169,11 +169,11 @@ static void each_device_takes_its_own_aliases_along(void **state)
 /* One that is called off leaves nothing behind, whatever became of the others in between. */
 static void an_aborted_device_leaves_nothing(void **state)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
     (void)state;
-    iovageom_viommu_where_init(&where);
-    where.container = 1;
+    iovageom_plug_options_init(&where);
+    where.address_space = 1;
     where.aliases = alias;
     where.alias_count = 1;
     assert_int_equal(plug(viommu, FIRST, 1, 0, plain), 0);
@@ -203,33 +203,33 @@ static void a_newcomer_agrees_with_all(void **state)
 static void a_second_device_has_a_host_group_too(void **state)
 {
     struct iovageom_viommu_endpoint found;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
     (void)state;
-    iovageom_viommu_where_init(&where);
-    where.container = 1;
+    iovageom_plug_options_init(&where);
+    where.address_space = 1;
     assert_int_equal(iovageom_viommu_plug(viommu, FIRST, &where, plain, NULL), 0);
     where.host_group = 7;
     where.flags = IOVAGEOM_PLUG_ALIAS;
     assert_int_equal(iovageom_viommu_plug(viommu, FIRST, &where, plain, NULL), 0);
-    where.container = IOVAGEOM_VIOMMU_OWN;
+    where.address_space = IOVAGEOM_VIOMMU_OWN;
     where.flags = 0;
     assert_int_equal(iovageom_viommu_plug(viommu, SECOND, &where, plain, NULL), 0);
     assert_int_equal(iovageom_viommu_endpoint(viommu, SECOND, &found), 0);
-    assert_int_equal(found.container, 1);
+    assert_int_equal(found.address_space, 1);
 }
 
 /* An alias that stays is not in the own group of whoever is plugged next where its device was. */
 static void an_own_group_is_shared_with_no_stranger(void **state)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
     (void)state;
     assert_int_equal(plug(viommu, FIRST, 1, 0, window), 0);
     assert_int_equal(plug(viommu, SECOND, 1, 0, window), 0);
     assert_int_equal(iovageom_viommu_unplug(viommu, FIRST), 0);
-    iovageom_viommu_where_init(&where);
-    where.container = 2;
+    iovageom_plug_options_init(&where);
+    where.address_space = 2;
     assert_int_equal(iovageom_viommu_plug(viommu, FIRST, &where, later, NULL), 0);
     assert_false(told_reserved(viommu, FIRST, WINDOW));
     assert_false(told_reserved(viommu, ALIAS, LATER));

@@ -208,13 +208,17 @@ static uint8_t ask(const struct iovageom_virtio_request *r)
 {
     switch (r->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
-        return iovageom_viommu_attach_check(t.books, r->domain, r->endpoint, r->flags, &t.asked);
+        return iovageom_status_virtio(
+            iovageom_viommu_attach_check(t.books, r->domain, r->endpoint, r->flags, &t.asked));
     case IOVAGEOM_VIRTIO_T_DETACH:
-        return iovageom_viommu_detach_check(t.books, r->domain, r->endpoint, &t.asked);
+        return iovageom_status_virtio(
+            iovageom_viommu_detach_check(t.books, r->domain, r->endpoint, &t.asked));
     case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_viommu_map_check(t.books, r->domain, r->virt, r->phys, r->flags, &t.asked);
+        return iovageom_status_virtio(
+            iovageom_viommu_map_check(t.books, r->domain, r->virt, r->phys, r->flags, &t.asked));
     default:
-        return iovageom_viommu_unmap_check(t.books, r->domain, r->virt, &t.asked);
+        return iovageom_status_virtio(
+            iovageom_viommu_unmap_check(t.books, r->domain, r->virt, &t.asked));
     }
 }
 
@@ -229,7 +233,8 @@ static uint8_t unmap(const struct iovageom_virtio_request *r)
 {
     const uint64_t had = mappings_of(r->domain);
     size_t removed = SIZE_MAX;
-    const uint8_t status = iovageom_viommu_unmap(t.books, r->domain, r->virt, &removed, &t.done);
+    const uint8_t status = iovageom_status_virtio(
+        iovageom_viommu_unmap(t.books, r->domain, r->virt, &removed, &t.done));
 
     if (status == 0)
         ck_assert_uint_eq(removed, had - mappings_of(r->domain));
@@ -242,11 +247,14 @@ static uint8_t call(const struct iovageom_virtio_request *r)
 {
     switch (r->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
-        return iovageom_viommu_attach(t.books, r->domain, r->endpoint, r->flags, &t.done);
+        return iovageom_status_virtio(
+            iovageom_viommu_attach(t.books, r->domain, r->endpoint, r->flags, &t.done));
     case IOVAGEOM_VIRTIO_T_DETACH:
-        return iovageom_viommu_detach(t.books, r->domain, r->endpoint, &t.done);
+        return iovageom_status_virtio(
+            iovageom_viommu_detach(t.books, r->domain, r->endpoint, &t.done));
     case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_viommu_map(t.books, r->domain, r->virt, r->phys, r->flags, &t.done);
+        return iovageom_status_virtio(
+            iovageom_viommu_map(t.books, r->domain, r->virt, r->phys, r->flags, &t.done));
     default:
         return unmap(r);
     }
@@ -270,7 +278,7 @@ static uint8_t by_bytes(const struct iovageom_virtio_request *r)
     for (size_t i = 0; i < iovageom_report_count(&ended); i++)
         ck_assert_uint_eq(iovageom_report_at(&ended, i)->fatal, 0);
     iovageom_report_deinit(&ended);
-    ck_assert_uint_eq(tail[0], transaction.status);
+    ck_assert_uint_eq(tail[0], iovageom_status_virtio(transaction.status));
     ck_assert_uint_eq(tail[1] | tail[2] | tail[3], 0);
     return tail[0];
 }
@@ -313,10 +321,10 @@ static void step_veto(void)
     asked = ask(&request);
     ck_assert_int_eq(iovageom_virtio_encode_request(&request, bytes, sizeof(bytes), &size), 0);
     iovageom_viommu_request_begin(t.books, bytes, size, sizeof(tail), &transaction, &t.done);
-    ck_assert_uint_eq(transaction.status, asked);
+    ck_assert_uint_eq(iovageom_status_virtio(transaction.status), asked);
     same_findings();
-    ck_assert_uint_eq(iovageom_viommu_request_end(t.books, &transaction, IOVAGEOM_VIRTIO_S_DEVERR,
-                                                  tail, sizeof(tail), NULL),
+    ck_assert_uint_eq(iovageom_viommu_request_end(t.books, &transaction, IOVAGEOM_ERR_HOST, tail,
+                                                  sizeof(tail), NULL),
                       4);
     ck_assert_uint_eq(tail[0], asked == 0 ? IOVAGEOM_VIRTIO_S_DEVERR : asked);
     unchanged();
@@ -339,7 +347,8 @@ static void step_probe(void)
     before_asking();
     error = iovageom_viommu_told(t.books, endpoint, told, 64, &told_count, &t.asked);
     unchanged();
-    status = iovageom_viommu_probe(t.books, endpoint, bytes, PROBE_SIZE, &needed, &t.done);
+    status = iovageom_status_virtio(
+        iovageom_viommu_probe(t.books, endpoint, bytes, PROBE_SIZE, &needed, &t.done));
     ck_assert_int_eq(error, status == 0 ? 0 : IOVAGEOM_ERR_NOT_FOUND);
     if (error != 0) {
         ck_assert_uint_eq(told_count, SIZE_MAX);
@@ -366,12 +375,12 @@ static void step_plug(void)
     const uint32_t endpoint = 1 + (uint32_t)below(ENDPOINTS - 1);
     const struct iovageom_geometry *host = t.hosts[below(HOSTS)];
     uint32_t aliases[2] = {(uint32_t)below(ENDPOINTS), (uint32_t)below(ENDPOINTS)};
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     int asked, done, failed = IOVAGEOM_ERR_NO_MEMORY;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     if (one_in(2))
-        where.container = one_in(40) ? IOVAGEOM_VIOMMU_GROUP_MAX + 1 : below(3);
+        where.address_space = one_in(40) ? IOVAGEOM_VIOMMU_GROUP_MAX + 1 : below(3);
     if (one_in(3))
         where.host_group = one_in(40) ? IOVAGEOM_VIOMMU_GROUP_MAX + 1 : below(3);
     if (one_in(3))

@@ -116,7 +116,8 @@ static void the_calls_know_what_is_offered(void **state)
     size_t needed = SIZE_MAX;
 
     (void)state;
-    assert_int_equal(iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), &needed, NULL),
+    assert_int_equal(iovageom_status_virtio(
+                         iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), &needed, NULL)),
                      IOVAGEOM_VIRTIO_S_UNSUPP);
     assert_int_equal(needed, SIZE_MAX);
     assert_int_equal(bytes[0], 0xee);
@@ -124,15 +125,19 @@ static void the_calls_know_what_is_offered(void **state)
     assert_int_equal(space.probe_size, 0);
     iovageom_viommu_free(viommu);
     viommu = books(IOVAGEOM_VIRTIO_F_MMIO);
-    assert_int_equal(iovageom_viommu_map_check(viommu, 1, R(0, 0xfff), 0, 4, NULL),
-                     IOVAGEOM_VIRTIO_S_INVAL);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 4, NULL),
-                     IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map_check(viommu, 1, R(0, 0xfff), 0, 4, NULL)),
+        IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 4, NULL)),
+        IOVAGEOM_VIRTIO_S_INVAL);
     assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 3, NULL), 0);
     iovageom_viommu_free(viommu);
     viommu = books(IOVAGEOM_VIRTIO_F_BYPASS_CONFIG);
-    assert_int_equal(iovageom_viommu_attach_check(viommu, 2, 1, 1, NULL), IOVAGEOM_VIRTIO_S_INVAL);
-    assert_int_equal(iovageom_viommu_attach(viommu, 2, 1, 1, NULL), IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach_check(viommu, 2, 1, 1, NULL)),
+                     IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 2, 1, 1, NULL)),
+                     IOVAGEOM_VIRTIO_S_INVAL);
     iovageom_viommu_free(viommu);
 }
 

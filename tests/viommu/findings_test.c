@@ -88,7 +88,8 @@ static void a_destination_of_another_configuration(void **state)
     config.granule = 0x10000;
     config.domain_last = 7;
     viommu = books(&config);
-    assert_int_equal(iovageom_viommu_load(viommu, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_count(&report), 4);
 
     wanted = finding(IOVAGEOM_FINDING_INPUT_RANGE);
@@ -127,7 +128,8 @@ static void a_destination_without_an_endpoint(void **state)
     iovageom_viommu_free(viommu);
     viommu = books(NULL);
     assert_int_equal(iovageom_viommu_declare(viommu, 6, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
-    assert_int_equal(iovageom_viommu_load(viommu, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_count(&report), 1);
     wanted.endpoint = 5;
     same(iovageom_report_at(&report, 0), &wanted);
@@ -161,7 +163,8 @@ static void a_destination_that_breaks_two_promises(void **state)
             0);
         assert_int_equal(test_plug(viommu, i, i, host, NULL), 0);
     }
-    assert_int_equal(iovageom_viommu_load(viommu, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_count(&report), 2);
     for (uint32_t i = 0; i < 2; i++) {
         wanted = finding(IOVAGEOM_FINDING_PROMISE);

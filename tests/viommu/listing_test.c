@@ -20,13 +20,13 @@ static struct iovageom_viommu_endpoint endpoint_of(const struct iovageom_viommu 
     memset(&found, 0xee, sizeof(found));
     assert_int_equal(iovageom_viommu_endpoint(viommu, endpoint, &found), 0);
     assert_int_equal(found.endpoint, endpoint);
-    assert_int_equal(found.reserved, 0);
+    assert_int_equal(found.expected, 0);
     return found;
 }
 
 static void assert_endpoint(const struct iovageom_viommu *viommu, uint32_t endpoint, uint32_t kind,
                             uint32_t plugged, uint32_t prepared, uint64_t guest_group,
-                            uint64_t host_group, uint64_t container)
+                            uint64_t host_group, uint64_t address_space)
 {
     const struct iovageom_viommu_endpoint found = endpoint_of(viommu, endpoint);
 
@@ -35,7 +35,7 @@ static void assert_endpoint(const struct iovageom_viommu *viommu, uint32_t endpo
     assert_int_equal(found.prepared, prepared);
     assert_int_equal(found.guest_group, guest_group);
     assert_int_equal(found.host_group, host_group);
-    assert_int_equal(found.container, container);
+    assert_int_equal(found.address_space, address_space);
     assert_int_equal(found.domain, IOVAGEOM_ID_NONE);
     assert_int_equal(found.generation, 0);
     if (plugged == 0 && prepared == 0)
@@ -45,16 +45,16 @@ static void assert_endpoint(const struct iovageom_viommu *viommu, uint32_t endpo
 }
 
 static int plug_at(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
-                   uint64_t host_group, uint64_t container, bool prepare)
+                   uint64_t host_group, uint64_t address_space, bool prepare)
 {
     struct iovageom_geometry *geometry = test_host(NULL, "device", 39, PAGES_4K);
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     int error;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = guest_group;
     where.host_group = host_group;
-    where.container = container;
+    where.address_space = address_space;
     error = prepare ? iovageom_viommu_plug_prepare(viommu, endpoint, &where, geometry, NULL)
                     : iovageom_viommu_plug(viommu, endpoint, &where, geometry, NULL);
     iovageom_geometry_free(geometry);
@@ -167,23 +167,25 @@ static void bypass_is_listed_as_accesses_go(void **state)
             assert_int_equal(endpoint_of(viommu, 2).bypass, 0);
             assert_int_equal(endpoint_of(viommu, 4).bypass, 0);
             assert_int_equal(endpoint_of(viommu, 3).bypass, bypass);
-            assert_int_equal(iovageom_viommu_attach(viommu, 1, 3, 0, NULL), 0);
+            assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 3, 0, NULL)),
+                             0);
             assert_int_equal(endpoint_of(viommu, 3).bypass, 0);
             assert_int_equal(endpoint_of(viommu, 3).domain, 1);
-            assert_int_equal(
-                iovageom_viommu_attach(viommu, 0, 3, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL), 0);
+            assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(
+                                 viommu, 0, 3, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL)),
+                             0);
             assert_int_equal(endpoint_of(viommu, 3).bypass, 1);
             assert_int_equal(endpoint_of(viommu, 3).domain, 0);
-            assert_int_equal(iovageom_viommu_detach(viommu, 0, 3, NULL), 0);
+            assert_int_equal(iovageom_status_virtio(iovageom_viommu_detach(viommu, 0, 3, NULL)), 0);
             assert_int_equal(endpoint_of(viommu, 3).domain, IOVAGEOM_ID_NONE);
         }
         /* A host that can't map what a bypass needs faults instead. */
         assert_int_equal(iovageom_viommu_set_bypass(viommu, 0, NULL), 0);
-        assert_int_equal(iovageom_viommu_attach(viommu, 1, 3, 0, NULL), 0);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 3, 0, NULL)), 0);
         assert_int_equal(iovageom_viommu_set_identity(viommu, &low, 1, NULL), 0);
         assert_int_equal(iovageom_viommu_plug_abort(viommu, 4), 0);
         assert_int_equal(iovageom_viommu_set_bypass(viommu, 1, NULL), 0);
-        assert_int_equal(iovageom_viommu_detach(viommu, 1, 3, NULL), 0);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, 3, NULL)), 0);
         assert_int_equal(endpoint_of(viommu, 1).bypass, 1);
         assert_int_equal(endpoint_of(viommu, 3).bypass, 0);
         iovageom_viommu_free(viommu);
@@ -256,14 +258,16 @@ static void a_domain_is_listed_as_what_it_is(void **state)
     assert_int_equal(iovageom_viommu_domain(viommu, 0, &found), IOVAGEOM_ERR_NOT_FOUND);
     assert_false(iovageom_viommu_domain_next(viommu, 0, &found));
     assert_int_equal(found.domain, 0xeeeeeeeeu);
-    assert_int_equal(iovageom_viommu_attach(viommu, 5, 1, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 5, 1, 0, NULL)), 0);
     assert_domain(viommu, 5, 0, 1, 0, UINT64_MAX);
-    assert_int_equal(iovageom_viommu_map(viommu, 5, R(0, 0xfff), 0, 1, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 5, R(0x1000, 0x1fff), 0, 2, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 5, R(0, 0xfff), 0, 1, NULL)), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 5, R(0x1000, 0x1fff), 0, 2, NULL)), 0);
     assert_domain(viommu, 5, 0, 1, 2, UINT64_MAX);
-    assert_int_equal(iovageom_viommu_attach(viommu, 5, 2, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 5, 2, 0, NULL)), 0);
     assert_domain(viommu, 5, 0, 2, 2, 10);
-    assert_int_equal(iovageom_viommu_attach(viommu, 5, 3, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 5, 3, 0, NULL)), 0);
     assert_domain(viommu, 5, 0, 3, 2, 4);
     /* Members in the order in which they came. */
     assert_true(iovageom_viommu_domain_endpoint(viommu, 5, IOVAGEOM_ID_NONE, &member));
@@ -275,7 +279,8 @@ static void a_domain_is_listed_as_what_it_is(void **state)
     assert_false(iovageom_viommu_domain_endpoint(viommu, 5, 3, &member));
     assert_false(iovageom_viommu_domain_endpoint(viommu, 6, IOVAGEOM_ID_NONE, &member));
     /* A bypass domain, of a number below, is listed first. */
-    assert_int_equal(iovageom_viommu_attach(viommu, 0, 1, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL),
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(
+                         viommu, 0, 1, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL)),
                      0);
     assert_domain(viommu, 0, 1, 1, 0, UINT64_MAX);
     assert_domain(viommu, 5, 0, 2, 2, 4);
@@ -304,11 +309,14 @@ static void mappings_are_listed_as_they_were_made(void **state)
 
     (void)state;
     assert_int_equal(iovageom_viommu_declare(viommu, 1, OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
     assert_false(iovageom_viommu_mapping_next(viommu, 1, 0, &mapping));
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_map(
+                         viommu, 1, R(UINT64_MAX - 0xfff, UINT64_MAX), 0x5000, 7, NULL)),
+                     0);
     assert_int_equal(
-        iovageom_viommu_map(viommu, 1, R(UINT64_MAX - 0xfff, UINT64_MAX), 0x5000, 7, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0x9000, 1, NULL), 0);
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0x9000, 1, NULL)),
+        0);
     memset(&mapping, 0xee, sizeof(mapping));
     assert_true(iovageom_viommu_mapping_next(viommu, 1, 0, &mapping));
     assert_int_equal(mapping.range.start, 0x1000);
@@ -437,12 +445,12 @@ static void who_was_promised_is_named(void **state)
 {
     struct iovageom_viommu *viommu = books(NULL);
     struct iovageom_geometry *first = test_host_with(NULL, "first", 64, 0, R(0x10000, 0x1ffff));
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_report report;
 
     (void)state;
     iovageom_report_init(&report, NULL);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = 1;
     where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
     assert_int_equal(iovageom_geometry_add_reserved(first, R(0x20000, 0x2ffff), IOVAGEOM_RESV_MSI,
@@ -536,19 +544,23 @@ static void needed_is_written_when_it_is_said_to_be(void **state)
     assert_int_equal(needed, SIZE_MAX);
     assert_int_equal(plug_at(viommu, 1, OWN, OWN, OWN, false), 0);
     memset(bytes, 0xee, sizeof(bytes));
-    assert_int_equal(iovageom_viommu_probe(viommu, 2, bytes, 512, &needed, NULL),
-                     IOVAGEOM_VIRTIO_S_NOENT);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_probe(viommu, 2, bytes, 512, &needed, NULL)),
+        IOVAGEOM_VIRTIO_S_NOENT);
     assert_int_equal(needed, SIZE_MAX);
     assert_int_equal(bytes[0], 0xee);
-    assert_int_equal(iovageom_viommu_probe(viommu, 1, bytes, 511, &needed, NULL),
-                     IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_probe(viommu, 1, bytes, 511, &needed, NULL)),
+        IOVAGEOM_VIRTIO_S_INVAL);
     assert_int_not_equal(needed, SIZE_MAX);
     assert_true(needed <= 512);
     assert_int_equal(bytes[0], 0xee);
     assert_false(promise_of(viommu, 1).told);
-    assert_int_equal(iovageom_viommu_probe(viommu, 1, bytes, 512, &needed, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_probe(viommu, 1, bytes, 512, &needed, NULL)), 0);
     assert_int_equal(needed, 48);
-    assert_int_equal(iovageom_viommu_probe(viommu, 1, bytes, 512, NULL, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_probe(viommu, 1, bytes, 512, NULL, NULL)), 0);
     needed = SIZE_MAX;
     assert_int_equal(iovageom_viommu_told(viommu, 2, regions, 4, &needed, NULL),
                      IOVAGEOM_ERR_NOT_FOUND);
@@ -577,19 +589,26 @@ static void needed_is_written_when_it_is_said_to_be(void **state)
     assert_int_equal(bytes[length], 0xee);
     assert_int_equal(iovageom_viommu_save(viommu, bytes, length, NULL), 0);
     /* How many mappings went: told when they did, and only then. */
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0x1fff), 0, 1, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x2000, 0x2fff), 0, 1, NULL), 0);
-    assert_int_equal(iovageom_viommu_unmap(viommu, 2, R(0, 0xfff), &removed, NULL),
-                     IOVAGEOM_VIRTIO_S_NOENT);
-    assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(0, 0xfff), &removed, NULL),
-                     IOVAGEOM_VIRTIO_S_RANGE);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0x1fff), 0, 1, NULL)), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0x2000, 0x2fff), 0, 1, NULL)), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_unmap(viommu, 2, R(0, 0xfff), &removed, NULL)),
+        IOVAGEOM_VIRTIO_S_NOENT);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_unmap(viommu, 1, R(0, 0xfff), &removed, NULL)),
+        IOVAGEOM_VIRTIO_S_RANGE);
     assert_int_equal(removed, SIZE_MAX);
-    assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(0, 0x2fff), &removed, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_unmap(viommu, 1, R(0, 0x2fff), &removed, NULL)), 0);
     assert_int_equal(removed, 2);
-    assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(0, 0x2fff), &removed, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_unmap(viommu, 1, R(0, 0x2fff), &removed, NULL)), 0);
     assert_int_equal(removed, 0);
-    assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(0, 0x2fff), NULL, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_unmap(viommu, 1, R(0, 0x2fff), NULL, NULL)), 0);
     iovageom_viommu_free(viommu);
 }
 

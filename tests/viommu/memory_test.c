@@ -22,22 +22,23 @@ static struct iovageom_geometry *host, *other, *last; /* last: reserves what nob
  */
 static struct iovageom_viommu *crowd(uint32_t count)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_viommu *viommu;
     struct iovageom_region regions[16];
     size_t told;
 
     assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     for (uint32_t i = 0; i < count; i++) {
-        where.host_group = where.container = where.guest_group = i;
+        where.host_group = where.address_space = where.guest_group = i;
         assert_int_equal(iovageom_viommu_plug(viommu, i, &where, i % 2 == 0 ? host : other, NULL),
                          0);
         assert_int_equal(test_probe(viommu, i, regions, 16, &told), 0);
-        assert_int_equal(iovageom_viommu_attach(viommu, i, i, 0, NULL), 0);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, i, i, 0, NULL)), 0);
         for (uint64_t j = 0; j < i; j++)
-            assert_int_equal(
-                iovageom_viommu_map(viommu, i, R(j << 12, (j << 12) + 0xfff), j << 13, 1, NULL), 0);
+            assert_int_equal(iovageom_status_virtio(iovageom_viommu_map(
+                                 viommu, i, R(j << 12, (j << 12) + 0xfff), j << 13, 1, NULL)),
+                             0);
     }
     assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
     return viommu;
@@ -59,10 +60,10 @@ static int plug_into_all_numbers(struct iovageom_viommu *viommu)
 {
     const uint32_t aliases[] = {SPARE + 1, SPARE + 2, SPARE + 3, SPARE + 4, SPARE + 5,
                                 SPARE + 6, SPARE + 7, SPARE + 8, SPARE + 9};
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
-    iovageom_viommu_where_init(&where);
-    where.host_group = where.container = where.guest_group = SPARE;
+    iovageom_plug_options_init(&where);
+    where.host_group = where.address_space = where.guest_group = SPARE;
     where.aliases = aliases;
     where.alias_count = 9;
     return iovageom_viommu_plug(viommu, SPARE, &where, last, NULL);
@@ -70,9 +71,9 @@ static int plug_into_all_numbers(struct iovageom_viommu *viommu)
 
 static int plug_into_company(struct iovageom_viommu *viommu)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.host_group = 0;
     where.guest_group = 1;
     where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
@@ -105,12 +106,12 @@ static int set_identity(struct iovageom_viommu *viommu)
 
 static int attach_anew(struct iovageom_viommu *viommu)
 {
-    return wire_status(iovageom_viommu_attach(viommu, DOMAIN, 0, 0, NULL));
+    return wire_status(iovageom_status_virtio(iovageom_viommu_attach(viommu, DOMAIN, 0, 0, NULL)));
 }
 
 static int attach_to_another(struct iovageom_viommu *viommu)
 {
-    return wire_status(iovageom_viommu_attach(viommu, 1, 0, 0, NULL));
+    return wire_status(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 0, 0, NULL)));
 }
 
 static int attach_by_bytes(struct iovageom_viommu *viommu)
@@ -127,7 +128,8 @@ static int attach_by_bytes(struct iovageom_viommu *viommu)
 
 static int map_one(struct iovageom_viommu *viommu)
 {
-    return wire_status(iovageom_viommu_map(viommu, 0, R(0x100000, 0x100fff), 0, 1, NULL));
+    return wire_status(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 0, R(0x100000, 0x100fff), 0, 1, NULL)));
 }
 
 static int map_many(struct iovageom_viommu *viommu)
@@ -136,8 +138,8 @@ static int map_many(struct iovageom_viommu *viommu)
     uint64_t done = 0;
 
     for (; done < 40 && error == 0; done++)
-        error = wire_status(iovageom_viommu_map(
-            viommu, 0, R(0x100000 + (done << 13), 0x100fff + (done << 13)), 0, 1, NULL));
+        error = wire_status(iovageom_status_virtio(iovageom_viommu_map(
+            viommu, 0, R(0x100000 + (done << 13), 0x100fff + (done << 13)), 0, 1, NULL)));
     /* The one that failed was not made. */
     for (done -= error != 0; error != 0 && done > 0; done--)
         assert_int_equal(
@@ -153,8 +155,8 @@ static int probe_anew(struct iovageom_viommu *viommu)
     struct iovageom_virtio_config space;
 
     assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
-    return wire_status(
-        iovageom_viommu_probe(viommu, 0, bytes, space.probe_size, &(size_t){0}, NULL));
+    return wire_status(iovageom_status_virtio(
+        iovageom_viommu_probe(viommu, 0, bytes, space.probe_size, &(size_t){0}, NULL)));
 }
 
 static const struct {
@@ -234,10 +236,10 @@ static void tables_grow_or_stay(void **state)
     (void)state;
     for (size_t nth = 1; nth < 12; nth++) {
         struct iovageom_viommu *viommu;
-        struct iovageom_viommu_where where;
+        struct iovageom_plug_options where;
 
         assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
-        iovageom_viommu_where_init(&where);
+        iovageom_plug_options_init(&where);
         for (uint32_t i = 0; i < 70; i++) {
             int error;
 
@@ -246,7 +248,7 @@ static void tables_grow_or_stay(void **state)
 
             if (look)
                 test_photo_take(&before, viommu);
-            where.host_group = where.container = i % 3 == 0 ? OWN : i;
+            where.host_group = where.address_space = i % 3 == 0 ? OWN : i;
             test_allocator_fail_at(&memory, nth, nth % 2 == 0);
             error = iovageom_viommu_plug(viommu, i, &where, host, NULL);
             if (test_allocator_stop_failing(&memory) && error != 0) {
@@ -275,11 +277,11 @@ static void what_can_not_be_looked_at_is_refused(void **state)
     (void)state;
     for (size_t nth = 1; hit; nth++) {
         struct iovageom_viommu *viommu;
-        struct iovageom_viommu_where where;
-        uint8_t asked, done;
+        struct iovageom_plug_options where;
+        int asked, done;
 
         assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
-        iovageom_viommu_where_init(&where);
+        iovageom_plug_options_init(&where);
         where.guest_group = 1;
         assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL),
                          0);
@@ -296,9 +298,11 @@ static void what_can_not_be_looked_at_is_refused(void **state)
         test_allocator_fail_at(&memory, nth, false);
         done = iovageom_viommu_attach(viommu, 1, 1, 0, NULL);
         hit |= test_allocator_stop_failing(&memory);
-        assert_true(asked == IOVAGEOM_VIRTIO_S_UNSUPP || (hit && asked == IOVAGEOM_VIRTIO_S_NOMEM));
-        assert_true(done == IOVAGEOM_VIRTIO_S_UNSUPP || (hit && done == IOVAGEOM_VIRTIO_S_NOMEM));
-        assert_true(nth > 1 || asked == IOVAGEOM_VIRTIO_S_NOMEM);
+        assert_true(iovageom_status_virtio(asked) == IOVAGEOM_VIRTIO_S_UNSUPP ||
+                    (hit && iovageom_status_virtio(asked) == IOVAGEOM_VIRTIO_S_NOMEM));
+        assert_true(iovageom_status_virtio(done) == IOVAGEOM_VIRTIO_S_UNSUPP ||
+                    (hit && iovageom_status_virtio(done) == IOVAGEOM_VIRTIO_S_NOMEM));
+        assert_true(nth > 1 || iovageom_status_virtio(asked) == IOVAGEOM_VIRTIO_S_NOMEM);
         test_check(viommu);
         iovageom_viommu_free(viommu);
     }
@@ -308,13 +312,13 @@ static void what_can_not_be_looked_at_is_refused(void **state)
 
 static struct iovageom_viommu *destination(uint32_t count)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_viommu *viommu;
 
     assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     for (uint32_t i = 0; i < count; i++) {
-        where.host_group = where.container = where.guest_group = i;
+        where.host_group = where.address_space = where.guest_group = i;
         assert_int_equal(iovageom_viommu_plug(viommu, i, &where, i % 2 == 0 ? host : other, NULL),
                          0);
     }
@@ -336,7 +340,7 @@ static void a_load_that_fails_leaves_no_trace(void **state)
         int error;
 
         test_allocator_fail_at(&memory, nth, nth % 2 == 0);
-        error = iovageom_viommu_load(viommu, stream, length, NULL);
+        error = iovageom_viommu_load(viommu, stream, length, 0, NULL);
         hit = test_allocator_stop_failing(&memory);
         if (error == 0) {
             iovageom_viommu_free(viommu);
@@ -380,11 +384,13 @@ static void a_bad_first_request_is_answered_as_it_is(void **state)
             hit = test_allocator_stop_failing(&memory);
             assert_int_equal(transaction.answered, kind != 0);
             if (kind == 1)
-                assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_INVAL);
+                assert_int_equal(iovageom_status_virtio(transaction.status),
+                                 IOVAGEOM_VIRTIO_S_INVAL);
             else if (kind == 0)
-                assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_UNSUPP);
+                assert_int_equal(iovageom_status_virtio(transaction.status),
+                                 IOVAGEOM_VIRTIO_S_UNSUPP);
             else
-                assert_int_equal(transaction.status,
+                assert_int_equal(iovageom_status_virtio(transaction.status),
                                  hit ? IOVAGEOM_VIRTIO_S_NOMEM : IOVAGEOM_VIRTIO_S_NOENT);
             assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, tail, 4, NULL),
                              kind != 0 ? 4 : 0);

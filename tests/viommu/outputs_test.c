@@ -177,7 +177,7 @@ static void reports_of_the_books_are_fresh(void **state)
 {
     const struct iovageom_range identity = {0, 0xfff}, inverted = {1, 0};
     struct iovageom_geometry *host = test_host(NULL, "host", 39, PAGES_4K);
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_viommu *viommu;
     struct iovageom_region regions[4];
     static uint8_t bytes[4096];
@@ -185,7 +185,7 @@ static void reports_of_the_books_are_fresh(void **state)
 
     (void)state;
     assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.flags = 0x80;
     SAYS_NOTHING(iovageom_viommu_set_envelope(viommu, host, &report), 0);
     SAYS_NOTHING(iovageom_viommu_set_envelope(viommu, NULL, &report), 0);
@@ -205,32 +205,44 @@ static void reports_of_the_books_are_fresh(void **state)
     SAYS_NOTHING(iovageom_viommu_plug(viommu, 1, NULL, host, &report), 0);
     SAYS_NOTHING(iovageom_viommu_update(viommu, 1, host, 0, &report), 0);
     SAYS(iovageom_viommu_update(viommu, 2, host, 0, &report), IOVAGEOM_ERR_NOT_FOUND);
-    SAYS(iovageom_viommu_load(viommu, bytes, 3, &report), IOVAGEOM_ERR_TRUNCATED);
+    SAYS(iovageom_viommu_load(viommu, bytes, 3, 0, &report), IOVAGEOM_ERR_TRUNCATED);
     SAYS_NOTHING(iovageom_viommu_freeze(viommu, &report), 0);
     SAYS_NOTHING(iovageom_viommu_freeze(viommu, &report), 0);
-    SAYS(iovageom_viommu_load(viommu, bytes, 3, &report), IOVAGEOM_ERR_STATE);
+    SAYS(iovageom_viommu_load(viommu, bytes, 3, 0, &report), IOVAGEOM_ERR_STATE);
     SAYS(iovageom_viommu_set_envelope(viommu, host, &report), IOVAGEOM_ERR_FROZEN);
     SAYS_NOTHING(iovageom_viommu_driver_features_check(viommu, UINT32_MAX, &report), 0);
     SAYS_NOTHING(iovageom_viommu_set_bypass(viommu, 1, &report), 0);
     SAYS(iovageom_viommu_set_bypass(viommu, 2, &report), IOVAGEOM_ERR_INVALID);
     SAYS_NOTHING(iovageom_viommu_told(viommu, 1, regions, 4, &count, &report), 0);
     SAYS(iovageom_viommu_told(viommu, 2, regions, 4, &count, &report), IOVAGEOM_ERR_NOT_FOUND);
-    SAYS_NOTHING(iovageom_viommu_probe(viommu, 1, bytes, 4096, &count, &report), 0);
-    SAYS(iovageom_viommu_probe(viommu, 2, bytes, 4096, &count, &report), IOVAGEOM_VIRTIO_S_NOENT);
-    SAYS(iovageom_viommu_probe(viommu, 1, bytes, 24, &count, &report), IOVAGEOM_VIRTIO_S_INVAL);
-    SAYS_NOTHING(iovageom_viommu_attach_check(viommu, 1, 1, 0, &report), 0);
-    SAYS_NOTHING(iovageom_viommu_attach(viommu, 1, 1, 0, &report), 0);
-    SAYS_NOTHING(iovageom_viommu_attach(viommu, 1, 1, 0, &report), 0);
-    SAYS(iovageom_viommu_attach(viommu, 1, 2, 0, &report), IOVAGEOM_VIRTIO_S_NOENT);
-    SAYS_NOTHING(iovageom_viommu_map_check(viommu, 1, R(0, 0xfff), 0, 1, &report), 0);
-    SAYS_NOTHING(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 1, &report), 0);
-    SAYS(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 1, &report), IOVAGEOM_VIRTIO_S_INVAL);
-    SAYS_NOTHING(iovageom_viommu_unmap_check(viommu, 1, R(0, 0xfff), &report), 0);
-    SAYS_NOTHING(iovageom_viommu_unmap(viommu, 1, R(0, 0xfff), NULL, &report), 0);
-    SAYS(iovageom_viommu_unmap(viommu, 2, R(0, 0xfff), NULL, &report), IOVAGEOM_VIRTIO_S_NOENT);
-    SAYS_NOTHING(iovageom_viommu_detach_check(viommu, 1, 1, &report), 0);
-    SAYS_NOTHING(iovageom_viommu_detach(viommu, 1, 1, &report), 0);
-    SAYS(iovageom_viommu_detach(viommu, 1, 1, &report), IOVAGEOM_VIRTIO_S_INVAL);
+    SAYS_NOTHING(
+        iovageom_status_virtio(iovageom_viommu_probe(viommu, 1, bytes, 4096, &count, &report)), 0);
+    SAYS(iovageom_status_virtio(iovageom_viommu_probe(viommu, 2, bytes, 4096, &count, &report)),
+         IOVAGEOM_VIRTIO_S_NOENT);
+    SAYS(iovageom_status_virtio(iovageom_viommu_probe(viommu, 1, bytes, 24, &count, &report)),
+         IOVAGEOM_VIRTIO_S_INVAL);
+    SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_attach_check(viommu, 1, 1, 0, &report)), 0);
+    SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, &report)), 0);
+    SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, &report)), 0);
+    SAYS(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 2, 0, &report)),
+         IOVAGEOM_VIRTIO_S_NOENT);
+    SAYS_NOTHING(
+        iovageom_status_virtio(iovageom_viommu_map_check(viommu, 1, R(0, 0xfff), 0, 1, &report)),
+        0);
+    SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 1, &report)),
+                 0);
+    SAYS(iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 1, &report)),
+         IOVAGEOM_VIRTIO_S_INVAL);
+    SAYS_NOTHING(
+        iovageom_status_virtio(iovageom_viommu_unmap_check(viommu, 1, R(0, 0xfff), &report)), 0);
+    SAYS_NOTHING(
+        iovageom_status_virtio(iovageom_viommu_unmap(viommu, 1, R(0, 0xfff), NULL, &report)), 0);
+    SAYS(iovageom_status_virtio(iovageom_viommu_unmap(viommu, 2, R(0, 0xfff), NULL, &report)),
+         IOVAGEOM_VIRTIO_S_NOENT);
+    SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_detach_check(viommu, 1, 1, &report)), 0);
+    SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, 1, &report)), 0);
+    SAYS(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, 1, &report)),
+         IOVAGEOM_VIRTIO_S_INVAL);
     SAYS_NOTHING(iovageom_viommu_check(viommu, &report), 0);
     iovageom_geometry_free(host);
     iovageom_viommu_free(viommu);

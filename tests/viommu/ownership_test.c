@@ -265,7 +265,8 @@ static void sets_from_the_books(void **state)
     assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, geometry, NULL), 0);
     assert_int_equal(test_probe(viommu, 1, regions, 128, &count), IOVAGEOM_VIRTIO_S_OK);
     assert_int_equal(iovageom_viommu_update(viommu, 1, next, IOVAGEOM_PLUG_ALLOW_STALE, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)),
+                     IOVAGEOM_VIRTIO_S_OK);
     test_ownership_mark(&memory);
     for (size_t n = 1;; n++) {
         int error;
@@ -301,13 +302,13 @@ static void sets_from_the_books(void **state)
 static void what_the_books_keep_is_theirs(void **state)
 {
     const uint32_t alias = 7;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_viommu *viommu = books();
     struct iovageom_geometry *geometry = host(&memory.caller, "a", 16);
     struct iovageom_viommu_endpoint found;
 
     (void)state;
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.aliases = &alias;
     where.alias_count = 1;
     test_ownership_mark(&memory);

@@ -25,7 +25,7 @@ struct step {
     uint32_t endpoint;
     enum iovageom_endpoint_kind kind;
     uint64_t group;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     uint32_t alias;
     unsigned host;
 };
@@ -143,7 +143,7 @@ static void random_config(void)
 
 static int replay(struct iovageom_viommu *books, const struct step *step)
 {
-    struct iovageom_viommu_where where = step->where;
+    struct iovageom_plug_options where = step->where;
 
     if (!step->plug)
         return iovageom_viommu_declare(books, step->endpoint, step->group, step->kind, &t.report);
@@ -195,7 +195,7 @@ static void save_and_load(void)
     like = like_these();
     if (like == NULL)
         return;
-    error = iovageom_viommu_load(like, first, length, &t.report);
+    error = iovageom_viommu_load(like, first, length, 0, &t.report);
     if (error != 0)
         ck_abort_msg("%d: %s", error, iovageom_report_text(&t.report));
     if (iovageom_viommu_check(like, &t.report) != 0)
@@ -242,8 +242,8 @@ static void do_plug(void)
 
     if (t.step_count == PLUGS)
         return;
-    iovageom_viommu_where_init(&step.where);
-    step.where.container = one_in(2) ? OWN : below(3);
+    iovageom_plug_options_init(&step.where);
+    step.where.address_space = one_in(2) ? OWN : below(3);
     step.where.guest_group = one_in(2) ? OWN : below(3);
     step.where.flags = one_in(3) ? IOVAGEOM_PLUG_ALIAS : 0;
     /* An alias stays in the group that it came into, be it that of a device which has left. */
@@ -257,7 +257,7 @@ static void do_plug(void)
     /* Where it is now, not why: who was the reason may leave before it. */
     ck_assert_int_eq(iovageom_viommu_endpoint(t.books, step.endpoint, &found), 0);
     step.where.guest_group = found.guest_group;
-    step.where.container = found.container;
+    step.where.address_space = found.address_space;
     t.steps[t.step_count++] = step;
 }
 

@@ -39,15 +39,17 @@ static void freeze_by(struct iovageom_viommu *viommu, int way)
         assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
         break;
     case 1:
-        assert_int_equal(iovageom_viommu_attach(viommu, 1, 9, 0, NULL), IOVAGEOM_VIRTIO_S_NOENT);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 9, 0, NULL)),
+                         IOVAGEOM_VIRTIO_S_NOENT);
         break;
     case 2:
-        assert_int_equal(iovageom_viommu_probe(viommu, 9, properties, 4096, NULL, NULL),
-                         IOVAGEOM_VIRTIO_S_NOENT);
+        assert_int_equal(
+            iovageom_status_virtio(iovageom_viommu_probe(viommu, 9, properties, 4096, NULL, NULL)),
+            IOVAGEOM_VIRTIO_S_NOENT);
         break;
     case 3:
         iovageom_viommu_request_begin(viommu, request, 36, 4, &transaction, NULL);
-        assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_NOENT);
+        assert_int_equal(iovageom_status_virtio(transaction.status), IOVAGEOM_VIRTIO_S_NOENT);
         break;
     default:
         assert_int_equal(iovageom_viommu_request(viommu, request, 36, tail, 4, NULL), 4);
@@ -79,7 +81,7 @@ static void frozen_books_refuse_what_would_change_them(void **state)
                          IOVAGEOM_ERR_FROZEN);
         assert_int_equal(iovageom_viommu_set_envelope(viommu, NULL, NULL), IOVAGEOM_ERR_FROZEN);
         assert_int_equal(iovageom_viommu_save(viommu, stream, sizeof(stream), &length), 0);
-        assert_int_equal(iovageom_viommu_load(viommu, stream, length, NULL), IOVAGEOM_ERR_STATE);
+        assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, NULL), IOVAGEOM_ERR_STATE);
         assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
         assert_unchanged(viommu);
         /* A reset, of the machine even, is no thaw. */
@@ -108,9 +110,9 @@ static void thaw_waits_for_the_guest_to_be_gone(void **state)
     iovageom_viommu_reset(viommu, false);
     assert_int_equal(iovageom_viommu_thaw(viommu), 0);
     assert_false(iovageom_viommu_frozen(viommu));
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
     assert_int_equal(iovageom_viommu_thaw(viommu), IOVAGEOM_ERR_STATE);
-    assert_int_equal(iovageom_viommu_detach(viommu, 1, 1, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, 1, NULL)), 0);
     assert_int_equal(iovageom_viommu_thaw(viommu), 0);
     assert_int_equal(iovageom_viommu_thaw(viommu), 0);
     iovageom_viommu_free(viommu);
@@ -137,7 +139,8 @@ static void a_prepared_plug_waits_for_its_end(void **state)
     assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, host, NULL), IOVAGEOM_ERR_EXISTS);
     assert_int_equal(iovageom_viommu_declare(viommu, 1, OWN, IOVAGEOM_ENDPOINT_SLOT, NULL),
                      IOVAGEOM_ERR_EXISTS);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), IOVAGEOM_VIRTIO_S_NOENT);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)),
+                     IOVAGEOM_VIRTIO_S_NOENT);
     assert_int_equal(iovageom_viommu_plug_commit(viommu, 1), 0);
     assert_int_equal(iovageom_viommu_plug_commit(viommu, 1), IOVAGEOM_ERR_STATE);
     assert_int_equal(iovageom_viommu_plug_abort(viommu, 1), IOVAGEOM_ERR_STATE);
@@ -381,7 +384,8 @@ static void end_writes_only_where_there_is_room(void **state)
             assert_int_equal(
                 iovageom_viommu_declare(viommu, 1, OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
             if (i > 0)
-                assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+                assert_int_equal(
+                    iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
             request.virt = R(0x1000, 0x1fff);
             request.flags = types[i] == IOVAGEOM_VIRTIO_T_MAP ? 1 : 0;
             assert_int_equal(iovageom_virtio_encode_request(&request, bytes, 72, &size), 0);
@@ -389,7 +393,7 @@ static void end_writes_only_where_there_is_room(void **state)
             test_photo_take(&before, viommu);
             memset(writable, 0xee, sizeof(writable));
             iovageom_viommu_request_begin(viommu, bytes, size, whole, &transaction, NULL);
-            assert_int_equal(transaction.status, 0);
+            assert_int_equal(iovageom_status_virtio(transaction.status), 0);
             assert_int_equal(
                 iovageom_viommu_request_end(viommu, &transaction, 0, writable, given, NULL),
                 less == 0 ? whole : 0);
@@ -417,7 +421,7 @@ static void every_bit_that_says_nothing_is_refused(void **state)
     const uint32_t to_plug = IOVAGEOM_PLUG_ALIAS | to_update;
     struct iovageom_geometry *host = test_host(NULL, "host", 39, PAGES_4K);
     struct iovageom_viommu_config config;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_viommu *viommu = NULL;
 
     (void)state;
@@ -444,7 +448,7 @@ static void every_bit_that_says_nothing_is_refused(void **state)
     assert_null(viommu);
     viommu = books(NULL);
     for (unsigned bit = 0; bit < 32; bit++) {
-        iovageom_viommu_where_init(&where);
+        iovageom_plug_options_init(&where);
         where.flags = (uint32_t)1 << bit;
         if ((where.flags & to_plug) == 0) {
             assert_int_equal(iovageom_viommu_plug_check(viommu, 1, &where, host, NULL),
@@ -452,7 +456,7 @@ static void every_bit_that_says_nothing_is_refused(void **state)
             assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, host, NULL),
                              IOVAGEOM_ERR_INVALID);
         }
-        iovageom_viommu_where_init(&where);
+        iovageom_plug_options_init(&where);
         where.reserved = (uint32_t)1 << bit;
         assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, host, NULL), IOVAGEOM_ERR_INVALID);
     }

@@ -126,11 +126,16 @@ static void make_stream(struct stream *s)
     assert_int_equal(test_probe(viommu, 1, regions, 8, &count), 0);
     assert_int_equal(test_probe(viommu, 3, regions, 8, &count), 0);
     assert_int_equal(count, 3);
-    assert_int_equal(iovageom_viommu_attach(viommu, 2, 3, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 4, 1, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL),
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 2, 3, 0, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(
+                         viommu, 4, 1, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL)),
                      0);
-    assert_int_equal(iovageom_viommu_map(viommu, 2, R(0x1000, 0x1fff), 0x5000, 1, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 2, R(0x4000, 0x5fff), 0x6000, 3, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 2, R(0x1000, 0x1fff), 0x5000, 1, NULL)),
+        0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 2, R(0x4000, 0x5fff), 0x6000, 3, NULL)),
+        0);
     assert_int_equal(iovageom_viommu_save(viommu, s->bytes, ROOM, &s->length), 0);
     iovageom_viommu_free(viommu);
 }
@@ -156,7 +161,7 @@ static void loads_as(struct stream *s, const struct iovageom_viommu_config *conf
     iovageom_report_init(&report, NULL);
     test_report_soil(&report);
     test_photo_take(&before, viommu);
-    got = iovageom_viommu_load(viommu, s->bytes, s->length, &report);
+    got = iovageom_viommu_load(viommu, s->bytes, s->length, 0, &report);
     if (got != status)
         fail_msg("%s: %d instead of %d (%s)", what, got, status, iovageom_report_text(&report));
     assert_int_equal(iovageom_viommu_frozen(viommu), status == 0);
@@ -172,7 +177,7 @@ static void loads_as(struct stream *s, const struct iovageom_viommu_config *conf
     make_stream(s);
     /* It can take over a good one still. */
     if (status != 0 && config == NULL)
-        assert_int_equal(iovageom_viommu_load(viommu, s->bytes, s->length, &report), 0);
+        assert_int_equal(iovageom_viommu_load(viommu, s->bytes, s->length, 0, &report), 0);
     test_check(viommu);
     iovageom_report_deinit(&report);
     iovageom_viommu_free(viommu);
@@ -186,14 +191,14 @@ static void a_good_stream_loads_as_it_was(void **state)
     (void)state;
     make_stream(&s);
     loads_as(&s, NULL, 0, 0, "as it was");
-    assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, 0, NULL), 0);
     assert_int_equal(iovageom_viommu_save(viommu, again.bytes, ROOM, &again.length), 0);
     /* But for the generation of the books, which load counts up, and so the checksum. */
     assert_int_equal(again.length, s.length);
     put(again.bytes + HEAD + S_GENERATION, get(s.bytes + HEAD + S_GENERATION, 8), 8);
     seal(&again);
     assert_memory_equal(again.bytes, s.bytes, s.length);
-    assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, NULL), IOVAGEOM_ERR_STATE);
+    assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, 0, NULL), IOVAGEOM_ERR_STATE);
     iovageom_viommu_free(viommu);
 }
 
@@ -205,7 +210,8 @@ static void the_head_is_looked_at(void **state)
     (void)state;
     make_stream(&s);
     for (size_t cut = 0; cut < HEAD + SPACE; cut++)
-        assert_int_equal(iovageom_viommu_load(viommu, s.bytes, cut, NULL), IOVAGEOM_ERR_TRUNCATED);
+        assert_int_equal(iovageom_viommu_load(viommu, s.bytes, cut, 0, NULL),
+                         IOVAGEOM_ERR_TRUNCATED);
     s.bytes[0] ^= 1;
     loads_as(&s, NULL, IOVAGEOM_ERR_MALFORMED, 0, "another magic");
     s.bytes[8] = 0;
@@ -213,7 +219,8 @@ static void the_head_is_looked_at(void **state)
     s.bytes[11] = 1;
     loads_as(&s, NULL, IOVAGEOM_ERR_VERSION, 0, "a late version");
     s.bytes[s.length - 1] ^= 1; /* of no record */
-    assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, NULL), IOVAGEOM_ERR_MALFORMED);
+    assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, 0, NULL),
+                     IOVAGEOM_ERR_MALFORMED);
     /* The configuration alone is a stream, of a machine in which nothing has happened yet. */
     make_stream(&s);
     s.length = HEAD + SPACE;

@@ -78,7 +78,7 @@ struct model {
 };
 
 struct model_where {
-    uint64_t host_group, container, guest_group;
+    uint64_t host_group, address_space, guest_group;
     bool alias, stale;
     uint32_t aliases[PLACES];
     int alias_count;
@@ -406,11 +406,11 @@ static inline uint64_t model_own(uint32_t id)
 
 static inline uint64_t model_unit(const struct model *m, const struct model_where *w, uint32_t id)
 {
-    for (int i = 0; w->container == OWN && w->host_group != OWN && i < m->plug_count; i++)
+    for (int i = 0; w->address_space == OWN && w->host_group != OWN && i < m->plug_count; i++)
         if ((m->plugs[i].claims >> w->host_group & 1) != 0)
             return m->plugs[i].unit;
-    if (w->container != OWN)
-        return w->container;
+    if (w->address_space != OWN)
+        return w->address_space;
     return w->host_group != OWN ? ((uint64_t)1 << 62) | w->host_group : model_own(id);
 }
 

@@ -146,15 +146,16 @@ static void a_live_mapping_stands_against_a_newcomer(void **state)
 {
     struct iovageom_viommu *viommu = books(NULL, NULL);
     struct iovageom_viommu_promise promise;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_geometry *geometry;
     struct iovageom_report report;
 
     (void)state;
     iovageom_report_init(&report, NULL);
     assert_int_equal(iovageom_viommu_declare(viommu, PORT, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 7, PORT, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 7, R(0xdf900000, 0xdf900fff), 0x1000, RW, &report),
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 7, PORT, 0, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_map(
+                         viommu, 7, R(0xdf900000, 0xdf900fff), 0x1000, RW, &report)),
                      0);
     assert_int_equal(
         test_plug(viommu, SLOT, 1,
@@ -168,12 +169,13 @@ static void a_live_mapping_stands_against_a_newcomer(void **state)
 
     /* A VMM that must go on may do so, and is told what is no longer safe. */
     geometry = test_host_with(NULL, "0000:3b:00.0", 48, PAGES_4K, R(0xdf800000, 0xdfffffff));
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = 1;
     where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, &report), 0);
     assert_int_equal(iovageom_report_count(&report), 1);
-    assert_int_equal(iovageom_viommu_attach(viommu, 7, SLOT, 0, &report), IOVAGEOM_VIRTIO_S_UNSUPP);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 7, SLOT, 0, &report)),
+                     IOVAGEOM_VIRTIO_S_UNSUPP);
     assert_int_equal(iovageom_viommu_promise(viommu, PORT, &promise, NULL, NULL, NULL, NULL), 0);
     assert_false(promise.told);
     iovageom_geometry_free(geometry);
@@ -212,33 +214,40 @@ static void one_container_has_one_budget(void **state)
     struct iovageom_geometry *few = test_host(NULL, "few", 39, 0);
     struct iovageom_geometry *many = test_host(NULL, "many", 39, 0);
     struct iovageom_viommu_domain found;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
     (void)state;
     assert_int_equal(iovageom_geometry_add_map_budget(few, 1, IOVAGEOM_SOURCE_USER), 0);
-    iovageom_viommu_where_init(&where);
-    where.container = 7;
+    iovageom_plug_options_init(&where);
+    where.address_space = 7;
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, many, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, RW, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL)), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, RW, NULL)), 0);
     assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, few, NULL), 0);
     assert_int_equal(iovageom_viommu_domain(viommu, 1, &found), 0);
     assert_int_equal(found.budget, 1);
-    assert_int_equal(iovageom_viommu_map_check(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL),
+    assert_int_equal(iovageom_status_virtio(
+                         iovageom_viommu_map_check(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL)),
                      IOVAGEOM_VIRTIO_S_NOMEM);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL),
-                     IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL)),
+        IOVAGEOM_VIRTIO_S_NOMEM);
     test_check(viommu);
     /* Nor can a third one join a domain that has more. */
     assert_int_equal(iovageom_viommu_declare(viommu, PORT, IOVAGEOM_VIOMMU_OWN,
                                              IOVAGEOM_ENDPOINT_EMULATED, NULL),
                      0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 2, PORT, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 2, R(0, 0xfff), 0, RW, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 2, R(0x1000, 0x1fff), 0, RW, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 2, SLOT, 0, NULL), IOVAGEOM_VIRTIO_S_UNSUPP);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 2, PORT, 0, NULL)), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 2, R(0, 0xfff), 0, RW, NULL)), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 2, R(0x1000, 0x1fff), 0, RW, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 2, SLOT, 0, NULL)),
+                     IOVAGEOM_VIRTIO_S_UNSUPP);
     assert_int_equal(iovageom_viommu_unplug(viommu, OTHER), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, RW, NULL)), 0);
     test_check(viommu);
     iovageom_geometry_free(few);
     iovageom_geometry_free(many);
@@ -289,8 +298,9 @@ static void tell(struct iovageom_viommu *viommu, uint32_t endpoint, bool probe,
     size_t count;
 
     if (probe)
-        assert_int_equal(
-            iovageom_viommu_probe(viommu, endpoint, bytes, sizeof(bytes), &count, report), 0);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_probe(
+                             viommu, endpoint, bytes, sizeof(bytes), &count, report)),
+                         0);
     else
         assert_int_equal(iovageom_viommu_told(viommu, endpoint, regions, 8, &count, report), 0);
 }
@@ -373,8 +383,9 @@ static void the_input_range_is_whole_granules(void **state)
         assert_int_equal(iovageom_guestview_dma_init(&dma, NULL, &space, regions, count), 0);
         dma.low_first = false;
         assert_int_equal(iovageom_guestview_dma_alloc(&dma, 4096, UINT64_MAX, &chosen), 0);
-        assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
-        assert_int_equal(iovageom_viommu_map(viommu, 1, chosen, 0, RW, NULL), 0);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
+        assert_int_equal(
+            iovageom_status_virtio(iovageom_viommu_map(viommu, 1, chosen, 0, RW, NULL)), 0);
         iovageom_guestview_dma_deinit(&dma);
         iovageom_viommu_free(viommu);
     }
@@ -404,9 +415,11 @@ static void the_first_request_says_what_freezing_does(void **state)
             if (first == 0)
                 assert_int_equal(iovageom_viommu_freeze(viommu, &report), 0);
             else if (first == 1)
-                assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, &report), 0);
+                assert_int_equal(
+                    iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, &report)), 0);
             else if (first == 2)
-                assert_int_equal(iovageom_viommu_probe(viommu, 1, answer, 512, &needed, &report),
+                assert_int_equal(iovageom_status_virtio(iovageom_viommu_probe(
+                                     viommu, 1, answer, 512, &needed, &report)),
                                  0);
             else if (first == 3)
                 assert_int_equal(
@@ -448,7 +461,8 @@ static void a_restarted_machine_can_be_configured_anew(void **state)
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, NULL, host, NULL), IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_viommu_thaw(viommu), IOVAGEOM_ERR_STATE);
     assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 2, 0, NULL), IOVAGEOM_VIRTIO_S_NOENT);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 2, 0, NULL)),
+                     IOVAGEOM_VIRTIO_S_NOENT);
     iovageom_viommu_reset(viommu, true);
     assert_true(iovageom_viommu_frozen(viommu));
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, NULL, host, NULL), IOVAGEOM_ERR_CONFLICT);
@@ -492,8 +506,9 @@ static void an_input_range_that_is_not_offered_is_told_by_probe(void **state)
     assert_true(iovageom_range_equal(regions[2].range, R(0x100000000, UINT64_MAX)));
     assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
     assert_true(iovageom_range_equal(space.input_range, ALL));
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x100000000, 0x100000fff), 0, RW, NULL),
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(
+                         iovageom_viommu_map(viommu, 1, R(0x100000000, 0x100000fff), 0, RW, NULL)),
                      IOVAGEOM_VIRTIO_S_INVAL);
     iovageom_viommu_free(viommu);
 
@@ -732,7 +747,7 @@ static void who_can_not_bypass_is_named(void **state)
 {
     const struct iovageom_range identity = R(0, 0xffffffff);
     struct iovageom_viommu_config config;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_viommu *viommu;
     struct iovageom_report report;
     struct iovageom_geometry *bad =
@@ -746,10 +761,10 @@ static void who_can_not_bypass_is_named(void **state)
     config.boot_bypass = 0;
     viommu = books(NULL, &config);
     assert_int_equal(iovageom_viommu_set_identity(viommu, &identity, 1, NULL), 0);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.host_group = 3;
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, bad, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL)), 0);
     assert_int_equal(iovageom_viommu_set_bypass(viommu, 1, &report), 0);
     /* A newcomer would bypass at once, on the same page tables. */
     assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, good, &report),
@@ -758,10 +773,12 @@ static void who_can_not_bypass_is_named(void **state)
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, OTHER);
     where.host_group = IOVAGEOM_VIOMMU_OWN;
     assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, good, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 2, OTHER, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_detach(viommu, 2, OTHER, &report), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 2, OTHER, 0, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_detach(viommu, 2, OTHER, &report)),
+                     IOVAGEOM_VIRTIO_S_OK);
     assert_int_equal(iovageom_report_count(&report), 0);
-    assert_int_equal(iovageom_viommu_detach(viommu, 1, SLOT, &report), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, SLOT, &report)),
+                     IOVAGEOM_VIRTIO_S_OK);
     assert_int_equal(iovageom_report_count(&report), 1);
     assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, SLOT);
@@ -778,26 +795,26 @@ static void a_host_group_is_in_one_container(void **state)
     struct iovageom_viommu *viommu = books(NULL, NULL);
     struct iovageom_geometry *geometry = test_host(NULL, "h", 39, PAGES_4K);
     struct iovageom_viommu_endpoint found;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
     (void)state;
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.host_group = 7;
-    where.container = 3;
+    where.address_space = 3;
     assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, geometry, NULL), 0);
-    where.container = IOVAGEOM_VIOMMU_OWN;
+    where.address_space = IOVAGEOM_VIOMMU_OWN;
     assert_int_equal(iovageom_viommu_plug(viommu, 2, &where, geometry, NULL), 0);
     assert_int_equal(iovageom_viommu_endpoint(viommu, 2, &found), 0);
-    assert_int_equal(found.container, 3);
-    where.container = 4;
+    assert_int_equal(found.address_space, 3);
+    where.address_space = 4;
     assert_int_equal(iovageom_viommu_plug(viommu, 3, &where, geometry, NULL), IOVAGEOM_ERR_INVALID);
     /* And is in none once its last device has left. */
     assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
     assert_int_equal(iovageom_viommu_unplug(viommu, 2), 0);
-    where.container = IOVAGEOM_VIOMMU_OWN;
+    where.address_space = IOVAGEOM_VIOMMU_OWN;
     assert_int_equal(iovageom_viommu_plug(viommu, 3, &where, geometry, NULL), 0);
     assert_int_equal(iovageom_viommu_endpoint(viommu, 3, &found), 0);
-    assert_int_equal(found.container, IOVAGEOM_VIOMMU_OWN);
+    assert_int_equal(found.address_space, IOVAGEOM_VIOMMU_OWN);
     test_check(viommu);
     iovageom_geometry_free(geometry);
     iovageom_viommu_free(viommu);
@@ -809,20 +826,20 @@ static void aliases_come_and_go_with_their_device(void **state)
     struct iovageom_viommu *viommu = books(NULL, NULL);
     struct iovageom_geometry *geometry = test_host(NULL, "bridge", 39, PAGES_4K);
     struct iovageom_viommu_endpoint found;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
     (void)state;
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.aliases = aliases;
     where.alias_count = 2;
-    where.container = 1;
+    where.address_space = 1;
     assert_int_equal(iovageom_viommu_plug(viommu, SLOT, &where, geometry, NULL), 0);
     /* A second function behind the bridge shares one alias of the first. */
     where.alias_count = 1;
     assert_int_equal(iovageom_viommu_plug(viommu, OTHER, &where, geometry, NULL), 0);
     assert_int_equal(iovageom_viommu_endpoint(viommu, 0x300, &found), 0);
     assert_int_equal(found.plugged, 2);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, 0x301, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 0x301, 0, NULL)), 0);
     /* An alias is not unplugged by itself, nor does it get a geometry of its own. */
     assert_int_equal(iovageom_viommu_update(viommu, 0x300, geometry, 0, NULL),
                      IOVAGEOM_ERR_NOT_FOUND);
@@ -884,9 +901,11 @@ static void the_highest_numbers_are_numbers(void **state)
     assert_int_equal(iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_GROUP_MAX + 1,
                                              IOVAGEOM_ENDPOINT_EMULATED, NULL),
                      IOVAGEOM_ERR_INVALID);
-    assert_int_equal(iovageom_viommu_attach(viommu, UINT32_MAX, UINT32_MAX, 0, NULL), 0);
     assert_int_equal(
-        iovageom_viommu_map(viommu, UINT32_MAX, R(UINT64_MAX - 0xfff, UINT64_MAX), 0, RW, NULL), 0);
+        iovageom_status_virtio(iovageom_viommu_attach(viommu, UINT32_MAX, UINT32_MAX, 0, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_map(
+                         viommu, UINT32_MAX, R(UINT64_MAX - 0xfff, UINT64_MAX), 0, RW, NULL)),
+                     0);
     assert_true(iovageom_viommu_endpoint_next(viommu, 2, &endpoint));
     assert_int_equal(endpoint.endpoint, UINT32_MAX);
     assert_true(iovageom_viommu_domain_next(viommu, UINT32_MAX, &domain));
@@ -941,13 +960,14 @@ static struct iovageom_viommu *busy_books(const struct iovageom_allocator *alloc
         return viommu;
     assert_int_equal(test_probe(viommu, PORT, regions, 8, &count), 0);
     assert_int_equal(test_probe(viommu, OTHER, regions, 8, &count), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 3, OTHER, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 4, PORT, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL),
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 3, OTHER, 0, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(
+                         viommu, 4, PORT, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL)),
                      0);
     for (uint64_t i = 0; i < 20; i++)
-        assert_int_equal(
-            iovageom_viommu_map(viommu, 3, R(i * 0x2000, i * 0x2000 + 0xfff), i * 0x1000, RW, NULL),
-            0);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_map(
+                             viommu, 3, R(i * 0x2000, i * 0x2000 + 0xfff), i * 0x1000, RW, NULL)),
+                         0);
     return viommu;
 }
 
@@ -966,31 +986,31 @@ static void every_damage_to_a_stream_is_noticed(void **state)
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(again, length);
     for (size_t cut = 0; cut < length; cut++)
-        assert_true(iovageom_viommu_load(to, bytes, cut, NULL) < 0);
+        assert_true(iovageom_viommu_load(to, bytes, cut, 0, NULL) < 0);
     for (size_t i = 0; i < length; i++)
         for (int bit = 0; bit < 8; bit++) {
             /* The four bytes after the version are not used. */
             if (i >= 12 && i < 16)
                 continue;
             bytes[i] ^= (uint8_t)(1 << bit);
-            assert_true(iovageom_viommu_load(to, bytes, length, NULL) < 0);
+            assert_true(iovageom_viommu_load(to, bytes, length, 0, NULL) < 0);
             assert_false(iovageom_viommu_frozen(to));
             bytes[i] ^= (uint8_t)(1 << bit);
         }
     bytes[8] = 2;
-    assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), IOVAGEOM_ERR_VERSION);
+    assert_int_equal(iovageom_viommu_load(to, bytes, length, 0, NULL), IOVAGEOM_ERR_VERSION);
     bytes[8] = 1;
-    assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), 0);
-    assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), IOVAGEOM_ERR_STATE);
+    assert_int_equal(iovageom_viommu_load(to, bytes, length, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(to, bytes, length, 0, NULL), IOVAGEOM_ERR_STATE);
     test_check(to);
     assert_int_equal(iovageom_viommu_domain(to, 3, &domain), 0);
     assert_int_equal(domain.mappings, 20);
     assert_int_equal(iovageom_viommu_domain(to, 4, &domain), 0);
     assert_int_equal(domain.bypass, 1);
     /* What the driver accepted was taken along. */
-    assert_int_equal(
-        iovageom_viommu_map(to, 3, R(0x100000, 0x100fff), 0, RW | IOVAGEOM_VIRTIO_MAP_F_MMIO, NULL),
-        IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_map(
+                         to, 3, R(0x100000, 0x100fff), 0, RW | IOVAGEOM_VIRTIO_MAP_F_MMIO, NULL)),
+                     IOVAGEOM_VIRTIO_S_INVAL);
     iovageom_viommu_free(from);
     iovageom_viommu_free(to);
 }
@@ -1038,7 +1058,7 @@ static void a_made_up_probe_size_is_refused(void **state)
         sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
     for (int i = 0; i < 8; i++)
         bytes[16 + i] = (uint8_t)(sum >> (8 * i));
-    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, NULL), IOVAGEOM_ERR_MALFORMED);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, NULL), IOVAGEOM_ERR_MALFORMED);
     iovageom_viommu_free(viommu);
 }
 
@@ -1061,7 +1081,8 @@ static void a_destination_must_honour_what_was_frozen(void **state)
     assert_int_equal(
         iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
         0);
-    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
     iovageom_viommu_free(viommu);
     /* than its envelope allows, */
@@ -1070,14 +1091,16 @@ static void a_destination_must_honour_what_was_frozen(void **state)
     assert_int_equal(iovageom_viommu_set_envelope(viommu, large, NULL), 0);
     assert_int_equal(
         iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
-    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, IOVAGEOM_ID_NONE);
     iovageom_viommu_free(viommu);
     /* or than a device maps, which is named. */
     viommu = books(NULL, NULL);
     assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, large, NULL), 0);
-    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
     iovageom_viommu_free(viommu);
@@ -1089,13 +1112,14 @@ static void a_destination_must_honour_what_was_frozen(void **state)
     assert_int_equal(iovageom_viommu_set_identity(viommu, &identity, 1, NULL), 0);
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "39", 39, 0), NULL),
                      0);
-    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_RESERVED);
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
     assert_false(iovageom_viommu_frozen(viommu));
     test_check(viommu);
     assert_int_equal(iovageom_viommu_set_identity(viommu, NULL, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, &report), 0);
     iovageom_viommu_free(viommu);
     iovageom_report_deinit(&report);
 }
@@ -1144,12 +1168,12 @@ static void a_destination_groups_endpoints_alike(void **state)
         viommu = three(cases[i].source[0], cases[i].source[1], 3);
         for (uint32_t id = 1; id <= 3; id++)
             assert_int_equal(test_probe(viommu, id, regions, 4, &count), 0);
-        assert_int_equal(iovageom_viommu_attach(viommu, 1, 3, 0, NULL), 0);
+        assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 3, 0, NULL)), 0);
         assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), &length), 0);
         iovageom_viommu_free(viommu);
         viommu = three(cases[i].destination[0], cases[i].destination[1], cases[i].last);
         for (int again = 0; again < 2; again++) {
-            assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report),
+            assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, &report),
                              cases[i].findings == 0 ? (again ? IOVAGEOM_ERR_STATE : 0)
                                                     : IOVAGEOM_ERR_CONFLICT);
             assert_int_equal(iovageom_report_count(&report), cases[i].findings);
@@ -1169,14 +1193,14 @@ static void what_went_stale_does_so_again(void **state)
     struct iovageom_geometry *wide = test_host(NULL, "wide", 39, PAGES_4K);
     struct iovageom_geometry *holey = test_host_with(NULL, "holey", 39, PAGES_4K, window);
     struct iovageom_viommu *viommu;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_report report;
     uint8_t bytes[1024];
     size_t length = 0;
 
     (void)state;
     iovageom_report_init(&report, NULL);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = 1;
     where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
     for (int update = 0; update < 2; update++)
@@ -1191,13 +1215,16 @@ static void what_went_stale_does_so_again(void **state)
                 assert_int_equal(
                     iovageom_viommu_declare(viommu, 2, 1, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
             if (again == 0) {
-                assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
-                if (update)
-                    assert_int_equal(iovageom_viommu_attach(viommu, 1, 2, 0, NULL), 0);
                 assert_int_equal(
-                    iovageom_viommu_map(viommu, 1, R(0xdf900000, 0xdf900fff), 0, RW, NULL), 0);
+                    iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
+                if (update)
+                    assert_int_equal(
+                        iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 2, 0, NULL)), 0);
+                assert_int_equal(iovageom_status_virtio(iovageom_viommu_map(
+                                     viommu, 1, R(0xdf900000, 0xdf900fff), 0, RW, NULL)),
+                                 0);
             } else {
-                assert_int_equal(iovageom_viommu_load(viommu, bytes, length, &report),
+                assert_int_equal(iovageom_viommu_load(viommu, bytes, length, 0, &report),
                                  again == 1 ? IOVAGEOM_ERR_CONFLICT : 0);
             }
             if (again != 1) {
@@ -1233,13 +1260,13 @@ static int new_books(struct iovageom_viommu *viommu)
 static int hot_plug(struct iovageom_viommu *viommu)
 {
     const uint32_t aliases[] = {0x400, 0x401};
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.aliases = aliases;
     where.alias_count = 2;
     where.host_group = 7;
-    where.container = 8;
+    where.address_space = 8;
     return iovageom_viommu_plug(viommu, SLOT, &where, spare, NULL);
 }
 
@@ -1274,17 +1301,19 @@ static int new_probe(struct iovageom_viommu *viommu)
     uint8_t bytes[512];
     size_t needed;
 
-    return by_status(iovageom_viommu_probe(viommu, OTHER, bytes, sizeof(bytes), &needed, NULL));
+    return by_status(iovageom_status_virtio(
+        iovageom_viommu_probe(viommu, OTHER, bytes, sizeof(bytes), &needed, NULL)));
 }
 
 static int new_domain(struct iovageom_viommu *viommu)
 {
-    return by_status(iovageom_viommu_attach(viommu, 77, OTHER, 0, NULL));
+    return by_status(iovageom_status_virtio(iovageom_viommu_attach(viommu, 77, OTHER, 0, NULL)));
 }
 
 static int new_mapping(struct iovageom_viommu *viommu)
 {
-    return by_status(iovageom_viommu_map(viommu, 3, R(0x100000, 0x100fff), 0, RW, NULL));
+    return by_status(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 3, R(0x100000, 0x100fff), 0, RW, NULL)));
 }
 
 static int promise_sets(struct iovageom_viommu *viommu)
@@ -1361,13 +1390,13 @@ static void memory_may_run_out_while_loading(void **state)
 
         iovageom_report_init(&report, NULL);
         test_allocator_fail_at(&memory, nth, true);
-        error = iovageom_viommu_load(to, bytes, length, nth % 2 == 0 ? &report : NULL);
+        error = iovageom_viommu_load(to, bytes, length, 0, nth % 2 == 0 ? &report : NULL);
         hit = test_allocator_stop_failing(&memory);
         test_check(to);
         assert_int_equal(error, hit ? IOVAGEOM_ERR_NO_MEMORY : 0);
         assert_int_equal(iovageom_viommu_frozen(to), !hit);
         if (hit)
-            assert_int_equal(iovageom_viommu_load(to, bytes, length, NULL), 0);
+            assert_int_equal(iovageom_viommu_load(to, bytes, length, 0, NULL), 0);
         test_check(to);
         iovageom_report_deinit(&report);
         iovageom_viommu_free(to);
@@ -1395,33 +1424,32 @@ static void a_map_that_was_agreed_to_is_booked(void **state)
     iovageom_report_init(&report, NULL);
     assert_int_equal(
         test_plug(viommu, SLOT, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "h", 39, PAGES_4K), NULL), 0);
-    assert_int_equal(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL), 0);
+    assert_int_equal(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, SLOT, 0, NULL)), 0);
     for (uint64_t i = 0; i < 100; i++) {
-        const uint8_t veto = i % 3 == 0 ? IOVAGEOM_VIRTIO_S_DEVERR : IOVAGEOM_VIRTIO_S_OK;
+        const int32_t veto = i % 3 == 0 ? IOVAGEOM_ERR_HOST : IOVAGEOM_OK;
 
         map.virt = R(i << 16, (i << 16) + 0xfff);
         assert_int_equal(iovageom_virtio_encode_request(&map, bytes, sizeof(bytes), &size), 0);
         iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
-        assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_OK);
-        test_allocator_fail_at(&memory, 1, true);
+        assert_int_equal(iovageom_status_virtio(transaction.status), IOVAGEOM_VIRTIO_S_OK);
         /* Without room for an answer, which is a mistake of the VMM's, nothing stays. */
         assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, veto, answer,
                                                      i == 1 ? 3 : 4, &report),
                          i == 1 ? 0 : 4);
         test_allocator_stop_failing(&memory);
-        assert_true(i == 1 || answer[0] == veto);
+        assert_true(i == 1 || answer[0] == iovageom_status_virtio(veto));
         assert_int_equal(iovageom_viommu_mapping_next(viommu, 1, i << 16, &mapping),
-                         i != 1 && veto == IOVAGEOM_VIRTIO_S_OK);
+                         i != 1 && veto == IOVAGEOM_OK);
         test_check(viommu);
     }
     /* ATTACH may still lack memory, and says so. */
     assert_int_equal(iovageom_virtio_encode_request(&attach, bytes, sizeof(bytes), &size), 0);
     iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
-    assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_status_virtio(transaction.status), IOVAGEOM_VIRTIO_S_OK);
     test_allocator_fail_at(&memory, 1, true);
     assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, answer, 4, &report), 4);
     test_allocator_stop_failing(&memory);
-    assert_int_equal(transaction.status, IOVAGEOM_VIRTIO_S_NOMEM);
+    assert_int_equal(iovageom_status_virtio(transaction.status), IOVAGEOM_VIRTIO_S_NOMEM);
     assert_int_equal(answer[0], IOVAGEOM_VIRTIO_S_NOMEM);
     assert_int_equal(iovageom_report_at(&report, 0)->status, IOVAGEOM_ERR_NO_MEMORY);
     iovageom_report_deinit(&report);
@@ -1469,17 +1497,22 @@ static void reports_name_all_culprits(void **state)
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
     assert_int_equal(iovageom_report_at(&report, 1)->endpoint, 2);
     for (uint32_t endpoint = 1; endpoint <= 2; endpoint++)
-        assert_int_equal(iovageom_viommu_attach(viommu, 1, endpoint, 0, NULL), 0);
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0x800, RW, &report),
+        assert_int_equal(
+            iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, endpoint, 0, NULL)), 0);
+    assert_int_equal(iovageom_status_virtio(
+                         iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0x800, RW, &report)),
                      IOVAGEOM_VIRTIO_S_RANGE);
     assert_string_equal(iovageom_report_text(&report),
                         "phys_start is not a multiple of the granule 0x1000; align it to that");
-    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0, RW, &report), 0);
-    assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(0x1000, 0x1fff), NULL, &report),
-                     IOVAGEOM_VIRTIO_S_RANGE);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0x1000, 0x2fff), 0, RW, &report)),
+        0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_unmap(viommu, 1, R(0x1000, 0x1fff), NULL, &report)),
+        IOVAGEOM_VIRTIO_S_RANGE);
     assert_non_null(strstr(iovageom_report_text(&report), "would split [0x1000,0x2fff]"));
     assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), &length), 0);
-    assert_int_equal(iovageom_viommu_load(empty, bytes, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_load(empty, bytes, length, 0, &report), IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_count(&report), 2);
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 1);
     assert_int_equal(iovageom_report_at(&report, 1)->endpoint, 2);
@@ -1522,10 +1555,15 @@ static void needed_sizes_may_be_left_unasked(void **state)
     size_t length;
 
     (void)state;
-    assert_int_equal(iovageom_viommu_probe(viommu, PORT, bytes, 4, NULL, NULL),
-                     IOVAGEOM_VIRTIO_S_INVAL);
-    assert_int_equal(iovageom_viommu_probe(viommu, PORT, bytes, sizeof(bytes), NULL, NULL), 0);
-    assert_int_equal(iovageom_viommu_probe(viommu, PORT, again, sizeof(again), &length, NULL), 0);
+    assert_int_equal(
+        iovageom_status_virtio(iovageom_viommu_probe(viommu, PORT, bytes, 4, NULL, NULL)),
+        IOVAGEOM_VIRTIO_S_INVAL);
+    assert_int_equal(iovageom_status_virtio(
+                         iovageom_viommu_probe(viommu, PORT, bytes, sizeof(bytes), NULL, NULL)),
+                     0);
+    assert_int_equal(iovageom_status_virtio(
+                         iovageom_viommu_probe(viommu, PORT, again, sizeof(again), &length, NULL)),
+                     0);
     assert_memory_equal(bytes, again, length);
     assert_int_equal(iovageom_viommu_save(viommu, bytes, 4, NULL), IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), NULL), 0);

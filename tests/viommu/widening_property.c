@@ -142,12 +142,12 @@ static void end(void)
 
 /* The devices below a bridge are in one container, and in one guest group; the last bridge's are in
    none that has a number. */
-static struct iovageom_viommu_where where_of(const struct plug *plug)
+static struct iovageom_plug_options where_of(const struct plug *plug)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
 
-    iovageom_viommu_where_init(&where);
-    where.container = plug->bridge;
+    iovageom_plug_options_init(&where);
+    where.address_space = plug->bridge;
     where.host_group = plug->host_group;
     where.guest_group = plug->bridge + 1 < BRIDGES ? plug->bridge + 1 : IOVAGEOM_VIOMMU_OWN;
     where.aliases = plug->ids + 1;
@@ -218,7 +218,7 @@ static struct iovageom_viommu *anew(bool same_order)
     for (int prepared = 0; prepared < 2; prepared++) {
         for (size_t i = 0; i < t.count; i++) {
             const struct plug *plug = &t.plugs[order[i]];
-            struct iovageom_viommu_where where = where_of(plug);
+            struct iovageom_plug_options where = where_of(plug);
 
             where.flags = IOVAGEOM_PLUG_ALIAS;
             if (prepared == 0 && !plug->prepared)
@@ -252,7 +252,7 @@ static void same_endpoint(const struct iovageom_viommu *books, uint32_t id, bool
     ck_assert_uint_eq(a.plugged, b.plugged);
     ck_assert_uint_eq(a.prepared, b.prepared);
     ck_assert_uint_eq(a.guest_group, b.guest_group);
-    ck_assert_uint_eq(a.container, b.container);
+    ck_assert_uint_eq(a.address_space, b.address_space);
     ck_assert_uint_eq(a.bypass, b.bypass);
     ck_assert_int_eq(a.geometry == NULL, b.geometry == NULL);
     if (same_order) {
@@ -285,8 +285,8 @@ static void same_domain(struct iovageom_viommu *books, uint32_t first, uint32_t 
 
     for (int i = 0; i < 2; i++) {
         iovageom_rangeset_init(&usable[i], NULL);
-        status[i][0] = iovageom_viommu_attach(both[i], 1, first, 0, NULL);
-        status[i][1] = iovageom_viommu_attach(both[i], 1, second, 0, NULL);
+        status[i][0] = iovageom_status_virtio(iovageom_viommu_attach(both[i], 1, first, 0, NULL));
+        status[i][1] = iovageom_status_virtio(iovageom_viommu_attach(both[i], 1, second, 0, NULL));
         if (iovageom_viommu_domain(both[i], 1, &domain[i]) == 0)
             ck_assert_int_eq(iovageom_viommu_domain_usable(both[i], 1, &usable[i]), 0);
         else
@@ -315,7 +315,7 @@ static uint32_t kinds_of(const struct iovageom_report *report)
 static void same_admission(const struct iovageom_viommu *books)
 {
     const struct plug plug = random_plug();
-    struct iovageom_viommu_where where = where_of(&plug);
+    struct iovageom_plug_options where = where_of(&plug);
     struct iovageom_report a, b;
     int status;
 
@@ -377,7 +377,7 @@ static void compare(void)
 static void step_plug(void)
 {
     struct plug plug = random_plug();
-    struct iovageom_viommu_where where = where_of(&plug);
+    struct iovageom_plug_options where = where_of(&plug);
     const bool prepares = one_in(4);
 
     if (t.count == PLUGS)

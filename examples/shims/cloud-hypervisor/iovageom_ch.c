@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "iovageom_ch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <iovageom/iovageom.h>
@@ -204,14 +205,21 @@ void iovageom_ch_parse(struct iovageom_ch *iommu, const uint8_t *readable, size_
     *step = none;
     iovageom_viommu_request_begin(iommu->viommu, readable, readable_size, writable_size,
                                   &iommu->transaction, &iommu->report);
-    if (iommu->transaction.answered && iommu->transaction.status == IOVAGEOM_VIRTIO_S_OK) {
+    if (iommu->transaction.answered && iommu->transaction.status == IOVAGEOM_OK) {
         describe(iommu, step);
     }
 }
 
-size_t iovageom_ch_finish(struct iovageom_ch *iommu, uint8_t veto, uint8_t *writable,
+size_t iovageom_ch_finish(struct iovageom_ch *iommu, bool worked, uint8_t *writable,
                           size_t writable_size)
 {
+    const struct iovageom_virtio_request *request = &iommu->transaction.request;
+    int veto = 0;
+
+    if (!worked) {
+        veto = iovageom_report_host_refused(&iommu->report, EIO, request->domain, IOVAGEOM_ID_NONE,
+                                            request->virt);
+    }
     return iovageom_viommu_request_end(iommu->viommu, &iommu->transaction, veto, writable,
                                        writable_size, &iommu->report);
 }
@@ -253,29 +261,24 @@ bool iovageom_ch_translate(const struct iovageom_ch *iommu, uint32_t device_id, 
                            uint64_t size, bool write, uint64_t *gpa)
 {
     uint32_t access = write ? IOVAGEOM_VIRTIO_MAP_F_WRITE : IOVAGEOM_VIRTIO_MAP_F_READ;
-    struct iovageom_translation part;
-    uint64_t at = address;
-    uint64_t first = 0;
+    struct iovageom_segment parts[16]; /* more than one where permissions differ */
+    struct iovageom_range range = {address, address + (size - 1)};
+    size_t count;
 
     if (size == 0 || size - 1 > UINT64_MAX - address) {
         return false;
     }
-    for (;;) {
-        if (iovageom_viommu_translate(iommu->viommu, device_id, at, access, &part) !=
-            IOVAGEOM_FAULT_NONE) {
-            return false;
-        }
-        if (at == address) {
-            first = part.phys;
-        } else if (part.phys < first || part.phys - first != at - address) {
+    if (iovageom_viommu_translate(iommu->viommu, device_id, range, access, parts, 16, &count,
+                                  NULL) < 0 ||
+        size - 1 > UINT64_MAX - parts[0].phys) {
+        return false;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (parts[i].phys - parts[0].phys != parts[i].range.start - address) {
             return false; /* mapped, but not to what follows in guest memory */
         }
-        if (part.mapping.range.last - address >= size - 1) {
-            break;
-        }
-        at = part.mapping.range.last + 1;
     }
-    *gpa = first;
+    *gpa = parts[0].phys;
     return true;
 }
 
@@ -286,7 +289,7 @@ int iovageom_ch_save(const struct iovageom_ch *iommu, uint8_t *out, size_t size,
 
 int iovageom_ch_load(struct iovageom_ch *iommu, const uint8_t *bytes, size_t size)
 {
-    return iovageom_viommu_load(iommu->viommu, bytes, size, &iommu->report);
+    return iovageom_viommu_load(iommu->viommu, bytes, size, 0, &iommu->report);
 }
 
 const char *iovageom_ch_why(const struct iovageom_ch *iommu)

@@ -109,11 +109,10 @@ void iovageom_ch_parse(struct iovageom_ch *iommu, const uint8_t *readable, size_
 /**
  * Request::parse(), second half.
  *
- * @param veto 0, or the virtio status to answer because the work has failed: nothing is booked
- * then.
+ * @param worked false when the work on the host has failed: nothing is booked then.
  * @return the used length.
  */
-size_t iovageom_ch_finish(struct iovageom_ch *iommu, uint8_t veto, uint8_t *writable,
+size_t iovageom_ch_finish(struct iovageom_ch *iommu, bool worked, uint8_t *writable,
                           size_t writable_size);
 
 /** The lowest mapping of `domain` that ends at `from` or above and starts at `last` or below. */

@@ -104,13 +104,13 @@ static int read_host(const struct iovageom_crosvm_host *host, struct iovageom_ge
 int iovageom_crosvm_add_endpoint(struct iovageom_crosvm *books, uint32_t endpoint,
                                  const struct iovageom_crosvm_host *host)
 {
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     struct iovageom_geometry *geometry;
     int rc;
 
     iovageom_report_clear(&books->report);
-    iovageom_viommu_where_init(&where);
-    rc = container_of(host, &where.container);
+    iovageom_plug_options_init(&where);
+    rc = container_of(host, &where.address_space);
     if (rc == 0) {
         rc = read_host(host, &geometry);
     }
@@ -210,12 +210,12 @@ static bool container_is(const struct iovageom_crosvm *books, uint32_t endpoint,
     uint64_t from = 0;
 
     if (iovageom_viommu_endpoint(books->viommu, endpoint, &self) < 0 ||
-        self.container == IOVAGEOM_VIOMMU_OWN) {
+        self.address_space == IOVAGEOM_VIOMMU_OWN) {
         return false;
     }
     while (from <= UINT32_MAX &&
            iovageom_viommu_endpoint_next(books->viommu, (uint32_t)from, &other)) {
-        if (other.endpoint != endpoint && other.container == self.container &&
+        if (other.endpoint != endpoint && other.address_space == self.address_space &&
             other.domain != IOVAGEOM_ID_NONE && (other.domain == domain) == in) {
             return true;
         }
@@ -238,7 +238,8 @@ uint8_t iovageom_crosvm_attach(struct iovageom_crosvm *books, uint32_t domain, u
                           "a reserved byte of the ATTACH request is not 0 (N24)");
         }
     }
-    status = iovageom_viommu_attach_check(books->viommu, domain, endpoint, flags, &books->report);
+    status = iovageom_status_virtio(
+        iovageom_viommu_attach_check(books->viommu, domain, endpoint, flags, &books->report));
     if (status != IOVAGEOM_VIRTIO_S_OK) {
         return status;
     }
@@ -246,12 +247,14 @@ uint8_t iovageom_crosvm_attach(struct iovageom_crosvm *books, uint32_t domain, u
         return refuse(books, IOVAGEOM_VIRTIO_S_UNSUPP, endpoint, domain,
                       "another endpoint on the same host page tables is in another domain (N27)");
     }
-    return iovageom_viommu_attach(books->viommu, domain, endpoint, flags, &books->report);
+    return iovageom_status_virtio(
+        iovageom_viommu_attach(books->viommu, domain, endpoint, flags, &books->report));
 }
 
 uint8_t iovageom_crosvm_detach(struct iovageom_crosvm *books, uint32_t domain, uint32_t endpoint)
 {
-    uint8_t status = iovageom_viommu_detach_check(books->viommu, domain, endpoint, &books->report);
+    uint8_t status = iovageom_status_virtio(
+        iovageom_viommu_detach_check(books->viommu, domain, endpoint, &books->report));
 
     if (status != IOVAGEOM_VIRTIO_S_OK) {
         return status;
@@ -260,7 +263,8 @@ uint8_t iovageom_crosvm_detach(struct iovageom_crosvm *books, uint32_t domain, u
         return refuse(books, IOVAGEOM_VIRTIO_S_UNSUPP, endpoint, domain,
                       "another endpoint on the same host page tables stays in the domain (N34)");
     }
-    return iovageom_viommu_detach(books->viommu, domain, endpoint, &books->report);
+    return iovageom_status_virtio(
+        iovageom_viommu_detach(books->viommu, domain, endpoint, &books->report));
 }
 
 static void fill(struct iovageom_crosvm_mapping *todo, const struct iovageom_mapping *mapping)
@@ -277,8 +281,8 @@ uint8_t iovageom_crosvm_map(struct iovageom_crosvm *books, uint32_t domain, uint
                             struct iovageom_crosvm_mapping *todo)
 {
     const struct iovageom_mapping mapping = {{virt_start, virt_end}, phys_start, flags};
-    uint8_t status = iovageom_viommu_map(books->viommu, domain, mapping.range, phys_start, flags,
-                                         &books->report);
+    uint8_t status = iovageom_status_virtio(iovageom_viommu_map(
+        books->viommu, domain, mapping.range, phys_start, flags, &books->report));
 
     if (status == IOVAGEOM_VIRTIO_S_OK) {
         fill(todo, &mapping);
@@ -299,7 +303,8 @@ uint8_t iovageom_crosvm_unmap_check(struct iovageom_crosvm *books, uint32_t doma
 {
     const struct iovageom_range range = {virt_start, virt_end};
 
-    return iovageom_viommu_unmap_check(books->viommu, domain, range, &books->report);
+    return iovageom_status_virtio(
+        iovageom_viommu_unmap_check(books->viommu, domain, range, &books->report));
 }
 
 bool iovageom_crosvm_unmap_next(const struct iovageom_crosvm *books, uint32_t domain, uint64_t from,
@@ -320,7 +325,8 @@ uint8_t iovageom_crosvm_unmap(struct iovageom_crosvm *books, uint32_t domain, ui
 {
     const struct iovageom_range range = {virt_start, virt_end};
 
-    return iovageom_viommu_unmap(books->viommu, domain, range, NULL, &books->report);
+    return iovageom_status_virtio(
+        iovageom_viommu_unmap(books->viommu, domain, range, NULL, &books->report));
 }
 
 uint8_t iovageom_crosvm_probe(struct iovageom_crosvm *books, uint32_t endpoint, uint8_t *properties,
@@ -328,8 +334,8 @@ uint8_t iovageom_crosvm_probe(struct iovageom_crosvm *books, uint32_t endpoint, 
 {
     size_t needed;
 
-    return iovageom_viommu_probe(books->viommu, endpoint, properties, size, &needed,
-                                 &books->report);
+    return iovageom_status_virtio(
+        iovageom_viommu_probe(books->viommu, endpoint, properties, size, &needed, &books->report));
 }
 
 const char *iovageom_crosvm_why(const struct iovageom_crosvm *books)

@@ -473,7 +473,7 @@ static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, 
 {
     uint32_t endpoint = place(shim, alias_bus, alias_devfn);
     struct iovageom_viommu_endpoint known;
-    struct iovageom_viommu_where where;
+    struct iovageom_plug_options where;
     int rc;
 
     if (iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK &&
@@ -485,7 +485,7 @@ static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, 
         return false;
     }
     empty_slot(shim, endpoint);
-    iovageom_viommu_where_init(&where);
+    iovageom_plug_options_init(&where);
     where.guest_group = guest_group(shim, alias_bus, alias_devfn);
     if (alias_bus != bus || alias_devfn != devfn) {
         where.flags |= IOVAGEOM_PLUG_ALIAS;
@@ -574,8 +574,8 @@ int iovageom_shim_probe(IovageomShim *shim, PCIBus *bus, int devfn, void *proper
     if (declare(shim, bus, devfn, IOVAGEOM_ENDPOINT_EMULATED) < 0) {
         return answer(shim, VIRTIO_IOMMU_S_DEVERR);
     }
-    return answer(shim, iovageom_viommu_probe(shim->books, place(shim, bus, devfn), properties,
-                                              shim->config->probe_size, &needed, &shim->report));
+    return answer(shim, iovageom_status_virtio(iovageom_viommu_probe(shim->books, place(shim, bus, devfn), properties,
+                                              shim->config->probe_size, &needed, &shim->report)));
 }
 
 /* An emulated device in a slot is fine with everything. */
@@ -615,7 +615,7 @@ int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t do
         return VIRTIO_IOMMU_S_UNSUPP;
     }
     return answer(shim,
-                  iovageom_viommu_attach(shim->books, domain, endpoint, flags, &shim->report));
+                  iovageom_status_virtio(iovageom_viommu_attach(shim->books, domain, endpoint, flags, &shim->report)));
 }
 
 void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain)
@@ -630,7 +630,7 @@ int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint6
                       uint64_t phys, uint32_t flags)
 {
     struct iovageom_range range = {start, last};
-    int status = iovageom_viommu_map(shim->books, domain, range, phys, flags, &shim->report);
+    int status = iovageom_status_virtio(iovageom_viommu_map(shim->books, domain, range, phys, flags, &shim->report));
 
     if (status == VIRTIO_IOMMU_S_RANGE && misaligned(shim, domain)) {
         return VIRTIO_IOMMU_S_OK;
@@ -642,7 +642,7 @@ int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uin
 {
     struct iovageom_range range = {start, last};
 
-    return answer(shim, iovageom_viommu_unmap(shim->books, domain, range, NULL, &shim->report));
+    return answer(shim, iovageom_status_virtio(iovageom_viommu_unmap(shim->books, domain, range, NULL, &shim->report)));
 }
 
 void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass)

@@ -64,7 +64,7 @@ extern "C" {
         writable_size: usize,
         step: *mut Step,
     );
-    pub fn iovageom_ch_finish(iommu: *mut Iommu, veto: u8, writable: *mut u8, writable_size: usize) -> usize;
+    pub fn iovageom_ch_finish(iommu: *mut Iommu, worked: bool, writable: *mut u8, writable_size: usize) -> usize;
     pub fn iovageom_ch_next_mapping(
         iommu: *const Iommu,
         domain: u32,

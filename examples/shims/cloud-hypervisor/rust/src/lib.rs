@@ -184,11 +184,11 @@ impl Iommu {
                 Ok(())
             }
         };
-        let veto = if worked.is_ok() { status::OK } else { status::DEVERR };
+        let worked = worked.is_ok();
         // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
         // it writes within the length of `writable`, which parse was told.
         unsafe {
-            ffi::iovageom_ch_finish(self.0.as_ptr(), veto, writable.as_mut_ptr(), writable.len())
+            ffi::iovageom_ch_finish(self.0.as_ptr(), worked, writable.as_mut_ptr(), writable.len())
         }
     }
 

@@ -174,6 +174,8 @@ pub const IOVAGEOM_ERR_VERSION: iovageom_status = -23;
 pub const IOVAGEOM_ERR_EXISTS: iovageom_status = -24;
 pub const IOVAGEOM_ERR_DISAGREEMENT: iovageom_status = -25;
 pub const IOVAGEOM_ERR_BYPASS: iovageom_status = -26;
+pub const IOVAGEOM_ERR_FAULT: iovageom_status = -27;
+pub const IOVAGEOM_ERR_HOST: iovageom_status = -28;
 pub type iovageom_status = ::std::os::raw::c_int;
 pub const IOVAGEOM_VIRTIO_S_OK: iovageom_virtio_status = 0;
 pub const IOVAGEOM_VIRTIO_S_IOERR: iovageom_virtio_status = 1;
@@ -562,7 +564,7 @@ pub struct iovageom_region {
     pub owner: u32,
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct iovageom_resv {
     _unused: [u8; 0],
 }
@@ -788,6 +790,7 @@ pub const IOVAGEOM_FINDING_OTHER: iovageom_finding_kind = 20;
 pub const IOVAGEOM_FINDING_DIRECT: iovageom_finding_kind = 21;
 pub const IOVAGEOM_FINDING_NO_PLACE: iovageom_finding_kind = 22;
 pub const IOVAGEOM_FINDING_MSI_WINDOW: iovageom_finding_kind = 23;
+pub const IOVAGEOM_FINDING_HOST: iovageom_finding_kind = 24;
 pub type iovageom_finding_kind = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -870,6 +873,15 @@ extern "C" {
 }
 extern "C" {
     pub fn iovageom_report_add(report: *mut iovageom_report, finding: *const iovageom_finding);
+}
+extern "C" {
+    pub fn iovageom_report_host_refused(
+        report: *mut iovageom_report,
+        host_errno: ::std::os::raw::c_int,
+        domain: u64,
+        endpoint: u64,
+        range: iovageom_range,
+    ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
 #[derive(Debug)]
@@ -1991,16 +2003,16 @@ pub const IOVAGEOM_PLUG_REFUSE_DIRECT: iovageom_plug_flag = 4;
 pub type iovageom_plug_flag = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
-pub struct iovageom_viommu_where {
+pub struct iovageom_plug_options {
     pub host_group: u64,
-    pub container: u64,
+    pub address_space: u64,
     pub guest_group: u64,
     pub aliases: *const u32,
     pub alias_count: usize,
     pub flags: u32,
     pub reserved: u32,
 }
-impl Default for iovageom_viommu_where {
+impl Default for iovageom_plug_options {
     fn default() -> Self {
         let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
         // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
@@ -2011,13 +2023,13 @@ impl Default for iovageom_viommu_where {
     }
 }
 extern "C" {
-    pub fn iovageom_viommu_where_init(where_: *mut iovageom_viommu_where);
+    pub fn iovageom_plug_options_init(options: *mut iovageom_plug_options);
 }
 extern "C" {
     pub fn iovageom_viommu_plug(
         viommu: *mut iovageom_viommu,
         endpoint: u32,
-        where_: *const iovageom_viommu_where,
+        options: *const iovageom_plug_options,
         geometry: *const iovageom_geometry,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
@@ -2026,7 +2038,7 @@ extern "C" {
     pub fn iovageom_viommu_plug_check(
         viommu: *const iovageom_viommu,
         endpoint: u32,
-        where_: *const iovageom_viommu_where,
+        options: *const iovageom_plug_options,
         geometry: *const iovageom_geometry,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
@@ -2035,7 +2047,7 @@ extern "C" {
     pub fn iovageom_viommu_plug_prepare(
         viommu: *mut iovageom_viommu,
         endpoint: u32,
-        where_: *const iovageom_viommu_where,
+        options: *const iovageom_plug_options,
         geometry: *const iovageom_geometry,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
@@ -2076,11 +2088,11 @@ pub struct iovageom_viommu_endpoint {
     pub prepared: u32,
     pub guest_group: u64,
     pub host_group: u64,
-    pub container: u64,
+    pub address_space: u64,
     pub domain: u64,
     pub generation: u64,
     pub bypass: u32,
-    pub reserved: u32,
+    pub expected: u32,
     pub geometry: *const iovageom_geometry,
 }
 impl Default for iovageom_viommu_endpoint {
@@ -2113,19 +2125,9 @@ extern "C" {
         endpoint: u32,
         out: *mut iovageom_region,
         capacity: usize,
-        count: *mut usize,
-        report: *mut iovageom_report,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_viommu_probe(
-        viommu: *mut iovageom_viommu,
-        endpoint: u32,
-        properties: *mut ::std::os::raw::c_void,
-        size: usize,
         needed: *mut usize,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
@@ -2154,7 +2156,7 @@ extern "C" {
         endpoint: u32,
         flags: u32,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_viommu_attach_check(
@@ -2163,7 +2165,7 @@ extern "C" {
         endpoint: u32,
         flags: u32,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_viommu_detach(
@@ -2171,7 +2173,7 @@ extern "C" {
         domain: u32,
         endpoint: u32,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_viommu_detach_check(
@@ -2179,7 +2181,7 @@ extern "C" {
         domain: u32,
         endpoint: u32,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_viommu_map(
@@ -2189,7 +2191,7 @@ extern "C" {
         phys: u64,
         flags: u32,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_viommu_map_check(
@@ -2199,7 +2201,7 @@ extern "C" {
         phys: u64,
         flags: u32,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_viommu_map_undo(
@@ -2215,7 +2217,7 @@ extern "C" {
         range: iovageom_range,
         removed: *mut usize,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_viommu_unmap_check(
@@ -2223,27 +2225,81 @@ extern "C" {
         domain: u32,
         range: iovageom_range,
         report: *mut iovageom_report,
-    ) -> u8;
+    ) -> ::std::os::raw::c_int;
 }
-pub const IOVAGEOM_FAULT_NONE: iovageom_fault = -1;
-pub const IOVAGEOM_FAULT_UNKNOWN: iovageom_fault = 0;
-pub const IOVAGEOM_FAULT_DOMAIN: iovageom_fault = 1;
-pub const IOVAGEOM_FAULT_MAPPING: iovageom_fault = 2;
-pub type iovageom_fault = ::std::os::raw::c_int;
+extern "C" {
+    pub fn iovageom_viommu_probe(
+        viommu: *mut iovageom_viommu,
+        endpoint: u32,
+        properties: *mut ::std::os::raw::c_void,
+        size: usize,
+        needed: *mut usize,
+        report: *mut iovageom_report,
+    ) -> ::std::os::raw::c_int;
+}
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct iovageom_viommu_transaction {
+    pub request: iovageom_virtio_request,
+    pub status: i32,
+    pub answered: bool,
+}
+extern "C" {
+    pub fn iovageom_viommu_request_begin(
+        viommu: *mut iovageom_viommu,
+        readable: *const ::std::os::raw::c_void,
+        readable_size: usize,
+        writable_size: usize,
+        transaction: *mut iovageom_viommu_transaction,
+        report: *mut iovageom_report,
+    );
+}
+extern "C" {
+    pub fn iovageom_viommu_request_end(
+        viommu: *mut iovageom_viommu,
+        transaction: *mut iovageom_viommu_transaction,
+        veto: i32,
+        writable: *mut ::std::os::raw::c_void,
+        writable_size: usize,
+        report: *mut iovageom_report,
+    ) -> usize;
+}
+extern "C" {
+    pub fn iovageom_viommu_request(
+        viommu: *mut iovageom_viommu,
+        readable: *const ::std::os::raw::c_void,
+        readable_size: usize,
+        writable: *mut ::std::os::raw::c_void,
+        writable_size: usize,
+        report: *mut iovageom_report,
+    ) -> usize;
+}
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_translation {
-    pub mapping: iovageom_mapping,
+pub struct iovageom_segment {
+    pub range: iovageom_range,
     pub phys: u64,
-    pub bypass: bool,
+    pub flags: u32,
+    pub reserved: u32,
 }
 extern "C" {
     pub fn iovageom_viommu_translate(
         viommu: *const iovageom_viommu,
         endpoint: u32,
-        address: u64,
+        range: iovageom_range,
         flags: u32,
-        out: *mut iovageom_translation,
+        segments: *mut iovageom_segment,
+        capacity: usize,
+        needed: *mut usize,
+        fault: *mut u64,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_viommu_translate_back(
+        viommu: *const iovageom_viommu,
+        endpoint: u32,
+        phys: iovageom_range,
+        out: *mut iovageom_range,
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
@@ -2286,48 +2342,20 @@ extern "C" {
     ) -> bool;
 }
 extern "C" {
+    pub fn iovageom_viommu_run_next(
+        viommu: *const iovageom_viommu,
+        domain: u32,
+        range: iovageom_range,
+        from: u64,
+        out: *mut iovageom_range,
+    ) -> bool;
+}
+extern "C" {
     pub fn iovageom_viommu_domain_usable(
         viommu: *const iovageom_viommu,
         domain: u32,
         out: *mut iovageom_rangeset,
     ) -> ::std::os::raw::c_int;
-}
-#[repr(C)]
-#[derive(Debug, Default)]
-pub struct iovageom_viommu_transaction {
-    pub request: iovageom_virtio_request,
-    pub status: u8,
-    pub answered: bool,
-}
-extern "C" {
-    pub fn iovageom_viommu_request_begin(
-        viommu: *mut iovageom_viommu,
-        readable: *const ::std::os::raw::c_void,
-        readable_size: usize,
-        writable_size: usize,
-        transaction: *mut iovageom_viommu_transaction,
-        report: *mut iovageom_report,
-    );
-}
-extern "C" {
-    pub fn iovageom_viommu_request_end(
-        viommu: *mut iovageom_viommu,
-        transaction: *mut iovageom_viommu_transaction,
-        veto: u8,
-        writable: *mut ::std::os::raw::c_void,
-        writable_size: usize,
-        report: *mut iovageom_report,
-    ) -> usize;
-}
-extern "C" {
-    pub fn iovageom_viommu_request(
-        viommu: *mut iovageom_viommu,
-        readable: *const ::std::os::raw::c_void,
-        readable_size: usize,
-        writable: *mut ::std::os::raw::c_void,
-        writable_size: usize,
-        report: *mut iovageom_report,
-    ) -> usize;
 }
 extern "C" {
     pub fn iovageom_viommu_save(
@@ -2337,11 +2365,23 @@ extern "C" {
         needed: *mut usize,
     ) -> ::std::os::raw::c_int;
 }
+pub const IOVAGEOM_LOAD_EXPECT_DEVICES: iovageom_load_flag = 1;
+pub type iovageom_load_flag = ::std::os::raw::c_uint;
 extern "C" {
     pub fn iovageom_viommu_load(
         viommu: *mut iovageom_viommu,
         bytes: *const ::std::os::raw::c_void,
         length: usize,
+        flags: u32,
+        report: *mut iovageom_report,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_viommu_load_check(
+        viommu: *mut iovageom_viommu,
+        bytes: *const ::std::os::raw::c_void,
+        length: usize,
+        flags: u32,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
 }

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_VIOMMU_KEEP_H
+#define IOVAGEOM_VIOMMU_KEEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/viommu_setup.h>
+
+/**
+ * @file
+ * Keeping what a guest relies on: for a migration, a snapshot, or a restart of the VMM.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Write what a guest relies on: frozen configuration, endpoints and their groups, promises, domains
+ * and mappings. Versioned, little-endian, checked. Hosts' geometries are not in it: the destination
+ * has its own.
+ *
+ * Whatever can be saved can be loaded into an object that is like this one: configured alike, with
+ * the same devices, regions, envelope and identity ranges, and not frozen. But for one that holds
+ * what only ALLOW_STALE, or a feature that was accepted in spite of
+ * iovageom_viommu_driver_features_check(), let pass.
+ *
+ * @param buffer may be NULL when size is 0.
+ * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
+ *        NULL.
+ * @return IOVAGEOM_ERR_STATE when not frozen or a plug is prepared. O(n + all mappings).
+ */
+IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer,
+                                      size_t size, size_t *needed);
+
+/** How to load, as bits of `flags`. */
+enum iovageom_load_flag {
+    /**
+     * Devices may come later. An endpoint of the stream that isn't here is made, and an empty slot is
+     * taken for one with a device: promises and mappings hold, and each device is judged against them
+     * when it is plugged. Until then the endpoint counts as `expected`. Take back what never comes
+     * with iovageom_viommu_undeclare(); a reset does it for all that were made so. The guest groups
+     * that are made have no number yet: the first plug there that names one gives it.
+     */
+    IOVAGEOM_LOAD_EXPECT_DEVICES = 1
+};
+
+/**
+ * Take over what iovageom_viommu_save() wrote, into an object that was configured like the source,
+ * and has its devices plugged like it (or see IOVAGEOM_LOAD_EXPECT_DEVICES), but is not frozen and
+ * has seen no guest. The bytes are taken as hostile.
+ *
+ * Refused, with a finding for each obstacle, when the destination can't honour it: its granule or
+ * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit
+ * (LIMIT), a host's budget (BUDGET; tell what was left when nothing was mapped), a missing endpoint
+ * (NOT_FOUND) or one in another guest group (OTHER: endpoints that were in one group are so again,
+ * and apart from the others of the source), features that the guest was offered (OTHER), a bypass of
+ * identity ranges that a device can't map (RESERVED) unless it could not at the source either. What
+ * a driver that declined PROBE can't be told is asked as in iovageom_viommu_driver_features_check(),
+ * for the features that the source's driver has accepted (INPUT_RANGE). The frozen values become
+ * those of the source. A device of which nothing is usable in them is noted (NOTHING_USABLE);
+ * STRICT_INPUT is a question of plugging, and isn't asked.
+ *
+ * An object that went on with ALLOW_STALE holds a promise or mapping that a device of its can't
+ * honour. So would any that is like it: it is refused too, even on the same host. Make the stale step
+ * again after load: declare a slot where such a device was plugged, or plug it with the geometry it
+ * had before an update, and call plug or update with ALLOW_STALE once it is loaded.
+ *
+ * @param flags IOVAGEOM_LOAD_*.
+ * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED,
+ *         IOVAGEOM_ERR_VERSION, IOVAGEOM_ERR_STATE, IOVAGEOM_ERR_INVALID (unknown flags),
+ *         IOVAGEOM_ERR_NO_MEMORY; nothing has changed.
+ */
+IOVAGEOM_API int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes,
+                                      size_t length, uint32_t flags,
+                                      struct iovageom_report *report);
+
+/**
+ * Whether load would succeed, and is this destination fit for that source: a dry run. Same findings,
+ * same status. The object is not const since it is changed on the way, and then as it was: no other
+ * call may run beside this one.
+ */
+IOVAGEOM_API int iovageom_viommu_load_check(struct iovageom_viommu *viommu, const void *bytes,
+                                            size_t length, uint32_t flags,
+                                            struct iovageom_report *report);
+
+/**
+ * Check everything that must always hold. For tests: O(all).
+ *
+ * @return IOVAGEOM_OK; IOVAGEOM_ERR_DISAGREEMENT with a finding that says what is wrong;
+ *         IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_viommu_check(const struct iovageom_viommu *viommu,
+                                       struct iovageom_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_VIOMMU_SERVE_H
+#define IOVAGEOM_VIOMMU_SERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/api.h>
+#include <iovageom/mappings.h>
+#include <iovageom/rangeset.h>
+#include <iovageom/viommu_setup.h>
+
+/**
+ * @file
+ * Serving the guest: its requests, as calls or as bytes; where an access of an endpoint goes; and
+ * what is mapped.
+ *
+ * Each request is answered 0 or a negative enum iovageom_status, as every call is;
+ * iovageom_status_virtio() makes of it the status for the tail that the specification asks for. The
+ * statuses that a call lists are virtio's, by their short names; which of the library's it is says
+ * more (two reasons to answer INVAL are two statuses here), and the report says why. 0 means done:
+ * the object has changed. A `_check` call answers the same, memory aside, and changes nothing.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- requests as calls ----
+ *
+ * When the VMM's own work fails after a request was agreed to:
+ *   ATTACH  check, replay the domain's mappings on the host, then attach
+ *   MAP     map, then the host's map; when that fails, iovageom_viommu_map_undo()
+ *   UNMAP   check, go through iovageom_viommu_run_next() to unmap on the host, then unmap
+ * iovageom_report_host_refused() puts the host's refusal into the report.
+ */
+
+/**
+ * ATTACH (N24-N31).
+ *
+ * @param flags IOVAGEOM_VIRTIO_ATTACH_F_*; unknown bits are INVAL (N25).
+ * @return OK; NOENT: unknown endpoint, or no device in the slot (N26); RANGE: domain number outside
+ *         the domain range; INVAL: bypass flag and domain don't go together (N28); UNSUPP: a live
+ *         mapping stands in what the endpoint's host reserves, or a bypass that it can't map (N27,
+ *         N30: FINDING_MAPPING, FINDING_RESERVED), or the domain has more mappings than its host
+ *         allows beside what stays mapped there (FINDING_BUDGET); NOMEM: no memory, or max_domains
+ *         reached. An endpoint that is attached elsewhere is moved (N29), and stays there when it is
+ *         refused. Endpoints of one address space may be in several domains here, if only while a
+ *         guest moves them one by one; a VMM whose host can't do that refuses for itself (N27).
+ *         O(k log m) and, when it moves from a domain as the last, O(mappings of that). The check
+ *         needs memory when devices came or went since the guest group's last request.
+ */
+IOVAGEOM_API int iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain,
+                                        uint32_t endpoint, uint32_t flags,
+                                        struct iovageom_report *report);
+IOVAGEOM_API int iovageom_viommu_attach_check(const struct iovageom_viommu *viommu, uint32_t domain,
+                                              uint32_t endpoint, uint32_t flags,
+                                              struct iovageom_report *report);
+
+/**
+ * DETACH (N32-N34). The last endpoint takes the domain and its mappings along.
+ *
+ * @return OK, with a note (OTHER) when the endpoint should bypass now, but faults, since its host
+ *         can't map an identity range; NOENT: unknown endpoint (N33); INVAL: not attached to that
+ *         domain, which may not exist.
+ */
+IOVAGEOM_API int iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain,
+                                        uint32_t endpoint, struct iovageom_report *report);
+IOVAGEOM_API int iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint32_t domain,
+                                              uint32_t endpoint, struct iovageom_report *report);
+
+/**
+ * MAP (N37-N46, N76, I2, I7).
+ *
+ * @param range virt_start and virt_end as the guest wrote them.
+ * @param phys phys_start. @param flags IOVAGEOM_VIRTIO_MAP_F_*.
+ * @return OK; INVAL: unknown flag (N43), an inverted range (N37), bypass domain (N45), a mapping is
+ *         there already (N42), or the range touches what is reserved (N76); NOENT: unknown domain
+ *         (N44); RANGE: not aligned to the granule (N41), outside the input range (I2), or the
+ *         physical range wraps (I7); NOMEM: no memory, a limit of the configuration or the host's
+ *         mapping budget is reached (FINDING_LIMIT, FINDING_BUDGET). They are looked for in this
+ *         order: flags, domain, bypass, inverted, alignment, input range, physical, reserved,
+ *         mapped, limits. O(log k + log m); while an address space with a budget is in several
+ *         domains, of which this is one, its domains are counted besides. The check needs memory when
+ *         devices came or went since the domain's last MAP.
+ */
+IOVAGEOM_API int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
+                                     struct iovageom_range range, uint64_t phys, uint32_t flags,
+                                     struct iovageom_report *report);
+IOVAGEOM_API int iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t domain,
+                                           struct iovageom_range range, uint64_t phys,
+                                           uint32_t flags, struct iovageom_report *report);
+
+/**
+ * Take back a mapping that map() has just made and the host refused. Needs no memory.
+ *
+ * @return IOVAGEOM_ERR_NOT_FOUND when there is no mapping of exactly that range.
+ */
+IOVAGEOM_API int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
+                                          struct iovageom_range range);
+
+/**
+ * UNMAP (N51-N55, I8).
+ *
+ * @param removed receives how many mappings went (may be NULL).
+ * @return OK, also when nothing was mapped; NOENT: unknown domain (N52); INVAL: bypass domain (N53)
+ *         or an inverted range; RANGE: a mapping would be split (N54), none is removed then. O(log
+ *         m + mappings in the range).
+ */
+IOVAGEOM_API int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
+                                       struct iovageom_range range, size_t *removed,
+                                       struct iovageom_report *report);
+IOVAGEOM_API int iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
+                                             struct iovageom_range range,
+                                             struct iovageom_report *report);
+
+/**
+ * PROBE: the property bytes, zero-filled to `size` (N69). What they say is now promised.
+ *
+ * @param properties room for `size` bytes, the frozen probe_size.
+ * @param needed receives the bytes of properties, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ *        May be NULL.
+ * @return OK; NOENT for an unknown endpoint (N63); INVAL when `size` is smaller than probe_size
+ *         (N68), nothing being written then; UNSUPP when PROBE is not offered (N64: don't answer);
+ *         NOMEM.
+ */
+IOVAGEOM_API int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint,
+                                       void *properties, size_t size, size_t *needed,
+                                       struct iovageom_report *report);
+
+/* ---- requests as bytes ---- */
+
+/** A request between begin and end. By value; opaque but for what is said here. */
+struct iovageom_viommu_transaction {
+    struct iovageom_virtio_request request; /**< as decoded */
+    int32_t status; /**< 0, or the negative enum iovageom_status that it is answered with */
+    bool answered;  /**< false: leave the buffer unwritten, used length 0 (I6, N18, N64) */
+};
+
+/**
+ * Read a request and decide on it. Nothing changes, but that the first request freezes. Total: any
+ * bytes, any lengths.
+ *
+ * When `transaction->status` is 0, the VMM does its own work on the host and then calls
+ * iovageom_viommu_request_end(), always. The object may change in between, as by an unplug, a reset
+ * or another request: end() then decides anew.
+ */
+IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
+                                                const void *readable, size_t readable_size,
+                                                size_t writable_size,
+                                                struct iovageom_viommu_transaction *transaction,
+                                                struct iovageom_report *report);
+
+/**
+ * Do what was decided, and write the answer: properties of a PROBE and the tail, reserved bytes 0.
+ * Properties of a PROBE that is refused are 0.
+ *
+ * UNMAP and DETACH can't fail here. A MAP, an ATTACH and a PROBE may need memory: without it they are
+ * answered NOMEM, with a finding (OTHER), nothing has changed, and the VMM takes its own work back.
+ * So it does when the object has changed since begin and the request is refused now.
+ *
+ * @param veto 0, or the negative status to answer because the VMM's own work has failed
+ *        (iovageom_report_host_refused()): then nothing is done. It only matters where the decision
+ *        was 0.
+ * @param transaction its `status` is what was answered.
+ * @param writable `writable_size` bytes, as given to begin.
+ * @return the used length of the buffer; 0 when it was left unwritten.
+ */
+IOVAGEOM_API size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
+                                                struct iovageom_viommu_transaction *transaction,
+                                                int32_t veto, void *writable, size_t writable_size,
+                                                struct iovageom_report *report);
+
+/** Both in one, for a VMM that has no work in between. */
+IOVAGEOM_API size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *readable,
+                                            size_t readable_size, void *writable,
+                                            size_t writable_size, struct iovageom_report *report);
+
+/* ---- where an access goes ---- */
+
+/** A piece of an access: the addresses of `range` go to physical addresses from `phys` on. */
+struct iovageom_segment {
+    struct iovageom_range range;
+    uint64_t phys;
+    uint32_t flags;    /**< IOVAGEOM_VIRTIO_MAP_F_* of the mapping */
+    uint32_t reserved; /**< 0 */
+};
+
+/**
+ * Translate an access of an endpoint (I3, N20, N34, N46, N77): all of `range` is mapped with the
+ * access that it needs, or there is a fault. Segments ascend and are adjacent, as few as can be:
+ * mappings that go on where one another ends, in both address spaces and with the same flags, are
+ * one. While the endpoint bypasses there is one, to the same addresses. Allocates nothing.
+ *
+ * @param flags IOVAGEOM_VIRTIO_MAP_F_READ and/or F_WRITE: what the access needs. Reads need F_READ
+ *        (N39), writes F_WRITE (N46).
+ * @param segments room for `capacity`; may be NULL when capacity is 0.
+ * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
+ *        NULL.
+ * @param fault receives the lowest address that has no translation, on IOVAGEOM_ERR_FAULT only. May
+ *        be NULL.
+ * @return IOVAGEOM_ERR_NOT_FOUND: no such endpoint, or it is in no domain and does not bypass (fault
+ *         reason DOMAIN); IOVAGEOM_ERR_FAULT: nothing is mapped at an address, or not for that access
+ *         (fault reason MAPPING); IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(log n + log
+ *         m + mappings that the range meets).
+ */
+IOVAGEOM_API int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                                           struct iovageom_range range, uint32_t flags,
+                                           struct iovageom_segment *segments, size_t capacity,
+                                           size_t *needed, uint64_t *fault);
+
+/**
+ * The reverse: at which address an endpoint reaches physical addresses.
+ *
+ * @param phys what one mapping must lead to as a whole.
+ * @param out becomes the lowest such range, as long as `phys`.
+ * @return IOVAGEOM_ERR_NOT_FOUND as iovageom_viommu_translate(); IOVAGEOM_ERR_FAULT when no mapping
+ *         leads there; IOVAGEOM_ERR_INVERTED. O(log n + m): nothing is kept for it.
+ */
+IOVAGEOM_API int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu,
+                                                uint32_t endpoint, struct iovageom_range phys,
+                                                struct iovageom_range *out);
+
+/* ---- what there is ---- */
+
+/** One domain. */
+struct iovageom_viommu_domain {
+    uint32_t domain;
+    uint32_t bypass;    /**< 1: identity (ATTACH_F_BYPASS) */
+    uint64_t endpoints; /**< attached, at least 1 */
+    uint64_t mappings;
+    /** The most mappings that it may have as things are: the least that its hosts allow, less what
+        other domains have mapped there. UINT64_MAX when no host said. */
+    uint64_t budget;
+};
+
+/** Look one up. IOVAGEOM_ERR_NOT_FOUND. */
+IOVAGEOM_API int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
+                                        struct iovageom_viommu_domain *out);
+
+/** The domain with the lowest number from `from` up. False when there is none. */
+IOVAGEOM_API bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t from,
+                                              struct iovageom_viommu_domain *out);
+
+/**
+ * The endpoint of a domain that was attached after `endpoint`, or the first one for
+ * IOVAGEOM_ID_NONE. False when there is none, or `endpoint` isn't in that domain. O(log n).
+ */
+IOVAGEOM_API bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu,
+                                                  uint32_t domain, uint64_t endpoint,
+                                                  uint32_t *out);
+
+/** The lowest mapping of a domain that ends at `from` or above. False when there is none. */
+IOVAGEOM_API bool iovageom_viommu_mapping_next(const struct iovageom_viommu *viommu,
+                                               uint32_t domain, uint64_t from,
+                                               struct iovageom_mapping *out);
+
+/**
+ * What a VMM unmaps on its host in one call: the lowest run of mappings that lie in `range` as a
+ * whole, leave no address between them, and begin at `from` or above. The host takes a run's mappings
+ * together, since none of them is split.
+ *
+ * @param out becomes the addresses of the run. Go on from its last address plus one, if there is one.
+ * @return false when there is none. O(log m + mappings of the run).
+ */
+IOVAGEOM_API bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t domain,
+                                           struct iovageom_range range, uint64_t from,
+                                           struct iovageom_range *out);
+
+/**
+ * The addresses that a guest may map in a domain: what all its endpoints can, within the input range
+ * and aligned to the granule.
+ *
+ * @param out an initialised set; replaced on success.
+ * @return IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu,
+                                               uint32_t domain, struct iovageom_rangeset *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

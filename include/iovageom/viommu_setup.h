@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_VIOMMU_SETUP_H
+#define IOVAGEOM_VIOMMU_SETUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/allocator.h>
+#include <iovageom/api.h>
+#include <iovageom/geometry.h>
+#include <iovageom/range.h>
+#include <iovageom/report.h>
+#include <iovageom/resv.h>
+#include <iovageom/status.h>
+#include <iovageom/virtio.h>
+
+/**
+ * @file
+ * Setting up a virtual IOMMU: configuration, what is reserved for every endpoint, what devices to
+ * come can map, freezing, and what the guest changes of the whole: features, bypass, reset.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A virtual IOMMU: what viommu.h calls the books. Opaque. */
+struct iovageom_viommu;
+
+/** Host group, address space or guest group of a device that has none but its own. */
+#define IOVAGEOM_VIOMMU_OWN UINT64_MAX
+
+/** The highest number that a host group, address space or guest group may have. */
+#define IOVAGEOM_VIOMMU_GROUP_MAX (UINT64_MAX >> 2)
+
+/** Choices of a VMM, as bits of iovageom_viommu_config.flags. */
+enum iovageom_viommu_flag {
+    /** Until freeze, the input range shrinks to what all devices and the envelope can map: from the
+        first to the last whole granule, without what is reserved for all, if that leaves any. */
+    IOVAGEOM_VIOMMU_INPUT_AS_HOST = 1,
+    /** Refuse a device whose usable addresses don't reach both ends of the input range. */
+    IOVAGEOM_VIOMMU_STRICT_INPUT = 2,
+    /** Refuse a device that Linux 6.6 and later gives to nobody, since it has a region of type
+        DIRECT, and an envelope that has one. Else it is a note (FINDING_DIRECT). */
+    IOVAGEOM_VIOMMU_REFUSE_DIRECT = 4
+};
+
+/**
+ * How a virtual IOMMU is to look. Fill it with iovageom_viommu_config_init(), then change fields.
+ */
+struct iovageom_viommu_config {
+    /**
+     * Addresses that the guest may map; default [0, 2^64-1]. From aw-bits: _from_gaw(). Without
+     * F_INPUT_RANGE the guest takes all of 64 bits for granted (I2): then what is left out here is
+     * a reserved region as by iovageom_viommu_add_region(), and INPUT_AS_HOST does nothing.
+     * Freeze takes the whole granules of it, since guests use those that lie inside in part.
+     */
+    struct iovageom_range input_range;
+    /** Page sizes before any device narrows them; default all from 4 KiB up. */
+    uint64_t page_size_mask;
+    /** Granule in bytes, or 0 (the default) for "as the host". */
+    uint64_t granule;
+    /**
+     * Most mappings in all domains together, and in one; default 2^22 and 2^20. They are what keeps a
+     * guest from using up the VMM's memory, at about 50 bytes for a mapping: nothing else limits an
+     * emulated endpoint, and a device only if its host has a budget (Linux: dma_entry_limit of
+     * vfio_iommu_type1, 65,535 in a container by default). UINT64_MAX: no limit.
+     */
+    uint64_t max_mappings;
+    uint64_t max_domain_mappings;
+    /** Most domains that may exist at once; default 2^16. UINT32_MAX: no limit. */
+    uint32_t max_domains;
+    /** Domain numbers that the guest may use; default 0 to 2^32-1. */
+    uint32_t domain_start;
+    uint32_t domain_last;
+    /** Bytes of PROBE properties, or 0 (the default) to choose at freeze: at least 512. */
+    uint32_t probe_size;
+    /** IOVAGEOM_VIRTIO_F_*; default INPUT_RANGE, DOMAIN_RANGE, MAP_UNMAP, PROBE, MMIO,
+        BYPASS_CONFIG. */
+    uint32_t features;
+    /** IOVAGEOM_VIOMMU_*; default 0. */
+    uint32_t flags;
+    /** Config field `bypass` after a system reset, 0 or 1; default 1: firmware can boot. */
+    uint32_t boot_bypass;
+    uint32_t reserved32;  /**< 0 */
+    uint64_t reserved[8]; /**< 0 */
+};
+
+/** The documented defaults. */
+IOVAGEOM_API void iovageom_viommu_config_init(struct iovageom_viommu_config *config);
+
+/**
+ * Make a virtual IOMMU with nothing in it.
+ *
+ * @param allocator NULL for the default; copied.
+ * @param config NULL for the defaults; copied.
+ * @return IOVAGEOM_ERR_INVERTED (input or domain range); IOVAGEOM_ERR_INVALID: a granule that is no
+ *         power of two, a page-size mask that is 0 (N8) or has no page as small as the granule, a
+ *         probe_size of less than 72 that isn't 0 (three regions, which any list can be joined
+ *         into), F_BYPASS together with F_BYPASS_CONFIG (N4), an input range without a
+ *         whole granule, or one that neither F_INPUT_RANGE nor F_PROBE can tell, unknown bits,
+ *         reserved fields;
+ *         IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_API int iovageom_viommu_new(const struct iovageom_allocator *allocator,
+                                     const struct iovageom_viommu_config *config,
+                                     struct iovageom_viommu **out);
+
+/** Free it with all that it holds. NULL is allowed. */
+IOVAGEOM_API void iovageom_viommu_free(struct iovageom_viommu *viommu);
+
+/**
+ * Reserve a window for every endpoint: the machine's MSI doorbells, a user's reserved-regions.
+ *
+ * On Arm, add the doorbells of the machine's interrupt controller as MSI. Where a Linux guest is told
+ * of none, its driver makes up a window at [0x8000000,0x80fffff] (I5), which hosts there reserve:
+ * VFIO and iommufd in that guest map the doorbells there, so that a device which it hands on gets no
+ * interrupts. Its own drivers do without: for them Linux takes the page from the allocator of all
+ * other DMA (iommu_dma_get_msi_page; the same in 6.12 and 7.3), which keeps to what it was told. A
+ * region of type MSI outranks the hosts' MSI windows, which are then told as RESERVED (N74: only one
+ * is MSI).
+ *
+ * @param name of the region, for messages; shorter than IOVAGEOM_NAME_SIZE.
+ * @return IOVAGEOM_ERR_FROZEN after freeze, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID,
+ *         IOVAGEOM_ERR_UNSUPPORTED: it lies in the input range, and no guest can be told of it, as
+ *         PROBE isn't offered (guests know of MSI doorbells); IOVAGEOM_ERR_NO_MEMORY. O(n).
+ */
+IOVAGEOM_API int iovageom_viommu_add_region(struct iovageom_viommu *viommu,
+                                            struct iovageom_range range,
+                                            enum iovageom_resv_type type,
+                                            enum iovageom_source source, const char *name);
+
+/**
+ * Declare the floor for devices not yet seen: what the devices that will be plugged into slots can
+ * map at least. What it does not map is reserved for each guest group that has a slot, from the
+ * start; its page sizes count when the config space is frozen.
+ *
+ * @param envelope copied; NULL takes it away.
+ * @param report notes that a device of it can't be assigned, unless that is refused
+ *        (FINDING_DIRECT).
+ * @return IOVAGEOM_ERR_FROZEN after freeze, IOVAGEOM_ERR_NO_MEMORY, IOVAGEOM_ERR_CONFLICT when the
+ *         granule or the input range do not go with it, or REFUSE_DIRECT is set and it has a region
+ *         of type DIRECT (with a report). O(n).
+ */
+IOVAGEOM_API int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
+                                              const struct iovageom_geometry *envelope,
+                                              struct iovageom_report *report);
+
+/**
+ * Say which guest-physical ranges a bypass translates one to one (RAM, and what devices reach), so
+ * that bypass can be refused where the host can't map them. Without it bypass isn't checked.
+ *
+ * @param ranges in any order; copied. count 0 takes them away.
+ * @return IOVAGEOM_ERR_CONFLICT when an endpoint that bypasses now could no longer (with a report:
+ *         one IOVAGEOM_FINDING_RESERVED for each), IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_NO_MEMORY.
+ *         O(n k log count).
+ */
+IOVAGEOM_API int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
+                                              const struct iovageom_range *ranges, size_t count,
+                                              struct iovageom_report *report);
+
+/**
+ * The guest may read the config space from here on: granule, page sizes, input range and probe_size
+ * are fixed. Devices plugged later must go with them. The first request of a guest does it too,
+ * and its report then has the notes of both.
+ *
+ * @param report notes what is cut off the input range to make it whole granules (FINDING_LOST), and
+ *        when INPUT_AS_HOST leaves nothing of it (FINDING_NOTHING_USABLE): then it stays as it was;
+ *        a device whose guest knows of no MSI doorbells (FINDING_GUEST_QUIRK), as plug does; and
+ *        each device, and the envelope, that can't be assigned (FINDING_DIRECT).
+ * @return IOVAGEOM_OK, also when frozen already; IOVAGEOM_ERR_NO_MEMORY. O(n k).
+ */
+IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,
+                                        struct iovageom_report *report);
+
+/**
+ * The guest is gone, and the next one will read the config space anew: undo freeze. For a VMM that
+ * restarts its machine: after iovageom_viommu_reset() with `system`, and before the firmware runs.
+ * Devices that only a frozen granule or input range kept out may then be plugged, regions and an
+ * envelope be set; then freeze again, and give the guest the config space that follows from it.
+ *
+ * @return IOVAGEOM_ERR_STATE while there is a promise or a domain; nothing has changed then.
+ *         O(guest groups).
+ */
+IOVAGEOM_API int iovageom_viommu_thaw(struct iovageom_viommu *viommu);
+
+/** Whether the books are frozen. */
+IOVAGEOM_API bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu);
+
+/**
+ * The config space: as it was frozen, or as freezing now would make it.
+ *
+ * `bypass` is the present value of the field. Encode it with iovageom_virtio_encode_config().
+ *
+ * @return IOVAGEOM_ERR_NO_MEMORY. O(1) when frozen, else O(n k).
+ */
+IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
+                                              struct iovageom_virtio_config *out);
+
+/**
+ * The feature bits that the driver accepted (FEATURES_OK). Until told, what is offered counts as
+ * accepted. Bits that are not offered are ignored. MAP_F_MMIO is an unknown flag without F_MMIO
+ * (N40, N43), ATTACH_F_BYPASS without F_BYPASS_CONFIG (N25).
+ *
+ * From here on plug, update, declare, add_region and set_envelope judge by what can be told to this
+ * driver. It isn't asked of the devices that
+ * are there: ask iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK. A driver
+ * that declines INPUT_RANGE is told by PROBE what lies outside. O(guest groups).
+ */
+IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu,
+                                                  uint32_t features);
+
+/**
+ * Whether a driver that accepts `features` could be told what each plugged device can't map, what
+ * iovageom_viommu_add_region() reserves, and the envelope while there is a slot. One that declines
+ * PROBE would choose its addresses blindly, and be refused at MAP.
+ *
+ * @return IOVAGEOM_ERR_CONFLICT with the findings that plug would have had (FINDING_INPUT_RANGE);
+ *         IOVAGEOM_ERR_NO_MEMORY, only before freeze with INPUT_AS_HOST. O(n k).
+ */
+IOVAGEOM_API int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu,
+                                                       uint32_t features,
+                                                       struct iovageom_report *report);
+
+/**
+ * The guest writes the config field `bypass` (N5, N6, N10).
+ *
+ * @return IOVAGEOM_ERR_INVALID for a value that is neither 0 nor 1, IOVAGEOM_ERR_UNSUPPORTED when
+ *         BYPASS_CONFIG is not offered or not accepted, IOVAGEOM_ERR_CONFLICT when an unattached
+ *         endpoint can't map the identity ranges (with a report). The field is then unchanged. O(n
+ *         k).
+ */
+IOVAGEOM_API int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
+                                            struct iovageom_report *report);
+
+/**
+ * The device is reset by its driver, or (with `system`) the whole machine is: all domains, mappings
+ * and promises are gone, devices and slots stay. `bypass` survives a device reset, and goes back to
+ * boot_bypass with the system (N9). The books stay frozen, for the VMM may go on showing the config
+ * space that it copied when they were: see iovageom_viommu_thaw(). Never fails.
+ */
+IOVAGEOM_API void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
