@@ -314,17 +314,17 @@ static void part_usable(struct verdict *verdict)
 
 static void resolve(struct verdict *verdict)
 {
-    const struct iovageom_resv *resv = iovageom_geometry_resv(verdict->geometry);
     struct iovageom_region *regions;
     size_t count = 0;
 
-    (void)iovageom_resv_resolve(resv, 1, NULL, 0, &count);
+    (void)iovageom_geometry_regions(verdict->geometry, NULL, 0, &count);
     regions = keep((count + 1) * sizeof(*regions));
-    must(iovageom_resv_resolve(resv, 1, regions, count, &count));
+    must(iovageom_geometry_regions(verdict->geometry, regions, count, &count));
     verdict->reserved = keep((count + 1) * sizeof(*verdict->reserved));
     verdict->reserved_count = count;
     for (size_t i = 0; i < count; i++) {
-        const struct iovageom_owner *owner = iovageom_resv_owner(resv, regions[i].owner);
+        const struct iovageom_owner *owner =
+            iovageom_geometry_owner(verdict->geometry, regions[i].owner);
 
         verdict->reserved[i] =
             (struct reserved){regions[i].range, (enum iovageom_resv_type)regions[i].type,
@@ -539,8 +539,8 @@ static void make_list(const struct verdict *verdict, struct promise *promise)
     (void)iovageom_geometry_reserved(verdict->geometry, promise->granule, NULL, 0, &count);
     regions = keep((count + 2) * sizeof(*regions));
     must(iovageom_geometry_reserved(verdict->geometry, promise->granule, regions, count, &count));
-    must(iovageom_virtio_wire_list(regions, count, iovageom_geometry_resv(verdict->geometry),
-                                   everything, regions, count + 1, &promise->region_count));
+    must(iovageom_virtio_wire_list(regions, count, verdict->geometry, everything, regions,
+                                   count + 1, &promise->region_count));
     promise->regions = regions;
 }
 

@@ -11,7 +11,7 @@
 #include <iovageom/range.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/report.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 
 /**
  * @file
@@ -257,17 +257,36 @@ IOVAGEOM_API int iovageom_geometry_known_range(const struct iovageom_geometry *g
  * DIRECT_RELAXABLE are usable and so do not appear. Neighbours of one type are one region, whoever
  * said so; what a granule touches in part has the type of highest precedence in it.
  *
- * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- * `region.owner` is an index for iovageom_resv_owner() of iovageom_geometry_resv(): the owner of
- * the largest piece of it.
+ * @param out room for `capacity` regions; may be NULL when that is 0.
+ * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL; may be
+ *        NULL.
+ * `region.owner` is a number for iovageom_geometry_owner(): the owner of the largest piece of it.
+ * @return IOVAGEOM_ERR_BUFFER_TOO_SMALL (nothing else is written), IOVAGEOM_ERR_INVALID (granule),
+ *         IOVAGEOM_ERR_NO_MEMORY (scratch memory). O(n log n).
  */
 IOVAGEOM_API int iovageom_geometry_reserved(const struct iovageom_geometry *geometry,
                                             uint64_t granule, struct iovageom_region *out,
-                                            size_t capacity, size_t *count);
+                                            size_t capacity, size_t *needed);
 
-/** All statements behind it. Valid until the geometry changes. */
-IOVAGEOM_API const struct iovageom_resv *iovageom_geometry_resv(
-    const struct iovageom_geometry *geometry);
+/**
+ * The resolved view: for every address that somebody speaks of, who shows there: the highest type,
+ * then the highest source, then the highest name. Disjoint and ascending; neighbours of one owner
+ * and type are one region. Unlike iovageom_geometry_reserved() it has DIRECT_RELAXABLE regions too,
+ * knows no granule, and keeps owners apart.
+ *
+ * @param out room for `capacity` regions; may be NULL when that is 0.
+ * @param needed as with iovageom_geometry_reserved().
+ * @return IOVAGEOM_ERR_BUFFER_TOO_SMALL (nothing else is written), IOVAGEOM_ERR_NO_MEMORY (scratch
+ *         memory). O(n log n).
+ */
+IOVAGEOM_API int iovageom_geometry_regions(const struct iovageom_geometry *geometry,
+                                           struct iovageom_region *out, size_t capacity,
+                                           size_t *needed);
+
+/** The owner of a region, by `region.owner`; NULL for a number that is none. Valid until the geometry
+    changes. */
+IOVAGEOM_API const struct iovageom_owner *iovageom_geometry_owner(
+    const struct iovageom_geometry *geometry, size_t index);
 
 /** Whether the host accepts a mapping of `range`: usable, and a multiple of the granule if known. */
 IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
@@ -332,10 +351,6 @@ IOVAGEOM_API int iovageom_geometry_meet(const struct iovageom_geometry *a,
 /** The same in place: `geometry` becomes the meet of itself and `other`, and keeps its name. */
 IOVAGEOM_API int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
                                           const struct iovageom_geometry *other);
-
-/** Forget every fact whose owner has the name `name`. Widens exactly back. Never fails. */
-IOVAGEOM_API void iovageom_geometry_remove_name(struct iovageom_geometry *geometry,
-                                                const char *name);
 
 /**
  * Whether both say the same to a guest and to a VMM: the same regions and types, aperture, page

@@ -12,7 +12,7 @@
 #include <iovageom/range.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/report.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 #include <iovageom/virtio.h>
 
 /**

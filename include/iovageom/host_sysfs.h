@@ -9,7 +9,7 @@
 #include <iovageom/api.h>
 #include <iovageom/geometry.h>
 #include <iovageom/range.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 
 /**
  * @file

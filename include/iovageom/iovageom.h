@@ -16,7 +16,7 @@
 #include <iovageom/kernel.h>
 #include <iovageom/ranges.h>
 #include <iovageom/rangeset.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 #include <iovageom/mappings.h>
 #include <iovageom/report.h>
 #include <iovageom/geometry.h>

@@ -10,7 +10,7 @@
 #include <iovageom/geometry.h>
 #include <iovageom/range.h>
 #include <iovageom/report.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 
 /**
  * @file

@@ -8,7 +8,7 @@
 #include <iovageom/allocator.h>
 #include <iovageom/api.h>
 #include <iovageom/range.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 
 /**
  * @file

@@ -11,7 +11,7 @@
 #include <iovageom/geometry.h>
 #include <iovageom/range.h>
 #include <iovageom/report.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 

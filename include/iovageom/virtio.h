@@ -10,7 +10,7 @@
 #include <iovageom/api.h>
 #include <iovageom/geometry.h>
 #include <iovageom/range.h>
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 
 /**
  * @file
@@ -83,7 +83,7 @@ IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
  * such a device does so when it is plugged.
  *
  * @param regions disjoint and ascending, as iovageom_geometry_reserved() and
- *        iovageom_resv_resolve() give them.
+ *        iovageom_geometry_regions() give them.
  * @param owners the collection that `region.owner` refers to, or NULL when owners don't matter:
  *        then the lowest MSI window wins.
  * @param window the addresses that the guest can name at all: [0, 2^64-1] when in doubt; the input
@@ -97,7 +97,7 @@ IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
  *         Linear, allocates nothing.
  */
 IOVAGEOM_API int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
-                                           const struct iovageom_resv *owners,
+                                           const struct iovageom_geometry *owners,
                                            struct iovageom_range window,
                                            struct iovageom_region *out, size_t capacity,
                                            size_t *out_count);

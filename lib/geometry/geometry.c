@@ -543,28 +543,55 @@ static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_
     return count;
 }
 
+/* A region starts where one is said to start, or above the end of one that lies over it. */
+size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    size_t most = 0;
+
+    for (size_t i = 0;
+         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
+        most += 2 * iovageom_rangeset_count(ranges);
+    return most;
+}
+
 int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
-                               struct iovageom_region *out, size_t capacity, size_t *count)
+                               struct iovageom_region *out, size_t capacity, size_t *needed)
 {
     struct iovageom_resv_view view;
     int status = iovageom_resv_view(geometry->resv, granule, &view);
+    size_t count;
 
     if (status < 0)
         return status;
-    if (view.count > capacity) {
-        *count = emit(geometry->resv, &view, NULL, 0);
-        if (*count > capacity)
-            status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    }
-    if (status == IOVAGEOM_OK)
-        *count = emit(geometry->resv, &view, out, capacity);
+    count = emit(geometry->resv, &view, NULL, 0);
+    if (needed != NULL)
+        *needed = count;
+    if (count > capacity)
+        status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    else
+        (void)emit(geometry->resv, &view, out, capacity);
     iovageom_resv_view_close(&view);
     return status;
 }
 
-const struct iovageom_resv *iovageom_geometry_resv(const struct iovageom_geometry *geometry)
+int iovageom_geometry_regions(const struct iovageom_geometry *geometry, struct iovageom_region *out,
+                              size_t capacity, size_t *needed)
 {
-    return geometry->resv;
+    size_t count;
+    int status = iovageom_resv_resolve(geometry->resv, 1, out, capacity, &count);
+
+    if (needed != NULL && (status == IOVAGEOM_OK || status == IOVAGEOM_ERR_BUFFER_TOO_SMALL))
+        *needed = count;
+    return status;
+}
+
+const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geometry *geometry,
+                                                     size_t index)
+{
+    return iovageom_resv_owner(geometry->resv, index);
 }
 
 bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,

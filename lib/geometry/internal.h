@@ -4,7 +4,7 @@
 
 #include <iovageom/geometry.h>
 
-#include "resv_internal.h"
+#include "resv.h"
 
 /*
  * One fact. What it forbids, if it is an aperture or a list of usable ranges, stands among the
@@ -19,7 +19,7 @@ struct iovageom_geometry_fact {
 
 /*
  * Facts are a set: they ascend by kind, owner and value, and none is there twice. So the meet is a
- * union, and taking a name out of it is exact.
+ * union.
  */
 struct iovageom_geometry {
     struct iovageom_allocator allocator;
@@ -66,6 +66,9 @@ IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
 IOVAGEOM_COLD bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
                                                    struct iovageom_range *rest,
                                                    struct iovageom_finding *finding);
+
+/* No fewer than the regions that iovageom_geometry_reserved() gives. O(statements). */
+IOVAGEOM_COLD size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry);
 
 /*
  * The mapping budgets apart: the least that is a total, and the least that was left when the host

@@ -47,20 +47,6 @@ int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovag
     return IOVAGEOM_OK;
 }
 
-void iovageom_geometry_remove_name(struct iovageom_geometry *geometry, const char *name)
-{
-    size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
-    size_t kept = 0;
-
-    if (length == IOVAGEOM_NAME_SIZE)
-        return;
-    for (size_t i = 0; i < geometry->count; i++)
-        if (memcmp(geometry->facts[i].owner.name, name, length + 1) != 0)
-            geometry->facts[kept++] = geometry->facts[i];
-    geometry->count = kept;
-    iovageom_resv_remove_name(geometry->resv, name);
-}
-
 /* What shows at an address: a type, or without `typed` only whether something forbids (1 or 0). */
 static uint32_t kind_at(const struct iovageom_resv_walk *walk, bool typed, uint64_t address,
                         uint64_t *last)

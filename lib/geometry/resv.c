@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "../base/cold_file.h"
 
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 
 #include <string.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
-#include "resv_internal.h"
+#include "resv.h"
 #include "../base/sort.h"
 #include "../base/text.h"
 
@@ -264,31 +264,6 @@ int iovageom_resv_settle(struct iovageom_resv *resv)
     }
     resv->count = kept;
     return status;
-}
-
-void iovageom_resv_remove_owner(struct iovageom_resv *resv, const struct iovageom_owner *owner)
-{
-    for (size_t i = resv->count; i-- > 0;)
-        if (iovageom_owner_compare(&resv->statements[i].owner, owner) == 0)
-            shut(resv, i);
-}
-
-void iovageom_resv_remove_name(struct iovageom_resv *resv, const char *name)
-{
-    size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
-    size_t kept = 0;
-
-    if (length == IOVAGEOM_NAME_SIZE)
-        return;
-    for (size_t i = 0; i < resv->count; i++) {
-        struct statement *statement = &resv->statements[i];
-
-        if (memcmp(statement->owner.name, name, length + 1) == 0)
-            iovageom_rangeset_deinit(&statement->ranges);
-        else if (kept++ < i)
-            resv->statements[kept - 1] = *statement;
-    }
-    resv->count = kept;
 }
 
 const struct iovageom_rangeset *iovageom_resv_said(const struct iovageom_resv *resv,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "../base/cold_file.h"
 
-#include <iovageom/resv.h>
+#include <iovageom/region.h>
 
 #include <iovageom/status.h>
 
-#include "resv_internal.h"
+#include "resv.h"
 
 void iovageom_resv_walk_open(struct iovageom_resv_walk *walk, const struct iovageom_resv *resv)
 {

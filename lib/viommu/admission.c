@@ -184,7 +184,7 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
     static const struct iovageom_range window = {0x8000000, 0x80fffff};
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
-    const struct iovageom_resv *resv = iovageom_geometry_resv(device->geometry);
+    const struct iovageom_resv *resv = device->geometry->resv;
     const struct iovageom_owner *owner;
     const struct iovageom_rangeset *ranges;
     enum iovageom_resv_type type;

@@ -36,7 +36,7 @@ static size_t take_ranges(struct iovageom_range *out, const struct iovageom_regi
 /* Findings name owners: of many, each is found without asking all. */
 static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_device *device)
 {
-    const struct iovageom_resv *resv = iovageom_geometry_resv(device->geometry);
+    const struct iovageom_resv *resv = device->geometry->resv;
 
     if (iovageom_resv_statement_count(resv) <= IOVAGEOM_RESV_WALK_FEW)
         return IOVAGEOM_OK;

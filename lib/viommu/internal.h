@@ -7,7 +7,7 @@
 #include <iovageom/viommu.h>
 
 #include "../base/hints.h"
-#include "../geometry/resv_internal.h"
+#include "../geometry/resv.h"
 #include "../set/table.h"
 
 /*

@@ -5,6 +5,7 @@
 
 #include <iovageom/pgsize.h>
 
+#include "../geometry/internal.h"
 #include "internal.h"
 
 #define OFFERABLE                                                                                  \
@@ -61,7 +62,7 @@ void iovageom_name_owner(struct iovageom_finding *finding, const struct iovageom
     finding->owner =
         iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
     if (device->walk == NULL) {
-        iovageom_name_resv(finding, iovageom_geometry_resv(device->geometry), range);
+        iovageom_name_resv(finding, device->geometry->resv, range);
         return;
     }
     const size_t index = iovageom_resv_walk_heaviest(device->walk, range);
@@ -79,7 +80,7 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
                          const struct iovageom_group *group, struct iovageom_range range)
 {
     if (group->slots > 0 && viommu->envelope != NULL)
-        iovageom_name_resv(finding, iovageom_geometry_resv(viommu->envelope->geometry), range);
+        iovageom_name_resv(finding, viommu->envelope->geometry->resv, range);
     iovageom_name_resv(finding, viommu->platform, range);
     for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
         const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;

@@ -6,6 +6,7 @@
 
 #include "../base/bytes.h"
 #include "../base/hints.h"
+#include "../geometry/internal.h"
 #include "virtio_internal.h"
 
 /* ---- wire lists ---- */
@@ -33,10 +34,11 @@ static bool seen(const struct iovageom_region *region, struct iovageom_range win
 }
 
 /* How much the owner of an MSI window counts; 0 where owners are of no account. */
-static unsigned authority(const struct iovageom_region *region, const struct iovageom_resv *owners)
+static unsigned authority(const struct iovageom_region *region,
+                          const struct iovageom_geometry *owners)
 {
     const struct iovageom_owner *owner =
-        owners != NULL ? iovageom_resv_owner(owners, region->owner) : NULL;
+        owners != NULL ? iovageom_geometry_owner(owners, region->owner) : NULL;
 
     return owner != NULL ? owner->source : 0;
 }
@@ -47,7 +49,7 @@ static unsigned authority(const struct iovageom_region *region, const struct iov
  * none.
  */
 static bool choose_msi(const struct iovageom_region *regions, size_t count,
-                       const struct iovageom_resv *owners, struct iovageom_range window,
+                       const struct iovageom_geometry *owners, struct iovageom_range window,
                        struct iovageom_range *out)
 {
     struct iovageom_range block = everything, part, best = everything;
@@ -142,7 +144,7 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
 }
 
 IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
-                                            const struct iovageom_resv *owners,
+                                            const struct iovageom_geometry *owners,
                                             struct iovageom_range window,
                                             struct iovageom_region *out, size_t capacity,
                                             size_t *out_count)
@@ -198,29 +200,13 @@ static int wire_allocate(struct iovageom_wire *wire, size_t capacity)
     return wire->list != NULL ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
 }
 
-/*
- * A region of the resolved view starts where one is said to start, or above the end of one that
- * lies over it; and a wire list may tell everything in two halves.
- */
-static size_t most_regions(const struct iovageom_resv *resv)
-{
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    size_t most = 1;
-
-    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
-        most += 2 * iovageom_rangeset_count(ranges);
-    return most;
-}
-
 IOVAGEOM_COLD int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
                                          const struct iovageom_geometry *geometry, uint64_t granule,
                                          struct iovageom_wire *wire)
 {
     struct iovageom_wire made = {allocator != NULL ? allocator : iovageom_allocator_default(), NULL,
                                  0, 0};
-    size_t most = most_regions(iovageom_geometry_resv(geometry));
+    size_t most = iovageom_geometry_most_regions(geometry) + 1;
     int status = IOVAGEOM_OK;
 
     if (most > 1)
@@ -246,8 +232,8 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
 
     if (status < 0)
         return status;
-    status = iovageom_virtio_wire_list(made.list, made.count, iovageom_geometry_resv(geometry),
-                                       window, made.list, made.capacity, &made.count);
+    status = iovageom_virtio_wire_list(made.list, made.count, geometry, window, made.list,
+                                       made.capacity, &made.count);
     if (status < 0)
         iovageom_wire_free(&made);
     else

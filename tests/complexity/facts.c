@@ -59,8 +59,7 @@ static void ask(struct iovageom_geometry *geometry, size_t n)
     start();
     must(iovageom_geometry_usable(geometry, PAGE, &set) == 0);
     must(iovageom_geometry_reserved(geometry, PAGE, regions, 2 * n + 2, &count) == 0);
-    must(iovageom_resv_resolve(iovageom_geometry_resv(geometry), 1, regions, 2 * n + 2, &count) ==
-         0);
+    must(iovageom_geometry_regions(geometry, regions, 2 * n + 2, &count) == 0);
     must(iovageom_geometry_fingerprint(geometry, &number) == 0);
     must(iovageom_geometry_gaw(geometry, &bits) == 0 && bits == 63);
     must(iovageom_geometry_accepts(geometry, R(0, PAGE - 1)));
@@ -231,7 +230,6 @@ static void meet(size_t n)
     must(iovageom_geometry_meet(both[0], both[1], "met", &met) == 0);
     must(iovageom_geometry_difference(both[0], met, &added, &removed) == 0);
     must(iovageom_geometry_copy(met, &copy) == 0);
-    iovageom_geometry_remove_name(copy, "x");
     stop();
     iovageom_rangeset_deinit(&added);
     iovageom_rangeset_deinit(&removed);
@@ -239,27 +237,6 @@ static void meet(size_t n)
         iovageom_geometry_free(both[which]);
     iovageom_geometry_free(met);
     iovageom_geometry_free(copy);
-}
-
-/* n sources of one name. */
-static void remove_name(size_t n)
-{
-    struct stream stream;
-    struct iovageom_geometry *geometry;
-
-    stream_open(&stream, n * 64);
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t region[] = {ordered(i).start, ordered(i).last};
-
-        stream_record(&stream, REGIONS + IOVAGEOM_RESV_RESERVED, (uint32_t)i, i % 2 ? "x" : "y",
-                      region, 2);
-    }
-    geometry = stream_load(&stream);
-    start();
-    iovageom_geometry_remove_name(geometry, "x");
-    stop();
-    must(iovageom_resv_statement_count(iovageom_geometry_resv(geometry)) == n / 2);
-    iovageom_geometry_free(geometry);
 }
 
 static void report(size_t n)
@@ -440,7 +417,6 @@ const struct measure measures_of_facts[] = {
     {"geometry_explain, n apertures", "O(n log n)", GROWTH_LINEAR_LOG, 2048, explain_apertures},
     {"geometry_check", "O(n log n)", GROWTH_LINEAR_LOG, 1024, check},
     {"geometry_meet, _difference, _copy", "O(n log n)", GROWTH_LINEAR_LOG, 2048, meet},
-    {"geometry_remove_name", "O(n)", GROWTH_LINEAR, 4096, remove_name},
     {"report_add", "n times O(1)", GROWTH_LINEAR, 4096, report},
     {"virtio_encode_geometry, plan_probe_encode", "O(n log n)", GROWTH_LINEAR_LOG, 2048,
      wire_owners},

@@ -12,6 +12,8 @@
 
 #include "support/test_allocator.h"
 
+#include "geometry/internal.h"
+
 #define R(start, last) ((struct iovageom_range){(start), (last)})
 #define ALL            R(0, UINT64_MAX)
 #define K4             UINT64_C(0x1000)
@@ -340,38 +342,8 @@ static void meet_and_remove(void **state)
     assert_int_equal(iovageom_rangeset_count(&removed), 0);
     assert_true(iovageom_rangeset_contains(&added, R(0xdf800000, 0xdfffffff)));
 
-    iovageom_geometry_remove_name(met, "b");
-    assert_true(iovageom_geometry_equal(met, a));
-    iovageom_geometry_remove_name(met, "a");
-    assert_int_equal(iovageom_geometry_knows(met), 0);
-    check_regions(met, 1, NULL, 0);
     iovageom_rangeset_deinit(&added);
     iovageom_rangeset_deinit(&removed);
-    iovageom_geometry_free(a);
-    iovageom_geometry_free(b);
-    iovageom_geometry_free(met);
-}
-
-/* A name that begins with another's is another's still. */
-static void names_are_removed_whole(void **state)
-{
-    struct iovageom_geometry *a = intel39(NULL, "0000:3b:00.1");
-    struct iovageom_geometry *b = intel39(NULL, "0000:3b:00.10");
-    struct iovageom_geometry *met;
-    char name[IOVAGEOM_NAME_SIZE + 8];
-
-    (void)state;
-    assert_int_equal(iovageom_geometry_meet(a, b, "met", &met), 0);
-    memset(name, 'x', sizeof(name));
-    name[sizeof(name) - 1] = '\0';
-    iovageom_geometry_remove_name(met, name);
-    iovageom_geometry_remove_name(met, "0000:3b:00");
-    iovageom_geometry_remove_name(met, "");
-    assert_int_equal(iovageom_resv_statement_count(iovageom_geometry_resv(met)), 4);
-    iovageom_geometry_remove_name(met, "0000:3b:00.1");
-    assert_int_equal(iovageom_resv_statement_count(iovageom_geometry_resv(met)), 2);
-    assert_true(iovageom_resv_equal(iovageom_geometry_resv(met), iovageom_geometry_resv(b)));
-    assert_true(iovageom_geometry_equal(met, b));
     iovageom_geometry_free(a);
     iovageom_geometry_free(b);
     iovageom_geometry_free(met);
@@ -765,7 +737,6 @@ int main(void)
         cmocka_unit_test(Q8_a_64K_granule_on_a_4K_host),
         cmocka_unit_test(a_hole_smaller_than_the_granule_disappears),
         cmocka_unit_test(meet_and_remove),
-        cmocka_unit_test(names_are_removed_whole),
         cmocka_unit_test(relaxable_regions_are_usable),
         cmocka_unit_test(F13_explain),
         cmocka_unit_test(F11_disagreement_of_sources),

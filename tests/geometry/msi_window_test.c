@@ -9,6 +9,8 @@
 #include <iovageom/plan_layout.h>
 #include <iovageom/plan_migration.h>
 
+#include "geometry/internal.h"
+
 #define WINDOW       R(0xa0000000, 0xa00fffff)
 #define GUEST_WINDOW R(0x8000000, 0x80fffff)
 
@@ -38,8 +40,7 @@ static void check_type(const struct iovageom_geometry *geometry, struct iovageom
     struct iovageom_region regions[16];
     size_t count;
 
-    assert_int_equal(
-        iovageom_resv_resolve(iovageom_geometry_resv(geometry), 1, regions, 16, &count), 0);
+    assert_int_equal(iovageom_resv_resolve(geometry->resv, 1, regions, 16, &count), 0);
     for (size_t i = 0; i < count; i++)
         if (iovageom_range_equal(regions[i].range, range)) {
             assert_int_equal(regions[i].type, type);

@@ -14,6 +14,8 @@
 #include "support/test_allocator.h"
 #include "support/test_fixture.h"
 
+#include "geometry/internal.h"
+
 static const char *const folders[] = {TEST_FIXTURE_FOLDERS};
 #define FOLDER_COUNT (sizeof(folders) / sizeof(folders[0]))
 
@@ -52,8 +54,7 @@ static void assert_regions(const struct iovageom_geometry *geometry, const struc
     struct iovageom_region regions[16];
     size_t found;
 
-    assert_int_equal(
-        iovageom_resv_resolve(iovageom_geometry_resv(geometry), 1, regions, 16, &found), 0);
+    assert_int_equal(iovageom_resv_resolve(geometry->resv, 1, regions, 16, &found), 0);
     assert_int_equal(found, count);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(regions[i].range.start, expected[i].start);

@@ -5,6 +5,8 @@
 #include <iovageom/plan_envelope.h>
 #include <iovageom/status.h>
 
+#include "geometry/internal.h"
+
 #define ROUNDS   3000
 #define HOSTS    6
 
@@ -107,11 +109,9 @@ START_TEST(F8_an_envelope_is_the_meet)
                 size_t who[HOSTS];
                 size_t found = iovageom_plan_envelope_who(pool, count, byte, who, HOSTS);
 
-                property_check((found > 0) ==
-                               iovageom_resv_forbids(iovageom_geometry_resv(envelope), byte));
+                property_check((found > 0) == iovageom_resv_forbids(envelope->resv, byte));
                 for (size_t j = 0; j < found; j++)
-                    property_check(
-                        iovageom_resv_forbids(iovageom_geometry_resv(hosts[who[j]]), byte));
+                    property_check(iovageom_resv_forbids(hosts[who[j]]->resv, byte));
             }
         } else {
             struct iovageom_rangeset usable;

@@ -8,6 +8,8 @@
 
 #include "support/test_findings.h"
 
+#include "geometry/internal.h"
+
 static uint8_t stream[1 << 14];
 static struct iovageom_report report;
 

@@ -11,6 +11,8 @@
 
 #include "support/test_ownership.h"
 
+#include "geometry/internal.h"
+
 enum { MANY = 40 }; /* more than any object keeps inside */
 
 static struct test_ownership memory;
@@ -145,7 +147,7 @@ static void sets_from_a_geometry(void **state)
     test_ownership_mark(&memory);
     assert_int_equal(iovageom_geometry_usable(a, 4096, &usable), 0);
     handed_out(&usable);
-    assert_int_equal(iovageom_resv_forbidden(iovageom_geometry_resv(a), &forbidden), 0);
+    assert_int_equal(iovageom_resv_forbidden(a->resv, &forbidden), 0);
     handed_out(&forbidden);
     assert_int_equal(iovageom_geometry_difference(a, b, &added, &removed), 0);
     handed_out(&added);
@@ -192,8 +194,7 @@ static void geometries_from_geometries(void **state)
     assert_true(test_ownership_object_same(&memory));
     assert_int_equal(iovageom_geometry_copy(met, &again), 0);
     assert_int_equal(iovageom_geometry_narrow(a, b), 0);
-    assert_int_equal(
-        iovageom_resv_union(iovageom_geometry_resv(a), iovageom_geometry_resv(b), &both), 0);
+    assert_int_equal(iovageom_resv_union(a->resv, b->resv, &both), 0);
     assert_int_equal(iovageom_plan_envelope(&memory.caller.allocator, pool, 2, "envelope", NULL,
                                             &envelope, NULL),
                      0);

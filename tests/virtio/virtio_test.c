@@ -12,6 +12,8 @@
 
 #include "support/test_allocator.h"
 
+#include <iovageom/geometry.h>
+
 #define MAX          UINT64_MAX
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -230,36 +232,36 @@ static void n74_one_msi_window_the_others_reserved(void **state)
 
 static void n74_the_highest_source_wins(void **state)
 {
-    struct iovageom_resv *resv;
-    struct iovageom_owner host, machine;
+    struct iovageom_geometry *host;
     struct iovageom_region in[8], out[8];
     size_t count;
 
     (void)state;
-    assert_int_equal(iovageom_resv_new(NULL, &resv), 0);
-    assert_int_equal(iovageom_owner_init(&host, IOVAGEOM_SOURCE_SYSFS, "0000:3b:00.0"), 0);
-    assert_int_equal(iovageom_owner_init(&machine, IOVAGEOM_SOURCE_MACHINE, "its"), 0);
-    assert_int_equal(iovageom_resv_add(resv, (struct iovageom_range){0xfee00000, 0xfeefffff},
-                                       IOVAGEOM_RESV_MSI, &host),
+    assert_int_equal(iovageom_geometry_new(NULL, "0000:3b:00.0", &host), 0);
+    assert_int_equal(iovageom_geometry_add_reserved(host,
+                                                    (struct iovageom_range){0xfee00000, 0xfeefffff},
+                                                    IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
                      0);
     /* The machine's window has two parts, and only the second is of the higher source. */
-    assert_int_equal(iovageom_resv_add(resv, (struct iovageom_range){0x108080000, 0x10808ffff},
-                                       IOVAGEOM_RESV_MSI, &host),
-                     0);
-    assert_int_equal(iovageom_resv_add(resv, (struct iovageom_range){0x108090000, 0x10809ffff},
-                                       IOVAGEOM_RESV_MSI, &machine),
-                     0);
-    assert_int_equal(iovageom_resv_resolve(resv, 4096, in, COUNT(in), &count), 0);
+    assert_int_equal(
+        iovageom_geometry_add_reserved(host, (struct iovageom_range){0x108080000, 0x10808ffff},
+                                       IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
+        0);
+    assert_int_equal(
+        iovageom_geometry_add_reserved(host, (struct iovageom_range){0x108090000, 0x10809ffff},
+                                       IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_MACHINE),
+        0);
+    assert_int_equal(iovageom_geometry_regions(host, in, COUNT(in), &count), 0);
     assert_int_equal(count, 3);
     assert_int_equal(
-        iovageom_virtio_wire_list(in, count, resv, everything, out, COUNT(out), &count), 0);
+        iovageom_virtio_wire_list(in, count, host, everything, out, COUNT(out), &count), 0);
     assert_int_equal(count, 2);
     assert_int_equal(out[0].type, IOVAGEOM_RESV_RESERVED);
     assert_int_equal(out[0].range.start, 0xfee00000);
     assert_int_equal(out[1].type, IOVAGEOM_RESV_MSI);
     assert_int_equal(out[1].range.start, 0x108080000);
     assert_int_equal(out[1].range.last, 0x10809ffff);
-    iovageom_resv_free(resv);
+    iovageom_geometry_free(host);
 }
 
 static void n75_overlap_and_disorder_are_refused(void **state)

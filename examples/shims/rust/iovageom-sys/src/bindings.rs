@@ -550,100 +550,12 @@ extern "C" {
         name: *const ::std::os::raw::c_char,
     ) -> ::std::os::raw::c_int;
 }
-extern "C" {
-    pub fn iovageom_owner_compare(
-        a: *const iovageom_owner,
-        b: *const iovageom_owner,
-    ) -> ::std::os::raw::c_int;
-}
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct iovageom_region {
     pub range: iovageom_range,
     pub type_: u32,
     pub owner: u32,
-}
-#[repr(C)]
-#[derive(Debug)]
-pub struct iovageom_resv {
-    _unused: [u8; 0],
-}
-extern "C" {
-    pub fn iovageom_resv_new(
-        allocator: *const iovageom_allocator,
-        out: *mut *mut iovageom_resv,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_free(resv: *mut iovageom_resv);
-}
-extern "C" {
-    pub fn iovageom_resv_copy(
-        resv: *const iovageom_resv,
-        out: *mut *mut iovageom_resv,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_add(
-        resv: *mut iovageom_resv,
-        range: iovageom_range,
-        type_: iovageom_resv_type,
-        owner: *const iovageom_owner,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_add_set(
-        resv: *mut iovageom_resv,
-        ranges: *const iovageom_rangeset,
-        type_: iovageom_resv_type,
-        owner: *const iovageom_owner,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_remove_owner(resv: *mut iovageom_resv, owner: *const iovageom_owner);
-}
-extern "C" {
-    pub fn iovageom_resv_statement_count(resv: *const iovageom_resv) -> usize;
-}
-extern "C" {
-    pub fn iovageom_resv_statement(
-        resv: *const iovageom_resv,
-        index: usize,
-        type_: *mut iovageom_resv_type,
-        owner: *mut *const iovageom_owner,
-        ranges: *mut *const iovageom_rangeset,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_owner(resv: *const iovageom_resv, index: usize) -> *const iovageom_owner;
-}
-extern "C" {
-    pub fn iovageom_resv_resolve(
-        resv: *const iovageom_resv,
-        granule: u64,
-        out: *mut iovageom_region,
-        capacity: usize,
-        count: *mut usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_forbidden(
-        resv: *const iovageom_resv,
-        out: *mut iovageom_rangeset,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_forbids(resv: *const iovageom_resv, range: iovageom_range) -> bool;
-}
-extern "C" {
-    pub fn iovageom_resv_union(
-        a: *const iovageom_resv,
-        b: *const iovageom_resv,
-        out: *mut *mut iovageom_resv,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_resv_equal(a: *const iovageom_resv, b: *const iovageom_resv) -> bool;
 }
 #[repr(C)]
 #[derive(Debug)]
@@ -1053,11 +965,22 @@ extern "C" {
         granule: u64,
         out: *mut iovageom_region,
         capacity: usize,
-        count: *mut usize,
+        needed: *mut usize,
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_geometry_resv(geometry: *const iovageom_geometry) -> *const iovageom_resv;
+    pub fn iovageom_geometry_regions(
+        geometry: *const iovageom_geometry,
+        out: *mut iovageom_region,
+        capacity: usize,
+        needed: *mut usize,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_geometry_owner(
+        geometry: *const iovageom_geometry,
+        index: usize,
+    ) -> *const iovageom_owner;
 }
 extern "C" {
     pub fn iovageom_geometry_accepts(
@@ -1097,12 +1020,6 @@ extern "C" {
         geometry: *mut iovageom_geometry,
         other: *const iovageom_geometry,
     ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_geometry_remove_name(
-        geometry: *mut iovageom_geometry,
-        name: *const ::std::os::raw::c_char,
-    );
 }
 extern "C" {
     pub fn iovageom_geometry_equal(
@@ -1165,7 +1082,7 @@ extern "C" {
     pub fn iovageom_virtio_wire_list(
         regions: *const iovageom_region,
         count: usize,
-        owners: *const iovageom_resv,
+        owners: *const iovageom_geometry,
         window: iovageom_range,
         out: *mut iovageom_region,
         capacity: usize,
