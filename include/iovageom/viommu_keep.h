@@ -86,15 +86,6 @@ IOVAGEOM_API int iovageom_viommu_load_check(struct iovageom_viommu *viommu, cons
                                             size_t length, uint32_t flags,
                                             struct iovageom_report *report);
 
-/**
- * Check everything that must always hold. For tests: O(all).
- *
- * @return IOVAGEOM_OK; IOVAGEOM_ERR_DISAGREEMENT with a finding that says what is wrong;
- *         IOVAGEOM_ERR_NO_MEMORY.
- */
-IOVAGEOM_API int iovageom_viommu_check(const struct iovageom_viommu *viommu,
-                                       struct iovageom_report *report);
-
 #ifdef __cplusplus
 }
 #endif

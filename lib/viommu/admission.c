@@ -8,7 +8,14 @@
 #include "../geometry/internal.h"
 #include "internal.h"
 
-/* An objection that was noted already. */
+/*
+ * Questions whether somebody may come. They are asked on const objects, each objection is a finding,
+ * and a->status becomes that of the first one that refuses.
+ */
+
+/* ---- objections ---- */
+
+/* A finding that refuses is in the report already. */
 static void conflict(struct iovageom_admission *a)
 {
     if (a->status == IOVAGEOM_OK)
@@ -37,14 +44,6 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
 }
 
 /* `device` can't map `against`, which takes `range` from what the finding speaks of. */
-static void name(struct iovageom_finding *finding, const struct iovageom_device *device,
-                 struct iovageom_range range, struct iovageom_range against)
-{
-    finding->range = range;
-    finding->against = against;
-    iovageom_name_owner(finding, device, against);
-}
-
 static void object(struct iovageom_admission *a, const struct iovageom_device *device,
                    enum iovageom_finding_kind kind, uint64_t domain, uint64_t endpoint,
                    struct iovageom_range range, struct iovageom_range against)
@@ -53,7 +52,9 @@ static void object(struct iovageom_admission *a, const struct iovageom_device *d
 
     finding.domain = domain;
     finding.endpoint = endpoint;
-    name(&finding, device, range, against);
+    finding.range = range;
+    finding.against = against;
+    iovageom_name_device(&finding, device, against);
     iovageom_object(a, &finding);
 }
 
@@ -66,7 +67,7 @@ static void object_number(struct iovageom_admission *a, const struct iovageom_de
     finding.domain = domain;
     finding.wanted = wanted;
     finding.offered = offered;
-    iovageom_name_owner(&finding, device, IOVAGEOM_EVERYTHING);
+    iovageom_name_device(&finding, device, IOVAGEOM_EVERYTHING);
     finding.type = 0;
     iovageom_object(a, &finding);
 }
@@ -80,7 +81,7 @@ bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flag
 }
 
 /* A refusal comes before other objections, a note before other notes: so there are two places. */
-void iovageom_ask_direct(struct iovageom_admission *a, bool refusing)
+static void ask_direct(struct iovageom_admission *a, bool refusing)
 {
     if (a->direct_asked || a->refuse_direct != refusing)
         return;
@@ -91,65 +92,12 @@ void iovageom_ask_direct(struct iovageom_admission *a, bool refusing)
         conflict(a);
 }
 
-/* ---- bypass ---- */
-
-bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
-{
-    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) != 0)
-        return viommu->bypass != 0;
-    return (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS) != 0;
-}
-
-/* One objection for each range of the device that bypass would map one to one. */
-bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
-                            const struct iovageom_device *device, uint64_t endpoint,
-                            uint64_t domain, struct iovageom_report *report)
-{
-    struct iovageom_range hit;
-    bool fits = true;
-
-    for (size_t i = 0; i < device->all_count; i++)
-        if (iovageom_rangeset_first_overlap(identity, device->ranges[i], &hit)) {
-            struct iovageom_finding finding =
-                iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_CONFLICT);
-
-            name(&finding, device, hit, device->ranges[i]);
-            finding.endpoint = endpoint;
-            finding.domain = domain;
-            iovageom_report_add(report, &finding);
-            fits = false;
-        }
-    return fits;
-}
-
-/*
- * Whether an endpoint could bypass: all devices on its host page tables map the identity ranges. For
- * those that are set this is known; devices that reserve the same are named once.
- */
-bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_endpoint *endpoint,
-                          const struct iovageom_rangeset *identity, struct iovageom_report *report)
-{
-    const struct iovageom_shape *shape = endpoint->unit != NULL ? endpoint->unit->shapes : NULL;
-    const bool known = identity == &viommu->identity;
-    bool fits = true;
-
-    if (known && (shape == NULL || endpoint->unit->unfit == 0))
-        return true;
-    if (known && report == NULL)
-        return false;
-    for (; shape != NULL && iovageom_rangeset_count(identity) > 0; shape = shape->next)
-        fits &=
-            iovageom_identity_fits(identity, shape->device, endpoint->id, IOVAGEOM_ID_NONE, report);
-    return fits;
-}
-
-/* ---- the questions ---- */
+/* ---- what the guest can be told ---- */
 
 /* The granule that the guest will map by, as far as it is known; else 0. */
 static uint64_t guest_granule(const struct iovageom_viommu *viommu)
 {
-    return viommu->frozen ? iovageom_pgsize_granule(viommu->space.page_size_mask)
+    return viommu->frozen ? iovageom_pgsize_granule(viommu->shown.page_size_mask)
                           : viommu->config.granule;
 }
 
@@ -221,7 +169,7 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
     (void)iovageom_range_subtract(guest, range, left);
     finding.range = guest;
     finding.against = left[0];
-    iovageom_name_owner(&finding, a->device, range);
+    iovageom_name_device(&finding, a->device, range);
     finding.type = 0;
     iovageom_object(a, &finding);
 }
@@ -250,7 +198,7 @@ struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu,
 {
     if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
         return IOVAGEOM_EVERYTHING;
-    return viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+    return viommu->frozen ? viommu->shown.input_range : viommu->config.input_range;
 }
 
 /*
@@ -259,10 +207,10 @@ struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu,
  */
 static void ask_common(struct iovageom_admission *a, struct iovageom_range input)
 {
-    const uint64_t mask = iovageom_pgsize_meet(iovageom_books_mask(a->viommu), a->device->mask);
+    const uint64_t mask = iovageom_pgsize_meet(iovageom_shown_mask(a->viommu), a->device->mask);
     struct iovageom_range common = input, hit = input;
     bool whole = true;
-    int error = iovageom_books_input(a->viommu, iovageom_pgsize_granule(mask), a, &common, &whole);
+    int error = iovageom_shown_input(a->viommu, iovageom_pgsize_granule(mask), a, &common, &whole);
 
     for (size_t i = a->device->all_count; i > 0; i--)
         if (iovageom_range_overlaps(a->device->ranges[i - 1], input))
@@ -296,7 +244,7 @@ static void ask_input(struct iovageom_admission *a)
     const bool open = !viommu->frozen && (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 &&
                       (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
     const struct iovageom_range input =
-        viommu->frozen ? viommu->space.input_range : viommu->config.input_range;
+        viommu->frozen ? viommu->shown.input_range : viommu->config.input_range;
     const struct iovageom_range guest = iovageom_guest_input(viommu, a->features);
     const bool strict = !a->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
     const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
@@ -365,7 +313,7 @@ static bool has_slot(const struct iovageom_viommu *viommu)
 }
 
 /* All that there is, in the eyes of a driver with a->features; by what it maps too, if asked for. */
-static void ask_all(struct iovageom_admission *a, bool granules)
+int iovageom_ask_all(struct iovageom_admission *a, bool granules)
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_plug *plug = NULL;
@@ -388,31 +336,11 @@ static void ask_all(struct iovageom_admission *a, bool granules)
         ask_input(a);
         a->common_asked = true;
     }
+    return a->status;
 }
 
-int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
-                                          struct iovageom_report *report)
-{
-    struct iovageom_admission a = {
-        .viommu = viommu, .report = report, .features = viommu->config.features & features};
-
-    iovageom_report_clear(report);
-    ask_all(&a, false);
-    return a.status;
-}
-
-/* Whether what is here goes with a config space, and a driver, that others have seen. */
-int iovageom_load_suits(const struct iovageom_viommu *viommu, struct iovageom_report *report)
-{
-    struct iovageom_admission a = {
-        .viommu = viommu, .report = report, .features = viommu->accepted, .loading = true};
-
-    ask_all(&a, true);
-    return a.status;
-}
-
-int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
-                            const struct iovageom_device *envelope, struct iovageom_report *report)
+int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
+                          const struct iovageom_device *envelope, struct iovageom_report *report)
 {
     struct iovageom_admission a = {.viommu = viommu,
                                    .device = envelope,
@@ -422,29 +350,24 @@ int iovageom_envelope_suits(const struct iovageom_viommu *viommu,
                                    .features = viommu->accepted,
                                    .refuse_direct = iovageom_refuses_direct(viommu, 0)};
 
-    iovageom_ask_direct(&a, true);
+    ask_direct(&a, true);
     ask_granule(&a);
     ask_input(&a);
-    iovageom_ask_direct(&a, false);
+    ask_direct(&a, false);
     return a.status;
 }
 
-/* A slot brings the envelope along: can a driver that declined PROBE do without being told? */
-int iovageom_slot_suits(struct iovageom_admission *a)
-{
-    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
-        ask_input(a);
-    return a->status;
-}
+/* ---- what it takes from others ---- */
 
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
                        const struct iovageom_domain *domain)
 {
     const uint32_t id = domain->node.index;
-    const bool here = a->unit != NULL &&
-                      iovageom_link_count(&a->viommu->loads, &a->unit->host, &domain->host) > 0;
+    const bool here =
+        a->address_space != NULL &&
+        iovageom_link_count(a->viommu, &a->address_space->mapped, &domain->mapped) > 0;
     const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
-    const uint64_t live = iovageom_unit_live(a->unit) + joining;
+    const uint64_t live = iovageom_address_space_live(a->address_space) + joining;
     struct iovageom_mapping mapping;
 
     if (domain->bypass &&
@@ -454,35 +377,32 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
             object(a, device, IOVAGEOM_FINDING_MAPPING, id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
-    /* On the newcomer's page tables, once it is in the domain; one that is empty costs nothing. */
+    /* Mapped in the newcomer's address space once it is in the domain; an empty one costs nothing. */
     if ((here || joining > 0) && live > device->budget)
         object_number(a, device, IOVAGEOM_FINDING_BUDGET, id, live, device->budget);
 }
 
 /* What `device` would take from a guest group, and from the domains where that group is. */
-void iovageom_ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
-                        const struct iovageom_group *group)
+static void ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
+                      const struct iovageom_group *group)
 {
-    struct iovageom_promisees promisees;
     struct iovageom_range hit;
     struct iovageom_range both;
 
-    iovageom_promisees_init(&promisees, a->viommu, group);
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_rangeset_first_overlap(&group->promised, device->ranges[i], &hit) &&
             iovageom_range_intersect(hit, device->ranges[i], &both))
             object(a, device, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE,
-                   iovageom_promised_to(&promisees, both), hit, device->ranges[i]);
-    iovageom_promisees_deinit(&promisees);
-    for (const struct iovageom_link *tie = group->node.down; tie != NULL; tie = tie->down_next)
-        ask_domain(a, device, (const struct iovageom_domain *)(const void *)tie->lower);
+                   iovageom_promised_to(group, both), hit, device->ranges[i]);
+    for (const struct iovageom_link *link = group->node.down; link != NULL; link = link->down_next)
+        ask_domain(a, device, link->lower->self);
 }
 
 /* Whether the group's list still fits the probe buffer that the guest has read the size of. */
-int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group *group)
+static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *group)
 {
     const struct iovageom_viommu *viommu = a->viommu;
-    const size_t limit = viommu->space.probe_size;
+    const size_t limit = viommu->shown.probe_size;
     struct iovageom_wire *wire;
     int error;
 
@@ -493,7 +413,7 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
         iovageom_virtio_probe_bytes(
             2 * (a->device->all_count + 1 + iovageom_rangeset_count(&group->view.all))) <= limit)
         return IOVAGEOM_OK;
-    error = iovageom_group_wire(viommu, group, &viommu->space, limit, a->device, a->report, &wire);
+    error = iovageom_group_wire(viommu, group, &viommu->shown, limit, a->device, a->report, &wire);
     if (error == IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
     } else if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
@@ -503,67 +423,99 @@ int iovageom_ask_probe(struct iovageom_admission *a, const struct iovageom_group
     return error;
 }
 
-/* The same of a guest group that is yet to be made. */
-static int ask_new_group(struct iovageom_admission *a, const struct iovageom_unit *unit)
+/* The same of a guest group that is yet to be made, in the address space where the device will be. */
+static int ask_probe_alone(struct iovageom_admission *a)
 {
-    struct iovageom_link side;
+    struct iovageom_address_space *address_space =
+        (struct iovageom_address_space *)(uintptr_t)a->address_space;
+    struct iovageom_link link;
     struct iovageom_group group;
 
-    if (unit == NULL &&
+    if (address_space == NULL &&
         iovageom_virtio_probe_bytes(2 * (a->device->all_count + 1 +
                                          iovageom_rangeset_count(&a->viommu->platform_view.all))) <=
-            a->viommu->space.probe_size)
+            a->viommu->shown.probe_size)
         return IOVAGEOM_OK;
     memset(&group, 0, sizeof(group));
-    memset(&side, 0, sizeof(side));
-    if (unit != NULL) {
-        side.upper = (struct iovageom_node *)(uintptr_t)&unit->node;
-        group.node.up = &side;
+    memset(&link, 0, sizeof(link));
+    if (address_space != NULL) {
+        link.upper = &address_space->node;
+        group.node.up = &link;
     }
-    return iovageom_ask_probe(a, &group);
+    return ask_probe(a, &group);
 }
 
-/*
- * What `a->device` would change in `unit` and `group` (NULL for one that is yet to be made): its
- * ranges count for every group of the unit; what the unit's other devices reserve, for `group`.
- */
-int iovageom_ask_everyone(struct iovageom_admission *a, const struct iovageom_unit *unit,
-                          const struct iovageom_group *group)
+/* A slot brings the envelope into its group, also to a driver that declined PROBE. */
+int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group *group)
 {
-    const struct iovageom_shape *shape = unit != NULL ? unit->shapes : NULL;
-    const struct iovageom_shape *known = unit != NULL ? iovageom_shape_of(unit, a->device) : NULL;
-    const struct iovageom_link *side = unit != NULL ? unit->node.down : NULL;
-    const bool joins =
-        group != NULL &&
-        (unit == NULL || iovageom_link_count(&a->viommu->sides, &unit->node, &group->node) == 0);
     int error = IOVAGEOM_OK;
 
-    a->unit = unit;
-    iovageom_ask_direct(a, true);
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        ask_input(a);
+    if (a->status != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
+        ask_group(a, a->device, group);
+        error = ask_probe(a, group);
+    }
+    return error != IOVAGEOM_OK ? error : a->status;
+}
+
+/* The device alone: what it is, and whether the guest can be told of it. */
+void iovageom_ask_device(struct iovageom_admission *a)
+{
+    ask_direct(a, true);
     ask_granule(a);
     ask_input(a);
     if (iovageom_bypass_unattached(a->viommu) &&
         !iovageom_identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE,
                                 a->report))
         conflict(a);
-    if (group == NULL)
-        error = ask_new_group(a, unit);
-    if (joins) {
-        iovageom_ask_group(a, a->device, group);
-        error = iovageom_ask_probe(a, group);
-    }
-    for (; joins && shape != NULL; shape = shape->next)
-        if (shape != known)
-            iovageom_ask_group(a, shape->device, group);
-    /* A unit where a device reserves the same already has nothing to fear for its groups. */
-    for (; known == NULL && error == IOVAGEOM_OK && side != NULL; side = side->down_next) {
-        const struct iovageom_group *other =
-            (const struct iovageom_group *)(const void *)side->lower;
+}
 
-        iovageom_ask_group(a, a->device, other);
-        error = iovageom_ask_probe(a, other);
+/* The lead of the address space that reserves the same as the device. */
+static const struct iovageom_plug *known_lead(const struct iovageom_admission *a)
+{
+    return a->address_space != NULL ? iovageom_lead_like(a->address_space, a->device) : NULL;
+}
+
+/*
+ * What a guest group (NULL for one that is yet to be made) loses when an endpoint of it comes into
+ * the address space: all that is reserved there. One that has an endpoint there has lost that.
+ */
+int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_group *group)
+{
+    const struct iovageom_address_space *address_space = a->address_space;
+    const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
+    const struct iovageom_plug *known = known_lead(a);
+    int error;
+
+    if (group == NULL)
+        return ask_probe_alone(a);
+    if (address_space != NULL &&
+        iovageom_link_count(a->viommu, &address_space->node, &group->node) > 0)
+        return IOVAGEOM_OK;
+    ask_group(a, a->device, group);
+    error = ask_probe(a, group);
+    for (; lead != NULL; lead = lead->lead_next)
+        if (lead != known)
+            ask_group(a, lead->device, group);
+    return error;
+}
+
+/* What those who are in the address space lose; then what is left to note of the device. */
+int iovageom_ask_neighbours(struct iovageom_admission *a)
+{
+    const struct iovageom_link *link =
+        a->address_space != NULL ? a->address_space->node.down : NULL;
+    int error = IOVAGEOM_OK;
+
+    /* Where a device reserves the same already, they lose nothing. */
+    if (known_lead(a) != NULL)
+        link = NULL;
+    for (; error == IOVAGEOM_OK && link != NULL; link = link->down_next) {
+        ask_group(a, a->device, link->lower->self);
+        error = ask_probe(a, link->lower->self);
     }
-    iovageom_ask_direct(a, false);
+    ask_direct(a, false);
     /* Unknown is not empty: it is taken, and said (Q5). */
     iovageom_geometry_doubts(a->device->geometry, a->endpoint, a->report);
     (void)iovageom_doorbells_unknown(a->viommu, a->device, a->endpoint, a->report);

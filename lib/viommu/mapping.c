@@ -4,9 +4,10 @@
 #include "internal.h"
 
 /* Refuse `range`, by a rule of the books, or for the mapping `hit`. */
-static IOVAGEOM_COLD int refuse(const struct iovageom_viommu *viommu, int error, uint32_t domain,
-                                struct iovageom_range range, const struct iovageom_mapping *hit,
-                                struct iovageom_report *report)
+static IOVAGEOM_COLD int refuse_range(const struct iovageom_viommu *viommu, int error,
+                                      uint32_t domain, struct iovageom_range range,
+                                      const struct iovageom_mapping *hit,
+                                      struct iovageom_report *report)
 {
     struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OVERLAP, error);
 
@@ -14,12 +15,12 @@ static IOVAGEOM_COLD int refuse(const struct iovageom_viommu *viommu, int error,
     finding.range = range;
     if (error == IOVAGEOM_ERR_ALIGNMENT) {
         finding.kind = IOVAGEOM_FINDING_ALIGNMENT;
-        finding.wanted = iovageom_books_granule(viommu);
+        finding.wanted = iovageom_shown_granule(viommu);
         if (iovageom_range_is_aligned(range, finding.wanted))
             finding.detail = "phys_start";
     } else if (error == IOVAGEOM_ERR_OUT_OF_APERTURE) {
         finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
-        finding.against = viommu->space.input_range;
+        finding.against = viommu->shown.input_range;
         finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
     } else {
         finding.against = hit->range;
@@ -27,8 +28,8 @@ static IOVAGEOM_COLD int refuse(const struct iovageom_viommu *viommu, int error,
     return iovageom_refuse(report, &finding);
 }
 
-static IOVAGEOM_COLD int refuse_saying(uint32_t domain, int error, const char *detail,
-                                       struct iovageom_report *report)
+static IOVAGEOM_COLD int refuse_map(uint32_t domain, int error, const char *detail,
+                                    struct iovageom_report *report)
 {
     return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
 }
@@ -41,47 +42,36 @@ static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
 
+    if (report == NULL)
+        return IOVAGEOM_ERR_RESERVED;
     finding.domain = domain->node.index;
     finding.range = range;
     finding.against = hit;
     (void)iovageom_range_intersect(range, hit, &hit);
-    for (const struct iovageom_link *tie = domain->node.up; tie != NULL && finding.type == 0;
-         tie = tie->up_next)
-        iovageom_name_group(&finding, viommu,
-                            (const struct iovageom_group *)(const void *)tie->upper, hit);
+    iovageom_name_domain(&finding, viommu, domain, hit);
     return iovageom_refuse(report, &finding);
 }
+
+/* ---- MAP ---- */
 
 /* N37, N41, I2 and I7: what is wrong with the numbers alone. */
 static int map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
                        const struct iovageom_mapping *mapping, struct iovageom_report *report)
 {
-    const uint64_t granule = iovageom_pgsize_granule(viommu->space.page_size_mask);
+    const uint64_t granule = iovageom_pgsize_granule(viommu->shown.page_size_mask);
     const struct iovageom_range range = mapping->range;
 
     if (range.last <= range.start)
-        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "virt_end is not above virt_start (N37)",
-                             report);
+        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "virt_end is not above virt_start (N37)",
+                          report);
     if (!iovageom_range_is_aligned(range, granule) || (mapping->phys & (granule - 1)) != 0)
-        return refuse(viommu, IOVAGEOM_ERR_ALIGNMENT, domain, range, NULL, report);
-    if (!iovageom_range_contains(viommu->space.input_range, range))
-        return refuse(viommu, IOVAGEOM_ERR_OUT_OF_APERTURE, domain, range, NULL, report);
+        return refuse_range(viommu, IOVAGEOM_ERR_ALIGNMENT, domain, range, NULL, report);
+    if (!iovageom_range_contains(viommu->shown.input_range, range))
+        return refuse_range(viommu, IOVAGEOM_ERR_OUT_OF_APERTURE, domain, range, NULL, report);
     if (range.last - range.start > UINT64_MAX - mapping->phys)
-        return refuse_saying(domain, IOVAGEOM_ERR_OVERFLOW,
-                             "the physical range ends above 2^64-1 (I7)", report);
+        return refuse_map(domain, IOVAGEOM_ERR_OVERFLOW,
+                          "the physical range ends above 2^64-1 (I7)", report);
     return IOVAGEOM_OK;
-}
-
-static int map_reserved(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
-                        const struct iovageom_mapping *mapping,
-                        const struct iovageom_rangeset *reserved, struct iovageom_report *report)
-{
-    struct iovageom_range hit;
-
-    if (!iovageom_rangeset_first_overlap(reserved, mapping->range, &hit))
-        return IOVAGEOM_OK;
-    return report == NULL ? IOVAGEOM_ERR_RESERVED
-                          : refuse_reserved(viommu, domain, mapping->range, hit, report);
 }
 
 /* What is left once nothing stands in the way: that there are too many mappings, or none. */
@@ -106,30 +96,24 @@ static int map_limits(const struct iovageom_viommu *viommu, const struct iovageo
     return IOVAGEOM_OK;
 }
 
-/* N42; OK when nothing is mapped there. */
-static int map_overlap(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
-                       const struct iovageom_mapping *mapping, struct iovageom_report *report)
-{
-    struct iovageom_mapping hit;
-
-    if (!iovageom_mappings_first_overlap(&domain->mappings, mapping->range, &hit))
-        return IOVAGEOM_OK;
-    return refuse(viommu, IOVAGEOM_ERR_OVERLAP, domain->node.index, mapping->range, &hit, report);
-}
-
+/* What stands in the way: what is reserved (N76), what is mapped (N42), or the limits. */
 static int map_place(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
                      const struct iovageom_mapping *mapping,
                      const struct iovageom_rangeset *reserved, uint64_t budget,
                      struct iovageom_report *report)
 {
-    int status = map_reserved(viommu, domain, mapping, reserved, report);
+    struct iovageom_range taken;
+    struct iovageom_mapping hit;
 
-    if (status == IOVAGEOM_OK)
-        status = map_overlap(viommu, domain, mapping, report);
-    return status != IOVAGEOM_OK ? status : map_limits(viommu, domain, budget, report);
+    if (iovageom_rangeset_first_overlap(reserved, mapping->range, &taken))
+        return refuse_reserved(viommu, domain, mapping->range, taken, report);
+    if (iovageom_mappings_first_overlap(&domain->mappings, mapping->range, &hit))
+        return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->node.index, mapping->range, &hit,
+                            report);
+    return map_limits(viommu, domain, budget, report);
 }
 
-/* All that comes before the question what stands in the way. */
+/* What is asked before that: flags, domain, bypass and numbers. */
 static int map_front(const struct iovageom_viommu *viommu, const struct iovageom_domain *target,
                      uint32_t domain, const struct iovageom_mapping *mapping,
                      struct iovageom_report *report)
@@ -139,71 +123,56 @@ static int map_front(const struct iovageom_viommu *viommu, const struct iovageom
     if ((viommu->accepted & IOVAGEOM_VIRTIO_F_MMIO) != 0)
         known |= IOVAGEOM_VIRTIO_MAP_F_MMIO;
     if ((mapping->flags & ~known) != 0)
-        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "an unknown flag of MAP is set (N43)",
-                             report);
+        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "an unknown flag of MAP is set (N43)",
+                          report);
     if (target == NULL)
         return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
     if (target->bypass)
-        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N45)", report);
+        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N45)", report);
     return map_numbers(viommu, domain, mapping, report);
 }
 
+/*
+ * The one place where a MAP is decided. A domain that is not clean is looked at as it will be: callers
+ * who may change it refresh it before.
+ */
 int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                        const struct iovageom_mapping *mapping, struct iovageom_report *report)
+                        const struct iovageom_mapping *mapping, struct iovageom_report *report,
+                        struct iovageom_domain **out)
 {
-    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_rangeset reserved;
     int status = map_front(viommu, target, domain, mapping, report);
-    bool crowded;
-    int error;
+    bool shared;
 
+    *out = target;
     if (status != IOVAGEOM_OK)
         return status;
     if (target->clean)
         return map_place(viommu, target, mapping, &target->reserved,
-                         target->crowded ? iovageom_domain_budget(target, &crowded)
-                                         : iovageom_mappings_budget(&target->mappings),
+                         target->shared ? iovageom_domain_budget(target, &shared) : target->budget,
                          report);
-    error = iovageom_rangeset_init(&reserved, &viommu->allocator);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_domain_reserved(viommu, target, &reserved);
-    status = error != IOVAGEOM_OK ? error
-                                  : map_place(viommu, target, mapping, &reserved,
-                                              iovageom_domain_budget(target, &crowded), report);
+    status = iovageom_rangeset_init(&reserved, &viommu->allocator);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_domain_reserved(viommu, target, &reserved);
+    if (status == IOVAGEOM_OK)
+        status = map_place(viommu, target, mapping, &reserved,
+                           iovageom_domain_budget(target, &shared), report);
     iovageom_rangeset_deinit(&reserved);
     return status;
 }
 
-/* Decide and do at once: the ledger finds what is mapped there while it looks for the place. */
-int iovageom_map_do(struct iovageom_viommu *viommu, uint32_t domain,
-                    const struct iovageom_mapping *mapping, struct iovageom_report *report)
+/* To be called once iovageom_map_decide() has agreed. IOVAGEOM_ERR_NO_MEMORY. */
+int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
+                    const struct iovageom_mapping *mapping)
 {
-    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    int status = map_front(viommu, target, domain, mapping, report);
-    int error;
+    int error = iovageom_mappings_map(&domain->mappings, mapping);
 
-    if (status != IOVAGEOM_OK)
-        return status;
-    error = target->clean ? IOVAGEOM_OK : iovageom_domain_refresh(viommu, target);
-    if (error != IOVAGEOM_OK)
-        return error;
-    status = map_reserved(viommu, target, mapping, &target->reserved, report);
-    if (status != IOVAGEOM_OK)
-        return status;
-    if (target->crowded)
-        iovageom_mappings_set_budget(&target->mappings,
-                                     iovageom_domain_budget(target, &target->crowded));
-    if (viommu->mapping_count < viommu->config.max_mappings &&
-        iovageom_mappings_count(&target->mappings) < viommu->config.max_domain_mappings) {
-        error = iovageom_mappings_map(&target->mappings, mapping);
-        viommu->mapping_count += error == IOVAGEOM_OK;
-        if (error == IOVAGEOM_OK || error == IOVAGEOM_ERR_NO_MEMORY)
-            return error;
+    if (error == IOVAGEOM_OK) {
+        viommu->mapping_count++;
+        viommu->changes++;
     }
-    status = map_overlap(viommu, target, mapping, report);
-    return status != IOVAGEOM_OK
-               ? status
-               : map_limits(viommu, target, iovageom_mappings_budget(&target->mappings), report);
+    return error;
 }
 
 IOVAGEOM_COLD int iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t domain,
@@ -211,9 +180,10 @@ IOVAGEOM_COLD int iovageom_viommu_map_check(const struct iovageom_viommu *viommu
                                             uint32_t flags, struct iovageom_report *report)
 {
     const struct iovageom_mapping mapping = {range, phys, flags};
+    struct iovageom_domain *target;
 
     iovageom_report_clear(report);
-    return iovageom_map_decide(viommu, domain, &mapping, report);
+    return iovageom_map_decide(viommu, domain, &mapping, report, &target);
 }
 
 int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
@@ -221,13 +191,19 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                         struct iovageom_report *report)
 {
     const struct iovageom_mapping mapping = {range, phys, flags};
+    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    int status;
 
     iovageom_report_clear(report);
-    return iovageom_map_do(viommu, domain, &mapping, report);
+    /* Without memory for that, the decision needs as much, and says what is to be said. */
+    if (target != NULL && !target->clean)
+        (void)iovageom_domain_refresh(viommu, target);
+    status = iovageom_map_decide(viommu, domain, &mapping, report, &target);
+    return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, target, &mapping);
 }
 
-IOVAGEOM_COLD int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
-                                           struct iovageom_range range)
+int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
+                             struct iovageom_range range)
 {
     struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_mapping mapping;
@@ -235,68 +211,77 @@ IOVAGEOM_COLD int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint3
     if (target == NULL || !iovageom_mappings_first_overlap(&target->mappings, range, &mapping) ||
         !iovageom_range_equal(mapping.range, range))
         return IOVAGEOM_ERR_NOT_FOUND;
-    viommu->mapping_count--;
-    return iovageom_mappings_unmap(&target->mappings, range, NULL);
-}
-
-static int unmap_front(const struct iovageom_domain *target, uint32_t domain,
-                       struct iovageom_range range, struct iovageom_report *report)
-{
-    iovageom_report_clear(report);
-    if (target == NULL)
-        return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
-    if (target->bypass)
-        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N53)", report);
-    if (!iovageom_range_valid(range))
-        return refuse_saying(domain, IOVAGEOM_ERR_INVALID, "virt_end is below virt_start", report);
+    (void)iovageom_unmap_do(viommu, target, range);
     return IOVAGEOM_OK;
 }
 
-/* N54; OK when no mapping would be split. */
-static int unmap_split(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
-                       struct iovageom_range range, struct iovageom_report *report)
+/* ---- UNMAP ---- */
+
+int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
+                          struct iovageom_range range, struct iovageom_report *report,
+                          struct iovageom_domain **out)
 {
+    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_mapping split;
 
-    if (!iovageom_mappings_first_split(&domain->mappings, range, &split))
-        return IOVAGEOM_OK;
-    return refuse(viommu, IOVAGEOM_ERR_SPLIT, domain->node.index, range, &split, report);
+    *out = target;
+    if (target == NULL)
+        return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
+    if (target->bypass)
+        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N53)", report);
+    if (!iovageom_range_valid(range))
+        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "virt_end is below virt_start", report);
+    if (iovageom_mappings_first_split(&target->mappings, range, &split))
+        return refuse_range(viommu, IOVAGEOM_ERR_SPLIT, domain, range, &split, report);
+    return IOVAGEOM_OK;
+}
+
+/* To be called once iovageom_unmap_decide() has agreed: it can't fail then. Returns how many went. */
+size_t iovageom_unmap_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
+                         struct iovageom_range range)
+{
+    size_t count = 0;
+
+    (void)iovageom_mappings_unmap(&domain->mappings, range, &count);
+    viommu->mapping_count -= count;
+    viommu->changes++;
+    return count;
 }
 
 int iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
                                 struct iovageom_range range, struct iovageom_report *report)
 {
-    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    int status = unmap_front(target, domain, range, report);
+    struct iovageom_domain *target;
 
-    return status != IOVAGEOM_OK ? status : unmap_split(viommu, target, range, report);
+    iovageom_report_clear(report);
+    return iovageom_unmap_decide(viommu, domain, range, report, &target);
 }
 
 int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
                           struct iovageom_range range, size_t *removed,
                           struct iovageom_report *report)
 {
-    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    int status = unmap_front(target, domain, range, report);
-    size_t count = 0;
+    struct iovageom_domain *target;
+    size_t count;
+    int status;
 
+    iovageom_report_clear(report);
+    status = iovageom_unmap_decide(viommu, domain, range, report, &target);
     if (status != IOVAGEOM_OK)
         return status;
-    if (iovageom_mappings_unmap(&target->mappings, range, &count) != IOVAGEOM_OK)
-        return unmap_split(viommu, target, range, report);
-    viommu->mapping_count -= count;
+    count = iovageom_unmap_do(viommu, target, range);
     if (removed != NULL)
         *removed = count;
     return IOVAGEOM_OK;
 }
 
-/* ---- asking ---- */
+/* ---- where an access goes ---- */
 
 /* The endpoint, and the domain that translates for it; NULL while it bypasses. */
 static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
                       const struct iovageom_domain **out)
 {
-    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
 
     if (found == NULL || !iovageom_endpoint_visible(found))
         return IOVAGEOM_ERR_NOT_FOUND;
@@ -417,43 +402,4 @@ int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_
         }
     }
     return IOVAGEOM_ERR_FAULT;
-}
-
-bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t domain,
-                              struct iovageom_range range, uint64_t from,
-                              struct iovageom_range *out)
-{
-    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    struct iovageom_mappings_cursor cursor;
-    struct iovageom_mapping mapping;
-    struct iovageom_range run = {0, 0};
-    bool found = false;
-
-    if (target == NULL || !iovageom_range_valid(range))
-        return false;
-    if (from < range.start)
-        from = range.start;
-    iovageom_mappings_seek(&target->mappings, from, &cursor);
-    while (iovageom_mappings_next(&cursor, &mapping) && mapping.range.last <= range.last) {
-        if (mapping.range.start < from)
-            continue;
-        if (found && !iovageom_range_precedes_directly(run, mapping.range))
-            break;
-        if (!found)
-            run = mapping.range;
-        run.last = mapping.range.last;
-        found = true;
-    }
-    if (found)
-        *out = run;
-    return found;
-}
-
-bool iovageom_viommu_mapping_next(const struct iovageom_viommu *viommu, uint32_t domain,
-                                  uint64_t from, struct iovageom_mapping *out)
-{
-    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    const struct iovageom_range rest = {from, IOVAGEOM_ADDRESS_MAX};
-
-    return target != NULL && iovageom_mappings_first_overlap(&target->mappings, rest, out);
 }

@@ -6,135 +6,135 @@
 #include "../geometry/internal.h"
 #include "internal.h"
 
-/* ---- declarations ---- */
+/** Where a device is to be plugged. */
+struct iovageom_place {
+    uint32_t endpoint;
+    const struct iovageom_plug_options *options;
+    uint64_t key;                                 /**< of the address space */
+    struct iovageom_address_space *address_space; /**< NULL: to be made */
+};
 
-/* What a slot's envelope takes from its group, and from a guest that can't be told of it. */
-static int slot_ask(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                    const struct iovageom_group *group, struct iovageom_report *report)
+void iovageom_plug_options_init(struct iovageom_plug_options *options)
 {
-    struct iovageom_admission a = {.viommu = viommu,
-                                   .device = viommu->envelope,
-                                   .report = report,
-                                   .endpoint = endpoint,
-                                   .features = viommu->accepted};
-    int error = iovageom_slot_suits(&a);
-
-    if (error != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
-        iovageom_ask_group(&a, a.device, group);
-        error = iovageom_ask_probe(&a, group);
-    }
-    return error == IOVAGEOM_ERR_NO_MEMORY ? error : a.status;
+    memset(options, 0, sizeof(*options));
+    options->host_group = IOVAGEOM_VIOMMU_OWN;
+    options->address_space = IOVAGEOM_VIOMMU_OWN;
+    options->guest_group = IOVAGEOM_VIOMMU_OWN;
 }
 
-int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, uint64_t guest_group,
-                            enum iovageom_endpoint_kind kind, struct iovageom_report *report)
+/* The endpoints of a plug: the one itself, then its aliases. */
+static uint32_t place_id(const struct iovageom_place *place, size_t i)
 {
-    const uint64_t key =
-        guest_group == IOVAGEOM_VIOMMU_OWN ? iovageom_next_own_group(viommu) : guest_group;
-    const struct iovageom_group *group = iovageom_table_at(&viommu->groups, key);
-    struct iovageom_endpoint *made;
-    int error;
-
-    iovageom_report_clear(report);
-    if ((kind != IOVAGEOM_ENDPOINT_EMULATED && kind != IOVAGEOM_ENDPOINT_SLOT) ||
-        (guest_group > IOVAGEOM_VIOMMU_GROUP_MAX && guest_group != IOVAGEOM_VIOMMU_OWN))
-        return IOVAGEOM_ERR_INVALID;
-    if (iovageom_table_at(&viommu->endpoints, endpoint) != NULL)
-        return IOVAGEOM_ERR_EXISTS;
-    if (kind == IOVAGEOM_ENDPOINT_SLOT && viommu->envelope != NULL) {
-        error = slot_ask(viommu, endpoint, group, report);
-        if (error != IOVAGEOM_OK)
-            return error;
-    }
-    error = iovageom_endpoint_make(viommu, endpoint, key, kind, &made);
-    viommu->generation += error == IOVAGEOM_OK;
-    return error;
+    return i == 0 ? place->endpoint : place->options->aliases[i - 1];
 }
 
-int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
+/* Aliases are one device to the guest, so they share its guest group unless declared elsewhere. */
+static uint64_t group_key(const struct iovageom_viommu *viommu, const struct iovageom_place *place,
+                          size_t i)
 {
-    struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
+    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place_id(place, i));
 
-    if (found == NULL)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    if (found->first != NULL)
-        return IOVAGEOM_ERR_STATE;
-    iovageom_endpoint_drop(viommu, found);
-    viommu->generation++;
-    return IOVAGEOM_OK;
+    if (known != NULL)
+        return known->group->key;
+    if (i > 0)
+        return group_key(viommu, place, 0);
+    return place->options->guest_group != IOVAGEOM_VIOMMU_OWN ? place->options->guest_group
+                                                              : iovageom_next_own_group(viommu);
 }
 
-/* ---- plugging ---- */
-
-void iovageom_plug_options_init(struct iovageom_plug_options *where)
-{
-    memset(where, 0, sizeof(*where));
-    where->host_group = IOVAGEOM_VIOMMU_OWN;
-    where->address_space = IOVAGEOM_VIOMMU_OWN;
-    where->guest_group = IOVAGEOM_VIOMMU_OWN;
-}
+/* ---- may it be plugged there ---- */
 
 static bool number_valid(uint64_t number)
 {
     return number <= IOVAGEOM_VIOMMU_GROUP_MAX || number == IOVAGEOM_VIOMMU_OWN;
 }
 
-/* The endpoints of a plug: the one itself, then its aliases. */
-static uint32_t plug_id(uint32_t endpoint, const struct iovageom_plug_options *where, size_t i)
+/* IOVAGEOM_ERR_INVALID when one of them is named twice. */
+static int ids_distinct(const struct iovageom_viommu *viommu, const struct iovageom_place *place)
 {
-    return i == 0 ? endpoint : where->aliases[i - 1];
+    struct iovageom_table named;
+    int error = iovageom_table_init(&named, &viommu->allocator);
+
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
+        const uint32_t id = place_id(place, i);
+
+        error = iovageom_table_put_range(&named, (struct iovageom_range){id, id}, 0);
+    }
+    iovageom_table_deinit(&named);
+    return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
 }
 
-/* Who names a host group alone joins it in the container where it is. */
-static uint64_t unit_key(const struct iovageom_viommu *viommu,
-                         const struct iovageom_plug_options *where, uint32_t endpoint)
+/* The guest group of a slot or an expected endpoint is settled, but for one without a number. */
+static bool group_agrees(const struct iovageom_viommu *viommu, const struct iovageom_place *place)
 {
+    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place->endpoint);
+    const uint64_t number = place->options->guest_group;
+
+    if (known == NULL || number == IOVAGEOM_VIOMMU_OWN || known->group->key == number)
+        return true;
+    return known->group->unnumbered && iovageom_table_at(&viommu->groups, number) == NULL;
+}
+
+/* Find the address space, or say what is wrong with the options. */
+static int place_find(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                      const struct iovageom_plug_options *options, struct iovageom_report *report,
+                      struct iovageom_place *out)
+{
+    const uint32_t flags =
+        IOVAGEOM_PLUG_ALIAS | IOVAGEOM_PLUG_ALLOW_STALE | IOVAGEOM_PLUG_REFUSE_DIRECT;
     const struct iovageom_host_group *host = NULL;
+    const char *wrong = NULL;
+    int error = IOVAGEOM_OK;
 
-    if (where->host_group != IOVAGEOM_VIOMMU_OWN)
-        host = iovageom_table_at(&viommu->host_groups, where->host_group);
-    if (where->address_space != IOVAGEOM_VIOMMU_OWN)
-        return where->address_space;
-    if (host != NULL)
-        return host->unit->key;
-    if (where->host_group != IOVAGEOM_VIOMMU_OWN)
-        return IOVAGEOM_KEY_HOST_GROUP | where->host_group;
-    return IOVAGEOM_KEY_OWN | endpoint;
+    *out = (struct iovageom_place){.endpoint = endpoint, .options = options};
+    if (!number_valid(options->host_group) || !number_valid(options->address_space) ||
+        !number_valid(options->guest_group) || options->reserved != 0 ||
+        (options->flags & ~flags) != 0 || options->alias_count > UINT32_MAX)
+        return IOVAGEOM_ERR_INVALID;
+    if (options->alias_count > 0)
+        error = ids_distinct(viommu, out);
+    if (error != IOVAGEOM_OK)
+        return error;
+    if (options->host_group != IOVAGEOM_VIOMMU_OWN)
+        host = iovageom_table_at(&viommu->host_groups, options->host_group);
+    if (options->address_space != IOVAGEOM_VIOMMU_OWN)
+        out->key = options->address_space;
+    else if (host != NULL)
+        out->key = host->address_space->key;
+    else if (options->host_group != IOVAGEOM_VIOMMU_OWN)
+        out->key = IOVAGEOM_KEY_HOST_GROUP | options->host_group;
+    else
+        out->key = IOVAGEOM_KEY_OWN | endpoint;
+    out->address_space = iovageom_table_at(&viommu->address_spaces, out->key);
+    if (!group_agrees(viommu, out))
+        wrong = "the endpoint was declared in another guest group";
+    if (host != NULL && host->address_space->key != out->key)
+        wrong = "the devices of a host group are in one container";
+    return wrong == NULL ? IOVAGEOM_OK
+                         : iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID, wrong,
+                                                  IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/* Aliases are one device to the guest, so they share its guest group unless declared elsewhere. */
-static uint64_t group_key(const struct iovageom_viommu *viommu,
-                          const struct iovageom_plug_options *where, uint32_t endpoint, size_t i)
-{
-    const struct iovageom_endpoint *known =
-        iovageom_table_at(&viommu->endpoints, plug_id(endpoint, where, i));
-
-    if (known != NULL)
-        return known->group->key;
-    if (where->guest_group != IOVAGEOM_VIOMMU_OWN)
-        return where->guest_group;
-    return i == 0 ? iovageom_next_own_group(viommu) : group_key(viommu, where, endpoint, 0);
-}
-
-/* Whether all devices of an endpoint say what `geometry` does. */
-static bool place_agrees(const struct iovageom_endpoint *endpoint,
+/* Whether all devices of an endpoint are in the same address space, and say what `geometry` does. */
+static bool place_agrees(const struct iovageom_place *place,
+                         const struct iovageom_endpoint *endpoint,
                          const struct iovageom_geometry *geometry)
 {
-    for (const struct iovageom_contact *contact = endpoint->first; contact != NULL;
-         contact = contact->next)
-        if (!iovageom_geometry_alike(contact->plug->device->geometry, geometry))
-            return false;
-    return true;
+    const struct iovageom_contact *contact = endpoint->first;
+
+    if (endpoint->address_space->key != place->key)
+        return false;
+    while (contact != NULL && iovageom_geometry_alike(contact->plug->device->geometry, geometry))
+        contact = contact->next;
+    return contact == NULL;
 }
 
-/* Whether `id` can take this device: free, or that of devices that reserve the same. */
-static void ask_place(struct iovageom_admission *a, const struct iovageom_plug_options *where,
-                      const struct iovageom_geometry *geometry, size_t i)
+/* Whether endpoint number i can take the device: it is free, or has devices that are alike. */
+static void ask_place(struct iovageom_admission *a, const struct iovageom_place *place, size_t i)
 {
-    const uint32_t endpoint = (uint32_t)a->endpoint;
-    const uint32_t id = plug_id(endpoint, where, i);
-    const struct iovageom_endpoint *known = iovageom_table_at(&a->viommu->endpoints, id);
-    const bool alias = i > 0 || (where->flags & IOVAGEOM_PLUG_ALIAS) != 0;
+    const uint32_t id = place_id(place, i);
+    const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, id);
+    const bool alias = i > 0 || (place->options->flags & IOVAGEOM_PLUG_ALIAS) != 0;
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_EXISTS, IOVAGEOM_ERR_EXISTS);
 
@@ -146,8 +146,7 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_plug_o
         finding.other = iovageom_owner_named(
             IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(known->first->plug->device->geometry));
     if (known->first != NULL && alias && !iovageom_plug_pending(known)) {
-        if (known->unit->key == unit_key(a->viommu, where, endpoint) &&
-            place_agrees(known, geometry))
+        if (place_agrees(place, known, a->device->geometry))
             return;
         finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
         finding.endpoint = id;
@@ -156,271 +155,133 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_plug_o
     iovageom_object(a, &finding);
 }
 
-/* IOVAGEOM_ERR_INVALID when one of them is named twice. */
-static int aliases_distinct(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                            const struct iovageom_plug_options *where)
-{
-    struct iovageom_table named;
-    int error = iovageom_table_init(&named, &viommu->allocator);
-
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= where->alias_count; i++) {
-        const uint32_t id = plug_id(endpoint, where, i);
-
-        error = iovageom_table_put_range(&named, (struct iovageom_range){id, id}, 0);
-    }
-    iovageom_table_deinit(&named);
-    return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
-}
-
-static int where_check(const struct iovageom_viommu *viommu,
-                       const struct iovageom_plug_options *where, uint32_t endpoint,
-                       struct iovageom_report *report)
-{
-    const struct iovageom_endpoint *known = iovageom_table_at(&viommu->endpoints, endpoint);
-    const struct iovageom_host_group *host = NULL;
-    const char *wrong = NULL;
-
-    if (!number_valid(where->host_group) || !number_valid(where->address_space) ||
-        !number_valid(where->guest_group) || where->reserved != 0 ||
-        (where->flags & ~(uint32_t)(IOVAGEOM_PLUG_ALIAS | IOVAGEOM_PLUG_ALLOW_STALE |
-                                    IOVAGEOM_PLUG_REFUSE_DIRECT)) != 0 ||
-        where->alias_count > UINT32_MAX)
-        return IOVAGEOM_ERR_INVALID;
-    if (where->alias_count > 0) {
-        int error = aliases_distinct(viommu, endpoint, where);
-
-        if (error != IOVAGEOM_OK)
-            return error;
-    }
-    if (known != NULL && where->guest_group != IOVAGEOM_VIOMMU_OWN &&
-        known->group->key != where->guest_group &&
-        !(known->group->unnumbered &&
-          iovageom_table_at(&viommu->groups, where->guest_group) == NULL))
-        wrong = "the endpoint was declared in another guest group";
-    if (where->host_group != IOVAGEOM_VIOMMU_OWN)
-        host = iovageom_table_at(&viommu->host_groups, where->host_group);
-    if (host != NULL && host->unit->key != unit_key(viommu, where, endpoint))
-        wrong = "the devices of a host group are in one container";
-    if (wrong == NULL)
-        return IOVAGEOM_OK;
-    (void)iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID, wrong, IOVAGEOM_ID_NONE,
-                                 IOVAGEOM_ID_NONE);
-    return IOVAGEOM_ERR_INVALID;
-}
-
-static int plug_ask(struct iovageom_admission *a, const struct iovageom_plug_options *where,
-                    const struct iovageom_geometry *geometry)
+static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *place)
 {
     const struct iovageom_viommu *viommu = a->viommu;
-    const uint32_t endpoint = (uint32_t)a->endpoint;
-    struct iovageom_unit *unit =
-        iovageom_table_at(&viommu->units, unit_key(viommu, where, endpoint));
-    const struct iovageom_endpoint newcomer = {.id = endpoint, .unit = unit};
+    const struct iovageom_endpoint newcomer = {.id = place->endpoint,
+                                               .address_space = place->address_space};
     const struct iovageom_group *before = NULL;
     int error = IOVAGEOM_OK;
 
-    for (size_t i = 0; i <= where->alias_count; i++)
-        ask_place(a, where, geometry, i);
-    /* It bypasses at once, on page tables where another device may stand against that. */
+    for (size_t i = 0; i <= place->options->alias_count; i++)
+        ask_place(a, place, i);
+    /* It bypasses at once, in an address space where another device may stand against that. */
     if (a->status == IOVAGEOM_OK && iovageom_bypass_unattached(viommu) &&
         !iovageom_bypass_fits(viommu, &newcomer, &viommu->identity, a->report))
         a->status = IOVAGEOM_ERR_CONFLICT;
-    for (size_t i = 0; error != IOVAGEOM_ERR_NO_MEMORY && i <= where->alias_count; i++) {
+    iovageom_ask_device(a);
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
         const struct iovageom_group *group =
-            iovageom_table_at(&viommu->groups, group_key(viommu, where, endpoint, i));
+            iovageom_table_at(&viommu->groups, group_key(viommu, place, i));
 
         if (i == 0 || (group != NULL && group != before))
-            error = iovageom_ask_everyone(a, unit, group);
+            error = iovageom_ask_joining(a, group);
         before = group;
     }
-    return error == IOVAGEOM_ERR_NO_MEMORY ? error : a->status;
+    return error != IOVAGEOM_OK ? error : iovageom_ask_neighbours(a);
 }
 
-static int plug_one(struct iovageom_viommu *viommu, uint32_t endpoint,
-                    const struct iovageom_plug_options *where, size_t i, struct iovageom_plug *plug)
+/* ---- plugging ---- */
+
+static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place *place, size_t i,
+                    struct iovageom_plug *plug)
 {
-    const uint32_t id = plug_id(endpoint, where, i);
-    struct iovageom_endpoint *place = iovageom_table_at(&viommu->endpoints, id);
-    const bool made = place == NULL;
+    const uint32_t id = place_id(place, i);
+    struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
+    const bool made = endpoint == NULL;
     int error = IOVAGEOM_OK;
 
     if (made)
-        error = iovageom_endpoint_make(viommu, id, group_key(viommu, where, endpoint, i),
-                                       IOVAGEOM_ENDPOINT_DEVICE, &place);
+        error = iovageom_endpoint_make(viommu, id, group_key(viommu, place, i),
+                                       IOVAGEOM_ENDPOINT_DEVICE, &endpoint);
     if (error != IOVAGEOM_OK)
         return error;
-    error = iovageom_plug_join(viommu, plug, place);
+    error = iovageom_plug_join(viommu, plug, endpoint);
     if (error != IOVAGEOM_OK && made)
-        iovageom_endpoint_drop(viommu, place);
+        iovageom_endpoint_drop(viommu, endpoint);
     return error;
 }
 
-static int plug_all(struct iovageom_viommu *viommu, uint32_t endpoint,
-                    const struct iovageom_plug_options *where, struct iovageom_device *device)
+static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place *place,
+                    struct iovageom_device *device)
 {
+    const struct iovageom_plug_options *options = place->options;
+    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place->endpoint);
     struct iovageom_plug *plug;
-    const struct iovageom_endpoint *known = iovageom_table_at(&viommu->endpoints, endpoint);
-    int error = IOVAGEOM_OK;
-
-    if (known != NULL && known->group->unnumbered && where->guest_group != IOVAGEOM_VIOMMU_OWN)
-        error = iovageom_group_number(viommu, known->group, where->guest_group);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_plug_make(viommu, unit_key(viommu, where, endpoint), where->host_group,
-                                   where->alias_count + 1, device, &plug);
+    int error = iovageom_plug_make(viommu, place->key, options->host_group,
+                                   options->alias_count + 1, device, &plug);
 
     if (error != IOVAGEOM_OK)
         return error;
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= where->alias_count; i++)
-        error = plug_one(viommu, endpoint, where, i, plug);
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= options->alias_count; i++)
+        error = plug_one(viommu, place, i, plug);
+    if (error == IOVAGEOM_OK && known != NULL && known->group->unnumbered &&
+        options->guest_group != IOVAGEOM_VIOMMU_OWN)
+        error = iovageom_group_number(viommu, known->group, options->guest_group);
     if (error != IOVAGEOM_OK)
         iovageom_plug_remove(viommu, plug);
     return error;
 }
 
-/* Ask, and with `books` given do. */
-static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu *books,
-                    uint32_t endpoint, const struct iovageom_plug_options *where,
+/* Ask, and with `changed` given (the same object) do. */
+static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu *changed,
+                    uint32_t endpoint, const struct iovageom_plug_options *options,
                     const struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
-    const struct iovageom_unit *unit;
     struct iovageom_plug_options defaults;
     struct iovageom_device *device;
+    struct iovageom_place place;
     int error;
 
     iovageom_report_clear(report);
     iovageom_plug_options_init(&defaults);
-    if (where == NULL)
-        where = &defaults;
-    error = where_check(viommu, where, endpoint, report);
-    if (error != IOVAGEOM_OK)
-        return error;
-    unit = iovageom_table_at(&viommu->units, unit_key(viommu, where, endpoint));
-    error = iovageom_device_make(viommu, geometry, iovageom_unit_live(unit), &device);
+    if (options == NULL)
+        options = &defaults;
+    error = place_find(viommu, endpoint, options, report, &place);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_device_make(viommu, geometry,
+                                     iovageom_address_space_live(place.address_space), &device);
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;
-    a.allow_stale = (where->flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
-    a.refuse_direct = iovageom_refuses_direct(viommu, where->flags);
-    error = plug_ask(&a, where, geometry);
-    if (error == IOVAGEOM_OK && books != NULL) {
-        error = plug_all(books, endpoint, where, device);
-        if (error == IOVAGEOM_OK) {
-            books->generation++;
-            books->stale |= a.went_stale;
-        }
+    a.address_space = place.address_space;
+    a.allow_stale = (options->flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
+    a.refuse_direct = iovageom_refuses_direct(viommu, options->flags);
+    error = plug_ask(&a, &place);
+    if (error == IOVAGEOM_OK && changed != NULL)
+        error = plug_all(changed, &place, device);
+    if (error == IOVAGEOM_OK && changed != NULL) {
+        changed->generation++;
+        changed->changes++;
+        changed->stale |= a.went_stale;
     }
     iovageom_device_put(viommu, device);
     return error;
 }
 
 int iovageom_viommu_plug_check(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                               const struct iovageom_plug_options *where,
+                               const struct iovageom_plug_options *options,
                                const struct iovageom_geometry *geometry,
                                struct iovageom_report *report)
 {
-    return plug_try(viommu, NULL, endpoint, where, geometry, report);
+    return plug_try(viommu, NULL, endpoint, options, geometry, report);
 }
 
 int iovageom_viommu_plug_prepare(struct iovageom_viommu *viommu, uint32_t endpoint,
-                                 const struct iovageom_plug_options *where,
+                                 const struct iovageom_plug_options *options,
                                  const struct iovageom_geometry *geometry,
                                  struct iovageom_report *report)
 {
-    return plug_try(viommu, viommu, endpoint, where, geometry, report);
-}
-
-int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoint)
-{
-    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_plug *plug = found != NULL ? iovageom_plug_at(found, true) : NULL;
-
-    if (plug == NULL)
-        return IOVAGEOM_ERR_STATE;
-    iovageom_plug_commit(plug);
-    return IOVAGEOM_OK;
-}
-
-int iovageom_viommu_plug_abort(struct iovageom_viommu *viommu, uint32_t endpoint)
-{
-    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_plug *plug = found != NULL ? iovageom_plug_at(found, true) : NULL;
-
-    if (plug == NULL)
-        return IOVAGEOM_ERR_STATE;
-    iovageom_plug_remove(viommu, plug);
-    viommu->generation++;
-    return IOVAGEOM_OK;
+    return plug_try(viommu, viommu, endpoint, options, geometry, report);
 }
 
 int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t endpoint,
-                         const struct iovageom_plug_options *where,
+                         const struct iovageom_plug_options *options,
                          const struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
-    int error = iovageom_viommu_plug_prepare(viommu, endpoint, where, geometry, report);
+    int error = iovageom_viommu_plug_prepare(viommu, endpoint, options, geometry, report);
 
     return error != IOVAGEOM_OK ? error : iovageom_viommu_plug_commit(viommu, endpoint);
-}
-
-int iovageom_viommu_unplug(struct iovageom_viommu *viommu, uint32_t endpoint)
-{
-    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_plug *plug = found != NULL ? iovageom_plug_at(found, false) : NULL;
-
-    if (plug == NULL)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    iovageom_plug_remove(viommu, plug);
-    viommu->generation++;
-    return IOVAGEOM_OK;
-}
-
-/*
- * All that were plugged at this very endpoint can't be told apart, so they have one geometry; those
- * that have it as an alias keep theirs. The first takes the memory for the new shape, the others
- * find it there.
- */
-static int renew_all(struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
-                     struct iovageom_device *device)
-{
-    int error = IOVAGEOM_OK;
-
-    for (struct iovageom_contact *contact = endpoint->first;
-         error == IOVAGEOM_OK && contact != NULL; contact = contact->next)
-        if (iovageom_contact_own(contact))
-            error = iovageom_plug_renew(viommu, contact->plug, device);
-    return error;
-}
-
-int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
-                           const struct iovageom_geometry *geometry, uint32_t flags,
-                           struct iovageom_report *report)
-{
-    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-    struct iovageom_admission a = {
-        .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
-    struct iovageom_device *device;
-    int error;
-
-    iovageom_report_clear(report);
-    if ((flags & ~(uint32_t)(IOVAGEOM_PLUG_ALLOW_STALE | IOVAGEOM_PLUG_REFUSE_DIRECT)) != 0)
-        return IOVAGEOM_ERR_INVALID;
-    if (found == NULL || iovageom_plug_at(found, false) == NULL)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    error = iovageom_device_make(viommu, geometry, iovageom_unit_live(found->unit), &device);
-    if (error != IOVAGEOM_OK)
-        return error;
-    a.device = device;
-    a.renewed = found;
-    a.allow_stale = (flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
-    a.refuse_direct = iovageom_refuses_direct(viommu, flags);
-    error = iovageom_ask_everyone(&a, found->unit, found->group);
-    if (error == IOVAGEOM_OK)
-        error = renew_all(viommu, found, device);
-    if (error == IOVAGEOM_OK) {
-        viommu->generation++;
-        viommu->stale |= a.went_stale;
-    }
-    iovageom_device_put(viommu, device);
-    return error;
 }

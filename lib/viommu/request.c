@@ -3,33 +3,44 @@
 
 #include "internal.h"
 
+/*
+ * Requests as bytes. begin() decodes and decides; end() does. Where nothing has changed in between,
+ * end() goes by the decision that it finds in the transaction, and else decides anew.
+ */
+
 static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const char *detail)
 {
     return iovageom_refuse_saying(report, error, detail, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/* Lack of memory alone leaves no finding: say so. */
-static IOVAGEOM_COLD void say_no_memory(struct iovageom_report *report)
+/* Lack of memory alone leaves no finding: say so. Notes of an earlier step do not count. */
+static int explained(int status, struct iovageom_report *report)
 {
-    const size_t count = report != NULL ? iovageom_report_count(report) : 0;
+    const size_t count =
+        status == IOVAGEOM_ERR_NO_MEMORY && report != NULL ? iovageom_report_count(report) : 0;
 
-    /* Notes of an earlier step do not count. */
-    if (report != NULL && (count == 0 || !iovageom_report_at(report, count - 1)->fatal))
-        (void)refuse(report, IOVAGEOM_ERR_NO_MEMORY, "the books have no memory for the request");
-}
-
-static int told(int status, struct iovageom_report *report)
-{
-    if (status == IOVAGEOM_ERR_NO_MEMORY)
-        say_no_memory(report);
+    if (status == IOVAGEOM_ERR_NO_MEMORY &&
+        (count == 0 || !iovageom_report_at(report, count - 1)->fatal))
+        (void)refuse(report, status, "there is no memory for the request");
     return status;
 }
 
-/* What the oracle says to a request that was read. */
+/** What was decided, and where. */
+union iovageom_decision {
+    struct iovageom_attach attach;
+    struct iovageom_endpoint *detached;
+    struct iovageom_domain *domain; /**< of MAP and UNMAP */
+};
+
+_Static_assert(sizeof(union iovageom_decision) <=
+                   sizeof(((struct iovageom_viommu_transaction *)0)->decision),
+               "a transaction has room for its decision");
+
 static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
-                  struct iovageom_report *report)
+                  struct iovageom_report *report, union iovageom_decision *out)
 {
     const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
+    struct iovageom_domain *domain;
 
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
@@ -37,45 +48,98 @@ static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_r
             return refuse(report, IOVAGEOM_ERR_INVALID,
                           "a reserved field of ATTACH is not 0 (N24)");
         return iovageom_attach_decide(viommu, request->domain, request->endpoint, request->flags,
-                                      report);
+                                      report, &out->attach);
     case IOVAGEOM_VIRTIO_T_DETACH:
-        return iovageom_viommu_detach_check(viommu, request->domain, request->endpoint, report);
+        return iovageom_detach_decide(viommu, request->domain, request->endpoint, report,
+                                      &out->detached);
     case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_map_decide(viommu, request->domain, &mapping, report);
+        domain = iovageom_domain_at(viommu, request->domain);
+        if (domain != NULL && !domain->clean)
+            (void)iovageom_domain_refresh(viommu, domain);
+        return iovageom_map_decide(viommu, request->domain, &mapping, report, &out->domain);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         if (request->body_reserved)
             return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
-        return iovageom_viommu_unmap_check(viommu, request->domain, request->virt, report);
+        return iovageom_unmap_decide(viommu, request->domain, request->virt, report, &out->domain);
     default:
         return iovageom_probe_decide(viommu, request->endpoint, request->properties_size, report);
     }
 }
 
-/* Read it and decide, with `frozen` the outcome of freezing. */
-static void begin(struct iovageom_viommu *viommu, int frozen, const void *readable,
-                  size_t readable_size, size_t writable_size,
-                  struct iovageom_viommu_transaction *transaction, struct iovageom_report *report)
+static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
+                   const union iovageom_decision *decision, void *writable,
+                   struct iovageom_report *report)
+{
+    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
+
+    switch (request->type) {
+    case IOVAGEOM_VIRTIO_T_ATTACH:
+        return iovageom_attach_do(viommu, &decision->attach);
+    case IOVAGEOM_VIRTIO_T_DETACH:
+        iovageom_domain_leave(viommu, decision->detached);
+        viommu->changes++;
+        return IOVAGEOM_OK;
+    case IOVAGEOM_VIRTIO_T_MAP:
+        return iovageom_map_do(viommu, decision->domain, &mapping);
+    case IOVAGEOM_VIRTIO_T_UNMAP:
+        (void)iovageom_unmap_do(viommu, decision->domain, request->virt);
+        return IOVAGEOM_OK;
+    default:
+        return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
+                                 NULL, report);
+    }
+}
+
+/* Decode and decide, with `frozen` the outcome of freezing. */
+static int begin(struct iovageom_viommu *viommu, int frozen, const void *readable,
+                 size_t readable_size, size_t writable_size,
+                 struct iovageom_viommu_transaction *transaction, struct iovageom_report *report,
+                 union iovageom_decision *decision)
 {
     struct iovageom_virtio_request *request = &transaction->request;
     int error;
 
-    iovageom_report_clear(report);
     memset(transaction, 0, sizeof(*transaction));
     error = iovageom_virtio_decode_request(readable, readable_size, writable_size,
-                                           viommu->space.probe_size, request);
+                                           viommu->shown.probe_size, request);
     transaction->answered = request->has_tail;
-    if (error == IOVAGEOM_OK && frozen != IOVAGEOM_OK)
-        transaction->status = told(frozen, report);
-    else if (error == IOVAGEOM_ERR_UNSUPPORTED)
-        transaction->status =
-            refuse(report, error, "an unknown request type is left unanswered (N18)");
-    else if (error != IOVAGEOM_OK)
-        transaction->status = refuse(report, error, "the buffer is too small for its request (I6)");
-    else if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
-             (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
-        transaction->status = refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
-    else
-        transaction->status = told(decide(viommu, request, report), report);
+    if (error == IOVAGEOM_ERR_UNSUPPORTED)
+        return refuse(report, error, "an unknown request type is left unanswered (N18)");
+    if (error != IOVAGEOM_OK)
+        return refuse(report, error, "the buffer is too small for its request (I6)");
+    if (frozen != IOVAGEOM_OK)
+        return explained(frozen, report);
+    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
+        (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
+        return refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
+    return explained(decide(viommu, request, report, decision), report);
+}
+
+static void begin_and_keep(struct iovageom_viommu *viommu, const void *readable,
+                           size_t readable_size, size_t writable_size,
+                           struct iovageom_viommu_transaction *transaction,
+                           struct iovageom_report *report)
+{
+    union iovageom_decision decision;
+    struct iovageom_report notes;
+    int frozen = IOVAGEOM_OK;
+    const bool first = !viommu->frozen;
+
+    memset(&decision, 0, sizeof(decision));
+    iovageom_report_clear(report);
+    if (first) {
+        iovageom_report_init(&notes, &viommu->allocator);
+        frozen = iovageom_viommu_freeze(viommu, &notes);
+    }
+    transaction->status = begin(viommu, frozen, readable, readable_size, writable_size, transaction,
+                                report, &decision);
+    transaction->changes = viommu->changes;
+    memcpy(transaction->decision, &decision, sizeof(decision));
+    /* The first request: what freezing has to say comes after what is said of the request. */
+    for (size_t i = 0; first && i < iovageom_report_count(&notes); i++)
+        iovageom_report_add(report, iovageom_report_at(&notes, i));
+    if (first)
+        iovageom_report_deinit(&notes);
 }
 
 void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
@@ -83,57 +147,27 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
                                    struct iovageom_viommu_transaction *transaction,
                                    struct iovageom_report *report)
 {
-    struct iovageom_report notes;
-    int frozen;
-
-    if (iovageom_viommu_frozen(viommu)) {
-        begin(viommu, IOVAGEOM_OK, readable, readable_size, writable_size, transaction, report);
-        return;
-    }
-    /* The first request: what freezing has to say comes after what is said of the request. */
-    iovageom_report_init(&notes, &viommu->allocator);
-    frozen = iovageom_viommu_freeze(viommu, &notes);
-    begin(viommu, frozen, readable, readable_size, writable_size, transaction, report);
-    iovageom_report_take(report, &notes);
+    begin_and_keep(viommu, readable, readable_size, writable_size, transaction, report);
 }
 
-/* Decided anew: whatever was changed since begin, the books stay sound. */
-static int end_attach(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
-                      struct iovageom_report *report)
+/* Whatever was changed since begin(): what is done is what is agreed to now. */
+static int end(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
+               void *writable, struct iovageom_report *report)
 {
-    const int status =
-        iovageom_attach_decide(viommu, request->domain, request->endpoint, request->flags, report);
+    union iovageom_decision decision;
+    int status = IOVAGEOM_OK;
 
-    return status != IOVAGEOM_OK
-               ? status
-               : iovageom_attach_do(viommu, request->domain, request->endpoint, request->flags);
-}
-
-static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
-                   int veto, void *writable, struct iovageom_report *report)
-{
-    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
-    int error;
-
-    if (veto != IOVAGEOM_OK)
-        return veto;
-    /* Thawed in between: what is promised or attached now, is by a config space that was read. */
-    error = iovageom_viommu_frozen(viommu) ? IOVAGEOM_OK : iovageom_viommu_freeze(viommu, NULL);
-    if (error != IOVAGEOM_OK)
-        return error;
-    switch (request->type) {
-    case IOVAGEOM_VIRTIO_T_ATTACH:
-        return end_attach(viommu, request, report);
-    case IOVAGEOM_VIRTIO_T_DETACH:
-        return iovageom_viommu_detach(viommu, request->domain, request->endpoint, report);
-    case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_map_do(viommu, request->domain, &mapping, report);
-    case IOVAGEOM_VIRTIO_T_UNMAP:
-        return iovageom_viommu_unmap(viommu, request->domain, request->virt, NULL, report);
-    default:
-        return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
-                                 NULL, report);
+    memcpy(&decision, transaction->decision, sizeof(decision));
+    if (transaction->changes != viommu->changes) {
+        /* Thawed in between: what is promised or attached now, is by a config space that was read. */
+        if (!viommu->frozen)
+            status = iovageom_viommu_freeze(viommu, NULL);
+        if (status == IOVAGEOM_OK)
+            status = decide(viommu, &transaction->request, report, &decision);
     }
+    if (status == IOVAGEOM_OK)
+        status = perform(viommu, &transaction->request, &decision, writable, report);
+    return explained(status, report);
 }
 
 size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
@@ -148,9 +182,11 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
 
     if (!transaction->answered)
         return 0;
+    if (transaction->status == IOVAGEOM_OK && !room)
+        veto = IOVAGEOM_ERR_INVALID;
     if (transaction->status == IOVAGEOM_OK)
-        transaction->status = told(
-            perform(viommu, request, room ? veto : IOVAGEOM_ERR_HOST, writable, report), report);
+        transaction->status =
+            veto != IOVAGEOM_OK ? veto : end(viommu, transaction, writable, report);
     if (!room)
         return 0;
     /* The used length covers the properties of a PROBE also when there are none to tell. */
@@ -172,4 +208,18 @@ size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *reada
     /* A refusal keeps its reasons: end() has nothing to say then. */
     return iovageom_viommu_request_end(viommu, &transaction, IOVAGEOM_OK, writable, writable_size,
                                        report);
+}
+
+int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
+                          size_t size, size_t *needed, struct iovageom_report *report)
+{
+    int status = iovageom_viommu_freeze(viommu, report);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_probe_decide(viommu, endpoint, size, report);
+    if (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL && needed != NULL)
+        *needed = viommu->shown.probe_size;
+    return status != IOVAGEOM_OK
+               ? status
+               : iovageom_probe_do(viommu, endpoint, properties, size, needed, report);
 }

@@ -11,6 +11,8 @@
 #include "support/test_allocator.h"
 #include "support/test_photo.h"
 
+#include "support/viommu_check.h"
+
 enum { ENDPOINTS = 8, DOMAINS = 4, HOSTS = 6, PAGES = 64, PROBE_SIZE = 1024 };
 
 #define TOP             ((uint64_t)PAGES * 4096 - 1)
@@ -172,7 +174,7 @@ static void after_doing(int asked, int done)
         t.agreed++;
         ck_assert_uint_eq(fatal, 0);
     }
-    ck_assert_int_eq(iovageom_viommu_check(t.books, NULL), 0);
+    ck_assert_int_eq(test_viommu_check(t.books, NULL), 0);
 }
 
 /* ---- requests ---- */

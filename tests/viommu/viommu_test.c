@@ -5,6 +5,8 @@
 
 #include "support/test_allocator.h"
 
+#include "support/viommu_check.h"
+
 #define PORT  0x08u
 #define SLOT  0x100u
 #define OTHER 0x200u
@@ -1325,7 +1327,7 @@ static int promise_sets(struct iovageom_viommu *viommu)
 
 static int check_books(struct iovageom_viommu *viommu)
 {
-    return iovageom_viommu_check(viommu, NULL);
+    return test_viommu_check(viommu, NULL);
 }
 
 /* Whatever allocation fails: the call says so, and the books are as they were, to the byte. */

@@ -12,6 +12,8 @@
 #include "support/property.h"
 #include "support/test_allocator.h"
 
+#include "support/viommu_check.h"
+
 #define RANGE(from, to) ((struct iovageom_range){(from), (to)})
 
 enum { IDS = 16, SLOTS = 2, FIRST_ALIAS = 8, PORT = 14, BRIDGES = 3, PLUGS = 12, HOSTS = 7 };
@@ -348,7 +350,7 @@ static void compare(void)
     struct iovageom_report report;
 
     iovageom_report_init(&report, NULL);
-    if (iovageom_viommu_check(t.books, &report) != 0)
+    if (test_viommu_check(t.books, &report) != 0)
         ck_abort_msg("%s", iovageom_report_text(&report));
     iovageom_report_deinit(&report);
     if (!replayable()) {

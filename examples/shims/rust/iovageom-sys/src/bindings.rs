@@ -2160,6 +2160,8 @@ pub struct iovageom_viommu_transaction {
     pub request: iovageom_virtio_request,
     pub status: i32,
     pub answered: bool,
+    pub changes: u64,
+    pub decision: [u64; 4usize],
 }
 extern "C" {
     pub fn iovageom_viommu_request_begin(
@@ -2299,12 +2301,6 @@ extern "C" {
         bytes: *const ::std::os::raw::c_void,
         length: usize,
         flags: u32,
-        report: *mut iovageom_report,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_viommu_check(
-        viommu: *const iovageom_viommu,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
 }

@@ -21,129 +21,6 @@
 #define DEFAULT_MAPPINGS        ((uint64_t)1 << 22)
 #define DEFAULT_DOMAINS         ((uint32_t)1 << 16)
 
-/* ---- findings ---- */
-
-struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name)
-{
-    struct iovageom_owner owner;
-
-    memset(&owner, 0, sizeof(owner));
-    (void)iovageom_owner_init(&owner, source, name);
-    return owner;
-}
-
-/* What `notes` says is added to a report (or to none), and `notes` is gone. */
-void iovageom_report_take(struct iovageom_report *report, struct iovageom_report *notes)
-{
-    for (size_t i = 0; i < iovageom_report_count(notes); i++)
-        iovageom_report_add(report, iovageom_report_at(notes, i));
-    iovageom_report_deinit(notes);
-}
-
-/* Who of a collection reserves something of `range`, the weightiest type first. */
-void iovageom_name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
-                        struct iovageom_range range)
-{
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    enum iovageom_resv_type type;
-
-    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
-        if (iovageom_resv_type_forbids(type) && (uint32_t)type >= finding->type &&
-            iovageom_rangeset_overlaps(ranges, range)) {
-            finding->type = (uint32_t)type;
-            finding->owner = *owner;
-        }
-}
-
-void iovageom_name_owner(struct iovageom_finding *finding, const struct iovageom_device *device,
-                         struct iovageom_range range)
-{
-    finding->owner =
-        iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
-    if (device->walk == NULL) {
-        iovageom_name_resv(finding, device->geometry->resv, range);
-        return;
-    }
-    const size_t index = iovageom_resv_walk_heaviest(device->walk, range);
-    const uint32_t type = iovageom_resv_type_at(device->walk->resv, index);
-    if (iovageom_resv_type_forbids((enum iovageom_resv_type)type) && type >= finding->type &&
-        index != IOVAGEOM_RESV_NONE) {
-        finding->type = type;
-        finding->owner = *iovageom_resv_owner(device->walk->resv, index);
-    }
-}
-
-/* Who reserves something of `range` for a group: a device on its units, the platform, the envelope.
- */
-void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
-                         const struct iovageom_group *group, struct iovageom_range range)
-{
-    if (group->slots > 0 && viommu->envelope != NULL)
-        iovageom_name_resv(finding, viommu->envelope->geometry->resv, range);
-    iovageom_name_resv(finding, viommu->platform, range);
-    for (const struct iovageom_link *side = group->node.up; side != NULL; side = side->up_next) {
-        const struct iovageom_unit *unit = (const struct iovageom_unit *)(const void *)side->upper;
-        const struct iovageom_shape *shape = unit->shapes;
-
-        for (; shape != NULL; shape = shape->next)
-            if (iovageom_device_reserves(shape->device, range)) {
-                iovageom_name_owner(finding, shape->device, range);
-                return;
-            }
-    }
-}
-
-/* Each may leave something to the guest, all of them leave nothing: a note, as nobody is to blame.
- */
-void iovageom_note_nothing(struct iovageom_report *report, const char *who)
-{
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
-
-    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, who);
-    iovageom_report_add(report, &finding);
-}
-
-/* Refuse a request: one finding, whose error says the status. */
-int iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
-{
-    iovageom_report_add(report, finding);
-    return finding->status;
-}
-
-int iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,
-                           uint64_t domain, uint64_t endpoint)
-{
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, error);
-
-    finding.detail = detail;
-    finding.domain = domain;
-    finding.endpoint = endpoint;
-    return iovageom_refuse(report, &finding);
-}
-
-int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding_kind kind,
-                           int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
-                           uint64_t offered)
-{
-    struct iovageom_finding finding = iovageom_finding_blank(kind, error);
-
-    finding.domain = domain;
-    finding.endpoint = endpoint;
-    finding.wanted = wanted;
-    finding.offered = offered;
-    if (kind == IOVAGEOM_FINDING_BUDGET)
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
-    return iovageom_refuse(report, &finding);
-}
-
-int iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
-{
-    return iovageom_refuse_number(report, IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND,
-                                  domain, endpoint, 0, 0);
-}
-
 /* ---- configuration ---- */
 
 void iovageom_viommu_config_init(struct iovageom_viommu_config *config)
@@ -210,8 +87,8 @@ static int input_as_regions(struct iovageom_viommu *viommu)
 static int tables_init(struct iovageom_viommu *viommu)
 {
     struct iovageom_table *const tables[] = {
-        &viommu->endpoints, &viommu->groups, &viommu->units, &viommu->host_groups,
-        &viommu->domains,   &viommu->sides,  &viommu->ties,  &viommu->loads,
+        &viommu->endpoints,   &viommu->groups,  &viommu->address_spaces,
+        &viommu->host_groups, &viommu->domains, &viommu->links,
     };
     int error = iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
 
@@ -281,12 +158,10 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_rangeset_deinit(&viommu->identity);
     iovageom_table_deinit(&viommu->endpoints);
     iovageom_table_deinit(&viommu->groups);
-    iovageom_table_deinit(&viommu->units);
+    iovageom_table_deinit(&viommu->address_spaces);
     iovageom_table_deinit(&viommu->host_groups);
     iovageom_table_deinit(&viommu->domains);
-    iovageom_table_deinit(&viommu->sides);
-    iovageom_table_deinit(&viommu->ties);
-    iovageom_table_deinit(&viommu->loads);
+    iovageom_table_deinit(&viommu->links);
     iovageom_books_release(viommu, viommu, sizeof(*viommu));
 }
 
@@ -344,6 +219,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
              (group = iovageom_group_after(viommu, group)) != NULL;)
             iovageom_group_stale(group);
         viommu->generation++;
+        viommu->changes++;
     }
     iovageom_resv_free(resv);
     iovageom_view_deinit(&view);
@@ -363,7 +239,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     if (envelope != NULL)
         error = iovageom_device_make(viommu, envelope, 0, &device);
     if (error == IOVAGEOM_OK && device != NULL) {
-        error = iovageom_envelope_suits(viommu, device, report);
+        error = iovageom_ask_envelope(viommu, device, report);
         if (error != IOVAGEOM_OK)
             iovageom_device_put(viommu, device);
     }
@@ -376,6 +252,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
         if (group->slots > 0)
             iovageom_group_stale(group);
     viommu->generation++;
+    viommu->changes++;
     return IOVAGEOM_OK;
 }
 
@@ -401,10 +278,78 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     }
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->identity, &identity);
-        iovageom_units_judge(viommu);
+        iovageom_judge_identity(viommu);
+        viommu->changes++;
     }
     iovageom_rangeset_deinit(&identity);
     return error;
+}
+
+/* ---- freezing ---- */
+
+int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
+                                 struct iovageom_virtio_config *out)
+{
+    return iovageom_shown(viommu, out, NULL);
+}
+
+/* Whoever can't be assigned, once each. */
+static void note_direct(const struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    const struct iovageom_plug *plug = NULL;
+
+    if (viommu->envelope != NULL)
+        (void)iovageom_geometry_direct(viommu->envelope->geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK,
+                                       report);
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        (void)iovageom_geometry_direct(plug->device->geometry, plug->contacts[0].endpoint->id,
+                                       IOVAGEOM_OK, report);
+}
+
+int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
+{
+    const struct iovageom_plug *plug = NULL;
+    struct iovageom_virtio_config space;
+    int error;
+
+    iovageom_report_clear(report);
+    if (viommu->frozen)
+        return IOVAGEOM_OK;
+    error = iovageom_shown(viommu, &space, report);
+    if (error != IOVAGEOM_OK)
+        return error;
+    note_direct(viommu, report);
+    /* One device is enough to say so: it is the machine that lacks something. */
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        if (iovageom_doorbells_unknown(viommu, plug->device, plug->contacts[0].endpoint->id,
+                                       report))
+            break;
+    viommu->shown = space;
+    viommu->frozen = true;
+    viommu->changes++;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
+{
+    struct iovageom_group *group = NULL;
+
+    while ((group = iovageom_group_after(viommu, group)) != NULL)
+        if (group->told.count > 0 || iovageom_rangeset_count(&group->promised) > 0)
+            return IOVAGEOM_ERR_STATE;
+    if (iovageom_table_count(&viommu->domains) > 0)
+        return IOVAGEOM_ERR_STATE;
+    viommu->frozen = false;
+    viommu->changes++;
+    /* What is told goes by the config space. */
+    while ((group = iovageom_group_after(viommu, group)) != NULL)
+        group->wire_clean = false;
+    return IOVAGEOM_OK;
+}
+
+bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
+{
+    return viommu->frozen;
 }
 
 /* ---- what changes with the guest ---- */
@@ -412,9 +357,20 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
 void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features)
 {
     viommu->accepted = viommu->config.features & features;
+    viommu->changes++;
     for (struct iovageom_group *group = NULL;
          (group = iovageom_group_after(viommu, group)) != NULL;)
         group->wire_clean = false;
+}
+
+int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
+                                          struct iovageom_report *report)
+{
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .features = viommu->config.features & features};
+
+    iovageom_report_clear(report);
+    return iovageom_ask_all(&a, false);
 }
 
 int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
@@ -432,6 +388,7 @@ int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
             !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, report))
             return IOVAGEOM_ERR_CONFLICT;
     viommu->bypass = bypass;
+    viommu->changes++;
     return IOVAGEOM_OK;
 }
 
@@ -443,7 +400,7 @@ static void forget_expected(struct iovageom_viommu *viommu)
     while (endpoint != NULL) {
         const uint64_t next = (uint64_t)endpoint->id + 1;
 
-        (void)iovageom_endpoint_unexpect(endpoint);
+        iovageom_endpoint_unexpect(endpoint);
         if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
             iovageom_endpoint_drop(viommu, endpoint);
         endpoint = iovageom_table_from(&viommu->endpoints, next);
@@ -456,7 +413,7 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
     struct iovageom_endpoint *endpoint;
 
     while ((domain = iovageom_table_from(&viommu->domains, 0)) != NULL)
-        iovageom_endpoint_detach(viommu, domain->members.first);
+        iovageom_domain_leave(viommu, domain->members.first);
     for (uint64_t from = 0; (endpoint = iovageom_table_from(&viommu->endpoints, from)) != NULL;
          from = (uint64_t)endpoint->id + 1)
         iovageom_endpoint_forget(viommu, endpoint);
@@ -468,75 +425,7 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
     }
     viommu->accepted = viommu->config.features;
     viommu->stale = false;
+    viommu->changes++;
     if (system)
         viommu->bypass = viommu->config.boot_bypass;
-}
-
-/* ---- listings ---- */
-
-static uint64_t own_or(uint64_t key)
-{
-    return key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
-}
-
-/* Who speaks for an endpoint: the first device that was plugged there, else that has it as alias. */
-static const struct iovageom_plug *speaker(const struct iovageom_endpoint *endpoint)
-{
-    const struct iovageom_contact *contact = endpoint->first;
-
-    while (contact != NULL && !iovageom_contact_own(contact))
-        contact = contact->next;
-    if (contact == NULL)
-        contact = endpoint->first;
-    return contact != NULL ? contact->plug : NULL;
-}
-
-static void describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
-                     struct iovageom_viommu_endpoint *out)
-{
-    const struct iovageom_plug *plug = speaker(endpoint);
-
-    memset(out, 0, sizeof(*out));
-    out->endpoint = endpoint->id;
-    out->kind = endpoint->kind;
-    out->plugged = (uint32_t)endpoint->devices;
-    out->prepared = iovageom_plug_pending(endpoint);
-    out->expected = endpoint->expected;
-    out->guest_group = own_or(endpoint->group->key);
-    out->host_group = IOVAGEOM_VIOMMU_OWN;
-    for (const struct iovageom_contact *contact = endpoint->first;
-         contact != NULL && out->host_group == IOVAGEOM_VIOMMU_OWN; contact = contact->next)
-        out->host_group = contact->plug->host_group;
-    out->address_space = plug != NULL ? own_or(plug->unit->key) : IOVAGEOM_VIOMMU_OWN;
-    out->domain = endpoint->domain != NULL ? endpoint->domain->node.index : IOVAGEOM_ID_NONE;
-    out->generation = endpoint->generation;
-    if (!iovageom_endpoint_visible(endpoint))
-        out->bypass = 0;
-    else if (endpoint->domain != NULL)
-        out->bypass = endpoint->domain->bypass;
-    else
-        out->bypass = iovageom_bypass_unattached(viommu) &&
-                      iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
-    out->geometry = plug != NULL ? plug->device->geometry : NULL;
-}
-
-int iovageom_viommu_endpoint(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                             struct iovageom_viommu_endpoint *out)
-{
-    const struct iovageom_endpoint *found = iovageom_table_at(&viommu->endpoints, endpoint);
-
-    if (found == NULL)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    describe(viommu, found, out);
-    return IOVAGEOM_OK;
-}
-
-bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_t from,
-                                   struct iovageom_viommu_endpoint *out)
-{
-    const struct iovageom_endpoint *found = iovageom_table_from(&viommu->endpoints, from);
-
-    if (found != NULL)
-        describe(viommu, found, out);
-    return found != NULL;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
+#include "support/viommu_check.h"
 
 #include <iovageom/pgsize.h>
 
-#include "internal.h"
+#include "viommu/internal.h"
 
 /* What must always hold, seen from outside of the calls that see to it. */
 struct check {
@@ -23,18 +23,18 @@ static void expect(struct check *check, bool holds, const char *detail)
 }
 
 /* A roll is as long as it says, and all who are on it name its owner. */
-static size_t roll_length(const struct iovageom_roll *roll, int which)
+static size_t members_length(const struct iovageom_members *members, enum iovageom_list which)
 {
-    const struct iovageom_endpoint *member = roll->first;
+    const struct iovageom_endpoint *member = members->first;
     const struct iovageom_endpoint *before = NULL;
     size_t length = 0;
 
-    for (; member != NULL && member->previous[which] == before && length <= roll->count;
+    for (; member != NULL && member->previous[which] == before && length <= members->count;
          member = member->next[which]) {
         before = member;
         length++;
     }
-    return member == NULL && before == roll->last ? length : SIZE_MAX;
+    return member == NULL && before == members->last ? length : SIZE_MAX;
 }
 
 /* What answers to an endpoint knows so, and is on its unit; returns how many there are. */
@@ -50,7 +50,7 @@ static size_t check_contacts(struct check *check, const struct iovageom_endpoint
 
         sound &= contact->previous == before && contact->endpoint == endpoint &&
                  contact >= plug->contacts && contact < plug->contacts + plug->count;
-        expect(check, plug->unit == endpoint->unit,
+        expect(check, plug->address_space == endpoint->address_space,
                "a device answers to an endpoint that is on other host page tables");
         expect(check, !pending, "a device was plugged where another one is prepared");
         pending = plug->prepared;
@@ -63,27 +63,38 @@ static size_t check_contacts(struct check *check, const struct iovageom_endpoint
     return count;
 }
 
-/* The devices on host page tables; returns to how many endpoints they answer. */
-static size_t check_unit(struct check *check, const struct iovageom_unit *unit)
+/* The devices of an address space; returns at how many endpoints they are. */
+static size_t check_address_space(struct check *check, const struct iovageom_address_space *space)
 {
     const struct iovageom_plug *before = NULL;
-    size_t contacts = 0, plugs = 0, shapes = 0;
+    size_t contacts = 0, leads = 0, listed = 0, unfit = 0;
     bool sound = true;
 
-    for (const struct iovageom_plug *plug = unit->first; plug != NULL; plug = plug->next) {
-        sound &= plug->previous == before && plug->unit == unit && plug->count > 0;
-        expect(check, iovageom_shape_of(unit, plug->device) != NULL,
-               "what a device reserves is not among what its unit reserves");
+    for (const struct iovageom_plug *plug = space->first; plug != NULL; plug = plug->next) {
+        const struct iovageom_plug *lead = iovageom_lead_like(space, plug->device);
+
+        sound &= plug->previous == before && plug->address_space == space && plug->count > 0;
+        expect(check, lead != NULL && lead->leads && (plug == lead || !plug->leads),
+               "a device has no lead, or is one beside another");
         contacts += plug->count;
-        plugs++;
+        leads += plug->leads;
         before = plug;
     }
-    for (const struct iovageom_shape *shape = unit->shapes; shape != NULL; shape = shape->next)
-        shapes += shape->count;
-    expect(check, sound && before != NULL && unit->last == before && shapes == plugs,
-           "the devices of a unit are wrong");
-    expect(check, check->viommu->stale || iovageom_unit_live(unit) <= iovageom_unit_budget(unit),
-           "host page tables hold more mappings than they can");
+    for (const struct iovageom_plug *lead = space->leads; lead != NULL; lead = lead->lead_next) {
+        listed++;
+        unfit += lead->unfit;
+        expect(check,
+               lead->unfit == !iovageom_identity_fits(&check->viommu->identity, lead->device,
+                                                      IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL),
+               "it is not known who can't map the identity ranges");
+    }
+    expect(check, sound && before != NULL && space->last == before && leads == listed,
+           "the devices of an address space are wrong");
+    expect(check, unfit == space->unfit, "the count of unfit devices is wrong");
+    expect(check,
+           check->viommu->stale ||
+               iovageom_address_space_live(space) <= iovageom_address_space_budget(space),
+           "an address space holds more mappings than it can");
     return contacts;
 }
 
@@ -92,51 +103,56 @@ static size_t check_endpoint(struct check *check, const struct iovageom_endpoint
     const struct iovageom_viommu *viommu = check->viommu;
     const size_t contacts = check_contacts(check, endpoint);
 
-    expect(check, (endpoint->first != NULL) == (endpoint->unit != NULL),
+    expect(check, (endpoint->first != NULL) == (endpoint->address_space != NULL),
            "an endpoint has a device without a unit, or the reverse");
-    expect(check, endpoint->kind != IOVAGEOM_ENDPOINT_DEVICE || endpoint->first != NULL,
+    expect(check,
+           endpoint->kind != IOVAGEOM_ENDPOINT_DEVICE || endpoint->first != NULL ||
+               endpoint->expected,
            "an endpoint without declaration has no device");
     expect(check, endpoint->domain == NULL || iovageom_endpoint_visible(endpoint),
            "an endpoint that isn't there is attached");
     expect(check, (endpoint->told != NULL) == (endpoint->generation != 0),
            "a promise has no generation, or the reverse");
     expect(check,
-           endpoint->unit == NULL || iovageom_link_count(&viommu->sides, &endpoint->unit->node,
-                                                         &endpoint->group->node) > 0,
+           endpoint->address_space == NULL ||
+               iovageom_link_count(viommu, &endpoint->address_space->node, &endpoint->group->node) >
+                   0,
            "a device's unit does not count for its guest group");
     expect(check,
-           endpoint->domain == NULL || iovageom_link_count(&viommu->ties, &endpoint->group->node,
-                                                           &endpoint->domain->node) > 0,
+           endpoint->domain == NULL ||
+               iovageom_link_count(viommu, &endpoint->group->node, &endpoint->domain->node) > 0,
            "a guest group does not count for a domain of its endpoint");
     return contacts;
 }
 
 static int check_group(struct check *check, const struct iovageom_group *group)
 {
+    struct iovageom_virtio_config shown;
     const struct iovageom_viommu *viommu = check->viommu;
     size_t slots = 0, visible = 0, told = 0;
     struct iovageom_rangeset usable;
     struct iovageom_view view;
-    int error = iovageom_view_init(&view, viommu);
+    int error = iovageom_shown(viommu, &shown, NULL);
 
+    (void)iovageom_view_init(&view, viommu);
     (void)iovageom_rangeset_init(&usable, &viommu->allocator);
     for (const struct iovageom_endpoint *member = group->members.first;
-         error == IOVAGEOM_OK && member != NULL; member = member->next[IOVAGEOM_ROLL_GROUP]) {
+         error == IOVAGEOM_OK && member != NULL; member = member->next[IOVAGEOM_LIST_GROUP]) {
         slots += member->kind == IOVAGEOM_ENDPOINT_SLOT;
         visible += iovageom_endpoint_visible(member);
         told += member->told != NULL;
         expect(check, member->group == group, "an endpoint is on another guest group's roll");
         if (member->told == NULL)
             continue;
-        error = iovageom_wire_usable(viommu, member->told, &usable);
+        error = iovageom_wire_usable(viommu, member->told, &shown, &usable);
         expect(check, error != IOVAGEOM_OK || iovageom_rangeset_subset(&usable, &group->promised),
                "an endpoint was promised more than its guest group");
     }
     expect(check,
-           roll_length(&group->members, IOVAGEOM_ROLL_GROUP) == group->members.count &&
+           members_length(&group->members, IOVAGEOM_LIST_GROUP) == group->members.count &&
                group->members.count > 0,
            "the roll of a guest group is wrong");
-    expect(check, slots == group->slots && visible == group->visible && told == group->told,
+    expect(check, slots == group->slots && visible == group->visible && told == group->told.count,
            "the counts of a guest group are wrong");
     if (error == IOVAGEOM_OK)
         error = iovageom_view_build(viommu, group, &view);
@@ -158,13 +174,13 @@ static int check_group(struct check *check, const struct iovageom_group *group)
 static void check_mapping(struct check *check, const struct iovageom_mapping *mapping,
                           const struct iovageom_rangeset *reserved)
 {
-    const struct iovageom_virtio_config *space = &check->viommu->space;
+    const struct iovageom_virtio_config *shown = &check->viommu->shown;
 
     expect(
         check,
-        iovageom_range_is_aligned(mapping->range, iovageom_pgsize_granule(space->page_size_mask)),
+        iovageom_range_is_aligned(mapping->range, iovageom_pgsize_granule(shown->page_size_mask)),
         "a mapping is not aligned to the granule");
-    expect(check, iovageom_range_contains(space->input_range, mapping->range),
+    expect(check, iovageom_range_contains(shown->input_range, mapping->range),
            "a mapping is outside the input range");
     expect(check, check->viommu->stale || !iovageom_rangeset_overlaps(reserved, mapping->range),
            "a mapping stands where a host of its domain reserves");
@@ -176,22 +192,22 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     struct iovageom_rangeset reserved;
     struct iovageom_mappings_cursor cursor;
     struct iovageom_mapping mapping;
-    bool crowded;
-    const uint64_t budget = iovageom_domain_budget(domain, &crowded);
+    bool shared;
+    const uint64_t budget = iovageom_domain_budget(domain, &shared);
     int error = iovageom_rangeset_init(&reserved, &viommu->allocator);
 
     if (error == IOVAGEOM_OK)
         error = iovageom_domain_reserved(viommu, domain, &reserved);
     expect(check, viommu->frozen, "there is a domain before the guest could make one");
     expect(check,
-           roll_length(&domain->members, IOVAGEOM_ROLL_DOMAIN) == domain->members.count &&
+           members_length(&domain->members, IOVAGEOM_LIST_DOMAIN) == domain->members.count &&
                domain->members.count > 0,
            "the roll of a domain is wrong");
     if (error == IOVAGEOM_OK && domain->clean) {
         expect(check, iovageom_rangeset_equal(&reserved, &domain->reserved),
                "what is reserved in a domain is not what its endpoints reserve");
-        expect(check, crowded == domain->crowded, "a domain does not know who shares its budget");
-        expect(check, crowded || iovageom_mappings_budget(&domain->mappings) == budget,
+        expect(check, shared == domain->shared, "a domain does not know who shares its budget");
+        expect(check, shared || domain->budget == budget,
                "the mapping budget of a domain is not that of its hosts");
     }
     expect(check, !domain->bypass || iovageom_mappings_count(&domain->mappings) == 0,
@@ -204,25 +220,22 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
 }
 
 /* Links are counted by endpoints: as many as there are, in all. */
-static void check_links(struct check *check, const struct iovageom_table *table, size_t count,
-                        const char *detail)
+static size_t links_below(const struct iovageom_node *node)
 {
-    struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry entry;
     size_t sum = 0;
 
-    iovageom_itree_cursor_init(&cursor, &table->tree, 0);
-    while ((entry = iovageom_itree_next(&cursor)).range)
-        sum += ((const struct iovageom_link *)(uintptr_t)*entry.values)->count;
-    expect(check, sum == count, detail);
+    for (const struct iovageom_link *link = node->down; link != NULL; link = link->down_next)
+        sum += link->count;
+    return sum;
 }
 
-int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_report *report)
+int test_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     struct check check = {viommu, report, IOVAGEOM_OK};
     struct iovageom_itree_cursor cursor;
     struct iovageom_itree_entry entry;
     size_t contacts = 0, answered = 0, attached = 0, loaded = 0, mappings = 0;
+    size_t sides = 0, ties = 0, loads = 0;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -232,15 +245,24 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
 
         expect(&check, endpoint->id == entry.range->start, "an endpoint stands at another number");
         attached += endpoint->domain != NULL;
-        loaded += endpoint->domain != NULL && endpoint->unit != NULL;
+        loaded += endpoint->domain != NULL && endpoint->address_space != NULL;
         contacts += check_endpoint(&check, endpoint);
     }
     iovageom_itree_cursor_init(&cursor, &viommu->groups.tree, 0);
-    while (error == IOVAGEOM_OK && (entry = iovageom_itree_next(&cursor)).range)
-        error = check_group(&check, (void *)(uintptr_t)*entry.values);
-    iovageom_itree_cursor_init(&cursor, &viommu->units.tree, 0);
-    while ((entry = iovageom_itree_next(&cursor)).range)
-        answered += check_unit(&check, (void *)(uintptr_t)*entry.values);
+    while (error == IOVAGEOM_OK && (entry = iovageom_itree_next(&cursor)).range) {
+        const struct iovageom_group *group = (void *)(uintptr_t)*entry.values;
+
+        ties += links_below(&group->node);
+        error = check_group(&check, group);
+    }
+    iovageom_itree_cursor_init(&cursor, &viommu->address_spaces.tree, 0);
+    while ((entry = iovageom_itree_next(&cursor)).range) {
+        const struct iovageom_address_space *space = (void *)(uintptr_t)*entry.values;
+
+        sides += links_below(&space->node);
+        loads += links_below(&space->mapped);
+        answered += check_address_space(&check, space);
+    }
     iovageom_itree_cursor_init(&cursor, &viommu->domains.tree, 0);
     while (error == IOVAGEOM_OK && (entry = iovageom_itree_next(&cursor)).range) {
         const struct iovageom_domain *domain = (void *)(uintptr_t)*entry.values;
@@ -250,9 +272,8 @@ int iovageom_viommu_check(const struct iovageom_viommu *viommu, struct iovageom_
     }
     expect(&check, mappings == viommu->mapping_count, "the count of all mappings is wrong");
     expect(&check, answered == contacts, "a device answers to an endpoint that doesn't know of it");
-    check_links(&check, &viommu->sides, contacts,
-                "devices and the guest groups that they count for");
-    check_links(&check, &viommu->ties, attached, "endpoints and the domains that they count for");
-    check_links(&check, &viommu->loads, loaded, "endpoints and the domains on their page tables");
+    expect(&check, sides == contacts, "devices and the guest groups that they count for");
+    expect(&check, ties == attached, "endpoints and the domains that they count for");
+    expect(&check, loads == loaded, "endpoints and the domains in their address spaces");
     return error != IOVAGEOM_OK ? error : check.status;
 }

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <string.h>
+
+#include "../geometry/internal.h"
+#include "internal.h"
+
+struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name)
+{
+    struct iovageom_owner owner;
+
+    memset(&owner, 0, sizeof(owner));
+    (void)iovageom_owner_init(&owner, source, name);
+    return owner;
+}
+
+/* ---- who reserves something ---- */
+
+/* The owner in `resv` who reserves something of `range`: of several, that of the weightiest type. */
+static void name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
+                      struct iovageom_range range)
+{
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
+        if (iovageom_resv_type_forbids(type) && (uint32_t)type >= finding->type &&
+            iovageom_rangeset_overlaps(ranges, range)) {
+            finding->type = (uint32_t)type;
+            finding->owner = *owner;
+        }
+}
+
+/* The device, or if it reserves something of `range` as a region, the owner of that. */
+void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
+                          struct iovageom_range range)
+{
+    finding->owner =
+        iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
+    if (device->walk == NULL) {
+        name_resv(finding, device->geometry->resv, range);
+        return;
+    }
+    const size_t index = iovageom_resv_walk_heaviest(device->walk, range);
+    const uint32_t type = iovageom_resv_type_at(device->walk->resv, index);
+    if (iovageom_resv_type_forbids((enum iovageom_resv_type)type) && type >= finding->type &&
+        index != IOVAGEOM_RESV_NONE) {
+        finding->type = type;
+        finding->owner = *iovageom_resv_owner(device->walk->resv, index);
+    }
+}
+
+/* For a group that is a device in one of its address spaces, the machine, or the envelope. */
+void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
+                         const struct iovageom_group *group, struct iovageom_range range)
+{
+    if (group->slots > 0 && viommu->envelope != NULL)
+        name_resv(finding, viommu->envelope->geometry->resv, range);
+    name_resv(finding, viommu->platform, range);
+    for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
+        const struct iovageom_address_space *address_space = link->upper->self;
+        const struct iovageom_plug *lead = address_space->leads;
+
+        for (; lead != NULL; lead = lead->lead_next)
+            if (iovageom_device_reserves(lead->device, range)) {
+                iovageom_name_device(finding, lead->device, range);
+                return;
+            }
+    }
+}
+
+/* The same for the first guest group of a domain that knows one. */
+void iovageom_name_domain(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
+                          const struct iovageom_domain *domain, struct iovageom_range range)
+{
+    const struct iovageom_link *link = domain->node.up;
+
+    for (; link != NULL && finding->type == 0; link = link->up_next)
+        iovageom_name_group(finding, viommu, link->upper->self, range);
+}
+
+/* ---- refusals: one finding, and its status ---- */
+
+int iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
+{
+    iovageom_report_add(report, finding);
+    return finding->status;
+}
+
+int iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,
+                           uint64_t domain, uint64_t endpoint)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, error);
+
+    finding.detail = detail;
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    return iovageom_refuse(report, &finding);
+}
+
+int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding_kind kind,
+                           int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
+                           uint64_t offered)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, error);
+
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    finding.wanted = wanted;
+    finding.offered = offered;
+    if (kind == IOVAGEOM_FINDING_BUDGET)
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
+    return iovageom_refuse(report, &finding);
+}
+
+int iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint)
+{
+    return iovageom_refuse_number(report, IOVAGEOM_FINDING_NOT_FOUND, IOVAGEOM_ERR_NOT_FOUND,
+                                  domain, endpoint, 0, 0);
+}
+
+/* ---- notes ---- */
+
+void iovageom_note_lost(struct iovageom_report *report, struct iovageom_range range)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
+
+    finding.range = range;
+    iovageom_report_add(report, &finding);
+}
+
+/* Each of several leaves something to the guest, all of them together nothing: nobody is to blame. */
+void iovageom_note_nothing(struct iovageom_report *report, const char *who)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
+
+    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, who);
+    iovageom_report_add(report, &finding);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <string.h>
+
+#include "internal.h"
+
+/* ---- endpoints ---- */
+
+static uint64_t own_or(uint64_t key)
+{
+    return key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
+}
+
+/* Who speaks for an endpoint: the first device that was plugged there, else that has it as alias. */
+static const struct iovageom_plug *speaker(const struct iovageom_endpoint *endpoint)
+{
+    const struct iovageom_contact *contact = endpoint->first;
+
+    while (contact != NULL && contact != contact->plug->contacts)
+        contact = contact->next;
+    if (contact == NULL)
+        contact = endpoint->first;
+    return contact != NULL ? contact->plug : NULL;
+}
+
+static void describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
+                     struct iovageom_viommu_endpoint *out)
+{
+    const struct iovageom_plug *plug = speaker(endpoint);
+
+    memset(out, 0, sizeof(*out));
+    out->endpoint = endpoint->id;
+    out->kind = endpoint->kind;
+    out->plugged = (uint32_t)endpoint->devices;
+    out->prepared = iovageom_plug_pending(endpoint);
+    out->expected = endpoint->expected;
+    out->guest_group = own_or(endpoint->group->key);
+    out->host_group = IOVAGEOM_VIOMMU_OWN;
+    for (const struct iovageom_contact *contact = endpoint->first;
+         contact != NULL && out->host_group == IOVAGEOM_VIOMMU_OWN; contact = contact->next)
+        out->host_group = contact->plug->host_group;
+    out->address_space = plug != NULL ? own_or(plug->address_space->key) : IOVAGEOM_VIOMMU_OWN;
+    out->domain = endpoint->domain != NULL ? endpoint->domain->node.index : IOVAGEOM_ID_NONE;
+    out->generation = endpoint->generation;
+    if (!iovageom_endpoint_visible(endpoint))
+        out->bypass = 0;
+    else if (endpoint->domain != NULL)
+        out->bypass = endpoint->domain->bypass;
+    else
+        out->bypass = iovageom_bypass_unattached(viommu) &&
+                      iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
+    out->geometry = plug != NULL ? plug->device->geometry : NULL;
+}
+
+int iovageom_viommu_endpoint(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                             struct iovageom_viommu_endpoint *out)
+{
+    const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
+
+    if (found == NULL)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    describe(viommu, found, out);
+    return IOVAGEOM_OK;
+}
+
+bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_t from,
+                                   struct iovageom_viommu_endpoint *out)
+{
+    const struct iovageom_endpoint *found = iovageom_table_from(&viommu->endpoints, from);
+
+    if (found != NULL)
+        describe(viommu, found, out);
+    return found != NULL;
+}
+
+/* ---- domains ---- */
+
+static void describe_domain(const struct iovageom_domain *domain,
+                            struct iovageom_viommu_domain *out)
+{
+    bool shared;
+
+    memset(out, 0, sizeof(*out));
+    out->domain = domain->node.index;
+    out->bypass = domain->bypass;
+    out->endpoints = domain->members.count;
+    out->mappings = iovageom_mappings_count(&domain->mappings);
+    out->budget = iovageom_domain_budget(domain, &shared);
+}
+
+int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
+                           struct iovageom_viommu_domain *out)
+{
+    const struct iovageom_domain *found = iovageom_domain_at(viommu, domain);
+
+    if (found == NULL)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    describe_domain(found, out);
+    return IOVAGEOM_OK;
+}
+
+bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t from,
+                                 struct iovageom_viommu_domain *out)
+{
+    const struct iovageom_domain *found = iovageom_table_from(&viommu->domains, from);
+
+    if (found != NULL)
+        describe_domain(found, out);
+    return found != NULL;
+}
+
+bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu, uint32_t domain,
+                                     uint64_t endpoint, uint32_t *out)
+{
+    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    const struct iovageom_endpoint *member = NULL;
+
+    if (target == NULL)
+        return false;
+    if (endpoint == IOVAGEOM_ID_NONE) {
+        member = target->members.first;
+    } else {
+        const struct iovageom_endpoint *before = iovageom_endpoint_at(viommu, endpoint);
+
+        if (before != NULL && before->domain == target)
+            member = before->next[IOVAGEOM_LIST_DOMAIN];
+    }
+    if (member != NULL)
+        *out = member->id;
+    return member != NULL;
+}
+
+int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu, uint32_t domain,
+                                  struct iovageom_rangeset *out)
+{
+    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    struct iovageom_rangeset set;
+    int error;
+
+    if (target == NULL)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    error = iovageom_rangeset_init(&set, &viommu->allocator);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_domain_reserved(viommu, target, &set);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_complement(&set, &set, viommu->shown.input_range);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_inward(out, &set, iovageom_shown_granule(viommu));
+    iovageom_rangeset_deinit(&set);
+    return error;
+}
+
+bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t domain,
+                              struct iovageom_range range, uint64_t from,
+                              struct iovageom_range *out)
+{
+    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    struct iovageom_mappings_cursor cursor;
+    struct iovageom_mapping mapping;
+    struct iovageom_range run = {0, 0};
+    bool found = false;
+
+    if (target == NULL || !iovageom_range_valid(range))
+        return false;
+    if (from < range.start)
+        from = range.start;
+    iovageom_mappings_seek(&target->mappings, from, &cursor);
+    while (iovageom_mappings_next(&cursor, &mapping) && mapping.range.last <= range.last) {
+        if (mapping.range.start < from)
+            continue;
+        if (found && !iovageom_range_precedes_directly(run, mapping.range))
+            break;
+        if (!found)
+            run = mapping.range;
+        run.last = mapping.range.last;
+        found = true;
+    }
+    if (found)
+        *out = run;
+    return found;
+}
+
+bool iovageom_viommu_mapping_next(const struct iovageom_viommu *viommu, uint32_t domain,
+                                  uint64_t from, struct iovageom_mapping *out)
+{
+    const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    const struct iovageom_range rest = {from, IOVAGEOM_ADDRESS_MAX};
+
+    return target != NULL && iovageom_mappings_first_overlap(&target->mappings, rest, out);
+}

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/pgsize.h>
+
+#include "../base/bytes.h"
+#include "internal.h"
+#include "stream.h"
+
+struct loader {
+    struct iovageom_viommu *viommu;
+    struct iovageom_report *report;
+    uint32_t domain; /**< that the records speak of */
+    bool bypass;
+    bool open;   /**< whether there was one */
+    bool expect; /**< devices may come later */
+    bool refused;
+};
+
+static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_finding *finding)
+{
+    iovageom_report_add(l->report, finding);
+    l->refused = true;
+}
+
+/* An endpoint that isn't here was missed where the stream named the members of its guest group. */
+static int stream_endpoint(const struct loader *l, const uint8_t *id,
+                           struct iovageom_endpoint **out)
+{
+    *out = iovageom_endpoint_at(l->viommu, iovageom_load_le32(id));
+    return *out != NULL || l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
+}
+
+/* The guest group where the members are, or where those are to be made that are yet to come. */
+static struct iovageom_group *members_group(const struct loader *l, const uint8_t *body,
+                                            size_t length)
+{
+    for (size_t at = 0; at + 4 <= length; at += 4) {
+        const struct iovageom_endpoint *endpoint =
+            iovageom_endpoint_at(l->viommu, iovageom_load_le32(body + at));
+
+        if (endpoint != NULL)
+            return endpoint->group->loaded ? NULL : endpoint->group;
+    }
+    return NULL;
+}
+
+/* An endpoint that nobody declared here, in the group of its neighbours or one without a number. */
+static int expect_endpoint(struct iovageom_viommu *viommu, uint32_t id,
+                           const struct iovageom_group *group, struct iovageom_endpoint **out)
+{
+    const uint64_t key = group != NULL ? group->key : iovageom_next_own_group(viommu);
+    int error = iovageom_endpoint_make(viommu, id, key, IOVAGEOM_ENDPOINT_DEVICE, out);
+
+    if (error == IOVAGEOM_OK) {
+        iovageom_endpoint_expect(*out);
+        (*out)->group->unnumbered |= group == NULL;
+    }
+    return error;
+}
+
+/* The members of a guest group: they are in one here too, and not in that of others. */
+static int load_members(struct loader *l, const uint8_t *body, size_t length)
+{
+    struct iovageom_group *group = members_group(l, body, length);
+    int error = IOVAGEOM_OK;
+
+    for (size_t at = 0; at + 4 <= length; at += 4) {
+        const uint32_t id = iovageom_load_le32(body + at);
+        struct iovageom_endpoint *endpoint = iovageom_endpoint_at(l->viommu, id);
+        struct iovageom_finding finding = iovageom_finding_blank(
+            endpoint == NULL ? IOVAGEOM_FINDING_NOT_FOUND : IOVAGEOM_FINDING_OTHER,
+            IOVAGEOM_ERR_CONFLICT);
+
+        if (endpoint == NULL && l->expect) {
+            error = expect_endpoint(l->viommu, id, group, &endpoint);
+            if (error != IOVAGEOM_OK)
+                return error;
+            group = endpoint->group;
+        }
+        finding.endpoint = id;
+        if (endpoint != NULL)
+            finding.detail = "an endpoint is in another guest group than at the source";
+        if (endpoint == NULL || endpoint->group != group)
+            load_object(l, &finding);
+        else
+            group->loaded = true;
+    }
+    return length % 4 != 0 ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_OK;
+}
+
+static int load_promise(struct loader *l, const uint8_t *body, size_t length)
+{
+    const size_t count = length < 12 ? 0 : (length - 12) / REGION_SIZE;
+    struct iovageom_endpoint *endpoint;
+    struct iovageom_wire *wire;
+    int error;
+
+    if (length != 12 + count * REGION_SIZE || iovageom_load_le64(body + 4) == 0 ||
+        iovageom_load_le64(body + 4) > l->viommu->generation)
+        return IOVAGEOM_ERR_MALFORMED;
+    error = stream_endpoint(l, body, &endpoint);
+    if (endpoint == NULL)
+        return error;
+    if (endpoint->told != NULL)
+        return IOVAGEOM_ERR_MALFORMED;
+    error = iovageom_wire_new(l->viommu, count, &wire);
+    if (error != IOVAGEOM_OK)
+        return error;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *at = body + 12 + i * REGION_SIZE;
+
+        wire->regions[i] = (struct iovageom_region){
+            {iovageom_load_le64(at), iovageom_load_le64(at + 8)}, iovageom_load_le32(at + 16), 0};
+    }
+    error = iovageom_virtio_wire_check(wire->regions, count) != IOVAGEOM_OK
+                ? IOVAGEOM_ERR_MALFORMED
+                : iovageom_promise_keep(l->viommu, endpoint, wire);
+    if (error != IOVAGEOM_OK) {
+        iovageom_wire_put(l->viommu, wire);
+        return error;
+    }
+    endpoint->generation = iovageom_load_le64(body + 4);
+    return IOVAGEOM_OK;
+}
+
+static int load_group(struct loader *l, const uint8_t *body, size_t length)
+{
+    struct iovageom_rangeset promised;
+    struct iovageom_endpoint *endpoint;
+    int error;
+
+    if (length < 4 || (length - 4) % 16 != 0)
+        return IOVAGEOM_ERR_MALFORMED;
+    error = stream_endpoint(l, body, &endpoint);
+    if (endpoint == NULL)
+        return error;
+    error = iovageom_rangeset_init(&promised, &l->viommu->allocator);
+    for (size_t at = 4; error == IOVAGEOM_OK && at < length; at += 16)
+        error = iovageom_rangeset_insert(
+            &promised, (struct iovageom_range){iovageom_load_le64(body + at),
+                                               iovageom_load_le64(body + at + 8)});
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_union(&endpoint->group->promised, &endpoint->group->promised,
+                                        &promised);
+    iovageom_rangeset_deinit(&promised);
+    return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
+}
+
+/* A live domain is answered as if the guest made it anew. */
+static int load_status(struct loader *l, int status)
+{
+    if (status == IOVAGEOM_ERR_NO_MEMORY)
+        return status;
+    l->refused |= status != IOVAGEOM_OK;
+    return IOVAGEOM_OK;
+}
+
+static int load_attached(struct loader *l, const uint8_t *body, size_t length)
+{
+    const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
+    struct iovageom_endpoint *endpoint;
+    struct iovageom_attach attach;
+    int status;
+    int error;
+
+    if (length != 4 || !l->open)
+        return IOVAGEOM_ERR_MALFORMED;
+    error = stream_endpoint(l, body, &endpoint);
+    if (endpoint == NULL)
+        return error;
+    if (endpoint->domain != NULL)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (l->expect)
+        iovageom_endpoint_expect(endpoint);
+    status = iovageom_attach_decide(l->viommu, l->domain, endpoint->id, flags, l->report, &attach);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_attach_do(l->viommu, &attach);
+    return load_status(l, status);
+}
+
+static int load_mapping(struct loader *l, struct iovageom_domain *domain,
+                        const struct iovageom_mapping *mapping)
+{
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
+    int status;
+
+    if (iovageom_range_valid(mapping->range) &&
+        iovageom_rangeset_first_overlap(&domain->reserved, mapping->range, &finding.against)) {
+        finding.range = mapping->range;
+        finding.domain = l->domain;
+        iovageom_name_domain(&finding, l->viommu, domain, mapping->range);
+        load_object(l, &finding);
+        return IOVAGEOM_OK;
+    }
+    status = iovageom_map_decide(l->viommu, l->domain, mapping, l->report, &domain);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_map_do(l->viommu, domain, mapping);
+    return load_status(l, status);
+}
+
+static int load_mappings(struct loader *l, const uint8_t *body, size_t length)
+{
+    struct iovageom_domain *domain = iovageom_table_at(&l->viommu->domains, l->domain);
+    int error;
+
+    if (length % MAPPING_SIZE != 0 || !l->open)
+        return IOVAGEOM_ERR_MALFORMED;
+    /* No endpoint of the domain could be attached; already reported. */
+    if (domain == NULL)
+        return l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
+    error = iovageom_domain_refresh(l->viommu, domain);
+    for (size_t at = 0; error == IOVAGEOM_OK && at < length; at += MAPPING_SIZE) {
+        struct iovageom_mapping mapping = {
+            {iovageom_load_le64(body + at), iovageom_load_le64(body + at + 8)},
+            iovageom_load_le64(body + at + 16),
+            iovageom_load_le32(body + at + 24)};
+
+        error = load_mapping(l, domain, &mapping);
+    }
+    return error;
+}
+
+static int load_domain(struct loader *l, const uint8_t *body, size_t length)
+{
+    if (length != 8 || iovageom_load_le32(body + 4) > 1 ||
+        iovageom_table_at(&l->viommu->domains, iovageom_load_le32(body)) != NULL)
+        return IOVAGEOM_ERR_MALFORMED;
+    l->domain = iovageom_load_le32(body);
+    l->bypass = iovageom_load_le32(body + 4) == 1;
+    l->open = true;
+    return IOVAGEOM_OK;
+}
+
+static int load_shut(struct loader *l, const uint8_t *body, size_t length)
+{
+    struct iovageom_endpoint *endpoint;
+    int error;
+
+    if (length != 4)
+        return IOVAGEOM_ERR_MALFORMED;
+    error = stream_endpoint(l, body, &endpoint);
+    if (endpoint != NULL)
+        endpoint->loaded_shut = true;
+    return error;
+}
+
+/* Whether books may have frozen like that, and offered it with these features. */
+static bool space_sane(const struct iovageom_virtio_config *space, uint32_t features)
+{
+    return space->page_size_mask != 0 && iovageom_range_valid(space->input_range) &&
+           iovageom_range_is_aligned(space->input_range,
+                                     iovageom_pgsize_granule(space->page_size_mask)) &&
+           space->domain_start <= space->domain_last && space->bypass <= 1 &&
+           ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 ||
+            iovageom_range_equal(space->input_range, IOVAGEOM_EVERYTHING)) &&
+           ((features & IOVAGEOM_VIRTIO_F_PROBE) != 0
+                ? space->probe_size >= IOVAGEOM_VIOMMU_LEAST_PROBE
+                : space->probe_size == 0);
+}
+
+/* The kind of finding says which of these it speaks of; the owner is the destination. */
+static void load_number(struct loader *l, enum iovageom_finding_kind kind, uint64_t wanted,
+                        uint64_t offered)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+
+    finding.wanted = wanted;
+    finding.offered = offered;
+    if (kind == IOVAGEOM_FINDING_GRANULE)
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
+    load_object(l, &finding);
+}
+
+/* What was frozen at the source must be what the destination was configured for. */
+static void load_config(struct loader *l, const struct iovageom_virtio_config *space,
+                        uint32_t features)
+{
+    const struct iovageom_viommu_config *config = &l->viommu->config;
+    const uint64_t granule = iovageom_pgsize_granule(space->page_size_mask);
+    const bool fits = config->granule != 0
+                          ? config->granule == granule
+                          : iovageom_pgsize_accepts(config->page_size_mask, granule);
+    struct iovageom_finding wide =
+        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_finding other =
+        iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
+
+    wide.range = space->input_range;
+    wide.against = config->input_range;
+    wide.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
+    if (!iovageom_range_contains(config->input_range, space->input_range))
+        load_object(l, &wide);
+    if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) != 0 && config->probe_size != 0 &&
+        config->probe_size != space->probe_size)
+        load_number(l, IOVAGEOM_FINDING_PROBE_SIZE, space->probe_size, config->probe_size);
+    if (!fits)
+        load_number(l, IOVAGEOM_FINDING_GRANULE, granule,
+                    config->granule != 0 ? config->granule
+                                         : iovageom_pgsize_granule(config->page_size_mask));
+    other.detail = "the destination offers other features or domain numbers";
+    if (features != config->features || space->domain_start < config->domain_start ||
+        space->domain_last > config->domain_last)
+        load_object(l, &other);
+}
+
+/* The frozen configuration: taken over, then every device, and the envelope, is asked whether it goes with it. */
+static int load_space(struct loader *l, const uint8_t *body)
+{
+    struct iovageom_viommu *viommu = l->viommu;
+    const struct iovageom_virtio_config space = {
+        iovageom_load_le64(body),
+        {iovageom_load_le64(body + 8), iovageom_load_le64(body + 16)},
+        iovageom_load_le32(body + 24),
+        iovageom_load_le32(body + 28),
+        iovageom_load_le32(body + 32),
+        iovageom_load_le32(body + 36)};
+    const uint32_t features = iovageom_load_le32(body + 40);
+    const uint64_t generation = iovageom_load_le64(body + 48);
+    struct iovageom_admission ask = {.viommu = viommu, .report = l->report, .loading = true};
+
+    if (!space_sane(&space, features) || generation == 0 || generation == UINT64_MAX)
+        return IOVAGEOM_ERR_MALFORMED;
+    load_config(l, &space, features);
+    viommu->shown = space;
+    viommu->frozen = true;
+    viommu->bypass = space.bypass;
+    viommu->accepted = viommu->config.features & iovageom_load_le32(body + 44);
+    if (generation > viommu->generation)
+        viommu->generation = generation;
+    ask.features = viommu->accepted;
+    l->refused |= iovageom_ask_all(&ask, true) != IOVAGEOM_OK;
+    return IOVAGEOM_OK;
+}
+
+static int load_records(struct loader *l, const uint8_t *bytes, size_t length)
+{
+    static int (*const readers[])(struct loader *, const uint8_t *, size_t) = {
+        [RECORD_PROMISE] = load_promise,   [RECORD_GROUP] = load_group,
+        [RECORD_DOMAIN] = load_domain,     [RECORD_ATTACHED] = load_attached,
+        [RECORD_MAPPINGS] = load_mappings, [RECORD_MEMBERS] = load_members,
+        [RECORD_SHUT] = load_shut,
+    };
+    size_t at = 0;
+    int error = IOVAGEOM_OK;
+
+    while (error == IOVAGEOM_OK && at < length) {
+        const uint8_t *body = bytes + at + RECORD_HEAD_SIZE;
+        uint64_t size;
+        uint32_t tag;
+
+        if (length - at < RECORD_HEAD_SIZE)
+            return IOVAGEOM_ERR_TRUNCATED;
+        size = iovageom_load_le64(bytes + at + 4);
+        if (size > length - at - RECORD_HEAD_SIZE)
+            return IOVAGEOM_ERR_TRUNCATED;
+        tag = iovageom_load_le32(bytes + at);
+        if (tag < sizeof(readers) / sizeof(readers[0]) && readers[tag] != NULL)
+            error = readers[tag](l, body, (size_t)size);
+        at += RECORD_HEAD_SIZE + (size_t)size;
+    }
+    return error;
+}
+
+/* Does every guest group still have what it was promised? */
+static int load_compare(struct loader *l)
+{
+    struct iovageom_group *group = NULL;
+    struct iovageom_rangeset broken;
+    struct iovageom_rangeset_cursor cursor;
+    int error = iovageom_rangeset_init(&broken, &l->viommu->allocator);
+
+    while (error == IOVAGEOM_OK && (group = iovageom_group_after(l->viommu, group)) != NULL) {
+        struct iovageom_range against;
+
+        group->loaded = false;
+        error = iovageom_group_refresh(l->viommu, group);
+        if (error == IOVAGEOM_OK)
+            error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view.all);
+        iovageom_rangeset_seek(&broken, 0, &cursor);
+        while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &against)) {
+            struct iovageom_finding finding =
+                iovageom_finding_blank(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT);
+
+            finding.against = against;
+            (void)iovageom_rangeset_first_overlap(&group->promised, against, &finding.range);
+            finding.endpoint = iovageom_promised_to(group, against);
+            iovageom_name_group(&finding, l->viommu, group, against);
+            load_object(l, &finding);
+        }
+    }
+    iovageom_rangeset_deinit(&broken);
+    return error;
+}
+
+/* Whoever bypasses now must be able to: the same question as iovageom_viommu_set_bypass() asks. But
+   for those who could not at the source either. */
+static void load_bypass(struct loader *l)
+{
+    struct iovageom_viommu *viommu = l->viommu;
+    const struct iovageom_endpoint *endpoint = NULL;
+
+    while (iovageom_bypass_unattached(viommu) &&
+           (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        l->refused |= endpoint->domain == NULL && !endpoint->loaded_shut &&
+                      !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, l->report);
+}
+
+static void load_begin(struct iovageom_viommu *viommu)
+{
+    struct iovageom_endpoint *endpoint = NULL;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        endpoint->loaded_shut = false;
+}
+
+static int load_head(const uint8_t *bytes, size_t length)
+{
+    if (length < HEAD_SIZE)
+        return IOVAGEOM_ERR_TRUNCATED;
+    if (iovageom_load_le64(bytes) != VIOMMU_MAGIC)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (iovageom_load_le32(bytes + 8) != VIOMMU_VERSION)
+        return IOVAGEOM_ERR_VERSION;
+    if (length < HEAD_SIZE + SPACE_SIZE)
+        return IOVAGEOM_ERR_TRUNCATED;
+    if (iovageom_load_le64(bytes + 16) != viommu_checksum(bytes + HEAD_SIZE, length - HEAD_SIZE))
+        return IOVAGEOM_ERR_MALFORMED;
+    return IOVAGEOM_OK;
+}
+
+/* Whatever the stream has changed: books that have seen no guest hold nothing else for a reset. */
+static void load_take_back(struct iovageom_viommu *viommu, uint32_t bypass, uint32_t accepted,
+                           uint64_t generation)
+{
+    iovageom_viommu_reset(viommu, true);
+    viommu->frozen = false;
+    viommu->bypass = bypass;
+    viommu->accepted = accepted;
+    viommu->generation = generation;
+}
+
+static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t length,
+                    uint32_t flags, bool keep, struct iovageom_report *report)
+{
+    const uint32_t bypass = viommu->bypass;
+    const uint32_t accepted = viommu->accepted;
+    const uint64_t generation = viommu->generation;
+    const uint8_t *stream = bytes;
+    struct loader l = {
+        .viommu = viommu, .report = report, .expect = (flags & IOVAGEOM_LOAD_EXPECT_DEVICES) != 0};
+    int error = load_head(stream, length);
+
+    iovageom_report_clear(report);
+    if (viommu->frozen)
+        return IOVAGEOM_ERR_STATE;
+    if ((flags & ~(uint32_t)IOVAGEOM_LOAD_EXPECT_DEVICES) != 0)
+        return IOVAGEOM_ERR_INVALID;
+    if (error != IOVAGEOM_OK)
+        return error;
+    load_begin(viommu);
+    error = load_space(&l, stream + HEAD_SIZE);
+    if (error == IOVAGEOM_OK)
+        error = load_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);
+    if (error == IOVAGEOM_OK)
+        error = load_compare(&l);
+    if (error == IOVAGEOM_OK)
+        load_bypass(&l);
+    if (error == IOVAGEOM_OK && l.refused)
+        error = IOVAGEOM_ERR_CONFLICT;
+    if (error == IOVAGEOM_OK && keep)
+        viommu->generation++;
+    else
+        load_take_back(viommu, bypass, accepted, generation);
+    return error;
+}
+
+int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size_t length,
+                         uint32_t flags, struct iovageom_report *report)
+{
+    return load_try(viommu, bytes, length, flags, true, report);
+}
+
+int iovageom_viommu_load_check(struct iovageom_viommu *viommu, const void *bytes, size_t length,
+                               uint32_t flags, struct iovageom_report *report)
+{
+    return load_try(viommu, bytes, length, flags, false, report);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <iovageom/ranges.h>
+
+#include "../geometry/internal.h"
+#include "internal.h"
+
+/* What the objects of the model are made of: memory, devices' geometries, lists, views. */
+
+void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
+{
+    return viommu->allocator.allocate(viommu->allocator.context, size);
+}
+
+void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size)
+{
+    if (memory != NULL)
+        viommu->allocator.release(viommu->allocator.context, memory, size);
+}
+
+/* ---- the geometry of a device ---- */
+
+static size_t take_ranges(struct iovageom_range *out, const struct iovageom_region *regions,
+                          size_t count, bool msi_only)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (!msi_only || regions[i].type == IOVAGEOM_RESV_MSI)
+            out[taken++] = regions[i].range;
+    (void)iovageom_ranges_normalize(out, &taken);
+    return taken;
+}
+
+/* Findings name owners: of many, each is found without asking all. */
+static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_device *device)
+{
+    const struct iovageom_resv *resv = device->geometry->resv;
+
+    if (iovageom_resv_statement_count(resv) <= IOVAGEOM_RESV_WALK_FEW)
+        return IOVAGEOM_OK;
+    device->walk = iovageom_books_allocate(viommu, sizeof(*device->walk));
+    if (device->walk == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    iovageom_resv_walk_open(device->walk, resv);
+    return IOVAGEOM_OK;
+}
+
+/* `live` mappings are on its host page tables now: what is left comes on top of them. */
+static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_device *device,
+                        const struct iovageom_geometry *geometry, uint64_t live)
+{
+    uint64_t left;
+    int error = iovageom_geometry_promise_mask(geometry, 0, &device->mask);
+
+    if (error == IOVAGEOM_ERR_UNKNOWN)
+        device->mask = UINT64_MAX;
+    else if (error == IOVAGEOM_ERR_NOTHING_USABLE)
+        device->mask = 0;
+    else if (error != IOVAGEOM_OK)
+        return error;
+    iovageom_geometry_budgets(geometry, &device->budget, &left);
+    if (left < UINT64_MAX - live && left + live < device->budget)
+        device->budget = left + live;
+    /* The caller's memory may be gone before the books are. */
+    return iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
+}
+
+int iovageom_device_make(const struct iovageom_viommu *viommu,
+                         const struct iovageom_geometry *geometry, uint64_t live,
+                         struct iovageom_device **out)
+{
+    struct iovageom_region *regions = NULL;
+    struct iovageom_device *device;
+    size_t count = 0;
+    size_t size;
+    int error = iovageom_geometry_reserved(geometry, 1, NULL, 0, &count);
+
+    if (error != IOVAGEOM_OK && error != IOVAGEOM_ERR_BUFFER_TOO_SMALL)
+        return error;
+    size = sizeof(*device) + 2 * count * sizeof(struct iovageom_range);
+    device = iovageom_books_allocate(viommu, size);
+    if (device == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    memset(device, 0, sizeof(*device));
+    device->references = 1;
+    device->size = size;
+    error = device_facts(viommu, device, geometry, live);
+    if (error == IOVAGEOM_OK)
+        error = device_walk(viommu, device);
+    if (error == IOVAGEOM_OK && count > 0) {
+        regions = iovageom_books_allocate(viommu, count * sizeof(*regions));
+        error = regions == NULL ? IOVAGEOM_ERR_NO_MEMORY
+                                : iovageom_geometry_reserved(geometry, 1, regions, count, &count);
+    }
+    if (error == IOVAGEOM_OK && count > 0) {
+        device->all_count = take_ranges(device->ranges, regions, count, false);
+        device->msi_count = take_ranges(device->ranges + device->all_count, regions, count, true);
+    }
+    if (regions != NULL)
+        iovageom_books_release(viommu, regions, count * sizeof(*regions));
+    if (error != IOVAGEOM_OK) {
+        iovageom_device_put(viommu, device);
+        return error;
+    }
+    *out = device;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device)
+{
+    if (device == NULL || --device->references > 0)
+        return;
+    if (device->walk != NULL)
+        iovageom_resv_walk_close(device->walk);
+    iovageom_books_release(viommu, device->walk, sizeof(*device->walk));
+    iovageom_geometry_free(device->geometry);
+    iovageom_books_release(viommu, device, device->size);
+}
+
+/* Whether the device can't map some address of `range`. Its ranges ascend. */
+bool iovageom_device_reserves(const struct iovageom_device *device, struct iovageom_range range)
+{
+    size_t low = 0;
+    size_t high = device->all_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (device->ranges[middle].last < range.start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < device->all_count && iovageom_range_overlaps(device->ranges[low], range);
+}
+
+/* Whether both ask the same of a guest: then one more, or one less, of them changes nothing. */
+bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b)
+{
+    return a->all_count == b->all_count && a->msi_count == b->msi_count && a->budget == b->budget &&
+           memcmp(a->ranges, b->ranges,
+                  (a->all_count + a->msi_count) * sizeof(struct iovageom_range)) == 0;
+}
+
+/* ---- lists of regions, and views ---- */
+
+int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
+                      struct iovageom_wire **out)
+{
+    struct iovageom_wire *wire;
+    size_t size;
+
+    if (count > (SIZE_MAX - sizeof(*wire)) / sizeof(struct iovageom_region))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    size = sizeof(*wire) + count * sizeof(struct iovageom_region);
+    wire = iovageom_books_allocate(viommu, size);
+    if (wire == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    wire->references = 1;
+    wire->size = size;
+    wire->count = count;
+    *out = wire;
+    return IOVAGEOM_OK;
+}
+
+void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire *wire)
+{
+    if (wire != NULL && --wire->references == 0)
+        iovageom_books_release(viommu, wire, wire->size);
+}
+
+int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu)
+{
+    int error = iovageom_rangeset_init(&view->all, &viommu->allocator);
+
+    return error != IOVAGEOM_OK ? error : iovageom_rangeset_init(&view->msi, &viommu->allocator);
+}
+
+void iovageom_view_deinit(struct iovageom_view *view)
+{
+    iovageom_rangeset_deinit(&view->all);
+    iovageom_rangeset_deinit(&view->msi);
+}

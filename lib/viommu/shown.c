@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <iovageom/pgsize.h>
+
+#include "internal.h"
+
+/*
+ * The config space that the guest reads: as it was frozen, or as freezing now would make it.
+ */
+
+/* A guest's probe buffer costs it little, and can't grow once it was read: QEMU's size or more. */
+#define LEAST_PROBE_SIZE    512u
+#define SPARE_PROBE_REGIONS 8u
+
+/* The page sizes that all devices, the envelope and the configuration have. */
+uint64_t iovageom_shown_mask(const struct iovageom_viommu *viommu)
+{
+    uint64_t mask = viommu->config.page_size_mask;
+    const struct iovageom_plug *plug = NULL;
+
+    if (viommu->envelope != NULL)
+        mask = iovageom_pgsize_meet(mask, viommu->envelope->mask);
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        mask = iovageom_pgsize_meet(mask, plug->device->mask);
+    if (viommu->config.granule != 0)
+        mask = iovageom_pgsize_raise(mask, viommu->config.granule);
+    return mask;
+}
+
+uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu)
+{
+    return iovageom_pgsize_granule(viommu->frozen ? viommu->shown.page_size_mask
+                                                  : iovageom_shown_mask(viommu));
+}
+
+static int reserve_all(struct iovageom_rangeset *reserved, const struct iovageom_device *device)
+{
+    int error = IOVAGEOM_OK;
+
+    for (size_t i = 0; error == IOVAGEOM_OK && device != NULL && i < device->all_count; i++)
+        error = iovageom_rangeset_insert(reserved, device->ranges[i]);
+    return error;
+}
+
+/*
+ * The addresses of `range` that all devices and the envelope can map. With `a`, as if what it asks
+ * for had come: with its device, and without those that this would replace.
+ */
+static int usable_to_all(const struct iovageom_viommu *viommu, struct iovageom_range range,
+                         const struct iovageom_admission *a, struct iovageom_rangeset *out)
+{
+    const struct iovageom_endpoint *renewed = a != NULL ? a->renewed : NULL;
+    const struct iovageom_plug *plug = NULL;
+    int error = a != NULL ? reserve_all(out, a->device) : IOVAGEOM_OK;
+
+    if (error == IOVAGEOM_OK && (a == NULL || !a->renews_envelope))
+        error = reserve_all(out, viommu->envelope);
+    while (error == IOVAGEOM_OK && (plug = iovageom_plug_after(viommu, plug)) != NULL)
+        if (plug->contacts[0].endpoint != renewed)
+            error = reserve_all(out, plug->device);
+    return error != IOVAGEOM_OK ? error : iovageom_rangeset_complement(out, out, range);
+}
+
+/*
+ * INPUT_AS_HOST: the part of the input range from the first to the last granule that is usable; of
+ * these, without what is reserved for all, if that leaves any. `*whole` is false, and `*input` as it
+ * was, when there is none.
+ */
+int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
+                         const struct iovageom_admission *a, struct iovageom_range *input,
+                         bool *whole)
+{
+    struct iovageom_rangeset set;
+    int error = iovageom_rangeset_init(&set, &viommu->allocator);
+
+    *whole = false;
+    if (error == IOVAGEOM_OK)
+        error = usable_to_all(viommu, *input, a, &set);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_inward(&set, &set, granule);
+    if (error == IOVAGEOM_OK)
+        *whole = iovageom_rangeset_hull(&set, input);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_difference(&set, &set, &viommu->platform_view.all);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_inward(&set, &set, granule);
+    if (error == IOVAGEOM_OK)
+        (void)iovageom_rangeset_hull(&set, input);
+    iovageom_rangeset_deinit(&set);
+    return error;
+}
+
+/* Note what all devices can map of `from`, but for what is offered. */
+static int note_not_offered(const struct iovageom_viommu *viommu, struct iovageom_range from,
+                            struct iovageom_range offered, struct iovageom_report *report)
+{
+    struct iovageom_rangeset set;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    int error = iovageom_rangeset_init(&set, &viommu->allocator);
+
+    if (error == IOVAGEOM_OK)
+        error = usable_to_all(viommu, from, NULL, &set);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_difference(&set, &set, &viommu->platform_view.all);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_remove(&set, offered);
+    iovageom_rangeset_seek(&set, 0, &cursor);
+    while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        iovageom_note_lost(report, range);
+    iovageom_rangeset_deinit(&set);
+    return error;
+}
+
+static int input_as_host(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *shown,
+                         struct iovageom_report *report)
+{
+    const struct iovageom_range all = shown->input_range;
+    bool whole;
+    int error = iovageom_shown_input(viommu, iovageom_pgsize_granule(shown->page_size_mask), NULL,
+                                     &shown->input_range, &whole);
+
+    if (error == IOVAGEOM_OK && !whole)
+        iovageom_note_nothing(report, "all devices together");
+    else if (error == IOVAGEOM_OK && report != NULL)
+        error = note_not_offered(viommu, all, shown->input_range, report);
+    return error;
+}
+
+/*
+ * Linux uses a granule whole that is in the input range in part. So only whole ones are offered. There
+ * is one: config_check() sees to it for the configured granule, and ask_granule() and ask_some() of
+ * admission.c for one that a device raises.
+ */
+static void input_to_granules(struct iovageom_virtio_config *shown, struct iovageom_report *report)
+{
+    struct iovageom_range whole, left[2];
+    unsigned parts;
+
+    if (!iovageom_range_align_inward(shown->input_range,
+                                     iovageom_pgsize_granule(shown->page_size_mask), &whole))
+        return;
+    parts = iovageom_range_subtract(shown->input_range, whole, left);
+    shown->input_range = whole;
+    for (unsigned i = 0; i < parts; i++)
+        iovageom_note_lost(report, left[i]);
+}
+
+static int choose_probe_size(const struct iovageom_viommu *viommu,
+                             struct iovageom_virtio_config *shown)
+{
+    size_t most = SPARE_PROBE_REGIONS;
+
+    for (struct iovageom_group *group = NULL;
+         (group = iovageom_group_after(viommu, group)) != NULL;) {
+        struct iovageom_wire *wire;
+        int error = iovageom_group_wire(viommu, group, shown, SIZE_MAX, NULL, NULL, &wire);
+
+        if (error != IOVAGEOM_OK)
+            return error;
+        if (wire->count + SPARE_PROBE_REGIONS > most)
+            most = wire->count + SPARE_PROBE_REGIONS;
+        iovageom_wire_put(viommu, wire);
+    }
+    most = iovageom_virtio_probe_bytes(most);
+    if (most > UINT32_MAX)
+        return IOVAGEOM_ERR_OVERFLOW;
+    shown->probe_size = most > LEAST_PROBE_SIZE ? (uint32_t)most : LEAST_PROBE_SIZE;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
+                   struct iovageom_report *report)
+{
+    const struct iovageom_viommu_config *config = &viommu->config;
+    struct iovageom_virtio_config shown = {0};
+    int error = IOVAGEOM_OK;
+
+    if (viommu->frozen) {
+        *out = viommu->shown;
+        out->bypass = viommu->bypass;
+        return IOVAGEOM_OK;
+    }
+    shown.page_size_mask = iovageom_shown_mask(viommu);
+    shown.input_range = config->input_range;
+    shown.domain_start = config->domain_start;
+    shown.domain_last = config->domain_last;
+    shown.bypass = viommu->bypass;
+    /* For a driver that declined to read it, a narrower one would say nothing, and refuse. */
+    if ((config->flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0 &&
+        (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0)
+        error = input_as_host(viommu, &shown, report);
+    if (error == IOVAGEOM_OK)
+        input_to_granules(&shown, report);
+    shown.probe_size = config->probe_size;
+    if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        shown.probe_size = 0;
+    else if (error == IOVAGEOM_OK && shown.probe_size == 0)
+        error = choose_probe_size(viommu, &shown);
+    if (error == IOVAGEOM_OK)
+        *out = shown;
+    return error;
+}
