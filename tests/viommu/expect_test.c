@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* State that is loaded before its devices are there, and dry runs of a load. */
+#include "support/test_viommu.h"
+
+#include "support/test_allocator.h"
+
+enum { SLOT = 1, DEVICE = 2, NEIGHBOUR = 3, DOMAIN = 7 };
+
+/* A source: a slot with a device and two devices without, one of which is attached and probed. */
+static size_t source(uint8_t *stream, size_t size)
+{
+    struct iovageom_region regions[16];
+    struct iovageom_viommu *viommu;
+    size_t count, length;
+
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, SLOT, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_SLOT, NULL),
+        0);
+    assert_int_equal(test_plug(viommu, SLOT, IOVAGEOM_VIOMMU_OWN,
+                               test_host(NULL, "in the slot", 48, PAGES_4K), NULL),
+                     0);
+    assert_int_equal(test_plug(viommu, DEVICE, 5, test_host(NULL, "device", 48, PAGES_4K), NULL),
+                     0);
+    assert_int_equal(
+        test_plug(viommu, NEIGHBOUR, 5, test_host(NULL, "neighbour", 48, PAGES_4K), NULL), 0);
+    assert_int_equal(test_probe(viommu, DEVICE, regions, 16, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_viommu_attach(viommu, DOMAIN, SLOT, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, DOMAIN, DEVICE, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, DOMAIN, R(BIT39, BIT39 + 0xfff), 0, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, stream, size, &length), 0);
+    iovageom_viommu_free(viommu);
+    return length;
+}
+
+static struct iovageom_viommu *destination(const struct iovageom_allocator *allocator)
+{
+    struct iovageom_viommu *viommu;
+
+    assert_int_equal(iovageom_viommu_new(allocator, NULL, &viommu), 0);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, SLOT, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_SLOT, NULL),
+        0);
+    return viommu;
+}
+
+static struct iovageom_viommu_endpoint listed(const struct iovageom_viommu *viommu, uint32_t id)
+{
+    struct iovageom_viommu_endpoint found;
+
+    assert_int_equal(iovageom_viommu_endpoint(viommu, id, &found), 0);
+    return found;
+}
+
+static void devices_may_come_after_the_state(void **state)
+{
+    static uint8_t stream[4096];
+    const size_t length = source(stream, sizeof(stream));
+    struct iovageom_viommu *viommu = destination(NULL);
+    struct iovageom_segment segment;
+    struct iovageom_viommu_domain domain;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 2, &report),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(
+        iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, &report), 0);
+    test_check(viommu);
+    assert_int_equal(listed(viommu, SLOT).expected, 1);
+    assert_int_equal(listed(viommu, DEVICE).expected, 1);
+    assert_int_equal(listed(viommu, DEVICE).plugged, 0);
+    assert_int_equal(listed(viommu, DEVICE).domain, DOMAIN);
+    assert_true(listed(viommu, DEVICE).generation > 0);
+    assert_int_equal(
+        iovageom_viommu_translate(viommu, DEVICE, R(BIT39, BIT39), RW, &segment, 1, NULL, NULL), 0);
+    /* Each is judged when it comes: by the mapping, and by what its group was promised. */
+    assert_int_equal(test_plug(viommu, SLOT, IOVAGEOM_VIOMMU_OWN,
+                               test_host(NULL, "narrow", 39, PAGES_4K), &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_MAPPING);
+    assert_int_equal(
+        test_plug(viommu, NEIGHBOUR, 5, test_host(NULL, "narrow", 39, PAGES_4K), &report),
+        IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_PROMISE);
+    test_check(viommu);
+    assert_int_equal(test_plug(viommu, SLOT, IOVAGEOM_VIOMMU_OWN,
+                               test_host(NULL, "in the slot", 48, PAGES_4K), &report),
+                     0);
+    /* The first that names the guest group gives it its number; another number is refused then. */
+    assert_int_equal(
+        test_plug(viommu, NEIGHBOUR, 5, test_host(NULL, "neighbour", 48, PAGES_4K), &report), 0);
+    assert_int_equal(test_plug(viommu, DEVICE, 6, test_host(NULL, "device", 48, PAGES_4K), &report),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(test_plug(viommu, DEVICE, 5, test_host(NULL, "device", 48, PAGES_4K), &report),
+                     0);
+    test_check(viommu);
+    for (uint32_t id = SLOT; id <= NEIGHBOUR; id++) {
+        assert_int_equal(listed(viommu, id).expected, 0);
+        assert_int_equal(listed(viommu, id).plugged, 1);
+    }
+    assert_int_equal(listed(viommu, DEVICE).guest_group, 5);
+    assert_int_equal(iovageom_viommu_unplug(viommu, DEVICE), 0);
+    assert_int_equal(iovageom_viommu_domain(viommu, DOMAIN, &domain), 0);
+    assert_int_equal(domain.endpoints, 1);
+    assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
+    assert_int_equal(iovageom_viommu_domain(viommu, DOMAIN, &domain), IOVAGEOM_ERR_NOT_FOUND);
+    test_check(viommu);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+static void what_never_comes_can_be_taken_back(void **state)
+{
+    static uint8_t stream[4096];
+    const size_t length = source(stream, sizeof(stream));
+    struct iovageom_viommu_endpoint found;
+
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        struct iovageom_viommu *viommu = destination(NULL);
+
+        assert_int_equal(
+            iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL), 0);
+        /* A device that is prepared, and is not committed, leaves the endpoint as it was. */
+        if (way > 0) {
+            struct iovageom_geometry *host = test_host(NULL, "device", 48, PAGES_4K);
+
+            assert_int_equal(iovageom_viommu_plug_prepare(viommu, DEVICE, NULL, host, NULL), 0);
+            test_check(viommu);
+            assert_int_equal(iovageom_viommu_plug_abort(viommu, DEVICE), 0);
+            iovageom_geometry_free(host);
+            test_check(viommu);
+            assert_int_equal(listed(viommu, DEVICE).domain, DOMAIN);
+        }
+        if (way < 2)
+            assert_int_equal(iovageom_viommu_undeclare(viommu, DEVICE), 0);
+        else
+            iovageom_viommu_reset(viommu, false);
+        test_check(viommu);
+        assert_int_equal(iovageom_viommu_endpoint(viommu, DEVICE, &found), IOVAGEOM_ERR_NOT_FOUND);
+        assert_int_equal(listed(viommu, SLOT).expected, way < 2);
+        iovageom_viommu_free(viommu);
+    }
+}
+
+static void a_dry_run_says_what_load_would_and_changes_nothing(void **state)
+{
+    static uint8_t stream[4096];
+    const size_t length = source(stream, sizeof(stream));
+    struct iovageom_viommu *viommu = destination(NULL);
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_load_check(viommu, stream, length, 0, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOT_FOUND);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(iovageom_viommu_load_check(viommu, stream, length,
+                                                    IOVAGEOM_LOAD_EXPECT_DEVICES, &report),
+                         0);
+        assert_false(iovageom_viommu_frozen(viommu));
+        assert_int_equal(listed(viommu, SLOT).expected, 0);
+        assert_false(
+            iovageom_viommu_endpoint_next(viommu, SLOT + 1, &(struct iovageom_viommu_endpoint){0}));
+        test_check(viommu);
+    }
+    assert_int_equal(
+        iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, &report), 0);
+    assert_int_equal(iovageom_viommu_load_check(viommu, stream, length, 0, &report),
+                     IOVAGEOM_ERR_STATE);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+/* The n-th allocation fails, for every n: of the load, and of the plug that follows. */
+static void lack_of_memory_changes_nothing(void **state)
+{
+    static uint8_t stream[4096];
+    const size_t length = source(stream, sizeof(stream));
+    struct test_allocator memory;
+    bool hit = true;
+
+    (void)state;
+    test_allocator_init(&memory);
+    for (size_t nth = 1; hit; nth++) {
+        struct iovageom_viommu *viommu = destination(&memory.allocator);
+        int error;
+
+        test_allocator_fail_at(&memory, nth, false);
+        error = iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL);
+        hit = test_allocator_stop_failing(&memory);
+        assert_int_equal(error, hit ? IOVAGEOM_ERR_NO_MEMORY : 0);
+        test_check(viommu);
+        assert_int_equal(iovageom_viommu_frozen(viommu), !hit);
+        iovageom_viommu_free(viommu);
+    }
+    hit = true;
+    for (size_t nth = 1; hit; nth++) {
+        struct iovageom_viommu *viommu = destination(&memory.allocator);
+        struct iovageom_geometry *host = test_host(NULL, "device", 48, PAGES_4K);
+        struct iovageom_plug_options options;
+        int error;
+
+        iovageom_plug_options_init(&options);
+        options.guest_group = 5;
+        options.host_group = 9;
+        assert_int_equal(
+            iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL), 0);
+        test_allocator_fail_at(&memory, nth, false);
+        error = iovageom_viommu_plug(viommu, DEVICE, &options, host, NULL);
+        hit = test_allocator_stop_failing(&memory);
+        assert_true(error == 0 || (hit && error == IOVAGEOM_ERR_NO_MEMORY));
+        test_check(viommu);
+        assert_int_equal(listed(viommu, DEVICE).plugged, error == 0);
+        assert_int_equal(listed(viommu, DEVICE).domain, DOMAIN);
+        if (error != 0)
+            assert_int_equal(listed(viommu, DEVICE).guest_group, IOVAGEOM_VIOMMU_OWN);
+        iovageom_geometry_free(host);
+        iovageom_viommu_free(viommu);
+    }
+    assert_int_equal(test_allocator_live(&memory), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(devices_may_come_after_the_state),
+        cmocka_unit_test(what_never_comes_can_be_taken_back),
+        cmocka_unit_test(a_dry_run_says_what_load_would_and_changes_nothing),
+        cmocka_unit_test(lack_of_memory_changes_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
