@@ -153,7 +153,6 @@ static bool ask_ranges(struct group *group, int iommufd, uint32_t ioas, struct b
     const char *path = text("IOMMU_IOAS_IOVA_RANGES of group %s", group->name);
     uint64_t head[IOVAGEOM_IOMMUFD_RANGES_SIZE / sizeof(uint64_t)];
     struct iovageom_iommufd_query query;
-    struct iovageom_iommufd_ranges decoded;
     void *array;
     bool too_small;
     int status;
@@ -167,15 +166,13 @@ static bool ask_ranges(struct group *group, int iommufd, uint32_t ioas, struct b
             return failed(group, "IOMMU_IOAS_IOVA_RANGES");
         status = iovageom_host_iommufd_query_answer(&query, head, too_small);
     } while (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_host_iommufd_decode(head, sizeof(head), &decoded);
     if (status != IOVAGEOM_OK) {
         warn("%s: %s", path, iovageom_status_string(status));
         return false;
     }
     head[2] = 0; /* the pointer is nobody's business */
     *header = answer(head, sizeof(head), path);
-    *ranges = answer(array, (size_t)decoded.range_count * IOVAGEOM_IOMMUFD_RANGE_SIZE, path);
+    *ranges = answer(array, query.size, path);
     return true;
 }
 

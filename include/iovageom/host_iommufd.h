@@ -12,7 +12,7 @@
 
 /**
  * @file
- * What iommufd says, and is told (linux/iommufd.h): IOMMU_IOAS_IOVA_RANGES, IOMMU_GET_HW_INFO, and
+ * What iommufd answers, and is asked (linux/iommufd.h): IOMMU_IOAS_IOVA_RANGES, IOMMU_GET_HW_INFO, and
  * the list for IOMMU_IOAS_ALLOW_IOVAS.
  *
  * iommufd gives the holes between what is reserved, and one alignment. The alignment is not a
@@ -20,9 +20,8 @@
  * space (IOAS) answers for the devices that are attached to it *now*: ask after every attach, and
  * use an answer from before for nothing.
  *
- * Bytes are hostile, and of any alignment in memory. What is read may be of either byte order, as it
- * may have been captured on another machine; what is written is for the kernel of this one. Nothing
- * here allocates but iovageom_host_iommufd_ranges().
+ * Bytes are hostile, and of any alignment in memory. Numbers are in the byte order of this machine,
+ * as its kernel reads and writes them. Nothing here allocates but iovageom_host_iommufd_ranges().
  */
 
 #ifdef __cplusplus
@@ -36,39 +35,6 @@ extern "C" {
 /** Bytes of one struct iommu_iova_range. */
 #define IOVAGEOM_IOMMUFD_RANGE_SIZE 16
 
-/** The header of an IOMMU_IOAS_IOVA_RANGES answer. */
-struct iovageom_iommufd_ranges {
-    uint32_t ioas_id;
-    uint32_t range_count; /**< how many ranges there are, whether or not they fitted */
-    uint64_t alignment;   /**< of start and last + 1 of every mapping, in bytes; a power of two */
-    /**
-     * Whether something is attached. Linux answers [0, 2^64-1] with alignment 1 as long as nothing
-     * is; every attached device raises the alignment to a page at least.
-     */
-    bool attached;
-    bool big_endian; /**< the byte order of the answer */
-};
-
-/**
- * Decode the header.
- *
- * @return IOVAGEOM_ERR_TRUNCATED: fewer bytes than its own `size` says, or than 32;
- *         IOVAGEOM_ERR_MALFORMED: `size` below 32, or an alignment that is no power of two.
- */
-IOVAGEOM_API int iovageom_host_iommufd_decode(const void *header, size_t length,
-                                              struct iovageom_iommufd_ranges *out);
-
-/**
- * Range number `index`, as it stands in the array: it may be inverted.
- *
- * @param answer the decoded header.
- * @param ranges the array that its allowed_iovas pointed to, `length` bytes.
- * @return IOVAGEOM_ERR_NOT_FOUND beyond the last one, or beyond `length`.
- */
-IOVAGEOM_API int iovageom_host_iommufd_range(const struct iovageom_iommufd_ranges *answer,
-                                             const void *ranges, size_t length, uint32_t index,
-                                             struct iovageom_range *out);
-
 /**
  * Put an answer into a geometry: usable ranges and alignment. All or nothing.
  *
@@ -77,9 +43,12 @@ IOVAGEOM_API int iovageom_host_iommufd_range(const struct iovageom_iommufd_range
  *        `ranges_length` is 0.
  * @param needed receives the bytes that the array needs, exactly when
  *        IOVAGEOM_ERR_BUFFER_TOO_SMALL is returned. May be NULL.
- * @return what iovageom_host_iommufd_decode() returns; IOVAGEOM_ERR_UNKNOWN when nothing is
- *         attached: such an answer is no constraint, and may be passed over;
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL; IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_NO_MEMORY.
+ * @return IOVAGEOM_ERR_TRUNCATED: the header has fewer bytes than its own `size` says, or than 32;
+ *         IOVAGEOM_ERR_MALFORMED: `size` below 32, or an alignment that is no power of two;
+ *         IOVAGEOM_ERR_UNKNOWN when nothing is attached: Linux then answers [0, 2^64-1] with
+ *         alignment 1, which is no constraint, and may be passed over;
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL; IOVAGEOM_ERR_LIMIT: more ranges than memory has room for;
+ *         IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges.
  */
 IOVAGEOM_API int iovageom_host_iommufd_ranges(const void *header, size_t header_length,
                                               const void *ranges, size_t ranges_length,
@@ -100,7 +69,9 @@ IOVAGEOM_API int iovageom_host_iommufd_ranges(const void *header, size_t header_
  *     } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
  */
 struct iovageom_iommufd_query {
-    size_t size; /**< bytes of the array to ask with; read it, don't write it */
+    /** Bytes of the array to ask with; once the answer is whole, those that it has. Read it, don't
+        write it. */
+    size_t size;
     uint32_t ioas_id;
     uint32_t attempts; /**< how often it was asked */
 };
@@ -126,9 +97,11 @@ IOVAGEOM_API void iovageom_host_iommufd_query_request(const struct iovageom_iomm
  *
  * @param header what the ioctl left there.
  * @param too_small whether it failed with EMSGSIZE.
- * @return IOVAGEOM_OK: it is whole; IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new
- *         `query->size`; IOVAGEOM_ERR_LIMIT: it was asked too often, or the array would not fit in
- *         memory; IOVAGEOM_ERR_MALFORMED: too small, yet no more ranges than were asked for.
+ * @return IOVAGEOM_OK: it is whole, and has `query->size` bytes of ranges;
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new `query->size`; IOVAGEOM_ERR_LIMIT:
+ *         it was asked too often, or the array would not fit in memory; IOVAGEOM_ERR_MALFORMED: too
+ *         small, yet no more ranges than were asked for; or what iovageom_host_iommufd_ranges()
+ *         says of such a header.
  */
 IOVAGEOM_API int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query,
                                                     const void *header, bool too_small);

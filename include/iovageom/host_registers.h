@@ -11,7 +11,8 @@
 
 /**
  * @file
- * What an IOMMU's registers say of width and page sizes, and a device of its own width.
+ * What an IOMMU's registers say of width and page sizes. (A device's own width goes into a geometry by
+ * iovageom_geometry_add_gaw().)
  *
  * Registers say what the hardware can do; a driver may use less of it (a smaller table format, a
  * kernel with fewer address bits), and they know nothing of reserved regions. So use them beside
@@ -101,9 +102,6 @@ IOVAGEOM_API int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t gra
                                       unsigned kernel_va_bits, enum iovageom_host_stage stage,
                                       uint32_t rules, struct iovageom_host_limits *out);
 
-/** Bits of a stream id, from SMMUv3 IDR1.SIDSIZE: 0 to 63, of which 0 to 32 make sense. */
-IOVAGEOM_API unsigned iovageom_host_smmuv3_stream_bits(uint32_t idr1);
-
 /**
  * AMD-Vi extended feature register. (The register that sysfs calls `cap` has no width in it: E13.)
  *
@@ -155,14 +153,6 @@ IOVAGEOM_API int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_s
  */
 IOVAGEOM_API int iovageom_host_limits_add(const struct iovageom_host_limits *limits,
                                           struct iovageom_geometry *geometry);
-
-/**
- * The width that a device itself can address (E21), from a DMA mask of the form 2^n - 1, as an
- * aperture. `mask` is what a driver gives to dma_set_mask().
- *
- * @return IOVAGEOM_ERR_INVALID for any other mask, 0 included; IOVAGEOM_ERR_NO_MEMORY.
- */
-IOVAGEOM_API int iovageom_host_dma_mask(uint64_t mask, struct iovageom_geometry *geometry);
 
 #ifdef __cplusplus
 }

@@ -62,14 +62,6 @@ IOVAGEOM_API int iovageom_host_sysfs_region(const char *text, size_t length,
                                             enum iovageom_resv_type *type);
 
 /**
- * Whether the text may have been cut off. Linux writes at most one page, less one byte, and drops
- * the rest without a word: about 80 regions with pages of 4 KiB. So a text of 4095 bytes or more,
- * or one that doesn't end in a newline, may be incomplete. An empty text is complete: it says that
- * there are no regions.
- */
-IOVAGEOM_API bool iovageom_host_sysfs_incomplete(const char *text, size_t length);
-
-/**
  * How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write. (Regions of
  * length 0 reserve nothing, in either manner.)
  */
@@ -91,9 +83,12 @@ enum iovageom_sysfs_manner {
 
 /**
  * Put the regions of a text into a geometry, which then knows its reserved regions even if there
- * are none; mark it incomplete when the text may be. All or nothing.
+ * are none. All or nothing. O(n log n).
  *
- * A last line that was cut off at the end of a page is passed over. O(n log n).
+ * A text of 4095 bytes or more, or one that doesn't end in a newline, may have been cut off: Linux
+ * writes at most one page, less one byte, and drops the rest without a word, which is about 80
+ * regions with pages of 4 KiB. The geometry is then marked incomplete, and a last line that was cut
+ * off is passed over. An empty text is complete: it says that there are no regions.
  *
  * @param line receives the number of the bad line, from 1, on IOVAGEOM_ERR_INVERTED, UNSUPPORTED,
  *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS, OVERLAP and UNKNOWN; 0 on success. May be NULL.

@@ -7,7 +7,6 @@
 
 #include <iovageom/api.h>
 #include <iovageom/geometry.h>
-#include <iovageom/range.h>
 
 /**
  * @file
@@ -16,11 +15,10 @@
  *
  * The bytes are taken as hostile: capabilities may come in any order, 4- or 8-aligned, cut off, in
  * a circle, on top of each other, or claim more ranges than there is room for. Capabilities and
- * versions that are not known are skipped. An answer may be of either byte order, as it may have
- * been captured on another machine; a question is for the kernel of this one. Nothing here allocates
- * but iovageom_host_vfio_info().
+ * versions that are not known are skipped. Numbers are in the byte order of this machine, as its
+ * kernel writes them. Nothing here allocates but iovageom_host_vfio_info().
  *
- * In three steps, of which most callers need the first and the last:
+ * In two steps:
  *
  *     iovageom_host_vfio_query_init(&query);
  *     do {
@@ -38,41 +36,15 @@
 extern "C" {
 #endif
 
-/** What an answer says, for struct iovageom_vfio_info. One bit each. */
-enum iovageom_vfio_fact {
-    IOVAGEOM_VFIO_PAGE_SIZES = 1,  /**< the page-size mask */
-    IOVAGEOM_VFIO_IOVA_RANGES = 2, /**< capability 1: the usable ranges */
-    IOVAGEOM_VFIO_MIGRATION = 4,   /**< capability 2: dirty page tracking */
-    IOVAGEOM_VFIO_DMA_AVAIL = 8    /**< capability 3: how many more mappings there may be */
-};
-
-/** An answer, decoded. Fields whose bit in `knows` is clear are 0 and mean nothing. */
-struct iovageom_vfio_info {
-    uint32_t knows; /**< bits of enum iovageom_vfio_fact */
-    /**
-     * IOVA_RANGES: how many ranges iovageom_host_vfio_range() gives. Type1 keeps an empty list for
-     * a container with mediated devices only, and then lets everything be mapped: 0 ranges are no
-     * constraint. (Linux leaves the capability out in that case, which says the same.)
-     */
-    uint32_t range_count;
-    uint64_t ranges_offset; /**< IOVA_RANGES: where in the answer they stand, in bytes */
-    /**
-     * PAGE_SIZES: the mask as type1 applies it: bits below 4 KiB, the smallest page of any host,
-     * are replaced by that of 4 KiB, because VFIO pins whole host pages.
-     */
-    uint64_t page_sizes;
-    uint64_t dirty_page_sizes; /**< MIGRATION: page sizes of the dirty bitmap, as a mask */
-    uint64_t dirty_bitmap_max; /**< MIGRATION: the largest dirty bitmap, in bytes */
-    /**
-     * DMA_AVAIL: mappings that can still be made. 2^32-1 when they are not counted, as iommufd says
-     * when it stands in for VFIO; a geometry then gets no mapping budget.
-     */
-    uint32_t dma_avail;
-    uint32_t skipped; /**< how many capabilities were not known, or in their version */
-};
-
 /**
- * Decode an answer without touching a geometry. O(length).
+ * Put an answer into a geometry: usable ranges, page sizes and mapping budget, each if it is there.
+ * All or nothing. O(n log n) for n bytes.
+ *
+ * Page sizes are taken as type1 applies them: VFIO pins whole host pages, so bits below 4 KiB, the
+ * smallest page of any host, are replaced by that of 4 KiB. A list of 0 ranges is no constraint:
+ * type1 keeps one for a container with mediated devices only, and lets everything be mapped. The
+ * number of mappings that can still be made is a budget, unless it is 2^32-1: so says iommufd in the
+ * place of VFIO, which counts none.
  *
  * @param bytes the buffer that the ioctl filled; any alignment.
  * @param length its size in bytes.
@@ -83,28 +55,8 @@ struct iovageom_vfio_info {
  *         them, ask again with `needed` bytes;
  *         IOVAGEOM_ERR_CYCLE: the chain comes back to itself;
  *         IOVAGEOM_ERR_MALFORMED: argsz below 16; a capability inside the header, not 4-aligned,
- *         ending past argsz, standing on another one, or there twice.
- */
-IOVAGEOM_API int iovageom_host_vfio_decode(const void *bytes, size_t length, size_t *needed,
-                                           struct iovageom_vfio_info *out);
-
-/**
- * Usable range number `index`, as the kernel wrote it: it may be inverted, or overlap another.
- *
- * @param info what iovageom_host_vfio_decode() made of the same bytes.
- * @return IOVAGEOM_ERR_NOT_FOUND beyond the last one.
- */
-IOVAGEOM_API int iovageom_host_vfio_range(const void *bytes, size_t length,
-                                          const struct iovageom_vfio_info *info, uint32_t index,
-                                          struct iovageom_range *out);
-
-/**
- * Put an answer into a geometry: usable ranges, page sizes and mapping budget, each if it is there.
- * All or nothing.
- *
- * @param needed as in iovageom_host_vfio_decode().
- * @return what iovageom_host_vfio_decode() returns; IOVAGEOM_ERR_INVERTED when a range is;
- *         IOVAGEOM_ERR_NO_MEMORY.
+ *         ending past argsz, overlapping another one, or there twice;
+ *         IOVAGEOM_ERR_INVERTED: a range ends before it starts; IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
                                          struct iovageom_geometry *geometry);
@@ -132,10 +84,10 @@ IOVAGEOM_API void iovageom_host_vfio_query_request(const struct iovageom_vfio_qu
  * Look at the answer to it.
  *
  * @param buffer `query->size` bytes, after an ioctl that succeeded.
- * @return IOVAGEOM_OK: it is whole, and iovageom_host_vfio_decode() may be called;
+ * @return IOVAGEOM_OK: it is whole;
  *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new `query->size`;
  *         IOVAGEOM_ERR_LIMIT: it was asked too often;
- *         else what iovageom_host_vfio_decode() returns.
+ *         else an error of iovageom_host_vfio_info().
  */
 IOVAGEOM_API int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query,
                                                  const void *buffer);

@@ -12,6 +12,10 @@
 
 #define FIRST_QUERY_RANGES 32
 
+/* struct iommu_ioas_iova_ranges */
+#define RANGES_COUNT     8
+#define RANGES_ALIGNMENT 24
+
 /* struct iommu_hw_info: 32 bytes in Linux 6.6, out_capabilities came in 6.7, and out_max_pasid_log2
    in a byte that was 0 till then. */
 #define HW_INFO_MINIMUM          32
@@ -34,28 +38,15 @@ static bool list_size_of(uint64_t count, size_t *size)
     return count <= UINT32_MAX && *size == bytes;
 }
 
-/* Number `index` of the 32-bit words that a structure consists of, or of its 64-bit words. */
-static uint32_t word(const void *bytes, size_t index)
+/* Numbers for the kernel of this machine to read. */
+static void put32(void *bytes, size_t offset, uint32_t value)
 {
-    return (uint32_t)iovageom_host_load((const uint8_t *)bytes + 4 * index, 4,
-                                        iovageom_host_is_big_endian(bytes, 0));
+    memcpy((uint8_t *)bytes + offset, &value, sizeof(value));
 }
 
-static uint64_t long_word(const void *bytes, size_t index)
+static void put64(void *bytes, size_t offset, uint64_t value)
 {
-    return iovageom_host_load((const uint8_t *)bytes + 8 * index, 8,
-                              iovageom_host_is_big_endian(bytes, 0));
-}
-
-/* The same for the kernel of this machine to read. */
-static void put_word(void *bytes, size_t index, uint32_t value)
-{
-    memcpy((uint8_t *)bytes + 4 * index, &value, sizeof(value));
-}
-
-static void put_long_word(void *bytes, size_t index, uint64_t value)
-{
-    memcpy((uint8_t *)bytes + 8 * index, &value, sizeof(value));
+    memcpy((uint8_t *)bytes + offset, &value, sizeof(value));
 }
 
 /* Both headers start with their own size, which newer kernels may raise. */
@@ -65,54 +56,42 @@ static int check_size(const void *header, size_t length, uint32_t minimum)
 
     if (length < minimum)
         return IOVAGEOM_ERR_TRUNCATED;
-    size = word(header, 0);
+    size = iovageom_host_load32(header, 0);
     if (size < minimum)
         return IOVAGEOM_ERR_MALFORMED;
     return size > length ? IOVAGEOM_ERR_TRUNCATED : IOVAGEOM_OK;
 }
 
-int iovageom_host_iommufd_decode(const void *header, size_t length,
-                                 struct iovageom_iommufd_ranges *out)
+/*
+ * How many ranges there are, whether or not they fitted, and to what every mapping is aligned. An
+ * alignment of 1 means that nothing is attached: every device raises it to a page at least.
+ */
+static int read_ranges_header(const void *header, size_t length, uint32_t *count,
+                              uint64_t *alignment)
 {
     int status = check_size(header, length, IOVAGEOM_IOMMUFD_RANGES_SIZE);
 
     if (status != IOVAGEOM_OK)
         return status;
-
-    uint64_t alignment = long_word(header, 3);
-
-    if (!iovageom_pgsize_is_power(alignment))
-        return IOVAGEOM_ERR_MALFORMED;
-    out->ioas_id = word(header, 1);
-    out->range_count = word(header, 2);
-    out->alignment = alignment;
-    out->attached = alignment > 1;
-    out->big_endian = iovageom_host_is_big_endian(header, 0);
-    return IOVAGEOM_OK;
-}
-
-int iovageom_host_iommufd_range(const struct iovageom_iommufd_ranges *answer, const void *ranges,
-                                size_t length, uint32_t index, struct iovageom_range *out)
-{
-    if (index >= answer->range_count || index >= length / IOVAGEOM_IOMMUFD_RANGE_SIZE)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    *out = iovageom_host_load_range(ranges, index, answer->big_endian);
-    return IOVAGEOM_OK;
+    *count = iovageom_host_load32(header, RANGES_COUNT);
+    *alignment = iovageom_host_load64(header, RANGES_ALIGNMENT);
+    return iovageom_pgsize_is_power(*alignment) ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
 }
 
 int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const void *ranges,
                                  size_t ranges_length, size_t *needed,
                                  struct iovageom_geometry *geometry)
 {
-    struct iovageom_iommufd_ranges answer;
+    uint32_t count = 0;
+    uint64_t alignment = 1;
     size_t size;
-    int status = iovageom_host_iommufd_decode(header, header_length, &answer);
+    int status = read_ranges_header(header, header_length, &count, &alignment);
 
     if (status != IOVAGEOM_OK)
         return status;
-    if (!answer.attached)
+    if (alignment == 1)
         return IOVAGEOM_ERR_UNKNOWN;
-    if (!list_size_of(answer.range_count, &size))
+    if (!list_size_of(count, &size))
         return IOVAGEOM_ERR_LIMIT;
     if (size > ranges_length) {
         if (needed != NULL)
@@ -122,10 +101,9 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
     /* The list may fail; once there is room for it, the alignment can't. */
     status = iovageom_geometry_reserve(geometry, geometry->count + 2);
     if (status == IOVAGEOM_OK)
-        status = iovageom_host_add_usable(geometry, ranges, answer.range_count, answer.big_endian,
-                                          IOVAGEOM_SOURCE_IOMMUFD);
+        status = iovageom_host_add_usable(geometry, ranges, count, IOVAGEOM_SOURCE_IOMMUFD);
     if (status == IOVAGEOM_OK)
-        (void)iovageom_geometry_add_alignment(geometry, answer.alignment, IOVAGEOM_SOURCE_IOMMUFD);
+        (void)iovageom_geometry_add_alignment(geometry, alignment, IOVAGEOM_SOURCE_IOMMUFD);
     return status;
 }
 
@@ -140,21 +118,30 @@ void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *qu
                                          void *header)
 {
     memset(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    put_word(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    put_word(header, 1, query->ioas_id);
-    put_word(header, 2, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
-    put_long_word(header, 2, array);
+    put32(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    put32(header, 4, query->ioas_id);
+    put32(header, RANGES_COUNT, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
+    put64(header, 16, array);
 }
 
 int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, const void *header,
                                        bool too_small)
 {
+    uint32_t count = iovageom_host_load32(header, RANGES_COUNT);
+    uint64_t alignment;
     size_t size;
 
-    if (!list_size_of(word(header, 2), &size))
+    if (!list_size_of(count, &size))
         return IOVAGEOM_ERR_LIMIT;
-    if (size <= query->size)
-        return too_small ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_OK;
+    if (size <= query->size) {
+        int status = too_small ? IOVAGEOM_ERR_MALFORMED
+                               : read_ranges_header(header, IOVAGEOM_IOMMUFD_RANGES_SIZE, &count,
+                                                    &alignment);
+
+        if (status == IOVAGEOM_OK)
+            query->size = size;
+        return status;
+    }
     query->attempts++;
     if (query->attempts >= IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS)
         return IOVAGEOM_ERR_LIMIT;
@@ -194,53 +181,49 @@ int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *r
     if (list_size < size)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     memset(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    put_word(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    put_word(header, 1, ioas_id);
-    put_word(header, 2, (uint32_t)count);
-    put_long_word(header, 2, array);
+    put32(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
+    put32(header, 4, ioas_id);
+    put32(header, 8, (uint32_t)count);
+    put64(header, 16, array);
     for (size_t i = 0; i < count; i++) {
-        put_long_word(list, 2 * i, ranges[i].start);
-        put_long_word(list, 2 * i + 1, ranges[i].last);
+        put64(list, i * IOVAGEOM_IOMMUFD_RANGE_SIZE, ranges[i].start);
+        put64(list, i * IOVAGEOM_IOMMUFD_RANGE_SIZE + 8, ranges[i].last);
     }
     return IOVAGEOM_OK;
 }
 
-/* Registers, in the byte order of the header. Flags and a reserved word come first. */
-static void read_vtd(const uint8_t *registers, size_t length, bool big_endian,
-                     struct iovageom_hw_info *info)
+/* Registers: flags and a reserved word come first. */
+static void read_vtd(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
 {
     if (length >= VTD_CAP_END) {
         info->knows |= IOVAGEOM_HW_INFO_VTD_CAP;
-        info->vtd_cap = iovageom_host_load(registers + 8, 8, big_endian);
+        info->vtd_cap = iovageom_host_load64(registers, 8);
     }
     if (length >= VTD_ECAP_END) {
         info->knows |= IOVAGEOM_HW_INFO_VTD_ECAP;
-        info->vtd_ecap = iovageom_host_load(registers + 16, 8, big_endian);
+        info->vtd_ecap = iovageom_host_load64(registers, 16);
     }
 }
 
-static void read_smmuv3(const uint8_t *registers, size_t length, bool big_endian,
-                        struct iovageom_hw_info *info)
+static void read_smmuv3(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
 {
     if (length < SMMUV3_IDR_END)
         return;
     info->knows |= IOVAGEOM_HW_INFO_SMMUV3_IDR;
     for (unsigned i = 0; i < SMMUV3_IDR_COUNT; i++)
-        info->smmuv3_idr[i] =
-            (uint32_t)iovageom_host_load(registers + SMMUV3_IDR + 4 * i, 4, big_endian);
+        info->smmuv3_idr[i] = iovageom_host_load32(registers, SMMUV3_IDR + 4 * i);
 }
 
 /* No flags here: EFR is the first of them. */
-static void read_amd(const uint8_t *registers, size_t length, bool big_endian,
-                     struct iovageom_hw_info *info)
+static void read_amd(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
 {
     if (length >= AMD_EFR_END) {
         info->knows |= IOVAGEOM_HW_INFO_AMD_EFR;
-        info->amd_efr = iovageom_host_load(registers, 8, big_endian);
+        info->amd_efr = iovageom_host_load64(registers, 0);
     }
     if (length >= AMD_EFR2_END) {
         info->knows |= IOVAGEOM_HW_INFO_AMD_EFR2;
-        info->amd_efr2 = iovageom_host_load(registers + 8, 8, big_endian);
+        info->amd_efr2 = iovageom_host_load64(registers, 8);
     }
 }
 
@@ -249,16 +232,14 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
 {
     struct iovageom_hw_info info = {0};
     int status = check_size(header, header_length, HW_INFO_MINIMUM);
-    bool big_endian;
 
     if (status != IOVAGEOM_OK)
         return status;
-    big_endian = iovageom_host_is_big_endian(header, 0);
-    info.full_length = word(header, 3);
-    info.type = word(header, 6);
-    if (word(header, 0) >= HW_INFO_CAPABILITIES_END) {
+    info.full_length = iovageom_host_load32(header, 12);
+    info.type = iovageom_host_load32(header, 24);
+    if (iovageom_host_load32(header, 0) >= HW_INFO_CAPABILITIES_END) {
         info.knows |= IOVAGEOM_HW_INFO_CAPABILITIES;
-        info.capabilities = long_word(header, 4);
+        info.capabilities = iovageom_host_load64(header, 32);
         info.pasid_bits = ((const uint8_t *)header)[HW_INFO_PASID_BITS];
         if (info.pasid_bits != 0)
             info.knows |= IOVAGEOM_HW_INFO_PASID;
@@ -267,11 +248,11 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
     if (data_length > info.full_length)
         data_length = (size_t)info.full_length;
     if (info.type == IOVAGEOM_HW_INFO_VTD)
-        read_vtd((const uint8_t *)data, data_length, big_endian, &info);
+        read_vtd((const uint8_t *)data, data_length, &info);
     else if (info.type == IOVAGEOM_HW_INFO_SMMUV3)
-        read_smmuv3((const uint8_t *)data, data_length, big_endian, &info);
+        read_smmuv3((const uint8_t *)data, data_length, &info);
     else if (info.type == IOVAGEOM_HW_INFO_AMD)
-        read_amd((const uint8_t *)data, data_length, big_endian, &info);
+        read_amd((const uint8_t *)data, data_length, &info);
     *out = info;
     return IOVAGEOM_OK;
 }

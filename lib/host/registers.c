@@ -4,7 +4,6 @@
 #include <iovageom/host_registers.h>
 
 #include <iovageom/pgsize.h>
-#include <iovageom/range.h>
 #include <iovageom/status.h>
 
 #include "../geometry/internal.h"
@@ -272,11 +271,6 @@ int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigne
     return answer(smmuv3, &question, rules, out);
 }
 
-unsigned iovageom_host_smmuv3_stream_bits(uint32_t idr1)
-{
-    return field(idr1, 0, 6);
-}
-
 /* ---- AMD-Vi ---- */
 
 static void amd_v2(const struct question *question, enum iovageom_linux_rules rules,
@@ -397,13 +391,4 @@ int iovageom_host_limits_add(const struct iovageom_host_limits *limits,
     if (limits->depends != 0)
         (void)iovageom_geometry_add_incomplete(geometry, source);
     return status;
-}
-
-int iovageom_host_dma_mask(uint64_t mask, struct iovageom_geometry *geometry)
-{
-    struct iovageom_range aperture = {0, mask};
-
-    if (mask == 0 || (mask & (mask + 1)) != 0)
-        return IOVAGEOM_ERR_INVALID;
-    return iovageom_geometry_add_aperture(geometry, aperture, IOVAGEOM_SOURCE_DEVICE);
 }

@@ -194,7 +194,11 @@ int iovageom_host_sysfs_region(const char *text, size_t length,
     return status;
 }
 
-bool iovageom_host_sysfs_incomplete(const char *text, size_t length)
+/*
+ * Whether the text may have been cut off. Linux writes at most one page, less one byte, and drops the
+ * rest without a word: about 80 regions with pages of 4 KiB.
+ */
+static bool may_be_cut(const char *text, size_t length)
 {
     return length >= FULL_PAGE || (length > 0 && text[length - 1] != '\n');
 }
@@ -309,8 +313,7 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
     status = read_text(text, length, &reading, line);
     if (status == IOVAGEOM_OK)
         status = add_regions(&reading, copy);
-    if (status == IOVAGEOM_OK &&
-        (reading.passed_over != 0 || iovageom_host_sysfs_incomplete(text, length)))
+    if (status == IOVAGEOM_OK && (reading.passed_over != 0 || may_be_cut(text, length)))
         status = iovageom_geometry_add_incomplete(copy, IOVAGEOM_SOURCE_SYSFS);
     for (int type = 1; type <= TYPE_COUNT; type++)
         iovageom_rangeset_deinit(&reading.sets[type]);

@@ -33,43 +33,42 @@
 
 #define SMALLEST_HOST_PAGE 4096
 
-/* What iommufd says when it stands in for VFIO: it does not count mappings (B2). */
+/* iommufd in the place of VFIO does not count mappings, and says this (B2). */
 #define NO_LIMIT UINT32_MAX
 
 /* Room for every capability of today and a dozen ranges. */
 #define FIRST_QUERY_SIZE 512
 
-/* The bytes of an answer: `size` that may be read, of `argsz` that the kernel speaks of. */
-struct answer {
+/* An answer: `size` bytes that may be read, and `argsz` that the kernel says it has. */
+struct vfio_answer {
     const uint8_t *bytes;
     size_t size;
     uint64_t argsz;
-    bool big_endian;
 };
 
-/* Where the known capabilities stand. An `end` of 0 means that it is not there. */
-struct extents {
+/* Where the known capabilities are. An `end` of 0 means that this one is not there. */
+struct vfio_extents {
     uint64_t start[CAP_KNOWN_COUNT];
     uint64_t end[CAP_KNOWN_COUNT];
 };
 
-static uint32_t load32(const struct answer *answer, uint64_t offset)
-{
-    return (uint32_t)iovageom_host_load(answer->bytes + offset, 4, answer->big_endian);
-}
+/* What an answer says. Facts that it does not have are 0. */
+struct vfio_info {
+    bool has_page_sizes;
+    bool has_dma_avail;
+    uint64_t page_sizes;    /* as type1 applies them */
+    uint32_t dma_avail;     /* mappings that can still be made */
+    uint32_t range_count;   /* usable ranges, all of which are in the answer */
+    uint64_t ranges_offset; /* of the first of them, in bytes */
+};
 
-static uint64_t load64(const struct answer *answer, uint64_t offset)
-{
-    return iovageom_host_load(answer->bytes + offset, 8, answer->big_endian);
-}
-
-/* What is wrong with a structure that ends at `end`, past what may be read. */
-static int past_the_end(const struct answer *answer, uint64_t end)
+/* The error for a structure that ends at `end`, past what may be read. */
+static int past_the_end(const struct vfio_answer *answer, uint64_t end)
 {
     return end > answer->argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
 }
 
-static int check_header_at(const struct answer *answer, uint64_t offset)
+static int check_header_at(const struct vfio_answer *answer, uint64_t offset)
 {
     if (offset < INFO_CAPS_END || offset % CAP_ALIGNMENT != 0)
         return IOVAGEOM_ERR_MALFORMED;
@@ -78,8 +77,8 @@ static int check_header_at(const struct answer *answer, uint64_t offset)
     return IOVAGEOM_OK;
 }
 
-static int read_known(const struct answer *answer, uint64_t offset, uint16_t id,
-                      struct extents *extents, struct iovageom_vfio_info *info)
+static int read_known(const struct vfio_answer *answer, uint64_t offset, uint16_t id,
+                      struct vfio_extents *extents, struct vfio_info *info)
 {
     static const uint8_t fixed_size[] = {IOVA_RANGE_HEADER, MIGRATION_CAP_SIZE, DMA_AVAIL_CAP_SIZE};
     uint64_t end = offset + fixed_size[id - 1];
@@ -89,26 +88,22 @@ static int read_known(const struct answer *answer, uint64_t offset, uint16_t id,
     if (end > answer->size)
         return past_the_end(answer, end);
     if (id == CAP_IOVA_RANGE) {
-        info->range_count = load32(answer, offset + 8);
+        info->range_count = iovageom_host_load32(answer->bytes, offset + 8);
         info->ranges_offset = end;
         end += (uint64_t)info->range_count * IOVAGEOM_HOST_RANGE_SIZE;
         if (end > answer->size)
             return past_the_end(answer, end);
-        info->knows |= IOVAGEOM_VFIO_IOVA_RANGES;
-    } else if (id == CAP_MIGRATION) {
-        info->dirty_page_sizes = load64(answer, offset + 16);
-        info->dirty_bitmap_max = load64(answer, offset + 24);
-        info->knows |= IOVAGEOM_VFIO_MIGRATION;
-    } else {
-        info->dma_avail = load32(answer, offset + 8);
-        info->knows |= IOVAGEOM_VFIO_DMA_AVAIL;
+    } else if (id == CAP_DMA_AVAIL) {
+        info->dma_avail = iovageom_host_load32(answer->bytes, offset + 8);
+        info->has_dma_avail = true;
     }
     extents->start[id - 1] = offset;
     extents->end[id - 1] = end;
     return IOVAGEOM_OK;
 }
 
-static bool stands_on_another(const struct extents *extents, uint64_t offset)
+/* Whether a header at `offset` would share bytes with a known capability other than its own. */
+static bool stands_on_another(const struct vfio_extents *extents, uint64_t offset)
 {
     for (unsigned i = 0; i < CAP_KNOWN_COUNT; i++) {
         if (offset < extents->end[i] && extents->start[i] < offset + CAP_HEADER_SIZE &&
@@ -119,11 +114,12 @@ static bool stands_on_another(const struct extents *extents, uint64_t offset)
 }
 
 /*
- * Walks the chain once. A chain without a circle visits each offset once at most, and there are no
- * more offsets than the size has multiples of the alignment.
+ * Walks the chain once. With `read` it takes what the known capabilities say; without, it checks the
+ * places of their headers. A chain without a circle visits each offset once at most, and there are
+ * no more offsets than the size has multiples of the alignment: whoever takes more steps goes round.
  */
-static int walk(const struct answer *answer, uint32_t first, bool read, struct extents *extents,
-                struct iovageom_vfio_info *info)
+static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
+                struct vfio_extents *extents, struct vfio_info *info)
 {
     size_t steps = answer->size / CAP_ALIGNMENT;
 
@@ -135,28 +131,29 @@ static int walk(const struct answer *answer, uint32_t first, bool read, struct e
         if (steps-- == 0)
             return IOVAGEOM_ERR_CYCLE;
 
-        const uint8_t *cap = answer->bytes + offset;
-        uint16_t id = (uint16_t)iovageom_host_load(cap, 2, answer->big_endian);
+        uint16_t id = iovageom_host_load16(answer->bytes, offset);
         bool known = id >= 1 && id <= CAP_KNOWN_COUNT &&
-                     iovageom_host_load(cap + 2, 2, answer->big_endian) == CAP_KNOWN_VERSION;
+                     iovageom_host_load16(answer->bytes, (size_t)offset + 2) == CAP_KNOWN_VERSION;
 
         if (!read && stands_on_another(extents, offset))
             return IOVAGEOM_ERR_MALFORMED;
         if (read && known)
             status = read_known(answer, offset, id, extents, info);
-        else if (read)
-            info->skipped++;
         if (status != IOVAGEOM_OK)
             return status;
-        offset = load32(answer, offset + 4);
+        offset = iovageom_host_load32(answer->bytes, offset + 4);
     }
     return IOVAGEOM_OK;
 }
 
-/* First for circles alone, so that a known capability in one is not taken for a second one. */
-static int read_chain(const struct answer *answer, uint32_t first, struct iovageom_vfio_info *info)
+/*
+ * Three walks. The first looks for circles alone, so that a known capability in one is not taken for
+ * a second of its kind. The second reads. The third compares each header with the extents of all
+ * known capabilities, which are complete only now.
+ */
+static int read_chain(const struct vfio_answer *answer, uint32_t first, struct vfio_info *info)
 {
-    struct extents extents = {{0}, {0}};
+    struct vfio_extents extents = {{0}, {0}};
     int status = walk(answer, first, false, &extents, info);
 
     if (status == IOVAGEOM_OK)
@@ -166,6 +163,7 @@ static int read_chain(const struct answer *answer, uint32_t first, struct iovage
     return status;
 }
 
+/* VFIO pins whole host pages, so it takes bits below the smallest of them for that one (B1). */
 static uint64_t page_sizes_as_applied(uint64_t mask)
 {
     uint64_t whole = mask & ~(uint64_t)(SMALLEST_HOST_PAGE - 1);
@@ -174,11 +172,11 @@ static uint64_t page_sizes_as_applied(uint64_t mask)
 }
 
 /* The kernel says "too small" by leaving cap_offset 0, and with success (T1, B1). */
-static int find_chain(const struct answer *answer, size_t *needed, uint32_t *offset)
+static int find_chain(const struct vfio_answer *answer, size_t *needed, uint32_t *offset)
 {
     *offset = 0;
     if (answer->argsz >= INFO_CAPS_END && answer->size >= INFO_CAPS_END)
-        *offset = load32(answer, INFO_CAP_OFFSET);
+        *offset = iovageom_host_load32(answer->bytes, INFO_CAP_OFFSET);
     if (*offset != 0)
         return IOVAGEOM_OK;
     if (answer->argsz <= INFO_SIZE)
@@ -188,26 +186,25 @@ static int find_chain(const struct answer *answer, size_t *needed, uint32_t *off
     return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }
 
-int iovageom_host_vfio_decode(const void *bytes, size_t length, size_t *needed,
-                              struct iovageom_vfio_info *out)
+/* *needed is written with IOVAGEOM_ERR_BUFFER_TOO_SMALL only, *out on success only. */
+static int decode(const void *bytes, size_t length, size_t *needed, struct vfio_info *out)
 {
-    struct iovageom_vfio_info info = {0};
-    struct answer answer = {(const uint8_t *)bytes, length, 0, false};
+    struct vfio_info info = {0};
+    struct vfio_answer answer = {(const uint8_t *)bytes, length, 0};
 
     if (length < INFO_MINIMUM)
         return IOVAGEOM_ERR_TRUNCATED;
-    answer.big_endian = iovageom_host_is_big_endian(bytes, length);
-    answer.argsz = load32(&answer, 0);
+    answer.argsz = iovageom_host_load32(bytes, 0);
     if (answer.argsz < INFO_MINIMUM)
         return IOVAGEOM_ERR_MALFORMED;
     if (answer.size > answer.argsz)
         answer.size = (size_t)answer.argsz;
 
-    uint32_t flags = load32(&answer, 4);
+    uint32_t flags = iovageom_host_load32(bytes, 4);
 
     if ((flags & FLAG_PGSIZES) != 0) {
-        info.knows |= IOVAGEOM_VFIO_PAGE_SIZES;
-        info.page_sizes = page_sizes_as_applied(load64(&answer, 8));
+        info.has_page_sizes = true;
+        info.page_sizes = page_sizes_as_applied(iovageom_host_load64(bytes, 8));
     }
     if ((flags & FLAG_CAPS) != 0) {
         uint32_t first = 0;
@@ -222,36 +219,24 @@ int iovageom_host_vfio_decode(const void *bytes, size_t length, size_t *needed,
     return IOVAGEOM_OK;
 }
 
-int iovageom_host_vfio_range(const void *bytes, size_t length,
-                             const struct iovageom_vfio_info *info, uint32_t index,
-                             struct iovageom_range *out)
-{
-    if (index >= info->range_count || info->ranges_offset > length ||
-        index >= (length - info->ranges_offset) / IOVAGEOM_HOST_RANGE_SIZE)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    *out = iovageom_host_load_range((const uint8_t *)bytes + info->ranges_offset, index,
-                                    iovageom_host_is_big_endian(bytes, length));
-    return IOVAGEOM_OK;
-}
-
 int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
                             struct iovageom_geometry *geometry)
 {
-    struct iovageom_vfio_info info;
-    int status = iovageom_host_vfio_decode(bytes, length, needed, &info);
+    struct vfio_info info;
+    int status = decode(bytes, length, needed, &info);
 
     /* The list may fail; once there is room for them, the single facts can't. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_reserve(geometry, geometry->count + 3);
+    /* Type1 keeps an empty list for a container of mediated devices, and lets everything map. */
     if (status == IOVAGEOM_OK && info.range_count != 0)
-        status = iovageom_host_add_usable(
-            geometry, (const uint8_t *)bytes + info.ranges_offset, info.range_count,
-            iovageom_host_is_big_endian(bytes, length), IOVAGEOM_SOURCE_VFIO);
+        status = iovageom_host_add_usable(geometry, (const uint8_t *)bytes + info.ranges_offset,
+                                          info.range_count, IOVAGEOM_SOURCE_VFIO);
     if (status != IOVAGEOM_OK)
         return status;
-    if ((info.knows & IOVAGEOM_VFIO_PAGE_SIZES) != 0)
+    if (info.has_page_sizes)
         (void)iovageom_geometry_add_page_sizes(geometry, info.page_sizes, IOVAGEOM_SOURCE_VFIO);
-    if ((info.knows & IOVAGEOM_VFIO_DMA_AVAIL) != 0 && info.dma_avail != NO_LIMIT)
+    if (info.has_dma_avail && info.dma_avail != NO_LIMIT)
         (void)iovageom_geometry_add_map_budget(geometry, info.dma_avail, IOVAGEOM_SOURCE_VFIO);
     return IOVAGEOM_OK;
 }
@@ -272,9 +257,9 @@ void iovageom_host_vfio_query_request(const struct iovageom_vfio_query *query, v
 
 int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query, const void *buffer)
 {
-    struct iovageom_vfio_info info;
+    struct vfio_info info;
     size_t needed = 0;
-    int status = iovageom_host_vfio_decode(buffer, query->size, &needed, &info);
+    int status = decode(buffer, query->size, &needed, &info);
 
     if (status != IOVAGEOM_ERR_BUFFER_TOO_SMALL)
         return status;

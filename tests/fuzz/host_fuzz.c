@@ -15,16 +15,10 @@
 
 static int vfio(struct fuzz_input *input, struct iovageom_geometry *geometry)
 {
-    struct iovageom_vfio_info info;
-    struct iovageom_range range;
     size_t length, needed;
     uint8_t *bytes = fuzz_bytes(input, SIZE_MAX, &length);
-    int status = iovageom_host_vfio_decode(bytes, length, &needed, &info);
+    int status = iovageom_host_vfio_info(bytes, length, &needed, geometry);
 
-    if (status == 0)
-        for (uint32_t i = 0; i < info.range_count; i++)
-            fuzz_check(iovageom_host_vfio_range(bytes, length, &info, i, &range) == 0);
-    status = iovageom_host_vfio_info(bytes, length, &needed, geometry);
     free(bytes);
     return status;
 }
@@ -76,7 +70,6 @@ static int sysfs(struct fuzz_input *input, struct iovageom_geometry *geometry, u
 
     (void)iovageom_host_sysfs_register(text, length, &one);
     (void)iovageom_host_sysfs_amd_features(text, length, &one, &two);
-    (void)iovageom_host_sysfs_incomplete(text, length);
     free(text);
     return status;
 }

@@ -20,45 +20,16 @@
 
 #include "support/property.h"
 #include "support/test_fixture.h"
+#include "support/test_native.h"
 
 #define ROUNDS 20000
 
 static const char *const folders[] = {TEST_FIXTURE_FOLDERS};
 #define FOLDER_COUNT (sizeof(folders) / sizeof(folders[0]))
 
-static uint64_t little(const uint8_t *bytes, size_t size)
+static uint64_t number(const uint8_t *bytes, size_t size)
 {
-    uint64_t value = 0;
-
-    for (size_t i = size; i-- > 0;)
-        value = value * 256 + bytes[i];
-    return value;
-}
-
-/*
- * A number of the structure that begins at `start`: the order is that in which its size is smaller,
- * or this machine's if it is a palindrome.
- */
-static uint64_t number(const uint8_t *start, const uint8_t *bytes, size_t size)
-{
-    const uint8_t mirrored[] = {start[3], start[2], start[1], start[0]};
-    const uint8_t pair[] = {1, 0};
-    uint64_t value = 0;
-    uint16_t one;
-
-    memcpy(&one, pair, sizeof(one));
-    if (little(start, 4) < little(mirrored, 4) ||
-        (little(start, 4) == little(mirrored, 4) && one == 1))
-        return little(bytes, size);
-    for (size_t i = 0; i < size; i++)
-        value = value * 256 + bytes[i];
-    return value;
-}
-
-static void put_little(uint8_t *bytes, size_t size, uint64_t value)
-{
-    for (size_t i = 0; i < size; i++, value /= 256)
-        bytes[i] = (uint8_t)(value % 256);
+    return test_load_native(bytes, size);
 }
 
 /* A copy in a block of its size, changed in a few places, perhaps cut or longer. */
@@ -101,18 +72,18 @@ static uint8_t *random_chain(struct test_random *random, size_t *length)
 
     property_check(bytes != NULL);
     memset(bytes, 0, size);
-    put_little(bytes, 4, size);
-    put_little(bytes + 4, 4, count > 0 ? 3 : 1);
-    put_little(bytes + 8, 8, test_random_u64(random));
+    test_store_native(bytes, size, 4);
+    test_store_native(bytes + 4, count > 0 ? 3 : 1, 4);
+    test_store_native(bytes + 8, test_random_u64(random), 8);
     for (size_t i = 0; i < count && at + 8 <= size; i++) {
         uint64_t ranges = test_random_below(random, 4);
         uint64_t id = 1 + test_random_below(random, 4);
 
-        put_little(bytes + link, 4, at);
-        put_little(bytes + at, 2, id);
-        put_little(bytes + at + 2, 2, test_random_one_in(random, 8) ? 2 : 1);
+        test_store_native(bytes + link, at, 4);
+        test_store_native(bytes + at, id, 2);
+        test_store_native(bytes + at + 2, test_random_one_in(random, 8) ? 2 : 1, 2);
         if (at + 12 <= size)
-            put_little(bytes + at + 8, 4, id == 1 ? ranges : test_random_u64(random));
+            test_store_native(bytes + at + 8, id == 1 ? ranges : test_random_u64(random), 4);
         link = at + 4;
         at += id == 1 ? 16 + 16 * (size_t)ranges : id == 2 ? 32 : 12;
         if (test_random_one_in(random, 8))
@@ -126,11 +97,12 @@ static uint8_t *random_chain(struct test_random *random, size_t *length)
  * What an answer must mean, found the slow way: the offsets visited are marked in a table, and
  * every byte of a known capability, so that circles and overlaps show.
  */
-static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, uint64_t *count)
+static int expected_status(const uint8_t *bytes, size_t length, uint32_t *knows, uint64_t *count,
+                           const uint8_t **list)
 {
     static uint8_t visited[65536];
     static uint8_t owned[65536];
-    uint64_t argsz = length >= 16 ? number(bytes, bytes, 4) : 0;
+    uint64_t argsz = length >= 16 ? number(bytes, 4) : 0;
     size_t end = argsz < length ? (size_t)argsz : length;
     bool seen[4] = {false};
 
@@ -140,12 +112,12 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
         return IOVAGEOM_ERR_TRUNCATED;
     if (argsz < 16)
         return IOVAGEOM_ERR_MALFORMED;
-    if ((number(bytes, bytes + 4, 4) & 1) != 0)
-        *knows |= IOVAGEOM_VFIO_PAGE_SIZES;
-    if ((number(bytes, bytes + 4, 4) & 2) == 0)
+    if ((number(bytes + 4, 4) & 1) != 0)
+        *knows |= IOVAGEOM_FACT_PAGE_SIZES;
+    if ((number(bytes + 4, 4) & 2) == 0)
         return IOVAGEOM_OK;
 
-    uint64_t at = end >= 20 ? number(bytes, bytes + 16, 4) : 0;
+    uint64_t at = end >= 20 ? number(bytes + 16, 4) : 0;
 
     if (at == 0)
         return argsz > 24 ? IOVAGEOM_ERR_BUFFER_TOO_SMALL : IOVAGEOM_ERR_MALFORMED;
@@ -153,7 +125,7 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
     memset(owned, 0, sizeof(owned));
     /* First the shape of the chain, and then what its members say. */
     for (int pass = 0; pass < 2; pass++) {
-        for (uint64_t cap = at; cap != 0; cap = number(bytes, bytes + cap + 4, 4)) {
+        for (uint64_t cap = at; cap != 0; cap = number(bytes + cap + 4, 4)) {
             if (pass == 0) {
                 if (cap < 20 || cap % 4 != 0)
                     return IOVAGEOM_ERR_MALFORMED;
@@ -164,10 +136,10 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
                 continue;
             }
 
-            uint64_t id = number(bytes, bytes + cap, 2);
+            uint64_t id = number(bytes + cap, 2);
             uint64_t size = id == 2 ? 32 : id == 3 ? 12 : 16;
 
-            if (id < 1 || id > 3 || number(bytes, bytes + cap + 2, 2) != 1)
+            if (id < 1 || id > 3 || number(bytes + cap + 2, 2) != 1)
                 continue;
             if (seen[id])
                 return IOVAGEOM_ERR_MALFORMED;
@@ -175,21 +147,24 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
             if (cap + size > end)
                 return cap + size > argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
             if (id == 1) {
-                *count = number(bytes, bytes + cap + 8, 4);
+                *count = number(bytes + cap + 8, 4);
+                *list = bytes + cap + size;
                 size += 16 * *count;
                 if (cap + size > end)
                     return cap + size > argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
             }
-            *knows |= id == 1 ? IOVAGEOM_VFIO_IOVA_RANGES
-                              : (id == 2 ? IOVAGEOM_VFIO_MIGRATION : IOVAGEOM_VFIO_DMA_AVAIL);
+            if (id == 1 && *count > 0)
+                *knows |= IOVAGEOM_FACT_USABLE;
+            if (id == 3 && number(bytes + cap + 8, 4) != UINT32_MAX)
+                *knows |= IOVAGEOM_FACT_MAP_BUDGET;
             for (uint64_t i = cap; i < cap + size; i++)
                 owned[i] = owned[i] == 0 ? (uint8_t)id : 9;
         }
     }
     /* A header on top of a known capability has not all its bytes, or not one of them. */
-    for (uint64_t cap = at; cap != 0; cap = number(bytes, bytes + cap + 4, 4)) {
-        uint64_t id = number(bytes, bytes + cap, 2);
-        bool known = id >= 1 && id <= 3 && number(bytes, bytes + cap + 2, 2) == 1;
+    for (uint64_t cap = at; cap != 0; cap = number(bytes + cap + 4, 4)) {
+        uint64_t id = number(bytes + cap, 2);
+        bool known = id >= 1 && id <= 3 && number(bytes + cap + 2, 2) == 1;
 
         for (uint64_t i = cap; i < cap + 8; i++) {
             if (owned[i] != (known ? id : 0))
@@ -199,33 +174,35 @@ static int oracle_status(const uint8_t *bytes, size_t length, uint32_t *knows, u
     return IOVAGEOM_OK;
 }
 
-static void check_vfio(const uint8_t *bytes, size_t length)
+static int check_vfio(const uint8_t *bytes, size_t length)
 {
-    struct iovageom_vfio_info info;
-    struct iovageom_vfio_info before;
-    struct iovageom_range range = {1, 2};
+    struct iovageom_geometry *geometry;
+    struct iovageom_rangeset usable, listed;
     size_t needed = 12345;
     uint32_t knows;
     uint64_t count;
-    int expected = oracle_status(bytes, length, &knows, &count);
+    const uint8_t *list = NULL;
+    int expected = expected_status(bytes, length, &knows, &count, &list), status;
 
-    memset(&info, 0xa5, sizeof(info));
-    before = info;
-    property_check(iovageom_host_vfio_decode(bytes, length, &needed, &info) == expected);
+    property_check(iovageom_rangeset_init(&usable, NULL) == 0);
+    property_check(iovageom_rangeset_init(&listed, NULL) == 0);
+    for (uint64_t i = 0; expected == IOVAGEOM_OK && i < count; i++)
+        expected = iovageom_rangeset_insert(
+            &listed,
+            (struct iovageom_range){number(list + 16 * i, 8), number(list + 16 * i + 8, 8)});
+    property_check(iovageom_geometry_new(NULL, "g", &geometry) == IOVAGEOM_OK);
+    status = iovageom_host_vfio_info(bytes, length, &needed, geometry);
+    property_check(status == expected);
     property_check((needed != 12345) == (expected == IOVAGEOM_ERR_BUFFER_TOO_SMALL));
-    if (expected != IOVAGEOM_OK) {
-        property_check(memcmp(&info, &before, sizeof(info)) == 0);
-        return;
+    property_check(iovageom_geometry_knows(geometry) == (expected == IOVAGEOM_OK ? knows : 0));
+    if (expected == IOVAGEOM_OK && count > 0) {
+        property_check(iovageom_geometry_usable(geometry, 1, &usable) == 0);
+        property_check(iovageom_rangeset_equal(&usable, &listed));
     }
-    property_check(info.knows == knows);
-    property_check(info.range_count == count);
-    for (uint32_t i = 0; i < info.range_count; i++) {
-        const uint8_t *at = bytes + info.ranges_offset + 16 * (size_t)i;
-
-        property_check(iovageom_host_vfio_range(bytes, length, &info, i, &range) == 0);
-        property_check(range.start == number(bytes, at, 8) &&
-                       range.last == number(bytes, at + 8, 8));
-    }
+    iovageom_geometry_free(geometry);
+    iovageom_rangeset_deinit(&usable);
+    iovageom_rangeset_deinit(&listed);
+    return status;
 }
 
 START_TEST(vfio_answers)
@@ -236,7 +213,7 @@ START_TEST(vfio_answers)
     unsigned accepted = 0;
 
     for (size_t i = 0; i < FOLDER_COUNT; i++)
-        captured[i] = test_fixture_read(folders[i], "vfio_iommu_get_info.bin", &lengths[i]);
+        captured[i] = test_fixture_read_answer(folders[i], "vfio_iommu_get_info.bin", &lengths[i]);
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         size_t which = (size_t)test_random_below(&random, FOLDER_COUNT);
@@ -250,17 +227,7 @@ START_TEST(vfio_answers)
             length = lengths[which];
             mutated = mutate(&random, captured[which], &length);
         }
-        check_vfio(mutated, length);
-
-        struct iovageom_geometry *geometry;
-        int status;
-
-        property_check(iovageom_geometry_new(NULL, "g", &geometry) == IOVAGEOM_OK);
-        status = iovageom_host_vfio_info(mutated, length, NULL, geometry);
-        accepted += status == IOVAGEOM_OK ? 1 : 0;
-        if (status != IOVAGEOM_OK)
-            property_check(iovageom_geometry_knows(geometry) == 0);
-        iovageom_geometry_free(geometry);
+        accepted += check_vfio(mutated, length) == IOVAGEOM_OK ? 1 : 0;
         free(mutated);
         free(chain);
     }
@@ -276,8 +243,10 @@ START_TEST(iommufd_answers)
 {
     struct test_random random = test_random_start(2);
     size_t full[2];
-    uint8_t *header = test_fixture_read("amd", "ioas_iova_ranges.attached.hdr.bin", &full[0]);
-    uint8_t *ranges = test_fixture_read("amd", "ioas_iova_ranges.attached.ranges.bin", &full[1]);
+    uint8_t *header =
+        test_fixture_read_answer("amd", "ioas_iova_ranges.attached.hdr.bin", &full[0]);
+    uint8_t *ranges =
+        test_fixture_read_answer("amd", "ioas_iova_ranges.attached.ranges.bin", &full[1]);
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         size_t header_length = full[0];
@@ -293,10 +262,8 @@ START_TEST(iommufd_answers)
                                               &needed, geometry);
         property_check((needed != 1) == (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL));
         property_check((iovageom_geometry_knows(geometry) != 0) == (status == IOVAGEOM_OK));
-        for (size_t i = 0; status == IOVAGEOM_OK && i < number(some_header, some_header + 8, 4);
-             i++)
-            property_check(number(some_header, some_ranges + 16 * i, 8) <=
-                           number(some_header, some_ranges + 16 * i + 8, 8));
+        for (size_t i = 0; status == IOVAGEOM_OK && i < number(some_header + 8, 4); i++)
+            property_check(number(some_ranges + 16 * i, 8) <= number(some_ranges + 16 * i + 8, 8));
         iovageom_geometry_free(geometry);
         free(some_header);
         free(some_ranges);
@@ -310,8 +277,8 @@ START_TEST(hardware_answers)
 {
     struct test_random random = test_random_start(3);
     size_t full[2];
-    uint8_t *header = test_fixture_read("intel-48bit", "hw_info.hdr.bin", &full[0]);
-    uint8_t *registers = test_fixture_read("intel-48bit", "hw_info.data.bin", &full[1]);
+    uint8_t *header = test_fixture_read_answer("intel-48bit", "hw_info.hdr.bin", &full[0]);
+    uint8_t *registers = test_fixture_read_answer("intel-48bit", "hw_info.data.bin", &full[1]);
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         size_t header_length = full[0];
@@ -323,14 +290,14 @@ START_TEST(hardware_answers)
 
         if (iovageom_host_iommufd_hw_info(some_header, header_length, some_registers, length,
                                           &info) == IOVAGEOM_OK) {
-            bool vtd = number(some_header, some_header + 24, 4) == 1;
-            uint64_t there = number(some_header, some_header + 12, 4);
+            bool vtd = number(some_header + 24, 4) == 1;
+            uint64_t there = number(some_header + 12, 4);
 
             if (there > length)
                 there = length;
             property_check(((info.knows & IOVAGEOM_HW_INFO_VTD_ECAP) != 0) == (vtd && there >= 24));
             if ((info.knows & IOVAGEOM_HW_INFO_VTD_CAP) != 0)
-                property_check(info.vtd_cap == number(some_header, some_registers + 8, 8));
+                property_check(info.vtd_cap == number(some_registers + 8, 8));
             if (iovageom_host_vtd(info.vtd_cap, info.vtd_ecap, true, IOVAGEOM_STAGE_DEFAULT,
                                   IOVAGEOM_LINUX_ANY, &limits) == IOVAGEOM_OK)
                 property_check(limits.gaw >= 1 && limits.gaw <= 57);

@@ -279,7 +279,6 @@ static void smmuv3(void **state)
     assert_int_equal(iovageom_host_smmuv3(0xf, 5 | all, 0, 65, DEFAULT, ANY, &limits),
                      IOVAGEOM_ERR_INVALID);
     assert_untouched(&limits);
-    assert_int_equal(iovageom_host_smmuv3_stream_bits(0xffffffd0), 16);
 }
 
 /* What the kernel's pages and addresses are, registers don't say: then what holds for all. */
@@ -489,7 +488,7 @@ static struct iovageom_geometry *captured(const char *folder, const char *unit,
     free(text);
     assert_int_equal(iovageom_geometry_new(NULL, folder, &geometry), 0);
     assert_int_equal(iovageom_host_limits_add(&limits, geometry), 0);
-    bytes = test_fixture_read(folder, "vfio_iommu_get_info.bin", &length);
+    bytes = test_fixture_read_answer(folder, "vfio_iommu_get_info.bin", &length);
     assert_int_equal(iovageom_host_vfio_info(bytes, length, NULL, geometry), 0);
     free(bytes);
     return geometry;
@@ -553,34 +552,6 @@ static void two_lists_are_no_excuse(void **state)
     assert_int_equal(iovageom_geometry_add_usable(wider, usable, 2, IOVAGEOM_SOURCE_IOMMUFD), 0);
     assert_int_equal(iovageom_geometry_check(wider, NULL), IOVAGEOM_ERR_DISAGREEMENT);
     iovageom_geometry_free(wider);
-}
-
-static void device_masks(void **state)
-{
-    static const struct {
-        uint64_t mask;
-        unsigned bits; /* 0: no DMA mask */
-    } cases[] = {
-        {1, 1}, {0xffffffff, 32}, {BIT(58) - 1, 58}, {UINT64_MAX, 64}, {0, 0},
-        {2, 0}, {0xfffffffe, 0},  {BIT(39), 0},      {0xf0f, 0},       {UINT64_MAX - BIT(20), 0},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct iovageom_geometry *geometry;
-        unsigned gaw = 77;
-
-        assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), 0);
-        assert_int_equal(iovageom_host_dma_mask(cases[i].mask, geometry),
-                         cases[i].bits == 0 ? IOVAGEOM_ERR_INVALID : IOVAGEOM_OK);
-        if (cases[i].bits == 0) {
-            assert_int_equal(iovageom_geometry_knows(geometry), 0);
-        } else {
-            assert_int_equal(iovageom_geometry_gaw(geometry, &gaw), IOVAGEOM_OK);
-            assert_int_equal(gaw, cases[i].bits);
-        }
-        iovageom_geometry_free(geometry);
-    }
 }
 
 /*
@@ -706,7 +677,6 @@ int main(void)
         cmocka_unit_test(disagreement_shows),
         cmocka_unit_test(two_lists_are_no_excuse),
         cmocka_unit_test(the_least_is_a_width),
-        cmocka_unit_test(device_masks),
         cmocka_unit_test(limits_go_in_whole_or_not_at_all),
     };
 

@@ -372,7 +372,6 @@ static void an_empty_file_says_there_are_none(void **state)
     assert_int_equal(iovageom_geometry_knows(geometry), IOVAGEOM_FACT_RESERVED);
     assert_true(iovageom_geometry_accepts(geometry, (struct iovageom_range){0, UINT64_MAX}));
     iovageom_geometry_free(geometry);
-    assert_false(iovageom_host_sysfs_incomplete("", 0));
     assert_int_equal(read_text("\n \n", 3, IOVAGEOM_SYSFS_STRICT, NULL, &geometry), IOVAGEOM_OK);
     iovageom_geometry_free(geometry);
 }
@@ -396,7 +395,6 @@ static void a_cut_file_may_be_incomplete(void **state)
     size_t length = fill_page(page, 4095);
 
     (void)state;
-    assert_true(iovageom_host_sysfs_incomplete(page, length));
     assert_int_equal(read_text(page, length, IOVAGEOM_SYSFS_STRICT, &line, &geometry), IOVAGEOM_OK);
     assert_int_equal(line, 0);
     assert_int_equal(iovageom_geometry_knows(geometry),
@@ -409,10 +407,14 @@ static void a_cut_file_may_be_incomplete(void **state)
     iovageom_geometry_free(geometry);
 
     /* cut at the end of a line, so that nothing but the size tells */
-    page[4094] = '\n';
+    page[4093] = page[4094] = '\n';
     memset(page + 87 * 47, '\n', 4095 - 87 * 47);
-    assert_true(iovageom_host_sysfs_incomplete(page, 4095));
-    assert_false(iovageom_host_sysfs_incomplete(page, 4094));
+    for (length = 4094; length <= 4095; length++) {
+        assert_int_equal(read_text(page, length, IOVAGEOM_SYSFS_STRICT, &line, &geometry), 0);
+        assert_int_equal((iovageom_geometry_knows(geometry) & IOVAGEOM_FACT_INCOMPLETE) != 0,
+                         length == 4095);
+        iovageom_geometry_free(geometry);
+    }
 
     /* a cut in a garbage line before the last one is garbage still */
     page[10] = '!';
@@ -442,7 +444,6 @@ static void a_line_without_its_end(void **state)
         struct iovageom_geometry *geometry;
         size_t line = 99;
 
-        assert_true(iovageom_host_sysfs_incomplete(cases[i].text, strlen(cases[i].text)));
         assert_int_equal(read_text(cases[i].text, strlen(cases[i].text), IOVAGEOM_SYSFS_STRICT,
                                    &line, &geometry),
                          cases[i].status);

@@ -10,11 +10,9 @@
 #include <iovageom/host_vfio.h>
 #include <iovageom/status.h>
 
-#include "base/bytes.h"
 #include "support/test_allocator.h"
 #include "support/test_fixture.h"
-
-#define UNTOUCHED 0xa5
+#include "support/test_native.h"
 
 /* An answer under construction. */
 struct answer {
@@ -24,9 +22,9 @@ struct answer {
 
 static void put_cap(struct answer *answer, size_t at, uint16_t id, uint16_t version, uint32_t next)
 {
-    iovageom_store_le16(answer->bytes + at, id);
-    iovageom_store_le16(answer->bytes + at + 2, version);
-    iovageom_store_le32(answer->bytes + at + 4, next);
+    test_store16(answer->bytes + at, id);
+    test_store16(answer->bytes + at + 2, version);
+    test_store32(answer->bytes + at + 4, next);
 }
 
 /* A header with page sizes, and capabilities from `first` on when that is not 0. */
@@ -34,38 +32,69 @@ static struct answer start_answer(uint32_t length, uint32_t first)
 {
     struct answer answer = {.length = length};
 
-    iovageom_store_le32(answer.bytes, length);
-    iovageom_store_le32(answer.bytes + 4, first != 0 ? 3 : 1);
-    iovageom_store_le64(answer.bytes + 8, 0x40201000);
+    test_store32(answer.bytes, length);
+    test_store32(answer.bytes + 4, first != 0 ? 3 : 1);
+    test_store64(answer.bytes + 8, 0x40201000);
     if (length >= 20)
-        iovageom_store_le32(answer.bytes + 16, first);
+        test_store32(answer.bytes + 16, first);
     return answer;
 }
 
+/* What a geometry gets of an answer. Facts that it doesn't get are 0. */
+struct facts {
+    uint32_t knows;
+    uint64_t page_sizes;
+    uint64_t map_budget;
+    size_t range_count; /* of usable ranges */
+    struct iovageom_range first;
+    struct iovageom_range last;
+};
+
+static int facts_of(const void *bytes, size_t length, size_t *needed, struct facts *facts)
+{
+    struct iovageom_geometry *geometry;
+    struct iovageom_rangeset usable;
+    struct iovageom_range ranges[32];
+    int status;
+
+    memset(facts, 0, sizeof(*facts));
+    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
+    status = iovageom_host_vfio_info(bytes, length, needed, geometry);
+    facts->knows = iovageom_geometry_knows(geometry);
+    (void)iovageom_geometry_page_sizes(geometry, &facts->page_sizes);
+    (void)iovageom_geometry_map_budget(geometry, &facts->map_budget);
+    if ((facts->knows & IOVAGEOM_FACT_USABLE) != 0) {
+        assert_int_equal(iovageom_rangeset_init(&usable, NULL), IOVAGEOM_OK);
+        assert_int_equal(iovageom_geometry_usable(geometry, 1, &usable), IOVAGEOM_OK);
+        assert_int_equal(iovageom_rangeset_to_array(&usable, ranges, 32, &facts->range_count), 0);
+        facts->first = ranges[0];
+        facts->last = ranges[facts->range_count - 1];
+        iovageom_rangeset_deinit(&usable);
+    }
+    iovageom_geometry_free(geometry);
+    return status;
+}
+
 /* Decodes from a block of exactly the right size, so that a read past it shows. */
-static int decode(const struct answer *answer, size_t length, size_t *needed,
-                  struct iovageom_vfio_info *info)
+static int decode(const struct answer *answer, size_t length, size_t *needed, struct facts *facts)
 {
     uint8_t *exact = malloc(length + 1);
     int status;
 
     assert_non_null(exact);
     memcpy(exact + 1, answer->bytes, length);
-    status = iovageom_host_vfio_decode(exact + 1, length, needed, info);
+    status = facts_of(exact + 1, length, needed, facts);
     free(exact);
     return status;
 }
 
 static void assert_refused(const struct answer *answer, size_t length, int expected)
 {
-    struct iovageom_vfio_info info;
-    struct iovageom_vfio_info before;
+    struct facts facts;
     size_t needed = 0x1234;
 
-    memset(&info, UNTOUCHED, sizeof(info));
-    before = info;
-    assert_int_equal(decode(answer, length, &needed, &info), expected);
-    assert_memory_equal(&info, &before, sizeof(info));
+    assert_int_equal(decode(answer, length, &needed, &facts), expected);
+    assert_int_equal(facts.knows, 0);
     assert_int_equal(needed, 0x1234);
 }
 
@@ -97,32 +126,26 @@ static void every_captured_answer_is_understood(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-        struct iovageom_vfio_info info;
-        struct iovageom_range range;
+        const uint32_t count = hosts[i].count;
+        struct facts info;
         size_t length;
         size_t needed = 0;
-        void *bytes = test_fixture_read(hosts[i].folder, "vfio_iommu_get_info.bin", &length);
-        uint32_t count = hosts[i].count;
+        void *bytes = test_fixture_read_answer(hosts[i].folder, "vfio_iommu_get_info.bin", &length);
 
-        assert_int_equal(iovageom_host_vfio_decode(bytes, length, &needed, &info), IOVAGEOM_OK);
-        assert_int_equal(info.knows, 15);
+        assert_int_equal(facts_of(bytes, length, &needed, &info), IOVAGEOM_OK);
+        assert_int_equal(info.knows, IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_PAGE_SIZES |
+                                         IOVAGEOM_FACT_MAP_BUDGET);
         assert_int_equal(info.page_sizes, hosts[i].page_sizes);
-        assert_int_equal(info.range_count, count);
-        assert_int_equal(iovageom_host_vfio_range(bytes, length, &info, 0, &range), 0);
-        assert_memory_equal(&range, &hosts[i].first, sizeof(range));
-        assert_int_equal(iovageom_host_vfio_range(bytes, length, &info, count - 1, &range), 0);
-        assert_memory_equal(&range, &hosts[i].last, sizeof(range));
-        assert_int_equal(iovageom_host_vfio_range(bytes, length, &info, count, &range),
-                         IOVAGEOM_ERR_NOT_FOUND);
-        assert_int_equal(info.dma_avail, 65535);
-        assert_int_equal(info.dirty_page_sizes, 0x1000);
-        assert_int_equal(info.dirty_bitmap_max, 0x10000000);
-        assert_int_equal(info.skipped, 0);
+        if (strcmp(hosts[i].folder, "guest-raw-inverted") != 0) { /* whose ranges overlap */
+            assert_int_equal(info.range_count, count);
+            assert_memory_equal(&info.first, &hosts[i].first, sizeof(info.first));
+        }
+        assert_memory_equal(&info.last, &hosts[i].last, sizeof(info.last));
+        assert_int_equal(info.map_budget, 65535);
         free(bytes);
 
-        bytes = test_fixture_read(hosts[i].folder, "vfio_iommu_get_info.first.bin", &length);
-        assert_int_equal(iovageom_host_vfio_decode(bytes, length, &needed, &info),
-                         IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+        bytes = test_fixture_read_answer(hosts[i].folder, "vfio_iommu_get_info.first.bin", &length);
+        assert_int_equal(facts_of(bytes, length, &needed, &info), IOVAGEOM_ERR_BUFFER_TOO_SMALL);
         assert_int_equal(needed, 88 + 16 * count);
         free(bytes);
     }
@@ -130,22 +153,22 @@ static void every_captured_answer_is_understood(void **state)
 
 static void header_alone(void **state)
 {
-    struct iovageom_vfio_info info;
+    struct facts info;
     struct answer answer = start_answer(16, 0);
 
     (void)state;
     assert_int_equal(decode(&answer, 16, NULL, &info), IOVAGEOM_OK);
-    assert_int_equal(info.knows, IOVAGEOM_VFIO_PAGE_SIZES);
+    assert_int_equal(info.knows, IOVAGEOM_FACT_PAGE_SIZES);
     assert_int_equal(info.page_sizes, 0x40201000);
 
-    iovageom_store_le32(answer.bytes + 4, 0);
+    test_store32(answer.bytes + 4, 0);
     assert_int_equal(decode(&answer, 16, NULL, &info), IOVAGEOM_OK);
     assert_int_equal(info.knows, 0);
     assert_int_equal(info.page_sizes, 0);
 
     for (size_t length = 0; length < 16; length++)
         assert_refused(&answer, length, IOVAGEOM_ERR_TRUNCATED);
-    iovageom_store_le32(answer.bytes, 15);
+    test_store32(answer.bytes, 15);
     assert_refused(&answer, 16, IOVAGEOM_ERR_MALFORMED);
 }
 
@@ -162,24 +185,24 @@ static void bits_below_a_page_are_replaced(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
-        struct iovageom_vfio_info info;
+        struct facts info;
         struct answer answer = start_answer(24, 0);
 
-        iovageom_store_le64(answer.bytes + 8, masks[i][0]);
+        test_store64(answer.bytes + 8, masks[i][0]);
         assert_int_equal(decode(&answer, 24, NULL, &info), IOVAGEOM_OK);
         assert_int_equal(info.page_sizes, masks[i][1]);
-        assert_int_equal(info.knows, IOVAGEOM_VFIO_PAGE_SIZES);
+        assert_int_equal(info.knows, IOVAGEOM_FACT_PAGE_SIZES);
     }
 }
 
 static void too_small_says_how_much(void **state)
 {
-    struct iovageom_vfio_info info;
+    struct facts info;
     struct answer answer = start_answer(120, 0);
     size_t needed = 0;
 
     (void)state;
-    iovageom_store_le32(answer.bytes + 4, 3);
+    test_store32(answer.bytes + 4, 3);
     /* whether or not the caller's buffer was larger than what it asked with */
     for (size_t length = 16; length <= 200; length += 4) {
         needed = 0;
@@ -188,16 +211,15 @@ static void too_small_says_how_much(void **state)
         assert_int_equal(decode(&answer, length, NULL, &info), IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     }
     /* no larger buffer is asked for, so asking again would not end */
-    iovageom_store_le32(answer.bytes, 24);
+    test_store32(answer.bytes, 24);
     assert_refused(&answer, 24, IOVAGEOM_ERR_MALFORMED);
-    iovageom_store_le32(answer.bytes, 16);
+    test_store32(answer.bytes, 16);
     assert_refused(&answer, 24, IOVAGEOM_ERR_MALFORMED);
 }
 
 static void chain_in_any_order_and_alignment(void **state)
 {
-    struct iovageom_vfio_info info;
-    struct iovageom_range range;
+    struct facts info;
     /* DMA_AVAIL of 12 bytes, so what follows is 4-aligned; unknown ones and versions between */
     struct answer answer = start_answer(24 + 16 + 12 + 8 + 32 + 16 + 16, 92);
 
@@ -205,27 +227,18 @@ static void chain_in_any_order_and_alignment(void **state)
     put_cap(&answer, 92, 77, 1, 24); /* unknown id, first in the chain */
     put_cap(&answer, 24, 2, 2, 40);  /* MIGRATION of an unknown version */
     put_cap(&answer, 40, 3, 1, 52);  /* DMA_AVAIL */
-    iovageom_store_le32(answer.bytes + 48, 99);
+    test_store32(answer.bytes + 48, 99);
     put_cap(&answer, 52, 1, 1, 0); /* IOVA_RANGE, at 4 modulo 8 */
-    iovageom_store_le32(answer.bytes + 60, 1);
-    iovageom_store_le64(answer.bytes + 68, 5);
-    iovageom_store_le64(answer.bytes + 76, 9);
+    test_store32(answer.bytes + 60, 1);
+    test_store64(answer.bytes + 68, 5);
+    test_store64(answer.bytes + 76, 9);
     assert_int_equal(decode(&answer, answer.length, NULL, &info), IOVAGEOM_OK);
-    assert_int_equal(info.knows, IOVAGEOM_VFIO_PAGE_SIZES | IOVAGEOM_VFIO_IOVA_RANGES |
-                                     IOVAGEOM_VFIO_DMA_AVAIL);
-    assert_int_equal(info.skipped, 2);
-    assert_int_equal(info.dma_avail, 99);
+    assert_int_equal(info.knows,
+                     IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_MAP_BUDGET);
+    assert_int_equal(info.map_budget, 99);
     assert_int_equal(info.range_count, 1);
-    assert_int_equal(iovageom_host_vfio_range(answer.bytes, answer.length, &info, 0, &range),
-                     IOVAGEOM_OK);
-    assert_int_equal(range.start, 5);
-    assert_int_equal(range.last, 9);
-    /* the caller's length no longer covers it */
-    assert_int_equal(iovageom_host_vfio_range(answer.bytes, 83, &info, 0, &range),
-                     IOVAGEOM_ERR_NOT_FOUND);
-    assert_int_equal(iovageom_host_vfio_range(answer.bytes, 10, &info, 0, &range),
-                     IOVAGEOM_ERR_NOT_FOUND);
-    assert_int_equal(range.start, 5);
+    assert_int_equal(info.first.start, 5);
+    assert_int_equal(info.first.last, 9);
 }
 
 static void circles_are_found(void **state)
@@ -243,7 +256,7 @@ static void circles_are_found(void **state)
     put_cap(&answer, 48, 78, 1, 24);
     assert_refused(&answer, 64, IOVAGEOM_ERR_CYCLE);
     put_cap(&answer, 48, 78, 1, 0);
-    struct iovageom_vfio_info info;
+    struct facts info;
     assert_int_equal(decode(&answer, 64, NULL, &info), IOVAGEOM_OK);
 }
 
@@ -290,21 +303,21 @@ static void lists_that_claim_too_much(void **state)
 {
     static const uint32_t claims[] = {3, 4, 1000, 0x0fffffff, 0x10000000, 0xffffffff};
     struct answer answer = start_answer(24 + 16 + 32, 24);
-    struct iovageom_vfio_info info;
+    struct facts info;
 
     (void)state;
     put_cap(&answer, 24, 1, 1, 0);
     for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
-        iovageom_store_le32(answer.bytes + 32, claims[i]);
+        test_store32(answer.bytes + 32, claims[i]);
         assert_refused(&answer, answer.length, IOVAGEOM_ERR_MALFORMED);
     }
-    iovageom_store_le32(answer.bytes + 32, 2);
+    test_store32(answer.bytes + 32, 2);
     assert_int_equal(decode(&answer, answer.length, NULL, &info), IOVAGEOM_OK);
     /* cut off by the caller, not by the kernel */
     for (size_t length = 24; length < answer.length; length++)
         assert_refused(&answer, length, IOVAGEOM_ERR_TRUNCATED);
     /* more bytes than argsz are not looked at */
-    iovageom_store_le32(answer.bytes, 24 + 16 + 16);
+    test_store32(answer.bytes, 24 + 16 + 16);
     assert_refused(&answer, answer.length, IOVAGEOM_ERR_MALFORMED);
 }
 
@@ -316,7 +329,7 @@ static void geometry_gets_all(void **state)
     uint64_t value;
     size_t length;
     size_t needed = 0;
-    void *bytes = test_fixture_read("intel-39bit", "vfio_iommu_get_info.bin", &length);
+    void *bytes = test_fixture_read_answer("intel-39bit", "vfio_iommu_get_info.bin", &length);
 
     (void)state;
     assert_int_equal(iovageom_geometry_new(NULL, "0000:00:01.0", &geometry), IOVAGEOM_OK);
@@ -340,87 +353,20 @@ static void geometry_gets_all(void **state)
     free(bytes);
 }
 
-static void swap(uint8_t *bytes, size_t at, size_t size)
-{
-    for (size_t i = 0; i < size / 2; i++) {
-        uint8_t byte = bytes[at + i];
-
-        bytes[at + i] = bytes[at + size - 1 - i];
-        bytes[at + size - 1 - i] = byte;
-    }
-}
-
-/* s390 has VFIO, and the other byte order. */
-static void the_other_byte_order(void **state)
-{
-    static const struct {
-        size_t at;
-        size_t size;
-    } numbers[] = {{0, 4},  {4, 4},  {8, 8},  {16, 4}, {24, 2}, {26, 2},  {28, 4},
-                   {40, 8}, {48, 8}, {56, 2}, {58, 2}, {60, 4}, {64, 4},  {72, 2},
-                   {74, 2}, {76, 4}, {80, 4}, {88, 8}, {96, 8}, {104, 8}, {112, 8}};
-    struct iovageom_geometry *geometry;
-    struct iovageom_vfio_info info;
-    struct iovageom_range range;
-    size_t length;
-    uint8_t *bytes = test_fixture_read("intel-39bit", "vfio_iommu_get_info.bin", &length);
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        swap(bytes, numbers[i].at, numbers[i].size);
-    assert_int_equal(iovageom_host_vfio_decode(bytes, length, NULL, &info), IOVAGEOM_OK);
-    assert_int_equal(info.knows, 15);
-    assert_int_equal(info.page_sizes, 0x40201000);
-    assert_int_equal(info.dma_avail, 65535);
-    assert_int_equal(iovageom_host_vfio_range(bytes, length, &info, 1, &range), IOVAGEOM_OK);
-    assert_int_equal(range.start, 0xfef00000);
-    assert_int_equal(range.last, 0x7fffffffff);
-    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
-    assert_int_equal(iovageom_host_vfio_info(bytes, length, NULL, geometry), IOVAGEOM_OK);
-    assert_true(iovageom_geometry_accepts(geometry, range));
-    assert_false(
-        iovageom_geometry_accepts(geometry, (struct iovageom_range){0xfee00000, 0xfee00fff}));
-    iovageom_geometry_free(geometry);
-    free(bytes);
-}
-
-/* 64 KiB look like 256 bytes in the other order. */
-static void a_large_buffer_of_this_machine(void **state)
-{
-    static uint8_t bytes[65536];
-    const uint32_t header[4] = {sizeof(bytes), 1, 0, 0};
-    const uint64_t page_sizes = 0x40201000;
-    struct iovageom_vfio_info info;
-
-    (void)state;
-    memcpy(bytes, header, sizeof(header));
-    memcpy(bytes + 8, &page_sizes, sizeof(page_sizes));
-    assert_int_equal(iovageom_host_vfio_decode(bytes, sizeof(bytes), NULL, &info), IOVAGEOM_OK);
-    assert_int_equal(info.page_sizes, page_sizes);
-}
-
 /* iommufd stands in for VFIO: DMA_AVAIL first, and no count of mappings. */
 static void iommufd_in_the_place_of_vfio(void **state)
 {
     struct answer answer = start_answer(24 + 16 + 16 + 16, 24);
-    struct iovageom_geometry *geometry;
-    struct iovageom_vfio_info info;
-    uint64_t mappings = 0;
+    struct facts info;
 
     (void)state;
     put_cap(&answer, 24, 3, 1, 40);
-    iovageom_store_le32(answer.bytes + 32, UINT32_MAX);
+    test_store32(answer.bytes + 32, UINT32_MAX);
     put_cap(&answer, 40, 1, 1, 0);
-    iovageom_store_le32(answer.bytes + 48, 1);
-    iovageom_store_le64(answer.bytes + 64, 0xffffffff);
+    test_store32(answer.bytes + 48, 1);
+    test_store64(answer.bytes + 64, 0xffffffff);
     assert_int_equal(decode(&answer, answer.length, NULL, &info), IOVAGEOM_OK);
-    assert_int_equal(info.dma_avail, UINT32_MAX);
-    assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
-    assert_int_equal(iovageom_host_vfio_info(answer.bytes, answer.length, NULL, geometry), 0);
-    assert_int_equal(iovageom_geometry_map_budget(geometry, &mappings), IOVAGEOM_ERR_UNKNOWN);
-    assert_int_equal(iovageom_geometry_knows(geometry),
-                     IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_PAGE_SIZES);
-    iovageom_geometry_free(geometry);
+    assert_int_equal(info.knows, IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_PAGE_SIZES);
 }
 
 /* Type1 lets everything be mapped when its list is empty: mediated devices only. */
@@ -446,11 +392,11 @@ static void geometry_stays_as_it_was(void **state)
 
     (void)state;
     put_cap(&answer, 24, 1, 1, 0);
-    iovageom_store_le32(answer.bytes + 32, 2);
-    iovageom_store_le64(answer.bytes + 40, 0);
-    iovageom_store_le64(answer.bytes + 48, 0xfff);
-    iovageom_store_le64(answer.bytes + 56, 0x3000);
-    iovageom_store_le64(answer.bytes + 64, 0x2fff);
+    test_store32(answer.bytes + 32, 2);
+    test_store64(answer.bytes + 40, 0);
+    test_store64(answer.bytes + 48, 0xfff);
+    test_store64(answer.bytes + 56, 0x3000);
+    test_store64(answer.bytes + 64, 0x2fff);
     assert_int_equal(iovageom_geometry_new(NULL, "g", &geometry), IOVAGEOM_OK);
     assert_int_equal(iovageom_geometry_copy(geometry, &before), IOVAGEOM_OK);
     assert_int_equal(iovageom_host_vfio_info(answer.bytes, answer.length, NULL, geometry),
@@ -464,7 +410,7 @@ static void geometry_stays_as_it_was(void **state)
 static void memory_may_run_out(void **state)
 {
     size_t length;
-    void *bytes = test_fixture_read("guest-21-regions", "vfio_iommu_get_info.bin", &length);
+    void *bytes = test_fixture_read_answer("guest-21-regions", "vfio_iommu_get_info.bin", &length);
 
     (void)state;
     for (int for_good = 0; for_good < 2; for_good++) {
@@ -567,8 +513,6 @@ int main(void)
         cmocka_unit_test(capabilities_on_top_of_each_other),
         cmocka_unit_test(lists_that_claim_too_much),
         cmocka_unit_test(geometry_gets_all),
-        cmocka_unit_test(the_other_byte_order),
-        cmocka_unit_test(a_large_buffer_of_this_machine),
         cmocka_unit_test(iommufd_in_the_place_of_vfio),
         cmocka_unit_test(an_empty_list_is_no_constraint),
         cmocka_unit_test(geometry_stays_as_it_was),

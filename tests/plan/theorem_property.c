@@ -21,6 +21,8 @@
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
+#include "support/test_native.h"
+
 #define MAX UINT64_MAX
 
 static const struct iovageom_range everything = {0, MAX};
@@ -216,12 +218,6 @@ static bool model_accepts(const struct model *model, struct iovageom_range range
     return true;
 }
 
-static void store(uint8_t *at, uint64_t value, unsigned width)
-{
-    for (unsigned i = 0; i < width; i++)
-        at[i] = (uint8_t)(value >> 8 * i);
-}
-
 /* An answer to VFIO_IOMMU_GET_INFO: header, and the IOVA_RANGE capability. */
 static void say_by_vfio(struct test_random *random, struct model *model, uint64_t page_sizes,
                         struct iovageom_geometry *geometry)
@@ -232,19 +228,19 @@ static void say_by_vfio(struct test_random *random, struct model *model, uint64_
 
     if (list == LISTS)
         return;
-    store(bytes, size, 4);
-    store(bytes + 4, 3, 4);
-    store(bytes + 8, page_sizes, 8);
-    store(bytes + 16, 24, 4);
-    store(bytes + 24, 1, 2);
-    store(bytes + 26, 1, 2);
-    store(bytes + 32, count, 4);
+    test_store_native(bytes, size, 4);
+    test_store_native(bytes + 4, 3, 4);
+    test_store_native(bytes + 8, page_sizes, 8);
+    test_store_native(bytes + 16, 24, 4);
+    test_store_native(bytes + 24, 1, 2);
+    test_store_native(bytes + 26, 1, 2);
+    test_store_native(bytes + 32, count, 4);
     for (unsigned i = 0; i < count; i++) {
         model->usable[list][i] =
             i == 0 ? (struct iovageom_range){test_random_below(random, 3) * 0x1000, MAX >> 3}
                    : test_random_range(random);
-        store(bytes + 40 + 16 * i, model->usable[list][i].start, 8);
-        store(bytes + 48 + 16 * i, model->usable[list][i].last, 8);
+        test_store_native(bytes + 40 + 16 * i, model->usable[list][i].start, 8);
+        test_store_native(bytes + 48 + 16 * i, model->usable[list][i].last, 8);
     }
     model->usable_count[list] = count;
     model->lists++;

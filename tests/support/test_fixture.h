@@ -11,6 +11,13 @@
  */
 void *test_fixture_read(const char *folder, const char *file, size_t *length);
 
+/**
+ * The same for the answer of a kernel, which was captured on a little-endian machine: its numbers are
+ * turned into the byte order of this one. `file` is one of vfio_iommu_get_info, ioas_iova_ranges and
+ * hw_info (of VT-d).
+ */
+void *test_fixture_read_answer(const char *folder, const char *file, size_t *length);
+
 /** The names of all folders of tests/fixtures, for an array. */
 #define TEST_FIXTURE_FOLDERS                                                                       \
     "amd", "arm64-smmuv3", "guest-20-regions", "guest-21-regions", "guest-nomsi",                  \

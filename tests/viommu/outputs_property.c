@@ -9,6 +9,7 @@
 #include <iovageom/iovageom.h>
 
 #include "support/property.h"
+#include "support/test_native.h"
 
 enum { ROUNDS = 20000 };
 
@@ -23,12 +24,6 @@ static uint64_t below(uint64_t bound)
 static bool one_in(uint64_t n)
 {
     return test_random_one_in(&random_numbers, n);
-}
-
-static void store(uint8_t *at, uint64_t value, unsigned width)
-{
-    for (unsigned i = 0; i < width; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
 }
 
 static bool untouched(const void *object, size_t size)
@@ -75,21 +70,21 @@ static size_t vfio_answer(uint8_t *bytes)
     const size_t size = 24 + 16 + (size_t)count * 16 + 12;
 
     memset(bytes, 0, 256);
-    store(bytes, size, 4);
-    store(bytes + 4, 3, 4);
-    store(bytes + 8, 0x1000, 8);
-    store(bytes + 16, 24, 4);
-    store(bytes + 24, 1, 2);
-    store(bytes + 26, 1, 2);
-    store(bytes + 28, 24 + 16 + count * 16, 4);
-    store(bytes + 32, count, 4);
+    test_store_native(bytes, size, 4);
+    test_store_native(bytes + 4, 3, 4);
+    test_store_native(bytes + 8, 0x1000, 8);
+    test_store_native(bytes + 16, 24, 4);
+    test_store_native(bytes + 24, 1, 2);
+    test_store_native(bytes + 26, 1, 2);
+    test_store_native(bytes + 28, 24 + 16 + count * 16, 4);
+    test_store_native(bytes + 32, count, 4);
     for (uint64_t i = 0; i < count; i++) {
-        store(bytes + 40 + i * 16, i << 20, 8);
-        store(bytes + 48 + i * 16, (i << 20) + 0xfffff, 8);
+        test_store_native(bytes + 40 + i * 16, i << 20, 8);
+        test_store_native(bytes + 48 + i * 16, (i << 20) + 0xfffff, 8);
     }
-    store(bytes + size - 12, 3, 2);
-    store(bytes + size - 10, 1, 2);
-    store(bytes + size - 4, 65535, 4);
+    test_store_native(bytes + size - 12, 3, 2);
+    test_store_native(bytes + size - 10, 1, 2);
+    test_store_native(bytes + size - 4, 65535, 4);
     return size;
 }
 
@@ -100,33 +95,17 @@ START_TEST(vfio)
         uint8_t bytes[256];
         size_t length = vfio_answer(bytes), needed;
         struct iovageom_geometry *geometry;
-        struct iovageom_vfio_info info;
-        struct iovageom_range range;
         int status;
 
         damage(bytes, length);
         if (one_in(4))
             length = (size_t)below(length + 1);
-        POISON(info);
-        POISON(needed);
-        POISON(range);
-        status = iovageom_host_vfio_decode(bytes, length, &needed, &info);
-        count_as(status);
-        if (status != 0)
-            CLEAN(info);
-        else
-            ck_assert_int_eq(
-                iovageom_host_vfio_range(bytes, length, &info, info.range_count, &range),
-                IOVAGEOM_ERR_NOT_FOUND);
-        CLEAN(range);
-        ck_assert_int_eq(untouched(&needed, sizeof(needed)),
-                         status != IOVAGEOM_ERR_BUFFER_TOO_SMALL);
         ck_assert_int_eq(iovageom_geometry_new(NULL, "host", &geometry), 0);
         POISON(needed);
-        if (iovageom_host_vfio_info(bytes, length, &needed, geometry) != 0)
+        status = iovageom_host_vfio_info(bytes, length, &needed, geometry);
+        count_as(status);
+        if (status != 0)
             ck_assert_uint_eq(iovageom_geometry_knows(geometry), 0);
-        else
-            ck_assert_int_eq(status, 0);
         ck_assert_int_eq(untouched(&needed, sizeof(needed)),
                          status != IOVAGEOM_ERR_BUFFER_TOO_SMALL);
         iovageom_geometry_free(geometry);
@@ -141,19 +120,17 @@ START_TEST(iommufd)
     for (unsigned round = 0; round < ROUNDS; round++) {
         const uint64_t count = below(4);
         uint8_t header[32] = {0}, array[64], data[32] = {0}, info_header[40] = {0};
-        struct iovageom_iommufd_ranges answer;
         struct iovageom_geometry *geometry;
         struct iovageom_hw_info info;
-        struct iovageom_range range;
         size_t length = 32, room = (size_t)count * 16, needed;
         int status;
 
-        store(header, 32, 4);
-        store(header + 8, count, 4);
-        store(header + 24, 0x1000, 8);
+        test_store_native(header, 32, 4);
+        test_store_native(header + 8, count, 4);
+        test_store_native(header + 24, 0x1000, 8);
         for (uint64_t i = 0; i < 4; i++) {
-            store(array + i * 16, i << 20, 8);
-            store(array + i * 16 + 8, (i << 20) + 0xfffff, 8);
+            test_store_native(array + i * 16, i << 20, 8);
+            test_store_native(array + i * 16 + 8, (i << 20) + 0xfffff, 8);
         }
         damage(header, 32);
         damage(array, room);
@@ -161,17 +138,7 @@ START_TEST(iommufd)
             length = (size_t)below(33);
         if (one_in(8))
             room = (size_t)below(room + 1);
-        POISON(answer);
-        POISON(range);
         POISON(needed);
-        status = iovageom_host_iommufd_decode(header, length, &answer);
-        if (status != 0)
-            CLEAN(answer);
-        else
-            ck_assert_int_eq(
-                iovageom_host_iommufd_range(&answer, array, room, answer.range_count, &range),
-                IOVAGEOM_ERR_NOT_FOUND);
-        CLEAN(range);
         ck_assert_int_eq(iovageom_geometry_new(NULL, "host", &geometry), 0);
         status = iovageom_host_iommufd_ranges(header, length, array, room, &needed, geometry);
         count_as(status);
@@ -183,9 +150,9 @@ START_TEST(iommufd)
             ck_assert_uint_gt(needed, room);
         iovageom_geometry_free(geometry);
 
-        store(info_header, 40, 4);
-        store(info_header + 12, sizeof(data), 4);
-        store(info_header + 24, 1 + below(4), 4);
+        test_store_native(info_header, 40, 4);
+        test_store_native(info_header + 12, sizeof(data), 4);
+        test_store_native(info_header + 24, 1 + below(4), 4);
         damage(info_header, 40);
         POISON(info);
         if (iovageom_host_iommufd_hw_info(info_header, one_in(8) ? (size_t)below(41) : 40, data,

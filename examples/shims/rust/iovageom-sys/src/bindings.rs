@@ -1320,40 +1320,6 @@ extern "C" {
         out: *mut iovageom_rangeset,
     ) -> ::std::os::raw::c_int;
 }
-pub const IOVAGEOM_VFIO_PAGE_SIZES: iovageom_vfio_fact = 1;
-pub const IOVAGEOM_VFIO_IOVA_RANGES: iovageom_vfio_fact = 2;
-pub const IOVAGEOM_VFIO_MIGRATION: iovageom_vfio_fact = 4;
-pub const IOVAGEOM_VFIO_DMA_AVAIL: iovageom_vfio_fact = 8;
-pub type iovageom_vfio_fact = ::std::os::raw::c_uint;
-#[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_vfio_info {
-    pub knows: u32,
-    pub range_count: u32,
-    pub ranges_offset: u64,
-    pub page_sizes: u64,
-    pub dirty_page_sizes: u64,
-    pub dirty_bitmap_max: u64,
-    pub dma_avail: u32,
-    pub skipped: u32,
-}
-extern "C" {
-    pub fn iovageom_host_vfio_decode(
-        bytes: *const ::std::os::raw::c_void,
-        length: usize,
-        needed: *mut usize,
-        out: *mut iovageom_vfio_info,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_host_vfio_range(
-        bytes: *const ::std::os::raw::c_void,
-        length: usize,
-        info: *const iovageom_vfio_info,
-        index: u32,
-        out: *mut iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
 extern "C" {
     pub fn iovageom_host_vfio_info(
         bytes: *const ::std::os::raw::c_void,
@@ -1381,31 +1347,6 @@ extern "C" {
     pub fn iovageom_host_vfio_query_answer(
         query: *mut iovageom_vfio_query,
         buffer: *const ::std::os::raw::c_void,
-    ) -> ::std::os::raw::c_int;
-}
-#[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_iommufd_ranges {
-    pub ioas_id: u32,
-    pub range_count: u32,
-    pub alignment: u64,
-    pub attached: bool,
-    pub big_endian: bool,
-}
-extern "C" {
-    pub fn iovageom_host_iommufd_decode(
-        header: *const ::std::os::raw::c_void,
-        length: usize,
-        out: *mut iovageom_iommufd_ranges,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_host_iommufd_range(
-        answer: *const iovageom_iommufd_ranges,
-        ranges: *const ::std::os::raw::c_void,
-        length: usize,
-        index: u32,
-        out: *mut iovageom_range,
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
@@ -1511,12 +1452,6 @@ extern "C" {
         type_: *mut iovageom_resv_type,
     ) -> ::std::os::raw::c_int;
 }
-extern "C" {
-    pub fn iovageom_host_sysfs_incomplete(
-        text: *const ::std::os::raw::c_char,
-        length: usize,
-    ) -> bool;
-}
 pub const IOVAGEOM_SYSFS_STRICT: iovageom_sysfs_manner = 0;
 pub const IOVAGEOM_SYSFS_LENIENT: iovageom_sysfs_manner = 1;
 pub type iovageom_sysfs_manner = ::std::os::raw::c_uint;
@@ -1578,9 +1513,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_host_smmuv3_stream_bits(idr1: u32) -> ::std::os::raw::c_uint;
-}
-extern "C" {
     pub fn iovageom_host_amd(
         efr: u64,
         stage: iovageom_host_stage,
@@ -1600,12 +1532,6 @@ extern "C" {
 extern "C" {
     pub fn iovageom_host_limits_add(
         limits: *const iovageom_host_limits,
-        geometry: *mut iovageom_geometry,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_host_dma_mask(
-        mask: u64,
         geometry: *mut iovageom_geometry,
     ) -> ::std::os::raw::c_int;
 }
