@@ -29,7 +29,6 @@
 #include <iovageom/plan_probe.h>
 #include <iovageom/plan_layout.h>
 #include <iovageom/plan_envelope.h>
-#include <iovageom/plan_migration.h>
 #include <iovageom/viommu_setup.h>
 #include <iovageom/viommu_plug.h>
 #include <iovageom/viommu_serve.h>

@@ -85,25 +85,6 @@ IOVAGEOM_API int iovageom_plan_probe_encode(const struct iovageom_allocator *all
                                             struct iovageom_probe_plan *plan,
                                             struct iovageom_report *report);
 
-/**
- * A probe_size that is enough, without loss, for each of the candidates, and for every selection of
- * them that may share a guest group and so is told the union of what they reserve. It must be
- * chosen before the guest boots; so give it whatever may be plugged.
- *
- * It counts the addresses at which a region of any such union can start; so it may be more than any
- * union needs, never less.
- *
- * @param geometries `count` pointers; none may be NULL.
- * @param granule, window as for iovageom_virtio_encode_geometry().
- * @param probe_size receives the bytes; 0 when nothing is reserved.
- * @return IOVAGEOM_ERR_NO_MEMORY, IOVAGEOM_ERR_INVALID (granule), IOVAGEOM_ERR_INVERTED (window),
- *         IOVAGEOM_ERR_OVERFLOW when it doesn't fit the 32 bits of the config space.
- */
-IOVAGEOM_API int iovageom_plan_probe_size(const struct iovageom_allocator *allocator,
-                                          const struct iovageom_geometry *const *geometries,
-                                          size_t count, uint64_t granule,
-                                          struct iovageom_range window, uint32_t *probe_size);
-
 #ifdef __cplusplus
 }
 #endif

@@ -43,9 +43,8 @@ enum iovageom_status {
     IOVAGEOM_ERR_VERSION = -23,         /**< "the format version is not known" */
     IOVAGEOM_ERR_EXISTS = -24,          /**< "there is one by that name already" */
     IOVAGEOM_ERR_DISAGREEMENT = -25,    /**< "the sources contradict each other" */
-    IOVAGEOM_ERR_BYPASS = -26,          /**< "the domain is in bypass mode" */
-    IOVAGEOM_ERR_FAULT = -27,           /**< "nothing is mapped there for such an access" */
-    IOVAGEOM_ERR_HOST = -28             /**< "the host refused" */
+    IOVAGEOM_ERR_FAULT = -26,           /**< "nothing is mapped there for such an access" */
+    IOVAGEOM_ERR_HOST = -27             /**< "the host refused" */
 };
 
 /**

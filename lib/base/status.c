@@ -34,8 +34,7 @@ struct status_words {
 /*
  * Indexed by -status. Where virtio-iommu has a rule of its own for what went wrong, its status is
  * that rule's: too small a probe buffer INVAL (N68), overlap INVAL (N42), split RANGE (N54),
- * alignment RANGE (N41), bypass domain INVAL (N45), properties that do not fit together UNSUPP
- * (N30).
+ * alignment RANGE (N41), properties that do not fit together UNSUPP (N30).
  */
 static const struct status_words words[] = {
     [0] = {"success", 0, IOVAGEOM_VIRTIO_S_OK},
@@ -86,8 +85,6 @@ static const struct status_words words[] = {
                               IOVAGEOM_VIRTIO_S_INVAL},
     [-IOVAGEOM_ERR_DISAGREEMENT] = {"the sources contradict each other", LINUX_EPROTO,
                                     IOVAGEOM_VIRTIO_S_DEVERR},
-    [-IOVAGEOM_ERR_BYPASS] = {"the domain is in bypass mode", LINUX_EINVAL,
-                              IOVAGEOM_VIRTIO_S_INVAL},
     [-IOVAGEOM_ERR_FAULT] = {"nothing is mapped there for such an access", LINUX_EFAULT,
                              IOVAGEOM_VIRTIO_S_FAULT},
     [-IOVAGEOM_ERR_HOST] = {"the host refused", LINUX_EIO, IOVAGEOM_VIRTIO_S_DEVERR},

@@ -259,17 +259,14 @@ static void wire(struct iovageom_geometry *geometry, size_t n)
 {
     uint8_t *bytes = room(4 * n + 8, IOVAGEOM_VIRTIO_RESV_MEM_SIZE);
     size_t size = (4 * n + 8) * IOVAGEOM_VIRTIO_RESV_MEM_SIZE, needed;
-    const struct iovageom_geometry *only[] = {geometry};
     struct iovageom_probe_plan plan;
     struct iovageom_report notes;
-    uint32_t probe_size;
 
     iovageom_report_init(&notes, NULL);
     start();
     must(iovageom_virtio_encode_geometry(NULL, geometry, PAGE, ALL, bytes, size, &needed) == 0);
     must(iovageom_plan_probe_encode(NULL, geometry, PAGE, ALL, bytes, size / 8, &plan, &notes) ==
          0);
-    must(iovageom_plan_probe_size(NULL, only, 1, PAGE, ALL, &probe_size) == 0);
     stop();
     iovageom_report_deinit(&notes);
     iovageom_geometry_free(geometry);
@@ -328,32 +325,6 @@ static void envelope(size_t n)
 }
 
 /* The promise of a whole guest, and n mappings, where n owners reserve. */
-static void migration(size_t n)
-{
-    struct iovageom_geometry *destination = many_owners(n);
-    const struct iovageom_promise promise = {
-        .input_range = ALL, .page_size_mask = PAGE, .endpoint = IOVAGEOM_ID_NONE};
-    struct iovageom_mappings mappings;
-    const struct iovageom_live_domain domain = {&mappings, 1};
-    struct iovageom_report notes;
-
-    must(iovageom_mappings_init(&mappings, IOVAGEOM_MAPPINGS_NO_BUDGET, NULL) == 0);
-    for (size_t i = 0; i < n; i++) {
-        const struct iovageom_mapping mapping = {scattered(i, n), 0, 3};
-
-        must(iovageom_mappings_map(&mappings, &mapping) == 0);
-    }
-    iovageom_report_init(&notes, NULL);
-    start();
-    must(iovageom_plan_migration(NULL, destination, &promise, &domain, 1, &notes) ==
-         IOVAGEOM_ERR_CONFLICT);
-    stop();
-    must(iovageom_report_count(&notes) >= 2 * n);
-    iovageom_report_deinit(&notes);
-    iovageom_mappings_deinit(&mappings);
-    iovageom_geometry_free(destination);
-}
-
 /* RAM of which n parts can't stay, and go into n holes that are all too small for two of them. */
 static void layout_scatter(size_t n)
 {
@@ -422,7 +393,6 @@ const struct measure measures_of_facts[] = {
      wire_owners},
     {"plan_probe", "O(64 n)", GROWTH_LINEAR, 4096, wire_probe},
     {"plan_envelope, _who", "O(n log n)", GROWTH_LINEAR_LOG, 1024, envelope},
-    {"plan_migration", "O((k + m) log)", GROWTH_LINEAR_LOG, 2048, migration},
     {"plan_layout, scattering", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_scatter},
     {"plan_layout, moving", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_move},
     {NULL, NULL, GROWTH_CONSTANT, 0, NULL},

@@ -8,7 +8,6 @@
 
 #include <iovageom/plan_envelope.h>
 #include <iovageom/plan_layout.h>
-#include <iovageom/plan_migration.h>
 
 #define FIRST  R(0xa56c2000, 0xa56c2fff)
 #define SECOND R(0xa56c4000, 0xa56c4fff)
@@ -124,7 +123,6 @@ static void planners_say_it(void **state)
     struct iovageom_geometry *bad = laptop("0000:01:00.0"),
                              *good = test_host(NULL, "good", 39, PAGES_4K), *pool;
     const struct iovageom_geometry *const hosts[] = {good, bad, good};
-    const struct iovageom_promise promise = {R(0, 0xffff), 0x1000, NULL, 3};
     struct iovageom_placement out[4];
     struct iovageom_layout_plan plan;
     struct iovageom_report report;
@@ -141,8 +139,6 @@ static void planners_say_it(void **state)
     low.range.last = 0xfffff + 0x100000;
     assert_int_equal(iovageom_plan_layout(NULL, bad, 0, &low, 1, out, 4, &plan, &report),
                      IOVAGEOM_OK);
-    check_said(&report, false, IOVAGEOM_ID_NONE);
-    assert_int_equal(iovageom_plan_migration(NULL, bad, &promise, NULL, 0, &report), IOVAGEOM_OK);
     check_said(&report, false, IOVAGEOM_ID_NONE);
     assert_int_equal(iovageom_plan_envelope(NULL, hosts, 3, "pool", NULL, &pool, &report), 0);
     check_said(&report, false, IOVAGEOM_ID_NONE);

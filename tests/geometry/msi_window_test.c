@@ -7,7 +7,6 @@
 #include <iovageom/host_sysfs.h>
 #include <iovageom/plan_envelope.h>
 #include <iovageom/plan_layout.h>
-#include <iovageom/plan_migration.h>
 
 #include "geometry/internal.h"
 
@@ -86,7 +85,6 @@ static void a_window_elsewhere_is_doubted(void **state)
 static void all_who_doubt_say_it(void **state)
 {
     const struct iovageom_piece ram = {R(0, 0xffff), IOVAGEOM_PIECE_RAM, 0, 0, ALL};
-    const struct iovageom_promise promise = {R(0, 0xffff), 0x1000, NULL, 3};
     struct iovageom_geometry *soc = read_text(NULL, "0xa0000000 0xa00fffff msi\n");
     const struct iovageom_geometry *const hosts[] = {soc};
     struct iovageom_layout_plan plan;
@@ -97,8 +95,6 @@ static void all_who_doubt_say_it(void **state)
     (void)state;
     iovageom_report_init(&report, NULL);
     assert_int_equal(iovageom_plan_layout(NULL, soc, 0, &ram, 1, NULL, 0, &plan, &report), 0);
-    assert_non_null(doubt(&report));
-    assert_int_equal(iovageom_plan_migration(NULL, soc, &promise, NULL, 0, &report), 0);
     assert_non_null(doubt(&report));
     assert_int_equal(iovageom_plan_envelope(NULL, hosts, 1, "pool", NULL, NULL, &report), 0);
     assert_non_null(doubt(&report));

@@ -478,158 +478,27 @@ static void encode_survives_want_of_memory(void **state)
     struct iovageom_geometry *geometry = make("host", reserved, COUNT(reserved));
     struct test_allocator memory;
     uint8_t bytes[48];
-    const struct iovageom_geometry *const one = geometry;
-    uint32_t size = 77;
 
     (void)state;
     test_allocator_init(&memory);
     for (size_t n = 1;; n++) {
-        int status, size_status;
+        int status;
         bool hit;
 
         memset(bytes, 0x77, sizeof(bytes));
-        size = 77;
         test_allocator_fail_at(&memory, n, true);
         status = iovageom_plan_probe_encode(&memory.allocator, geometry, 4096, everything, bytes,
                                             sizeof(bytes), NULL, &report);
         hit = test_allocator_stop_failing(&memory);
-        test_allocator_fail_at(&memory, n, true);
-        size_status = iovageom_plan_probe_size(&memory.allocator, &one, 1, 4096, everything, &size);
-        (void)test_allocator_stop_failing(&memory);
         assert_int_equal(test_allocator_live(&memory), 0);
         if (!hit) {
-            assert_int_equal(status | size_status, 0);
+            assert_int_equal(status, 0);
             break;
         }
         assert_int_equal(status, IOVAGEOM_ERR_NO_MEMORY);
         assert_int_equal(bytes[0], 0x77);
-        if (size_status < 0)
-            assert_int_equal(size, 77);
     }
     iovageom_geometry_free(geometry);
-}
-
-static void recommended_size_holds_for_every_guest_group(void **state)
-{
-    const struct iovageom_region a[] = {R(0, 0xfff), M(0xfee00000, 0xfeefffff),
-                                        R(0x8000000000, MAX)};
-    const struct iovageom_region b[] = {R(0x10000, 0x10fff), R(0x20000, 0x20fff),
-                                        M(0xfee00000, 0xfeefffff), R(0x8000000000, MAX)};
-    const struct iovageom_region c[] = {R(0, MAX)};
-    const struct iovageom_region d[] = {M(0x15000, 0x15fff), R(0x16000, 0x2ffff)};
-    struct iovageom_geometry *g[] = {make("a", a, COUNT(a)), make("b", b, COUNT(b)),
-                                     make("c", c, COUNT(c)), make("d", d, COUNT(d))};
-    uint32_t size = 0;
-
-    (void)state;
-    assert_int_equal(iovageom_plan_probe_size(NULL, NULL, 0, 4096, everything, &size), 0);
-    assert_int_equal(size, 0);
-#define SIZE(n)                                                                                    \
-    iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, n, 4096,            \
-                             everything, &size)
-    /* [0,0xfff], MSI, what may follow it, and the end of the width. */
-    assert_int_equal(SIZE(1), 0);
-    assert_int_equal(size, 4 * 24);
-    assert_int_equal(SIZE(2), 0);
-    assert_int_equal(size, 6 * 24);
-    assert_int_equal(SIZE(4), 0);
-    for (unsigned chosen = 1; chosen < 16; chosen++) {
-        struct iovageom_geometry *group;
-        uint8_t bytes[512];
-        size_t needed;
-
-        assert_int_equal(iovageom_geometry_new(NULL, "group", &group), 0);
-        for (unsigned i = 0; i < 4; i++)
-            if (chosen >> i & 1)
-                assert_int_equal(iovageom_geometry_narrow(group, g[i]), 0);
-        assert_int_equal(
-            iovageom_virtio_encode_geometry(NULL, group, 4096, everything, bytes, size, &needed),
-            0);
-        iovageom_geometry_free(group);
-    }
-    size = 77;
-    assert_int_equal(iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, 1,
-                                              3, everything, &size),
-                     IOVAGEOM_ERR_INVALID);
-    assert_int_equal(iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, 1,
-                                              4096, (struct iovageom_range){1, 0}, &size),
-                     IOVAGEOM_ERR_INVERTED);
-    assert_int_equal(size, 77);
-    for (unsigned i = 0; i < COUNT(g); i++)
-        iovageom_geometry_free(g[i]);
-}
-
-/* A region of one member that the MSI window of another cuts in two. */
-static void recommended_size_counts_what_msi_cuts(void **state)
-{
-    const struct iovageom_region whole[] = {R(0x1000, 0x4fff)};
-    const struct iovageom_region window[] = {R(0x0000, 0x1fff), M(0x2000, 0x2fff)};
-    struct iovageom_geometry *g[] = {make("a", whole, 1), make("b", window, 2)}, *group;
-    uint8_t bytes[512];
-    size_t needed = 0;
-    uint32_t size = 0;
-
-    (void)state;
-    assert_int_equal(iovageom_geometry_meet(g[0], g[1], "group", &group), 0);
-    assert_int_equal(iovageom_virtio_encode_geometry(NULL, group, 4096, everything, bytes,
-                                                     sizeof(bytes), &needed),
-                     0);
-    assert_int_equal(needed, 3 * 24);
-    assert_int_equal(SIZE(2), 0);
-    assert_int_equal(size, 4 * 24); /* 0, 0x1000, 0x2000, 0x3000 */
-    iovageom_geometry_free(group);
-    iovageom_geometry_free(g[0]);
-    g[0] = g[1];
-    assert_int_equal(SIZE(1), 0);
-    assert_int_equal(size, 3 * 24);
-    /* What touches it and looks the same is one region, whoever says it. */
-    assert_int_equal(iovageom_geometry_add_reserved(g[0], (struct iovageom_range){0x3000, 0x3fff},
-                                                    IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_USER),
-                     0);
-    assert_int_equal(iovageom_geometry_add_reserved(g[0], (struct iovageom_range){0x1000, 0x1fff},
-                                                    IOVAGEOM_RESV_DIRECT, IOVAGEOM_SOURCE_USER),
-                     0);
-    assert_int_equal(SIZE(1), 0);
-    assert_int_equal(size, 3 * 24);
-    /* Everything is told in two. */
-    assert_int_equal(iovageom_geometry_add_usable(g[0], NULL, 0, IOVAGEOM_SOURCE_USER), 0);
-    assert_int_equal(iovageom_plan_probe_size(NULL, (const struct iovageom_geometry *const *)g, 1,
-                                              4096, (struct iovageom_range){0x5000, 0x5fff}, &size),
-                     0);
-    assert_int_equal(size, 2 * 24);
-    iovageom_geometry_free(g[1]);
-}
-
-/* Whatever is below 4 GiB may come to be all of it. */
-static void recommended_size_counts_the_halves_of_32_bits(void **state)
-{
-    const struct iovageom_region low[] = {R(0, 0x7fffffff), R(0x80000000, UINT32_MAX)};
-    const struct iovageom_region more[] = {R(0, 0x1ffffffff)};
-    const struct iovageom_region window[] = {M(0x100000000, 0x1000fffff)};
-    struct iovageom_geometry *g[] = {make("low", low, 2), make("window", window, 1),
-                                     make("more", more, 1)};
-    struct iovageom_probe_plan plan;
-    uint8_t bytes[512];
-    uint32_t size = 0;
-
-    (void)state;
-    for (size_t other = 0; other < 3; other += 2) {
-        struct iovageom_geometry *pair[] = {g[other], g[1]}, *group;
-
-        assert_int_equal(iovageom_plan_probe_size(NULL,
-                                                  (const struct iovageom_geometry *const *)pair, 2,
-                                                  4096, everything, &size),
-                         0);
-        assert_int_equal(iovageom_geometry_meet(pair[0], pair[1], "group", &group), 0);
-        assert_int_equal(
-            iovageom_plan_probe_encode(NULL, group, 4096, everything, bytes, size, &plan, &report),
-            0);
-        assert_int_equal(plan.count, other == 0 ? 3 : 4);
-        assert_int_equal(plan.lost.lo, 0);
-        iovageom_geometry_free(group);
-    }
-    for (size_t i = 0; i < 3; i++)
-        iovageom_geometry_free(g[i]);
 }
 
 int main(void)
@@ -645,11 +514,8 @@ int main(void)
         TEST(extreme_gaps),
         TEST(no_list_loses_less),
         TEST(never_all_of_32_bits_in_one_piece),
-        TEST(recommended_size_counts_the_halves_of_32_bits),
         TEST(encode_reports_gaps_and_granules),
         TEST(encode_survives_want_of_memory),
-        TEST(recommended_size_holds_for_every_guest_group),
-        TEST(recommended_size_counts_what_msi_cuts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

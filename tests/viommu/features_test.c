@@ -141,11 +141,40 @@ static void the_calls_know_what_is_offered(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* Who gives no probe_size gets one for all that is promised, with room for what comes later. */
+static void freezing_chooses_a_probe_size_without_loss(void **state)
+{
+    struct iovageom_geometry *geometry = test_host(NULL, "host", 48, PAGES_4K);
+    struct iovageom_virtio_config space;
+    struct iovageom_viommu *viommu;
+    struct iovageom_region regions[64];
+    size_t count;
+
+    (void)state;
+    for (uint64_t i = 0; i < 40; i++)
+        assert_int_equal(iovageom_geometry_add_reserved(geometry, R(i << 20, (i << 20) + 0xfff),
+                                                        IOVAGEOM_RESV_RESERVED,
+                                                        IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(iovageom_viommu_set_envelope(viommu, geometry, NULL), 0);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+    assert_true(space.probe_size > iovageom_virtio_probe_bytes(42));
+    assert_int_equal(test_probe(viommu, 1, regions, 64, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(count, 42);
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(geometry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_request_needs_its_feature),
         cmocka_unit_test(the_calls_know_what_is_offered),
+        cmocka_unit_test(freezing_chooses_a_probe_size_without_loss),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

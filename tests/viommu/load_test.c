@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What books are loaded beside, and that whatever can be saved can be loaded. */
+#include "support/test_allocator.h"
 #include "support/test_viommu.h"
 
 static struct iovageom_viommu *books(const struct iovageom_viommu_config *config)
@@ -310,6 +311,145 @@ static void what_was_saved_is_loaded(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* ---- is a destination fit: a dry run of loading (Q27, F14) ---- */
+
+static struct iovageom_viommu *with_host(const struct iovageom_allocator *allocator,
+                                         const struct iovageom_geometry *geometry)
+{
+    struct iovageom_viommu *viommu;
+
+    assert_int_equal(iovageom_viommu_new(allocator, NULL, &viommu), 0);
+    assert_int_equal(iovageom_viommu_plug(viommu, 9, NULL, geometry, NULL), 0);
+    return viommu;
+}
+
+/* What a source of 48 bits saves: endpoint 9 was probed, and domain 4 has four mappings. */
+static size_t migrating_stream(bool probed, bool mapped, uint8_t *stream, size_t size)
+{
+    static const uint64_t mappings[] = {0x10000, 0x7ffff00000, 0x9000000000, 0x21000};
+    struct iovageom_geometry *geometry = test_host(NULL, "source", 48, PAGES_4K);
+    struct iovageom_viommu *viommu = with_host(NULL, geometry);
+    struct iovageom_region regions[8];
+    size_t length, count;
+
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    if (probed)
+        assert_int_equal(test_probe(viommu, 9, regions, 8, &count), IOVAGEOM_VIRTIO_S_OK);
+    if (mapped)
+        assert_int_equal(iovageom_viommu_attach(viommu, 4, 9, 0, NULL), 0);
+    for (size_t i = 0; mapped && i < 4; i++)
+        assert_int_equal(
+            iovageom_viommu_map(viommu, 4, R(mappings[i], mappings[i] + 0xfff), 0, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, stream, size, &length), 0);
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(geometry);
+    return length;
+}
+
+/* The answer of a dry run and of loading are the same, and only the second changes something. */
+static int fit(const struct iovageom_geometry *destination, const uint8_t *stream, size_t length,
+               struct iovageom_report *report)
+{
+    struct iovageom_viommu *viommu = with_host(NULL, destination);
+    const int status = iovageom_viommu_load_check(viommu, stream, length, 0, report);
+    const size_t count = iovageom_report_count(report);
+
+    assert_false(iovageom_viommu_frozen(viommu));
+    test_check(viommu);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, report), status);
+    assert_int_equal(iovageom_report_count(report), count);
+    iovageom_viommu_free(viommu);
+    return status;
+}
+
+static void Q27_destination_against_promises(void **state)
+{
+    struct iovageom_geometry *source = test_host(NULL, "source", 48, PAGES_4K);
+    struct iovageom_geometry *narrow = test_host(NULL, "narrow", 39, PAGES_4K);
+    struct iovageom_geometry *coarse = test_host(NULL, "coarse", 48, 0x10000);
+    struct iovageom_geometry *silent;
+    struct iovageom_report report;
+    uint8_t stream[2048];
+    size_t length = migrating_stream(true, false, stream, sizeof(stream));
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(fit(source, stream, length, &report), 0);
+    assert_int_equal(iovageom_report_count(&report), 0);
+    assert_int_equal(fit(narrow, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_string_equal(iovageom_report_text(&report),
+                        "narrow reserves [0x8000000000,0xffffffffffff] (reserved), but a PROBE of "
+                        "endpoint 9 promised the guest [0xfef00000,0xffffffffffff]; plug it before "
+                        "the guest probes, or reserve that range from the start");
+    assert_int_equal(fit(coarse, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_string_equal(iovageom_report_text(&report),
+                        "coarse maps no pages smaller than 0x10000, but the granule is 0x1000; "
+                        "choose a granule of at least 0x10000 before the guest starts");
+    /* What the destination does not say is no constraint. */
+    assert_int_equal(iovageom_geometry_new(NULL, "silent", &silent), 0);
+    assert_int_equal(fit(silent, stream, length, &report), 0);
+    /* Without a PROBE nothing was promised that a narrow host can't keep. */
+    length = migrating_stream(false, false, stream, sizeof(stream));
+    assert_int_equal(fit(narrow, stream, length, &report), 0);
+    iovageom_geometry_free(source);
+    iovageom_geometry_free(narrow);
+    iovageom_geometry_free(coarse);
+    iovageom_geometry_free(silent);
+    iovageom_report_deinit(&report);
+}
+
+static void F14_destination_against_live_mappings(void **state)
+{
+    struct iovageom_geometry *narrow = test_host(NULL, "narrow", 39, 0x1000);
+    struct iovageom_geometry *wide = test_host(NULL, "wide", 48, 0x1000);
+    struct iovageom_report report;
+    uint8_t stream[2048];
+    const size_t length = migrating_stream(false, true, stream, sizeof(stream));
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(fit(narrow, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_string_equal(iovageom_report_text(&report),
+                        "narrow reserves [0x8000000000,0xffffffffffffffff] (reserved), where "
+                        "domain 4 already maps [0x9000000000,0x9000000fff]");
+    assert_int_equal(fit(wide, stream, length, &report), 0);
+    assert_int_equal(iovageom_geometry_add_map_budget(wide, 3, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(fit(wide, stream, length, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 4);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 3);
+    iovageom_geometry_free(narrow);
+    iovageom_geometry_free(wide);
+    iovageom_report_deinit(&report);
+}
+
+static void every_allocation_of_a_dry_run_may_fail(void **state)
+{
+    struct iovageom_geometry *narrow = test_host(NULL, "narrow", 39, PAGES_4K);
+    uint8_t stream[2048];
+    const size_t length = migrating_stream(true, true, stream, sizeof(stream));
+
+    (void)state;
+    for (unsigned n = 1, hit = 1; hit != 0; n++) {
+        struct iovageom_viommu *viommu;
+        struct test_allocator memory;
+        int status;
+
+        test_allocator_init(&memory);
+        viommu = with_host(&memory.allocator, narrow);
+        test_allocator_fail_at(&memory, n, n % 2 == 0);
+        status = iovageom_viommu_load_check(viommu, stream, length, 0, NULL);
+        hit = test_allocator_stop_failing(&memory);
+        assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_ERR_CONFLICT);
+        assert_false(iovageom_viommu_frozen(viommu));
+        iovageom_viommu_free(viommu);
+        assert_int_equal(test_allocator_live(&memory), 0);
+    }
+    iovageom_geometry_free(narrow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +458,9 @@ int main(void)
         cmocka_unit_test(hosts_that_share_less_than_a_granule),
         cmocka_unit_test(hosts_that_share_nothing_need_probe),
         cmocka_unit_test(what_was_saved_is_loaded),
+        cmocka_unit_test(Q27_destination_against_promises),
+        cmocka_unit_test(F14_destination_against_live_mappings),
+        cmocka_unit_test(every_allocation_of_a_dry_run_may_fail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,9 +173,8 @@ pub const IOVAGEOM_ERR_STATE: iovageom_status = -22;
 pub const IOVAGEOM_ERR_VERSION: iovageom_status = -23;
 pub const IOVAGEOM_ERR_EXISTS: iovageom_status = -24;
 pub const IOVAGEOM_ERR_DISAGREEMENT: iovageom_status = -25;
-pub const IOVAGEOM_ERR_BYPASS: iovageom_status = -26;
-pub const IOVAGEOM_ERR_FAULT: iovageom_status = -27;
-pub const IOVAGEOM_ERR_HOST: iovageom_status = -28;
+pub const IOVAGEOM_ERR_FAULT: iovageom_status = -26;
+pub const IOVAGEOM_ERR_HOST: iovageom_status = -27;
 pub type iovageom_status = ::std::os::raw::c_int;
 pub const IOVAGEOM_VIRTIO_S_OK: iovageom_virtio_status = 0;
 pub const IOVAGEOM_VIRTIO_S_IOERR: iovageom_virtio_status = 1;
@@ -1567,16 +1566,6 @@ extern "C" {
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
 }
-extern "C" {
-    pub fn iovageom_plan_probe_size(
-        allocator: *const iovageom_allocator,
-        geometries: *const *const iovageom_geometry,
-        count: usize,
-        granule: u64,
-        window: iovageom_range,
-        probe_size: *mut u32,
-    ) -> ::std::os::raw::c_int;
-}
 pub const IOVAGEOM_PIECE_RAM: iovageom_piece_kind = 1;
 pub const IOVAGEOM_PIECE_BAR: iovageom_piece_kind = 2;
 pub const IOVAGEOM_PIECE_MSI: iovageom_piece_kind = 3;
@@ -1674,50 +1663,6 @@ extern "C" {
         out: *mut usize,
         capacity: usize,
     ) -> usize;
-}
-#[repr(C)]
-#[derive(Debug, Copy, Clone)]
-pub struct iovageom_promise {
-    pub input_range: iovageom_range,
-    pub page_size_mask: u64,
-    pub usable: *const iovageom_rangeset,
-    pub endpoint: u64,
-}
-impl Default for iovageom_promise {
-    fn default() -> Self {
-        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
-        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
-        unsafe {
-            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
-            s.assume_init()
-        }
-    }
-}
-#[repr(C)]
-#[derive(Debug, Copy, Clone)]
-pub struct iovageom_live_domain {
-    pub mappings: *const iovageom_mappings,
-    pub domain: u64,
-}
-impl Default for iovageom_live_domain {
-    fn default() -> Self {
-        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
-        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
-        unsafe {
-            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
-            s.assume_init()
-        }
-    }
-}
-extern "C" {
-    pub fn iovageom_plan_migration(
-        allocator: *const iovageom_allocator,
-        destination: *const iovageom_geometry,
-        promise: *const iovageom_promise,
-        domains: *const iovageom_live_domain,
-        count: usize,
-        report: *mut iovageom_report,
-    ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
 #[derive(Debug)]
