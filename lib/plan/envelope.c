@@ -8,52 +8,31 @@
 
 #include "../geometry/internal.h"
 
-enum { KINDS = 7 }; /* of enum iovageom_fact */
-
-/* What the pool comes to, while hosts are added to it. */
-struct pool {
-    struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI]; /* by type - 1 */
-    struct iovageom_geometry_fact facts[KINDS];       /* by the bit of their kind; kind 0: none */
-};
-
-static void join(struct iovageom_geometry_fact *all, const struct iovageom_geometry_fact *one)
+/* The facts of all hosts, as said by the envelope: what they come to is the meet of them. */
+static int add_facts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
+                     const struct iovageom_geometry *const *hosts, size_t count)
 {
-    switch (all->kind) {
-    case IOVAGEOM_FACT_APERTURE:
-        all->value = one->value > all->value ? one->value : all->value;
-        all->last = one->last < all->last ? one->last : all->last;
-        break;
-    case IOVAGEOM_FACT_PAGE_SIZES:
-        all->value = iovageom_pgsize_meet(all->value, one->value);
-        break;
-    case IOVAGEOM_FACT_ALIGNMENT:
-        all->value = one->value > all->value ? one->value : all->value;
-        break;
-    case IOVAGEOM_FACT_MAP_BUDGET:
-        all->value = one->value < all->value ? one->value : all->value;
-        break;
-    default:
-        break;
-    }
-}
+    size_t total = 0;
+    int status;
 
-static void add_facts(struct pool *pool, const struct iovageom_geometry *host)
-{
-    for (size_t i = 0; i < host->count; i++) {
-        const struct iovageom_geometry_fact *fact = &host->facts[i];
-        unsigned kind = 0;
+    for (size_t i = 0; i < count; i++)
+        total += hosts[i]->count;
+    status = iovageom_geometry_reserve(met, total);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++)
+        for (size_t j = 0; j < hosts[i]->count; j++) {
+            struct iovageom_geometry_fact *fact = &met->facts[met->count++];
 
-        while (kind + 1 < KINDS && fact->kind >> kind != 1)
-            kind++;
-        if (pool->facts[kind].kind == 0)
-            pool->facts[kind] = *fact;
-        else
-            join(&pool->facts[kind], fact);
-    }
+            *fact = hosts[i]->facts[j];
+            fact->owner = *owner;
+        }
+    if (status == IOVAGEOM_OK)
+        iovageom_geometry_settle(met);
+    return status;
 }
 
 /* Hosts of a pool mostly say the same, so what is there already is passed over quickly. */
-static int add_regions(struct pool *pool, const struct iovageom_geometry *host)
+static int collect_regions(struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI],
+                           const struct iovageom_geometry *host)
 {
     enum iovageom_resv_type type;
     const struct iovageom_owner *owner;
@@ -61,7 +40,7 @@ static int add_regions(struct pool *pool, const struct iovageom_geometry *host)
     int status = IOVAGEOM_OK;
 
     for (size_t i = 0; iovageom_resv_statement(host->resv, i, &type, &owner, &ranges) == 0; i++) {
-        struct iovageom_rangeset *set = &pool->sets[type - 1];
+        struct iovageom_rangeset *set = &sets[type - 1];
         struct iovageom_rangeset_cursor cursor;
         struct iovageom_range range;
 
@@ -73,26 +52,21 @@ static int add_regions(struct pool *pool, const struct iovageom_geometry *host)
     return status;
 }
 
-static int add_hosts(struct pool *pool, struct iovageom_geometry *met,
-                     const struct iovageom_geometry *const *hosts, size_t count)
+static int add_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
+                       const struct iovageom_geometry *const *hosts, size_t count)
 {
-    struct iovageom_owner owner;
-    int status = iovageom_geometry_reserve(met, KINDS);
+    struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI]; /* by type - 1 */
+    int status = IOVAGEOM_OK;
 
-    (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
-        add_facts(pool, hosts[i]);
-        status = add_regions(pool, hosts[i]);
-    }
-    for (int type = IOVAGEOM_RESV_DIRECT_RELAXABLE;
-         status == IOVAGEOM_OK && type <= IOVAGEOM_RESV_MSI; type++)
-        status = iovageom_resv_add_set(met->resv, &pool->sets[type - 1],
-                                       (enum iovageom_resv_type)type, &owner);
-    for (unsigned kind = 0; status == IOVAGEOM_OK && kind < KINDS; kind++) {
-        pool->facts[kind].owner = owner;
-        if (pool->facts[kind].kind != 0)
-            iovageom_geometry_put(met, &pool->facts[kind]);
-    }
+    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
+        (void)iovageom_rangeset_init(&sets[i], &met->allocator);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++)
+        status = collect_regions(sets, hosts[i]);
+    for (unsigned i = 0; status == IOVAGEOM_OK && i < IOVAGEOM_RESV_MSI; i++)
+        status =
+            iovageom_resv_add_set(met->resv, &sets[i], (enum iovageom_resv_type)(i + 1), owner);
+    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
+        iovageom_rangeset_deinit(&sets[i]);
     return status;
 }
 
@@ -136,16 +110,15 @@ static struct iovageom_envelope figures_of(const struct iovageom_geometry *met,
 static int meet_all(struct iovageom_geometry *met, const struct iovageom_geometry *const *hosts,
                     size_t count, struct iovageom_range *hull)
 {
-    struct pool pool = {.facts = {{.kind = 0}}};
+    struct iovageom_owner owner;
     struct iovageom_rangeset usable;
     uint64_t granule = 1;
     int status;
 
-    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
-        (void)iovageom_rangeset_init(&pool.sets[i], &met->allocator);
-    status = add_hosts(&pool, met, hosts, count);
-    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
-        iovageom_rangeset_deinit(&pool.sets[i]);
+    (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
+    status = add_facts(met, &owner, hosts, count);
+    if (status == IOVAGEOM_OK)
+        status = add_regions(met, &owner, hosts, count);
     if (status == IOVAGEOM_OK &&
         iovageom_geometry_granule(met, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
         status = IOVAGEOM_ERR_NOTHING_USABLE;
