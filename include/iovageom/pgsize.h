@@ -59,12 +59,6 @@ IOVAGEOM_API uint64_t iovageom_pgsize_raise(uint64_t mask, uint64_t granule);
  */
 IOVAGEOM_API uint64_t iovageom_pgsize_meet(uint64_t a, uint64_t b);
 
-/**
- * The largest page of `mask`, in bytes, that can stand at `address` and fits in `length` bytes.
- * 0 when none does.
- */
-IOVAGEOM_API uint64_t iovageom_pgsize_largest(uint64_t mask, uint64_t address, uint64_t length);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/pgsize.h>
 
+#include "array.h"
+
 /* The twins that callers link who cannot use the inline definitions. */
 extern inline bool iovageom_pgsize_is_power(uint64_t value);
 extern inline uint64_t iovageom_pgsize_granule(uint64_t mask);
@@ -25,22 +27,9 @@ uint64_t iovageom_pgsize_raise(uint64_t mask, uint64_t granule)
 
 uint64_t iovageom_pgsize_meet(uint64_t a, uint64_t b)
 {
-    uint64_t granule_a = iovageom_pgsize_granule(a);
-    uint64_t granule_b = iovageom_pgsize_granule(b);
-    uint64_t granule = granule_a > granule_b ? granule_a : granule_b;
+    uint64_t granule = iovageom_higher(iovageom_pgsize_granule(a), iovageom_pgsize_granule(b));
 
     if (a == 0 || b == 0)
         return 0;
     return (a & b & ~(granule - 1)) | granule;
-}
-
-uint64_t iovageom_pgsize_largest(uint64_t mask, uint64_t address, uint64_t length)
-{
-    uint64_t page = UINT64_C(1) << 63;
-
-    for (; page != 0; page >>= 1) {
-        if ((mask & page) != 0 && (address & (page - 1)) == 0 && page <= length)
-            return page;
-    }
-    return 0;
 }

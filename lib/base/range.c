@@ -2,6 +2,8 @@
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 
+#include "array.h"
+
 /* The twins that callers link who cannot use the inline definitions. */
 extern inline bool iovageom_range_valid(struct iovageom_range range);
 extern inline bool iovageom_range_equal(struct iovageom_range a, struct iovageom_range b);
@@ -13,16 +15,6 @@ extern inline bool iovageom_range_precedes_directly(struct iovageom_range low,
                                                     struct iovageom_range high);
 extern inline bool iovageom_range_touches(struct iovageom_range a, struct iovageom_range b);
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static bool is_power(uint64_t value)
 {
     return value != 0 && (value & (value - 1)) == 0;
@@ -33,13 +25,15 @@ bool iovageom_range_intersect(struct iovageom_range a, struct iovageom_range b,
 {
     if (!iovageom_range_overlaps(a, b))
         return false;
-    *out = (struct iovageom_range){max64(a.start, b.start), min64(a.last, b.last)};
+    *out =
+        (struct iovageom_range){iovageom_higher(a.start, b.start), iovageom_lower(a.last, b.last)};
     return true;
 }
 
 struct iovageom_range iovageom_range_hull(struct iovageom_range a, struct iovageom_range b)
 {
-    return (struct iovageom_range){min64(a.start, b.start), max64(a.last, b.last)};
+    return (struct iovageom_range){iovageom_lower(a.start, b.start),
+                                   iovageom_higher(a.last, b.last)};
 }
 
 unsigned iovageom_range_subtract(struct iovageom_range from, struct iovageom_range what,

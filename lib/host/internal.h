@@ -7,6 +7,7 @@
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "../geometry/internal.h"
 
 /*
@@ -45,13 +46,12 @@ static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, c
                                            size_t count, enum iovageom_source source)
 {
     const struct iovageom_allocator *allocator = &geometry->allocator;
-    size_t size = count * sizeof(struct iovageom_range);
     struct iovageom_range few[8]; /* the usual host has 2 to 8 */
     struct iovageom_range *ranges = few;
     int status;
 
-    if (size > sizeof(few))
-        ranges = allocator->allocate(allocator->context, size);
+    if (count > sizeof(few) / sizeof(few[0]))
+        ranges = iovageom_array_new(allocator, count, sizeof(*ranges));
     if (ranges == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
@@ -60,7 +60,7 @@ static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, c
     }
     status = iovageom_geometry_add_usable(geometry, ranges, count, source);
     if (ranges != few)
-        allocator->release(allocator->context, ranges, size);
+        iovageom_array_free(allocator, ranges, count, sizeof(*ranges));
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "../geometry/internal.h"
 
 #define SIZE_4K   ((uint64_t)1 << 12)
@@ -228,7 +229,7 @@ static int smmuv3_granule(const struct question *question, enum iovageom_linux_r
     } else if (question->bits < gaw) {
         gaw = question->bits;
     }
-    limits.gaw = gaw < granule->most ? gaw : granule->most;
+    limits.gaw = (uint32_t)iovageom_lower(gaw, granule->most);
     limits.page_sizes = granule->page_sizes;
     /* 52-bit output lets 64K tables have blocks one level up. */
     if (granule->page == SIZE_64K && output == 52)

@@ -7,6 +7,7 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "../geometry/internal.h"
 
 /* A piece in the order in which pieces are settled: see comes_before(). */
@@ -41,8 +42,6 @@ struct work {
     struct iovageom_report *report;
 };
 
-static const struct iovageom_range everything = {0, IOVAGEOM_ADDRESS_MAX};
-
 static struct iovageom_range widened(const struct work *work, const struct iovageom_piece *piece)
 {
     return iovageom_range_align_outward(piece->range, work->granule);
@@ -65,7 +64,8 @@ static struct iovageom_range limits_of(const struct iovageom_piece *piece)
 {
     const struct iovageom_range low = {0, UINT32_MAX};
 
-    if (piece->kind == IOVAGEOM_PIECE_BAR && iovageom_range_equal(piece->limits, everything) &&
+    if (piece->kind == IOVAGEOM_PIECE_BAR &&
+        iovageom_range_equal(piece->limits, IOVAGEOM_EVERYTHING) &&
         iovageom_range_contains(low, piece->range))
         return low;
     return piece->limits;
@@ -80,7 +80,7 @@ static uint64_t alignment_of(const struct work *work, const struct iovageom_piec
     if (alignment == 0 && piece->kind == IOVAGEOM_PIECE_BAR)
         for (alignment = 1; alignment < size && alignment <= UINT64_MAX >> 1;)
             alignment <<= 1;
-    return alignment > work->granule ? alignment : work->granule;
+    return iovageom_higher(alignment, work->granule);
 }
 
 /* ---- the order ---- */
@@ -376,7 +376,7 @@ static int scatter(struct work *work, size_t index, const struct iovageom_piece 
             return IOVAGEOM_ERR_NOTHING_USABLE; /* not so: see above */
         (void)iovageom_range_length(best, &most);
         (void)iovageom_range_from_length(from.start, most, &part);
-        part.last = part.last < from.last ? part.last : from.last;
+        part.last = iovageom_lower(part.last, from.last);
         (void)iovageom_range_length(part, &most);
         (void)iovageom_range_from_length(best.start, most, &best);
         status = place(work, index, part, best);
@@ -555,22 +555,6 @@ int iovageom_plan_layout_chunks(const struct iovageom_piece *pieces, size_t coun
     return IOVAGEOM_OK;
 }
 
-const char *iovageom_layout_outcome_string(uint32_t outcome)
-{
-    switch (outcome) {
-    case IOVAGEOM_LAYOUT_FITS:
-        return "the layout fits as it is";
-    case IOVAGEOM_LAYOUT_SOLVED:
-        return "the layout fits once the proposed moves are made";
-    case IOVAGEOM_LAYOUT_STUCK:
-        return "no place was found for some pieces of the layout";
-    case IOVAGEOM_LAYOUT_OVER_BUDGET:
-        return "the layout needs more mappings than the host allows";
-    default:
-        return "unknown outcome";
-    }
-}
-
 /* What it comes to, and what to return for it. */
 static int conclude(struct work *work)
 {
@@ -613,7 +597,7 @@ static int check_layout(struct work *work)
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_usable(work->geometry, work->granule, &work->refused);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_complement(&work->refused, &work->refused, everything);
+        status = iovageom_rangeset_complement(&work->refused, &work->refused, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_union(&work->taken, &work->taken, &work->refused);
     if (status == IOVAGEOM_OK)
@@ -634,15 +618,13 @@ static int with_memory(struct work *work)
 
     if (work->count == 0)
         return check_layout(work);
-    if (work->count > SIZE_MAX / one)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    memory = work->allocator->allocate(work->allocator->context, work->count * one);
+    memory = iovageom_array_new(work->allocator, work->count, one);
     if (memory == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     work->parts = memory;
     work->seats = (struct seat *)(void *)(work->parts + 2 * work->count);
     status = check_layout(work);
-    work->allocator->release(work->allocator->context, memory, work->count * one);
+    iovageom_array_free(work->allocator, memory, work->count, one);
     return status;
 }
 
@@ -652,7 +634,7 @@ int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                          struct iovageom_placement *out, size_t capacity,
                          struct iovageom_layout_plan *plan, struct iovageom_report *report)
 {
-    struct work work = {.allocator = allocator != NULL ? allocator : iovageom_allocator_default(),
+    struct work work = {.allocator = iovageom_allocator_chosen(allocator),
                         .geometry = geometry,
                         .granule = granule,
                         .pieces = pieces,
@@ -666,13 +648,13 @@ int iovageom_plan_layout(const struct iovageom_allocator *allocator,
     iovageom_report_clear(report);
     if (status == IOVAGEOM_ERR_NOTHING_USABLE)
         return status;
+    if (work.allocator == NULL)
+        return IOVAGEOM_ERR_INVALID;
     if (granule == 0)
         work.granule = own;
     if (!iovageom_pgsize_is_power(work.granule) || work.granule < own)
         return IOVAGEOM_ERR_INVALID;
-    status = iovageom_rangeset_init(&work.refused, work.allocator);
-    if (status < 0)
-        return status;
+    (void)iovageom_rangeset_init(&work.refused, work.allocator);
     (void)iovageom_rangeset_init(&work.taken, work.allocator);
     (void)iovageom_rangeset_init(&work.blocked, work.allocator);
     (void)iovageom_rangeset_init(&work.scratch, work.allocator);

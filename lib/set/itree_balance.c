@@ -36,14 +36,16 @@ static void vacate(uint32_t level, void *node, uint32_t first, uint32_t n)
         memset(&((struct iovageom_itree_inner *)node)->last[first], 0xff, n * sizeof(uint64_t));
 }
 
-void iovageom_itree_open_slot(const struct iovageom_itree *tree, uint32_t level, void *node,
-                              uint32_t slot, uint32_t count)
+/* Makes room for one entry in a node with `count` in use. */
+static void open_slot(const struct iovageom_itree *tree, uint32_t level, void *node, uint32_t slot,
+                      uint32_t count)
 {
     move(tree, level, node, slot + 1, node, slot, count - slot);
 }
 
-void iovageom_itree_close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
-                                uint32_t slot, uint32_t n, uint32_t count)
+/* Closes the room of n entries in a node with `count` in use. */
+static void close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
+                        uint32_t slot, uint32_t n, uint32_t count)
 {
     move(tree, level, node, slot, node, slot + n, count - slot - n);
     vacate(level, node, count - n, n);
@@ -77,8 +79,9 @@ static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom
     return leaf_gap(leaf->ranges, n, base_of(tree, path, level, slot));
 }
 
-void iovageom_itree_sum_up(const struct iovageom_itree *tree,
-                           const struct iovageom_itree_path *path, uint32_t level, uint32_t slot)
+/* Works out what a parent keeps of a child that has entries: its last address, its longest gap. */
+static void sum_up(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                   uint32_t level, uint32_t slot)
 {
     struct iovageom_itree_inner *parent = inner_of(path, level);
     uint32_t count = parent->count[slot];
@@ -107,7 +110,7 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
         vacate(level - 1, low, low_count - n, n);
     } else {
         move(tree, level - 1, low, low_count, high, 0, n);
-        iovageom_itree_close_slots(tree, level - 1, high, 0, n, high_count);
+        close_slots(tree, level - 1, high, 0, n, high_count);
     }
     parent->count[from] = (uint8_t)(parent->count[from] - n);
     parent->count[to] = (uint8_t)(parent->count[to] + n);
@@ -120,8 +123,8 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
         parent->gap[from] = longest(tree, path, level, from, 0, parent->count[from]);
 }
 
-IOVAGEOM_COLD void iovageom_itree_grow_root(struct iovageom_itree *tree,
-                                            struct iovageom_itree_path *path)
+/* Puts a new root above the old one. An inner node must be in stock. */
+IOVAGEOM_COLD static void grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
     struct iovageom_itree_inner *root = iovageom_itree_take(tree, tree->height + 1);
 
@@ -132,7 +135,7 @@ IOVAGEOM_COLD void iovageom_itree_grow_root(struct iovageom_itree *tree,
     tree->height++;
     path->node[tree->height] = root;
     path->slot[tree->height] = 0;
-    iovageom_itree_sum_up(tree, path, tree->height, 0);
+    sum_up(tree, path, tree->height, 0);
 }
 
 static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
@@ -144,14 +147,14 @@ static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_p
         tree->root_count = count;
 }
 
-IOVAGEOM_COLD void iovageom_itree_add_child(struct iovageom_itree *tree,
-                                            struct iovageom_itree_path *path, uint32_t level,
-                                            uint32_t slot)
+/* Puts an empty node into the path's node at that level, as that child. One must be in stock. */
+IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                    uint32_t level, uint32_t slot)
 {
     struct iovageom_itree_inner *inner = inner_of(path, level);
     uint32_t count = count_at(tree, path, level);
 
-    iovageom_itree_open_slot(tree, level, inner, slot, count);
+    open_slot(tree, level, inner, slot, count);
     inner->child[slot] = iovageom_itree_take(tree, level - 1);
     inner->count[slot] = 0;
     inner->gap[slot] = 0;
@@ -167,7 +170,7 @@ IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageo
     uint32_t count = count_at(tree, path, level);
 
     iovageom_itree_free_node(tree, inner->child[slot], level - 1);
-    iovageom_itree_close_slots(tree, level, inner, slot, 1, count);
+    close_slots(tree, level, inner, slot, 1, count);
     set_count(tree, path, level, count - 1);
 }
 
@@ -251,7 +254,7 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
     uint32_t n;
 
     if (level == tree->height)
-        iovageom_itree_grow_root(tree, path);
+        grow_root(tree, path);
     else if (count_at(tree, path, level + 1) == INNER_SLOTS &&
              !iovageom_itree_lend(tree, path, level + 1))
         iovageom_itree_split(tree, path, level + 1);
@@ -262,13 +265,13 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
     siblings = count_at(tree, path, level + 1);
     if (level == 0 && slot + 1 == siblings && path->slot[0] == LEAF_SLOTS) {
         /* Above all others: those that came in ascending order stay in full leaves. */
-        iovageom_itree_add_child(tree, path, 1, slot + 1);
+        add_child(tree, path, 1, slot + 1);
         relocate(path, 1, slot + 1, 1, 0);
         return;
     }
     first = slot > 0 ? slot - 1 : 0;
     n = (slot + 1 < siblings ? slot + 2 : slot + 1) - first;
-    iovageom_itree_add_child(tree, path, level + 1, first + n);
+    add_child(tree, path, level + 1, first + n);
     spread(tree, path, level + 1, first, n + 1);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Finding gaps, and holes in them. */
+#include "../base/array.h"
 #include "itree_internal.h"
 
 #include <iovageom/pgsize.h>
@@ -8,7 +9,7 @@
 /* The gap above all ranges. */
 static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iovageom_range *gap)
 {
-    struct iovageom_range top = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range top = IOVAGEOM_EVERYTHING;
 
     if (tree->count > 0) {
         if (tree->highest == IOVAGEOM_ADDRESS_MAX)

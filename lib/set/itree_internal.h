@@ -213,9 +213,8 @@ static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint3
 bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                          bool forward);
 
-/* Releases all nodes, or gives up the ownership of them; the entries then count as inline. */
+/* Releases all nodes; the entries then count as inline. */
 void iovageom_itree_release(struct iovageom_itree *tree);
-void iovageom_itree_forget(struct iovageom_itree *tree);
 /* Releases a node, with `count` entries in use, and all below it. */
 void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
                                uint32_t count);
@@ -231,19 +230,6 @@ int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t 
 void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level);
 void iovageom_itree_drop_stock(struct iovageom_itree *tree);
 
-/* Makes room for one entry, or closes the room of n, in a node with `count` in use. */
-void iovageom_itree_open_slot(const struct iovageom_itree *tree, uint32_t level, void *node,
-                              uint32_t slot, uint32_t count);
-void iovageom_itree_close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
-                                uint32_t slot, uint32_t n, uint32_t count);
-/* Works out what a parent keeps of a child that has entries: its last address, its longest gap. */
-void iovageom_itree_sum_up(const struct iovageom_itree *tree,
-                           const struct iovageom_itree_path *path, uint32_t level, uint32_t slot);
-/* Puts a new root above the old one. An inner node must be in stock. */
-void iovageom_itree_grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path);
-/* Puts an empty node into the path's node at that level, as that child. One must be in stock. */
-void iovageom_itree_add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                              uint32_t level, uint32_t slot);
 /*
  * Moves the highest k entries of child `slot` of the path's node at that level to the next child,
  * or for k < 0 the lowest of that to child `slot`.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Making, emptying and exchanging trees, and the nodes of them: one allocation each. */
+#include "../base/array.h"
 #include "../base/hints.h"
 #include "itree_internal.h"
 
@@ -17,7 +18,8 @@ static size_t node_bytes(const struct iovageom_itree *tree, uint32_t level)
     return sizeof(struct iovageom_itree_leaf) + LEAF_SLOTS * tree->width * sizeof(uint64_t);
 }
 
-void iovageom_itree_forget(struct iovageom_itree *tree)
+/* Gives up the nodes, which are released or belong to another tree now. */
+static void forget(struct iovageom_itree *tree)
 {
     tree->root = NULL;
     tree->height = 0;
@@ -32,7 +34,7 @@ void iovageom_itree_forget(struct iovageom_itree *tree)
 
 static void make_empty(struct iovageom_itree *tree)
 {
-    iovageom_itree_forget(tree);
+    forget(tree);
     tree->count = 0;
     tree->highest = 0;
     memset(tree->inline_ranges, 0xff, sizeof(tree->inline_ranges));
@@ -41,9 +43,8 @@ static void make_empty(struct iovageom_itree *tree)
 int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
                         const struct iovageom_allocator *allocator)
 {
+    allocator = iovageom_allocator_chosen(allocator);
     if (!allocator)
-        allocator = iovageom_allocator_default();
-    if (!allocator || !allocator->allocate || !allocator->release)
         return IOVAGEOM_ERR_INVALID;
     tree->allocator = *allocator;
     tree->width = width;
@@ -103,7 +104,7 @@ void iovageom_itree_release(struct iovageom_itree *tree)
     iovageom_itree_drop_stock(tree);
     if (tree->root)
         iovageom_itree_free_below(tree, tree->root, tree->height, tree->root_count);
-    iovageom_itree_forget(tree);
+    forget(tree);
 }
 
 void iovageom_itree_clear(struct iovageom_itree *tree)

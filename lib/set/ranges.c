@@ -61,7 +61,7 @@ static void sort_short(struct iovageom_range *ranges, size_t count)
  * By the highest bits in which starts differ, in place, and then each bucket by the next ones. No
  * input makes it slow, or takes more than 11 levels of it.
  */
-void iovageom_ranges_sort(struct iovageom_range *ranges, size_t count)
+static void sort_by_start(struct iovageom_range *ranges, size_t count)
 {
     size_t next[DIGITS] = {0};
     size_t end[DIGITS];
@@ -102,7 +102,7 @@ void iovageom_ranges_sort(struct iovageom_range *ranges, size_t count)
         size_t first = digit > 0 ? end[digit - 1] : 0;
 
         if (end[digit] - first > 1)
-            iovageom_ranges_sort(ranges + first, end[digit] - first);
+            sort_by_start(ranges + first, end[digit] - first);
     }
 }
 
@@ -117,7 +117,7 @@ int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
         ascending = ascending && (i == 0 || ranges[i - 1].start <= ranges[i].start);
     }
     if (!ascending)
-        iovageom_ranges_sort(ranges, *count);
+        sort_by_start(ranges, *count);
     for (size_t i = 0; i < *count; i++) {
         if (kept > 0 && iovageom_range_touches(ranges[kept - 1], ranges[i])) {
             if (ranges[i].last > ranges[kept - 1].last)

@@ -7,6 +7,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "../base/hints.h"
 #include "itree_internal.h"
 #include "rangeset_internal.h"
@@ -113,10 +114,8 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
 
     if (iovageom_ranges_normal(ranges, count))
         return fill(set, ranges, count);
-    if (count > SIZE_MAX / sizeof(*sorted))
-        return IOVAGEOM_ERR_NO_MEMORY;
     if (count > FEW)
-        sorted = allocator.allocate(allocator.context, count * sizeof(*sorted));
+        sorted = iovageom_array_new(&allocator, count, sizeof(*sorted));
     if (!sorted)
         return IOVAGEOM_ERR_NO_MEMORY;
     memcpy(sorted, ranges, count * sizeof(*sorted));
@@ -124,7 +123,7 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
     if (status == IOVAGEOM_OK)
         status = fill(set, sorted, kept);
     if (sorted != few)
-        allocator.release(allocator.context, sorted, count * sizeof(*sorted));
+        iovageom_array_free(&allocator, sorted, count, sizeof(*sorted));
     return status;
 }
 

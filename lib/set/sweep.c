@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sweep.h"
 
+#include "../base/array.h"
 #include "../base/hints.h"
 
 /*
@@ -56,7 +57,7 @@ static struct iovageom_range *sweep_common(struct iovageom_sweep *sweep, struct 
     const struct iovageom_range *b = sweep->sides[1].at, *b_end = sweep->sides[1].end;
 
     while (a < a_end && b < b_end && out < out_end) {
-        uint64_t start = a->start > b->start ? a->start : b->start;
+        uint64_t start = iovageom_higher(a->start, b->start);
         bool of_a = a->last < b->last;
         uint64_t last = of_a ? a->last : b->last;
 
@@ -82,7 +83,7 @@ static struct iovageom_range *sweep_gaps(struct iovageom_sweep *sweep, struct io
     uint64_t free = sweep->free;
 
     while (a < a_end && b < b_end && out < out_end) {
-        uint64_t start = a->start > free ? a->start : free;
+        uint64_t start = iovageom_higher(a->start, free);
         bool of_a = a->last < b->start; /* it ends in the gap */
         uint64_t last = of_a ? a->last : b->start - 1;
 
@@ -110,7 +111,7 @@ static struct iovageom_range *sweep_rest(struct iovageom_sweep *sweep, struct io
 
     for (; !sweep->any && a->at < a->end && out < out_end; a->at++) {
         *out = *a->at;
-        out->start = out->start > sweep->free ? out->start : sweep->free;
+        out->start = iovageom_higher(out->start, sweep->free);
         out += out->start <= out->last;
     }
     if (sweep->any)
@@ -127,7 +128,7 @@ static inline struct iovageom_range *unite(struct iovageom_range *pending,
 
     *out = *pending;
     pending->start = apart ? next->start : pending->start;
-    pending->last = next->last > pending->last ? next->last : pending->last;
+    pending->last = iovageom_higher(next->last, pending->last);
     return out + apart;
 }
 

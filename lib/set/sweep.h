@@ -42,7 +42,4 @@ void iovageom_sweep_tree(struct iovageom_sweep_side *side, const struct iovageom
 size_t iovageom_sweep_next(struct iovageom_sweep *sweep, struct iovageom_range *out,
                            size_t capacity);
 
-/* Sorts in place by start; last is not looked at. O(n) and no memory. */
-void iovageom_ranges_sort(struct iovageom_range *ranges, size_t count);
-
 #endif

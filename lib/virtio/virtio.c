@@ -4,14 +4,13 @@
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
+#include "../base/array.h"
 #include "../base/bytes.h"
 #include "../base/hints.h"
 #include "../geometry/internal.h"
 #include "virtio_internal.h"
 
 /* ---- wire lists ---- */
-
-static const struct iovageom_range everything = {0, IOVAGEOM_ADDRESS_MAX};
 
 /* Every range is valid, and begins above the end of the one before it. */
 static int check_order(const struct iovageom_region *regions, size_t count)
@@ -52,7 +51,7 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
                        const struct iovageom_geometry *owners, struct iovageom_range window,
                        struct iovageom_range *out)
 {
-    struct iovageom_range block = everything, part, best = everything;
+    struct iovageom_range block = IOVAGEOM_EVERYTHING, part, best = IOVAGEOM_EVERYTHING;
     unsigned rank = 0, best_rank = 0;
     bool open = false, found = false;
 
@@ -128,7 +127,7 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
                          const struct iovageom_range *msi, struct iovageom_range window,
                          struct iovageom_region *out)
 {
-    struct list_writer writer = {out, 0, {everything, 0, 0}, false};
+    struct list_writer writer = {out, 0, {IOVAGEOM_EVERYTHING, 0, 0}, false};
     struct iovageom_range range;
 
     for (size_t i = 0; i < count; i++) {
@@ -149,7 +148,7 @@ IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *region
                                             struct iovageom_region *out, size_t capacity,
                                             size_t *out_count)
 {
-    struct iovageom_range msi = everything;
+    struct iovageom_range msi = IOVAGEOM_EVERYTHING;
     bool has_msi;
     int status = check_order(regions, count);
 
@@ -182,7 +181,7 @@ int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
         if (list[i].type == IOVAGEOM_RESV_MSI && has_msi)
             return IOVAGEOM_ERR_EXISTS;
         has_msi |= list[i].type == IOVAGEOM_RESV_MSI;
-        if (iovageom_range_equal(list[i].range, everything))
+        if (iovageom_range_equal(list[i].range, IOVAGEOM_EVERYTHING))
             return IOVAGEOM_ERR_OVERFLOW;
     }
     return IOVAGEOM_OK;
@@ -190,22 +189,19 @@ int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
 
 static int wire_allocate(struct iovageom_wire *wire, size_t capacity)
 {
-    if (wire->allocator == NULL || wire->allocator->allocate == NULL)
+    if (wire->allocator == NULL)
         return IOVAGEOM_ERR_INVALID;
-    if (capacity > SIZE_MAX / sizeof(*wire->list))
-        return IOVAGEOM_ERR_NO_MEMORY;
-    wire->list =
-        wire->allocator->allocate(wire->allocator->context, capacity * sizeof(*wire->list));
+    wire->list = iovageom_array_new(wire->allocator, capacity, sizeof(*wire->list));
     wire->capacity = capacity;
     return wire->list != NULL ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
 }
 
-IOVAGEOM_COLD int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
-                                         const struct iovageom_geometry *geometry, uint64_t granule,
-                                         struct iovageom_wire *wire)
+/* What iovageom_geometry_reserved() answers, with room for one region more. */
+IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocator,
+                                       const struct iovageom_geometry *geometry, uint64_t granule,
+                                       struct iovageom_wire *wire)
 {
-    struct iovageom_wire made = {allocator != NULL ? allocator : iovageom_allocator_default(), NULL,
-                                 0, 0};
+    struct iovageom_wire made = {iovageom_allocator_chosen(allocator), NULL, 0, 0};
     size_t most = iovageom_geometry_most_regions(geometry) + 1;
     int status = IOVAGEOM_OK;
 
@@ -228,7 +224,7 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
                                               struct iovageom_wire *wire)
 {
     struct iovageom_wire made = {0};
-    int status = iovageom_wire_reserved(allocator, geometry, granule, &made);
+    int status = wire_reserved(allocator, geometry, granule, &made);
 
     if (status < 0)
         return status;
@@ -243,9 +239,7 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
 
 IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_wire *wire)
 {
-    if (wire->list != NULL)
-        wire->allocator->release(wire->allocator->context, wire->list,
-                                 wire->capacity * sizeof(*wire->list));
+    iovageom_array_free(wire->allocator, wire->list, wire->capacity, sizeof(*wire->list));
     wire->list = NULL;
 }
 

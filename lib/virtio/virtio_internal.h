@@ -12,13 +12,10 @@ struct iovageom_wire {
     size_t capacity;
 };
 
-/* What iovageom_geometry_reserved() answers, with room for one more. *wire is made, and is to be
- * freed when that succeeds; so too below. */
-int iovageom_wire_reserved(const struct iovageom_allocator *allocator,
-                           const struct iovageom_geometry *geometry, uint64_t granule,
-                           struct iovageom_wire *wire);
-
-/* The wire list of a geometry: see iovageom_virtio_encode_geometry(). */
+/*
+ * The wire list of a geometry, as iovageom_virtio_encode_geometry() encodes it, with room for one
+ * region more. *wire is made on success only, and is to be freed then.
+ */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
                                 struct iovageom_range window, struct iovageom_wire *wire);

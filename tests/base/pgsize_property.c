@@ -71,26 +71,6 @@ START_TEST(raise_maps_the_multiples_of_its_granule)
 }
 END_TEST
 
-START_TEST(largest_page_fits_and_none_larger_does)
-{
-    for (unsigned mask = 0; mask < MASKS; mask++) {
-        for (unsigned address = 0; address < 64; address++) {
-            /* Around each page: one byte less, just enough, one more. */
-            for (unsigned i = 0; i < 24; i++) {
-                unsigned length = (1u << (i / 3)) + i % 3 - 1;
-                unsigned best = 0;
-
-                for (unsigned page = 1; page <= 128; page *= 2) {
-                    if ((mask & page) != 0 && page <= length && address % page == 0)
-                        best = page;
-                }
-                property_check(iovageom_pgsize_largest(mask, address, length) == best);
-            }
-        }
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("pgsize");
@@ -98,6 +78,5 @@ int main(void)
     property_add(suite, meet_maps_what_both_map);
     property_add(suite, meet_is_commutative_and_associative);
     property_add(suite, raise_maps_the_multiples_of_its_granule);
-    property_add(suite, largest_page_fits_and_none_larger_does);
     return property_run(suite);
 }

@@ -76,23 +76,6 @@ static void meet(void **state)
     assert_int_equal(iovageom_pgsize_meet(TOP, 1), TOP);
 }
 
-static void largest(void **state)
-{
-    const uint64_t mask = K4 | M2 | G1;
-
-    (void)state;
-    assert_int_equal(iovageom_pgsize_largest(mask, 0, ALL), G1);
-    assert_int_equal(iovageom_pgsize_largest(mask, 0, G1 - 1), M2);
-    assert_int_equal(iovageom_pgsize_largest(mask, M2, G1), M2);
-    assert_int_equal(iovageom_pgsize_largest(mask, K4, G1), K4);
-    assert_int_equal(iovageom_pgsize_largest(mask, 0, K4 - 1), 0);
-    assert_int_equal(iovageom_pgsize_largest(mask, 1, ALL), 0);
-    assert_int_equal(iovageom_pgsize_largest(mask, 0, 0), 0);
-    assert_int_equal(iovageom_pgsize_largest(0, 0, ALL), 0);
-    assert_int_equal(iovageom_pgsize_largest(TOP, TOP, TOP), TOP);
-    assert_int_equal(iovageom_pgsize_largest(1, ALL, 1), 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,7 +84,6 @@ int main(void)
         cmocka_unit_test(from_alignment),
         cmocka_unit_test(raise),
         cmocka_unit_test(meet),
-        cmocka_unit_test(largest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

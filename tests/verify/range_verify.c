@@ -251,14 +251,3 @@ void verify_pgsize_meet(void)
     assert(iovageom_pgsize_accepts(meet, granule) ==
            (iovageom_pgsize_accepts(a, granule) && iovageom_pgsize_accepts(b, granule)));
 }
-
-/* unwind 65 */
-void verify_pgsize_largest(void)
-{
-    uint64_t mask = any_u64(), address = any_u64(), length = any_u64(), other = any_power();
-    uint64_t page = iovageom_pgsize_largest(mask, address, length);
-
-    assert(page == 0 || ((mask & page) == page && (page & (page - 1)) == 0 &&
-                         (address & (page - 1)) == 0 && page <= length));
-    assert(other <= page || (mask & other) == 0 || (address & (other - 1)) != 0 || other > length);
-}

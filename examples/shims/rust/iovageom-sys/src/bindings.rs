@@ -144,9 +144,6 @@ extern "C" {
 extern "C" {
     pub fn iovageom_pgsize_meet(a: u64, b: u64) -> u64;
 }
-extern "C" {
-    pub fn iovageom_pgsize_largest(mask: u64, address: u64, length: u64) -> u64;
-}
 pub const IOVAGEOM_OK: iovageom_status = 0;
 pub const IOVAGEOM_ERR_INVALID: iovageom_status = -1;
 pub const IOVAGEOM_ERR_NO_MEMORY: iovageom_status = -2;
@@ -1627,9 +1624,6 @@ extern "C" {
         chunk: u64,
         mappings: *mut u64,
     ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_layout_outcome_string(outcome: u32) -> *const ::std::os::raw::c_char;
 }
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
