@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "../base/array.h"
 #include "../base/text.h"
 
 #define INSIDE     6
@@ -52,8 +53,7 @@ void iovageom_report_init(struct iovageom_report *report,
     struct state *state = state_of(report);
 
     memset(state, 0, sizeof(*state));
-    if (allocator == NULL)
-        allocator = iovageom_allocator_default();
+    allocator = iovageom_allocator_chosen(allocator);
     if (allocator != NULL)
         state->allocator = *allocator;
 }
@@ -63,9 +63,7 @@ void iovageom_report_deinit(struct iovageom_report *report)
     if (report == NULL)
         return;
     struct state *state = state_of(report);
-    if (state->more != NULL)
-        state->allocator.release(state->allocator.context, state->more,
-                                 state->capacity * sizeof(*state->more));
+    iovageom_array_free(&state->allocator, state->more, state->capacity, sizeof(*state->more));
     memset(state, 0, sizeof(*state));
 }
 
@@ -126,12 +124,11 @@ static struct iovageom_finding *grow(struct state *state)
         return &state->inside[state->count];
     if (state->count < state->capacity)
         return &state->more[state->count];
-    if (state->allocator.allocate == NULL || state->count > SIZE_MAX / 2 / sizeof(*state->more))
+    if (state->allocator.allocate == NULL || state->count > SIZE_MAX / 2)
         return NULL;
 
     size_t capacity = state->count * 2;
-    struct iovageom_finding *more =
-        state->allocator.allocate(state->allocator.context, capacity * sizeof(*more));
+    struct iovageom_finding *more = iovageom_array_new(&state->allocator, capacity, sizeof(*more));
     if (more == NULL)
         return NULL;
     memcpy(more, state->more != NULL ? state->more : state->inside, state->count * sizeof(*more));
@@ -189,127 +186,151 @@ int iovageom_report_host_refused(struct iovageom_report *report, int host_errno,
     return finding.status;
 }
 
-/* A list that was cut off, or registers of which kernels make different things. */
-static const char *incomplete_template(uint32_t source)
+/* When a sentence holds, of a kind that has several. */
+enum when {
+    ALWAYS,
+    DETAIL,        /* detail is given */
+    COULD_BE,      /* a note with a detail */
+    NUMBERS,       /* wanted or offered is given */
+    REGISTERS,     /* the owner speaks by registers, whose meaning depends on the kernel */
+    OF_POOL,       /* the owner is an envelope */
+    OF_DOMAIN,     /* domain is given */
+    OF_ENDPOINT,   /* endpoint is given */
+    SPLITS,        /* the status is that of a split */
+    APART,         /* range and against share a page of the host, but no address */
+    APART_FATALLY, /* the same, and one of them is refused for it */
+    FIXED,         /* range and against are the same */
+    NO_RANGE       /* range is not given */
+};
+
+static bool holds(enum when when, const struct iovageom_finding *finding)
 {
-    if (source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS)
-        return "what %s say of %o depends on the kernel; only what holds for all is taken";
-    return "what %s says of %o may have been cut off; regions may be missing";
+    const uint32_t source = finding->owner.source;
+    const bool apart = !iovageom_range_overlaps(finding->range, finding->against);
+
+    switch (when) {
+    case ALWAYS:
+        return true;
+    case DETAIL:
+        return finding->detail != NULL;
+    case COULD_BE:
+        return finding->fatal == 0 && finding->detail != NULL;
+    case NUMBERS:
+        return finding->wanted != 0 || finding->offered != 0;
+    case REGISTERS:
+        return source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS;
+    case OF_POOL:
+        return source == IOVAGEOM_SOURCE_ENVELOPE;
+    case OF_DOMAIN:
+        return finding->domain != IOVAGEOM_ID_NONE;
+    case OF_ENDPOINT:
+        return finding->endpoint != IOVAGEOM_ID_NONE;
+    case SPLITS:
+        return finding->status == IOVAGEOM_ERR_SPLIT;
+    case APART:
+        return apart;
+    case APART_FATALLY:
+        return apart && finding->fatal != 0;
+    case FIXED:
+        return iovageom_range_equal(finding->range, finding->against);
+    case NO_RANGE:
+        return finding->range.last == 0;
+    }
+    return false;
 }
 
 /*
- * What each kind says. A letter after % stands for a field of the finding:
+ * What each kind says: the first sentence that holds. A letter after % stands for a field of the
+ * finding:
  *
  *   r range   a against   t type     o owner   p other    s source of the owner   q of the other
  *   e endpoint   d domain   w wanted   f offered   W, F the same in hex   x detail
  *   R  "reserves AGAINST (TYPE)" or, when no type is given, "cannot map AGAINST"
  *   n  " and WANTED - 1 more", or nothing when there is one only
  */
-static const char *template_of_plan(const struct iovageom_finding *finding)
-{
-    switch (finding->kind) {
-    case IOVAGEOM_FINDING_BUDGET:
-        if (finding->fatal == 0 && finding->detail != NULL)
-            return "%w mappings could be made %x, but %o allows %f; map in larger steps, or raise "
-                   "its limit";
-        return "%w mappings are needed, but %o allows %f; use larger pages, or raise its limit";
-    case IOVAGEOM_FINDING_NO_PLACE:
-        if (iovageom_range_equal(finding->range, finding->against))
-            return "piece %w of the layout, %r, is fixed where it can't be mapped; let it move";
-        return "piece %w of the layout, %r, finds no place within %a; widen its limits, or make it "
-               "smaller";
-    default:
-        if (finding->status == IOVAGEOM_ERR_SPLIT)
-            return "%r would split %a, which is mapped as one (N54); unmap all of that";
-        if (iovageom_range_overlaps(finding->range, finding->against))
-            return "%r overlaps %a";
-        if (finding->fatal != 0)
-            return "%r and %a share a page of the host, which can be mapped for one of them only; "
-                   "put them into pages of their own";
-        return "%r and %a share a page of the host, and neither may move; the host maps no part of "
-               "a page, so other devices reach none of them by DMA";
-    }
-}
+static const struct sentence {
+    uint8_t kind;
+    uint8_t when;
+    const char *text;
+} sentences[] = {
+    {IOVAGEOM_FINDING_RESERVED, ALWAYS, "%r cannot be mapped: %o %R, says %s; use other addresses"},
+    {IOVAGEOM_FINDING_OUT_OF_APERTURE, ALWAYS,
+     "%r is out of reach: %o translates only %a, says %s; use addresses within it"},
+    {IOVAGEOM_FINDING_ALIGNMENT, DETAIL,
+     "%x is not a multiple of the granule %W; align it to that"},
+    {IOVAGEOM_FINDING_ALIGNMENT, ALWAYS,
+     "%r is not a multiple of the granule %W; align its start and its end to that"},
+    {IOVAGEOM_FINDING_GRANULE, ALWAYS,
+     "%o maps no pages smaller than %F, but the granule is %W; choose a granule of at least %F "
+     "before the guest starts"},
+    {IOVAGEOM_FINDING_MAPPING, ALWAYS, "%o %R, where domain %d already maps %r"},
+    {IOVAGEOM_FINDING_PROMISE, OF_ENDPOINT,
+     "%o %R, but a PROBE of endpoint %e promised the guest %r; plug it before the guest probes, or "
+     "reserve that range from the start"},
+    {IOVAGEOM_FINDING_PROMISE, ALWAYS,
+     "%o %R, but the guest was promised %r; keep it where that can be mapped"},
+    {IOVAGEOM_FINDING_INPUT_RANGE, ALWAYS,
+     "the input range %r is wider than what %o maps, %a; lower the address width"},
+    {IOVAGEOM_FINDING_BUDGET, COULD_BE,
+     "%w mappings could be made %x, but %o allows %f; map in larger steps, or raise its limit"},
+    {IOVAGEOM_FINDING_BUDGET, ALWAYS,
+     "%w mappings are needed, but %o allows %f; use larger pages, or raise its limit"},
+    {IOVAGEOM_FINDING_LOST, ALWAYS,
+     "%r is usable, but is not offered to the guest, which loses it"},
+    {IOVAGEOM_FINDING_DISAGREEMENT, NUMBERS,
+     "%x of %o: %w by %s, but %f by %q; find out which one errs"},
+    {IOVAGEOM_FINDING_DISAGREEMENT, ALWAYS,
+     "%s and %q contradict each other about %r of %o; keep clear of it"},
+    {IOVAGEOM_FINDING_UNKNOWN, ALWAYS, "%o did not say %x; this can't be checked"},
+    {IOVAGEOM_FINDING_INCOMPLETE, REGISTERS,
+     "what %s say of %o depends on the kernel; only what holds for all is taken"},
+    {IOVAGEOM_FINDING_INCOMPLETE, ALWAYS,
+     "what %s says of %o may have been cut off; regions may be missing"},
+    {IOVAGEOM_FINDING_NOTHING_USABLE, ALWAYS, "%o leaves no address usable; it cannot be assigned"},
+    {IOVAGEOM_FINDING_EXISTS, ALWAYS,
+     "endpoint %e is taken, by %p; unplug that first, or use another number"},
+    {IOVAGEOM_FINDING_NOT_FOUND, OF_DOMAIN,
+     "there is no domain %d; attach an endpoint to it first"},
+    {IOVAGEOM_FINDING_NOT_FOUND, OF_ENDPOINT, "there is no endpoint %e; plug or declare it first"},
+    {IOVAGEOM_FINDING_NOT_FOUND, ALWAYS, "there is no such group"},
+    {IOVAGEOM_FINDING_OVERLAP, SPLITS,
+     "%r would split %a, which is mapped as one (N54); unmap all of that"},
+    {IOVAGEOM_FINDING_OVERLAP, APART_FATALLY,
+     "%r and %a share a page of the host, which can be mapped for one of them only; put them into "
+     "pages of their own"},
+    {IOVAGEOM_FINDING_OVERLAP, APART,
+     "%r and %a share a page of the host, and neither may move; the host maps no part of a page, "
+     "so other devices reach none of them by DMA"},
+    {IOVAGEOM_FINDING_OVERLAP, ALWAYS, "%r overlaps %a"},
+    {IOVAGEOM_FINDING_PROBE_SIZE, ALWAYS,
+     "the probe buffer has %f of %w bytes; raise probe_size, or let regions be joined"},
+    {IOVAGEOM_FINDING_LIMIT, ALWAYS, "a limit is reached: %w are needed, and %f is the most"},
+    {IOVAGEOM_FINDING_GUEST_QUIRK, ALWAYS, "a guest kernel will trip over %r: %x"},
+    {IOVAGEOM_FINDING_OTHER, ALWAYS, "%x"},
+    {IOVAGEOM_FINDING_DIRECT, OF_POOL,
+     "a device of %o can't be assigned while firmware demands %r%n one to one; update the "
+     "firmware, "
+     "or switch its pre-boot DMA protection off"},
+    {IOVAGEOM_FINDING_DIRECT, ALWAYS,
+     "%o can't be assigned while firmware demands %r%n one to one; update the firmware, or switch "
+     "its pre-boot DMA protection off"},
+    {IOVAGEOM_FINDING_NO_PLACE, FIXED,
+     "piece %w of the layout, %r, is fixed where it can't be mapped; let it move"},
+    {IOVAGEOM_FINDING_NO_PLACE, ALWAYS,
+     "piece %w of the layout, %r, finds no place within %a; widen its limits, or make it smaller"},
+    {IOVAGEOM_FINDING_MSI_WINDOW, ALWAYS,
+     "%r of %o is taken for hardware doorbells, as %s calls it msi, but it may be a window of the "
+     "host's software; if it is, say so"},
+    {IOVAGEOM_FINDING_HOST, NO_RANGE, "the host refused, with errno %w"},
+    {IOVAGEOM_FINDING_HOST, ALWAYS, "the host refused, with errno %w, what was asked of it for %r"},
+};
 
-static const char *template_of_rest(const struct iovageom_finding *finding)
+static const char *sentence_of(const struct iovageom_finding *finding)
 {
-    switch (finding->kind) {
-    case IOVAGEOM_FINDING_PROBE_SIZE:
-        return "the probe buffer has %f of %w bytes; raise probe_size, or let regions be joined";
-    case IOVAGEOM_FINDING_LIMIT:
-        return "a limit is reached: %w are needed, and %f is the most";
-    case IOVAGEOM_FINDING_GUEST_QUIRK:
-        return "a guest kernel will trip over %r: %x";
-    case IOVAGEOM_FINDING_OTHER:
-        return "%x";
-    case IOVAGEOM_FINDING_DIRECT:
-        if (finding->owner.source == IOVAGEOM_SOURCE_ENVELOPE)
-            return "a device of %o can't be assigned while firmware demands %r%n one to one; "
-                   "update the firmware, or switch its pre-boot DMA protection off";
-        return "%o can't be assigned while firmware demands %r%n one to one; update the firmware, "
-               "or switch its pre-boot DMA protection off";
-    case IOVAGEOM_FINDING_HOST:
-        if (finding->range.last == 0)
-            return "the host refused, with errno %w";
-        return "the host refused, with errno %w, what was asked of it for %r";
-    case IOVAGEOM_FINDING_MSI_WINDOW:
-        return "%r of %o is taken for hardware doorbells, as %s calls it msi, but it may be a "
-               "window of the host's software; if it is, say so";
-    default:
-        return "a finding of a kind that this version does not know";
-    }
-}
-
-static const char *template_of(const struct iovageom_finding *finding)
-{
-    switch (finding->kind) {
-    case IOVAGEOM_FINDING_RESERVED:
-        return "%r cannot be mapped: %o %R, says %s; use other addresses";
-    case IOVAGEOM_FINDING_OUT_OF_APERTURE:
-        return "%r is out of reach: %o translates only %a, says %s; use addresses within it";
-    case IOVAGEOM_FINDING_ALIGNMENT:
-        if (finding->detail != NULL)
-            return "%x is not a multiple of the granule %W; align it to that";
-        return "%r is not a multiple of the granule %W; align its start and its end to that";
-    case IOVAGEOM_FINDING_GRANULE:
-        return "%o maps no pages smaller than %F, but the granule is %W; choose a granule of at "
-               "least %F before the guest starts";
-    case IOVAGEOM_FINDING_MAPPING:
-        return "%o %R, where domain %d already maps %r";
-    case IOVAGEOM_FINDING_PROMISE:
-        if (finding->endpoint == IOVAGEOM_ID_NONE)
-            return "%o %R, but the guest was promised %r; keep it where that can be mapped";
-        return "%o %R, but a PROBE of endpoint %e promised the guest %r; plug it before the guest "
-               "probes, or reserve that range from the start";
-    case IOVAGEOM_FINDING_INPUT_RANGE:
-        return "the input range %r is wider than what %o maps, %a; lower the address width";
-    case IOVAGEOM_FINDING_LOST:
-        return "%r is usable, but is not offered to the guest, which loses it";
-    case IOVAGEOM_FINDING_DISAGREEMENT:
-        if (finding->wanted != 0 || finding->offered != 0)
-            return "%x of %o: %w by %s, but %f by %q; find out which one errs";
-        return "%s and %q contradict each other about %r of %o; keep clear of it";
-    case IOVAGEOM_FINDING_UNKNOWN:
-        return "%o did not say %x; this can't be checked";
-    case IOVAGEOM_FINDING_INCOMPLETE:
-        return incomplete_template(finding->owner.source);
-    case IOVAGEOM_FINDING_NOTHING_USABLE:
-        return "%o leaves no address usable; it cannot be assigned";
-    case IOVAGEOM_FINDING_EXISTS:
-        return "endpoint %e is taken, by %p; unplug that first, or use another number";
-    case IOVAGEOM_FINDING_NOT_FOUND:
-        if (finding->domain != IOVAGEOM_ID_NONE)
-            return "there is no domain %d; attach an endpoint to it first";
-        if (finding->endpoint != IOVAGEOM_ID_NONE)
-            return "there is no endpoint %e; plug or declare it first";
-        return "there is no such group";
-    case IOVAGEOM_FINDING_BUDGET:
-    case IOVAGEOM_FINDING_OVERLAP:
-    case IOVAGEOM_FINDING_NO_PLACE:
-        return template_of_plan(finding);
-    default:
-        return template_of_rest(finding);
-    }
+    for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
+        if (sentences[i].kind == finding->kind && holds((enum when)sentences[i].when, finding))
+            return sentences[i].text;
+    return "a finding of a kind that this version does not know";
 }
 
 static void put_owner(struct iovageom_text *text, const struct iovageom_owner *owner, bool named)
@@ -386,7 +407,7 @@ size_t iovageom_finding_text(const struct iovageom_finding *finding, char *out, 
     struct iovageom_text text;
 
     iovageom_text_init(&text, out, size);
-    for (const char *place = template_of(finding); *place != '\0'; place++) {
+    for (const char *place = sentence_of(finding); *place != '\0'; place++) {
         if (*place == '%')
             put_field(&text, finding, *++place);
         else
