@@ -58,6 +58,8 @@ static void sort_short(struct iovageom_range *ranges, size_t count)
 }
 
 /*
+ * Sorts in place by start, in O(n) and without memory; last is not looked at.
+ *
  * By the highest bits in which starts differ, in place, and then each bucket by the next ones. No
  * input makes it slow, or takes more than 11 levels of it.
  */
