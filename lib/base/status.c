@@ -36,7 +36,7 @@ struct status_words {
  * that rule's: too small a probe buffer INVAL (N68), overlap INVAL (N42), split RANGE (N54),
  * alignment RANGE (N41), properties that do not fit together UNSUPP (N30).
  */
-static const struct status_words words[] = {
+static const struct status_words statuses[] = {
     [0] = {"success", 0, IOVAGEOM_VIRTIO_S_OK},
     [-IOVAGEOM_ERR_INVALID] = {"an argument is not valid", LINUX_EINVAL, IOVAGEOM_VIRTIO_S_INVAL},
     [-IOVAGEOM_ERR_NO_MEMORY] = {"out of memory", LINUX_ENOMEM, IOVAGEOM_VIRTIO_S_NOMEM},
@@ -93,26 +93,26 @@ static const struct status_words words[] = {
 static const struct status_words unknown = {"unknown status", LINUX_EINVAL,
                                             IOVAGEOM_VIRTIO_S_DEVERR};
 
-static const struct status_words *look_up(int status)
+static const struct status_words *words_of(int status)
 {
-    const int lowest = 1 - (int)(sizeof(words) / sizeof(words[0]));
+    const int lowest = 1 - (int)(sizeof(statuses) / sizeof(statuses[0]));
 
-    return status > 0 || status < lowest ? &unknown : &words[-status];
+    return status > 0 || status < lowest ? &unknown : &statuses[-status];
 }
 
 const char *iovageom_status_string(int status)
 {
-    return look_up(status)->sentence;
+    return words_of(status)->sentence;
 }
 
 int iovageom_status_errno(int status)
 {
-    return look_up(status)->linux_errno;
+    return words_of(status)->linux_errno;
 }
 
 uint8_t iovageom_status_virtio(int status)
 {
-    return look_up(status)->virtio;
+    return words_of(status)->virtio;
 }
 
 #define DIGITS(number)              #number

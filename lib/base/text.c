@@ -12,7 +12,7 @@ void iovageom_text_init(struct iovageom_text *text, char *out, size_t size)
         out[0] = '\0';
 }
 
-static void put(struct iovageom_text *text, char c)
+static void put_char(struct iovageom_text *text, char c)
 {
     if (text->length + 1 < text->size) {
         text->out[text->length] = c;
@@ -24,7 +24,7 @@ static void put(struct iovageom_text *text, char c)
 void iovageom_text_string(struct iovageom_text *text, const char *string, size_t limit)
 {
     for (size_t i = 0; i < limit && string[i] != '\0'; i++)
-        put(text, string[i]);
+        put_char(text, string[i]);
 }
 
 static void put_number(struct iovageom_text *text, uint64_t number, unsigned base)
@@ -37,7 +37,7 @@ static void put_number(struct iovageom_text *text, uint64_t number, unsigned bas
         number /= base;
     } while (number != 0);
     while (count > 0)
-        put(text, digits[--count]);
+        put_char(text, digits[--count]);
 }
 
 void iovageom_text_decimal(struct iovageom_text *text, uint64_t number)
@@ -53,11 +53,11 @@ void iovageom_text_hex(struct iovageom_text *text, uint64_t number)
 
 void iovageom_text_range(struct iovageom_text *text, struct iovageom_range range)
 {
-    put(text, '[');
+    put_char(text, '[');
     iovageom_text_hex(text, range.start);
-    put(text, ',');
+    put_char(text, ',');
     iovageom_text_hex(text, range.last);
-    put(text, ']');
+    put_char(text, ']');
 }
 
 size_t iovageom_text_length(const char *string, size_t limit)

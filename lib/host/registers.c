@@ -92,7 +92,8 @@ static int answer(rule_function *rule, const struct question *question, uint32_t
 }
 
 /* The stage to use, given which are there; DEFAULT when it is none. */
-static enum iovageom_host_stage choose(enum iovageom_host_stage stage, bool first, bool second)
+static enum iovageom_host_stage choose_stage(enum iovageom_host_stage stage, bool first,
+                                             bool second)
 {
     if (stage == IOVAGEOM_STAGE_DEFAULT)
         stage = first ? IOVAGEOM_STAGE_FIRST : IOVAGEOM_STAGE_SECOND;
@@ -159,7 +160,7 @@ static int vtd(const struct question *question, enum iovageom_linux_rules rules,
 
     if (stage == IOVAGEOM_STAGE_DEFAULT && !generic && second)
         stage = IOVAGEOM_STAGE_SECOND;
-    stage = choose(stage, first, second);
+    stage = choose_stage(stage, first, second);
     if (stage == IOVAGEOM_STAGE_DEFAULT)
         return IOVAGEOM_ERR_UNSUPPORTED;
     if (!generic)
@@ -199,7 +200,7 @@ static const struct granule {
     uint8_t bit;          /* in IDR5 */
     uint8_t most;         /* address bits of its tables */
     uint8_t least_kernel; /* the narrowest virtual addresses that such a kernel is built with */
-} granules[] = {
+} smmuv3_granules[] = {
     {SIZE_4K, SIZE_4K | SIZE_2M | SIZE_1G, 4, 48, 39},
     {SIZE_16K, SIZE_16K | SIZE_32M, 5, 48, 36},
     {SIZE_64K, SIZE_64K | SIZE_512M, 6, 52, 42},
@@ -212,7 +213,7 @@ static int smmuv3_granule(const struct question *question, enum iovageom_linux_r
     static const uint8_t output_bits[] = {32, 36, 40, 42, 44, 48, 52, 48};
     uint32_t idr0 = (uint32_t)question->first, idr5 = (uint32_t)question->second;
     unsigned output = output_bits[field(idr5, 0, 3)], gaw;
-    enum iovageom_host_stage stage = choose(question->stage, bit(idr0, 1), bit(idr0, 0));
+    enum iovageom_host_stage stage = choose_stage(question->stage, bit(idr0, 1), bit(idr0, 0));
     struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_SMMUV3_REGISTERS, 0, 0, 0};
 
     if (!bit(idr5, granule->bit) || stage == IOVAGEOM_STAGE_DEFAULT || !bit(idr0, 3))
@@ -244,9 +245,9 @@ static int smmuv3(const struct question *question, enum iovageom_linux_rules rul
     struct iovageom_host_limits all = {0}, one = {0};
     uint64_t coarsest = 0;
 
-    for (unsigned i = 0; i < sizeof(granules) / sizeof(granules[0]); i++) {
-        if ((question->granule != 0 && question->granule != granules[i].page) ||
-            smmuv3_granule(question, rules, &granules[i], &one) != IOVAGEOM_OK)
+    for (unsigned i = 0; i < sizeof(smmuv3_granules) / sizeof(smmuv3_granules[0]); i++) {
+        if ((question->granule != 0 && question->granule != smmuv3_granules[i].page) ||
+            smmuv3_granule(question, rules, &smmuv3_granules[i], &one) != IOVAGEOM_OK)
             continue;
         take_least(&all, &one);
         /* They have no page size in common; but what is aligned to the coarsest fits the others. */
@@ -350,7 +351,7 @@ int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_stage stage, u
 
     if (rules > IOVAGEOM_LINUX_7_3)
         return IOVAGEOM_ERR_INVALID;
-    stage = choose(stage, field(capabilities, 8, 4) != 0, field(capabilities, 16, 4) != 0);
+    stage = choose_stage(stage, field(capabilities, 8, 4) != 0, field(capabilities, 16, 4) != 0);
     first = stage == IOVAGEOM_STAGE_FIRST;
     for (unsigned i = 0; i < 4 && limits.gaw == 0; i++) {
         if (stage == IOVAGEOM_STAGE_DEFAULT ||

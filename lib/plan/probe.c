@@ -118,7 +118,7 @@ struct choice {
 };
 
 /* Those up to `most`, but for one. */
-static size_t count_gaps(const struct source *source, uint64_t most, size_t but)
+static size_t count_narrow_gaps(const struct source *source, uint64_t most, size_t but)
 {
     uint64_t size;
     size_t found = 0;
@@ -137,19 +137,19 @@ static struct choice cheapest(const struct source *source, size_t wanted, size_t
 {
     struct choice choice = {0, 0, wanted > 0, NO_GAP, NO_GAP};
     /* Most lists fit: then nothing but touching neighbours closes, and one look says so. */
-    uint64_t low = 0, high = count_gaps(source, 0, but) >= wanted ? 0 : UINT64_MAX;
+    uint64_t low = 0, high = count_narrow_gaps(source, 0, but) >= wanted ? 0 : UINT64_MAX;
 
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
 
-        if (count_gaps(source, middle, but) >= wanted)
+        if (count_narrow_gaps(source, middle, but) >= wanted)
             high = middle;
         else
             low = middle + 1;
     }
     choice.size = low;
     if (wanted > 0)
-        choice.spare = count_gaps(source, low, but) - wanted;
+        choice.spare = count_narrow_gaps(source, low, but) - wanted;
     return choice;
 }
 
@@ -233,7 +233,7 @@ static struct choice choose(const struct source *source, size_t wanted)
             most = size;
             dearest = i;
         }
-    if (count_gaps(source, UINT64_MAX, dearest) < wanted)
+    if (count_narrow_gaps(source, UINT64_MAX, dearest) < wanted)
         return choice;
     other = cheapest(source, wanted, dearest);
     other.keep = dearest;
@@ -249,8 +249,8 @@ static void count_closable(const struct source *source, size_t *most, size_t *to
     struct choice all = {UINT64_MAX, 0, true, NO_GAP, NO_GAP},
                   gratis = {0, 0, true, NO_GAP, NO_GAP};
 
-    *most = count_gaps(source, UINT64_MAX, NO_GAP);
-    *touching = count_gaps(source, 0, NO_GAP);
+    *most = count_narrow_gaps(source, UINT64_MAX, NO_GAP);
+    *touching = count_narrow_gaps(source, 0, NO_GAP);
     /* With all gaps closed it would be all of 64 bits, or of a guest's 32, in one piece. */
     if (makes_low_32(source, all) ||
         (*most > 0 && *most == count - 1 && source->first.range.start == 0 &&
@@ -334,7 +334,7 @@ int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
                                struct iovageom_probe_plan *plan, struct iovageom_report *report)
 {
     struct iovageom_probe_plan figures;
-    struct iovageom_wire wire;
+    struct iovageom_wire_list wire;
     size_t needed;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 

@@ -4,8 +4,8 @@
 #include "itree_internal.h"
 
 /* Copies n entries from one place to another, perhaps in the same node. */
-static void move(const struct iovageom_itree *tree, uint32_t level, void *to, uint32_t at,
-                 void *from, uint32_t first, uint32_t n)
+static void move_entries(const struct iovageom_itree *tree, uint32_t level, void *to, uint32_t at,
+                         void *from, uint32_t first, uint32_t n)
 {
     if (level == 0) {
         struct iovageom_itree_leaf *a = to;
@@ -40,14 +40,14 @@ static void vacate(uint32_t level, void *node, uint32_t first, uint32_t n)
 static void open_slot(const struct iovageom_itree *tree, uint32_t level, void *node, uint32_t slot,
                       uint32_t count)
 {
-    move(tree, level, node, slot + 1, node, slot, count - slot);
+    move_entries(tree, level, node, slot + 1, node, slot, count - slot);
 }
 
 /* Closes the room of n entries in a node with `count` in use. */
 static void close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
                         uint32_t slot, uint32_t n, uint32_t count)
 {
-    move(tree, level, node, slot, node, slot + n, count - slot - n);
+    move_entries(tree, level, node, slot, node, slot + n, count - slot - n);
     vacate(level, node, count - n, n);
 }
 
@@ -105,11 +105,11 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
     uint64_t moved = longest(tree, path, level, from, k > 0 ? low_count - n : 0, n);
 
     if (k > 0) {
-        move(tree, level - 1, high, n, high, 0, high_count);
-        move(tree, level - 1, high, 0, low, low_count - n, n);
+        move_entries(tree, level - 1, high, n, high, 0, high_count);
+        move_entries(tree, level - 1, high, 0, low, low_count - n, n);
         vacate(level - 1, low, low_count - n, n);
     } else {
-        move(tree, level - 1, low, low_count, high, 0, n);
+        move_entries(tree, level - 1, low, low_count, high, 0, n);
         close_slots(tree, level - 1, high, 0, n, high_count);
     }
     parent->count[from] = (uint8_t)(parent->count[from] - n);
@@ -276,8 +276,8 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
 }
 
 /* Puts a node that has become small together with a neighbour; false when all is well above it. */
-IOVAGEOM_COLD static bool merge(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                                uint32_t level)
+IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
+                                         struct iovageom_itree_path *path, uint32_t level)
 {
     struct iovageom_itree_inner *parent = inner_of(path, level + 1);
     uint32_t slots = level == 0 ? LEAF_SLOTS : INNER_SLOTS;
@@ -325,7 +325,7 @@ IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
 
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
-    for (uint32_t level = 0; level < tree->height && merge(tree, path, level);)
+    for (uint32_t level = 0; level < tree->height && merge_children(tree, path, level);)
         level++;
     collapse(tree);
 }

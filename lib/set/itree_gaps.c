@@ -104,8 +104,8 @@ static uint32_t descend(const struct iovageom_itree *tree, struct iovageom_itree
 }
 
 /* The nearest such gap in that direction from the entry that find(address) gives: there is one. */
-static bool search(const struct iovageom_itree *tree, bool forward, uint64_t address, uint64_t size,
-                   struct iovageom_range *gap)
+static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t address,
+                       uint64_t size, struct iovageom_range *gap)
 {
     const struct iovageom_range *ranges;
     uint32_t count = (uint32_t)tree->count;
@@ -136,7 +136,7 @@ static bool search(const struct iovageom_itree *tree, bool forward, uint64_t add
 bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
                               struct iovageom_range *gap)
 {
-    if (tree->count > 0 && address <= tree->highest && search(tree, true, address, size, gap))
+    if (tree->count > 0 && address <= tree->highest && search_gap(tree, true, address, size, gap))
         return true;
     return top_gap(tree, size, gap);
 }
@@ -149,7 +149,7 @@ bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t addres
             return true;
         address = tree->highest;
     }
-    return search(tree, false, address, size, gap);
+    return search_gap(tree, false, address, size, gap);
 }
 
 /* Where `size` bytes fit into the gap under the limits, if they do. */

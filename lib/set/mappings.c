@@ -34,7 +34,7 @@ static const struct ledger *ledger_in(const struct iovageom_mappings *mappings)
     return (const struct ledger *)mappings;
 }
 
-static bool give(struct iovageom_itree_entry entry, struct iovageom_mapping *out)
+static bool give_mapping(struct iovageom_itree_entry entry, struct iovageom_mapping *out)
 {
     if (!entry.range)
         return false;
@@ -119,7 +119,7 @@ bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
         if (!entry.range || iovageom_range_contains(range, *entry.range))
             return false;
     }
-    return give(entry, out);
+    return give_mapping(entry, out);
 }
 
 int iovageom_mappings_unmap(struct iovageom_mappings *mappings, struct iovageom_range range,
@@ -176,13 +176,13 @@ void iovageom_mappings_set_budget(struct iovageom_mappings *mappings, uint64_t b
 bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
                               struct iovageom_mapping *out)
 {
-    return give(overlapping(mappings, (struct iovageom_range){address, address}), out);
+    return give_mapping(overlapping(mappings, (struct iovageom_range){address, address}), out);
 }
 
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
                                      struct iovageom_range range, struct iovageom_mapping *out)
 {
-    return give(overlapping(mappings, range), out);
+    return give_mapping(overlapping(mappings, range), out);
 }
 
 size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
@@ -209,7 +209,7 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
             continue;
         }
         if (count < capacity)
-            give(entry, &out[count]);
+            give_mapping(entry, &out[count]);
         count++;
         if (!iovageom_range_above(*entry.range, &rest))
             return count;
@@ -230,5 +230,5 @@ void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t a
 
 bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out)
 {
-    return give(iovageom_itree_next((struct iovageom_itree_cursor *)cursor), out);
+    return give_mapping(iovageom_itree_next((struct iovageom_itree_cursor *)cursor), out);
 }

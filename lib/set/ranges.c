@@ -152,9 +152,9 @@ static size_t run(enum iovageom_sweep_kind kind, const struct iovageom_range *a,
     return count;
 }
 
-static int combine(enum iovageom_sweep_kind kind, const struct iovageom_range *a, size_t a_count,
-                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
-                   size_t capacity, size_t *count)
+static int combine_arrays(enum iovageom_sweep_kind kind, const struct iovageom_range *a,
+                          size_t a_count, const struct iovageom_range *b, size_t b_count,
+                          struct iovageom_range *out, size_t capacity, size_t *count)
 {
     size_t needed;
 
@@ -173,21 +173,22 @@ int iovageom_ranges_union(const struct iovageom_range *a, size_t a_count,
                           const struct iovageom_range *b, size_t b_count,
                           struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(IOVAGEOM_SWEEP_UNION, a, a_count, b, b_count, out, capacity, count);
+    return combine_arrays(IOVAGEOM_SWEEP_UNION, a, a_count, b, b_count, out, capacity, count);
 }
 
 int iovageom_ranges_intersection(const struct iovageom_range *a, size_t a_count,
                                  const struct iovageom_range *b, size_t b_count,
                                  struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(IOVAGEOM_SWEEP_INTERSECTION, a, a_count, b, b_count, out, capacity, count);
+    return combine_arrays(IOVAGEOM_SWEEP_INTERSECTION, a, a_count, b, b_count, out, capacity,
+                          count);
 }
 
 int iovageom_ranges_difference(const struct iovageom_range *a, size_t a_count,
                                const struct iovageom_range *b, size_t b_count,
                                struct iovageom_range *out, size_t capacity, size_t *count)
 {
-    return combine(IOVAGEOM_SWEEP_DIFFERENCE, a, a_count, b, b_count, out, capacity, count);
+    return combine_arrays(IOVAGEOM_SWEEP_DIFFERENCE, a, a_count, b, b_count, out, capacity, count);
 }
 
 int iovageom_ranges_complement(const struct iovageom_range *a, size_t a_count,
@@ -196,5 +197,5 @@ int iovageom_ranges_complement(const struct iovageom_range *a, size_t a_count,
 {
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    return combine(IOVAGEOM_SWEEP_DIFFERENCE, &window, 1, a, a_count, out, capacity, count);
+    return combine_arrays(IOVAGEOM_SWEEP_DIFFERENCE, &window, 1, a, a_count, out, capacity, count);
 }

@@ -28,7 +28,7 @@ static const struct iovageom_itree *tree_in(const struct iovageom_rangeset *set)
 }
 
 /* The entry as a result: whether there is one. */
-static bool give(struct iovageom_itree_entry entry, struct iovageom_range *out)
+static bool give_range(struct iovageom_itree_entry entry, struct iovageom_range *out)
 {
     if (!entry.range)
         return false;
@@ -242,7 +242,7 @@ bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
 bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
                              struct iovageom_range *out)
 {
-    return give(iovageom_itree_find_above(tree_in(set), address), out);
+    return give_range(iovageom_itree_find_above(tree_in(set), address), out);
 }
 
 IOVAGEOM_COLD bool iovageom_rangeset_equal(const struct iovageom_rangeset *a,
@@ -275,7 +275,7 @@ int iovageom_rangeset_last_hole(const struct iovageom_rangeset *set, struct iova
     return iovageom_itree_hole(tree_in(set), true, limits, size, alignment, out);
 }
 
-static struct iovageom_itree_cursor *place_of(struct iovageom_rangeset_cursor *cursor)
+static struct iovageom_itree_cursor *tree_cursor(struct iovageom_rangeset_cursor *cursor)
 {
     return (struct iovageom_itree_cursor *)cursor;
 }
@@ -283,20 +283,20 @@ static struct iovageom_itree_cursor *place_of(struct iovageom_rangeset_cursor *c
 void iovageom_rangeset_seek(const struct iovageom_rangeset *set, uint64_t address,
                             struct iovageom_rangeset_cursor *cursor)
 {
-    iovageom_itree_cursor_init(place_of(cursor), tree_in(set), address);
+    iovageom_itree_cursor_init(tree_cursor(cursor), tree_in(set), address);
 }
 
 bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
 {
-    return give(iovageom_itree_next(place_of(cursor)), out);
+    return give_range(iovageom_itree_next(tree_cursor(cursor)), out);
 }
 
 /* ---- algebra ---- */
 
 /* Sweeps over a and b; `first` is a window in the place of a. */
-static int combine(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
-                   const struct iovageom_rangeset *a, const struct iovageom_range *window,
-                   const struct iovageom_rangeset *b)
+static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
+                        const struct iovageom_rangeset *a, const struct iovageom_range *window,
+                        const struct iovageom_rangeset *b)
 {
     struct iovageom_itree_builder builder;
     struct iovageom_sweep sweep;
@@ -374,21 +374,21 @@ int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovag
     if ((result == a || result == b) &&
         iovageom_rangeset_count(other) < iovageom_rangeset_count(result) / MANY)
         return unite_few(result, other);
-    return combine(result, IOVAGEOM_SWEEP_UNION, a, NULL, b);
+    return combine_sets(result, IOVAGEOM_SWEEP_UNION, a, NULL, b);
 }
 
 int iovageom_rangeset_intersection(struct iovageom_rangeset *result,
                                    const struct iovageom_rangeset *a,
                                    const struct iovageom_rangeset *b)
 {
-    return combine(result, IOVAGEOM_SWEEP_INTERSECTION, a, NULL, b);
+    return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, a, NULL, b);
 }
 
 int iovageom_rangeset_difference(struct iovageom_rangeset *result,
                                  const struct iovageom_rangeset *a,
                                  const struct iovageom_rangeset *b)
 {
-    return combine(result, IOVAGEOM_SWEEP_DIFFERENCE, a, NULL, b);
+    return combine_sets(result, IOVAGEOM_SWEEP_DIFFERENCE, a, NULL, b);
 }
 
 int iovageom_rangeset_complement(struct iovageom_rangeset *result,
@@ -396,7 +396,7 @@ int iovageom_rangeset_complement(struct iovageom_rangeset *result,
 {
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    return combine(result, IOVAGEOM_SWEEP_DIFFERENCE, NULL, &window, a);
+    return combine_sets(result, IOVAGEOM_SWEEP_DIFFERENCE, NULL, &window, a);
 }
 
 int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
@@ -404,7 +404,7 @@ int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovage
 {
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;
-    return combine(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
+    return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
 }
 
 IOVAGEOM_COLD static int align_all(struct iovageom_rangeset *result,

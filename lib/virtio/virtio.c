@@ -93,7 +93,7 @@ static void flush(struct list_writer *writer)
     writer->has_pending = false;
 }
 
-static void put(struct list_writer *writer, struct iovageom_range range, uint32_t type)
+static void put_region(struct list_writer *writer, struct iovageom_range range, uint32_t type)
 {
     if (writer->has_pending && writer->pending.type == type &&
         iovageom_range_precedes_directly(writer->pending.range, range)) {
@@ -133,9 +133,9 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
     for (size_t i = 0; i < count; i++) {
         if (!seen(&regions[i], window, &range))
             continue;
-        put(&writer, range,
-            msi != NULL && iovageom_range_contains(*msi, range) ? IOVAGEOM_RESV_MSI
-                                                                : IOVAGEOM_RESV_RESERVED);
+        put_region(&writer, range,
+                   msi != NULL && iovageom_range_contains(*msi, range) ? IOVAGEOM_RESV_MSI
+                                                                       : IOVAGEOM_RESV_RESERVED);
     }
     split_everything(&writer, window);
     flush(&writer);
@@ -187,7 +187,7 @@ int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
     return IOVAGEOM_OK;
 }
 
-static int wire_allocate(struct iovageom_wire *wire, size_t capacity)
+static int wire_allocate(struct iovageom_wire_list *wire, size_t capacity)
 {
     if (wire->allocator == NULL)
         return IOVAGEOM_ERR_INVALID;
@@ -221,7 +221,7 @@ IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocato
 IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                               const struct iovageom_geometry *geometry,
                                               uint64_t granule, struct iovageom_range window,
-                                              struct iovageom_wire *wire)
+                                              struct iovageom_wire_list *wire)
 {
     struct iovageom_wire made = {0};
     int status = wire_reserved(allocator, geometry, granule, &made);
@@ -237,7 +237,7 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
     return status;
 }
 
-IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_wire *wire)
+IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_wire_list *wire)
 {
     iovageom_array_free(wire->allocator, wire->list, wire->capacity, sizeof(*wire->list));
     wire->list = NULL;
@@ -287,7 +287,7 @@ IOVAGEOM_COLD int iovageom_virtio_encode_geometry(const struct iovageom_allocato
                                                   uint64_t granule, struct iovageom_range window,
                                                   void *buffer, size_t size, size_t *needed)
 {
-    struct iovageom_wire wire;
+    struct iovageom_wire_list wire;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 
     if (status < 0)
