@@ -40,3 +40,13 @@ endif()
 configure_file(iovageom.pc.in ${PROJECT_BINARY_DIR}/iovageom.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/iovageom.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+file(GLOB documents CONFIGURE_DEPENDS docs/*.md docs/*.svg)
+install(FILES LICENSE ${documents} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# What was installed from this build folder is known by its manifest.
+if(PROJECT_IS_TOP_LEVEL)
+  add_custom_target(uninstall COMMENT "Removing what was installed"
+    COMMAND ${CMAKE_COMMAND} -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
+    WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+endif()
