@@ -153,6 +153,12 @@ IOVAGEOM_API int iovageom_plan_layout(const struct iovageom_allocator *allocator
 IOVAGEOM_API int iovageom_plan_layout_chunks(const struct iovageom_piece *pieces, size_t count,
                                              uint64_t chunk, uint64_t *mappings);
 
+/**
+ * One English sentence for an outcome, without a full stop. Static storage, never NULL: a number
+ * that is no enum iovageom_layout_outcome gives "unknown outcome". O(1).
+ */
+IOVAGEOM_API const char *iovageom_layout_outcome_string(uint32_t outcome);
+
 #ifdef __cplusplus
 }
 #endif

@@ -52,8 +52,8 @@ static int collect_regions(struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI],
     return status;
 }
 
-static int add_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
-                       const struct iovageom_geometry *const *hosts, size_t count)
+static int add_host_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
+                            const struct iovageom_geometry *const *hosts, size_t count)
 {
     struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI]; /* by type - 1 */
     int status = IOVAGEOM_OK;
@@ -118,7 +118,7 @@ static int meet_all(struct iovageom_geometry *met, const struct iovageom_geometr
     (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
     status = add_facts(met, &owner, hosts, count);
     if (status == IOVAGEOM_OK)
-        status = add_regions(met, &owner, hosts, count);
+        status = add_host_regions(met, &owner, hosts, count);
     if (status == IOVAGEOM_OK &&
         iovageom_geometry_granule(met, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
         status = IOVAGEOM_ERR_NOTHING_USABLE;

@@ -555,6 +555,22 @@ int iovageom_plan_layout_chunks(const struct iovageom_piece *pieces, size_t coun
     return IOVAGEOM_OK;
 }
 
+const char *iovageom_layout_outcome_string(uint32_t outcome)
+{
+    switch (outcome) {
+    case IOVAGEOM_LAYOUT_FITS:
+        return "the layout fits as it is";
+    case IOVAGEOM_LAYOUT_SOLVED:
+        return "the layout fits once the proposed moves are made";
+    case IOVAGEOM_LAYOUT_STUCK:
+        return "no place was found for some pieces of the layout";
+    case IOVAGEOM_LAYOUT_OVER_BUDGET:
+        return "the layout needs more mappings than the host allows";
+    default:
+        return "unknown outcome";
+    }
+}
+
 /* What it comes to, and what to return for it. */
 static int conclude(struct work *work)
 {

@@ -199,9 +199,9 @@ static int wire_allocate(struct iovageom_wire_list *wire, size_t capacity)
 /* What iovageom_geometry_reserved() answers, with room for one region more. */
 IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocator,
                                        const struct iovageom_geometry *geometry, uint64_t granule,
-                                       struct iovageom_wire *wire)
+                                       struct iovageom_wire_list *wire)
 {
-    struct iovageom_wire made = {iovageom_allocator_chosen(allocator), NULL, 0, 0};
+    struct iovageom_wire_list made = {iovageom_allocator_chosen(allocator), NULL, 0, 0};
     size_t most = iovageom_geometry_most_regions(geometry) + 1;
     int status = IOVAGEOM_OK;
 
@@ -223,7 +223,7 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
                                               uint64_t granule, struct iovageom_range window,
                                               struct iovageom_wire_list *wire)
 {
-    struct iovageom_wire made = {0};
+    struct iovageom_wire_list made = {0};
     int status = wire_reserved(allocator, geometry, granule, &made);
 
     if (status < 0)

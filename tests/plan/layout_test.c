@@ -602,7 +602,8 @@ static void a_solved_plan_says_so(void **state)
     reserve(geometry, R(0, 0xfff), IOVAGEOM_RESV_RESERVED);
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, NULL),
                      IOVAGEOM_ERR_CONFLICT);
-    assert_int_equal(plan.outcome, IOVAGEOM_LAYOUT_SOLVED);
+    assert_string_equal(iovageom_layout_outcome_string(plan.outcome),
+                        "the layout fits once the proposed moves are made");
     /* Solved but for the budget is not solved. */
     assert_int_equal(iovageom_geometry_add_map_budget(geometry, 0, IOVAGEOM_SOURCE_VFIO), 0);
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, NULL),
@@ -612,6 +613,13 @@ static void a_solved_plan_says_so(void **state)
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, NULL),
                      IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(plan.outcome, IOVAGEOM_LAYOUT_STUCK);
+    assert_string_equal(iovageom_layout_outcome_string(IOVAGEOM_LAYOUT_FITS),
+                        "the layout fits as it is");
+    assert_string_equal(iovageom_layout_outcome_string(IOVAGEOM_LAYOUT_STUCK),
+                        "no place was found for some pieces of the layout");
+    assert_string_equal(iovageom_layout_outcome_string(IOVAGEOM_LAYOUT_OVER_BUDGET),
+                        "the layout needs more mappings than the host allows");
+    assert_string_equal(iovageom_layout_outcome_string(0), "unknown outcome");
     iovageom_geometry_free(geometry);
 }
 

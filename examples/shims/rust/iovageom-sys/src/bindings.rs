@@ -1625,6 +1625,9 @@ extern "C" {
         mappings: *mut u64,
     ) -> ::std::os::raw::c_int;
 }
+extern "C" {
+    pub fn iovageom_layout_outcome_string(outcome: u32) -> *const ::std::os::raw::c_char;
+}
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct iovageom_envelope {
