@@ -43,18 +43,6 @@ int iovageom_table_put_range(struct iovageom_table *table, struct iovageom_range
     return iovageom_itree_insert(&table->tree, &path, range, &value);
 }
 
-bool iovageom_table_overlap(const struct iovageom_table *table, struct iovageom_range range,
-                            struct iovageom_range *found, uint64_t *value)
-{
-    struct iovageom_itree_entry entry = iovageom_itree_find(&table->tree, range.start);
-
-    if (!entry.range || entry.range->start > range.last)
-        return false;
-    *found = *entry.range;
-    *value = *entry.values;
-    return true;
-}
-
 int iovageom_table_put(struct iovageom_table *table, uint64_t key, void *object)
 {
     return iovageom_table_put_range(table, (struct iovageom_range){key, key}, (uintptr_t)object);

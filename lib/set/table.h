@@ -23,13 +23,11 @@ void *iovageom_table_from(const struct iovageom_table *table, uint64_t key);
 /* There must be none with that number. IOVAGEOM_ERR_NO_MEMORY. */
 int iovageom_table_put(struct iovageom_table *table, uint64_t key, void *object);
 /*
- * The same for ranges of numbers, where no two overlap: puts `value` at a range, and finds the lowest
- * range that overlaps another one. IOVAGEOM_ERR_OVERLAP, IOVAGEOM_ERR_NO_MEMORY.
+ * The same for a range of numbers that overlaps no other, and a value. IOVAGEOM_ERR_OVERLAP,
+ * IOVAGEOM_ERR_NO_MEMORY.
  */
 int iovageom_table_put_range(struct iovageom_table *table, struct iovageom_range range,
                              uint64_t value);
-bool iovageom_table_overlap(const struct iovageom_table *table, struct iovageom_range range,
-                            struct iovageom_range *found, uint64_t *value);
 /* Does nothing when there is none with that number. Never fails. */
 void iovageom_table_drop(struct iovageom_table *table, uint64_t key);
 
