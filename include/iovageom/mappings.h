@@ -95,7 +95,7 @@ IOVAGEOM_API int iovageom_mappings_unmap(struct iovageom_mappings *mappings,
 /** The number of mappings. O(1). */
 IOVAGEOM_API size_t iovageom_mappings_count(const struct iovageom_mappings *mappings);
 
-/** The number of mapped addresses, in bytes. O(1). */
+/** The number of mapped addresses, in bytes. O(n). */
 IOVAGEOM_API struct iovageom_size iovageom_mappings_size(const struct iovageom_mappings *mappings);
 
 /** Bytes that the ledger holds from its allocator; 0 up to 8 mappings. O(1). */

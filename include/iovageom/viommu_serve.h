@@ -136,8 +136,7 @@ struct iovageom_viommu_transaction {
     struct iovageom_virtio_request request; /**< as decoded */
     int32_t status; /**< 0, or the negative enum iovageom_status that it is answered with */
     bool answered;  /**< false: leave the buffer unwritten, used length 0 (I6, N18, N64) */
-    uint64_t changes;     /**< opaque */
-    uint64_t decision[4]; /**< opaque */
+    uint64_t changes; /**< opaque */
 };
 
 /**

@@ -3,7 +3,7 @@
 
 #include <iovageom/status.h>
 
-#include "itree.h"
+#include "mappings_internal.h"
 
 /*
  * An entry's two words are its physical address and its flags: the address may be any number, so
@@ -13,7 +13,6 @@
 enum { WIDTH = 2 };
 
 struct IOVAGEOM_ITREE_ALIAS ledger {
-    struct iovageom_size size;
     uint64_t budget;
     struct iovageom_itree tree;
 };
@@ -59,7 +58,6 @@ int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t budget,
 {
     if (iovageom_itree_init(&ledger_of(mappings)->tree, WIDTH, allocator))
         return IOVAGEOM_ERR_INVALID;
-    ledger_of(mappings)->size = (struct iovageom_size){0, 0};
     ledger_of(mappings)->budget = budget;
     return IOVAGEOM_OK;
 }
@@ -73,37 +71,54 @@ void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
 void iovageom_mappings_clear(struct iovageom_mappings *mappings)
 {
     iovageom_itree_clear(&ledger_of(mappings)->tree);
-    ledger_of(mappings)->size = (struct iovageom_size){0, 0};
 }
 
 int iovageom_mappings_copy(struct iovageom_mappings *mappings, const struct iovageom_mappings *from)
 {
     if (iovageom_itree_copy(&ledger_of(mappings)->tree, &ledger_in(from)->tree))
         return IOVAGEOM_ERR_NO_MEMORY;
-    ledger_of(mappings)->size = ledger_in(from)->size;
     ledger_of(mappings)->budget = ledger_in(from)->budget;
     return IOVAGEOM_OK;
+}
+
+bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
+                                  struct iovageom_range range,
+                                  struct iovageom_mappings_place *place,
+                                  struct iovageom_mapping *hit)
+{
+    const struct iovageom_itree_entry entry =
+        iovageom_itree_seek(&ledger_in(mappings)->tree, range.start, &place->path);
+
+    return entry.range && entry.range->start <= range.last && give(entry, hit);
+}
+
+int iovageom_mappings_insert(struct iovageom_mappings *mappings,
+                             struct iovageom_mappings_place *place,
+                             const struct iovageom_mapping *mapping)
+{
+    const uint64_t values[WIDTH] = {mapping->phys, mapping->flags};
+
+    return iovageom_itree_insert(&ledger_of(mappings)->tree, &place->path, mapping->range, values);
+}
+
+size_t iovageom_mappings_remove(struct iovageom_mappings *mappings, struct iovageom_range range)
+{
+    return iovageom_itree_erase(&ledger_of(mappings)->tree, range);
 }
 
 int iovageom_mappings_map(struct iovageom_mappings *mappings,
                           const struct iovageom_mapping *mapping)
 {
-    struct ledger *ledger = ledger_of(mappings);
-    const uint64_t values[WIDTH] = {mapping->phys, mapping->flags};
-    struct iovageom_itree_path path;
-    struct iovageom_itree_entry entry;
+    struct iovageom_mappings_place place;
+    struct iovageom_mapping hit;
 
     if (!iovageom_range_valid(mapping->range))
         return IOVAGEOM_ERR_INVERTED;
-    entry = iovageom_itree_seek(&ledger->tree, mapping->range.start, &path);
-    if (entry.range && entry.range->start <= mapping->range.last)
+    if (iovageom_mappings_seek_place(mappings, mapping->range, &place, &hit))
         return IOVAGEOM_ERR_OVERLAP;
-    if (ledger->tree.count >= ledger->budget)
+    if (ledger_in(mappings)->tree.count >= ledger_in(mappings)->budget)
         return IOVAGEOM_ERR_LIMIT;
-    if (iovageom_itree_insert(&ledger->tree, &path, mapping->range, values))
-        return IOVAGEOM_ERR_NO_MEMORY;
-    ledger->size = iovageom_size_add(ledger->size, iovageom_range_size(mapping->range));
-    return IOVAGEOM_OK;
+    return iovageom_mappings_insert(mappings, &place, mapping);
 }
 
 bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
@@ -114,6 +129,9 @@ bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
     if (!entry.range)
         return false;
     if (iovageom_range_contains(range, *entry.range)) {
+        /* A guest mostly unmaps just what it has mapped. */
+        if (entry.range->last == range.last)
+            return false;
         /* Only the ends of the range can fall inside a mapping: the lower does not. */
         entry = overlapping(mappings, (struct iovageom_range){range.last, range.last});
         if (!entry.range || iovageom_range_contains(range, *entry.range))
@@ -125,24 +143,14 @@ bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
 int iovageom_mappings_unmap(struct iovageom_mappings *mappings, struct iovageom_range range,
                             size_t *removed)
 {
-    struct ledger *ledger = ledger_of(mappings);
-    struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry entry;
     struct iovageom_mapping split;
-    size_t count = 0;
+    size_t count;
 
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
     if (iovageom_mappings_first_split(mappings, range, &split))
         return IOVAGEOM_ERR_SPLIT;
-    iovageom_itree_cursor_init(&cursor, &ledger->tree, range.start);
-    for (entry = iovageom_itree_next(&cursor); entry.range && entry.range->start <= range.last;
-         entry = iovageom_itree_next(&cursor)) {
-        ledger->size = iovageom_size_subtract(ledger->size, iovageom_range_size(*entry.range));
-        count++;
-    }
-    if (count > 0)
-        iovageom_itree_erase(&ledger->tree, range);
+    count = iovageom_mappings_remove(mappings, range);
     if (removed)
         *removed = count;
     return IOVAGEOM_OK;
@@ -155,7 +163,7 @@ size_t iovageom_mappings_count(const struct iovageom_mappings *mappings)
 
 struct iovageom_size iovageom_mappings_size(const struct iovageom_mappings *mappings)
 {
-    return ledger_in(mappings)->size;
+    return iovageom_itree_size(&ledger_in(mappings)->tree);
 }
 
 size_t iovageom_mappings_memory(const struct iovageom_mappings *mappings)

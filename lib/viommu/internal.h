@@ -6,6 +6,7 @@
 
 #include "../base/hints.h"
 #include "../geometry/resv.h"
+#include "../set/mappings_internal.h"
 #include "../set/table.h"
 
 /*
@@ -416,10 +417,16 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
 int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_attach *attach);
 int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            struct iovageom_report *report, struct iovageom_endpoint **out);
+/** Where a MAP goes. */
+struct iovageom_map {
+    struct iovageom_domain *domain;
+    struct iovageom_mappings_place place;
+};
+
 int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                         const struct iovageom_mapping *mapping, struct iovageom_report *report,
-                        struct iovageom_domain **out);
-int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
+                        struct iovageom_map *out);
+int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_map *map,
                     const struct iovageom_mapping *mapping);
 int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                           struct iovageom_range range, struct iovageom_report *report,

@@ -179,11 +179,12 @@ static int load_attached(struct loader *l, const uint8_t *body, size_t length)
     return load_status(l, status);
 }
 
-static int load_mapping(struct loader *l, struct iovageom_domain *domain,
+static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
                         const struct iovageom_mapping *mapping)
 {
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_map map;
     int status;
 
     if (iovageom_range_valid(mapping->range) &&
@@ -194,9 +195,9 @@ static int load_mapping(struct loader *l, struct iovageom_domain *domain,
         load_object(l, &finding);
         return IOVAGEOM_OK;
     }
-    status = iovageom_map_decide(l->viommu, l->domain, mapping, l->report, &domain);
+    status = iovageom_map_decide(l->viommu, l->domain, mapping, l->report, &map);
     if (status == IOVAGEOM_OK)
-        status = iovageom_map_do(l->viommu, domain, mapping);
+        status = iovageom_map_do(l->viommu, &map, mapping);
     return load_status(l, status);
 }
 

@@ -100,14 +100,14 @@ static int map_limits(const struct iovageom_viommu *viommu, const struct iovageo
 static int map_place(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
                      const struct iovageom_mapping *mapping,
                      const struct iovageom_rangeset *reserved, uint64_t budget,
-                     struct iovageom_report *report)
+                     struct iovageom_report *report, struct iovageom_mappings_place *place)
 {
     struct iovageom_range taken;
     struct iovageom_mapping hit;
 
     if (iovageom_rangeset_first_overlap(reserved, mapping->range, &taken))
         return refuse_reserved(viommu, domain, mapping->range, taken, report);
-    if (iovageom_mappings_first_overlap(&domain->mappings, mapping->range, &hit))
+    if (iovageom_mappings_seek_place(&domain->mappings, mapping->range, place, &hit))
         return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->node.index, mapping->range, &hit,
                             report);
     return map_limits(viommu, domain, budget, report);
@@ -138,35 +138,35 @@ static int map_front(const struct iovageom_viommu *viommu, const struct iovageom
  */
 int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                         const struct iovageom_mapping *mapping, struct iovageom_report *report,
-                        struct iovageom_domain **out)
+                        struct iovageom_map *out)
 {
     struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_rangeset reserved;
     int status = map_front(viommu, target, domain, mapping, report);
     bool shared;
 
-    *out = target;
+    out->domain = target;
     if (status != IOVAGEOM_OK)
         return status;
     if (target->clean)
         return map_place(viommu, target, mapping, &target->reserved,
                          target->shared ? iovageom_domain_budget(target, &shared) : target->budget,
-                         report);
+                         report, &out->place);
     status = iovageom_rangeset_init(&reserved, &viommu->allocator);
     if (status == IOVAGEOM_OK)
         status = iovageom_domain_reserved(viommu, target, &reserved);
     if (status == IOVAGEOM_OK)
         status = map_place(viommu, target, mapping, &reserved,
-                           iovageom_domain_budget(target, &shared), report);
+                           iovageom_domain_budget(target, &shared), report, &out->place);
     iovageom_rangeset_deinit(&reserved);
     return status;
 }
 
 /* To be called once iovageom_map_decide() has agreed. IOVAGEOM_ERR_NO_MEMORY. */
-int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
+int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_map *map,
                     const struct iovageom_mapping *mapping)
 {
-    int error = iovageom_mappings_map(&domain->mappings, mapping);
+    int error = iovageom_mappings_insert(&map->domain->mappings, &map->place, mapping);
 
     if (error == IOVAGEOM_OK) {
         viommu->mapping_count++;
@@ -180,10 +180,10 @@ IOVAGEOM_COLD int iovageom_viommu_map_check(const struct iovageom_viommu *viommu
                                             uint32_t flags, struct iovageom_report *report)
 {
     const struct iovageom_mapping mapping = {range, phys, flags};
-    struct iovageom_domain *target;
+    struct iovageom_map map;
 
     iovageom_report_clear(report);
-    return iovageom_map_decide(viommu, domain, &mapping, report, &target);
+    return iovageom_map_decide(viommu, domain, &mapping, report, &map);
 }
 
 int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
@@ -192,14 +192,15 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
 {
     const struct iovageom_mapping mapping = {range, phys, flags};
     struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    struct iovageom_map map;
     int status;
 
     iovageom_report_clear(report);
     /* Without memory for that, the decision needs as much, and says what is to be said. */
     if (target != NULL && !target->clean)
         (void)iovageom_domain_refresh(viommu, target);
-    status = iovageom_map_decide(viommu, domain, &mapping, report, &target);
-    return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, target, &mapping);
+    status = iovageom_map_decide(viommu, domain, &mapping, report, &map);
+    return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, &map, &mapping);
 }
 
 int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
@@ -240,9 +241,8 @@ int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
 size_t iovageom_unmap_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
                          struct iovageom_range range)
 {
-    size_t count = 0;
+    const size_t count = iovageom_mappings_remove(&domain->mappings, range);
 
-    (void)iovageom_mappings_unmap(&domain->mappings, range, &count);
     viommu->mapping_count -= count;
     viommu->changes++;
     return count;
@@ -349,6 +349,7 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
                               uint64_t *fault)
 {
     const struct iovageom_domain *domain;
+    struct iovageom_mapping mapping;
     uint64_t gap = 0;
     size_t count = 1;
     int error = translates(viommu, endpoint, &domain);
@@ -357,6 +358,16 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
         return error;
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
+    /* Most accesses lie in one mapping. */
+    if (domain != NULL && capacity > 0 &&
+        iovageom_mappings_lookup(&domain->mappings, range.start, &mapping) &&
+        mapping.range.last >= range.last && (flags & ~mapping.flags) == 0) {
+        *segments = (struct iovageom_segment){
+            range, mapping.phys + (range.start - mapping.range.start), mapping.flags, 0};
+        if (needed != NULL)
+            *needed = 1;
+        return IOVAGEOM_OK;
+    }
     /* Counted first: what is handed out is untouched when it is not all of it. */
     if (domain != NULL)
         error = segments_of(domain, range, flags, NULL, 0, &count, &gap);

@@ -4,8 +4,8 @@
 #include "internal.h"
 
 /*
- * Requests as bytes. begin() decodes and decides; end() does. Where nothing has changed in between,
- * end() goes by the decision that it finds in the transaction, and else decides anew.
+ * Requests as bytes: decode, decide, do. Where the VMM's own work comes in between, it is decided anew
+ * before it is done, since anything may have changed.
  */
 
 static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const char *detail)
@@ -29,12 +29,9 @@ static int explained(int status, struct iovageom_report *report)
 union iovageom_decision {
     struct iovageom_attach attach;
     struct iovageom_endpoint *detached;
-    struct iovageom_domain *domain; /**< of MAP and UNMAP */
+    struct iovageom_domain *unmapped;
+    struct iovageom_map map;
 };
-
-_Static_assert(sizeof(union iovageom_decision) <=
-                   sizeof(((struct iovageom_viommu_transaction *)0)->decision),
-               "a transaction has room for its decision");
 
 static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
                   struct iovageom_report *report, union iovageom_decision *out)
@@ -56,18 +53,19 @@ static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_r
         domain = iovageom_domain_at(viommu, request->domain);
         if (domain != NULL && !domain->clean)
             (void)iovageom_domain_refresh(viommu, domain);
-        return iovageom_map_decide(viommu, request->domain, &mapping, report, &out->domain);
+        return iovageom_map_decide(viommu, request->domain, &mapping, report, &out->map);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         if (request->body_reserved)
             return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
-        return iovageom_unmap_decide(viommu, request->domain, request->virt, report, &out->domain);
+        return iovageom_unmap_decide(viommu, request->domain, request->virt, report,
+                                     &out->unmapped);
     default:
         return iovageom_probe_decide(viommu, request->endpoint, request->properties_size, report);
     }
 }
 
 static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
-                   const union iovageom_decision *decision, void *writable,
+                   union iovageom_decision *decision, void *writable,
                    struct iovageom_report *report)
 {
     const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
@@ -80,9 +78,9 @@ static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_
         viommu->changes++;
         return IOVAGEOM_OK;
     case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_map_do(viommu, decision->domain, &mapping);
+        return iovageom_map_do(viommu, &decision->map, &mapping);
     case IOVAGEOM_VIRTIO_T_UNMAP:
-        (void)iovageom_unmap_do(viommu, decision->domain, request->virt);
+        (void)iovageom_unmap_do(viommu, decision->unmapped, request->virt);
         return IOVAGEOM_OK;
     default:
         return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
@@ -115,31 +113,34 @@ static int begin(struct iovageom_viommu *viommu, int frozen, const void *readabl
     return explained(decide(viommu, request, report, decision), report);
 }
 
-static void begin_and_keep(struct iovageom_viommu *viommu, const void *readable,
-                           size_t readable_size, size_t writable_size,
-                           struct iovageom_viommu_transaction *transaction,
-                           struct iovageom_report *report)
+/* The first request freezes: what there is to say of that comes after what is said of the request. */
+static void begin_first(struct iovageom_viommu *viommu, const void *readable, size_t readable_size,
+                        size_t writable_size, struct iovageom_viommu_transaction *transaction,
+                        struct iovageom_report *report, union iovageom_decision *decision)
 {
-    union iovageom_decision decision;
     struct iovageom_report notes;
-    int frozen = IOVAGEOM_OK;
-    const bool first = !viommu->frozen;
+    int frozen;
 
-    memset(&decision, 0, sizeof(decision));
-    iovageom_report_clear(report);
-    if (first) {
-        iovageom_report_init(&notes, &viommu->allocator);
-        frozen = iovageom_viommu_freeze(viommu, &notes);
-    }
+    iovageom_report_init(&notes, &viommu->allocator);
+    frozen = iovageom_viommu_freeze(viommu, &notes);
     transaction->status = begin(viommu, frozen, readable, readable_size, writable_size, transaction,
-                                report, &decision);
-    transaction->changes = viommu->changes;
-    memcpy(transaction->decision, &decision, sizeof(decision));
-    /* The first request: what freezing has to say comes after what is said of the request. */
-    for (size_t i = 0; first && i < iovageom_report_count(&notes); i++)
+                                report, decision);
+    for (size_t i = 0; i < iovageom_report_count(&notes); i++)
         iovageom_report_add(report, iovageom_report_at(&notes, i));
-    if (first)
-        iovageom_report_deinit(&notes);
+    iovageom_report_deinit(&notes);
+}
+
+static void begin_any(struct iovageom_viommu *viommu, const void *readable, size_t readable_size,
+                      size_t writable_size, struct iovageom_viommu_transaction *transaction,
+                      struct iovageom_report *report, union iovageom_decision *decision)
+{
+    iovageom_report_clear(report);
+    if (!viommu->frozen)
+        begin_first(viommu, readable, readable_size, writable_size, transaction, report, decision);
+    else
+        transaction->status = begin(viommu, IOVAGEOM_OK, readable, readable_size, writable_size,
+                                    transaction, report, decision);
+    transaction->changes = viommu->changes;
 }
 
 void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
@@ -147,27 +148,46 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
                                    struct iovageom_viommu_transaction *transaction,
                                    struct iovageom_report *report)
 {
-    begin_and_keep(viommu, readable, readable_size, writable_size, transaction, report);
+    union iovageom_decision decision;
+
+    begin_any(viommu, readable, readable_size, writable_size, transaction, report, &decision);
 }
 
-/* Whatever was changed since begin(): what is done is what is agreed to now. */
-static int end(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
-               void *writable, struct iovageom_report *report)
+/* What is done is what is agreed to now; where nothing has changed since begin(), that was said. */
+static int end(struct iovageom_viommu *viommu,
+               const struct iovageom_viommu_transaction *transaction, void *writable,
+               struct iovageom_report *report)
 {
+    const bool changed = transaction->changes != viommu->changes;
     union iovageom_decision decision;
     int status = IOVAGEOM_OK;
 
-    memcpy(&decision, transaction->decision, sizeof(decision));
-    if (transaction->changes != viommu->changes) {
-        /* Thawed in between: what is promised or attached now, is by a config space that was read. */
-        if (!viommu->frozen)
-            status = iovageom_viommu_freeze(viommu, NULL);
-        if (status == IOVAGEOM_OK)
-            status = decide(viommu, &transaction->request, report, &decision);
-    }
+    /* Thawed in between: what is promised or attached now, is by a config space that was read. */
+    if (!viommu->frozen)
+        status = iovageom_viommu_freeze(viommu, NULL);
     if (status == IOVAGEOM_OK)
-        status = perform(viommu, &transaction->request, &decision, writable, report);
-    return explained(status, report);
+        status = decide(viommu, &transaction->request, changed ? report : NULL, &decision);
+    return status != IOVAGEOM_OK
+               ? status
+               : perform(viommu, &transaction->request, &decision, writable, report);
+}
+
+static bool has_room(const struct iovageom_virtio_request *request, size_t writable_size)
+{
+    return request->tail_offset <= writable_size &&
+           writable_size - request->tail_offset >= IOVAGEOM_VIRTIO_TAIL_SIZE;
+}
+
+/* The used length covers the properties of a PROBE also when there are none to tell. */
+static size_t answer(const struct iovageom_viommu_transaction *transaction, void *writable)
+{
+    const size_t tail = transaction->request.tail_offset;
+
+    if (transaction->status != IOVAGEOM_OK)
+        memset(writable, 0, tail);
+    iovageom_virtio_encode_tail(iovageom_status_virtio(transaction->status),
+                                (uint8_t *)writable + tail);
+    return transaction->request.used_length;
 }
 
 size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
@@ -175,26 +195,17 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
                                    void *writable, size_t writable_size,
                                    struct iovageom_report *report)
 {
-    const struct iovageom_virtio_request *request = &transaction->request;
-    uint8_t tail[IOVAGEOM_VIRTIO_TAIL_SIZE];
-    const bool room = request->tail_offset <= writable_size &&
-                      writable_size - request->tail_offset >= sizeof(tail);
+    const bool room = has_room(&transaction->request, writable_size);
 
     if (!transaction->answered)
         return 0;
     if (transaction->status == IOVAGEOM_OK && !room)
         veto = IOVAGEOM_ERR_INVALID;
     if (transaction->status == IOVAGEOM_OK)
-        transaction->status =
-            veto != IOVAGEOM_OK ? veto : end(viommu, transaction, writable, report);
-    if (!room)
-        return 0;
-    /* The used length covers the properties of a PROBE also when there are none to tell. */
-    if (transaction->status != IOVAGEOM_OK)
-        memset(writable, 0, request->tail_offset);
-    iovageom_virtio_encode_tail(iovageom_status_virtio(transaction->status), tail);
-    memcpy((uint8_t *)writable + request->tail_offset, tail, sizeof(tail));
-    return request->used_length;
+        transaction->status = veto != IOVAGEOM_OK
+                                  ? veto
+                                  : explained(end(viommu, transaction, writable, report), report);
+    return room ? answer(transaction, writable) : 0;
 }
 
 size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *readable,
@@ -202,12 +213,15 @@ size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *reada
                                struct iovageom_report *report)
 {
     struct iovageom_viommu_transaction transaction;
+    union iovageom_decision decision;
 
-    iovageom_viommu_request_begin(viommu, readable, readable_size, writable_size, &transaction,
-                                  report);
-    /* A refusal keeps its reasons: end() has nothing to say then. */
-    return iovageom_viommu_request_end(viommu, &transaction, IOVAGEOM_OK, writable, writable_size,
-                                       report);
+    begin_any(viommu, readable, readable_size, writable_size, &transaction, report, &decision);
+    if (!transaction.answered)
+        return 0;
+    if (transaction.status == IOVAGEOM_OK)
+        transaction.status =
+            explained(perform(viommu, &transaction.request, &decision, writable, report), report);
+    return answer(&transaction, writable);
 }
 
 int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,

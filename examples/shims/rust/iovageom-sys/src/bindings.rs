@@ -2029,7 +2029,6 @@ pub struct iovageom_viommu_transaction {
     pub status: i32,
     pub answered: bool,
     pub changes: u64,
-    pub decision: [u64; 4usize],
 }
 extern "C" {
     pub fn iovageom_viommu_request_begin(
