@@ -120,58 +120,29 @@ static bool only_doorbells(const struct iovageom_device *device, struct iovageom
     return false;
 }
 
-/*
- * VFIO in a Linux guest that is told of no MSI region maps doorbells in a window that the driver makes
- * up (I5), wherever the host's software has its own; its other drivers have them from their allocator.
- * Where the host reserves that window, only the machine could say where the doorbells are.
- */
-bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
-                                const struct iovageom_device *device, uint64_t endpoint,
-                                struct iovageom_report *report)
-{
-    static const struct iovageom_range window = {0x8000000, 0x80fffff};
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
-    const struct iovageom_resv *resv = device->geometry->resv;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    enum iovageom_resv_type type;
-    bool software = false, refused = false;
-
-    if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
-        return false;
-    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK;
-         i++) {
-        software |= type == IOVAGEOM_RESV_SOFTWARE_MSI;
-        if (iovageom_resv_type_forbids(type) &&
-            iovageom_rangeset_first_overlap(ranges, window, &finding.range)) {
-            (void)iovageom_range_intersect(finding.range, window, &finding.range);
-            refused = true;
-        }
-    }
-    if (!software || !refused)
-        return false;
-    finding.endpoint = endpoint;
-    finding.detail = "VFIO in a guest maps MSI doorbells there (its own drivers don't), unless it "
-                     "is told of the machine's: add those as an MSI region";
-    iovageom_report_add(report, &finding);
-    return true;
-}
-
-/* The guest's input range is wider than what the device maps of it, or would without `range`. */
-static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
-                         struct iovageom_range range)
+/* The guest's input range is wider than what `owner` maps of it: `against`. */
+static void object_width(struct iovageom_admission *a, struct iovageom_range guest,
+                         struct iovageom_range against, const struct iovageom_owner *owner)
 {
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+
+    finding.range = guest;
+    finding.against = against;
+    finding.owner = *owner;
+    iovageom_object(a, &finding);
+}
+
+/* The same, for the first piece that is left without `range`, which the device reserves. */
+static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
+                         struct iovageom_range range)
+{
+    struct iovageom_finding named = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
     struct iovageom_range left[2] = {{0, 0}, {0, 0}};
 
     (void)iovageom_range_subtract(guest, range, left);
-    finding.range = guest;
-    finding.against = left[0];
-    iovageom_name_device(&finding, a->device, range);
-    finding.type = 0;
-    iovageom_object(a, &finding);
+    iovageom_name_device(&named, a->device, range);
+    object_width(a, guest, left[0], &named.owner);
 }
 
 /* Whether the device, and what is reserved for all, leave a granule of `input` to the guest. */
@@ -254,13 +225,10 @@ static void ask_input(struct iovageom_admission *a)
     if (a->objections > said)
         return;
     if (!told && !iovageom_range_equal(guest, input)) {
-        struct iovageom_finding finding =
-            iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+        const struct iovageom_owner machine =
+            iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
 
-        finding.range = guest;
-        finding.against = input;
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
-        iovageom_object(a, &finding);
+        object_width(a, guest, input, &machine);
     }
     for (size_t i = 0; i < device->all_count; i++) {
         const struct iovageom_range range = device->ranges[i];
@@ -280,7 +248,6 @@ static void ask_platform(struct iovageom_admission *a)
 {
     const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
     struct iovageom_range hit, left[2] = {{0, 0}, {0, 0}};
-    struct iovageom_finding finding;
     const struct iovageom_owner *owner;
     const struct iovageom_rangeset *ranges;
     enum iovageom_resv_type type;
@@ -290,15 +257,11 @@ static void ask_platform(struct iovageom_admission *a)
     for (size_t i = 0;
          iovageom_resv_statement(a->viommu->platform, i, &type, &owner, &ranges) == IOVAGEOM_OK;
          i++) {
-        finding = iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
         if (type == IOVAGEOM_RESV_MSI || !iovageom_resv_type_forbids(type) ||
             !iovageom_rangeset_first_overlap(ranges, guest, &hit))
             continue;
         (void)iovageom_range_subtract(guest, hit, left);
-        finding.range = guest;
-        finding.against = left[0];
-        finding.owner = *owner;
-        iovageom_object(a, &finding);
+        object_width(a, guest, left[0], owner);
     }
 }
 

@@ -16,13 +16,15 @@
  *   model.c      the objects, who belongs to whom, making and dropping them
  *   findings.c   findings of all kinds, and the owner that they name
  *   views.c      what is reserved for a guest group and in a domain; what is mapped in an address space
- *   promises.c   the list that a group is told, and what its members were told
- *   shown.c      the config space: granule, input range, probe_size
+ *   wires.c      the list of regions that a guest group is told
+ *   shown.c      the config space, and what a guest makes up where it is told nothing
+ *   promises.c   what endpoints are told, and were told
  *   admission.c  may this device, envelope or slot come: questions that change nothing
  *   devices.c    declare, update, unplug; plugs in their address spaces
  *   plug.c       may it be plugged there, and plugging
- *   setup.c      new, free, configuration, freeze, features, bypass, reset, listings
- *   domains.c    ATTACH, DETACH, listings
+ *   setup.c      new, free, configuration, freeze, features, bypass, reset
+ *   listing.c    endpoints, domains, mappings
+ *   domains.c    ATTACH and DETACH
  *   mapping.c    MAP, UNMAP, translate
  *   request.c    requests as bytes
  *   save.c, load.c
@@ -248,8 +250,6 @@ int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu 
 void iovageom_view_deinit(struct iovageom_view *view);
 void iovageom_members_add(struct iovageom_members *members, enum iovageom_list list,
                           struct iovageom_endpoint *endpoint);
-void iovageom_members_remove(struct iovageom_members *members, enum iovageom_list list,
-                             struct iovageom_endpoint *endpoint);
 size_t iovageom_link_count(const struct iovageom_viommu *viommu, const struct iovageom_node *upper,
                            const struct iovageom_node *lower);
 int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_node *upper,
@@ -313,8 +313,6 @@ void iovageom_note_nothing(struct iovageom_report *report, const char *who);
 /* ---- views.c ---- */
 
 int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device);
-int iovageom_view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        struct iovageom_view *out);
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         struct iovageom_view *out);
 void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device);
@@ -344,8 +342,9 @@ int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
                          bool *whole);
 int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
                    struct iovageom_report *report);
-int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire *wire,
-                         const struct iovageom_virtio_config *shown, struct iovageom_rangeset *out);
+bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
+                                const struct iovageom_device *device, uint64_t endpoint,
+                                struct iovageom_report *report);
 int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         const struct iovageom_virtio_config *shown, size_t limit,
                         const struct iovageom_device *extra, struct iovageom_report *report,
@@ -382,9 +381,6 @@ struct iovageom_admission {
 
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
 bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flags);
-bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
-                                const struct iovageom_device *device, uint64_t endpoint,
-                                struct iovageom_report *report);
 struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features);
 int iovageom_ask_all(struct iovageom_admission *a, bool granules);
 int iovageom_ask_envelope(const struct iovageom_viommu *viommu,

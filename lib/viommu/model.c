@@ -15,8 +15,8 @@ void iovageom_members_add(struct iovageom_members *members, enum iovageom_list l
     members->count++;
 }
 
-void iovageom_members_remove(struct iovageom_members *members, enum iovageom_list list,
-                             struct iovageom_endpoint *endpoint)
+static void members_remove(struct iovageom_members *members, enum iovageom_list list,
+                           struct iovageom_endpoint *endpoint)
 {
     struct iovageom_endpoint *next = endpoint->next[list];
     struct iovageom_endpoint *previous = endpoint->previous[list];
@@ -314,7 +314,7 @@ void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_en
         iovageom_wire_put(viommu, endpoint->told);
         endpoint->told = NULL;
         endpoint->generation = 0;
-        iovageom_members_remove(&group->told, IOVAGEOM_LIST_TOLD, endpoint);
+        members_remove(&group->told, IOVAGEOM_LIST_TOLD, endpoint);
     }
     if (group->visible == 0 && group->told.count == 0)
         iovageom_group_forgive(viommu, group);
@@ -330,7 +330,7 @@ void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endp
     iovageom_endpoint_forget(viommu, endpoint);
     if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT && --group->slots == 0 && viommu->envelope != NULL)
         iovageom_group_stale(group);
-    iovageom_members_remove(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
+    members_remove(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
     iovageom_table_drop(&viommu->endpoints, endpoint->id);
     iovageom_books_release(viommu, endpoint, sizeof(*endpoint));
     group_drop_if_empty(viommu, group);
@@ -427,7 +427,7 @@ void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpo
 
     if (domain == NULL)
         return;
-    iovageom_members_remove(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
+    members_remove(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
     iovageom_link_put(viommu, &endpoint->group->node, &domain->node);
     if (endpoint->address_space != NULL) {
         iovageom_link_put(viommu, &endpoint->address_space->mapped, &domain->mapped);

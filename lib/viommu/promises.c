@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include <iovageom/pgsize.h>
-#include <iovageom/plan_probe.h>
 
 #include "internal.h"
 #include "../set/rangeset_internal.h"
@@ -36,8 +35,8 @@ static bool wire_leaves(const struct iovageom_wire *wire, struct iovageom_range 
 }
 
 /* What a guest that was told this list may map: whole granules of the input range. */
-int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire *wire,
-                         const struct iovageom_virtio_config *shown, struct iovageom_rangeset *out)
+static int wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire *wire,
+                       const struct iovageom_virtio_config *shown, struct iovageom_rangeset *out)
 {
     struct iovageom_rangeset set;
     int error = iovageom_rangeset_init(&set, &viommu->allocator);
@@ -53,6 +52,8 @@ int iovageom_wire_usable(const struct iovageom_viommu *viommu, const struct iova
     return error;
 }
 
+/* ---- what an endpoint is told ---- */
+
 static bool wire_same(const struct iovageom_wire *a, const struct iovageom_wire *b)
 {
     if (a->count != b->count)
@@ -62,178 +63,6 @@ static bool wire_same(const struct iovageom_wire *a, const struct iovageom_wire 
             a->regions[i].type != b->regions[i].type)
             return false;
     return true;
-}
-
-/* ---- what a group is told ---- */
-
-/* Both sets in one ascending list: they have no address in common. Returns how many. */
-static size_t regions_merge(struct iovageom_region *out, const struct iovageom_rangeset *reserved,
-                            const struct iovageom_rangeset *msi)
-{
-    struct iovageom_rangeset_cursor cursors[2];
-    struct iovageom_range next[2];
-    size_t count = 0;
-    bool more[2];
-
-    iovageom_rangeset_seek(reserved, 0, &cursors[0]);
-    iovageom_rangeset_seek(msi, 0, &cursors[1]);
-    for (unsigned i = 0; i < 2; i++)
-        more[i] = iovageom_rangeset_next(&cursors[i], &next[i]);
-    while (more[0] || more[1]) {
-        const unsigned which = !more[0] || (more[1] && next[1].start < next[0].start);
-
-        out[count++] = (struct iovageom_region){
-            next[which], which == 0 ? IOVAGEOM_RESV_RESERVED : IOVAGEOM_RESV_MSI, 0};
-        more[which] = iovageom_rangeset_next(&cursors[which], &next[which]);
-    }
-    return count;
-}
-
-/* Typed regions at the granule: MSI where the machine says so, else where hosts do. */
-static int view_regions(const struct iovageom_viommu *viommu, const struct iovageom_view *view,
-                        uint64_t granule, struct iovageom_wire **out)
-{
-    const struct iovageom_rangeset *msi = iovageom_rangeset_count(&viommu->platform_view.msi) > 0
-                                              ? &viommu->platform_view.msi
-                                              : &view->msi;
-    struct iovageom_view aligned;
-    struct iovageom_wire *wire = NULL;
-    int error = iovageom_view_init(&aligned, viommu);
-
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&aligned.all, &view->all, granule);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&aligned.msi, msi, granule);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&aligned.all, &aligned.all, &aligned.msi);
-    if (error == IOVAGEOM_OK) {
-        /* A wire list may need one region more, to say [0, 2^64-1] in two. */
-        error = iovageom_wire_new(viommu,
-                                  iovageom_rangeset_count(&aligned.all) +
-                                      iovageom_rangeset_count(&aligned.msi) + 1,
-                                  &wire);
-        if (error == IOVAGEOM_OK) {
-            size_t count = regions_merge(wire->regions, &aligned.all, &aligned.msi);
-
-            error = iovageom_virtio_wire_list(wire->regions, count, NULL, IOVAGEOM_EVERYTHING,
-                                              wire->regions, wire->count, &wire->count);
-        }
-    }
-    iovageom_view_deinit(&aligned);
-    if (error != IOVAGEOM_OK) {
-        iovageom_wire_put(viommu, wire);
-        return error;
-    }
-    *out = wire;
-    return IOVAGEOM_OK;
-}
-
-static int add_outside(struct iovageom_rangeset *set, struct iovageom_range range)
-{
-    struct iovageom_range rest[2];
-    const unsigned parts = iovageom_range_subtract(IOVAGEOM_EVERYTHING, range, rest);
-    int error = IOVAGEOM_OK;
-
-    for (unsigned i = 0; error == IOVAGEOM_OK && i < parts; i++)
-        error = iovageom_rangeset_insert(set, rest[i]);
-    return error;
-}
-
-/* What the hosts of a group map, in the pages that they all have: all ones when none says. */
-static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct iovageom_group *group)
-{
-    uint64_t mask =
-        group->slots > 0 && viommu->envelope != NULL ? viommu->envelope->mask : UINT64_MAX;
-
-    for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
-        const struct iovageom_address_space *address_space = link->upper->self;
-
-        for (const struct iovageom_plug *plug = address_space->first; plug != NULL;
-             plug = plug->next)
-            mask = iovageom_pgsize_meet(mask, plug->device->mask);
-    }
-    return mask;
-}
-
-/* Note what the hosts map in granules of their own, but is no whole granule of the guest's. */
-static int note_scraps(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                       const struct iovageom_virtio_config *shown,
-                       const struct iovageom_rangeset *reserved, struct iovageom_report *report)
-{
-    struct iovageom_rangeset scraps, whole;
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
-    int error = iovageom_rangeset_init(&scraps, &viommu->allocator);
-
-    (void)iovageom_rangeset_init(&whole, &viommu->allocator);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_complement(&scraps, reserved, shown->input_range);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&whole, &scraps,
-                                               iovageom_pgsize_granule(shown->page_size_mask));
-    if (error == IOVAGEOM_OK && iovageom_rangeset_count(&whole) == 0)
-        iovageom_note_nothing(report, "the guest group");
-    /* Most of the time nothing is left over, and no page sizes are looked for. */
-    if (error == IOVAGEOM_OK && !iovageom_rangeset_equal(&scraps, &whole))
-        error = iovageom_rangeset_align_inward(&scraps, &scraps,
-                                               iovageom_pgsize_granule(group_mask(viommu, group)));
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&scraps, &scraps, &whole);
-    iovageom_rangeset_seek(&scraps, 0, &cursor);
-    while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        iovageom_note_lost(report, range);
-    iovageom_rangeset_deinit(&scraps);
-    iovageom_rangeset_deinit(&whole);
-    return error;
-}
-
-/*
- * The list of a group for a config space, fitted into `limit` bytes, with the device `extra` (or
- * none) in it as well.
- */
-int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        const struct iovageom_virtio_config *shown, size_t limit,
-                        const struct iovageom_device *extra, struct iovageom_report *report,
-                        struct iovageom_wire **out)
-{
-    struct iovageom_probe_plan plan;
-    struct iovageom_wire *wire = NULL;
-    struct iovageom_view view;
-    int error = iovageom_view_init(&view, viommu);
-
-    if (error == IOVAGEOM_OK)
-        error = iovageom_group_view(viommu, group, &view);
-    if (error == IOVAGEOM_OK && extra != NULL)
-        error = iovageom_view_add(&view, extra);
-    /* A driver that declined to read the input range is told what lies outside (I2). */
-    if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
-        error = add_outside(&view.all, shown->input_range);
-    if (error == IOVAGEOM_OK)
-        error = view_regions(viommu, &view, iovageom_pgsize_granule(shown->page_size_mask), &wire);
-    /* There is room for one region more, which the list has where it does not use that already. */
-    if (error == IOVAGEOM_OK) {
-        struct iovageom_report notes;
-
-        if (report != NULL)
-            iovageom_report_init(&notes, &viommu->allocator);
-        error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions,
-                                    wire->count + 1, &plan, report != NULL ? &notes : NULL);
-        /* The planner clears the report that it is given; this one has findings already. */
-        for (size_t i = 0; report != NULL && i < iovageom_report_count(&notes); i++)
-            iovageom_report_add(report, iovageom_report_at(&notes, i));
-        if (report != NULL)
-            iovageom_report_deinit(&notes);
-    }
-    if (error == IOVAGEOM_OK && report != NULL)
-        error = note_scraps(viommu, group, shown, &view.all, report);
-    iovageom_view_deinit(&view);
-    if (error != IOVAGEOM_OK) {
-        iovageom_wire_put(viommu, wire);
-        return error;
-    }
-    wire->count = plan.count;
-    *out = wire;
-    return IOVAGEOM_OK;
 }
 
 /* What a PROBE would tell an endpoint now. */
@@ -316,7 +145,7 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
         int error = iovageom_rangeset_init(&usable, &viommu->allocator);
 
         if (error == IOVAGEOM_OK)
-            error = iovageom_wire_usable(viommu, wire, &viommu->shown, &usable);
+            error = wire_usable(viommu, wire, &viommu->shown, &usable);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_union(&group->promised, &group->promised, &usable);
         iovageom_rangeset_deinit(&usable);
@@ -407,10 +236,10 @@ static int promise_compare(const struct iovageom_viommu *viommu,
     if (error != IOVAGEOM_OK)
         return error;
     *current = endpoint->told != NULL && wire_same(endpoint->told, wire);
-    error = iovageom_wire_usable(viommu, wire, &shown, &sets[NOW]);
+    error = wire_usable(viommu, wire, &shown, &sets[NOW]);
     iovageom_wire_put(viommu, wire);
     if (error == IOVAGEOM_OK && endpoint->told != NULL)
-        error = iovageom_wire_usable(viommu, endpoint->told, &shown, &sets[TOLD]);
+        error = wire_usable(viommu, endpoint->told, &shown, &sets[TOLD]);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
     if (error != IOVAGEOM_OK || endpoint->told == NULL)

@@ -3,6 +3,7 @@
 
 #include <iovageom/pgsize.h>
 
+#include "../geometry/internal.h"
 #include "internal.h"
 
 /*
@@ -201,4 +202,42 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
     if (error == IOVAGEOM_OK)
         *out = shown;
     return error;
+}
+
+/*
+ * VFIO in a Linux guest that is told of no MSI region maps doorbells in a window that the driver makes
+ * up (I5), wherever the host's software has its own; its other drivers have them from their allocator.
+ * Where the host reserves that window, only the machine could say where the doorbells are.
+ */
+bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
+                                const struct iovageom_device *device, uint64_t endpoint,
+                                struct iovageom_report *report)
+{
+    static const struct iovageom_range window = {0x8000000, 0x80fffff};
+    struct iovageom_finding finding =
+        iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
+    const struct iovageom_resv *resv = device->geometry->resv;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    enum iovageom_resv_type type;
+    bool software = false, refused = false;
+
+    if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
+        return false;
+    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK;
+         i++) {
+        software |= type == IOVAGEOM_RESV_SOFTWARE_MSI;
+        if (iovageom_resv_type_forbids(type) &&
+            iovageom_rangeset_first_overlap(ranges, window, &finding.range)) {
+            (void)iovageom_range_intersect(finding.range, window, &finding.range);
+            refused = true;
+        }
+    }
+    if (!software || !refused)
+        return false;
+    finding.endpoint = endpoint;
+    finding.detail = "VFIO in a guest maps MSI doorbells there (its own drivers don't), unless it "
+                     "is told of the machine's: add those as an MSI region";
+    iovageom_report_add(report, &finding);
+    return true;
 }

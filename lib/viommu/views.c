@@ -26,8 +26,8 @@ static bool view_has(const struct iovageom_view *view, const struct iovageom_dev
 }
 
 /* The view from nothing: the machine's regions, the envelope, and all that its devices reserve. */
-int iovageom_view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        struct iovageom_view *out)
+static int view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
+                      struct iovageom_view *out)
 {
     int error = iovageom_rangeset_assign(&out->all, &viommu->platform_view.all);
 
@@ -52,7 +52,7 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
     int error;
 
     if (!group->view_clean)
-        return iovageom_view_build(viommu, group, out);
+        return view_build(viommu, group, out);
     error = iovageom_rangeset_assign(&out->all, &group->view.all);
     return error != IOVAGEOM_OK ? error : iovageom_rangeset_assign(&out->msi, &group->view.msi);
 }
@@ -82,7 +82,7 @@ int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom
         return IOVAGEOM_OK;
     error = iovageom_view_init(&view, viommu);
     if (error == IOVAGEOM_OK)
-        error = iovageom_view_build(viommu, group, &view);
+        error = view_build(viommu, group, &view);
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&group->view.all, &view.all);
         iovageom_rangeset_swap(&group->view.msi, &view.msi);
@@ -160,7 +160,7 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
         const struct iovageom_group *group = link->upper->self;
 
         if (!group->view_clean)
-            error = iovageom_view_build(viommu, group, &view);
+            error = view_build(viommu, group, &view);
         if (error == IOVAGEOM_OK)
             error =
                 iovageom_rangeset_union(out, out, group->view_clean ? &group->view.all : &view.all);
