@@ -366,7 +366,7 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const size_t limit = viommu->shown.probe_size;
-    struct iovageom_wire *wire;
+    struct iovageom_wire_list *wire;
     int error;
 
     if (!viommu->frozen || limit == 0)

@@ -57,7 +57,7 @@ struct iovageom_device {
 };
 
 /** A list of regions as a PROBE tells it. Never changed once made, so it may be shared. */
-struct iovageom_wire {
+struct iovageom_wire_list {
     size_t references;
     size_t size; /**< of this allocation */
     size_t count;
@@ -164,9 +164,9 @@ struct iovageom_group {
     bool wire_clean; /**< else the same of `wire` */
     bool loaded;     /**< while loading: the stream spoke of its members */
     bool unnumbered; /**< made by load: the first plug that names a number gives it one */
-    struct iovageom_wire *wire;          /**< what a PROBE is answered, once frozen; or NULL */
-    struct iovageom_rangeset promised;   /**< usable addresses that any member was told, ever */
-    struct iovageom_wire *promised_wire; /**< that `promised` is known to contain, or NULL */
+    struct iovageom_wire_list *wire;   /**< what a PROBE is answered, once frozen; or NULL */
+    struct iovageom_rangeset promised; /**< usable addresses that any member was told, ever */
+    struct iovageom_wire_list *promised_wire; /**< that `promised` is known to contain, or NULL */
 };
 
 struct iovageom_domain {
@@ -194,7 +194,7 @@ struct iovageom_endpoint {
     struct iovageom_domain *domain;
     struct iovageom_endpoint *next[IOVAGEOM_LISTS];
     struct iovageom_endpoint *previous[IOVAGEOM_LISTS];
-    struct iovageom_wire *told;
+    struct iovageom_wire_list *told;
     uint64_t generation; /**< when it was told; 0 without a promise */
     uint64_t age;        /**< endpoints that were made before it */
 };
@@ -244,8 +244,8 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
 bool iovageom_device_reserves(const struct iovageom_device *device, struct iovageom_range range);
 bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b);
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
-                      struct iovageom_wire **out);
-void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire *wire);
+                      struct iovageom_wire_list **out);
+void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire_list *wire);
 int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu);
 void iovageom_view_deinit(struct iovageom_view *view);
 void iovageom_members_add(struct iovageom_members *members, enum iovageom_list list,
@@ -348,10 +348,10 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
 int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         const struct iovageom_virtio_config *shown, size_t limit,
                         const struct iovageom_device *extra, struct iovageom_report *report,
-                        struct iovageom_wire **out);
+                        struct iovageom_wire_list **out);
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range);
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                          struct iovageom_wire *wire);
+                          struct iovageom_wire_list *wire);
 int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
                           struct iovageom_report *report);
 int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,

@@ -93,7 +93,7 @@ static int load_promise(struct loader *l, const uint8_t *body, size_t length)
 {
     const size_t count = length < 12 ? 0 : (length - 12) / REGION_SIZE;
     struct iovageom_endpoint *endpoint;
-    struct iovageom_wire *wire;
+    struct iovageom_wire_list *wire;
     int error;
 
     if (length != 12 + count * REGION_SIZE || iovageom_load_le64(body + 4) == 0 ||
@@ -335,7 +335,7 @@ static int load_space(struct loader *l, const uint8_t *body)
     return IOVAGEOM_OK;
 }
 
-static int load_records(struct loader *l, const uint8_t *bytes, size_t length)
+static int load_all_records(struct loader *l, const uint8_t *bytes, size_t length)
 {
     static int (*const readers[])(struct loader *, const uint8_t *, size_t) = {
         [RECORD_PROMISE] = load_promise,   [RECORD_GROUP] = load_group,
@@ -463,7 +463,8 @@ static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t le
     load_begin(viommu);
     error = load_space(&l, stream + HEAD_SIZE);
     if (error == IOVAGEOM_OK)
-        error = load_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);
+        error =
+            load_all_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);
     if (error == IOVAGEOM_OK)
         error = load_compare(&l);
     if (error == IOVAGEOM_OK)

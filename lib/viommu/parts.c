@@ -147,9 +147,9 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
 /* ---- lists of regions, and views ---- */
 
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
-                      struct iovageom_wire **out)
+                      struct iovageom_wire_list **out)
 {
-    struct iovageom_wire *wire;
+    struct iovageom_wire_list *wire;
     size_t size;
 
     if (count > (SIZE_MAX - sizeof(*wire)) / sizeof(struct iovageom_region))
@@ -165,7 +165,7 @@ int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
     return IOVAGEOM_OK;
 }
 
-void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire *wire)
+void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire_list *wire)
 {
     if (wire != NULL && --wire->references == 0)
         iovageom_books_release(viommu, wire, wire->size);

@@ -9,7 +9,7 @@
 /* ---- lists of regions ---- */
 
 /* Whether the list leaves an address of `range` to the guest. Regions ascend. */
-static bool wire_leaves(const struct iovageom_wire *wire, struct iovageom_range range)
+static bool wire_leaves(const struct iovageom_wire_list *wire, struct iovageom_range range)
 {
     size_t low = 0;
     size_t high = wire->count;
@@ -35,7 +35,7 @@ static bool wire_leaves(const struct iovageom_wire *wire, struct iovageom_range 
 }
 
 /* What a guest that was told this list may map: whole granules of the input range. */
-static int wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire *wire,
+static int wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire_list *wire,
                        const struct iovageom_virtio_config *shown, struct iovageom_rangeset *out)
 {
     struct iovageom_rangeset set;
@@ -54,7 +54,7 @@ static int wire_usable(const struct iovageom_viommu *viommu, const struct iovage
 
 /* ---- what an endpoint is told ---- */
 
-static bool wire_same(const struct iovageom_wire *a, const struct iovageom_wire *b)
+static bool wire_same(const struct iovageom_wire_list *a, const struct iovageom_wire_list *b)
 {
     if (a->count != b->count)
         return false;
@@ -68,7 +68,7 @@ static bool wire_same(const struct iovageom_wire *a, const struct iovageom_wire 
 /* What a PROBE would tell an endpoint now. */
 static int told_now(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
                     struct iovageom_virtio_config *shown, struct iovageom_report *report,
-                    struct iovageom_wire **out)
+                    struct iovageom_wire_list **out)
 {
     int error = iovageom_shown(viommu, shown, NULL);
 
@@ -85,7 +85,7 @@ IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uin
 {
     const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     struct iovageom_virtio_config shown;
-    struct iovageom_wire *wire;
+    struct iovageom_wire_list *wire;
     int error;
 
     iovageom_report_clear(report);
@@ -112,7 +112,7 @@ IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uin
 static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group,
                         struct iovageom_report *report)
 {
-    struct iovageom_wire *wire;
+    struct iovageom_wire_list *wire;
     int error = iovageom_group_refresh(viommu, group);
 
     if (error != IOVAGEOM_OK || (group->wire_clean && report == NULL))
@@ -136,7 +136,7 @@ static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *g
  * the union of all that its members were told; it usually holds this list's already.
  */
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                          struct iovageom_wire *wire)
+                          struct iovageom_wire_list *wire)
 {
     struct iovageom_group *group = endpoint->group;
 
@@ -186,7 +186,7 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
                       size_t size, size_t *needed, struct iovageom_report *report)
 {
     struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
-    struct iovageom_wire *wire;
+    struct iovageom_wire_list *wire;
     int error = wire_refresh(viommu, found->group, report);
 
     if (error != IOVAGEOM_OK)
@@ -206,7 +206,7 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
 {
     const struct iovageom_endpoint *first = NULL;
-    const struct iovageom_wire *before = NULL;
+    const struct iovageom_wire_list *before = NULL;
     bool leaves = false;
 
     for (const struct iovageom_endpoint *member = group->told.first; member != NULL;
@@ -229,7 +229,7 @@ static int promise_compare(const struct iovageom_viommu *viommu,
                            bool *current)
 {
     struct iovageom_virtio_config shown;
-    struct iovageom_wire *wire;
+    struct iovageom_wire_list *wire;
     struct iovageom_view view;
     int error = told_now(viommu, endpoint, &shown, NULL, &wire);
 

@@ -172,14 +172,14 @@ static int end(struct iovageom_viommu *viommu,
                : perform(viommu, &transaction->request, &decision, writable, report);
 }
 
-static bool has_room(const struct iovageom_virtio_request *request, size_t writable_size)
+static bool tail_fits(const struct iovageom_virtio_request *request, size_t writable_size)
 {
     return request->tail_offset <= writable_size &&
            writable_size - request->tail_offset >= IOVAGEOM_VIRTIO_TAIL_SIZE;
 }
 
 /* The used length covers the properties of a PROBE also when there are none to tell. */
-static size_t answer(const struct iovageom_viommu_transaction *transaction, void *writable)
+static size_t answer_tail(const struct iovageom_viommu_transaction *transaction, void *writable)
 {
     const size_t tail = transaction->request.tail_offset;
 
@@ -195,7 +195,7 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
                                    void *writable, size_t writable_size,
                                    struct iovageom_report *report)
 {
-    const bool room = has_room(&transaction->request, writable_size);
+    const bool room = tail_fits(&transaction->request, writable_size);
 
     if (!transaction->answered)
         return 0;
@@ -205,7 +205,7 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
         transaction->status = veto != IOVAGEOM_OK
                                   ? veto
                                   : explained(end(viommu, transaction, writable, report), report);
-    return room ? answer(transaction, writable) : 0;
+    return room ? answer_tail(transaction, writable) : 0;
 }
 
 size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *readable,
@@ -221,7 +221,7 @@ size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *reada
     if (transaction.status == IOVAGEOM_OK)
         transaction.status =
             explained(perform(viommu, &transaction.request, &decision, writable, report), report);
-    return answer(&transaction, writable);
+    return answer_tail(&transaction, writable);
 }
 
 int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,

@@ -6,117 +6,117 @@
 
 /* ---- writing: counts when there is no room ---- */
 
-struct writer {
+struct saver {
     uint8_t *bytes;
     size_t size;
     size_t used;
 };
 
-static void put(struct writer *w, uint64_t value, size_t width)
+static void save_number(struct saver *w, uint64_t value, size_t width)
 {
     for (size_t i = 0; i < width; i++, w->used++)
         if (w->used < w->size)
             w->bytes[w->used] = (uint8_t)(value >> (8 * i));
 }
 
-static void put_range(struct writer *w, struct iovageom_range range)
+static void save_range(struct saver *w, struct iovageom_range range)
 {
-    put(w, range.start, 8);
-    put(w, range.last, 8);
+    save_number(w, range.start, 8);
+    save_number(w, range.last, 8);
 }
 
-static void put_record(struct writer *w, enum record tag, size_t length)
+static void save_head(struct saver *w, enum viommu_record tag, size_t length)
 {
-    put(w, (uint64_t)tag, 4);
-    put(w, length, 8);
+    save_number(w, (uint64_t)tag, 4);
+    save_number(w, length, 8);
 }
 
-static void save_space(struct writer *w, const struct iovageom_viommu *viommu)
+static void save_space(struct saver *w, const struct iovageom_viommu *viommu)
 {
     const struct iovageom_virtio_config *space = &viommu->shown;
 
-    put(w, space->page_size_mask, 8);
-    put_range(w, space->input_range);
-    put(w, space->domain_start, 4);
-    put(w, space->domain_last, 4);
-    put(w, space->probe_size, 4);
-    put(w, viommu->bypass, 4);
-    put(w, viommu->config.features, 4);
-    put(w, viommu->accepted, 4);
-    put(w, viommu->generation, 8);
-    put(w, 0, 8);
+    save_number(w, space->page_size_mask, 8);
+    save_range(w, space->input_range);
+    save_number(w, space->domain_start, 4);
+    save_number(w, space->domain_last, 4);
+    save_number(w, space->probe_size, 4);
+    save_number(w, viommu->bypass, 4);
+    save_number(w, viommu->config.features, 4);
+    save_number(w, viommu->accepted, 4);
+    save_number(w, viommu->generation, 8);
+    save_number(w, 0, 8);
 }
 
-static void save_promise(struct writer *w, const struct iovageom_endpoint *endpoint)
+static void save_promise(struct saver *w, const struct iovageom_endpoint *endpoint)
 {
-    put_record(w, RECORD_PROMISE, 12 + endpoint->told->count * REGION_SIZE);
-    put(w, endpoint->id, 4);
-    put(w, endpoint->generation, 8);
+    save_head(w, RECORD_PROMISE, 12 + endpoint->told->count * REGION_SIZE);
+    save_number(w, endpoint->id, 4);
+    save_number(w, endpoint->generation, 8);
     for (size_t i = 0; i < endpoint->told->count; i++) {
-        put_range(w, endpoint->told->regions[i].range);
-        put(w, endpoint->told->regions[i].type, 4);
+        save_range(w, endpoint->told->regions[i].range);
+        save_number(w, endpoint->told->regions[i].type, 4);
     }
 }
 
-static void save_members(struct writer *w, const struct iovageom_group *group)
+static void save_members(struct saver *w, const struct iovageom_group *group)
 {
     const struct iovageom_endpoint *member = group->members.first;
 
-    put_record(w, RECORD_MEMBERS, group->members.count * 4);
+    save_head(w, RECORD_MEMBERS, group->members.count * 4);
     for (; member != NULL; member = member->next[IOVAGEOM_LIST_GROUP])
-        put(w, member->id, 4);
+        save_number(w, member->id, 4);
 }
 
 /* Guest groups are found again by their first endpoint: their numbers are the VMM's business. */
-static void save_group(struct writer *w, const struct iovageom_group *group)
+static void save_group(struct saver *w, const struct iovageom_group *group)
 {
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range range;
 
-    put_record(w, RECORD_GROUP, 4 + iovageom_rangeset_count(&group->promised) * 16);
-    put(w, group->members.first->id, 4);
+    save_head(w, RECORD_GROUP, 4 + iovageom_rangeset_count(&group->promised) * 16);
+    save_number(w, group->members.first->id, 4);
     iovageom_rangeset_seek(&group->promised, 0, &cursor);
     while (iovageom_rangeset_next(&cursor, &range))
-        put_range(w, range);
+        save_range(w, range);
 }
 
-static void save_domain(struct writer *w, const struct iovageom_domain *domain)
+static void save_domain(struct saver *w, const struct iovageom_domain *domain)
 {
     const struct iovageom_endpoint *member = domain->members.first;
     struct iovageom_mappings_cursor cursor;
     struct iovageom_mapping mapping;
 
-    put_record(w, RECORD_DOMAIN, 8);
-    put(w, domain->node.index, 4);
-    put(w, domain->bypass, 4);
+    save_head(w, RECORD_DOMAIN, 8);
+    save_number(w, domain->node.index, 4);
+    save_number(w, domain->bypass, 4);
     for (; member != NULL; member = member->next[IOVAGEOM_LIST_DOMAIN]) {
-        put_record(w, RECORD_ATTACHED, 4);
-        put(w, member->id, 4);
+        save_head(w, RECORD_ATTACHED, 4);
+        save_number(w, member->id, 4);
     }
-    put_record(w, RECORD_MAPPINGS, iovageom_mappings_count(&domain->mappings) * MAPPING_SIZE);
+    save_head(w, RECORD_MAPPINGS, iovageom_mappings_count(&domain->mappings) * MAPPING_SIZE);
     iovageom_mappings_seek(&domain->mappings, 0, &cursor);
     while (iovageom_mappings_next(&cursor, &mapping)) {
-        put_range(w, mapping.range);
-        put(w, mapping.phys, 8);
-        put(w, mapping.flags, 4);
+        save_range(w, mapping.range);
+        save_number(w, mapping.phys, 8);
+        save_number(w, mapping.flags, 4);
     }
 }
 
 /* Whoever was detached while bypass was on, and can't map an identity range: it relies on nothing. */
-static bool shut(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
+static bool is_shut(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
 {
     return endpoint->domain == NULL && iovageom_bypass_unattached(viommu) &&
            !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
 }
 
-static void save_shut(struct writer *w, const struct iovageom_viommu *viommu)
+static void save_shut(struct saver *w, const struct iovageom_viommu *viommu)
 {
     const struct iovageom_endpoint *endpoint = NULL;
 
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (shut(viommu, endpoint)) {
-            put_record(w, RECORD_SHUT, 4);
-            put(w, endpoint->id, 4);
+        if (is_shut(viommu, endpoint)) {
+            save_head(w, RECORD_SHUT, 4);
+            save_number(w, endpoint->id, 4);
         }
 }
 
@@ -133,7 +133,7 @@ static bool any_prepared(const struct iovageom_viommu *viommu)
 int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, size_t size,
                          size_t *needed)
 {
-    struct writer w = {buffer, size, HEAD_SIZE};
+    struct saver w = {buffer, size, HEAD_SIZE};
     const struct iovageom_endpoint *endpoint = NULL;
     const struct iovageom_domain *domain = iovageom_table_from(&viommu->domains, 0);
     size_t length;
@@ -163,9 +163,9 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
     if (length > size)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     w.used = 0;
-    put(&w, VIOMMU_MAGIC, 8);
-    put(&w, VIOMMU_VERSION, 4);
-    put(&w, 0, 4);
-    put(&w, viommu_checksum(w.bytes + HEAD_SIZE, length - HEAD_SIZE), 8);
+    save_number(&w, VIOMMU_MAGIC, 8);
+    save_number(&w, VIOMMU_VERSION, 4);
+    save_number(&w, 0, 4);
+    save_number(&w, viommu_checksum(w.bytes + HEAD_SIZE, length - HEAD_SIZE), 8);
     return IOVAGEOM_OK;
 }

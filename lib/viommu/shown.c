@@ -155,7 +155,7 @@ static int choose_probe_size(const struct iovageom_viommu *viommu,
 
     for (struct iovageom_group *group = NULL;
          (group = iovageom_group_after(viommu, group)) != NULL;) {
-        struct iovageom_wire *wire;
+        struct iovageom_wire_list *wire;
         int error = iovageom_group_wire(viommu, group, shown, SIZE_MAX, NULL, NULL, &wire);
 
         if (error != IOVAGEOM_OK)

@@ -23,7 +23,7 @@ enum {
     REGION_SIZE = 20
 };
 
-enum record {
+enum viommu_record {
     RECORD_PROMISE = 1,
     RECORD_GROUP = 2,
     RECORD_DOMAIN = 3,

@@ -31,13 +31,13 @@ static size_t regions_merge(struct iovageom_region *out, const struct iovageom_r
 
 /* Typed regions at the granule: MSI where the machine says so, else where hosts do. */
 static int view_regions(const struct iovageom_viommu *viommu, const struct iovageom_view *view,
-                        uint64_t granule, struct iovageom_wire **out)
+                        uint64_t granule, struct iovageom_wire_list **out)
 {
     const struct iovageom_rangeset *msi = iovageom_rangeset_count(&viommu->platform_view.msi) > 0
                                               ? &viommu->platform_view.msi
                                               : &view->msi;
     struct iovageom_view aligned;
-    struct iovageom_wire *wire = NULL;
+    struct iovageom_wire_list *wire = NULL;
     int error = iovageom_view_init(&aligned, viommu);
 
     if (error == IOVAGEOM_OK)
@@ -134,10 +134,10 @@ static int note_scraps(const struct iovageom_viommu *viommu, const struct iovage
 int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         const struct iovageom_virtio_config *shown, size_t limit,
                         const struct iovageom_device *extra, struct iovageom_report *report,
-                        struct iovageom_wire **out)
+                        struct iovageom_wire_list **out)
 {
     struct iovageom_probe_plan plan;
-    struct iovageom_wire *wire = NULL;
+    struct iovageom_wire_list *wire = NULL;
     struct iovageom_view view;
     int error = iovageom_view_init(&view, viommu);
 
