@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <iovageom/guest.h>
 #include <iovageom/host_iommufd.h>
 #include <iovageom/host_sysfs.h>
 #include <iovageom/host_vfio.h>
@@ -549,10 +550,10 @@ static void read_back(struct promise *promise)
 {
     size_t count = 0;
 
-    (void)iovageom_virtio_decode_probe(promise->bytes, promise->length, NULL, 0, &count);
+    (void)iovageom_guest_decode_probe(promise->bytes, promise->length, NULL, 0, &count);
     promise->decoded = keep((count + 1) * sizeof(*promise->decoded));
-    must(iovageom_virtio_decode_probe(promise->bytes, promise->length, promise->decoded, count,
-                                      &promise->decoded_count));
+    must(iovageom_guest_decode_probe(promise->bytes, promise->length, promise->decoded, count,
+                                     &promise->decoded_count));
 }
 
 struct promise promise_for(const struct verdict *verdict, uint64_t granule, size_t probe_size)

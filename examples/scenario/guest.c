@@ -19,7 +19,7 @@ static int send_request(struct player *p, const struct iovageom_virtio_request *
     int status = -1;
 
     if (writable == NULL ||
-        iovageom_virtio_encode_request(request, bytes, sizeof(bytes), &size) != IOVAGEOM_OK)
+        iovageom_guest_encode_request(request, bytes, sizeof(bytes), &size) != IOVAGEOM_OK)
         abort();
     used = iovageom_viommu_request(books(p), bytes, size, writable, writable_size, &p->report);
     if (used == 0) {
@@ -68,7 +68,7 @@ void do_probe(struct player *p)
 
     if (bytes == NULL)
         return;
-    if (iovageom_virtio_decode_probe(bytes, space.probe_size, regions, REGIONS_MAX, &count) != 0)
+    if (iovageom_guest_decode_probe(bytes, space.probe_size, regions, REGIONS_MAX, &count) != 0)
         abort();
     say(p, "OK, %zu bytes of %u", iovageom_virtio_probe_bytes(count), (unsigned)space.probe_size);
     for (size_t i = 0; i < count; i++)

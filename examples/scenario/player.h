@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/iovageom.h>
 
 /*

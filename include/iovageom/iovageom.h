@@ -21,7 +21,6 @@
 #include <iovageom/report.h>
 #include <iovageom/geometry.h>
 #include <iovageom/virtio.h>
-#include <iovageom/guestview.h>
 #include <iovageom/host_vfio.h>
 #include <iovageom/host_iommufd.h>
 #include <iovageom/host_sysfs.h>

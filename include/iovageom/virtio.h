@@ -15,8 +15,8 @@
 /**
  * @file
  * The wire of a virtio-iommu: RESV_MEM properties of a PROBE answer, the config space, and the
- * requests of the guest. Bytes in, values out, and back; no judgement: what a request is answered
- * is the business of viommu.h. All numbers on the wire are little-endian, of any alignment.
+ * requests of the guest, from the device's side: the former are encoded, the latter decoded. What a
+ * request is answered is the business of viommu.h; the guest's side of the wire is in guest.h. All numbers on the wire are little-endian, of any alignment.
  *
  * N and I numbers are those of docs/numbers.md: the statements of the virtio specification 1.4,
  * chapter "IOMMU Device", which has not changed since 1.2.
@@ -140,54 +140,6 @@ IOVAGEOM_API int iovageom_virtio_encode_geometry(const struct iovageom_allocator
                                                  uint64_t granule, struct iovageom_range window,
                                                  void *buffer, size_t size, size_t *needed);
 
-/** One property of a PROBE answer, as found. */
-struct iovageom_virtio_property {
-    uint32_t type;     /**< 12 bits, an enum iovageom_virtio_property_type or unknown */
-    uint32_t reserved; /**< the other 4 bits: when not 0, a guest must ignore the property (N60) */
-    size_t offset;     /**< of the payload, from the start of the properties, in bytes */
-    size_t length; /**< of the payload, without the head (N59: not to be guessed from the type) */
-};
-
-/**
- * The property at *offset, which is moved to the next one. Total over any bytes.
- *
- * Start with *offset 0 and call until it answers something else than 0: it takes at most size / 4
- * calls.
- *
- * @return IOVAGEOM_ERR_NOT_FOUND at the end: a property of type 0, or no byte but zeros too few for
- *         another head (I4); IOVAGEOM_ERR_TRUNCATED when a head or a payload runs over the end.
- */
-IOVAGEOM_API int iovageom_virtio_property_next(const void *bytes, size_t size, size_t *offset,
-                                               struct iovageom_virtio_property *property);
-
-/**
- * A RESV_MEM payload, without its head.
- *
- * @param region receives range and type: MSI, or RESERVED for every other subtype (N72). Reserved
- *        bytes are ignored (N71), and so is whatever follows byte 20.
- * @param subtype receives the subtype as on the wire; may be NULL.
- * @return IOVAGEOM_ERR_MALFORMED when `length` is less than 20, IOVAGEOM_ERR_INVERTED.
- */
-IOVAGEOM_API int iovageom_virtio_decode_resv_mem(const void *payload, size_t length,
-                                                 struct iovageom_region *region, uint32_t *subtype);
-
-/**
- * What a guest that follows the specification to the letter reads from a PROBE answer: its RESV_MEM
- * regions, in the order of the wire. Unknown properties, and those with reserved bits, are skipped
- * (N58, N60, N61). Any malformed property makes the whole answer malformed.
- *
- * Overlaps and a second MSI, which only the device is asked to avoid, are not refused: see
- * iovageom_virtio_wire_check(). What Linux makes of the bytes is in guestview.h.
- *
- * @param out room for `capacity` regions; may be NULL when capacity is 0. `owner` is set to 0.
- * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED, IOVAGEOM_ERR_INVERTED,
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL. Linear.
- */
-IOVAGEOM_API int iovageom_virtio_decode_probe(const void *bytes, size_t size,
-                                              struct iovageom_region *out, size_t capacity,
-                                              size_t *count);
-
 /* ---- config space ---- */
 
 /** Feature bits of a virtio-iommu, as masks. */
@@ -219,16 +171,6 @@ struct iovageom_virtio_config {
  */
 IOVAGEOM_API int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
                                                uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE]);
-
-/**
- * The config space from its bytes.
- *
- * @param size 36 bytes or more: devices that know no `bypass` field end there, it is 0 then. Of the
- *        field, bits 1 to 7 are ignored (N7); bytes from 40 on too.
- * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED for a mask of 0, IOVAGEOM_ERR_INVERTED.
- */
-IOVAGEOM_API int iovageom_virtio_decode_config(const void *bytes, size_t size,
-                                               struct iovageom_virtio_config *out);
 
 /* ---- requests ---- */
 
@@ -285,17 +227,6 @@ struct iovageom_virtio_request {
 IOVAGEOM_API int iovageom_virtio_decode_request(const void *readable, size_t readable_size,
                                                 size_t writable_size, uint32_t probe_size,
                                                 struct iovageom_virtio_request *out);
-
-/**
- * The device-readable bytes of a request, reserved ones 0: what a driver writes. For guests under
- * test, and for playing scenarios.
- *
- * @param buffer IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX bytes are enough for any.
- * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- * @return IOVAGEOM_ERR_UNSUPPORTED for an unknown type, IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- */
-IOVAGEOM_API int iovageom_virtio_encode_request(const struct iovageom_virtio_request *request,
-                                                void *buffer, size_t size, size_t *needed);
 
 /** The tail of an answer: the status, an enum iovageom_virtio_status, and zeros (N19). */
 IOVAGEOM_API void iovageom_virtio_encode_tail(uint32_t status,

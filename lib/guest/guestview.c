@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "../base/cold_file.h"
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 
 #include <string.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
-
-#include "../base/sort.h"
 
 /* The window that the driver makes up, where VFIO maps doorbells (its MSI_IOVA_BASE and _LENGTH). */
 static const struct iovageom_range software_msi = {0x8000000, 0x80fffff};
@@ -70,18 +68,47 @@ static int quirk(const struct reader *reader, int status, struct iovageom_range 
 }
 
 /* By start, and those of the same start as they came: until they are sorted `owner` says how. */
-static int compare_regions(const void *a, const void *b)
+static bool region_follows(const struct iovageom_region *one, const struct iovageom_region *other)
 {
-    const struct iovageom_region *one = a, *other = b;
-
     if (one->range.start != other->range.start)
-        return one->range.start < other->range.start ? -1 : 1;
-    return one->owner < other->owner ? -1 : 1;
+        return one->range.start > other->range.start;
+    return one->owner > other->owner;
 }
 
+/* Lets region number `at` sink below later ones, in a heap of `count` with the last one on top. */
+static void sink_region(struct iovageom_region *regions, size_t at, size_t count)
+{
+    const struct iovageom_region held = regions[at];
+
+    for (size_t child; at < count / 2; at = child) {
+        child = 2 * at + 1;
+        if (child + 1 < count && region_follows(&regions[child + 1], &regions[child]))
+            child++;
+        if (!region_follows(&regions[child], &held))
+            break;
+        regions[at] = regions[child];
+        regions[child] = held;
+    }
+}
+
+/* A heap sort, because the guest's own insertion sort takes O(n^2): what is sorted costs one look. */
 static void sort_regions(struct iovageom_region *regions, size_t count)
 {
-    iovageom_sort(regions, count, sizeof(*regions), compare_regions);
+    size_t sorted = 1;
+
+    while (sorted < count && region_follows(&regions[sorted], &regions[sorted - 1]))
+        sorted++;
+    if (sorted < count) {
+        for (size_t at = count / 2; at-- > 0;)
+            sink_region(regions, at, count);
+        for (size_t end = count - 1; end > 0; end--) {
+            const struct iovageom_region last = regions[0];
+
+            regions[0] = regions[end];
+            regions[end] = last;
+            sink_region(regions, 0, end);
+        }
+    }
     for (size_t i = 0; i < count; i++)
         regions[i].owner = 0;
 }

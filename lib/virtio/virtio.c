@@ -245,11 +245,7 @@ IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_wire_list *wire)
 
 /* ---- PROBE properties ---- */
 
-enum {
-    RESV_MEM_LENGTH = IOVAGEOM_VIRTIO_RESV_MEM_SIZE - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE,
-    TYPE_MASK = 0xfff,
-    TYPE_BITS = 12
-};
+enum { RESV_MEM_LENGTH = IOVAGEOM_VIRTIO_RESV_MEM_SIZE - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE };
 
 size_t iovageom_virtio_probe_bytes(size_t count)
 {
@@ -297,93 +293,6 @@ IOVAGEOM_COLD int iovageom_virtio_encode_geometry(const struct iovageom_allocato
     return status;
 }
 
-IOVAGEOM_COLD int iovageom_virtio_property_next(const void *bytes, size_t size, size_t *offset,
-                                                struct iovageom_virtio_property *property)
-{
-    const uint8_t *at = bytes;
-    size_t left = *offset < size ? size - *offset : 0, length;
-    uint32_t head;
-
-    if (left < IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE) {
-        for (size_t i = 0; i < left; i++)
-            if (at[*offset + i] != 0)
-                return IOVAGEOM_ERR_TRUNCATED;
-        return IOVAGEOM_ERR_NOT_FOUND;
-    }
-    at += *offset;
-    head = iovageom_load_le16(at);
-    length = iovageom_load_le16(at + 2);
-    if ((head & TYPE_MASK) == IOVAGEOM_VIRTIO_PROPERTY_NONE)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    if (length > left - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE)
-        return IOVAGEOM_ERR_TRUNCATED;
-    property->type = head & TYPE_MASK;
-    property->reserved = head >> TYPE_BITS;
-    property->offset = *offset + IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE;
-    property->length = length;
-    *offset = property->offset + length;
-    return IOVAGEOM_OK;
-}
-
-IOVAGEOM_COLD int iovageom_virtio_decode_resv_mem(const void *payload, size_t length,
-                                                  struct iovageom_region *region, uint32_t *subtype)
-{
-    const uint8_t *bytes = payload;
-    struct iovageom_range range;
-
-    if (length < RESV_MEM_LENGTH)
-        return IOVAGEOM_ERR_MALFORMED;
-    range.start = iovageom_load_le64(bytes + 4);
-    range.last = iovageom_load_le64(bytes + 12);
-    if (!iovageom_range_valid(range))
-        return IOVAGEOM_ERR_INVERTED;
-    *region = (struct iovageom_region){
-        range, bytes[0] == IOVAGEOM_VIRTIO_RESV_MSI ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
-        0};
-    if (subtype != NULL)
-        *subtype = bytes[0];
-    return IOVAGEOM_OK;
-}
-
-/* One pass over the answer; writes as many regions as there is room for. */
-static int decode_pass(const void *bytes, size_t size, struct iovageom_region *out, size_t capacity,
-                       size_t *count)
-{
-    struct iovageom_virtio_property property;
-    struct iovageom_region region;
-    size_t offset = 0, found = 0;
-    int status;
-
-    while ((status = iovageom_virtio_property_next(bytes, size, &offset, &property)) == 0) {
-        if (property.reserved != 0 || property.type != IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM)
-            continue;
-        status = iovageom_virtio_decode_resv_mem((const uint8_t *)bytes + property.offset,
-                                                 property.length, &region, NULL);
-        if (status < 0)
-            return status;
-        if (found < capacity)
-            out[found] = region;
-        found++;
-    }
-    *count = found;
-    return status == IOVAGEOM_ERR_NOT_FOUND ? IOVAGEOM_OK : status;
-}
-
-IOVAGEOM_COLD int iovageom_virtio_decode_probe(const void *bytes, size_t size,
-                                               struct iovageom_region *out, size_t capacity,
-                                               size_t *count)
-{
-    size_t found;
-    int status = decode_pass(bytes, size, NULL, 0, &found);
-
-    if (status < 0)
-        return status;
-    *count = found;
-    if (found > capacity)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    return decode_pass(bytes, size, out, capacity, &found);
-}
-
 /* ---- config space ---- */
 
 /* Where the fields of struct virtio_iommu_config are. */
@@ -417,29 +326,6 @@ IOVAGEOM_COLD int iovageom_virtio_encode_config(const struct iovageom_virtio_con
     iovageom_store_le32(out + CONFIG_DOMAIN_END, config->domain_last);
     iovageom_store_le32(out + CONFIG_PROBE_SIZE, config->probe_size);
     out[CONFIG_BYPASS] = (uint8_t)config->bypass;
-    return IOVAGEOM_OK;
-}
-
-IOVAGEOM_COLD int iovageom_virtio_decode_config(const void *bytes, size_t size,
-                                                struct iovageom_virtio_config *out)
-{
-    const uint8_t *at = bytes;
-    struct iovageom_virtio_config config;
-
-    if (size < CONFIG_BYPASS)
-        return IOVAGEOM_ERR_TRUNCATED;
-    config.page_size_mask = iovageom_load_le64(at + CONFIG_PAGE_SIZE_MASK);
-    config.input_range.start = iovageom_load_le64(at + CONFIG_INPUT_START);
-    config.input_range.last = iovageom_load_le64(at + CONFIG_INPUT_END);
-    config.domain_start = iovageom_load_le32(at + CONFIG_DOMAIN_START);
-    config.domain_last = iovageom_load_le32(at + CONFIG_DOMAIN_END);
-    config.probe_size = iovageom_load_le32(at + CONFIG_PROBE_SIZE);
-    config.bypass = size > CONFIG_BYPASS ? at[CONFIG_BYPASS] & 1 : 0;
-    if (config.page_size_mask == 0)
-        return IOVAGEOM_ERR_MALFORMED;
-    if (config_inverted(&config))
-        return IOVAGEOM_ERR_INVERTED;
-    *out = config;
     return IOVAGEOM_OK;
 }
 
@@ -532,38 +418,6 @@ int iovageom_virtio_decode_request(const void *readable, size_t readable_size, s
     out->head_reserved = any_set(at + 1, REQUEST_HEAD_SIZE - 1);
     decode_body(at, out);
     return writable_size < IOVAGEOM_VIRTIO_TAIL_SIZE ? IOVAGEOM_ERR_TRUNCATED : IOVAGEOM_OK;
-}
-
-IOVAGEOM_COLD int iovageom_virtio_encode_request(const struct iovageom_virtio_request *request,
-                                                 void *buffer, size_t size, size_t *needed)
-{
-    uint8_t *at = buffer;
-    uint32_t type = request->type;
-    size_t length = request_size(type);
-
-    if (length == 0)
-        return IOVAGEOM_ERR_UNSUPPORTED;
-    if (needed != NULL)
-        *needed = length;
-    if (size < length)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    memset(at, 0, length);
-    at[0] = (uint8_t)type;
-    iovageom_store_le32(at + 4,
-                        type == IOVAGEOM_VIRTIO_T_PROBE ? request->endpoint : request->domain);
-    if (type == IOVAGEOM_VIRTIO_T_ATTACH || type == IOVAGEOM_VIRTIO_T_DETACH)
-        iovageom_store_le32(at + 8, request->endpoint);
-    if (type == IOVAGEOM_VIRTIO_T_ATTACH)
-        iovageom_store_le32(at + 12, request->flags);
-    if (type == IOVAGEOM_VIRTIO_T_MAP || type == IOVAGEOM_VIRTIO_T_UNMAP) {
-        iovageom_store_le64(at + 8, request->virt.start);
-        iovageom_store_le64(at + 16, request->virt.last);
-    }
-    if (type == IOVAGEOM_VIRTIO_T_MAP) {
-        iovageom_store_le64(at + 24, request->phys);
-        iovageom_store_le32(at + 32, request->flags);
-    }
-    return IOVAGEOM_OK;
 }
 
 void iovageom_virtio_encode_tail(uint32_t status, uint8_t out[IOVAGEOM_VIRTIO_TAIL_SIZE])

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <iovageom/guest.h>
 #include <iovageom/iovageom.h>
 
 /*

@@ -362,7 +362,7 @@ static void decode_probe(size_t n)
     size_t count;
 
     start();
-    must(iovageom_virtio_decode_probe(bytes, n * 24, out, n, &count) == 0 && count == n);
+    must(iovageom_guest_decode_probe(bytes, n * 24, out, n, &count) == 0 && count == n);
     stop();
     free(bytes);
     free(out);
@@ -377,7 +377,7 @@ static void decode_probe_empty(size_t n)
     for (size_t i = 0; i < n; i++)
         store(bytes + i * 4, 7, 2);
     start();
-    must(iovageom_virtio_decode_probe(bytes, n * 4, NULL, 0, &count) == 0 && count == 0);
+    must(iovageom_guest_decode_probe(bytes, n * 4, NULL, 0, &count) == 0 && count == 0);
     stop();
     free(bytes);
 }
@@ -458,8 +458,8 @@ const struct measure measures_of_streams[] = {
     {"host_sysfs_reserved_regions, repeated", "O(n log n)", GROWTH_LINEAR_LOG, 1024,
      sysfs_repeated},
     {"host_sysfs: one long line", "O(n)", GROWTH_LINEAR, 65536, sysfs_long_line},
-    {"virtio_decode_probe", "O(n)", GROWTH_LINEAR, 4096, decode_probe},
-    {"virtio_decode_probe, unknown properties", "O(n)", GROWTH_LINEAR, 4096, decode_probe_empty},
+    {"guest_decode_probe", "O(n)", GROWTH_LINEAR, 4096, decode_probe},
+    {"guest_decode_probe, unknown properties", "O(n)", GROWTH_LINEAR, 4096, decode_probe_empty},
     {"guestview_probe, unordered", "O(n log n)", GROWTH_LINEAR_LOG, 4096, guest_probe},
     {"guestview_probe, in order", "O(n log n)", GROWTH_LINEAR_LOG, 4096, guest_probe_down},
     {"guestview_group, _vfio, _dma_init", "O(n log n)", GROWTH_LINEAR_LOG, 4096, guest_group},

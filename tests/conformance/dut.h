@@ -62,7 +62,7 @@ static inline struct iovageom_virtio_config dut_config(void)
 
     assert_int_equal(iovageom_viommu_config_space(dut, &config), 0);
     assert_int_equal(iovageom_virtio_encode_config(&config, bytes), 0);
-    assert_int_equal(iovageom_virtio_decode_config(bytes, sizeof(bytes), &config), 0);
+    assert_int_equal(iovageom_guest_decode_config(bytes, sizeof(bytes), &config), 0);
     return config;
 }
 

@@ -272,7 +272,7 @@ build_tool() {
     build_library
     mkdir -p "$IOVAGEOM_CACHE/tools"
     gcc -O2 -Wall -Wextra -Werror -I"$IOVAGEOM_CACHE/library/include" "$E2E/$1.c" \
-        "$IOVAGEOM_CACHE/library/lib/libiovageom.a" -o "$IOVAGEOM_CACHE/tools/$1" ||
+        "$IOVAGEOM_CACHE/library/lib/"libiovageom{-guest,}.a -o "$IOVAGEOM_CACHE/tools/$1" ||
         die "$1 doesn't build"
     echo "$IOVAGEOM_CACHE/tools/$1"
 }

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 

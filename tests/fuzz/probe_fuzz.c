@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/plan_probe.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
@@ -25,7 +25,7 @@ static void tell_again(const struct iovageom_region *list, size_t count)
     fuzz_check(iovageom_virtio_wire_check(wire, told) == 0);
     fuzz_check(iovageom_virtio_encode_probe(wire, told, bytes, sizeof(bytes), &needed) == 0);
     fuzz_check(needed == iovageom_virtio_probe_bytes(told));
-    fuzz_check(iovageom_virtio_decode_probe(bytes, sizeof(bytes), back, MOST + 1, &again) == 0);
+    fuzz_check(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, MOST + 1, &again) == 0);
     fuzz_check(again == told);
     for (size_t i = 0; i < told; i++) {
         fuzz_check(iovageom_range_equal(wire[i].range, back[i].range));
@@ -81,22 +81,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input input = {data, size};
     struct iovageom_region list[MOST];
     struct iovageom_virtio_config config;
-    struct iovageom_virtio_property property;
+    struct iovageom_guest_property property;
     uint8_t *head, *bytes, again[40];
     size_t head_size, length, count, offset = 0, properties = 0;
 
     head = fuzz_bytes(&input, 40, &head_size);
     bytes = fuzz_bytes(&input, MOST * 24, &length);
-    while (iovageom_virtio_property_next(bytes, length, &offset, &property) == 0) {
+    while (iovageom_guest_property_next(bytes, length, &offset, &property) == 0) {
         fuzz_check(property.offset + property.length == offset && offset <= length);
         properties++;
     }
     fuzz_check(properties <= length / 4);
-    if (iovageom_virtio_decode_probe(bytes, length, list, MOST, &count) == 0) {
+    if (iovageom_guest_decode_probe(bytes, length, list, MOST, &count) == 0) {
         fuzz_check(count <= properties);
         tell_again(list, count);
     }
-    if (iovageom_virtio_decode_config(head, head_size, &config) == 0) {
+    if (iovageom_guest_decode_config(head, head_size, &config) == 0) {
         fuzz_check(iovageom_virtio_encode_config(&config, again) == 0);
         fuzz_check(memcmp(head, again, 36) == 0);
         let_linux_read(&config, bytes, length);

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
@@ -29,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_check(status < 0 || request.type == IOVAGEOM_VIRTIO_T_PROBE);
     }
     if (status == 0) {
-        fuzz_check(iovageom_virtio_encode_request(&request, again, sizeof(again), &needed) == 0);
+        fuzz_check(iovageom_guest_encode_request(&request, again, sizeof(again), &needed) == 0);
         fuzz_check(needed <= length);
         if (!request.head_reserved && !request.body_reserved)
             fuzz_check(memcmp(bytes, again, needed) == 0);

@@ -8,7 +8,7 @@
 #include "fuzz.h"
 
 #include <iovageom/geometry.h>
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/host_iommufd.h>
 #include <iovageom/host_sysfs.h>
 #include <iovageom/host_vfio.h>
@@ -222,8 +222,8 @@ static void probe(struct dish *dish, struct fuzz_input *input)
     cook(dish, input, put_property);
     config.probe_size = (uint32_t)dish->length;
     steps = 0;
-    (void)iovageom_virtio_decode_probe(dish->bytes, dish->length, out, ROOM / 24, &count);
-    in_time("virtio_decode_probe", dish->length);
+    (void)iovageom_guest_decode_probe(dish->bytes, dish->length, out, ROOM / 24, &count);
+    in_time("guest_decode_probe", dish->length);
     steps = 0;
     (void)iovageom_guestview_probe(&kernel, &config, dish->bytes, dish->length, out, ROOM / 24 + 1,
                                    &count, NULL);

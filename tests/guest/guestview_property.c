@@ -2,7 +2,7 @@
 /* What the guest's VFIO has left, whatever the order of the regions: against flags for addresses. */
 #include <string.h>
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 
 #include "support/property.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 
 #include "base/bytes.h"

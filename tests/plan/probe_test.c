@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <iovageom/guest.h>
 #include <iovageom/plan_probe.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
@@ -448,7 +449,7 @@ static void encode_reports_gaps_and_granules(void **state)
     assert_int_equal(plan.count, 3);
     assert_int_equal(plan.lost.lo, 0xf000);
     assert_int_equal(bytes[72] | bytes[79], 0);
-    assert_int_equal(iovageom_virtio_decode_probe(bytes, sizeof(bytes), back, 4, &count), 0);
+    assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 4, &count), 0);
     assert_int_equal(count, 3);
     assert_int_equal(back[0].range.start, 0x10000);
     assert_int_equal(back[0].range.last, 0x20fff);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include <iovageom/geometry.h>
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/host_sysfs.h>
 #include <iovageom/host_vfio.h>
 #include <iovageom/pgsize.h>
@@ -427,7 +427,7 @@ static void check_guest(struct test_random *random, struct scene *scene, const u
     kernel.physical_32bit = scene->window.last == UINT32_MAX;
     property_check(iovageom_guestview_probe(&kernel, &scene->config, bytes, size, regions, 256,
                                             &count, NULL) == 0);
-    property_check(iovageom_virtio_decode_probe(bytes, size, by_the_book, 256, &told) == 0);
+    property_check(iovageom_guest_decode_probe(bytes, size, by_the_book, 256, &told) == 0);
     property_check(iovageom_virtio_wire_check(by_the_book, told) == 0);
     for (size_t i = 0; i < told; i++) {
         property_check(iovageom_range_equal(regions[i].range, by_the_book[i].range));
@@ -533,7 +533,7 @@ START_TEST(for_guest_groups)
                     property_check(iovageom_geometry_narrow(group, members[i]) == 0);
             property_check(iovageom_virtio_encode_geometry(NULL, group, 4096, everything, bytes,
                                                            sizeof(bytes), &needed) == 0);
-            property_check(iovageom_virtio_decode_probe(bytes, sizeof(bytes), told, 256, &count) ==
+            property_check(iovageom_guest_decode_probe(bytes, sizeof(bytes), told, 256, &count) ==
                            0);
             for (size_t i = 0; i + 1 < count; i++) {
                 struct iovageom_range gap;

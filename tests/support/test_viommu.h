@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <iovageom/guest.h>
 #include <iovageom/pgsize.h>
 #include <iovageom/viommu.h>
 
@@ -81,7 +82,7 @@ static inline uint8_t test_probe(struct iovageom_viommu *viommu, uint32_t endpoi
         iovageom_viommu_probe(viommu, endpoint, bytes, space.probe_size, &needed, NULL));
     if (status == IOVAGEOM_VIRTIO_S_OK)
         assert_int_equal(
-            iovageom_virtio_decode_probe(bytes, space.probe_size, regions, capacity, count), 0);
+            iovageom_guest_decode_probe(bytes, space.probe_size, regions, capacity, count), 0);
     return status;
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sources virtio/virtio.c geometry/resv.c base/range.c */
+/* sources virtio/virtio.c guest/wire.c geometry/resv.c base/range.c */
 /*
- * The wire: bytes.h, and encode and decode of virtio.h. Numbers are any numbers; lists have up to
+ * The wire: bytes.h, and encode and decode of virtio.h and guest.h. Numbers are any numbers; lists have up to
  * two regions, because what is done to a list is done to neighbours; buffers have any length up to
  * a little more than those need.
  */
 #include "verify.h"
 
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
@@ -113,7 +114,7 @@ void verify_probe_round_trip(void)
         if (i < count) {
             assert(bytes[24 * i] == 1 && bytes[24 * i + 1] == 0);
             assert(bytes[24 * i + 2] == 20 && bytes[24 * i + 3] == 0);
-            assert(iovageom_virtio_decode_resv_mem(bytes + 24 * i + 4, 20, &back[i], NULL) == 0);
+            assert(iovageom_guest_decode_resv_mem(bytes + 24 * i + 4, 20, &back[i], NULL) == 0);
             assert(back[i].range.start == list[i].range.start);
             assert(back[i].range.last == list[i].range.last);
             assert(back[i].type == list[i].type);
@@ -145,11 +146,11 @@ void verify_property_step_is_total(void)
 {
     uint8_t bytes[64];
     size_t size = any_size(), offset = any_size(), before = offset;
-    struct iovageom_virtio_property property;
+    struct iovageom_guest_property property;
     int status;
 
     assume(size <= sizeof(bytes));
-    status = iovageom_virtio_property_next(bytes, size, &offset, &property);
+    status = iovageom_guest_property_next(bytes, size, &offset, &property);
     if (status < 0) {
         assert(offset == before);
         return;
@@ -168,7 +169,7 @@ void verify_resv_mem_is_total(void)
     int status;
 
     assume(size <= sizeof(bytes));
-    status = iovageom_virtio_decode_resv_mem(bytes, size, &out, &subtype);
+    status = iovageom_guest_decode_resv_mem(bytes, size, &out, &subtype);
     assert((status == IOVAGEOM_ERR_MALFORMED) == (size < 20));
     if (status < 0)
         assert(out.type == 7 && subtype == 777);
@@ -188,7 +189,7 @@ void verify_config_round_trip(void)
 
     if (iovageom_virtio_encode_config(&config, bytes) == 0) {
         assert(config.page_size_mask != 0 && config.bypass <= 1);
-        assert(iovageom_virtio_decode_config(bytes, 40, &back) == 0);
+        assert(iovageom_guest_decode_config(bytes, 40, &back) == 0);
         assert(back.page_size_mask == config.page_size_mask);
         assert(back.input_range.start == config.input_range.start);
         assert(back.input_range.last == config.input_range.last);
@@ -199,7 +200,7 @@ void verify_config_round_trip(void)
     assume(size <= sizeof(bytes));
     for (unsigned i = 0; i < sizeof(bytes); i++)
         bytes[i] = any_u8();
-    if (iovageom_virtio_decode_config(bytes, size, &back) == 0)
+    if (iovageom_guest_decode_config(bytes, size, &back) == 0)
         assert(size >= 36 && iovageom_virtio_encode_config(&back, again) == 0);
 }
 
@@ -224,7 +225,7 @@ void verify_request_is_total(void)
     if (status < 0)
         return;
     assert(size >= 4 && request.type == bytes[0]);
-    assert(iovageom_virtio_encode_request(&request, again, sizeof(again), &needed) == 0);
+    assert(iovageom_guest_encode_request(&request, again, sizeof(again), &needed) == 0);
     assert(needed <= size);
     if (!request.head_reserved && !request.body_reserved && at < needed)
         assert(again[at] == bytes[at]);

@@ -4,6 +4,7 @@
  * same findings, and nothing changed by asking. In random lives of the books, by the public
  * interface alone. What the right answer is, viommu_test.c knows.
  */
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 
@@ -270,7 +271,7 @@ static uint8_t by_bytes(const struct iovageom_virtio_request *r)
     struct iovageom_report ended;
     size_t size = 0;
 
-    ck_assert_int_eq(iovageom_virtio_encode_request(r, bytes, sizeof(bytes), &size), 0);
+    ck_assert_int_eq(iovageom_guest_encode_request(r, bytes, sizeof(bytes), &size), 0);
     iovageom_viommu_request_begin(t.books, bytes, size, sizeof(tail), &transaction, &t.done);
     ck_assert(transaction.answered);
     ck_assert_uint_eq(transaction.request.type, r->type);
@@ -321,7 +322,7 @@ static void step_veto(void)
 
     before_asking();
     asked = ask(&request);
-    ck_assert_int_eq(iovageom_virtio_encode_request(&request, bytes, sizeof(bytes), &size), 0);
+    ck_assert_int_eq(iovageom_guest_encode_request(&request, bytes, sizeof(bytes), &size), 0);
     iovageom_viommu_request_begin(t.books, bytes, size, sizeof(tail), &transaction, &t.done);
     ck_assert_uint_eq(iovageom_status_virtio(transaction.status), asked);
     same_findings();
@@ -361,7 +362,7 @@ static void step_probe(void)
     }
     same_findings();
     fresh(&t.done);
-    ck_assert_int_eq(iovageom_virtio_decode_probe(bytes, PROBE_SIZE, said, 64, &said_count), 0);
+    ck_assert_int_eq(iovageom_guest_decode_probe(bytes, PROBE_SIZE, said, 64, &said_count), 0);
     ck_assert_uint_eq(told_count, said_count);
     ck_assert_uint_eq(needed, iovageom_virtio_probe_bytes(told_count));
     for (size_t i = 0; i < told_count; i++) {

@@ -382,7 +382,7 @@ static void interrupt(const struct iovageom_virtio_request *request, bool attach
     if (attached)
         assert_int_equal(
             iovageom_status_virtio(iovageom_viommu_attach(viommu, DOMAIN, ENDPOINT, 0, NULL)), 0);
-    assert_int_equal(iovageom_virtio_encode_request(request, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_guest_encode_request(request, bytes, sizeof(bytes), &size), 0);
     iovageom_viommu_request_begin(viommu, bytes, size, sizeof(answer), &transaction, &report);
     assert_int_equal(transaction.status, IOVAGEOM_OK);
     happens(viommu);

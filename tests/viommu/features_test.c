@@ -20,7 +20,7 @@ static int answer(struct iovageom_viommu *viommu, const struct iovageom_virtio_r
     iovageom_report_init(&report, NULL);
     test_report_soil(&report);
     memset(writable, 0xee, sizeof(writable));
-    assert_int_equal(iovageom_virtio_encode_request(request, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_guest_encode_request(request, bytes, sizeof(bytes), &size), 0);
     used = iovageom_viommu_request(viommu, bytes, size, writable, tail + 4, &report);
     assert_true(used == tail + 4 || used == 0);
     if (used == 0)

@@ -121,7 +121,7 @@ static int attach_by_bytes(struct iovageom_viommu *viommu)
     uint8_t bytes[72], tail[4] = {0xee};
     size_t size;
 
-    assert_int_equal(iovageom_virtio_encode_request(&request, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_guest_encode_request(&request, bytes, sizeof(bytes), &size), 0);
     assert_int_equal(iovageom_viommu_request(viommu, bytes, size, tail, 4, NULL), 4);
     return wire_status(tail[0]);
 }

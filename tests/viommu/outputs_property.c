@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include <iovageom/guest.h>
 #include <iovageom/iovageom.h>
 
 #include "support/property.h"
@@ -299,7 +300,7 @@ START_TEST(probe_answers)
         damage(bytes, size);
         POISON(out);
         POISON(found);
-        status = iovageom_virtio_decode_probe(bytes, size, out, capacity, &found);
+        status = iovageom_guest_decode_probe(bytes, size, out, capacity, &found);
         count_as(status);
         ck_assert_int_eq(untouched(&found, sizeof(found)),
                          status != 0 && status != IOVAGEOM_ERR_BUFFER_TOO_SMALL);
@@ -368,7 +369,7 @@ START_TEST(config_space_and_requests)
                                                 (uint32_t)below(3),          (uint32_t)below(3),
                                                 (uint32_t)below(UINT32_MAX), (uint32_t)below(3)};
         struct iovageom_virtio_request request = {.type = (uint32_t)below(8)};
-        struct iovageom_virtio_property property;
+        struct iovageom_guest_property property;
         struct iovageom_virtio_config decoded;
         struct iovageom_region region;
         uint8_t bytes[IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX + 8];
@@ -383,13 +384,13 @@ START_TEST(config_space_and_requests)
             ck_assert(untouched(bytes + 40, sizeof(bytes) - 40));
         POISON(decoded);
         damage(bytes, 40);
-        if (iovageom_virtio_decode_config(bytes, size, &decoded) != 0)
+        if (iovageom_guest_decode_config(bytes, size, &decoded) != 0)
             CLEAN(decoded);
 
         POISON(bytes);
         POISON(needed);
         size = (size_t)below(sizeof(bytes) + 1);
-        status = iovageom_virtio_encode_request(&request, bytes, size, &needed);
+        status = iovageom_guest_encode_request(&request, bytes, size, &needed);
         count_as(status);
         if (status != 0)
             CLEAN(bytes);
@@ -402,14 +403,14 @@ START_TEST(config_space_and_requests)
         damage(bytes, 24);
         POISON(region);
         POISON(subtype);
-        if (iovageom_virtio_decode_resv_mem(bytes, (size_t)below(30), &region, &subtype) != 0) {
+        if (iovageom_guest_decode_resv_mem(bytes, (size_t)below(30), &region, &subtype) != 0) {
             CLEAN(region);
             CLEAN(subtype);
         }
         POISON(property);
         bytes[0] = (uint8_t)below(3);
         bytes[2] = (uint8_t)below(40);
-        status = iovageom_virtio_property_next(bytes, (size_t)below(40), &offset, &property);
+        status = iovageom_guest_property_next(bytes, (size_t)below(40), &offset, &property);
         if (status != 0) {
             CLEAN(property);
             ck_assert_uint_eq(offset, 0);

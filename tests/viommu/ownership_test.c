@@ -5,7 +5,7 @@
  */
 #include "support/test_viommu.h"
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/plan_envelope.h>
 #include <iovageom/plan_probe.h>
 

@@ -388,7 +388,7 @@ static void end_writes_only_where_there_is_room(void **state)
                     iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, NULL)), 0);
             request.virt = R(0x1000, 0x1fff);
             request.flags = types[i] == IOVAGEOM_VIRTIO_T_MAP ? 1 : 0;
-            assert_int_equal(iovageom_virtio_encode_request(&request, bytes, 72, &size), 0);
+            assert_int_equal(iovageom_guest_encode_request(&request, bytes, 72, &size), 0);
             assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
             test_photo_take(&before, viommu);
             memset(writable, 0xee, sizeof(writable));

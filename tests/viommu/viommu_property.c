@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 

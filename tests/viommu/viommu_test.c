@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "support/test_viommu.h"
 
-#include <iovageom/guestview.h>
+#include <iovageom/guest.h>
 
 #include "support/test_allocator.h"
 
@@ -1431,7 +1431,7 @@ static void a_map_that_was_agreed_to_is_booked(void **state)
         const int32_t veto = i % 3 == 0 ? IOVAGEOM_ERR_HOST : IOVAGEOM_OK;
 
         map.virt = R(i << 16, (i << 16) + 0xfff);
-        assert_int_equal(iovageom_virtio_encode_request(&map, bytes, sizeof(bytes), &size), 0);
+        assert_int_equal(iovageom_guest_encode_request(&map, bytes, sizeof(bytes), &size), 0);
         iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
         assert_int_equal(iovageom_status_virtio(transaction.status), IOVAGEOM_VIRTIO_S_OK);
         /* Without room for an answer, which is a mistake of the VMM's, nothing stays. */
@@ -1445,7 +1445,7 @@ static void a_map_that_was_agreed_to_is_booked(void **state)
         test_check(viommu);
     }
     /* ATTACH may still lack memory, and says so. */
-    assert_int_equal(iovageom_virtio_encode_request(&attach, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_guest_encode_request(&attach, bytes, sizeof(bytes), &size), 0);
     iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
     assert_int_equal(iovageom_status_virtio(transaction.status), IOVAGEOM_VIRTIO_S_OK);
     test_allocator_fail_at(&memory, 1, true);
@@ -1469,7 +1469,7 @@ static void a_refused_probe_is_zeroed(void **state)
 
     (void)state;
     memset(answer, 0xaa, sizeof(answer));
-    assert_int_equal(iovageom_virtio_encode_request(&probe, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_guest_encode_request(&probe, bytes, sizeof(bytes), &size), 0);
     assert_int_equal(iovageom_viommu_request(viommu, bytes, size, answer, 516, NULL), 516);
     for (size_t i = 0; i < sizeof(answer); i++)
         assert_int_equal(answer[i], i == 512 ? IOVAGEOM_VIRTIO_S_NOENT : 0);

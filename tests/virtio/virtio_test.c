@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <iovageom/guest.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
@@ -87,7 +88,7 @@ static void intel_host_is_48_bytes(void **state)
     assert_int_equal(iovageom_virtio_encode_probe(intel, 2, bytes, sizeof(bytes), &needed), 0);
     assert_int_equal(needed, 48);
     assert_memory_equal(bytes, intel_bytes, sizeof(intel_bytes));
-    assert_int_equal(iovageom_virtio_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
+    assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
     assert_regions(back, count, intel, 2);
 }
 
@@ -100,7 +101,7 @@ static void n58_n61_unknown_properties_are_skipped(void **state)
 
     (void)state;
     memcpy(bytes + 12, intel_bytes, sizeof(intel_bytes));
-    assert_int_equal(iovageom_virtio_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
+    assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
     assert_regions(back, count, intel, 2);
 }
 
@@ -116,13 +117,13 @@ static void n59_length_is_not_deduced_from_the_type(void **state)
     bytes[2] = 28;
     memset(bytes + 24, 0xee, 8);
     memcpy(bytes + 32, intel_bytes + 24, 24);
-    assert_int_equal(iovageom_virtio_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
+    assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
     assert_regions(back, count, intel, 2);
 }
 
 static void n60_reserved_bits_hide_a_property(void **state)
 {
-    struct iovageom_virtio_property property;
+    struct iovageom_guest_property property;
     uint8_t bytes[sizeof(intel_bytes)];
     struct iovageom_region back[2];
     size_t count = 0, offset = 0;
@@ -130,9 +131,9 @@ static void n60_reserved_bits_hide_a_property(void **state)
     (void)state;
     memcpy(bytes, intel_bytes, sizeof(bytes));
     bytes[1] = 0x80;
-    assert_int_equal(iovageom_virtio_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
+    assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
     assert_regions(back, count, intel + 1, 1);
-    assert_int_equal(iovageom_virtio_property_next(bytes, sizeof(bytes), &offset, &property), 0);
+    assert_int_equal(iovageom_guest_property_next(bytes, sizeof(bytes), &offset, &property), 0);
     assert_int_equal(property.type, IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM);
     assert_int_equal(property.reserved, 8);
     assert_int_equal(property.offset, 4);
@@ -201,16 +202,16 @@ static void n71_n72_resv_mem_reserved_bytes_and_subtypes(void **state)
     (void)state;
     memcpy(payload, intel_bytes + 4, 20);
     memset(payload + 1, 0xff, 3);
-    assert_int_equal(iovageom_virtio_decode_resv_mem(payload, 20, &got, &subtype), 0);
+    assert_int_equal(iovageom_guest_decode_resv_mem(payload, 20, &got, &subtype), 0);
     assert_regions(&got, 1, intel, 1);
     assert_int_equal(subtype, 1);
     for (unsigned unknown = 2; unknown < 256; unknown++) {
         payload[0] = (uint8_t)unknown;
-        assert_int_equal(iovageom_virtio_decode_resv_mem(payload, 20, &got, &subtype), 0);
+        assert_int_equal(iovageom_guest_decode_resv_mem(payload, 20, &got, &subtype), 0);
         assert_int_equal(got.type, IOVAGEOM_RESV_RESERVED);
         assert_int_equal(subtype, unknown);
     }
-    assert_int_equal(iovageom_virtio_decode_resv_mem(payload, 20, &got, NULL), 0);
+    assert_int_equal(iovageom_guest_decode_resv_mem(payload, 20, &got, NULL), 0);
 }
 
 static void n74_one_msi_window_the_others_reserved(void **state)
@@ -412,9 +413,8 @@ static void i4_malformed_property_lists(void **state)
 
         assert_non_null(bytes);
         memcpy(bytes, cases[i].bytes, cases[i].size);
-        assert_int_equal(
-            iovageom_virtio_decode_probe(bytes, cases[i].size, out, COUNT(out), &count),
-            cases[i].status);
+        assert_int_equal(iovageom_guest_decode_probe(bytes, cases[i].size, out, COUNT(out), &count),
+                         cases[i].status);
         if (cases[i].status < 0) {
             assert_int_equal(count, 77);
             assert_int_equal(out[0].type, 7);
@@ -429,11 +429,11 @@ static void decode_says_how_many(void **state)
     size_t count = 0;
 
     (void)state;
-    assert_int_equal(iovageom_virtio_decode_probe(intel_bytes, 48, out, 1, &count),
+    assert_int_equal(iovageom_guest_decode_probe(intel_bytes, 48, out, 1, &count),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(count, 2);
     assert_int_equal(out[0].type, 7);
-    assert_int_equal(iovageom_virtio_decode_probe(intel_bytes, 48, NULL, 0, &count),
+    assert_int_equal(iovageom_guest_decode_probe(intel_bytes, 48, NULL, 0, &count),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
 }
 
@@ -509,7 +509,7 @@ static void config_layout(void **state)
     assert_int_equal(iovageom_virtio_encode_config(&good_config, bytes), 0);
     assert_memory_equal(bytes, expected, sizeof(expected));
     memset(&back, 0, sizeof(back));
-    assert_int_equal(iovageom_virtio_decode_config(bytes, sizeof(bytes), &back), 0);
+    assert_int_equal(iovageom_guest_decode_config(bytes, sizeof(bytes), &back), 0);
     assert_int_equal(back.page_size_mask, good_config.page_size_mask);
     assert_int_equal(back.input_range.start, good_config.input_range.start);
     assert_int_equal(back.input_range.last, good_config.input_range.last);
@@ -519,14 +519,14 @@ static void config_layout(void **state)
     assert_int_equal(back.bypass, 1);
     /* N7: only bit 0 of bypass counts; without the field it is 0. */
     bytes[36] = 0xfe;
-    assert_int_equal(iovageom_virtio_decode_config(bytes, sizeof(bytes), &back), 0);
+    assert_int_equal(iovageom_guest_decode_config(bytes, sizeof(bytes), &back), 0);
     assert_int_equal(back.bypass, 0);
     bytes[36] = 0xff;
-    assert_int_equal(iovageom_virtio_decode_config(bytes, 37, &back), 0);
+    assert_int_equal(iovageom_guest_decode_config(bytes, 37, &back), 0);
     assert_int_equal(back.bypass, 1);
-    assert_int_equal(iovageom_virtio_decode_config(bytes, 36, &back), 0);
+    assert_int_equal(iovageom_guest_decode_config(bytes, 36, &back), 0);
     assert_int_equal(back.bypass, 0);
-    assert_int_equal(iovageom_virtio_decode_config(bytes, 35, &back), IOVAGEOM_ERR_TRUNCATED);
+    assert_int_equal(iovageom_guest_decode_config(bytes, 35, &back), IOVAGEOM_ERR_TRUNCATED);
 }
 
 static void n8_n10_config_refusals(void **state)
@@ -548,10 +548,10 @@ static void n8_n10_config_refusals(void **state)
     assert_int_equal(iovageom_virtio_encode_config(&config, bytes), IOVAGEOM_ERR_INVERTED);
     assert_int_equal(bytes[0], 0x77);
     memset(bytes, 0, sizeof(bytes));
-    assert_int_equal(iovageom_virtio_decode_config(bytes, 40, &back), IOVAGEOM_ERR_MALFORMED);
+    assert_int_equal(iovageom_guest_decode_config(bytes, 40, &back), IOVAGEOM_ERR_MALFORMED);
     bytes[1] = 0x10;
     bytes[8] = 1;
-    assert_int_equal(iovageom_virtio_decode_config(bytes, 40, &back), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_guest_decode_config(bytes, 40, &back), IOVAGEOM_ERR_INVERTED);
     assert_int_equal(back.page_size_mask, good_config.page_size_mask);
 }
 
@@ -594,11 +594,11 @@ static void requests_round_trip(void **state)
 
         memset(bytes, 0x77, sizeof(bytes));
         assert_int_equal(
-            iovageom_virtio_encode_request(&samples[i], bytes, sample_sizes[i] - 1, &needed),
+            iovageom_guest_encode_request(&samples[i], bytes, sample_sizes[i] - 1, &needed),
             IOVAGEOM_ERR_BUFFER_TOO_SMALL);
         assert_int_equal(needed, sample_sizes[i]);
         assert_int_equal(bytes[0], 0x77);
-        assert_int_equal(iovageom_virtio_encode_request(&samples[i], bytes, sizeof(bytes), &needed),
+        assert_int_equal(iovageom_guest_encode_request(&samples[i], bytes, sizeof(bytes), &needed),
                          0);
         assert_int_equal(bytes[needed], 0x77);
         assert_int_equal(decode(bytes, needed, properties + 4, 512, &back), 0);
@@ -628,7 +628,7 @@ static void map_layout(void **state)
     size_t needed;
 
     (void)state;
-    assert_int_equal(iovageom_virtio_encode_request(&samples[2], bytes, sizeof(bytes), &needed), 0);
+    assert_int_equal(iovageom_guest_encode_request(&samples[2], bytes, sizeof(bytes), &needed), 0);
     assert_memory_equal(bytes, expected, sizeof(expected));
 }
 
@@ -649,10 +649,10 @@ static void n18_unknown_types_get_no_answer(void **state)
         assert_int_equal(back.used_length, 0);
     }
     back.type = 6;
-    assert_int_equal(iovageom_virtio_encode_request(&back, bytes, sizeof(bytes), &needed),
+    assert_int_equal(iovageom_guest_encode_request(&back, bytes, sizeof(bytes), &needed),
                      IOVAGEOM_ERR_UNSUPPORTED);
     back.type = 0x101;
-    assert_int_equal(iovageom_virtio_encode_request(&back, bytes, sizeof(bytes), &needed),
+    assert_int_equal(iovageom_guest_encode_request(&back, bytes, sizeof(bytes), &needed),
                      IOVAGEOM_ERR_UNSUPPORTED);
     assert_int_equal(needed, 77);
 }
@@ -667,7 +667,7 @@ static void n19_n24_n32_n51_n62_reserved_bytes_are_flagged(void **state)
         uint8_t bytes[80] = {0};
         size_t needed;
 
-        assert_int_equal(iovageom_virtio_encode_request(&samples[i], bytes, sizeof(bytes), &needed),
+        assert_int_equal(iovageom_guest_encode_request(&samples[i], bytes, sizeof(bytes), &needed),
                          0);
         for (size_t at = 1; at < needed; at++) {
             uint8_t before = bytes[at];
@@ -696,7 +696,7 @@ static void i6_every_short_length(void **state)
         uint8_t bytes[80];
         size_t needed;
 
-        assert_int_equal(iovageom_virtio_encode_request(&samples[i], bytes, sizeof(bytes), &needed),
+        assert_int_equal(iovageom_guest_encode_request(&samples[i], bytes, sizeof(bytes), &needed),
                          0);
         for (size_t size = 0; size < needed; size++) {
             assert_int_equal(decode(bytes, size, 600, 512, &back), IOVAGEOM_ERR_TRUNCATED);
@@ -719,7 +719,7 @@ static void n56_n64_n68_where_the_tail_of_a_probe_goes(void **state)
     size_t needed;
 
     (void)state;
-    assert_int_equal(iovageom_virtio_encode_request(&samples[4], bytes, sizeof(bytes), &needed), 0);
+    assert_int_equal(iovageom_guest_encode_request(&samples[4], bytes, sizeof(bytes), &needed), 0);
     for (size_t writable = 4; writable < 600; writable++) {
         size_t properties = writable - 4 < 512 ? writable - 4 : 512;
 
@@ -760,9 +760,9 @@ static void needed_sizes_may_be_left_unasked(void **state)
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(iovageom_virtio_encode_probe(&region, 1, bytes, sizeof(bytes), NULL), 0);
     assert_int_equal(bytes[0], IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM);
-    assert_int_equal(iovageom_virtio_encode_request(&samples[0], bytes, 4, NULL),
+    assert_int_equal(iovageom_guest_encode_request(&samples[0], bytes, 4, NULL),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    assert_int_equal(iovageom_virtio_encode_request(&samples[0], bytes, sizeof(bytes), NULL), 0);
+    assert_int_equal(iovageom_guest_encode_request(&samples[0], bytes, sizeof(bytes), NULL), 0);
     assert_int_equal(bytes[0], samples[0].type);
 }
 

@@ -1111,39 +1111,6 @@ extern "C" {
         needed: *mut usize,
     ) -> ::std::os::raw::c_int;
 }
-#[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_virtio_property {
-    pub type_: u32,
-    pub reserved: u32,
-    pub offset: usize,
-    pub length: usize,
-}
-extern "C" {
-    pub fn iovageom_virtio_property_next(
-        bytes: *const ::std::os::raw::c_void,
-        size: usize,
-        offset: *mut usize,
-        property: *mut iovageom_virtio_property,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_virtio_decode_resv_mem(
-        payload: *const ::std::os::raw::c_void,
-        length: usize,
-        region: *mut iovageom_region,
-        subtype: *mut u32,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_virtio_decode_probe(
-        bytes: *const ::std::os::raw::c_void,
-        size: usize,
-        out: *mut iovageom_region,
-        capacity: usize,
-        count: *mut usize,
-    ) -> ::std::os::raw::c_int;
-}
 pub const IOVAGEOM_VIRTIO_F_INPUT_RANGE: iovageom_virtio_feature = 1;
 pub const IOVAGEOM_VIRTIO_F_DOMAIN_RANGE: iovageom_virtio_feature = 2;
 pub const IOVAGEOM_VIRTIO_F_MAP_UNMAP: iovageom_virtio_feature = 4;
@@ -1166,13 +1133,6 @@ extern "C" {
     pub fn iovageom_virtio_encode_config(
         config: *const iovageom_virtio_config,
         out: *mut u8,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_virtio_decode_config(
-        bytes: *const ::std::os::raw::c_void,
-        size: usize,
-        out: *mut iovageom_virtio_config,
     ) -> ::std::os::raw::c_int;
 }
 pub const IOVAGEOM_VIRTIO_T_ATTACH: iovageom_virtio_request_type = 1;
@@ -1212,109 +1172,7 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_virtio_encode_request(
-        request: *const iovageom_virtio_request,
-        buffer: *mut ::std::os::raw::c_void,
-        size: usize,
-        needed: *mut usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_virtio_encode_tail(status: u32, out: *mut u8);
-}
-#[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_guestview_kernel {
-    pub page_size: u64,
-    pub features: u32,
-    pub physical_32bit: u32,
-    pub rules: u32,
-}
-extern "C" {
-    pub fn iovageom_guestview_kernel_default() -> iovageom_guestview_kernel;
-}
-extern "C" {
-    pub fn iovageom_guestview_probe(
-        kernel: *const iovageom_guestview_kernel,
-        config: *const iovageom_virtio_config,
-        bytes: *const ::std::os::raw::c_void,
-        size: usize,
-        out: *mut iovageom_region,
-        capacity: usize,
-        count: *mut usize,
-        report: *mut iovageom_report,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_guestview_group(
-        list: *mut iovageom_region,
-        capacity: usize,
-        count: *mut usize,
-        device: *const iovageom_region,
-        device_count: usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_guestview_vfio(
-        input_range: iovageom_range,
-        regions: *const iovageom_region,
-        region_count: usize,
-        out: *mut iovageom_range,
-        capacity: usize,
-        count: *mut usize,
-    ) -> ::std::os::raw::c_int;
-}
-#[repr(C)]
-#[derive(Debug)]
-pub struct iovageom_guestview_dma {
-    pub taken: iovageom_rangeset,
-    pub limits: iovageom_range,
-    pub granule: u64,
-    pub low_first: bool,
-    pub low_always: bool,
-}
-impl Default for iovageom_guestview_dma {
-    fn default() -> Self {
-        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
-        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
-        unsafe {
-            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
-            s.assume_init()
-        }
-    }
-}
-extern "C" {
-    pub fn iovageom_guestview_dma_init(
-        dma: *mut iovageom_guestview_dma,
-        allocator: *const iovageom_allocator,
-        config: *const iovageom_virtio_config,
-        regions: *const iovageom_region,
-        count: usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_guestview_dma_deinit(dma: *mut iovageom_guestview_dma);
-}
-extern "C" {
-    pub fn iovageom_guestview_dma_reserve(
-        dma: *mut iovageom_guestview_dma,
-        range: iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_guestview_dma_alloc(
-        dma: *mut iovageom_guestview_dma,
-        size: u64,
-        mask: u64,
-        out: *mut iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_guestview_dma_choices(
-        dma: *const iovageom_guestview_dma,
-        mask: u64,
-        out: *mut iovageom_rangeset,
-    ) -> ::std::os::raw::c_int;
 }
 extern "C" {
     pub fn iovageom_host_vfio_info(

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_GUESTVIEW_H
+#define IOVAGEOM_GUESTVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <iovageom/allocator.h>
+#include <iovageom/api.h>
+#include <iovageom/kernel.h>
+#include <iovageom/range.h>
+#include <iovageom/rangeset.h>
+#include <iovageom/region.h>
+#include <iovageom/report.h>
+#include <iovageom/virtio.h>
+
+/**
+ * @file
+ * The guest's side of a virtio-iommu: a second library, iovageom-guest, for tests, tools and
+ * warnings. No VMM needs it to run: iovageom.h does not include this header, and libiovageom does not
+ * need this library (which needs that one).
+ *
+ * There are two readers of the same bytes:
+ *
+ * - iovageom_guest_*: a driver that follows the specification to the letter. What virtio.h encodes
+ *   is decoded here, and what it decodes, the requests, is encoded.
+ * - iovageom_guestview_*: Linux, quirks included: what the drivers of 6.1, 6.12 and 7.3 do. They read
+ *   PROBE bytes alike; where they differ otherwise, it is said below. It answers "which addresses
+ *   will this guest use", and warns of what goes wrong there.
+ *
+ * Linux takes four steps. Its driver reads a PROBE answer (iovageom_guestview_probe), the IOMMU core
+ * sorts the regions of all devices of the guest group into the list that sysfs shows
+ * (iovageom_guestview_group), VFIO in the guest cuts them out of the input range
+ * (iovageom_guestview_vfio), and the DMA allocator for in-kernel drivers hands out the rest
+ * (iovageom_guestview_dma_*), set up from the *first* device of the group alone.
+ *
+ * Its regions are struct iovageom_region with the types RESERVED, MSI, and SOFTWARE_MSI for the
+ * window that the driver makes up when it was told of no MSI region; sysfs prints "msi" for both of
+ * the latter. As in Linux, a region may be inverted, and regions of different types may overlap.
+ * `owner` is 0.
+ *
+ * Only VFIO and iommufd in the guest map MSI doorbells in the window of type SOFTWARE_MSI, for the
+ * devices that they hand on. For in-kernel drivers Linux takes a page from the DMA allocator, like
+ * any other, unless the doorbell lies in a region of type MSI, and leaves that window to it
+ * (iommu_dma_get_msi_page and iova_reserve_iommu_regions; the same in 6.12 and 7.3).
+ *
+ * Numbers like N60 are those of docs/numbers.md: statements of the virtio specification 1.4.
+ */
+
+/** Marks the functions of the library iovageom-guest, as IOVAGEOM_API does those of libiovageom. */
+#define IOVAGEOM_GUEST_API IOVAGEOM_API
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- a driver by the specification ---- */
+
+/** One property of a PROBE answer, as found. */
+struct iovageom_guest_property {
+    uint32_t type;     /**< 12 bits, an enum iovageom_virtio_property_type or unknown */
+    uint32_t reserved; /**< the other 4 bits: when not 0, a guest must ignore the property (N60) */
+    size_t offset;     /**< of the payload, from the start of the properties, in bytes */
+    size_t length; /**< of the payload, without the head (N59: not to be guessed from the type) */
+};
+
+/**
+ * The property at *offset, which is moved to the next one. Total over any bytes.
+ *
+ * Start with *offset 0 and call until it answers something else than 0: it takes at most size / 4
+ * calls.
+ *
+ * @return IOVAGEOM_ERR_NOT_FOUND at the end: a property of type 0, or no byte but zeros too few for
+ *         another head (I4); IOVAGEOM_ERR_TRUNCATED when a head or a payload runs over the end.
+ */
+IOVAGEOM_GUEST_API int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
+                                                    struct iovageom_guest_property *property);
+
+/**
+ * A RESV_MEM payload, without its head.
+ *
+ * @param region receives range and type: MSI, or RESERVED for every other subtype (N72). Reserved
+ *        bytes are ignored (N71), and so is whatever follows byte 20.
+ * @param subtype receives the subtype as on the wire; may be NULL.
+ * @return IOVAGEOM_ERR_MALFORMED when `length` is less than 20, IOVAGEOM_ERR_INVERTED.
+ */
+IOVAGEOM_GUEST_API int iovageom_guest_decode_resv_mem(const void *payload, size_t length,
+                                                      struct iovageom_region *region,
+                                                      uint32_t *subtype);
+
+/**
+ * What a guest that follows the specification to the letter reads from a PROBE answer: its RESV_MEM
+ * regions, in the order of the wire. Unknown properties, and those with reserved bits, are skipped
+ * (N58, N60, N61). Any malformed property makes the whole answer malformed.
+ *
+ * Overlaps and a second MSI, which only the device is asked to avoid, are not refused: see
+ * iovageom_virtio_wire_check(). What Linux makes of the bytes: iovageom_guestview_probe().
+ *
+ * @param out room for `capacity` regions; may be NULL when capacity is 0. `owner` is set to 0.
+ * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED, IOVAGEOM_ERR_INVERTED,
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL. Linear.
+ */
+IOVAGEOM_GUEST_API int iovageom_guest_decode_probe(const void *bytes, size_t size,
+                                                   struct iovageom_region *out, size_t capacity,
+                                                   size_t *count);
+
+/**
+ * The config space from its bytes.
+ *
+ * @param size 36 bytes or more: devices that know no `bypass` field end there, it is 0 then. Of the
+ *        field, bits 1 to 7 are ignored (N7); bytes from 40 on too.
+ * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED for a mask of 0, IOVAGEOM_ERR_INVERTED.
+ */
+IOVAGEOM_GUEST_API int iovageom_guest_decode_config(const void *bytes, size_t size,
+                                                    struct iovageom_virtio_config *out);
+
+/**
+ * The device-readable bytes of a request, reserved ones 0: what a driver writes.
+ *
+ * @param buffer IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX bytes are enough for any.
+ * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @return IOVAGEOM_ERR_UNSUPPORTED for an unknown type, IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ */
+IOVAGEOM_GUEST_API int iovageom_guest_encode_request(const struct iovageom_virtio_request *request,
+                                                     void *buffer, size_t size, size_t *needed);
+
+/* ---- Linux ---- */
+
+/** The guest kernel, as far as it matters. */
+struct iovageom_guestview_kernel {
+    uint64_t page_size;      /**< of the kernel, bytes: 4096, 16384 or 65536 */
+    uint32_t features;       /**< IOVAGEOM_VIRTIO_F_*: offered by the device, so negotiated */
+    uint32_t physical_32bit; /**< 1 when phys_addr_t has 32 bits, so that no region can lie above */
+    /**
+     * An enum iovageom_linux_rules. With F_BYPASS_CONFIG, 7.3 keeps the first domain number of the
+     * config space for bypass, so that a range of one number leaves none.
+     */
+    uint32_t rules;
+};
+
+/**
+ * A kernel of 4K pages and 64 bits, by the rules of any version; all features but the legacy
+ * F_BYPASS, which Linux refuses.
+ */
+IOVAGEOM_GUEST_API struct iovageom_guestview_kernel iovageom_guestview_kernel_default(void);
+
+/**
+ * The regions of one device after the driver has read a PROBE answer: ascending by start, the
+ * software MSI window (0x8000000-0x80fffff) last if it was added.
+ *
+ * Faithful to the driver where it strays from the specification. It reads a property's start and
+ * end before it looks at its length; masks the type with 0xfff and so doesn't ignore properties
+ * with reserved bits (N60); accepts inverted regions; refuses [0, 2^64-1]; and remembers the error
+ * of the last RESV_MEM property only. Bytes beyond `size` are read as zeros.
+ *
+ * @param config the config space; `probe_size` bytes of properties are read.
+ * @param bytes the properties of the answer. May be NULL when size is 0.
+ * @param out room for `capacity` regions; may be NULL when capacity is 0.
+ * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @param report findings of kind GUEST_QUIRK, fatal where the guest can't use the device.
+ * @return IOVAGEOM_OK. Where the guest gives up (its -22 and the like): IOVAGEOM_ERR_INVALID for a
+ *         page_size_mask of 0 or no F_MAP_UNMAP, or rules that are none; IOVAGEOM_ERR_ALIGNMENT
+ *         for a granule above its page size; IOVAGEOM_ERR_LIMIT when there is no domain number that
+ *         it can use, which are those below 2^31; IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short,
+ *         IOVAGEOM_ERR_OVERFLOW when it is [0, 2^64-1] or too high for 32 bits; IOVAGEOM_ERR_CYCLE
+ *         when it would read for ever (length 0xfffc). IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(n log n),
+ *         and linear for ascending starts (the guest itself takes O(n^2)).
+ */
+IOVAGEOM_GUEST_API int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
+                                                const struct iovageom_virtio_config *config,
+                                                const void *bytes, size_t size,
+                                                struct iovageom_region *out, size_t capacity,
+                                                size_t *count, struct iovageom_report *report);
+
+/**
+ * Adds the regions of a device to the list of its group, which is what the guest's
+ * /sys/kernel/iommu_groups/N/reserved_regions shows: by start, then type; overlapping and adjacent
+ * regions of one type merged, but not with one that ends at 2^64-1, for the kernel's comparison
+ * wraps there.
+ *
+ * @param list the list so far, with room for `capacity` regions.
+ * @param count in and out. Linear for ascending starts, else O(*count) for each region.
+ * @return IOVAGEOM_ERR_BUFFER_TOO_SMALL when `capacity` is below *count + device_count, and so
+ *         might not suffice: the list is as it was.
+ */
+IOVAGEOM_GUEST_API int iovageom_guestview_group(struct iovageom_region *list, size_t capacity,
+                                                size_t *count, const struct iovageom_region *device,
+                                                size_t device_count);
+
+/**
+ * The IOVA ranges that the guest's own VFIO reports for a group: the input range without the
+ * regions, cut as the guest cuts them (around an inverted region, oddly: ranges then overlap).
+ *
+ * Linear for regions that ascend, as those of a group do, unless some are inverted.
+ *
+ * @param regions the group's list.
+ * @param out room for `capacity` ranges. region_count + 1 always suffice, unless one is inverted.
+ * @param count receives how many there are, on success only.
+ * @return IOVAGEOM_ERR_INVERTED (input range); IOVAGEOM_ERR_NOTHING_USABLE when none is left: the
+ *         guest refuses to attach; IOVAGEOM_ERR_BUFFER_TOO_SMALL: *out may have been written then.
+ */
+IOVAGEOM_GUEST_API int iovageom_guestview_vfio(struct iovageom_range input_range,
+                                               const struct iovageom_region *regions,
+                                               size_t region_count, struct iovageom_range *out,
+                                               size_t capacity, size_t *count);
+
+/** The guest's DMA allocator for one group. Make with _init, release with _deinit. */
+struct iovageom_guestview_dma {
+    struct iovageom_rangeset taken; /**< reserved or allocated; whole granules */
+    struct iovageom_range limits;   /**< from the first address that may be given to the last */
+    uint64_t granule;               /**< bytes */
+    bool low_first;  /**< addresses below 4 GiB first: PCI without iommu.forcedac. Set by _init, may
+                         be cleared; clears itself when they run out */
+    bool low_always; /**< low_first does not clear itself: 6.1 tries them for each allocation, 6.12
+                          and 7.3 until the first that fails. Clear after _init, may be set */
+};
+
+/**
+ * Sets it up as Linux does: granules of the smallest page of the config space; the first granule
+ * left out, so that no address is 0; limited by the input range, of which granules that lie inside
+ * in part count as inside; the regions taken, each widened to granules, but not the software MSI
+ * window, nor inverted ones.
+ *
+ * @param allocator NULL for the default.
+ * @param regions of the first device of the group that was set up. Those of the others don't count:
+ *        that is the kernel's defect.
+ * @return IOVAGEOM_ERR_INVALID for a page_size_mask of 0, IOVAGEOM_ERR_INVERTED for the input
+ *         range, IOVAGEOM_ERR_NOTHING_USABLE when the input range has but the first granule,
+ *         IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_GUEST_API int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
+                                                   const struct iovageom_allocator *allocator,
+                                                   const struct iovageom_virtio_config *config,
+                                                   const struct iovageom_region *regions,
+                                                   size_t count);
+
+/** Release it. NULL is allowed. */
+IOVAGEOM_GUEST_API void iovageom_guestview_dma_deinit(struct iovageom_guestview_dma *dma);
+
+/** Takes addresses out that the guest keeps free for other reasons: the windows of PCI bridges. */
+IOVAGEOM_GUEST_API int iovageom_guestview_dma_reserve(struct iovageom_guestview_dma *dma,
+                                                      struct iovageom_range range);
+
+/**
+ * The address that an allocation gets: rounded up to granules, and to a power of two of them below
+ * 32; aligned to the next power of two; below 4 GiB if low_first and there is room, else as high as
+ * possible.
+ *
+ * @param size in bytes, at least 1.
+ * @param mask the highest address of the device's DMA mask.
+ * @param out receives the range that is taken.
+ * @return IOVAGEOM_ERR_NOT_FOUND when there is no room, IOVAGEOM_ERR_INVALID,
+ *         IOVAGEOM_ERR_NO_MEMORY.
+ */
+IOVAGEOM_GUEST_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma,
+                                                    uint64_t size, uint64_t mask,
+                                                    struct iovageom_range *out);
+
+/**
+ * Every address that some allocation may get: what the guest may choose.
+ *
+ * @param out an initialised set; replaced on success.
+ */
+IOVAGEOM_GUEST_API int iovageom_guestview_dma_choices(const struct iovageom_guestview_dma *dma,
+                                                      uint64_t mask, struct iovageom_rangeset *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/cold_file.h"
+
+#include <string.h>
+
+#include <iovageom/guest.h>
+#include <iovageom/status.h>
+
+#include "../base/bytes.h"
+
+/*
+ * What a driver reads and writes: the other side of lib/virtio. Where fields are on the wire is said
+ * on either side by itself, so that the tests hold one against the other.
+ */
+
+/* ---- PROBE properties ---- */
+
+enum { KIND_MASK = 0xfff, KIND_BITS = 12, PAYLOAD_BYTES = 20 };
+
+int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
+                                 struct iovageom_guest_property *property)
+{
+    const uint8_t *at = bytes;
+    size_t left = *offset < size ? size - *offset : 0, length;
+    uint32_t head;
+
+    if (left < IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE) {
+        for (size_t i = 0; i < left; i++)
+            if (at[*offset + i] != 0)
+                return IOVAGEOM_ERR_TRUNCATED;
+        return IOVAGEOM_ERR_NOT_FOUND;
+    }
+    at += *offset;
+    head = iovageom_load_le16(at);
+    length = iovageom_load_le16(at + 2);
+    if ((head & KIND_MASK) == IOVAGEOM_VIRTIO_PROPERTY_NONE)
+        return IOVAGEOM_ERR_NOT_FOUND;
+    if (length > left - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE)
+        return IOVAGEOM_ERR_TRUNCATED;
+    property->type = head & KIND_MASK;
+    property->reserved = head >> KIND_BITS;
+    property->offset = *offset + IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE;
+    property->length = length;
+    *offset = property->offset + length;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_guest_decode_resv_mem(const void *payload, size_t length,
+                                   struct iovageom_region *region, uint32_t *subtype)
+{
+    const uint8_t *bytes = payload;
+    struct iovageom_range range;
+
+    if (length < PAYLOAD_BYTES)
+        return IOVAGEOM_ERR_MALFORMED;
+    range.start = iovageom_load_le64(bytes + 4);
+    range.last = iovageom_load_le64(bytes + 12);
+    if (!iovageom_range_valid(range))
+        return IOVAGEOM_ERR_INVERTED;
+    *region = (struct iovageom_region){
+        range, bytes[0] == IOVAGEOM_VIRTIO_RESV_MSI ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
+        0};
+    if (subtype != NULL)
+        *subtype = bytes[0];
+    return IOVAGEOM_OK;
+}
+
+/* One pass over the answer; writes as many regions as there is room for. */
+static int decode_pass(const void *bytes, size_t size, struct iovageom_region *out, size_t capacity,
+                       size_t *count)
+{
+    struct iovageom_guest_property property;
+    struct iovageom_region region;
+    size_t offset = 0, found = 0;
+    int status;
+
+    while ((status = iovageom_guest_property_next(bytes, size, &offset, &property)) == 0) {
+        if (property.reserved != 0 || property.type != IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM)
+            continue;
+        status = iovageom_guest_decode_resv_mem((const uint8_t *)bytes + property.offset,
+                                                property.length, &region, NULL);
+        if (status < 0)
+            return status;
+        if (found < capacity)
+            out[found] = region;
+        found++;
+    }
+    *count = found;
+    return status == IOVAGEOM_ERR_NOT_FOUND ? IOVAGEOM_OK : status;
+}
+
+int iovageom_guest_decode_probe(const void *bytes, size_t size, struct iovageom_region *out,
+                                size_t capacity, size_t *count)
+{
+    size_t found;
+    int status = decode_pass(bytes, size, NULL, 0, &found);
+
+    if (status < 0)
+        return status;
+    *count = found;
+    if (found > capacity)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    return decode_pass(bytes, size, out, capacity, &found);
+}
+
+/* ---- config space ---- */
+
+/* What devices without a `bypass` field have, and where that field is. */
+enum { SHORT_CONFIG = 36 };
+
+int iovageom_guest_decode_config(const void *bytes, size_t size, struct iovageom_virtio_config *out)
+{
+    const uint8_t *at = bytes;
+    struct iovageom_virtio_config config;
+
+    if (size < SHORT_CONFIG)
+        return IOVAGEOM_ERR_TRUNCATED;
+    config.page_size_mask = iovageom_load_le64(at);
+    config.input_range.start = iovageom_load_le64(at + 8);
+    config.input_range.last = iovageom_load_le64(at + 16);
+    config.domain_start = iovageom_load_le32(at + 24);
+    config.domain_last = iovageom_load_le32(at + 28);
+    config.probe_size = iovageom_load_le32(at + 32);
+    config.bypass = size > SHORT_CONFIG ? at[SHORT_CONFIG] & 1 : 0;
+    if (config.page_size_mask == 0)
+        return IOVAGEOM_ERR_MALFORMED;
+    if (!iovageom_range_valid(config.input_range) || config.domain_start > config.domain_last)
+        return IOVAGEOM_ERR_INVERTED;
+    *out = config;
+    return IOVAGEOM_OK;
+}
+
+/* ---- requests ---- */
+
+int iovageom_guest_encode_request(const struct iovageom_virtio_request *request, void *buffer,
+                                  size_t size, size_t *needed)
+{
+    /* Of ATTACH, DETACH, MAP, UNMAP and PROBE. */
+    static const uint8_t lengths[] = {0, 20, 20, 36, 28, IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX};
+    uint8_t *at = buffer;
+    uint32_t type = request->type;
+    size_t length = type < sizeof(lengths) ? lengths[type] : 0;
+
+    if (length == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
+    if (needed != NULL)
+        *needed = length;
+    if (size < length)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    memset(at, 0, length);
+    at[0] = (uint8_t)type;
+    iovageom_store_le32(at + 4,
+                        type == IOVAGEOM_VIRTIO_T_PROBE ? request->endpoint : request->domain);
+    if (type == IOVAGEOM_VIRTIO_T_ATTACH || type == IOVAGEOM_VIRTIO_T_DETACH)
+        iovageom_store_le32(at + 8, request->endpoint);
+    if (type == IOVAGEOM_VIRTIO_T_ATTACH)
+        iovageom_store_le32(at + 12, request->flags);
+    if (type == IOVAGEOM_VIRTIO_T_MAP || type == IOVAGEOM_VIRTIO_T_UNMAP) {
+        iovageom_store_le64(at + 8, request->virt.start);
+        iovageom_store_le64(at + 16, request->virt.last);
+    }
+    if (type == IOVAGEOM_VIRTIO_T_MAP) {
+        iovageom_store_le64(at + 24, request->phys);
+        iovageom_store_le32(at + 32, request->flags);
+    }
+    return IOVAGEOM_OK;
+}
