@@ -184,6 +184,33 @@ static void b3_fixtures_of_real_guests(void **state)
     }
 }
 
+/* By start; those with the same start stay in the order of the wire. */
+static void regions_are_sorted_and_stay_in_order(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 2000; seed++) {
+        struct answer answer = {0};
+        struct iovageom_region out[21];
+        size_t count = 0;
+        unsigned random = seed;
+
+        add_msi(&answer);
+        for (unsigned i = 1; i < 20; i++) {
+            random = random * 1103515245 + 12345;
+            add_reserved(&answer, (random >> 16) % 8, 0x1000 + i);
+        }
+        assert_int_equal(view(&answer, out, COUNT(out), &count), 0);
+        assert_int_equal(count, 20);
+        assert_int_equal(out[19].type, IOVAGEOM_RESV_MSI);
+        for (size_t i = 1; i < count; i++)
+            assert_true(out[i - 1].range.start < out[i].range.start ||
+                        (out[i - 1].range.start == out[i].range.start &&
+                         out[i - 1].range.last < out[i].range.last));
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(out[i].owner, 0);
+    }
+}
+
 static void b3_unknown_property_and_subtype_are_logged(void **state)
 {
     struct iovageom_region device[4];
@@ -734,6 +761,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(b3_fixtures_of_real_guests),
+        TEST(regions_are_sorted_and_stay_in_order),
         TEST(b3_unknown_property_and_subtype_are_logged),
         TEST(b3_no_msi_region_adds_a_window),
         TEST(b3_refusals),
