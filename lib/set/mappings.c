@@ -89,7 +89,7 @@ bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
     const struct iovageom_itree_entry entry =
         iovageom_itree_seek(&ledger_in(mappings)->tree, range.start, &place->path);
 
-    return entry.range && entry.range->start <= range.last && give(entry, hit);
+    return entry.range && entry.range->start <= range.last && give_mapping(entry, hit);
 }
 
 int iovageom_mappings_insert(struct iovageom_mappings *mappings,
