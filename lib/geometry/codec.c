@@ -52,17 +52,17 @@ struct writer {
     size_t length;
 };
 
-static void put32(struct writer *writer, uint32_t number)
+static void write32(struct writer *writer, uint32_t number)
 {
     if (writer->out != NULL)
         iovageom_store_le32(writer->out + writer->length, number);
     writer->length += 4;
 }
 
-static void put64(struct writer *writer, uint64_t number)
+static void write64(struct writer *writer, uint64_t number)
 {
-    put32(writer, (uint32_t)number);
-    put32(writer, (uint32_t)(number >> 32));
+    write32(writer, (uint32_t)number);
+    write32(writer, (uint32_t)(number >> 32));
 }
 
 static void put_record(struct writer *writer, uint32_t tag, uint32_t source, const char *name,
@@ -70,10 +70,10 @@ static void put_record(struct writer *writer, uint32_t tag, uint32_t source, con
 {
     size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
 
-    put32(writer, tag);
-    put32(writer, source);
-    put32(writer, (uint32_t)length);
-    put32(writer, (uint32_t)numbers);
+    write32(writer, tag);
+    write32(writer, source);
+    write32(writer, (uint32_t)length);
+    write32(writer, (uint32_t)numbers);
     if (writer->out != NULL)
         memcpy(writer->out + writer->length, name, length);
     writer->length += length;
@@ -91,8 +91,8 @@ static size_t put_geometry(struct writer writer, const struct iovageom_geometry 
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
 
         put_record(&writer, TAG_FACT + fact->kind, fact->owner.source, fact->owner.name, 2);
-        put64(&writer, fact->value);
-        put64(&writer, fact->last);
+        write64(&writer, fact->value);
+        write64(&writer, fact->last);
     }
     for (size_t i = 0;
          iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
@@ -103,8 +103,8 @@ static size_t put_geometry(struct writer writer, const struct iovageom_geometry 
                    2 * iovageom_rangeset_count(ranges));
         iovageom_rangeset_seek(ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &range)) {
-            put64(&writer, range.start);
-            put64(&writer, range.last);
+            write64(&writer, range.start);
+            write64(&writer, range.last);
         }
     }
     return writer.length;

@@ -54,29 +54,6 @@ void iovageom_geometry_free(struct iovageom_geometry *geometry)
     allocator.release(allocator.context, geometry, sizeof(*geometry));
 }
 
-int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
-{
-    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
-}
-
-int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
-                              const struct iovageom_geometry *geometry,
-                              struct iovageom_geometry **out)
-{
-    struct iovageom_geometry *copy;
-    int status = iovageom_geometry_new(allocator, geometry->name, &copy);
-
-    if (status < 0)
-        return status;
-    status = iovageom_geometry_narrow(copy, geometry);
-    if (status < 0) {
-        iovageom_geometry_free(copy);
-        return status;
-    }
-    *out = copy;
-    return IOVAGEOM_OK;
-}
-
 const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
 {
     return geometry->name;
@@ -84,7 +61,8 @@ const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
 
 /* ---- facts ---- */
 
-static int compare(const struct iovageom_geometry_fact *a, const struct iovageom_geometry_fact *b)
+static int compare_facts(const struct iovageom_geometry_fact *a,
+                         const struct iovageom_geometry_fact *b)
 {
     int order;
 
@@ -132,7 +110,7 @@ static size_t place_of(const struct iovageom_geometry *geometry,
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(&geometry->facts[middle], fact) < 0)
+        if (compare_facts(&geometry->facts[middle], fact) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -140,13 +118,12 @@ static size_t place_of(const struct iovageom_geometry *geometry,
     return low;
 }
 
-void iovageom_geometry_put(struct iovageom_geometry *geometry,
-                           const struct iovageom_geometry_fact *fact)
+static void put_fact(struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *fact)
 {
     size_t index = place_of(geometry, fact);
     struct iovageom_geometry_fact *place = geometry->facts + index;
 
-    if (index < geometry->count && compare(place, fact) == 0)
+    if (index < geometry->count && compare_facts(place, fact) == 0)
         return;
     memmove(place + 1, place, (geometry->count - index) * sizeof(*place));
     *place = *fact;
@@ -164,7 +141,7 @@ void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
     size_t at = end;
 
     while (j > 0) {
-        int order = i > 0 ? compare(&facts[i - 1], &other->facts[j - 1]) : -1;
+        int order = i > 0 ? compare_facts(&facts[i - 1], &other->facts[j - 1]) : -1;
 
         if (order >= 0)
             facts[--at] = facts[--i];
@@ -179,7 +156,7 @@ void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
 
 static int compare_items(const void *a, const void *b)
 {
-    return compare(a, b);
+    return compare_facts(a, b);
 }
 
 void iovageom_geometry_settle(struct iovageom_geometry *geometry)
@@ -189,7 +166,7 @@ void iovageom_geometry_settle(struct iovageom_geometry *geometry)
 
     iovageom_sort(facts, geometry->count, sizeof(*facts), compare_items);
     for (size_t i = 0; i < geometry->count; i++)
-        if (kept == 0 || compare(&facts[kept - 1], &facts[i]) != 0)
+        if (kept == 0 || compare_facts(&facts[kept - 1], &facts[i]) != 0)
             facts[kept++] = facts[i];
     geometry->count = kept;
 }
@@ -232,7 +209,7 @@ static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact
     if (status == IOVAGEOM_OK && reserved != NULL)
         status = iovageom_resv_add_set(geometry->resv, reserved, type, &fact.owner);
     if (status == IOVAGEOM_OK)
-        iovageom_geometry_put(geometry, &fact);
+        put_fact(geometry, &fact);
     return status;
 }
 

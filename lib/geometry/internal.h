@@ -38,10 +38,6 @@ IOVAGEOM_COLD int iovageom_geometry_copy_to(const struct iovageom_allocator *all
 /* Makes room for that many facts. */
 IOVAGEOM_COLD int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
-/* Adds a fact if it is not there. There must be room for one more; then it can't fail. */
-IOVAGEOM_COLD void iovageom_geometry_put(struct iovageom_geometry *geometry,
-                                         const struct iovageom_geometry_fact *fact);
-
 /* Adds all facts of another geometry. There must be room for as many; then it can't fail. O(n). */
 IOVAGEOM_COLD void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
                                              const struct iovageom_geometry *other);

@@ -28,6 +28,29 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
     return IOVAGEOM_OK;
 }
 
+int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
+{
+    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
+}
+
+int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
+                              const struct iovageom_geometry *geometry,
+                              struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *copy;
+    int status = iovageom_geometry_new(allocator, geometry->name, &copy);
+
+    if (status < 0)
+        return status;
+    status = iovageom_geometry_narrow(copy, geometry);
+    if (status < 0) {
+        iovageom_geometry_free(copy);
+        return status;
+    }
+    *out = copy;
+    return IOVAGEOM_OK;
+}
+
 int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
                            const char *name, struct iovageom_geometry **out)
 {

@@ -127,8 +127,8 @@ static int reserve(struct iovageom_resv *resv, size_t capacity)
     return IOVAGEOM_OK;
 }
 
-static int compare(const struct statement *statement, uint32_t type,
-                   const struct iovageom_owner *owner)
+static int compare_statement(const struct statement *statement, uint32_t type,
+                             const struct iovageom_owner *owner)
 {
     if (statement->type != type)
         return statement->type < type ? -1 : 1;
@@ -136,21 +136,21 @@ static int compare(const struct statement *statement, uint32_t type,
 }
 
 /* Where a statement stands, or would stand. */
-static bool find(const struct iovageom_resv *resv, uint32_t type,
-                 const struct iovageom_owner *owner, size_t *index)
+static bool find_statement(const struct iovageom_resv *resv, uint32_t type,
+                           const struct iovageom_owner *owner, size_t *index)
 {
     size_t low = 0;
     size_t high = resv->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(&resv->statements[middle], type, owner) < 0)
+        if (compare_statement(&resv->statements[middle], type, owner) < 0)
             low = middle + 1;
         else
             high = middle;
     }
     *index = low;
-    return low < resv->count && compare(&resv->statements[low], type, owner) == 0;
+    return low < resv->count && compare_statement(&resv->statements[low], type, owner) == 0;
 }
 
 /* Makes a statement that says nothing yet; the caller fills it, or takes it back with shut(). */
@@ -196,7 +196,7 @@ int iovageom_resv_add_set(struct iovageom_resv *resv, const struct iovageom_rang
     if (iovageom_rangeset_count(ranges) == 0)
         return IOVAGEOM_OK;
 
-    bool found = find(resv, type, &key, &index);
+    bool found = find_statement(resv, type, &key, &index);
     if (!found)
         status = open_at(resv, index, type, &key);
     if (status < 0)
@@ -241,7 +241,7 @@ static int compare_statements(const void *a, const void *b)
 {
     const struct statement *statement = b;
 
-    return compare(a, statement->type, &statement->owner);
+    return compare_statement(a, statement->type, &statement->owner);
 }
 
 int iovageom_resv_settle(struct iovageom_resv *resv)
@@ -272,7 +272,8 @@ const struct iovageom_rangeset *iovageom_resv_said(const struct iovageom_resv *r
 {
     size_t index;
 
-    return find(resv, (uint32_t)type, owner, &index) ? &resv->statements[index].ranges : NULL;
+    return find_statement(resv, (uint32_t)type, owner, &index) ? &resv->statements[index].ranges
+                                                               : NULL;
 }
 
 const struct iovageom_allocator *iovageom_resv_allocator(const struct iovageom_resv *resv)
@@ -478,7 +479,7 @@ static int merge(struct iovageom_resv *all, const struct iovageom_resv *a,
     while (status == IOVAGEOM_OK && (i < a->count || j < b->count)) {
         const struct statement *x = i < a->count ? &a->statements[i] : NULL;
         const struct statement *y = j < b->count ? &b->statements[j] : NULL;
-        int order = x == NULL ? 1 : y == NULL ? -1 : compare(x, y->type, &y->owner);
+        int order = x == NULL ? 1 : y == NULL ? -1 : compare_statement(x, y->type, &y->owner);
 
         status = append(all, order <= 0 ? x : y);
         if (status == IOVAGEOM_OK && order == 0) {
@@ -513,18 +514,4 @@ int iovageom_resv_copy(const struct iovageom_resv *resv, struct iovageom_resv **
     const struct iovageom_resv none = {.allocator = resv->allocator};
 
     return iovageom_resv_union(resv, &none, out);
-}
-
-bool iovageom_resv_equal(const struct iovageom_resv *a, const struct iovageom_resv *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++) {
-        const struct statement *x = a->statements + i;
-        const struct statement *y = b->statements + i;
-
-        if (compare(x, y->type, &y->owner) != 0 || !iovageom_rangeset_equal(&x->ranges, &y->ranges))
-            return false;
-    }
-    return true;
 }

@@ -92,9 +92,6 @@ bool iovageom_resv_forbids(const struct iovageom_resv *resv, struct iovageom_ran
 int iovageom_resv_union(const struct iovageom_resv *a, const struct iovageom_resv *b,
                         struct iovageom_resv **out);
 
-/* Whether both hold the same statements of the same owners. */
-bool iovageom_resv_equal(const struct iovageom_resv *a, const struct iovageom_resv *b);
-
 /* The number that stands for no statement. */
 #define IOVAGEOM_RESV_NONE SIZE_MAX
 

@@ -334,7 +334,7 @@ int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
                                struct iovageom_probe_plan *plan, struct iovageom_report *report)
 {
     struct iovageom_probe_plan figures;
-    struct iovageom_wire_list wire;
+    struct iovageom_region_buffer wire;
     size_t needed;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 

@@ -187,7 +187,7 @@ int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
     return IOVAGEOM_OK;
 }
 
-static int wire_allocate(struct iovageom_wire_list *wire, size_t capacity)
+static int wire_allocate(struct iovageom_region_buffer *wire, size_t capacity)
 {
     if (wire->allocator == NULL)
         return IOVAGEOM_ERR_INVALID;
@@ -199,9 +199,9 @@ static int wire_allocate(struct iovageom_wire_list *wire, size_t capacity)
 /* What iovageom_geometry_reserved() answers, with room for one region more. */
 IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocator,
                                        const struct iovageom_geometry *geometry, uint64_t granule,
-                                       struct iovageom_wire_list *wire)
+                                       struct iovageom_region_buffer *wire)
 {
-    struct iovageom_wire_list made = {iovageom_allocator_chosen(allocator), NULL, 0, 0};
+    struct iovageom_region_buffer made = {iovageom_allocator_chosen(allocator), NULL, 0, 0};
     size_t most = iovageom_geometry_most_regions(geometry) + 1;
     int status = IOVAGEOM_OK;
 
@@ -221,9 +221,9 @@ IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocato
 IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                               const struct iovageom_geometry *geometry,
                                               uint64_t granule, struct iovageom_range window,
-                                              struct iovageom_wire_list *wire)
+                                              struct iovageom_region_buffer *wire)
 {
-    struct iovageom_wire_list made = {0};
+    struct iovageom_region_buffer made = {0};
     int status = wire_reserved(allocator, geometry, granule, &made);
 
     if (status < 0)
@@ -237,7 +237,7 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
     return status;
 }
 
-IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_wire_list *wire)
+IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_region_buffer *wire)
 {
     iovageom_array_free(wire->allocator, wire->list, wire->capacity, sizeof(*wire->list));
     wire->list = NULL;
@@ -283,7 +283,7 @@ IOVAGEOM_COLD int iovageom_virtio_encode_geometry(const struct iovageom_allocato
                                                   uint64_t granule, struct iovageom_range window,
                                                   void *buffer, size_t size, size_t *needed)
 {
-    struct iovageom_wire_list wire;
+    struct iovageom_region_buffer wire;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 
     if (status < 0)

@@ -5,7 +5,7 @@
 #include <iovageom/virtio.h>
 
 /* Regions in memory of their own. */
-struct iovageom_wire_list {
+struct iovageom_region_buffer {
     const struct iovageom_allocator *allocator;
     struct iovageom_region *list; /* may be NULL when there are none */
     size_t count;
@@ -18,8 +18,8 @@ struct iovageom_wire_list {
  */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
-                                struct iovageom_range window, struct iovageom_wire_list *wire);
+                                struct iovageom_range window, struct iovageom_region_buffer *wire);
 
-void iovageom_wire_free(struct iovageom_wire_list *wire);
+void iovageom_wire_free(struct iovageom_region_buffer *wire);
 
 #endif
