@@ -450,15 +450,15 @@ static void leave_unknown(struct verdict *verdict)
 }
 
 static void judge_translated(const struct host *host, struct verdict *verdict,
-                             const struct manner *manner)
+                             const struct mode *mode)
 {
     size_t before;
     bool asked;
 
     faults_join(&verdict->faults, &verdict->group->faults);
-    read_sysfs(verdict, manner->lenient);
-    if (manner->has_software_msi)
-        must(iovageom_geometry_add_software_msi(verdict->geometry, manner->software_msi,
+    read_sysfs(verdict, mode->lenient);
+    if (mode->has_software_msi)
+        must(iovageom_geometry_add_software_msi(verdict->geometry, mode->software_msi,
                                                 IOVAGEOM_SOURCE_SYSFS));
     asked = read_vfio(verdict);
     asked = read_iommufd(verdict) || asked;
@@ -477,8 +477,7 @@ static void judge_translated(const struct host *host, struct verdict *verdict,
     add_doubts(verdict);
 }
 
-struct verdict judge(const struct host *host, const struct group *group,
-                     const struct manner *manner)
+struct verdict judge(const struct host *host, const struct group *group, const struct mode *mode)
 {
     struct verdict verdict = {.group = group, .geometry = geometry_of(group), .assignable = true};
 
@@ -491,7 +490,7 @@ struct verdict judge(const struct host *host, const struct group *group,
              "no IOMMU (vfio-noiommu): nothing translates, so no address is limited and no memory "
              "of the host is protected; there is nothing that a virtual IOMMU could keep to");
     } else {
-        judge_translated(host, &verdict, manner);
+        judge_translated(host, &verdict, mode);
     }
     return verdict;
 }

@@ -71,15 +71,14 @@ struct promise {
 };
 
 /** How the user wants a host to be read. */
-struct manner {
+struct mode {
     bool lenient;
     bool has_software_msi; /**< the next one */
     struct iovageom_range software_msi;
 };
 
 /** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in `faults`. */
-struct verdict judge(const struct host *host, const struct group *group,
-                     const struct manner *manner);
+struct verdict judge(const struct host *host, const struct group *group, const struct mode *mode);
 
 /**
  * @param granule in bytes, or 0 for the host's own.

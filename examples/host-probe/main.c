@@ -28,7 +28,7 @@ struct options {
     const char *chosen; /**< a group or a device */
     uint64_t granule;
     size_t probe_size;
-    struct manner manner;
+    struct mode mode;
     bool ask;
     bool json;
     bool refuse_direct;
@@ -109,7 +109,7 @@ static uint64_t parse_size(const char *option, const char *words)
 }
 
 /* "0xa0000000", which has 1 MiB, or "0xa0000000-0xa00fffff". */
-static void parse_software_msi(struct manner *manner, const char *words)
+static void parse_software_msi(struct mode *mode, const char *words)
 {
     struct iovageom_range window = {0, 0};
     char *end;
@@ -124,8 +124,8 @@ static void parse_software_msi(struct manner *manner, const char *words)
     }
     if (!good || *end != '\0')
         die(EXIT_USAGE, "--software-msi: %s: neither ADDRESS nor ADDRESS-LAST", words);
-    manner->software_msi = window;
-    manner->has_software_msi = true;
+    mode->software_msi = window;
+    mode->has_software_msi = true;
 }
 
 static void parse_option(struct options *options, int option)
@@ -150,7 +150,7 @@ static void parse_option(struct options *options, int option)
         options->refuse_direct = true;
         break;
     case 'M':
-        parse_software_msi(&options->manner, optarg);
+        parse_software_msi(&options->mode, optarg);
         break;
     case 'l':
         options->list_only = true;
@@ -164,7 +164,7 @@ static void parse_option(struct options *options, int option)
         options->probe_size = (size_t)parse_size("probe-size", optarg);
         break;
     case 'k':
-        options->manner.lenient = true;
+        options->mode.lenient = true;
         break;
     case 'J':
         options->json = true;
@@ -383,7 +383,7 @@ static int show(const struct host *host, const struct options *options,
     size_t chosen;
 
     for (size_t i = 0; i < count; i++)
-        verdicts[i] = judge(host, &host->groups[first + i], &options->manner);
+        verdicts[i] = judge(host, &host->groups[first + i], &options->mode);
     faults = host_faults(host, verdicts, count, options->chosen == NULL || options->save != NULL);
     for (size_t i = 0; i < host->group_count && options->save != NULL; i++)
         faults_join(&faults, &host->groups[i].faults);

@@ -26,7 +26,7 @@
  * window too. As released, up to 7.3, it has that at [0x8000000,0x80fffff] (MSI_IOVA_BASE and
  * MSI_IOVA_LENGTH of its Arm SMMU and virtio-iommu drivers), where no hardware has doorbells. So
  * exactly that range with the word "msi" is IOVAGEOM_RESV_SOFTWARE_MSI. A kernel that has it
- * elsewhere is not seen to: say so with iovageom_geometry_add_software_msi(), after reading.
+ * elsewhere is not recognised: say so with iovageom_geometry_add_software_msi(), after reading.
  */
 
 #ifdef __cplusplus
@@ -63,9 +63,9 @@ IOVAGEOM_API int iovageom_host_sysfs_region(const char *text, size_t length,
 
 /**
  * How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write. (Regions of
- * length 0 reserve nothing, in either manner.)
+ * length 0 reserve nothing, in either mode.)
  */
-enum iovageom_sysfs_manner {
+enum iovageom_sysfs_mode {
     /**
      * Any such line is an error. (Lines that overlap or repeat a region of their type that ends at
      * 2^64-1 are taken: Linux, which merges all others, prints those as they came.)
@@ -98,8 +98,7 @@ enum iovageom_sysfs_manner {
  *         says nothing (*line is set to the first of them); IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
-                                                      enum iovageom_sysfs_manner manner,
-                                                      size_t *line,
+                                                      enum iovageom_sysfs_mode mode, size_t *line,
                                                       struct iovageom_geometry *geometry);
 
 /**

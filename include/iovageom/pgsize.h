@@ -40,7 +40,7 @@ IOVAGEOM_API inline uint64_t iovageom_pgsize_granule(uint64_t mask)
 IOVAGEOM_API bool iovageom_pgsize_accepts(uint64_t mask, uint64_t granule);
 
 /**
- * All page sizes from `alignment` up: what a host may be told to map that says nothing but an
+ * All page sizes from `alignment` up: what may be mapped on a host that says nothing but an
  * alignment (iommufd's out_iova_alignment). 0 when `alignment` is no power of two.
  */
 IOVAGEOM_API uint64_t iovageom_pgsize_from_alignment(uint64_t alignment);

@@ -14,7 +14,7 @@
 /**
  * @file
  * What a whole pool can do: the meet of the hosts that a guest may be migrated to, or of the
- * devices that may be hot-plugged into it. A guest that is told of it from the start fits wherever
+ * devices that may be hot-plugged into it. A guest that gets it from the start fits wherever
  * it goes (E1, E5).
  */
 

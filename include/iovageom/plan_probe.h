@@ -14,8 +14,8 @@
 
 /**
  * @file
- * How to fit what a guest must be told into the probe_size that it has read: exactly if there is
- * room; else by closing the gaps that cost the least usable space, and saying which. All or nothing
+ * How to fit the reserved regions into the probe_size that the guest has read: exactly if they fit;
+ * else by closing the gaps that cost the least usable space, and saying which. All or nothing
  * would be worse: a guest that gets an error for its PROBE can't use the device at all.
  */
 
@@ -40,13 +40,13 @@ struct iovageom_probe_plan {
  * regions, and keeps the MSI region as it is, loses less. Among gaps of equal size the higher goes
  * first, because low addresses are of use to more devices.
  *
- * The MSI region is never merged or widened: a guest that isn't told where its doorbells are makes
+ * The MSI region is never merged or widened: a guest that gets no MSI region makes
  * up a window of its own, in which its VFIO maps them (I5). So the shortest list has three regions,
  * or fewer where MSI, or RESERVED on one side of it, is missing.
  *
  * Nothing is ever planned as [0, 2^64-1] or [0, 2^32-1] in one piece, because 64-bit or 32-bit guests
  * refuse that: gaps whose closing would make it stay open, or the one above is closed as well,
- * whichever loses less; and [0, 2^32-1] that comes in one piece is told in two halves, the first of
+ * whichever loses less; and [0, 2^32-1] that comes in one piece is sent in two halves, the first of
  * which keeps the type. The shortest list is one longer for that where MSI lies above 4 GiB.
  *
  * @param list a wire list (virtio.h).

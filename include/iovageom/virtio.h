@@ -71,15 +71,15 @@ IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
  * The wire list of typed regions.
  *
  * Regions that touch and look the same on the wire are merged, which loses nothing. Everything but
- * MSI is told as RESERVED; DIRECT_RELAXABLE is usable, and left out. Where several MSI windows
- * remain, the one with a part whose owner has the highest source is told as MSI (what the user or
+ * MSI is sent as RESERVED; DIRECT_RELAXABLE is usable, and left out. Where several MSI windows
+ * remain, the one with a part whose owner has the highest source is sent as MSI (what the user or
  * the machine model says outranks what the host says), the lowest window among equals; the others
- * are told as RESERVED (N74), so that no address becomes usable by it. What lies outside `window`
+ * are sent as RESERVED (N74), so that no address becomes usable by it. What lies outside `window`
  * is left out.
  *
  * A list that reserves all of [0, 2^64-1] (or of [0, 2^32-1], for a window that ends there, because
  * 32-bit guests have the same trouble with it) is legal, and means that the guest can't map
- * anything: it is told in two halves, the first of which keeps the type. A VMM that wants to refuse
+ * anything: it is sent in two halves, the first of which keeps the type. A VMM that wants to refuse
  * such a device does so when it is plugged.
  *
  * @param regions disjoint and ascending, as iovageom_geometry_reserved() and
@@ -89,7 +89,7 @@ IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
  * @param window the addresses that the guest can name at all: [0, 2^64-1] when in doubt; the input
  *        range, if the guest is known to honour it (N1 leaves it free to), saves properties; for a
  *        guest with 32-bit physical addresses [0, 2^32-1], because Linux refuses a device with a
- *        region above. Such a guest must be told by input_range of what lies above.
+ *        region above. What lies above must be left out of its input_range.
  * @param out room for `capacity` regions; may be `regions` itself. count + 1 always suffice.
  * @param out_count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @return IOVAGEOM_ERR_INVERTED (a region or the window), IOVAGEOM_ERR_OVERLAP (not disjoint and

@@ -25,6 +25,10 @@ uint64_t iovageom_pgsize_raise(uint64_t mask, uint64_t granule)
     return (mask & ~(granule - 1)) | granule;
 }
 
+/*
+ * Not the bitwise and: a host with pages of 64K maps what one with pages of 4K maps, if it comes in
+ * multiples of 64K. So the meet's granule is the larger of both; above it, pages that both have.
+ */
 uint64_t iovageom_pgsize_meet(uint64_t a, uint64_t b)
 {
     uint64_t granule = iovageom_higher(iovageom_pgsize_granule(a), iovageom_pgsize_granule(b));

@@ -21,7 +21,10 @@ static void exchange(uint8_t *a, uint8_t *b, size_t size)
     }
 }
 
-/* Lets item number `at` sink below larger ones, in a heap of `count` with the largest on top. */
+/* Heap sort: no input makes it slow, as quick sort's worst case would, and it needs no memory, as
+ * merging does. What is sorted already, as most lists of a kernel are, is found out by one look.
+ *
+ * Lets item number `at` sink below larger ones, in a heap of `count` with the largest on top. */
 static void sink(uint8_t *items, size_t at, size_t count, size_t size,
                  int (*compare)(const void *a, const void *b))
 {

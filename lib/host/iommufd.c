@@ -98,7 +98,8 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
             *needed = size;
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     }
-    /* The list may fail; once there is room for it, the alignment can't. */
+    /* All or nothing: adding the list may fail, so it comes first; the alignment that follows can't,
+     * as there is room for it. */
     status = iovageom_geometry_reserve(geometry, geometry->count + 2);
     if (status == IOVAGEOM_OK)
         status = iovageom_host_add_usable(geometry, ranges, count, IOVAGEOM_SOURCE_IOMMUFD);
@@ -149,7 +150,8 @@ int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, con
     return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }
 
-/* What IOMMU_IOAS_ALLOW_IOVAS would refuse, or take for something else. */
+/* What IOMMU_IOAS_ALLOW_IOVAS would refuse, or take for something else: an empty list allows
+ * everything, not nothing. */
 static int check_allowed(const struct iovageom_range *ranges, size_t count)
 {
     if (count == 0)

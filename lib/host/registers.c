@@ -194,6 +194,9 @@ int iovageom_host_vtd(uint64_t cap, uint64_t ecap, bool scalable, enum iovageom_
 
 /* ---- SMMUv3 ---- */
 
+/* Linux uses one granule for an IOMMU: that of its own pages if IDR5 has it. Which that is, no
+ * register says, and neither how wide the kernel's own addresses are. */
+
 static const struct granule {
     uint64_t page;
     uint64_t page_sizes;
@@ -275,6 +278,8 @@ int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigne
 
 /* ---- AMD-Vi ---- */
 
+/* Guest (v2) tables have the format of the CPU's own, and as many levels. Since 6.12 Linux uses the
+ * lower half of their addresses only, hence one bit less. */
 static void amd_v2(const struct question *question, enum iovageom_linux_rules rules,
                    struct iovageom_host_limits *limits)
 {

@@ -88,6 +88,11 @@ static bool is_word(const struct scan *word, const char *text)
     return text[length] == '\0';
 }
 
+/*
+ * The type that a word names. Linux says "msi" also of the window in which its software places
+ * doorbells, which can be told by its address alone. A word that is none, but could be one of a later
+ * kernel, is UNSUPPORTED: its region is known at least.
+ */
 static int read_type(const struct scan *word, struct iovageom_range range,
                      enum iovageom_resv_type *type)
 {
@@ -203,10 +208,10 @@ static bool may_be_cut(const char *text, size_t length)
     return length >= FULL_PAGE || (length > 0 && text[length - 1] != '\n');
 }
 
-/* The regions of a text so far, by type, and the manner in which it is read. */
+/* The regions of a text so far, by type. */
 struct reading {
     struct iovageom_rangeset sets[TYPE_COUNT + 1]; /* by enum iovageom_resv_type; 0 is not used */
-    enum iovageom_sysfs_manner manner;
+    enum iovageom_sysfs_mode mode;
     size_t passed_over; /* number of the first line that was; 0 for none */
     bool understood;    /* a line was */
 };
@@ -229,12 +234,16 @@ static bool repeats(const char *text, size_t length, size_t line, struct iovageo
     }
 }
 
-/* What to make of a line that was read with `status`. */
+/*
+ * What to make of a line that was read with `status`. Linux merges what overlaps within a type, but
+ * not at the top of the address space: what ends at 2^64-1 is printed as it came, twice if need be.
+ * So there an overlap is no sign of a bad file.
+ */
 static int take_line(const char *text, size_t length, size_t line, int status,
                      struct iovageom_range range, enum iovageom_resv_type type,
                      struct reading *reading)
 {
-    bool lenient = reading->manner == IOVAGEOM_SYSFS_LENIENT;
+    bool lenient = reading->mode == IOVAGEOM_SYSFS_LENIENT;
     struct iovageom_range other;
 
     if (status == IOVAGEOM_ERR_UNSUPPORTED && lenient) {
@@ -299,10 +308,10 @@ static int add_regions(const struct reading *reading, struct iovageom_geometry *
 }
 
 int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
-                                         enum iovageom_sysfs_manner manner, size_t *line,
+                                         enum iovageom_sysfs_mode mode, size_t *line,
                                          struct iovageom_geometry *geometry)
 {
-    struct reading reading = {.manner = manner};
+    struct reading reading = {.mode = mode};
     struct iovageom_geometry *copy; /* takes the place of the geometry when all went well */
     int status = iovageom_geometry_copy(geometry, &copy);
 
@@ -351,7 +360,10 @@ int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *valu
     return IOVAGEOM_OK;
 }
 
-/* Which of two words is EFR: 0 or 1, or -1. */
+/*
+ * Which of two words is EFR: 0 or 1, or -1. Linux before 6.7 wrote EFR2 first. IASup tells them
+ * apart where one of them has it; else the one that is not 0 is EFR, as EFR2 came later.
+ */
 static int find_efr(const uint64_t words[2])
 {
     bool first = (words[0] & AMD_EFR_IASUP) != 0;

@@ -171,7 +171,11 @@ static uint64_t page_sizes_as_applied(uint64_t mask)
     return whole == mask ? mask : whole | SMALLEST_HOST_PAGE;
 }
 
-/* The kernel says "too small" by leaving cap_offset 0, and with success (T1, B1). */
+/*
+ * The offset of the first capability. The kernel says "too small" by leaving it 0, with success, and
+ * the size that it wants in argsz (T1, B1). An argsz that asks for no more than there was would make
+ * a caller ask for ever, so that is an error.
+ */
 static int find_chain(const struct vfio_answer *answer, size_t *needed, uint32_t *offset)
 {
     *offset = 0;
@@ -225,7 +229,8 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
     struct vfio_info info;
     int status = decode(bytes, length, needed, &info);
 
-    /* The list may fail; once there is room for them, the single facts can't. */
+    /* All or nothing: adding the list may fail, so it comes first; the single facts that follow
+     * can't, as there is room for them. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_reserve(geometry, geometry->count + 3);
     /* Type1 keeps an empty list for a container of mediated devices, and lets everything map. */

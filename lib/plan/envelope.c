@@ -30,7 +30,11 @@ static int add_facts(struct iovageom_geometry *met, const struct iovageom_owner 
     return status;
 }
 
-/* Hosts of a pool mostly say the same, so what is there already is passed over quickly. */
+/*
+ * Adds a host's regions, by type. Hosts of a pool mostly say the same, so what is there already is
+ * passed over quickly. (Narrowing one geometry by all hosts would say the same, but copy the regions
+ * of all hosts so far once for each host.)
+ */
 static int collect_regions(struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI],
                            const struct iovageom_geometry *host)
 {

@@ -8,15 +8,33 @@
 #include <iovageom/status.h>
 
 #include "../base/array.h"
+#include "../base/sort.h"
 #include "../geometry/internal.h"
 
-/* A piece in the order in which pieces are settled: see comes_before(). */
+/*
+ * How a layout is planned. Pieces are put into an order (compare_seats()) and settled one by one: each
+ * keeps its place if the host maps it and no earlier piece has it, and moves else. Three sets of
+ * addresses say what is free; each contains the one before:
+ *
+ *   refused   what the host doesn't map
+ *   taken     and where settled pieces are: a piece that overlaps this can't stay
+ *   blocked   and where pieces are that are still to be settled: nothing is put there, so that moving
+ *             one piece never makes another one move
+ *
+ * A piece that moves whole may be put where it was itself. So its own place is unblocked first: its
+ * parts, which are the addresses that no later piece covers, less what settled pieces have. Parts are
+ * found once, for all pieces together, which keeps the whole plan at O(n log n).
+ */
+
+/* A piece in the order in which pieces are settled: see compare_seats(). */
 struct seat {
     size_t piece;
-    bool left; /* it moves whole: its place is free */
+    struct iovageom_size size; /* of a piece that moves whole; else 0 */
+    uint8_t rank;              /* 0 fixed, 1 moves whole, 2 can be split */
+    bool left;                 /* it has moved whole: its place is free */
 };
 
-/* Addresses of the piece in seat `seat`, which no later one covers. */
+/* Addresses of the piece in seat `seat` that no later piece covers. */
 struct part {
     struct iovageom_range range;
     size_t seat;
@@ -89,50 +107,29 @@ static uint64_t alignment_of(const struct work *work, const struct iovageom_piec
  * Who comes first has the better right to its place: a piece that is fixed; then one that moves
  * whole, the larger first, which is harder to place, and more to move; then one that can be split.
  */
-static bool comes_before(const struct work *work, size_t a, size_t b)
+static int compare_seats(const void *one, const void *other)
 {
-    const struct iovageom_piece *one = &work->pieces[a], *two = &work->pieces[b];
-    const int rank_one = movable(one) + splittable(one);
-    const int rank_two = movable(two) + splittable(two);
-    int larger = 0;
+    const struct seat *a = one, *b = other;
+    const int smaller = iovageom_size_compare(b->size, a->size);
 
-    if (rank_one != rank_two)
-        return rank_one < rank_two;
-    if (rank_one == 1)
-        larger =
-            iovageom_size_compare(iovageom_range_size(one->range), iovageom_range_size(two->range));
-    return larger != 0 ? larger > 0 : a < b;
-}
-
-static void sift(struct work *work, size_t at, size_t count)
-{
-    const struct seat seat = work->seats[at];
-
-    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count &&
-            comes_before(work, work->seats[child].piece, work->seats[child + 1].piece))
-            child++;
-        if (!comes_before(work, seat.piece, work->seats[child].piece))
-            break;
-        work->seats[at] = work->seats[child];
-        at = child;
-    }
-    work->seats[at] = seat;
+    if (a->rank != b->rank)
+        return a->rank < b->rank ? -1 : 1;
+    if (smaller != 0)
+        return smaller;
+    return a->piece < b->piece ? -1 : a->piece > b->piece;
 }
 
 static void sort_seats(struct work *work)
 {
-    for (size_t i = 0; i < work->count; i++)
-        work->seats[i] = (struct seat){i, false};
-    for (size_t i = work->count / 2; i-- > 0;)
-        sift(work, i, work->count);
-    for (size_t i = work->count; i-- > 1;) {
-        const struct seat last = work->seats[i];
+    for (size_t i = 0; i < work->count; i++) {
+        const struct iovageom_piece *piece = &work->pieces[i];
+        struct seat *seat = &work->seats[i];
 
-        work->seats[i] = work->seats[0];
-        work->seats[0] = last;
-        sift(work, 0, i);
+        *seat = (struct seat){.piece = i, .rank = (uint8_t)(movable(piece) + splittable(piece))};
+        if (seat->rank == 1)
+            seat->size = iovageom_range_size(piece->range);
     }
+    iovageom_sort(work->seats, work->count, sizeof(*work->seats), compare_seats);
 }
 
 /*
@@ -360,7 +357,8 @@ static bool largest_hole(const struct work *work, struct iovageom_range limits,
     return low > 0;
 }
 
-/* Fills the largest holes first. That there is room enough has been seen. */
+/* Fills the largest holes first, so that as few mappings as possible come of it. has_room() has
+ * found enough of them. */
 static int scatter(struct work *work, size_t index, const struct iovageom_piece *piece,
                    struct iovageom_range from)
 {
@@ -373,7 +371,7 @@ static int scatter(struct work *work, size_t index, const struct iovageom_piece 
         int status;
 
         if (!largest_hole(work, piece->limits, &best))
-            return IOVAGEOM_ERR_NOTHING_USABLE; /* not so: see above */
+            return IOVAGEOM_ERR_NOTHING_USABLE; /* has_room() excludes this */
         (void)iovageom_range_length(best, &most);
         (void)iovageom_range_from_length(from.start, most, &part);
         part.last = iovageom_lower(part.last, from.last);
@@ -435,7 +433,11 @@ static int split(struct work *work, size_t index, struct iovageom_rangeset *lost
     return status;
 }
 
-/* Unblocks where the piece in a seat stands, but for what others have there. */
+/*
+ * Unblocks where the piece in a seat is, but for what others have there. Pieces are settled in the
+ * order of their seats and parts were stacked from the last seat to the first, so those of this seat
+ * are on top, once those of earlier seats, which did not leave, are dropped.
+ */
 static int leave(struct work *work, size_t seat)
 {
     int status = IOVAGEOM_OK;
@@ -503,6 +505,10 @@ static int settle_misfit(struct work *work, size_t seat, struct iovageom_rangese
     return status;
 }
 
+/*
+ * Lets a piece stay, or move what can't stay of it. A fixed piece is compared with the host alone,
+ * because take_fixed() has compared it with the others; doorbells may lie where the host has its own.
+ */
 static int settle(struct work *work, size_t seat)
 {
     const struct iovageom_piece *piece = &work->pieces[work->seats[seat].piece];
@@ -571,7 +577,8 @@ const char *iovageom_layout_outcome_string(uint32_t outcome)
     }
 }
 
-/* What it comes to, and what to return for it. */
+/* The outcome, and the status to return for it. A layout that needs moves is a CONFLICT even when the
+ * plan solves it: as it is, it can't be mapped. */
 static int conclude(struct work *work)
 {
     struct iovageom_layout_plan *plan = &work->plan;

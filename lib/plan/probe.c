@@ -29,6 +29,15 @@ static void add_lost(struct iovageom_report *report, struct iovageom_range range
         iovageom_report_add(report, &finding);
 }
 
+/*
+ * How a list is fitted. Closing the gap between two RESERVED neighbours makes the list one shorter,
+ * whatever becomes of the other gaps; so a list that must be k shorter loses least by closing the k
+ * smallest gaps. There is one exception: no run of closed gaps may make [0, 2^32-1] or [0, 2^64-1] of
+ * several regions, as guests refuse that. The first needs care, since it may come about in the middle
+ * of a list (`prefix` in struct source); the second could only be the whole list, so at least one gap
+ * stays open then. Nothing is allocated: sizes are compared by bisection, 64 passes over the list.
+ */
+
 /* ---- the list ---- */
 
 #define NO_GAP SIZE_MAX
@@ -42,8 +51,8 @@ struct source {
     struct iovageom_region first;
     size_t count; /* the halves counted apart */
     bool halved;
-    /* The lowest `prefix` gaps are the first ones, can all be closed, and [0, 2^32-1] comes of it,
-     * if the gap above them, the hinge, stays open. 0 where that can't be. */
+    /* When the lowest `prefix` gaps are closed, and the next one stays open, [0, 2^32-1] comes of
+     * it. 0 when no choice of gaps can do that. */
     size_t prefix;
 };
 
@@ -136,7 +145,7 @@ static size_t count_narrow_gaps(const struct source *source, uint64_t most, size
 static struct choice cheapest(const struct source *source, size_t wanted, size_t but)
 {
     struct choice choice = {0, 0, wanted > 0, NO_GAP, NO_GAP};
-    /* Most lists fit: then nothing but touching neighbours closes, and one look says so. */
+    /* Most lists fit: then only neighbours that touch are joined, which one pass finds out. */
     uint64_t low = 0, high = count_narrow_gaps(source, 0, but) >= wanted ? 0 : UINT64_MAX;
 
     while (low < high) {
@@ -153,6 +162,8 @@ static struct choice cheapest(const struct source *source, size_t wanted, size_t
     return choice;
 }
 
+/* Whether gap i is closed. Of gaps of the size at which the choice ends, the lowest `spare` stay open:
+ * so this must be asked of all gaps in ascending order, on a copy of the choice. */
 static bool take(struct choice *choice, size_t i, uint64_t size)
 {
     if (i == choice->keep || i == choice->close)
@@ -295,7 +306,8 @@ int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t
 
 /* ---- from a geometry ---- */
 
-/* Usable addresses that are no whole granule of the guest's are lost, too. */
+/* Usable addresses that are no whole granule of the guest's are lost, too. Only where the host's own
+ * granule is smaller can there be any. */
 static int report_granule_loss(const struct iovageom_allocator *allocator,
                                const struct iovageom_geometry *geometry, uint64_t granule,
                                struct iovageom_range window, struct iovageom_report *report)

@@ -146,7 +146,11 @@ void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
     cursor->end = false;
 }
 
-/* Finds the leaf and the index in it of the lowest entry that ends at the address or above. */
+/*
+ * A cursor is an address, and what it knows of the leaf there is a shortcut that holds as long as the
+ * tree has not changed. So a caller may insert and remove while it walks.
+ *
+ * Finds the leaf and the index in it of the lowest entry that ends at the address or above. */
 static void look_up(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree *tree = cursor->tree;

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Moving entries between neighbouring nodes, of leaves and inner nodes alike. */
+/*
+ * Moving entries between neighbouring nodes, of leaves and inner nodes alike.
+ *
+ * Everything here is done by shift(), which moves entries across one border and keeps what the parent
+ * says of both children exact. A node that is full lends to a neighbour if that has room, and only
+ * else splits: with both neighbours, so that three full nodes become four that are three quarters
+ * full. Nothing here allocates: the nodes that a split takes are in stock before.
+ */
 #include "../base/hints.h"
 #include "itree_internal.h"
 
@@ -51,6 +58,7 @@ static void close_slots(const struct iovageom_itree *tree, uint32_t level, void 
     vacate(level, node, count - n, n);
 }
 
+/* The last address of the highest of `count` entries. */
 static uint64_t last_of(uint32_t level, const void *node, uint32_t count)
 {
     return level == 0 ? ((const struct iovageom_itree_leaf *)node)->ranges[count - 1].last
@@ -90,6 +98,11 @@ static void sum_up(const struct iovageom_itree *tree, const struct iovageom_itre
     parent->last[slot] = last_of(level - 1, parent->child[slot], count);
 }
 
+/*
+ * A gap belongs to the entry above it, and moves with it. So the receiver's longest gap is the longer
+ * of its own and of those that come; only when the giver may have lost its longest one are all of its
+ * entries looked at again.
+ */
 void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                           uint32_t level, uint32_t slot, int32_t k)
 {
@@ -192,8 +205,9 @@ static void relocate(struct iovageom_itree_path *path, uint32_t level, uint32_t 
 }
 
 /*
- * Spreads the entries of n neighbouring children evenly, from the highest down. Where one has less
- * than the next is to get, or no room for what it is to take, it goes on as soon as it has.
+ * Spreads the entries of n neighbouring children evenly, from the highest down. Where a child has
+ * fewer entries than its upper neighbour is to get from it, or no room for those that it is to take,
+ * it moves what it can, and another round does the rest.
  */
 static void spread(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level,
                    uint32_t first, uint32_t n)
@@ -238,7 +252,8 @@ bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path
     slot = path->slot[level + 1];
     low = slot > 0 ? parent->count[slot - 1] : slots;
     high = slot + 1 < count_at(tree, path, level + 1) ? parent->count[slot + 1] : slots;
-    /* With room for 2, each of the two has room for 1 afterwards, wherever the place then is. */
+    /* Two free slots in the neighbour: after an even spread both nodes have one, and so the entry that
+     * is to come has a slot in whichever of them its place is. */
     if ((low < high ? low : high) + 2 > slots)
         return false;
     spread(tree, path, level + 1, low < high ? slot - 1 : slot, 2);
@@ -258,13 +273,14 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
     else if (count_at(tree, path, level + 1) == INNER_SLOTS &&
              !iovageom_itree_lend(tree, path, level + 1))
         iovageom_itree_split(tree, path, level + 1);
-    /* Above, the node may have come beside one that was in another parent before, and has room. */
+    /* When the parent was split or has lent, this node may have got a new neighbour, with room. */
     if (iovageom_itree_lend(tree, path, level))
         return;
     slot = path->slot[level + 1];
     siblings = count_at(tree, path, level + 1);
     if (level == 0 && slot + 1 == siblings && path->slot[0] == LEAF_SLOTS) {
-        /* Above all others: those that came in ascending order stay in full leaves. */
+        /* The highest entry of all: entries that come in ascending order then leave full leaves
+         * behind, not half empty ones. */
         add_child(tree, path, 1, slot + 1);
         relocate(path, 1, slot + 1, 1, 0);
         return;
@@ -275,7 +291,12 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
     spread(tree, path, level + 1, first, n + 1);
 }
 
-/* Puts a node that has become small together with a neighbour; false when all is well above it. */
+/*
+ * Puts a node that has become small together with the smaller of its neighbours, if both fit into
+ * three quarters of a node: so that neither the next insertion splits it nor the next removal merges
+ * it again. If they don't fit, a node that is nearly empty gets half of what the neighbour has more.
+ * True when the parent has lost a child, and may have become small itself.
+ */
 IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
                                          struct iovageom_itree_path *path, uint32_t level)
 {
@@ -303,7 +324,8 @@ IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
     return false;
 }
 
-/* Removes roots with one child; what is small enough moves into the object. */
+/* Removes roots with one child, so that the height follows the number of entries down; what is small
+ * enough moves into the object. */
 IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
 {
     while (tree->height > 0 && tree->root_count == 1) {

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Putting in, resizing and taking out. */
+/*
+ * Putting in, resizing and taking out.
+ *
+ * A change goes along a path that a search has left. It changes one leaf, and then tells upwards what
+ * that leaf's parent, and whoever is above it, knows of it: the last address only if it was the
+ * leaf's highest entry, the longest gap only as far up as it is the longest there, too. Both mostly
+ * end at the first level.
+ */
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
@@ -27,6 +34,7 @@ static void set_gap(struct iovageom_itree *tree, const struct iovageom_itree_pat
     }
 }
 
+/* There is a gap of that length in the path's leaf now, beside those that were there. */
 static void raise_gap(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                       uint64_t gap)
 {
@@ -34,6 +42,7 @@ static void raise_gap(struct iovageom_itree *tree, const struct iovageom_itree_p
         set_gap(tree, path, gap);
 }
 
+/* The gaps of the path's leaf have changed in any way: looks at all of them. */
 static void count_gaps(struct iovageom_itree *tree, const struct iovageom_itree_path *path)
 {
     if (tree->height > 0)
@@ -120,7 +129,11 @@ static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path
     return IOVAGEOM_OK;
 }
 
-/* Room for one entry at the place, in a full leaf. */
+/*
+ * Room for one entry at the place, in a full leaf. Lending needs no memory; a split needs a leaf, an
+ * inner node for each full one above, and one if even the root is full. All of these are there
+ * before the first entry moves, so that the tree is as it was when one is missing.
+ */
 static int make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
     uint32_t inners = 0;
@@ -271,6 +284,11 @@ static int carve_inside(struct iovageom_itree *tree, struct iovageom_itree_path 
     return IOVAGEOM_OK;
 }
 
+/*
+ * What overlaps `range` is one entry that sticks out on both sides; or at most one that sticks out
+ * below, one above, and whole ones between. Only the first of these needs memory, so it is done
+ * first, and nothing else can fail.
+ */
 int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range)
 {
     struct iovageom_itree_path path;

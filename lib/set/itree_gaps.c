@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Finding gaps, and holes in them. */
+/*
+ * Finding gaps, and holes in them. A gap is what is free between two ranges, or below the lowest or
+ * above the highest; a hole is a piece of a gap, of a given size and alignment and within limits.
+ *
+ * The search goes down as far as there may be such a gap at the address, and then to the nearest
+ * subtree in the direction whose longest gap suffices: once up and once down. The gap above
+ * all ranges belongs to no child, and is looked at by itself.
+ */
 #include "../base/array.h"
 #include "itree_internal.h"
 
@@ -152,7 +159,8 @@ bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t addres
     return search_gap(tree, false, address, size, gap);
 }
 
-/* Where `size` bytes fit into the gap under the limits, if they do. */
+/* Where `size` bytes fit into the gap under the limits, if they do. Neither end is computed where it
+ * could wrap: a start that is aligned downwards lands below the gap, or it is in it. */
 static bool fit(struct iovageom_range gap, bool highest, uint64_t size, uint64_t alignment,
                 struct iovageom_range *out)
 {
@@ -190,6 +198,8 @@ int iovageom_itree_hole(const struct iovageom_itree *tree, bool highest,
         return IOVAGEOM_ERR_INVALID;
     if (!iovageom_range_valid(limits))
         return IOVAGEOM_ERR_INVERTED;
+    /* A gap may be long enough, and yet have no aligned start: then the next one is tried. So the cost
+     * is that of the gaps of that size which don't fit; with no alignment but pages there is none. */
     while (highest ? iovageom_itree_gap_below(tree, address, size, &gap)
                    : iovageom_itree_gap_above(tree, address, size, &gap)) {
         if (!iovageom_range_intersect(gap, limits, &room))

@@ -16,6 +16,20 @@
  * of the longest gap in front of any range of the child; the gap in front of the child's first
  * range counts, that behind its last doesn't.
  */
+/*
+ * What always holds between two public calls; tests/support/itree_check.h checks it node by node:
+ *
+ *  - Up to 8 entries are in the object, and `root` is NULL; more are in nodes.
+ *  - Entries ascend and don't overlap, across all leaves.
+ *  - All leaves are at level 0, the root at level `height`. An inner node has 2 to 60 children, none of
+ *    them empty. How full a node must be is no invariant: removal merges nodes that have become
+ *    small where a neighbour can take them, which keeps the height logarithmic.
+ *  - `last`, `gap` and `count` of each child are exact; so are `highest` and `count` of the tree.
+ *  - Slots that are not used have a last of 2^64-1.
+ *
+ * So the longest gap below any node is known without going there: a hole of a given size is found in
+ * one way down, and an allocator of addresses takes O(log n) whatever is mapped.
+ */
 enum {
     LEAF_SLOTS = 32,
     INNER_SLOTS = 60,  /* children */
@@ -173,7 +187,10 @@ static inline uint64_t base_of(const struct iovageom_itree *tree,
     }
 }
 
-/* The longest gap in front of any of the ranges; base as above. */
+/*
+ * The longest gap in front of any of the ranges; base as above. Pairs go into two maxima, so that the
+ * processor works on both at a time.
+ */
 static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t count, uint64_t base)
 {
     const struct iovageom_range *at = ranges;

@@ -113,7 +113,8 @@ void iovageom_itree_clear(struct iovageom_itree *tree)
     make_empty(tree);
 }
 
-/* Word by word, which needs no second tree on the stack for the exchange. */
+/* Cursors on either tree look their place up again: the number of changes is new to both.
+ * Word by word, which needs no second tree on the stack for the exchange. */
 IOVAGEOM_COLD void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
 {
     uint64_t changes = a->changes + b->changes + 1; /* a number that cursors on neither know */

@@ -132,7 +132,7 @@ int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
     return IOVAGEOM_OK;
 }
 
-/* Sweeps once and writes the result, of which all fits; or, without `out`, only counts it. */
+/* Sweeps once and writes the result, all of which fits; or, without `out`, only counts it. */
 static size_t run(enum iovageom_sweep_kind kind, const struct iovageom_range *a, size_t a_count,
                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
                   size_t capacity)
@@ -143,8 +143,8 @@ static size_t run(enum iovageom_sweep_kind kind, const struct iovageom_range *a,
     size_t more;
 
     iovageom_sweep_init(&sweep, kind);
-    iovageom_sweep_array(&sweep.sides[0], a, a_count);
-    iovageom_sweep_array(&sweep.sides[1], b, b_count);
+    iovageom_sweep_array(&sweep.inputs[0], a, a_count);
+    iovageom_sweep_array(&sweep.inputs[1], b, b_count);
     if (out)
         return iovageom_sweep_next(&sweep, out, capacity);
     while ((more = iovageom_sweep_next(&sweep, some, sizeof(some) / sizeof(some[0]))) > 0)

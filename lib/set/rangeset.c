@@ -145,7 +145,12 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
     return IOVAGEOM_OK;
 }
 
-/* Lets the entry, which touches `range`, grow over it and over all that it then touches. */
+/*
+ * Lets the entry, which touches `range`, grow over it and over all that it then touches. First comes
+ * how far up that is: to the end of the entry that holds or follows the end of the range. What is
+ * above the entry's own end and below that is erased, and the entry resized: no step needs memory, so
+ * an insertion that joins can't fail.
+ */
 IOVAGEOM_COLD static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
                                  struct iovageom_range range)
 {
@@ -293,7 +298,11 @@ bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iova
 
 /* ---- algebra ---- */
 
-/* Sweeps over a and b; `first` is a window in the place of a. */
+/*
+ * Sweeps over a and b; `window` stands in the place of a if it is given. The result is built beside
+ * the inputs, which may be the same objects, and takes its place at the end: so a failure leaves
+ * everything as it was.
+ */
 static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
                         const struct iovageom_rangeset *a, const struct iovageom_range *window,
                         const struct iovageom_rangeset *b)
@@ -306,10 +315,10 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
 
     iovageom_sweep_init(&sweep, kind);
     if (window)
-        iovageom_sweep_array(&sweep.sides[0], window, 1);
+        iovageom_sweep_array(&sweep.inputs[0], window, 1);
     else
-        iovageom_sweep_tree(&sweep.sides[0], tree_in(a), 0);
-    iovageom_sweep_tree(&sweep.sides[1], tree_in(b), window ? window->start : 0);
+        iovageom_sweep_tree(&sweep.inputs[0], tree_in(a), 0);
+    iovageom_sweep_tree(&sweep.inputs[1], tree_in(b), window ? window->start : 0);
     count = iovageom_sweep_next(&sweep, some, room);
     /* Of a short result the number is known, which spares the tree half empty leaves. */
     iovageom_itree_build(&builder, tree_of(result), count < room ? count : 0);
@@ -407,6 +416,8 @@ int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovage
     return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
 }
 
+/* Aligned ranges may touch or overlap though the ranges themselves did not: two with ends in one
+ * granule, outwards. So each is held back until the next one doesn't touch it. */
 IOVAGEOM_COLD static int align_all(struct iovageom_rangeset *result,
                                    const struct iovageom_rangeset *a, uint64_t granule, bool inward)
 {
@@ -451,6 +462,7 @@ int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
     return align_all(result, a, granule, false);
 }
 
+/* In a set no two ranges touch, so a range of `inner` must lie in one range of `outer`. */
 bool iovageom_rangeset_subset(const struct iovageom_rangeset *inner,
                               const struct iovageom_rangeset *outer)
 {

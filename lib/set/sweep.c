@@ -5,7 +5,7 @@
 #include "../base/hints.h"
 
 /*
- * The inner loops have no branch that depends on which side comes next, since no processor can
+ * The inner loops have no branch that depends on which input comes next, since no processor can
  * predict that for random input: a result is always written, and then kept or written over.
  */
 
@@ -16,36 +16,36 @@ void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind 
     sweep->any = false;
 }
 
-void iovageom_sweep_array(struct iovageom_sweep_side *side, const struct iovageom_range *ranges,
+void iovageom_sweep_array(struct iovageom_sweep_input *input, const struct iovageom_range *ranges,
                           size_t count)
 {
-    side->at = ranges;
-    side->end = count > 0 ? ranges + count : ranges;
-    side->cursor.tree = NULL;
+    input->at = ranges;
+    input->end = count > 0 ? ranges + count : ranges;
+    input->cursor.tree = NULL;
 }
 
-void iovageom_sweep_tree(struct iovageom_sweep_side *side, const struct iovageom_itree *tree,
+void iovageom_sweep_tree(struct iovageom_sweep_input *input, const struct iovageom_itree *tree,
                          uint64_t address)
 {
-    side->at = side->end = NULL;
-    iovageom_itree_cursor_init(&side->cursor, tree, address);
+    input->at = input->end = NULL;
+    iovageom_itree_cursor_init(&input->cursor, tree, address);
 }
 
-/* Whether the side has a range left; gets the next run when the one at hand is used up. */
-static inline bool side_has(struct iovageom_sweep_side *side)
+/* Whether the input has a range left; gets the next run when the one at hand is used up. */
+static inline bool has_range(struct iovageom_sweep_input *input)
 {
     struct iovageom_itree_entry first;
     size_t run;
 
-    if (side->at < side->end)
+    if (input->at < input->end)
         return true;
-    if (!side->cursor.tree)
+    if (!input->cursor.tree)
         return false;
-    run = iovageom_itree_span(&side->cursor, &first);
+    run = iovageom_itree_span(&input->cursor, &first);
     if (run == 0)
         return false;
-    side->at = first.range;
-    side->end = first.range + run;
+    input->at = first.range;
+    input->end = first.range + run;
     return true;
 }
 
@@ -53,8 +53,8 @@ static inline bool side_has(struct iovageom_sweep_side *side)
 static struct iovageom_range *sweep_common(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                            const struct iovageom_range *out_end)
 {
-    const struct iovageom_range *a = sweep->sides[0].at, *a_end = sweep->sides[0].end;
-    const struct iovageom_range *b = sweep->sides[1].at, *b_end = sweep->sides[1].end;
+    const struct iovageom_range *a = sweep->inputs[0].at, *a_end = sweep->inputs[0].end;
+    const struct iovageom_range *b = sweep->inputs[1].at, *b_end = sweep->inputs[1].end;
 
     while (a < a_end && b < b_end && out < out_end) {
         uint64_t start = iovageom_higher(a->start, b->start);
@@ -66,8 +66,8 @@ static struct iovageom_range *sweep_common(struct iovageom_sweep *sweep, struct 
         a += of_a;
         b += !of_a;
     }
-    sweep->sides[0].at = a;
-    sweep->sides[1].at = b;
+    sweep->inputs[0].at = a;
+    sweep->inputs[1].at = b;
     return out;
 }
 
@@ -78,8 +78,8 @@ static struct iovageom_range *sweep_common(struct iovageom_sweep *sweep, struct 
 static struct iovageom_range *sweep_gaps(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                          const struct iovageom_range *out_end)
 {
-    const struct iovageom_range *a = sweep->sides[0].at, *a_end = sweep->sides[0].end;
-    const struct iovageom_range *b = sweep->sides[1].at, *b_end = sweep->sides[1].end;
+    const struct iovageom_range *a = sweep->inputs[0].at, *a_end = sweep->inputs[0].end;
+    const struct iovageom_range *b = sweep->inputs[1].at, *b_end = sweep->inputs[1].end;
     uint64_t free = sweep->free;
 
     while (a < a_end && b < b_end && out < out_end) {
@@ -98,8 +98,8 @@ static struct iovageom_range *sweep_gaps(struct iovageom_sweep *sweep, struct io
         }
     }
     sweep->free = free;
-    sweep->sides[0].at = a;
-    sweep->sides[1].at = b;
+    sweep->inputs[0].at = a;
+    sweep->inputs[1].at = b;
     return out;
 }
 
@@ -107,7 +107,7 @@ static struct iovageom_range *sweep_gaps(struct iovageom_sweep *sweep, struct io
 static struct iovageom_range *sweep_rest(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                          const struct iovageom_range *out_end)
 {
-    struct iovageom_sweep_side *a = &sweep->sides[0];
+    struct iovageom_sweep_input *a = &sweep->inputs[0];
 
     for (; !sweep->any && a->at < a->end && out < out_end; a->at++) {
         *out = *a->at;
@@ -132,12 +132,12 @@ static inline struct iovageom_range *unite(struct iovageom_range *pending,
     return out + apart;
 }
 
-/* While both sides have ranges at hand, the lower one is next. */
+/* While both inputs have ranges at hand, the lower one is next. */
 static struct iovageom_range *unite_both(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                          const struct iovageom_range *out_end)
 {
-    const struct iovageom_range *a = sweep->sides[0].at, *a_end = sweep->sides[0].end;
-    const struct iovageom_range *b = sweep->sides[1].at, *b_end = sweep->sides[1].end;
+    const struct iovageom_range *a = sweep->inputs[0].at, *a_end = sweep->inputs[0].end;
+    const struct iovageom_range *b = sweep->inputs[1].at, *b_end = sweep->inputs[1].end;
     struct iovageom_range pending = sweep->pending;
 
     while (a < a_end && b < b_end && out < out_end) {
@@ -148,22 +148,22 @@ static struct iovageom_range *unite_both(struct iovageom_sweep *sweep, struct io
         b += !of_a;
     }
     sweep->pending = pending;
-    sweep->sides[0].at = a;
-    sweep->sides[1].at = b;
+    sweep->inputs[0].at = a;
+    sweep->inputs[1].at = b;
     return out;
 }
 
 static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range *out,
                             const struct iovageom_range *out_end)
 {
-    struct iovageom_sweep_side *a = &sweep->sides[0];
-    struct iovageom_sweep_side *b = &sweep->sides[1];
+    struct iovageom_sweep_input *a = &sweep->inputs[0];
+    struct iovageom_sweep_input *b = &sweep->inputs[1];
     struct iovageom_range *to = out;
 
     while (to < out_end) {
-        bool has_a = side_has(a);
-        bool has_b = side_has(b);
-        struct iovageom_sweep_side *low = !has_b || (has_a && a->at->start < b->at->start) ? a : b;
+        bool has_a = has_range(a);
+        bool has_b = has_range(b);
+        struct iovageom_sweep_input *low = !has_b || (has_a && a->at->start < b->at->start) ? a : b;
 
         if (!has_a && !has_b) {
             *to = sweep->pending;
@@ -191,8 +191,8 @@ size_t iovageom_sweep_next(struct iovageom_sweep *sweep, struct iovageom_range *
 
     if (sweep->kind == IOVAGEOM_SWEEP_UNION)
         return next_of_union(sweep, out, out_end);
-    while (to < out_end && side_has(&sweep->sides[0])) {
-        bool second = side_has(&sweep->sides[1]);
+    while (to < out_end && has_range(&sweep->inputs[0])) {
+        bool second = has_range(&sweep->inputs[1]);
 
         if (sweep->kind == IOVAGEOM_SWEEP_INTERSECTION && !second)
             break;

@@ -16,8 +16,8 @@ enum iovageom_sweep_kind {
     IOVAGEOM_SWEEP_DIFFERENCE /* what the first input has and the second has not */
 };
 
-/* An input. */
-struct iovageom_sweep_side {
+/* An input: ranges that are ascending and apart, handed over in runs. */
+struct iovageom_sweep_input {
     const struct iovageom_range *at; /* of the run at hand */
     const struct iovageom_range *end;
     struct iovageom_itree_cursor cursor; /* gives the next run; without a tree there is none */
@@ -25,7 +25,7 @@ struct iovageom_sweep_side {
 
 struct iovageom_sweep {
     enum iovageom_sweep_kind kind;
-    struct iovageom_sweep_side sides[2];
+    struct iovageom_sweep_input inputs[2];
     struct iovageom_range pending; /* UNION: what may still grow, if `any` */
     uint64_t free;                 /* DIFFERENCE: the lowest address above the second's ranges
                                       so far; if `any`, there is none */
@@ -33,10 +33,10 @@ struct iovageom_sweep {
 };
 
 void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind kind);
-void iovageom_sweep_array(struct iovageom_sweep_side *side, const struct iovageom_range *ranges,
+void iovageom_sweep_array(struct iovageom_sweep_input *input, const struct iovageom_range *ranges,
                           size_t count);
 /* The ranges of a tree that end at `address` or above. The tree must not change meanwhile. */
-void iovageom_sweep_tree(struct iovageom_sweep_side *side, const struct iovageom_itree *tree,
+void iovageom_sweep_tree(struct iovageom_sweep_input *input, const struct iovageom_itree *tree,
                          uint64_t address);
 /* Writes the next ranges of the result, ascending and apart; their number, 0 at the end. */
 size_t iovageom_sweep_next(struct iovageom_sweep *sweep, struct iovageom_range *out,

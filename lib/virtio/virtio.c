@@ -24,9 +24,9 @@ static int check_order(const struct iovageom_region *regions, size_t count)
     return IOVAGEOM_OK;
 }
 
-/* What the guest is to be told of a region, if anything. */
-static bool seen(const struct iovageom_region *region, struct iovageom_range window,
-                 struct iovageom_range *out)
+/* The part of a region that goes into the list, if any: what forbids, within the window. */
+static bool listed(const struct iovageom_region *region, struct iovageom_range window,
+                   struct iovageom_range *out)
 {
     return iovageom_resv_type_forbids((enum iovageom_resv_type)region->type) &&
            iovageom_range_intersect(region->range, window, out);
@@ -43,9 +43,9 @@ static unsigned authority(const struct iovageom_region *region,
 }
 
 /*
- * The one window that is told as MSI (N74): MSI regions that touch are one. Of those with the
- * greatest authority the lowest, because x86 guests have theirs below 4 GiB. False if there is
- * none.
+ * The one window that is sent as MSI (N74): MSI regions that touch are one. Of those with the
+ * greatest authority it is the lowest, because x86 guests have theirs below 4 GiB. The others are
+ * sent as RESERVED, so no address becomes usable. False if there is none.
  */
 static bool choose_msi(const struct iovageom_region *regions, size_t count,
                        const struct iovageom_geometry *owners, struct iovageom_range window,
@@ -56,7 +56,7 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
     bool open = false, found = false;
 
     for (size_t i = 0; i < count; i++) {
-        if (regions[i].type != IOVAGEOM_RESV_MSI || !seen(&regions[i], window, &part))
+        if (regions[i].type != IOVAGEOM_RESV_MSI || !listed(&regions[i], window, &part))
             continue;
         if (!open || !iovageom_range_precedes_directly(block, part)) {
             block = part;
@@ -77,7 +77,8 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
     return found;
 }
 
-/* Writes a list, holding back the last region as long as it may grow. */
+/* Writes a list. The last region is held back, since the next may touch it and look the same on the
+ * wire: both are one property then. */
 struct list_writer {
     struct iovageom_region *out; /* NULL: only count */
     size_t count;                /* the pending one not included */
@@ -106,8 +107,9 @@ static void put_region(struct list_writer *writer, struct iovageom_range range, 
 }
 
 /*
- * One region that reserves everything is told in two halves: see the contract of a wire list. A
- * guest with 32-bit addresses, whose window ends there, has the same trouble with 4 GiB.
+ * One region that reserves everything is sent in two halves, since guests refuse one whose length
+ * doesn't fit their numbers: see the contract of a wire list. A guest with 32-bit addresses, whose
+ * window ends there, has the same trouble with 4 GiB.
  */
 static void split_everything(struct list_writer *writer, struct iovageom_range window)
 {
@@ -131,7 +133,7 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
     struct iovageom_range range;
 
     for (size_t i = 0; i < count; i++) {
-        if (!seen(&regions[i], window, &range))
+        if (!listed(&regions[i], window, &range))
             continue;
         put_region(&writer, range,
                    msi != NULL && iovageom_range_contains(*msi, range) ? IOVAGEOM_RESV_MSI
@@ -142,6 +144,8 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
     return writer.count;
 }
 
+/* In two passes, so that nothing is written when it does not fit. `out` may be `regions`: a
+ * region is written when the next one that is listed has been read, and so never before its own. */
 IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
                                             const struct iovageom_geometry *owners,
                                             struct iovageom_range window,

@@ -278,7 +278,7 @@ static void iommufd_allow(size_t n)
 }
 
 /* Regions in no order; the last line is what `last` says. */
-static void sysfs(size_t n, enum iovageom_sysfs_manner manner, const char *last, int expected)
+static void sysfs(size_t n, enum iovageom_sysfs_mode mode, const char *last, int expected)
 {
     struct iovageom_geometry *geometry = empty();
     char *text = room((n + 1) * 64, 1);
@@ -291,7 +291,7 @@ static void sysfs(size_t n, enum iovageom_sysfs_manner manner, const char *last,
                                    i % 2 == 0 ? "direct" : "reserved");
     length += (size_t)snprintf(text + length, 64, "%s", last);
     start();
-    must(iovageom_host_sysfs_reserved_regions(text, length, manner, &line, geometry) == expected);
+    must(iovageom_host_sysfs_reserved_regions(text, length, mode, &line, geometry) == expected);
     stop();
     iovageom_geometry_free(geometry);
     free(text);

@@ -60,13 +60,13 @@ static int hw_info(struct fuzz_input *input, struct iovageom_geometry *geometry)
     return IOVAGEOM_ERR_UNKNOWN;
 }
 
-static int sysfs(struct fuzz_input *input, struct iovageom_geometry *geometry, unsigned manner)
+static int sysfs(struct fuzz_input *input, struct iovageom_geometry *geometry, unsigned mode)
 {
     size_t length, line = 0;
     uint64_t one, two;
     char *text = (char *)fuzz_bytes(input, SIZE_MAX, &length);
-    int status = iovageom_host_sysfs_reserved_regions(
-        text, length, (enum iovageom_sysfs_manner)manner, &line, geometry);
+    int status = iovageom_host_sysfs_reserved_regions(text, length, (enum iovageom_sysfs_mode)mode,
+                                                      &line, geometry);
 
     (void)iovageom_host_sysfs_register(text, length, &one);
     (void)iovageom_host_sysfs_amd_features(text, length, &one, &two);

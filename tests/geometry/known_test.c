@@ -41,10 +41,10 @@ static void check_known(const struct iovageom_geometry *geometry, uint64_t last)
 }
 
 static void add_sysfs(struct iovageom_geometry *geometry, const char *text,
-                      enum iovageom_sysfs_manner manner)
+                      enum iovageom_sysfs_mode mode)
 {
-    assert_int_equal(
-        iovageom_host_sysfs_reserved_regions(text, strlen(text), manner, NULL, geometry), 0);
+    assert_int_equal(iovageom_host_sysfs_reserved_regions(text, strlen(text), mode, NULL, geometry),
+                     0);
 }
 
 /* An SMMU of 48 bits, of which sysfs shows only this. */

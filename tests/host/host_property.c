@@ -419,21 +419,20 @@ START_TEST(sysfs_texts)
         size_t line;
 
         random_text(&random, &text);
-        for (int manner = 0; manner < 2; manner++) {
-            bool refused = manner == 0 ? text.bad : text.unread && !text.read;
+        for (int mode = 0; mode < 2; mode++) {
+            bool refused = mode == 0 ? text.bad : text.unread && !text.read;
             int status;
 
-            property_check(iovageom_geometry_new(NULL, "g", &geometry[manner]) == IOVAGEOM_OK);
-            status = iovageom_host_sysfs_reserved_regions(text.bytes, text.length,
-                                                          (enum iovageom_sysfs_manner)manner, &line,
-                                                          geometry[manner]);
+            property_check(iovageom_geometry_new(NULL, "g", &geometry[mode]) == IOVAGEOM_OK);
+            status = iovageom_host_sysfs_reserved_regions(
+                text.bytes, text.length, (enum iovageom_sysfs_mode)mode, &line, geometry[mode]);
             property_check((status != IOVAGEOM_OK) == refused);
             property_check((line != 0) == refused);
             for (uint64_t i = 0; i < 64 && !refused; i++)
                 property_check(
-                    iovageom_geometry_accepts(geometry[manner], (struct iovageom_range){i, i}) ==
+                    iovageom_geometry_accepts(geometry[mode], (struct iovageom_range){i, i}) ==
                     ((text.forbidden >> i & 1) == 0));
-            good += manner == 0 && !refused ? 1 : 0;
+            good += mode == 0 && !refused ? 1 : 0;
         }
         iovageom_geometry_free(geometry[0]);
         iovageom_geometry_free(geometry[1]);

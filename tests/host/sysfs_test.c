@@ -28,8 +28,8 @@ static struct iovageom_geometry *new_geometry(void)
 }
 
 /* Reads a text, from a block of its size, into a new geometry that the caller frees. */
-static int read_text(const char *text, size_t length, enum iovageom_sysfs_manner manner,
-                     size_t *line, struct iovageom_geometry **geometry)
+static int read_text(const char *text, size_t length, enum iovageom_sysfs_mode mode, size_t *line,
+                     struct iovageom_geometry **geometry)
 {
     char *exact = malloc(length + 1);
     int status;
@@ -37,7 +37,7 @@ static int read_text(const char *text, size_t length, enum iovageom_sysfs_manner
     assert_non_null(exact);
     memcpy(exact + 1, text, length);
     *geometry = new_geometry();
-    status = iovageom_host_sysfs_reserved_regions(exact + 1, length, manner, line, *geometry);
+    status = iovageom_host_sysfs_reserved_regions(exact + 1, length, mode, line, *geometry);
     free(exact);
     return status;
 }
@@ -303,8 +303,8 @@ static void a_region_of_length_0_reserves_nothing(void **state)
     size_t line = 99;
 
     (void)state;
-    for (int manner = 0; manner < 2; manner++) {
-        assert_int_equal(read_text(text, sizeof(text) - 1 - 22, (enum iovageom_sysfs_manner)manner,
+    for (int mode = 0; mode < 2; mode++) {
+        assert_int_equal(read_text(text, sizeof(text) - 1 - 22, (enum iovageom_sysfs_mode)mode,
                                    &line, &geometry),
                          IOVAGEOM_OK);
         assert_int_equal(line, 0);

@@ -1306,14 +1306,14 @@ extern "C" {
         type_: *mut iovageom_resv_type,
     ) -> ::std::os::raw::c_int;
 }
-pub const IOVAGEOM_SYSFS_STRICT: iovageom_sysfs_manner = 0;
-pub const IOVAGEOM_SYSFS_LENIENT: iovageom_sysfs_manner = 1;
-pub type iovageom_sysfs_manner = ::std::os::raw::c_uint;
+pub const IOVAGEOM_SYSFS_STRICT: iovageom_sysfs_mode = 0;
+pub const IOVAGEOM_SYSFS_LENIENT: iovageom_sysfs_mode = 1;
+pub type iovageom_sysfs_mode = ::std::os::raw::c_uint;
 extern "C" {
     pub fn iovageom_host_sysfs_reserved_regions(
         text: *const ::std::os::raw::c_char,
         length: usize,
-        manner: iovageom_sysfs_manner,
+        mode: iovageom_sysfs_mode,
         line: *mut usize,
         geometry: *mut iovageom_geometry,
     ) -> ::std::os::raw::c_int;
