@@ -310,13 +310,14 @@ uint8_t iovageom_crosvm_unmap_check(struct iovageom_crosvm *books, uint32_t doma
 bool iovageom_crosvm_unmap_next(const struct iovageom_crosvm *books, uint32_t domain, uint64_t from,
                                 uint64_t virt_end, struct iovageom_crosvm_mapping *todo)
 {
-    struct iovageom_mapping mapping;
+    const struct iovageom_range range = {from, virt_end};
+    struct iovageom_range run;
 
-    if (!iovageom_viommu_mapping_next(books->viommu, domain, from, &mapping) ||
-        mapping.range.start > virt_end) {
+    if (!iovageom_viommu_run_next(books->viommu, domain, range, from, &run)) {
         return false;
     }
-    fill(todo, &mapping);
+    todo->iova = run.start;
+    todo->last = run.last;
     return true;
 }
 

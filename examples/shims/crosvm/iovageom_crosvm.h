@@ -121,7 +121,8 @@ void iovageom_crosvm_map_undo(struct iovageom_crosvm *books, uint32_t domain, ui
 /** process_dma_unmap_request(), first step: may it be done? Changes nothing. */
 uint8_t iovageom_crosvm_unmap_check(struct iovageom_crosvm *books, uint32_t domain,
                                     uint64_t virt_start, uint64_t virt_end);
-/** Second step: the lowest mapping from `from` up to `virt_end`, for remove_map(). */
+/** Second step: the lowest mappings from `from` up to `virt_end`, as many as remove_map() can remove in
+ *  one call. Only addresses are filled in. */
 bool iovageom_crosvm_unmap_next(const struct iovageom_crosvm *books, uint32_t domain, uint64_t from,
                                 uint64_t virt_end, struct iovageom_crosvm_mapping *todo);
 /** Third step: they are gone from the host. */

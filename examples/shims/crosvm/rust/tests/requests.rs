@@ -46,7 +46,13 @@ impl Container {
     }
 
     fn unmap(&mut self, start: u64, last: u64) -> Result<(), u8> {
-        assert_eq!(self.mapped.remove(&start), Some(last));
+        // One call removes mappings that lie side by side, none of them in part.
+        let run: Vec<(u64, u64)> = self.mapped.range(start..=last).map(|(s, l)| (*s, *l)).collect();
+        assert_eq!(run.first().map(|piece| piece.0), Some(start));
+        assert_eq!(run.last().map(|piece| piece.1), Some(last));
+        for piece in run {
+            self.mapped.remove(&piece.0);
+        }
         Ok(())
     }
 }
