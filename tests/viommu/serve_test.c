@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What serves a VMM's own work: runs to unmap, addresses back, and the host's refusals. */
+#include "support/test_viommu.h"
+
+#define PAGE(n) R((uint64_t)(n)*0x1000, (uint64_t)(n)*0x1000 + 0xfff)
+
+static struct iovageom_viommu *attached(void)
+{
+    struct iovageom_viommu *viommu;
+
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 7, 1, 0, NULL), 0);
+    return viommu;
+}
+
+/* Pages 1, 2, 3 in one row, 5 and 6 in another, and the last one of all. */
+static void a_run_is_what_lies_side_by_side(void **state)
+{
+    static const uint64_t pages[] = {1, 2, 3, 5, 6, UINT64_MAX >> 12};
+    struct iovageom_viommu *viommu = attached();
+    struct iovageom_range run = R(0, 0);
+
+    (void)state;
+    assert_false(iovageom_viommu_run_next(viommu, 8, ALL, 0, &run));
+    assert_false(iovageom_viommu_run_next(viommu, 7, ALL, 0, &run));
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+        assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(pages[i]), i << 20, RW, NULL), 0);
+    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, 0, &run));
+    assert_true(iovageom_range_equal(run, R(0x1000, 0x3fff)));
+    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, run.last + 1, &run));
+    assert_true(iovageom_range_equal(run, R(0x5000, 0x6fff)));
+    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, run.last + 1, &run));
+    assert_true(iovageom_range_equal(run, R(UINT64_MAX - 0xfff, UINT64_MAX)));
+    /* Only mappings that are inside as a whole, and begin where it is asked from. */
+    assert_true(iovageom_viommu_run_next(viommu, 7, R(0x1800, 0x57ff), 0, &run));
+    assert_true(iovageom_range_equal(run, R(0x2000, 0x3fff)));
+    assert_true(iovageom_viommu_run_next(viommu, 7, R(0, 0x2fff), 0x1001, &run));
+    assert_true(iovageom_range_equal(run, PAGE(2)));
+    assert_false(iovageom_viommu_run_next(viommu, 7, R(0x4000, 0x5ffe), 0, &run));
+    assert_false(iovageom_viommu_run_next(viommu, 7, R(2, 1), 0, &run));
+    iovageom_viommu_free(viommu);
+}
+
+static void addresses_are_found_back(void **state)
+{
+    struct iovageom_viommu *viommu = attached();
+    struct iovageom_range found = R(9, 9);
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_map(viommu, 7, R(0x10000, 0x13fff), 0x80000, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, R(0x20000, 0x20fff), 0, RW, NULL), 0);
+    assert_int_equal(
+        iovageom_viommu_map(viommu, 7, R(0x30000, 0x30fff), UINT64_MAX - 0xfff, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 1, R(0x81000, 0x81004), &found), 0);
+    assert_true(iovageom_range_equal(found, R(0x11000, 0x11004)));
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 1, R(0, 0xfff), &found), 0);
+    assert_true(iovageom_range_equal(found, R(0x20000, 0x20fff)));
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 1, R(UINT64_MAX, UINT64_MAX), &found),
+                     0);
+    assert_true(iovageom_range_equal(found, R(0x30fff, 0x30fff)));
+    found = R(9, 9);
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 1, R(0x83fff, 0x84000), &found),
+                     IOVAGEOM_ERR_FAULT);
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 1, R(0x7ffff, 0x80000), &found),
+                     IOVAGEOM_ERR_FAULT);
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 1, R(1, 0), &found),
+                     IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 2, R(0, 0), &found),
+                     IOVAGEOM_ERR_NOT_FOUND);
+    assert_true(iovageom_range_equal(found, R(9, 9)));
+    /* What bypasses reaches the same addresses. */
+    assert_int_equal(iovageom_viommu_detach(viommu, 7, 1, NULL), 0);
+    assert_int_equal(iovageom_viommu_translate_back(viommu, 1, R(5, 6), &found), 0);
+    assert_true(iovageom_range_equal(found, R(5, 6)));
+    iovageom_viommu_free(viommu);
+}
+
+static void a_refusal_of_the_host_is_answered_and_explained(void **state)
+{
+    static const struct {
+        int number, status;
+        uint8_t virtio;
+    } refusals[] = {{12, IOVAGEOM_ERR_NO_MEMORY, IOVAGEOM_VIRTIO_S_NOMEM},
+                    {28, IOVAGEOM_ERR_NO_MEMORY, IOVAGEOM_VIRTIO_S_NOMEM},
+                    {22, IOVAGEOM_ERR_HOST, IOVAGEOM_VIRTIO_S_DEVERR}};
+    const struct iovageom_virtio_request map = {
+        .type = IOVAGEOM_VIRTIO_T_MAP, .domain = 7, .virt = PAGE(1), .flags = RW};
+    struct iovageom_viommu *viommu = attached();
+    struct iovageom_viommu_transaction transaction;
+    struct iovageom_mapping mapping;
+    struct iovageom_report report;
+    uint8_t bytes[64], tail[4];
+    size_t size;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_virtio_encode_request(&map, bytes, sizeof(bytes), &size), 0);
+    for (size_t i = 0; i < 3; i++) {
+        int veto;
+
+        iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
+        assert_int_equal(transaction.status, 0);
+        veto = iovageom_report_host_refused(&report, refusals[i].number, 7, IOVAGEOM_ID_NONE,
+                                            map.virt);
+        assert_int_equal(veto, refusals[i].status);
+        assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, veto, tail, 4, &report),
+                         4);
+        assert_int_equal(tail[0], refusals[i].virtio);
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_HOST);
+        assert_int_equal(iovageom_report_at(&report, 0)->wanted, refusals[i].number);
+        assert_false(iovageom_viommu_mapping_next(viommu, 7, 0, &mapping));
+    }
+    assert_string_equal(iovageom_report_text(&report),
+                        "the host refused, with errno 22, what was asked of it for "
+                        "[0x1000,0x1fff]");
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+/* begin() and end() with nothing in between do what one call does, and say it once. */
+static void a_note_is_made_once(void **state)
+{
+    const struct iovageom_range ram = R(0xfee00000, 0xfeefffff);
+    const struct iovageom_virtio_request detach = {
+        .type = IOVAGEOM_VIRTIO_T_DETACH, .domain = 7, .endpoint = 2};
+    struct iovageom_viommu *viommu = attached();
+    struct iovageom_viommu_transaction transaction;
+    struct iovageom_report report;
+    uint8_t bytes[64], tail[4];
+    size_t size;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_set_bypass(viommu, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_set_identity(viommu, &ram, 1, NULL), 0);
+    assert_int_equal(
+        test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "host", 48, PAGES_4K), NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 7, 2, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_set_bypass(viommu, 1, NULL), 0);
+    assert_int_equal(iovageom_virtio_encode_request(&detach, bytes, sizeof(bytes), &size), 0);
+    iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, tail, 4, &report), 4);
+    assert_int_equal(tail[0], IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_report_count(&report), 1);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_run_is_what_lies_side_by_side),
+        cmocka_unit_test(addresses_are_found_back),
+        cmocka_unit_test(a_refusal_of_the_host_is_answered_and_explained),
+        cmocka_unit_test(a_note_is_made_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
