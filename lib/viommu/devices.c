@@ -345,7 +345,10 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
                            sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
 }
 
-/* The device says something else from now on. Needs no memory. */
+/*
+ * The device says something else from now on. Needs no memory: the groups' views are made anew when
+ * they are next needed, in place of being added to.
+ */
 static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_device *device)
 {

@@ -69,7 +69,7 @@ static int budget_suits(const struct iovageom_viommu *viommu,
                                         domain->node.index, endpoint->id, live, budget);
 }
 
-/* The rules of the numbers alone: flags, endpoint, domain range (N24-N26). */
+/* What is asked first: flags, endpoint, domain range (N24-N26). */
 static int attach_front(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                         uint32_t flags, struct iovageom_report *report,
                         struct iovageom_endpoint **out)

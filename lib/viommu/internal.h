@@ -420,8 +420,8 @@ struct iovageom_map {
 };
 
 int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                        const struct iovageom_mapping *mapping, struct iovageom_report *report,
-                        struct iovageom_map *out);
+                        struct iovageom_domain *target, const struct iovageom_mapping *mapping,
+                        struct iovageom_report *report, struct iovageom_map *out);
 int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_map *map,
                     const struct iovageom_mapping *mapping);
 int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,

@@ -74,7 +74,11 @@ bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_
     return found != NULL;
 }
 
-/* ---- domains ---- */
+/* ---- domains ----
+ *
+ * Listings go by number or by address, and each call finds its place anew: so a VMM may change the
+ * object between two of them.
+ */
 
 static void describe_domain(const struct iovageom_domain *domain,
                             struct iovageom_viommu_domain *out)

@@ -7,6 +7,14 @@
 #include "internal.h"
 #include "stream.h"
 
+/*
+ * A stream is taken over as if the guest did everything anew: ATTACH and MAP are decided as for a
+ * guest, so that nothing gets in that a guest could not have made here. Two kinds of trouble are kept
+ * apart. Bytes that no save() can have written are MALFORMED, and end the load. What this host can't
+ * honour is a finding, and the load goes on, so that the report names every obstacle. Either way the
+ * object is reset to what it was: it has seen no guest, so a reset takes away only what load made.
+ */
+
 struct loader {
     struct iovageom_viommu *viommu;
     struct iovageom_report *report;
@@ -179,7 +187,7 @@ static int load_attached(struct loader *l, const uint8_t *body, size_t length)
     return load_status(l, status);
 }
 
-static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
+static int load_mapping(struct loader *l, struct iovageom_domain *domain,
                         const struct iovageom_mapping *mapping)
 {
     struct iovageom_finding finding =
@@ -195,7 +203,7 @@ static int load_mapping(struct loader *l, const struct iovageom_domain *domain,
         load_object(l, &finding);
         return IOVAGEOM_OK;
     }
-    status = iovageom_map_decide(l->viommu, l->domain, mapping, l->report, &map);
+    status = iovageom_map_decide(l->viommu, l->domain, domain, mapping, l->report, &map);
     if (status == IOVAGEOM_OK)
         status = iovageom_map_do(l->viommu, &map, mapping);
     return load_status(l, status);
@@ -247,7 +255,7 @@ static int load_shut(struct loader *l, const uint8_t *body, size_t length)
     return error;
 }
 
-/* Whether books may have frozen like that, and offered it with these features. */
+/* Whether an object like ours may have frozen like that, and offered it with these features. */
 static bool space_sane(const struct iovageom_virtio_config *space, uint32_t features)
 {
     return space->page_size_mask != 0 && iovageom_range_valid(space->input_range) &&
@@ -431,7 +439,7 @@ static int load_head(const uint8_t *bytes, size_t length)
     return IOVAGEOM_OK;
 }
 
-/* Whatever the stream has changed: books that have seen no guest hold nothing else for a reset. */
+/* Take back all that the stream has changed. */
 static void load_take_back(struct iovageom_viommu *viommu, uint32_t bypass, uint32_t accepted,
                            uint64_t generation)
 {

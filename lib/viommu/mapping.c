@@ -3,7 +3,7 @@
 
 #include "internal.h"
 
-/* Refuse `range`, by a rule of the books, or for the mapping `hit`. */
+/* Refuse `range` for its alignment, for the input range, or for the mapping `hit`. */
 static IOVAGEOM_COLD int refuse_range(const struct iovageom_viommu *viommu, int error,
                                       uint32_t domain, struct iovageom_range range,
                                       const struct iovageom_mapping *hit,
@@ -137,10 +137,9 @@ static int map_front(const struct iovageom_viommu *viommu, const struct iovageom
  * who may change it refresh it before.
  */
 int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                        const struct iovageom_mapping *mapping, struct iovageom_report *report,
-                        struct iovageom_map *out)
+                        struct iovageom_domain *target, const struct iovageom_mapping *mapping,
+                        struct iovageom_report *report, struct iovageom_map *out)
 {
-    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_rangeset reserved;
     int status = map_front(viommu, target, domain, mapping, report);
     bool shared;
@@ -183,7 +182,8 @@ IOVAGEOM_COLD int iovageom_viommu_map_check(const struct iovageom_viommu *viommu
     struct iovageom_map map;
 
     iovageom_report_clear(report);
-    return iovageom_map_decide(viommu, domain, &mapping, report, &map);
+    return iovageom_map_decide(viommu, domain, iovageom_domain_at(viommu, domain), &mapping, report,
+                               &map);
 }
 
 int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
@@ -199,7 +199,7 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
     /* Without memory for that, the decision needs as much, and says what is to be said. */
     if (target != NULL && !target->clean)
         (void)iovageom_domain_refresh(viommu, target);
-    status = iovageom_map_decide(viommu, domain, &mapping, report, &map);
+    status = iovageom_map_decide(viommu, domain, target, &mapping, report, &map);
     return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, &map, &mapping);
 }
 

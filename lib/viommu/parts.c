@@ -63,7 +63,7 @@ static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_de
     iovageom_geometry_budgets(geometry, &device->budget, &left);
     if (left < UINT64_MAX - live && left + live < device->budget)
         device->budget = left + live;
-    /* The caller's memory may be gone before the books are. */
+    /* In our memory: the caller's may be gone before we are. */
     return iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
 }
 

@@ -183,6 +183,7 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *p
 
 /* ---- plugging ---- */
 
+/* One endpoint of the device: known, or made for it. */
 static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place *place, size_t i,
                     struct iovageom_plug *plug)
 {
@@ -202,6 +203,7 @@ static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place 
     return error;
 }
 
+/* All of them or none: what was made for those before the one that failed goes again. */
 static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place *place,
                     struct iovageom_device *device)
 {
@@ -223,7 +225,10 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place 
     return error;
 }
 
-/* Ask, and with `changed` given (the same object) do. */
+/*
+ * Ask, and with `changed` given (the same object) do. What the host says is left of its budget is left
+ * beside what is mapped there now: so the live mappings are counted when the geometry is taken in.
+ */
 static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu *changed,
                     uint32_t endpoint, const struct iovageom_plug_options *options,
                     const struct iovageom_geometry *geometry, struct iovageom_report *report)

@@ -53,7 +53,7 @@ static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_r
         domain = iovageom_domain_at(viommu, request->domain);
         if (domain != NULL && !domain->clean)
             (void)iovageom_domain_refresh(viommu, domain);
-        return iovageom_map_decide(viommu, request->domain, &mapping, report, &out->map);
+        return iovageom_map_decide(viommu, request->domain, domain, &mapping, report, &out->map);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         if (request->body_reserved)
             return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");

@@ -102,7 +102,10 @@ static void save_domain(struct saver *w, const struct iovageom_domain *domain)
     }
 }
 
-/* Whoever was detached while bypass was on, and can't map an identity range: it relies on nothing. */
+/*
+ * An endpoint that was detached while bypass was on, and whose host can't map an identity range, faults
+ * here. So it may fault at the destination too; without this record load would refuse it there.
+ */
 static bool is_shut(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
 {
     return endpoint->domain == NULL && iovageom_bypass_unattached(viommu) &&
