@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * The stream: a head of magic, version, length and checksum of what follows; then the frozen
- * configuration, and a row of records, each a tag, a length and its body. A reader skips tags that
+ * The stream, specified in docs/formats.md: a head of magic, version and checksum of what follows;
+ * then the configuration, and a row of records, each a tag, a length and its body. A reader skips tags that
  * it doesn't know. They come in an order in which they can be taken over: members of guest groups,
  * promises, what guest groups were promised, domains with attached endpoints and mappings, and who
  * faults where it should bypass.

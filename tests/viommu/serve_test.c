@@ -97,7 +97,7 @@ static void a_refusal_of_the_host_is_answered_and_explained(void **state)
 
     (void)state;
     iovageom_report_init(&report, NULL);
-    assert_int_equal(iovageom_virtio_encode_request(&map, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_guest_encode_request(&map, bytes, sizeof(bytes), &size), 0);
     for (size_t i = 0; i < 3; i++) {
         int veto;
 
@@ -141,7 +141,7 @@ static void a_note_is_made_once(void **state)
         test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN, test_host(NULL, "host", 48, PAGES_4K), NULL), 0);
     assert_int_equal(iovageom_viommu_attach(viommu, 7, 2, 0, NULL), 0);
     assert_int_equal(iovageom_viommu_set_bypass(viommu, 1, NULL), 0);
-    assert_int_equal(iovageom_virtio_encode_request(&detach, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(iovageom_guest_encode_request(&detach, bytes, sizeof(bytes), &size), 0);
     iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
     assert_int_equal(iovageom_report_count(&report), 1);
     assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, tail, 4, &report), 4);
