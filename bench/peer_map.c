@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include <iovageom/mappings.h>
+#include "../tests/support/test_mappings.h"
 
 #include "bench.h"
 
@@ -13,7 +13,7 @@ static void *mappings_create(void)
 {
     struct iovageom_mappings *mappings = malloc(sizeof(*mappings));
 
-    if (!mappings || iovageom_mappings_init(mappings, IOVAGEOM_MAPPINGS_NO_BUDGET, NULL) != 0)
+    if (!mappings || iovageom_mappings_init(mappings, NULL) != 0)
         abort();
     return mappings;
 }
@@ -28,7 +28,7 @@ static uint64_t mappings_map(void *set, struct iovageom_range range)
 {
     struct iovageom_mapping mapping = {range, range.start ^ 0x1000, 3};
 
-    return iovageom_mappings_map(set, &mapping) == 0;
+    return test_mappings_map(set, &mapping) == 0;
 }
 
 static uint64_t mappings_insert(void *set, const struct iovageom_range *ranges, size_t count)
@@ -46,7 +46,7 @@ static uint64_t mappings_churn(void *set, const struct iovageom_range *ranges, s
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++) {
-        sum += iovageom_mappings_unmap(set, ranges[i], NULL) == 0;
+        sum += test_mappings_unmap(set, ranges[i], NULL) == 0;
         if (i >= lag)
             sum += mappings_map(set, ranges[i - lag]);
     }

@@ -17,7 +17,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/region.h>
-#include <iovageom/mappings.h>
+#include <iovageom/mapping.h>
 #include <iovageom/report.h>
 #include <iovageom/geometry.h>
 #include <iovageom/virtio.h>

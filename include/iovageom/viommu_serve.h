@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include <iovageom/api.h>
-#include <iovageom/mappings.h>
+#include <iovageom/mapping.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/viommu_setup.h>
 

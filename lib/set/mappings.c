@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <iovageom/mappings.h>
+#include "mappings.h"
 
 #include <iovageom/status.h>
-
-#include "mappings_internal.h"
 
 /*
  * An entry's two words are its physical address and its flags: the address may be any number, so
@@ -13,7 +11,6 @@
 enum { WIDTH = 2 };
 
 struct IOVAGEOM_ITREE_ALIAS ledger {
-    uint64_t budget;
     struct iovageom_itree tree;
 };
 
@@ -53,32 +50,17 @@ static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *m
     return entry;
 }
 
-int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t budget,
+int iovageom_mappings_init(struct iovageom_mappings *mappings,
                            const struct iovageom_allocator *allocator)
 {
-    if (iovageom_itree_init(&ledger_of(mappings)->tree, WIDTH, allocator))
-        return IOVAGEOM_ERR_INVALID;
-    ledger_of(mappings)->budget = budget;
-    return IOVAGEOM_OK;
+    return iovageom_itree_init(&ledger_of(mappings)->tree, WIDTH, allocator) ? IOVAGEOM_ERR_INVALID
+                                                                             : IOVAGEOM_OK;
 }
 
 void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
 {
     if (mappings)
-        iovageom_mappings_clear(mappings);
-}
-
-void iovageom_mappings_clear(struct iovageom_mappings *mappings)
-{
-    iovageom_itree_clear(&ledger_of(mappings)->tree);
-}
-
-int iovageom_mappings_copy(struct iovageom_mappings *mappings, const struct iovageom_mappings *from)
-{
-    if (iovageom_itree_copy(&ledger_of(mappings)->tree, &ledger_in(from)->tree))
-        return IOVAGEOM_ERR_NO_MEMORY;
-    ledger_of(mappings)->budget = ledger_in(from)->budget;
-    return IOVAGEOM_OK;
+        iovageom_itree_clear(&ledger_of(mappings)->tree);
 }
 
 bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
@@ -106,21 +88,6 @@ size_t iovageom_mappings_remove(struct iovageom_mappings *mappings, struct iovag
     return iovageom_itree_erase(&ledger_of(mappings)->tree, range);
 }
 
-int iovageom_mappings_map(struct iovageom_mappings *mappings,
-                          const struct iovageom_mapping *mapping)
-{
-    struct iovageom_mappings_place place;
-    struct iovageom_mapping hit;
-
-    if (!iovageom_range_valid(mapping->range))
-        return IOVAGEOM_ERR_INVERTED;
-    if (iovageom_mappings_seek_place(mappings, mapping->range, &place, &hit))
-        return IOVAGEOM_ERR_OVERLAP;
-    if (ledger_in(mappings)->tree.count >= ledger_in(mappings)->budget)
-        return IOVAGEOM_ERR_LIMIT;
-    return iovageom_mappings_insert(mappings, &place, mapping);
-}
-
 bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
                                    struct iovageom_range range, struct iovageom_mapping *out)
 {
@@ -140,45 +107,9 @@ bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
     return give_mapping(entry, out);
 }
 
-int iovageom_mappings_unmap(struct iovageom_mappings *mappings, struct iovageom_range range,
-                            size_t *removed)
-{
-    struct iovageom_mapping split;
-    size_t count;
-
-    if (!iovageom_range_valid(range))
-        return IOVAGEOM_ERR_INVERTED;
-    if (iovageom_mappings_first_split(mappings, range, &split))
-        return IOVAGEOM_ERR_SPLIT;
-    count = iovageom_mappings_remove(mappings, range);
-    if (removed)
-        *removed = count;
-    return IOVAGEOM_OK;
-}
-
 size_t iovageom_mappings_count(const struct iovageom_mappings *mappings)
 {
     return ledger_in(mappings)->tree.count;
-}
-
-struct iovageom_size iovageom_mappings_size(const struct iovageom_mappings *mappings)
-{
-    return iovageom_itree_size(&ledger_in(mappings)->tree);
-}
-
-size_t iovageom_mappings_memory(const struct iovageom_mappings *mappings)
-{
-    return ledger_in(mappings)->tree.memory;
-}
-
-uint64_t iovageom_mappings_budget(const struct iovageom_mappings *mappings)
-{
-    return ledger_in(mappings)->budget;
-}
-
-void iovageom_mappings_set_budget(struct iovageom_mappings *mappings, uint64_t budget)
-{
-    ledger_of(mappings)->budget = budget;
 }
 
 bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
@@ -203,7 +134,7 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
     struct iovageom_itree_entry entry;
     size_t count = 0;
 
-    /* Leapfrog: each side skips to where the other stands, so the smaller one sets the pace. */
+    /* Each side is searched for where the other stands, so the smaller one sets the number of steps. */
     for (;;) {
         iovageom_rangeset_seek(set, rest.start, &place);
         if (!iovageom_rangeset_next(&place, &range))
@@ -222,11 +153,6 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
         if (!iovageom_range_above(*entry.range, &rest))
             return count;
     }
-}
-
-bool iovageom_mappings_equal(const struct iovageom_mappings *a, const struct iovageom_mappings *b)
-{
-    return iovageom_itree_equal(&ledger_in(a)->tree, &ledger_in(b)->tree);
 }
 
 void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t address,

@@ -6,7 +6,7 @@
 
 #include "../base/hints.h"
 #include "../geometry/resv.h"
-#include "../set/mappings_internal.h"
+#include "../set/mappings.h"
 #include "../set/table.h"
 
 /*

@@ -374,8 +374,7 @@ int iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypas
         return error;
     }
     (void)iovageom_rangeset_init(&domain->reserved, &viommu->allocator);
-    (void)iovageom_mappings_init(&domain->mappings, IOVAGEOM_MAPPINGS_NO_BUDGET,
-                                 &viommu->allocator);
+    (void)iovageom_mappings_init(&domain->mappings, &viommu->allocator);
     *out = domain;
     return IOVAGEOM_OK;
 }
