@@ -12,7 +12,7 @@
 
 /* ---- explain ---- */
 
-/* One finding for each part of `range` beyond an aperture. */
+/* Adds a finding for each part of `range` that lies outside an aperture, for each aperture. */
 static int explain_apertures(const struct iovageom_geometry *geometry, struct iovageom_range range,
                              struct iovageom_report *report)
 {
@@ -38,8 +38,11 @@ static int explain_apertures(const struct iovageom_geometry *geometry, struct io
 }
 
 /*
- * What all apertures of an owner have: a region of his outside one of them ends below the highest
- * start, or starts above the lowest last. Without an aperture no region does.
+ * The intersection of all apertures of an owner, perhaps inverted; [0, 2^64-1] without one. The
+ * complement of an aperture is stored among the owner's regions too (struct
+ * iovageom_geometry_fact), and explain_apertures() has reported it. A region lies outside one of
+ * the apertures when it ends below the highest of their starts, or starts above the lowest of their
+ * ends; so explain_regions() compares it with this one range to leave it out.
  */
 static struct iovageom_range common_aperture(const struct iovageom_geometry *geometry,
                                              const struct iovageom_owner *owner)
@@ -56,6 +59,7 @@ static struct iovageom_range common_aperture(const struct iovageom_geometry *geo
     return common;
 }
 
+/* Adds a finding for each region of each owner that shares addresses with `range`. */
 static int explain_regions(const struct iovageom_geometry *geometry, struct iovageom_range range,
                            struct iovageom_report *report)
 {
@@ -64,6 +68,7 @@ static int explain_regions(const struct iovageom_geometry *geometry, struct iova
     const struct iovageom_rangeset *ranges;
     int status = IOVAGEOM_OK;
 
+    /* From the highest precedence down, as findings come in the order of importance (report.h). */
     for (size_t i = iovageom_resv_statement_count(geometry->resv); i-- > 0;) {
         struct iovageom_finding finding =
             iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
@@ -78,7 +83,7 @@ static int explain_regions(const struct iovageom_geometry *geometry, struct iova
         iovageom_rangeset_seek(ranges, range.start, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.against) &&
                iovageom_range_intersect(range, finding.against, &finding.range)) {
-            /* It says no more than an aperture does. */
+            /* Outside an aperture: reported already as OUT_OF_APERTURE. */
             if (finding.against.last < common.start || finding.against.start > common.last)
                 continue;
             status = finding.status;
@@ -88,6 +93,7 @@ static int explain_regions(const struct iovageom_geometry *geometry, struct iova
     return status;
 }
 
+/* Adds a finding when `range` is no multiple of the granule, or when no page size maps at all. */
 static int explain_granule(const struct iovageom_geometry *geometry, struct iovageom_range range,
                            struct iovageom_report *report)
 {
@@ -111,6 +117,7 @@ static int explain_granule(const struct iovageom_geometry *geometry, struct iova
 void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               struct iovageom_report *report)
 {
+    /* A note is made when none of these facts is known. */
     static const struct {
         uint32_t facts;
         char what[28];
@@ -160,7 +167,7 @@ bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
             rest->start = above.start;
         } else {
             piece.last = rest->last;
-            *rest = (struct iovageom_range){1, 0};
+            *rest = (struct iovageom_range){1, 0}; /* invalid: nothing is left */
         }
         if (iovageom_resv_statement(walk->resv, index, &type, &owner, &ranges) < 0 ||
             !iovageom_resv_type_forbids(type))
@@ -195,6 +202,12 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
 
 /* ---- check ---- */
 
+/*
+ * Sources about one name can contradict each other: what registers say about the hardware, and what
+ * a kernel says about the same device. Only statements about one name are compared, as as_source()
+ * does it: statements about different devices may differ.
+ */
+
 static bool is_registers(uint32_t source)
 {
     return source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS;
@@ -219,8 +232,9 @@ static int disagree(struct iovageom_report *report, const struct iovageom_owner 
 }
 
 /*
- * Whether what registers say depends on what was not said, and is the least of it: a kernel may map
- * more then.
+ * Whether these registers were decoded without all that their meaning depends on, such as the
+ * kernel (INCOMPLETE). The decoder then took the least that they may mean, so a kernel that maps
+ * more is no contradiction.
  */
 static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
 {
@@ -240,8 +254,10 @@ static struct iovageom_owner as_source(const struct iovageom_owner *owner, uint3
 }
 
 /*
- * What is reserved by those who list no usable ranges: two lists that end short of a width, as
- * VFIO's and iommufd's do together, are no excuse for one another.
+ * Collects what owners without a list of usable ranges reserve. check_width() accepts a usable list
+ * that ends below the hardware's width if a reserved region explains it. The complement of another
+ * usable list must not count as such a region: VFIO and iommufd usually end at the same address,
+ * and each would explain the other.
  */
 static int reserved_by_others(const struct iovageom_geometry *geometry,
                               struct iovageom_rangeset *others)
@@ -262,7 +278,7 @@ static int reserved_by_others(const struct iovageom_geometry *geometry,
     return status;
 }
 
-/* The part of `range` from its first address on that `others` don't reserve. */
+/* *left receives `range` from its first address on that `others` don't reserve; false for none. */
 static bool left_by(const struct iovageom_rangeset *others, struct iovageom_range range,
                     struct iovageom_range *left)
 {
@@ -275,7 +291,11 @@ static bool left_by(const struct iovageom_rangeset *others, struct iovageom_rang
     return true;
 }
 
-/* A width from registers against the list of usable ranges whose complement is `reserved`. */
+/*
+ * Compares the width in registers with a list of usable ranges, of which `reserved` is the
+ * complement. Only the highest usable range matters. It may not reach above the width, unless the
+ * registers are is_least(). And between its end and the width something must be reserved.
+ */
 static int check_width(const struct iovageom_geometry *geometry,
                        const struct iovageom_rangeset *others,
                        const struct iovageom_geometry_fact *usable,
@@ -301,7 +321,10 @@ static int check_width(const struct iovageom_geometry *geometry,
     return IOVAGEOM_OK;
 }
 
-/* Regions that another source of the same name reserves, and this list of usable ranges has. */
+/*
+ * Reports regions that another kernel source reserves for the same name, and that this list calls
+ * usable, even if only in part. `reserved` is the complement of the list.
+ */
 static int check_regions(const struct iovageom_geometry *geometry,
                          const struct iovageom_geometry_fact *usable,
                          const struct iovageom_rangeset *reserved, struct iovageom_report *report)
@@ -326,6 +349,7 @@ static int check_regions(const struct iovageom_geometry *geometry,
     return result;
 }
 
+/* Checks one list of usable ranges. An owner without a RESERVED statement lists all as usable. */
 static int check_usable(const struct iovageom_geometry *geometry,
                         const struct iovageom_geometry_fact *usable,
                         const struct iovageom_rangeset *others, struct iovageom_report *report)
@@ -352,7 +376,10 @@ static int check_usable(const struct iovageom_geometry *geometry,
     return result;
 }
 
-/* What two sources say of the smallest page, if it differs the wrong way round: `coarse` knows. */
+/*
+ * Two statements about the smallest page or alignment. That in `coarse` is a lower bound for that
+ * in `fine`, as check_page_sizes() explains; a smaller value in `fine` is reported.
+ */
 static int check_granules(const struct iovageom_geometry_fact *fine,
                           const struct iovageom_geometry_fact *coarse,
                           struct iovageom_report *report)
@@ -371,7 +398,10 @@ static int check_granules(const struct iovageom_geometry_fact *fine,
     return finding.status;
 }
 
-/* Of the facts of one kind and owner that with the smallest granule, or the largest; NULL for none. */
+/*
+ * Of the facts of one kind and owner, the one with the largest or the smallest granule; NULL for
+ * none. *count receives how many there are.
+ */
 static const struct iovageom_geometry_fact *extreme(const struct iovageom_geometry *geometry,
                                                     enum iovageom_fact kind,
                                                     const struct iovageom_owner *owner,
@@ -392,8 +422,10 @@ static const struct iovageom_geometry_fact *extreme(const struct iovageom_geomet
 }
 
 /*
- * The kernel can't map less than the hardware, nor align to less than it maps. Of each source the
- * extreme that it states is compared, once with each other source of that name.
+ * A kernel can't map smaller pages than its hardware, nor accept an alignment smaller than the
+ * smallest page. So masks in registers are compared with masks of the kernel, and every mask with
+ * every alignment. A source may state several values: its largest bound is compared with the
+ * smallest value of each other source, which costs one comparison and misses no contradiction.
  */
 static int check_page_sizes(const struct iovageom_geometry *geometry,
                             struct iovageom_report *report)
@@ -408,7 +440,7 @@ static int check_page_sizes(const struct iovageom_geometry *geometry,
         size_t count, others;
 
         mask = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &mask->owner, true, &count);
-        i += count - 1;
+        i += count - 1; /* past the other masks of this owner, which follow directly */
         if (is_least(geometry, &mask->owner))
             continue;
         for (uint32_t source = 0; source <= IOVAGEOM_SOURCE_USER; source++) {

@@ -34,6 +34,7 @@ enum { TAG_NAME = 1, TAG_FACT = 0x100, TAG_REGIONS = 0x200, TAG_SUB = 0xff };
 
 static const char magic[8] = {'I', 'O', 'V', 'A', 'G', 'E', 'O', 'M'};
 
+/* FNV-1a, 64 bits, with its usual constants. It finds damage, but no intended change. */
 static uint64_t checksum(const uint8_t *bytes, size_t length)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -46,7 +47,7 @@ static uint64_t checksum(const uint8_t *bytes, size_t length)
 
 /* ---- save ---- */
 
-/* With `out` NULL it only counts. */
+/* Where the next byte goes. With `out` NULL only the length is counted: that is the size query. */
 struct writer {
     uint8_t *out;
     size_t length;
@@ -65,6 +66,7 @@ static void write64(struct writer *writer, uint64_t number)
     write32(writer, (uint32_t)(number >> 32));
 }
 
+/* Writes the head of a record and its name; the caller writes `numbers` numbers behind it. */
 static void put_record(struct writer *writer, uint32_t tag, uint32_t source, const char *name,
                        size_t numbers)
 {
@@ -79,6 +81,10 @@ static void put_record(struct writer *writer, uint32_t tag, uint32_t source, con
     writer->length += length;
 }
 
+/*
+ * Writes all records behind the room for the header, and returns the length in all. Facts and
+ * statements are written in their order, so that equal content gives equal bytes.
+ */
 static size_t put_geometry(struct writer writer, const struct iovageom_geometry *geometry)
 {
     enum iovageom_resv_type type;
@@ -131,6 +137,7 @@ int iovageom_geometry_save(const struct iovageom_geometry *geometry, void *buffe
 
 /* ---- load ---- */
 
+/* A record that was read. `numbers` points into the stream; each is 8 bytes, not aligned. */
 struct record {
     uint32_t tag;
     struct iovageom_owner owner;
@@ -138,7 +145,11 @@ struct record {
     size_t count; /* of numbers */
 };
 
-/* Takes one record off the front of the bytes. */
+/*
+ * Takes one record off the front of the bytes, which are hostile. Lengths are compared with what is
+ * left by subtraction and division, so that no sum or product can overflow. A name with a 0 in it
+ * is refused: owners are compared by all their bytes, and behind the 0 these must be 0.
+ */
 static int next_record(const uint8_t **bytes, size_t *length, struct record *record)
 {
     size_t name;
@@ -147,7 +158,7 @@ static int next_record(const uint8_t **bytes, size_t *length, struct record *rec
         return IOVAGEOM_ERR_TRUNCATED;
     memset(record, 0, sizeof(*record));
     record->tag = iovageom_load_le32(*bytes);
-    record->owner.source = iovageom_load_le32(*bytes + 4); /* new ones stay what they are */
+    record->owner.source = iovageom_load_le32(*bytes + 4); /* a later version's is kept as it is */
     name = iovageom_load_le32(*bytes + 8);
     record->count = iovageom_load_le32(*bytes + 12);
     *bytes += RECORD;
@@ -171,7 +182,11 @@ static struct iovageom_range range_at(const struct record *record, size_t index)
                                    iovageom_load_le64(record->numbers + index * 8 + 8)};
 }
 
-/* What an aperture reserves. */
+/*
+ * Adds the complement of an aperture as reserved. The writer stored it as regions, too; but a
+ * hostile stream may have an aperture without them, which would forbid nothing. settle() joins the
+ * two.
+ */
 static int load_aperture(struct iovageom_geometry *geometry, struct iovageom_range aperture,
                          const struct iovageom_owner *owner)
 {
@@ -189,14 +204,20 @@ static int load_aperture(struct iovageom_geometry *geometry, struct iovageom_ran
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }
 
-/* The numbers that a fact of its kind has; those that it hasn't are 0, as the add calls have it. */
+/*
+ * Whether facts of this kind have a value. Of others the stream's number is ignored, and 0 kept as
+ * the add calls do, because facts are compared by it.
+ */
 static bool has_value(uint32_t kind)
 {
     return kind != IOVAGEOM_FACT_USABLE && kind != IOVAGEOM_FACT_RESERVED &&
            kind != IOVAGEOM_FACT_INCOMPLETE;
 }
 
-/* Nothing is believed that the add calls would have refused or done otherwise. */
+/*
+ * Adds one fact, with the checks of the add calls: a loaded geometry must be one that they could
+ * have built. The fact is appended; load_records() sorts at the end.
+ */
 static int load_fact(struct iovageom_geometry *geometry, const struct record *record)
 {
     struct iovageom_geometry_fact fact = {.kind = record->tag & TAG_SUB, .owner = record->owner};
@@ -206,7 +227,7 @@ static int load_fact(struct iovageom_geometry *geometry, const struct record *re
     if (record->count < 2)
         return IOVAGEOM_ERR_MALFORMED;
     if (!iovageom_pgsize_is_power(fact.kind) || fact.kind > IOVAGEOM_FACT_INCOMPLETE)
-        return IOVAGEOM_OK; /* of a later version */
+        return IOVAGEOM_OK; /* a kind of a later version: skipped */
     range = range_at(record, 0);
     if (has_value(fact.kind))
         fact.value = range.start;
@@ -232,7 +253,7 @@ static int load_regions(struct iovageom_geometry *geometry, const struct record 
     if (record->count % 2 != 0)
         status = IOVAGEOM_ERR_MALFORMED;
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
-        type = IOVAGEOM_RESV_RESERVED; /* of a later version: at least it is reserved (N72) */
+        type = IOVAGEOM_RESV_RESERVED; /* a type of a later version: safe, as a guest does (N72) */
     for (size_t i = 0; status == IOVAGEOM_OK && i < record->count; i += 2)
         status = iovageom_rangeset_insert(&ranges, range_at(record, i));
     if (status == IOVAGEOM_OK)
@@ -242,7 +263,10 @@ static int load_regions(struct iovageom_geometry *geometry, const struct record 
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }
 
-/* In whatever order they come: they are sorted at the end, all at once. */
+/*
+ * Reads all records. A stream may have them in any order; inserting each in its place would take
+ * quadratic time on hostile input, so they are appended and sorted once at the end.
+ */
 static int load_records(struct iovageom_geometry *geometry, const uint8_t *bytes, size_t length)
 {
     struct record record;

@@ -13,7 +13,11 @@
 #include "../base/sort.h"
 #include "../base/text.h"
 
-enum { FEW_FACTS = 8, FEW_RANGES = 8 }; /* what the usual host says fits */
+/*
+ * FEW_FACTS: the first allocation of facts. FEW_RANGES: lists up to this length are complemented on
+ * the stack. A usual host states fewer of both, so it costs one allocation for all facts.
+ */
+enum { FEW_FACTS = 8, FEW_RANGES = 8 };
 
 /* ---- making ---- */
 
@@ -82,6 +86,7 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
 
     if (capacity <= geometry->capacity)
         return IOVAGEOM_OK;
+    /* The 2 is for the doubling below, so that neither it nor the size in bytes overflows. */
     if (capacity > SIZE_MAX / 2 / sizeof(*facts))
         return IOVAGEOM_ERR_NO_MEMORY;
     if (capacity < geometry->capacity * 2)
@@ -101,7 +106,7 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
     return IOVAGEOM_OK;
 }
 
-/* Where a fact stands, or would stand. */
+/* The index of a fact, or where it would have to be inserted. */
 static size_t place_of(const struct iovageom_geometry *geometry,
                        const struct iovageom_geometry_fact *fact)
 {
@@ -118,6 +123,7 @@ static size_t place_of(const struct iovageom_geometry *geometry,
     return low;
 }
 
+/* Inserts a fact unless it is there. The caller has reserved the room, so this can't fail. */
 static void put_fact(struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *fact)
 {
     size_t index = place_of(geometry, fact);
@@ -130,7 +136,11 @@ static void put_fact(struct iovageom_geometry *geometry, const struct iovageom_g
     geometry->count++;
 }
 
-/* Merged from the end down, where there is room; then the gap that equal ones leave is closed. */
+/*
+ * A merge of two sorted arrays in place: it writes from the end of the reserved room down, so it
+ * never overwrites a fact of `geometry` that is still to be read. Facts that both have are written
+ * once; each leaves a hole of one below the merged part, which is moved down at the end.
+ */
 void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
                                const struct iovageom_geometry *other)
 {
@@ -175,6 +185,7 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind,
     const struct iovageom_owner *owner, size_t *count)
 {
+    /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
     const struct iovageom_geometry_fact key = {.kind = (uint32_t)kind, .owner = *owner};
     size_t first = place_of(geometry, &key);
 
@@ -197,7 +208,10 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     return NULL;
 }
 
-/* Adds a fact, and what is reserved by it (NULL for nothing) as `type`; both or neither. */
+/*
+ * Adds a fact, and the addresses that it reserves (NULL for none) as `type`; both or neither. What
+ * can fail comes first: the room for the fact, then the regions; put_fact() can't.
+ */
 static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
                enum iovageom_source source, const struct iovageom_rangeset *reserved,
                enum iovageom_resv_type type)
@@ -213,7 +227,10 @@ static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact
     return status;
 }
 
-/* What `ranges` leave of [0, 2^64-1]. The usual list is short and in order: that needs no set. */
+/*
+ * The complement of `ranges` in [0, 2^64-1]. The usual list is short and sorted; it is complemented
+ * in an array, where n ranges leave n + 1 gaps at most, and not by way of a second set.
+ */
 static int complement(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
                       size_t count)
 {
@@ -229,7 +246,7 @@ static int complement(struct iovageom_rangeset *set, const struct iovageom_range
     return status < 0 ? status : iovageom_rangeset_complement(set, set, all);
 }
 
-/* Adds a fact that lets only the addresses in `ranges` be used. */
+/* Adds a fact by which only the addresses in `ranges` are usable; an empty list leaves none. */
 static int add_complement(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
                           const struct iovageom_range *ranges, size_t count,
                           enum iovageom_source source)
@@ -289,6 +306,7 @@ int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct io
     return status;
 }
 
+/* Adds a fact that is a number and reserves nothing. */
 static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kind, uint64_t value,
                       enum iovageom_source source)
 {
@@ -340,10 +358,14 @@ uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
     return known;
 }
 
+/*
+ * Several apertures intersect. *owner is that of the smallest one, though where apertures overlap
+ * only in part another owner bounds one end.
+ */
 int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
                                struct iovageom_range *aperture, const struct iovageom_owner **owner)
 {
-    struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX}; /* becomes the intersection */
     const struct iovageom_geometry_fact *narrowest = NULL;
     const struct iovageom_geometry_fact *fact;
     struct iovageom_size least = {0, 0};
@@ -374,13 +396,17 @@ int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bi
 
     if ((iovageom_geometry_knows(geometry) & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
         return IOVAGEOM_ERR_UNKNOWN;
+    /* From the highest usable address, not from an aperture: regions may take the top (Q24). */
     if (!iovageom_resv_top(geometry->resv, &top))
         return IOVAGEOM_ERR_NOTHING_USABLE;
     *bits = iovageom_range_gaw((struct iovageom_range){top, top});
     return IOVAGEOM_OK;
 }
 
-/* What all facts of one kind come to, joined by `join`. */
+/*
+ * Joins the values of all facts of one kind by `join`, which must not depend on their order.
+ * IOVAGEOM_ERR_UNKNOWN, and *out untouched, when there is none.
+ */
 static int fold(const struct iovageom_geometry *geometry, enum iovageom_fact kind,
                 uint64_t (*join)(uint64_t, uint64_t), uint64_t *out)
 {
@@ -419,6 +445,10 @@ int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint6
     return fold(geometry, IOVAGEOM_FACT_MAP_BUDGET, smaller, mappings);
 }
 
+/*
+ * A limit and a remaining number must not be mixed: the limit includes mappings that exist already,
+ * the remaining number does not.
+ */
 void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_t *total,
                                uint64_t *left)
 {
@@ -427,15 +457,22 @@ void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_
 
     *total = *left = UINT64_MAX;
     while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_MAP_BUDGET, &index)))
+        /* Only VFIO reports a remaining number (dma_avail); every other source gives a limit. */
         if (fact->owner.source == IOVAGEOM_SOURCE_VFIO)
             *left = smaller(*left, fact->value);
         else
             *total = smaller(*total, fact->value);
 }
 
+/*
+ * An alignment stands for a mask of all sizes from it up, and is then met with the mask. A meet of
+ * 0 means that nothing maps. After it is raised to the guest's granule, 0 means that this granule
+ * is smaller than the host's.
+ */
 int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry, uint64_t granule,
                                    uint64_t *mask)
 {
+    /* The neutral values: all page sizes, any alignment. One that is unknown stays neutral. */
     uint64_t met = UINT64_MAX;
     uint64_t alignment = 1;
     int of_mask = iovageom_geometry_page_sizes(geometry, &met);
@@ -466,6 +503,7 @@ int iovageom_geometry_granule(const struct iovageom_geometry *geometry, uint64_t
     return status;
 }
 
+/* A set of its own is built first, so that *out changes on success only. */
 int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,
                              struct iovageom_rangeset *out)
 {
@@ -484,9 +522,14 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
 }
 
 /*
- * Joins what touches and has one type; the owner of the larger piece stands for both. What the
- * usable ranges lose to the granule needs no care here: a hole without a whole granule is covered
- * by its neighbours once they are widened outward.
+ * Writes the regions of a view and returns their number; with `out` NULL and capacity 0 it only
+ * counts. Neighbours of one type are joined into one region, whose owner is that of its largest
+ * piece. Types that forbid nothing are left out.
+ *
+ * Usable ranges that are smaller than a granule need no code here: the view was made with regions
+ * widened outward to the granule, so the neighbours of such a range already cover it.
+ *
+ * A region that grows is written again each time; its last writing is the right one.
  */
 static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_view *view,
                    struct iovageom_region *out, size_t capacity)
@@ -520,7 +563,10 @@ static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_
     return count;
 }
 
-/* A region starts where one is said to start, or above the end of one that lies over it. */
+/*
+ * In the resolved view a region starts where some range starts, or just above the end of a range
+ * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more.
+ */
 size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry)
 {
     enum iovageom_resv_type type;
@@ -574,7 +620,7 @@ const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geome
 bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
                                struct iovageom_range range)
 {
-    uint64_t granule = 1;
+    uint64_t granule = 1; /* stays when no page size is known: then any alignment is accepted */
 
     if (!iovageom_range_valid(range) ||
         iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)

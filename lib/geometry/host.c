@@ -7,9 +7,15 @@
 
 #include "internal.h"
 
-/* What a host's reserved regions say beyond which addresses they take. */
+/*
+ * Types of reserved region have consequences beyond the addresses: since 6.6 Linux gives a device
+ * with a direct region to nobody, and an MSI region may be a window of the host's software.
+ */
 
-/* What the user and the machine's model say is about the guest's machine, not about a host. */
+/*
+ * Whether a region describes a host. Regions of the user and the machine's model describe the
+ * guest's machine: no firmware of a host demands them, and no software of a host uses them.
+ */
 static bool by_host(const struct iovageom_owner *owner)
 {
     return owner->source != IOVAGEOM_SOURCE_MACHINE && owner->source != IOVAGEOM_SOURCE_USER;
@@ -32,6 +38,7 @@ bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t
 
         if (type != IOVAGEOM_RESV_DIRECT || !by_host(owner))
             continue;
+        /* The first region stands for all; `wanted` is their number, for "and 2 more". */
         iovageom_rangeset_seek(ranges, 0, &cursor);
         (void)iovageom_rangeset_next(&cursor, &finding.range);
         finding.wanted = iovageom_rangeset_count(ranges);
@@ -54,7 +61,11 @@ int iovageom_geometry_assignable(const struct iovageom_geometry *geometry,
 
 /* ---- windows of the host's software ---- */
 
-/* Linux's own are 1 MiB; so are the doorbells of x86, and what the hardware of others has is not. */
+/*
+ * Linux prints software windows as "msi", too; a guess by size and place is all there is. A
+ * software window of Linux is 1 MiB long (MSI_IOVA_LENGTH). So is the hardware's window on x86, but
+ * its address is fixed; hardware doorbells of other architectures have other lengths.
+ */
 void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry, uint64_t endpoint,
                                    struct iovageom_report *report)
 {
@@ -82,7 +93,7 @@ void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry, uin
     }
 }
 
-/* `ranges` of MSI, of which `window` becomes SOFTWARE_MSI. */
+/* Adds `ranges`, which `owner` calls MSI: within `window` as SOFTWARE_MSI, the rest as MSI. */
 static int add_parts(struct iovageom_resv *resv, const struct iovageom_rangeset *ranges,
                      const struct iovageom_owner *owner, struct iovageom_range window)
 {
@@ -103,6 +114,10 @@ static int add_parts(struct iovageom_resv *resv, const struct iovageom_rangeset 
     return status;
 }
 
+/*
+ * Statements can only be added, so a new collection is built with the types changed. It replaces
+ * the old one when nothing can fail any more.
+ */
 int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                        struct iovageom_range window, enum iovageom_source source)
 {

@@ -7,8 +7,9 @@
 #include "resv.h"
 
 /*
- * One fact. What it forbids, if it is an aperture or a list of usable ranges, stands among the
- * reserved regions as well, under the same owner.
+ * One fact that a source stated. An aperture or a list of usable ranges also forbids addresses:
+ * their complement is kept in `resv`, as RESERVED, under the same owner. So the question "is this
+ * address usable" reads `resv` alone, and the facts say only what is known and by whom.
  */
 struct iovageom_geometry_fact {
     uint32_t kind; /* an enum iovageom_fact */
@@ -18,16 +19,20 @@ struct iovageom_geometry_fact {
 };
 
 /*
- * Facts are a set: they ascend by kind, owner and value, and none is there twice. So the meet is a
- * union.
+ * Invariant: facts ascend by kind, then owner, then value, then last, and no two are equal. So the
+ * facts of one kind and owner are neighbours, a search is a bisection, and the meet of two
+ * geometries is the union of two sorted sets. Only the loader and the envelope append out of order;
+ * they call iovageom_geometry_settle() before anything else reads the facts.
+ *
+ * The geometry owns `resv` and `facts`; both come from its own copy of the allocator.
  */
 struct iovageom_geometry {
     struct iovageom_allocator allocator;
     char name[IOVAGEOM_NAME_SIZE];
     struct iovageom_resv *resv;
     struct iovageom_geometry_fact *facts;
-    size_t count;
-    size_t capacity;
+    size_t count;    /* of facts */
+    size_t capacity; /* of facts, allocated */
 };
 
 /* A copy that lives in another allocator. */
@@ -35,14 +40,17 @@ IOVAGEOM_COLD int iovageom_geometry_copy_to(const struct iovageom_allocator *all
                                             const struct iovageom_geometry *geometry,
                                             struct iovageom_geometry **out);
 
-/* Makes room for that many facts. */
+/* Makes room for `capacity` facts in all, so that adding them can't fail later. */
 IOVAGEOM_COLD int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
-/* Adds all facts of another geometry. There must be room for as many; then it can't fail. O(n). */
+/*
+ * Adds all facts of another geometry, which must not be the same object. The caller has reserved
+ * room for the sum of both counts; then it can't fail. O(n).
+ */
 IOVAGEOM_COLD void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
                                              const struct iovageom_geometry *other);
 
-/* Makes a set of facts that were written one after the other. O(n log n). */
+/* Sorts facts that were appended out of order, and drops equal ones. O(n log n). */
 IOVAGEOM_COLD void iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
 /* The facts of one kind and owner: the first, and how many. O(log n + those). */
@@ -50,46 +58,60 @@ IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind,
     const struct iovageom_owner *owner, size_t *count);
 
-/* The first fact of a kind from number *index on, or NULL; *index becomes the number after it. */
+/* The first fact of a kind from index *index on, or NULL; *index becomes the index after it. */
 IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index);
 
 /*
- * The first addresses of *rest that somebody forbids, as finding->range; with who, which region and
- * type in owner, against and type. `walk` goes over the geometry's regions. *rest becomes what is above them, or an invalid range when that
- * is nothing. False when nobody forbids any.
+ * Finds the lowest part of *rest that one statement forbids. finding->range receives that part;
+ * finding->owner, ->type and ->against receive the statement's owner and type and its whole region.
+ * `walk` must be open on the geometry's regions. *rest becomes what is above that part, or an
+ * invalid range when nothing is: call it again with the same *rest for the next part. False when
+ * nobody forbids any address of *rest.
  */
 IOVAGEOM_COLD bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
                                                    struct iovageom_range *rest,
                                                    struct iovageom_finding *finding);
 
-/* No fewer than the regions that iovageom_geometry_reserved() gives. O(statements). */
+/*
+ * An upper bound of the number of regions that iovageom_geometry_reserved() gives, for any granule:
+ * so a caller can allocate once and need not ask for the size first. O(statements).
+ */
 IOVAGEOM_COLD size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry);
 
 /*
- * The mapping budgets apart: the least that is a total, and the least that was left when the host
- * was asked. UINT64_MAX where nobody said.
+ * The two kinds of mapping budget, in mappings. *total: the smallest limit on all mappings. *left:
+ * the smallest number of mappings that were still free when the host was asked (VFIO's dma_avail).
+ * UINT64_MAX where no source stated one.
  */
 IOVAGEOM_COLD void iovageom_geometry_budgets(const struct iovageom_geometry *geometry,
                                              uint64_t *total, uint64_t *left);
 
-/* Whether both are equal but for what is left of a budget, which differs from one hour to the next. */
+/*
+ * iovageom_geometry_equal(), but without the budgets that were left: VFIO's dma_avail changes with
+ * every mapping, so two readings of one unchanged host would differ by it.
+ */
 IOVAGEOM_COLD bool iovageom_geometry_alike(const struct iovageom_geometry *a,
                                            const struct iovageom_geometry *b);
 
 /*
- * Adds a finding for each owner whose devices can't be assigned, as firmware demands direct regions:
- * fatal when `status` is an error. Whether there is one.
+ * Adds a finding for each owner of a direct region, because Linux gives a device with one to nobody
+ * (iovageom_geometry_assignable()). The findings have `status`: they are fatal when it is an error,
+ * notes when it is IOVAGEOM_OK. Returns whether there was any.
  */
 IOVAGEOM_COLD bool iovageom_geometry_direct(const struct iovageom_geometry *geometry,
                                             uint64_t endpoint, int status,
                                             struct iovageom_report *report);
 
-/* Adds a note for each msi window that may be one of the host's software. */
+/* Adds a note for each region that a host calls MSI but that may be a software MSI window. */
 IOVAGEOM_COLD void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry,
                                                  uint64_t endpoint, struct iovageom_report *report);
 
-/* Adds notes on what the geometry, for `endpoint` or IOVAGEOM_ID_NONE, does not know. */
+/*
+ * Adds notes on what no source stated: width, reserved regions, page sizes; on what may be
+ * incomplete; and those of iovageom_geometry_msi_windows(). `endpoint` only goes into the findings;
+ * it may be IOVAGEOM_ID_NONE.
+ */
 IOVAGEOM_COLD void iovageom_geometry_doubts(const struct iovageom_geometry *geometry,
                                             uint64_t endpoint, struct iovageom_report *report);
 

@@ -9,10 +9,13 @@
 
 #include "internal.h"
 
-/* How far what is usable is vouched for: up to `last`, or not at all. */
+/*
+ * For iovageom_geometry_known_range(): up to which address the host's statements are complete.
+ * Below it an address that no fact forbids is usable; above it nobody knows.
+ */
 struct horizon {
-    bool nothing;
-    uint64_t last;
+    bool nothing;  /* no address is known */
+    uint64_t last; /* unless `nothing`: [0, last] is known */
 };
 
 static bool same_name(const struct iovageom_owner *a, const struct iovageom_owner *b)
@@ -20,12 +23,13 @@ static bool same_name(const struct iovageom_owner *a, const struct iovageom_owne
     return memcmp(a->name, b->name, sizeof(a->name)) == 0;
 }
 
+/* Sources about a host are numbered from registers to sysfs; what others state is not doubted. */
 static bool of_a_host(const struct iovageom_owner *owner)
 {
     return owner->source >= IOVAGEOM_SOURCE_VTD_REGISTERS && owner->source <= IOVAGEOM_SOURCE_SYSFS;
 }
 
-/* The first fact of a kind that an owner of one name and source may have. */
+/* The index of the first fact of that kind and owner, or where it would be. */
 static size_t first_of(const struct iovageom_geometry *geometry, uint32_t kind,
                        const struct iovageom_owner *owner)
 {
@@ -46,8 +50,9 @@ static size_t first_of(const struct iovageom_geometry *geometry, uint32_t kind,
 }
 
 /*
- * Whether some source of a host says a fact of that kind of `name`. Registers that are "incomplete"
- * are the least of what they may mean: that leaves nothing unread.
+ * Whether some host source states a fact of that kind about `name`; the source in `name` itself
+ * does not matter. INCOMPLETE counts from VFIO upward only: a kernel's list with it may lack
+ * regions, while registers with it were read in full, and only their meaning depends on the kernel.
  */
 static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
                       const struct iovageom_owner *name)
@@ -66,7 +71,11 @@ static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
     return false;
 }
 
-/* The last address that `name` reserves, in any type; nothing when it reserves none. */
+/*
+ * The highest address that a host source reserves for `name`, with any type. A list of reserved
+ * regions tells that the addresses between them are usable, but not how wide addresses are, so no
+ * more is known than up to the last region. Without a region nothing is known.
+ */
 static struct horizon last_reserved(const struct iovageom_geometry *geometry,
                                     const struct iovageom_owner *name)
 {
@@ -87,7 +96,10 @@ static struct horizon last_reserved(const struct iovageom_geometry *geometry,
     return horizon;
 }
 
-/* What the name of one fact vouches for. */
+/*
+ * How far the statements about one name are complete. A list of usable ranges tells all. Otherwise
+ * all reserved regions must be known, and the width, which an aperture gives, as well.
+ */
 static struct horizon horizon_of(const struct iovageom_geometry *geometry,
                                  const struct iovageom_owner *name)
 {
@@ -102,6 +114,11 @@ static struct horizon horizon_of(const struct iovageom_geometry *geometry,
     return host_says(geometry, IOVAGEOM_FACT_APERTURE, name) ? all : last_reserved(geometry, name);
 }
 
+/*
+ * The lowest horizon of all names with a fact about addresses: all of them know what is below it.
+ * Names of the VMM, the machine or the user do not count. When nobody gave usable ranges or
+ * reserved regions, nothing is known.
+ */
 static struct horizon horizon(const struct iovageom_geometry *geometry)
 {
     static const uint32_t about_addresses = IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED |

@@ -11,6 +11,10 @@
 #include "../set/rangeset_internal.h"
 #include "../base/text.h"
 
+/*
+ * Everything in a geometry narrows it, so the meet is the union of the facts and of the statements.
+ * Room for the facts and the new regions are had first; what follows can't fail.
+ */
 int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
                              const struct iovageom_geometry *other)
 {
@@ -23,7 +27,7 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
         return status;
     iovageom_resv_free(geometry->resv);
     geometry->resv = resv;
-    if (geometry != other)
+    if (geometry != other) /* the meet with itself adds no fact, and put_all() must not read them */
         iovageom_geometry_put_all(geometry, other);
     return IOVAGEOM_OK;
 }
@@ -70,7 +74,10 @@ int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovag
     return IOVAGEOM_OK;
 }
 
-/* What shows at an address: a type, or without `typed` only whether something forbids (1 or 0). */
+/*
+ * The type that takes precedence at an address, 0 for none; when `typed` is false only whether it
+ * forbids, 1 or 0. *last receives an address up to which that holds.
+ */
 static uint32_t kind_at(const struct iovageom_resv_walk *walk, bool typed, uint64_t address,
                         uint64_t *last)
 {
@@ -79,7 +86,10 @@ static uint32_t kind_at(const struct iovageom_resv_walk *walk, bool typed, uint6
     return typed ? type : type > IOVAGEOM_RESV_DIRECT_RELAXABLE;
 }
 
-/* The longest piece from `address` on that is of one kind. */
+/*
+ * The same, with *last as high as possible: pieces of several owners that follow one another and
+ * have one kind are taken together, since owners do not count in a comparison.
+ */
 static uint32_t piece(const struct iovageom_resv_walk *walk, bool typed, uint64_t address,
                       uint64_t *last)
 {
@@ -93,6 +103,7 @@ static uint32_t piece(const struct iovageom_resv_walk *walk, bool typed, uint64_
     return kind;
 }
 
+/* Walks both from 0 upward, piece by piece; each piece must be equally long and of equal type. */
 static bool equal_regions(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
 {
     struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
@@ -112,10 +123,13 @@ static bool equal_regions(const struct iovageom_geometry *a, const struct iovage
     return equal;
 }
 
-/* All that a geometry says besides its regions. What is unknown stays 0. */
+/*
+ * All that a geometry has besides its regions. What is unknown stays 0. Compared by memcmp, so all
+ * bytes are set to 0 first, and all members are 64 bits wide, which leaves no padding.
+ */
 struct numbers {
     uint64_t knows;
-    uint64_t aperture_status;
+    uint64_t aperture_status; /* 1: apertures are known, but have no address in common */
     struct iovageom_range aperture;
     uint64_t page_sizes;
     uint64_t alignment;
@@ -145,7 +159,7 @@ bool iovageom_geometry_equal(const struct iovageom_geometry *a, const struct iov
     return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
 }
 
-/* What is left of a budget is taken out; a total stays. */
+/* numbers_of() for iovageom_geometry_alike(): of the budgets, only the limit on all mappings. */
 static struct numbers lasting_numbers_of(const struct iovageom_geometry *geometry)
 {
     struct numbers numbers = numbers_of(geometry);
@@ -165,7 +179,11 @@ bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iov
     return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
 }
 
-/* Whether `outer` takes all whole granules that `inner` leaves: none when `fits` is false. */
+/*
+ * Whether `outer` accepts each whole granule that is usable in `inner`. `fits` is false when
+ * `outer` refuses all mappings of `inner` for their granule or number; then `inner` must have no
+ * whole granule that is usable.
+ */
 static bool regions_within(const struct iovageom_geometry *inner, uint64_t granule,
                            const struct iovageom_geometry *outer, bool fits)
 {
@@ -197,7 +215,7 @@ bool iovageom_geometry_within(const struct iovageom_geometry *inner,
     if (iovageom_geometry_granule(inner, &inner_granule) == IOVAGEOM_ERR_NOTHING_USABLE)
         return true;
     if (iovageom_geometry_granule(outer, &outer_granule) == IOVAGEOM_ERR_NOTHING_USABLE)
-        outer_granule = UINT64_MAX;
+        outer_granule = UINT64_MAX; /* above every granule: nothing fits */
     (void)iovageom_geometry_map_budget(inner, &inner_budget);
     (void)iovageom_geometry_map_budget(outer, &outer_budget);
     return regions_within(inner, inner_granule, outer,
@@ -212,7 +230,9 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
     struct iovageom_rangeset sets[4];
     int status = IOVAGEOM_OK;
 
-    for (unsigned i = 0; i < 4; i++) /* allocates nothing; the allocator has been found good */
+    /* sets: usable before, usable after, added, removed. The inputs may be what `out` is made of,
+     * so results are built apart and handed out at the end, both or none. */
+    for (unsigned i = 0; i < 4; i++) /* can't fail: allocates nothing, with a checked allocator */
         (void)iovageom_rangeset_init(&sets[i], &before->allocator);
     status = iovageom_geometry_usable(before, 1, &sets[0]);
     if (status == IOVAGEOM_OK)
@@ -230,6 +250,12 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
 
 /* ---- fingerprint ---- */
 
+/*
+ * The value is the same on every machine and in every version with one major number: the order of
+ * the numbers below must not change. So numbers are hashed one by one and not as a struct in
+ * memory.
+ */
+
 /* FNV-1a over the bytes of a number, lowest first. */
 static uint64_t mix(uint64_t hash, uint64_t number)
 {
@@ -238,7 +264,10 @@ static uint64_t mix(uint64_t hash, uint64_t number)
     return hash;
 }
 
-/* The view's entries joined by type, as iovageom_geometry_equal() sees them. */
+/*
+ * Mixes in the regions, joined by type whoever their owners are: geometries that
+ * iovageom_geometry_equal() calls equal may have been cut into different pieces.
+ */
 static uint64_t mix_regions(uint64_t hash, const struct iovageom_resv *resv,
                             const struct iovageom_resv_view *view)
 {

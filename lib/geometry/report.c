@@ -10,18 +10,27 @@
 #include "../base/array.h"
 #include "../base/text.h"
 
-#define INSIDE     6
+#define INSIDE     6 /* findings that need no allocation; the opaque words have room for no more */
 #define DETAIL_MAX 160 /* keeps every sentence within the 512 bytes that report.h promises */
 #define SENTENCE   512
 #define TAIL       40 /* " (and 18446744073709551615 more)" */
 
+/*
+ * Callers declare an array of uint64_t, and this file reads it as struct state. C allows that only
+ * for a type that is exempt from the aliasing rules.
+ */
 #if defined(__GNUC__)
 #define MAY_ALIAS __attribute__((may_alias))
 #else
 #define MAY_ALIAS
 #endif
 
-/* What the opaque words of a report hold. Nothing here points into the report itself. */
+/*
+ * What the opaque words of a report hold. Nothing here points into the report itself, so that it
+ * may be moved with memcpy. `text` is always a finished sentence: the headline, which is the first
+ * fatal finding's or, as long as there is none, the first finding's; and a tail with the number of
+ * others.
+ */
 struct MAY_ALIAS state {
     struct iovageom_allocator allocator;
     struct iovageom_finding *more; /* all findings, once they are more than INSIDE; else NULL */
@@ -117,7 +126,7 @@ struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind, 
     return finding;
 }
 
-/* Room for one more finding, or NULL. */
+/* A place for one more finding, or NULL without memory: then the caller counts it as dropped. */
 static struct iovageom_finding *grow(struct state *state)
 {
     if (state->more == NULL && state->count < INSIDE)
@@ -155,6 +164,7 @@ void iovageom_report_add(struct iovageom_report *report, const struct iovageom_f
         state->dropped++;
     }
 
+    /* A finding that was dropped still counts, and may be the headline, which needs no memory. */
     size_t all = state->count + state->dropped;
     if (all == 1 || (finding->fatal != 0 && state->fatal == 0)) {
         size_t length = iovageom_finding_text(finding, state->text, SENTENCE);
@@ -173,7 +183,7 @@ void iovageom_report_add(struct iovageom_report *report, const struct iovageom_f
 int iovageom_report_host_refused(struct iovageom_report *report, int host_errno, uint64_t domain,
                                  uint64_t endpoint, struct iovageom_range range)
 {
-    /* Linux's numbers, as in status.c. */
+    /* ENOMEM and ENOSPC by Linux's numbers, as in status.c: a freestanding build has no errno.h. */
     const bool full = host_errno == 12 || host_errno == 28;
     struct iovageom_finding finding = iovageom_finding_blank(
         IOVAGEOM_FINDING_HOST, full ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_ERR_HOST);
@@ -186,13 +196,13 @@ int iovageom_report_host_refused(struct iovageom_report *report, int host_errno,
     return finding.status;
 }
 
-/* When a sentence holds, of a kind that has several. */
+/* The condition for a sentence, as some kinds of finding have several sentences. */
 enum when {
     ALWAYS,
     DETAIL,        /* detail is given */
     COULD_BE,      /* a note with a detail */
     NUMBERS,       /* wanted or offered is given */
-    REGISTERS,     /* the owner speaks by registers, whose meaning depends on the kernel */
+    REGISTERS,     /* the owner's source is registers, whose meaning depends on the kernel */
     OF_POOL,       /* the owner is an envelope */
     OF_DOMAIN,     /* domain is given */
     OF_ENDPOINT,   /* endpoint is given */
@@ -200,9 +210,10 @@ enum when {
     APART,         /* range and against share a page of the host, but no address */
     APART_FATALLY, /* the same, and one of them is refused for it */
     FIXED,         /* range and against are the same */
-    NO_RANGE       /* range is not given */
+    NO_RANGE       /* range is not given: [0, 0], which no whole page is */
 };
 
+/* Whether a sentence's condition holds. Fields that a kind does not have are blank (report.h). */
 static bool holds(enum when when, const struct iovageom_finding *finding)
 {
     const uint32_t source = finding->owner.source;
@@ -240,8 +251,9 @@ static bool holds(enum when when, const struct iovageom_finding *finding)
 }
 
 /*
- * What each kind says: the first sentence that holds. A letter after % stands for a field of the
- * finding:
+ * The sentences. The first one in the table that has the finding's kind and whose condition holds
+ * is taken, so the general sentence of a kind comes last. A letter after % stands for a field of
+ * the finding:
  *
  *   r range   a against   t type     o owner   p other    s source of the owner   q of the other
  *   e endpoint   d domain   w wanted   f offered   W, F the same in hex   x detail
@@ -333,6 +345,7 @@ static const char *sentence_of(const struct iovageom_finding *finding)
     return "a finding of a kind that this version does not know";
 }
 
+/* The owner's name, or its source when `named` is false or it has no name. */
 static void put_owner(struct iovageom_text *text, const struct iovageom_owner *owner, bool named)
 {
     const char *source = iovageom_source_string((enum iovageom_source)owner->source);
@@ -341,6 +354,7 @@ static void put_owner(struct iovageom_text *text, const struct iovageom_owner *o
     iovageom_text_string(text, named ? owner->name : source, IOVAGEOM_NAME_SIZE);
 }
 
+/* The letter R. */
 static void put_reserves(struct iovageom_text *text, const struct iovageom_finding *finding)
 {
     iovageom_text_string(text, finding->type != 0 ? "reserves " : "cannot map ", SIZE_MAX);
@@ -353,6 +367,7 @@ static void put_reserves(struct iovageom_text *text, const struct iovageom_findi
     iovageom_text_string(text, ")", SIZE_MAX);
 }
 
+/* The letter n: `wanted` is a number of regions, of which the sentence names one. */
 static void put_more(struct iovageom_text *text, const struct iovageom_finding *finding)
 {
     if (finding->wanted < 2)

@@ -12,14 +12,21 @@
 #include "../base/sort.h"
 #include "../base/text.h"
 
-/* All that one owner said with one type. Movable with memcpy, as a rangeset is. */
+/*
+ * All ranges that one owner reserves with one type; never an empty set. It may be moved with
+ * memcpy, as a rangeset may: arrays of statements are grown and shifted so.
+ */
 struct statement {
-    uint32_t type;
+    uint32_t type; /* an enum iovageom_resv_type */
     struct iovageom_owner owner;
     struct iovageom_rangeset ranges;
 };
 
-/* Statements ascend by type, then owner: of two that overlap, the later one shows. */
+/*
+ * Invariant: statements ascend by type, then owner, and no two have both equal. Of two that
+ * overlap, the later one takes precedence (resv.h). The array and the sets are owned, and come from
+ * `allocator`, which is a copy.
+ */
 struct iovageom_resv {
     struct iovageom_allocator allocator;
     struct statement *statements;
@@ -135,7 +142,7 @@ static int compare_statement(const struct statement *statement, uint32_t type,
     return iovageom_owner_compare(&statement->owner, owner);
 }
 
-/* Where a statement stands, or would stand. */
+/* Whether there is such a statement; *index receives its index, or where it would be inserted. */
 static bool find_statement(const struct iovageom_resv *resv, uint32_t type,
                            const struct iovageom_owner *owner, size_t *index)
 {
@@ -153,7 +160,12 @@ static bool find_statement(const struct iovageom_resv *resv, uint32_t type,
     return low < resv->count && compare_statement(&resv->statements[low], type, owner) == 0;
 }
 
-/* Makes a statement that says nothing yet; the caller fills it, or takes it back with shut(). */
+/*
+ * Inserts a statement without ranges at `index`, which must be its place in the order. An empty
+ * statement breaks the invariant: the caller fills it, or removes it with shut(). The last line
+ * can't fail, as initialising a set allocates nothing and the allocator was checked when `resv` was
+ * made.
+ */
 static int open_at(struct iovageom_resv *resv, size_t index, uint32_t type,
                    const struct iovageom_owner *owner)
 {
@@ -172,6 +184,7 @@ static int open_at(struct iovageom_resv *resv, size_t index, uint32_t type,
     return iovageom_rangeset_init(&place->ranges, &resv->allocator);
 }
 
+/* Removes the statement at `index`. Needs no memory, so it can undo open_at(). */
 static void shut(struct iovageom_resv *resv, size_t index)
 {
     struct statement *place = resv->statements + index;
@@ -192,6 +205,7 @@ int iovageom_resv_add_set(struct iovageom_resv *resv, const struct iovageom_rang
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI ||
         length == sizeof(owner->name))
         return IOVAGEOM_ERR_INVALID;
+    /* Owners are compared by all bytes of the name, so those behind the 0 must be 0. */
     memset(key.name + length, 0, sizeof(key.name) - length);
     if (iovageom_rangeset_count(ranges) == 0)
         return IOVAGEOM_OK;
@@ -308,7 +322,12 @@ uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index)
     return index < resv->count ? resv->statements[index].type : 0;
 }
 
-/* Appends an entry to `count` others; it may touch or overlap the last one only if they are equal. */
+/*
+ * Appends an entry to `count` others and returns the new count. An entry that touches or overlaps
+ * the last one and has its value is joined with it: ranges of one statement can overlap once they
+ * are widened to a granule. Entries of different values must not overlap; overlay() cuts them
+ * first.
+ */
 static size_t append_entry(struct iovageom_resv_piece *out, size_t count,
                            struct iovageom_range range, uint64_t value)
 {
@@ -321,7 +340,13 @@ static size_t append_entry(struct iovageom_resv_piece *out, size_t count,
     return count + 1;
 }
 
-/* `high` laid over `low`, both ascending. */
+/*
+ * Merges two resolved views, both ascending and disjoint: where they overlap, `high` takes
+ * precedence and `low` is cut. Each step of the loops passes an entry of one of them, so it is
+ * linear. `rest` is what is not yet written of the current entry of `low`. An entry of `high` that
+ * reaches the end of `rest` is not written there and then, because it may cover the next entries of
+ * `low` as well; it is written when it is passed, or by the last loop.
+ */
 static size_t overlay(const struct iovageom_resv_piece *low, size_t low_count,
                       const struct iovageom_resv_piece *high, size_t high_count,
                       struct iovageom_resv_piece *out)
@@ -342,7 +367,7 @@ static size_t overlay(const struct iovageom_resv_piece *low, size_t low_count,
                 count = append_entry(out, count, below, low[i].value);
             }
             more = over.last < rest.last;
-            if (!more) /* it may lie over the next one too */
+            if (!more) /* nothing is left of this entry of `low` */
                 break;
             count = append_entry(out, count, over, high[j++].value);
             if (over.last >= rest.start && iovageom_range_above(over, &over))
@@ -357,9 +382,14 @@ static size_t overlay(const struct iovageom_resv_piece *low, size_t low_count,
 }
 
 /*
- * Resolves statements number `first` to `end` - 1, of which later ones lie over earlier ones, into
- * out. Each entry starts where one of their n ranges starts or just above where one ends, so there
- * are 2 n at most; `scratch` has room for as many. It calls itself log2(statements) deep.
+ * Resolves statements `first` to `end` - 1 into `out` and returns the number of entries: a merge
+ * sort, whose merge is overlay(). Ranges are widened to the granule first, so that precedence is
+ * decided for whole granules.
+ *
+ * Each entry starts where one of their n ranges starts, or just above where one ends. So there are
+ * 2 n entries at most, and `out` and `scratch` have room for 2 n each. The two swap roles at each
+ * level: both halves are resolved into `scratch`, one behind the other, while `out` holds nothing
+ * yet and serves as their scratch. The recursion is log2(statements) deep.
  */
 static size_t resolve(const struct iovageom_resv *resv, uint64_t granule, size_t first, size_t end,
                       struct iovageom_resv_piece *out, struct iovageom_resv_piece *scratch)
@@ -385,7 +415,7 @@ int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
                        struct iovageom_resv_view *view)
 {
     size_t ranges = 0;
-    size_t half = sizeof(view->few) / sizeof(view->few[0]) / 2;
+    size_t half = sizeof(view->few) / sizeof(view->few[0]) / 2; /* the other half is scratch */
 
     if (!iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
@@ -396,6 +426,7 @@ int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
     view->allocator = &resv->allocator;
     view->memory = NULL;
     if (2 * ranges > half) {
+        /* 4: two halves of 2 entries for each range. */
         if (ranges > SIZE_MAX / 4 / sizeof(*view->memory))
             return IOVAGEOM_ERR_NO_MEMORY;
         half = 2 * ranges;
@@ -459,7 +490,7 @@ bool iovageom_resv_forbids(const struct iovageom_resv *resv, struct iovageom_ran
     return false;
 }
 
-/* Appends one more statement; there is room for it. */
+/* Appends a copy of a statement. merge() has reserved the room, and appends in order. */
 static int append(struct iovageom_resv *resv, const struct statement *from)
 {
     int status = open_at(resv, resv->count, from->type, &from->owner);
@@ -469,6 +500,10 @@ static int append(struct iovageom_resv *resv, const struct statement *from)
     return iovageom_rangeset_assign(&resv->statements[resv->count - 1].ranges, &from->ranges);
 }
 
+/*
+ * Fills `all`, which is empty, with the statements of both. Both are sorted alike, so one pass
+ * does. After an error `all` holds a part of them, and the caller frees it.
+ */
 static int merge(struct iovageom_resv *all, const struct iovageom_resv *a,
                  const struct iovageom_resv *b)
 {
@@ -509,6 +544,7 @@ int iovageom_resv_union(const struct iovageom_resv *a, const struct iovageom_res
     return IOVAGEOM_OK;
 }
 
+/* A copy is the union with nothing. */
 int iovageom_resv_copy(const struct iovageom_resv *resv, struct iovageom_resv **out)
 {
     const struct iovageom_resv none = {.allocator = resv->allocator};

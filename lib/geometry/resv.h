@@ -9,9 +9,15 @@
 #include "../base/hints.h"
 
 /*
- * What a geometry has reserved: every statement of every owner, overlapping or not, so that nothing
- * is lost when one of them is read again. A statement is what one owner says with one type. The
- * resolved view is computed from them.
+ * What a geometry has reserved. A *statement* is the set of ranges that one owner (a source and a
+ * name) reserves with one type. Statements of different owners or types may overlap, and all are
+ * kept as they were given: a refusal can then name every owner, and the union of two collections is
+ * exact. The *resolved view* is computed from them: disjoint pieces, each with the one statement
+ * that takes precedence there.
+ *
+ * Statements are sorted by type, then owner, both in ascending precedence. So an index is also a
+ * rank: where several statements cover one address, the one with the highest index takes precedence
+ * ("shows"). resv.c and resv_walk.c rely on that everywhere.
  */
 
 /* -1, 0 or 1: a total order, by source, then by the bytes of the name. */
@@ -36,8 +42,8 @@ void iovageom_resv_free(struct iovageom_resv *resv);
 int iovageom_resv_copy(const struct iovageom_resv *resv, struct iovageom_resv **out);
 
 /*
- * `owner` says that `range` is reserved as `type`. What the same owner said before with the same
- * type is joined with it; other statements stay as they are, overlapping or not.
+ * Adds `range` to the statement of `owner` with `type`; makes that statement if there is none.
+ * Other statements stay as they are, overlapping or not.
  *
  * O(log owners + log regions of the owner).
  * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID (type), IOVAGEOM_ERR_NO_MEMORY.
@@ -92,7 +98,7 @@ bool iovageom_resv_forbids(const struct iovageom_resv *resv, struct iovageom_ran
 int iovageom_resv_union(const struct iovageom_resv *a, const struct iovageom_resv *b,
                         struct iovageom_resv **out);
 
-/* The number that stands for no statement. */
+/* The index that stands for no statement. */
 #define IOVAGEOM_RESV_NONE SIZE_MAX
 
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
@@ -104,32 +110,45 @@ uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index);
 /* A piece of the resolved view. */
 struct iovageom_resv_piece {
     struct iovageom_range range;
-    uint64_t value; /* number of a statement */
+    uint64_t value; /* index of the statement that takes precedence in all of `range` */
 };
 
-/* The resolved view: ascending entries whose value is the number of a statement. Not to be moved. */
+/*
+ * The resolved view. Entries are disjoint and ascend; addresses between them are in no statement.
+ * Neighbours with the same value are joined.
+ *
+ * The second half of `few`, or of `memory`, is scratch space for building the view. 48 is two
+ * halves of 24 pieces, enough for 12 ranges: the usual host has fewer, and needs no allocation.
+ * Must not be copied or moved, because `entries` may point to `few`; valid while the collection
+ * exists and does not change.
+ */
 struct iovageom_resv_view {
     struct iovageom_resv_piece *entries;
     size_t count;
     const struct iovageom_allocator *allocator;
-    struct iovageom_resv_piece *memory; /* NULL when `few` suffices, as for the usual host */
+    struct iovageom_resv_piece *memory; /* NULL when `few` suffices */
     size_t size;                        /* of `memory`, in bytes */
     struct iovageom_resv_piece few[48];
 };
 
-/* Makes the view; O(n log statements) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY. */
+/*
+ * Makes the view; `granule` as with iovageom_resv_resolve(). O(n log statements) for n ranges.
+ * IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there is nothing to close.
+ */
 IOVAGEOM_COLD int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
                                      struct iovageom_resv_view *view);
-/* Gives back what a view that was made holds. */
+/* Frees the memory of a view that was made. */
 IOVAGEOM_COLD void iovageom_resv_view_close(struct iovageom_resv_view *view);
 
 /*
- * Questions about one address after another, of a collection that stays as it is meanwhile. They cost
- * O(log n) each: with many statements from a view that is made at the start. Without memory for that
- * they get the same answers in O(statements x log), because what stands on them may not fail. Not to
- * be moved.
+ * Answers many questions about single addresses of one collection, which must not change meanwhile.
+ * With more than IOVAGEOM_RESV_WALK_FEW statements a view is made at the start, and a question is a
+ * bisection in it, O(log n). With no more, or without memory for a view, the statements are
+ * searched, O(statements x log). The answers are the same: callers such as
+ * iovageom_geometry_equal() can't return an error, so opening a walk must not fail.
+ * Must not be moved, because a view must not.
  */
-enum { IOVAGEOM_RESV_WALK_FEW = 8 }; /* statements that are asked one by one */
+enum { IOVAGEOM_RESV_WALK_FEW = 8 }; /* up to so many statements are searched one by one */
 struct iovageom_resv_walk {
     const struct iovageom_resv *resv;
     bool viewed;
@@ -142,14 +161,17 @@ IOVAGEOM_COLD void iovageom_resv_walk_open(struct iovageom_resv_walk *walk,
 IOVAGEOM_COLD void iovageom_resv_walk_close(struct iovageom_resv_walk *walk);
 
 /*
- * Which statement shows at `address`: its number, or IOVAGEOM_RESV_NONE. *last becomes the highest
- * address up to which the answer is surely the same.
+ * The index of the statement that takes precedence at `address`, or IOVAGEOM_RESV_NONE. *last
+ * becomes an address up to which the answer is the same. What follows above *last may have the same
+ * type all the same, from another statement.
  */
 IOVAGEOM_COLD size_t iovageom_resv_walk_at(const struct iovageom_resv_walk *walk, uint64_t address,
                                            uint64_t *last);
 
-/* The number of the last statement that speaks of an address of `range`, or IOVAGEOM_RESV_NONE: of
- * those of the weightiest type. */
+/*
+ * The highest index of a statement with an address in `range`, so the one of the highest type, then
+ * the highest owner; IOVAGEOM_RESV_NONE when no statement has one.
+ */
 IOVAGEOM_COLD size_t iovageom_resv_walk_heaviest(const struct iovageom_resv_walk *walk,
                                                  struct iovageom_range range);
 
@@ -158,17 +180,19 @@ IOVAGEOM_COLD bool iovageom_resv_walk_forbids(const struct iovageom_resv_walk *w
                                               struct iovageom_range range);
 
 /*
- * Adds a statement without looking for its place; *ranges is taken, and becomes empty. Nothing but
- * this may be asked of the collection before iovageom_resv_settle() has sorted it, which joins what
- * one owner said with one type. When that fails (IOVAGEOM_ERR_NO_MEMORY) the collection may only be
- * freed.
+ * For the loader, which reads many statements in any order: appends one without looking for its
+ * place. It takes the contents of *ranges, which becomes empty. After it the collection is not
+ * sorted, and only iovageom_resv_append(), _settle() and _free() may be called.
+ *
+ * iovageom_resv_settle() sorts, and joins statements of equal type and owner. When that fails
+ * (IOVAGEOM_ERR_NO_MEMORY) the collection may only be freed.
  */
 IOVAGEOM_COLD int iovageom_resv_append(struct iovageom_resv *resv, struct iovageom_rangeset *ranges,
                                        enum iovageom_resv_type type,
                                        const struct iovageom_owner *owner);
 IOVAGEOM_COLD int iovageom_resv_settle(struct iovageom_resv *resv);
 
-/* What an owner said with a type, or NULL. O(log statements). */
+/* The ranges of the statement of `owner` with `type`, or NULL. O(log statements). */
 IOVAGEOM_COLD const struct iovageom_rangeset *iovageom_resv_said(
     const struct iovageom_resv *resv, enum iovageom_resv_type type,
     const struct iovageom_owner *owner);

@@ -10,6 +10,7 @@
 void iovageom_resv_walk_open(struct iovageom_resv_walk *walk, const struct iovageom_resv *resv)
 {
     walk->resv = resv;
+    /* A failed allocation is no error: `viewed` stays false, and the statements are searched. */
     walk->viewed = iovageom_resv_statement_count(resv) > IOVAGEOM_RESV_WALK_FEW &&
                    iovageom_resv_view(resv, 1, &walk->view) == IOVAGEOM_OK;
 }
@@ -20,7 +21,7 @@ void iovageom_resv_walk_close(struct iovageom_resv_walk *walk)
         iovageom_resv_view_close(&walk->view);
 }
 
-/* The number of the first entry of the view that ends at `address` or above. */
+/* The index of the first entry that ends at `address` or above: it has the address, or is above. */
 static size_t entry_from(const struct iovageom_resv_view *view, uint64_t address)
 {
     size_t low = 0;
@@ -36,7 +37,11 @@ static size_t entry_from(const struct iovageom_resv_view *view, uint64_t address
     return low;
 }
 
-/* The same without a view. Statements below the one that shows don't matter: the search ends with it. */
+/*
+ * iovageom_resv_walk_at() without a view. Statements are asked from the highest precedence down.
+ * The first that has the address is the answer, and lower ones are not asked: they can't change it.
+ * The answer ends where that range ends, or where a range of a higher statement starts.
+ */
 static size_t search(const struct iovageom_resv *resv, uint64_t address, uint64_t *last)
 {
     enum iovageom_resv_type type;
@@ -59,9 +64,10 @@ static size_t search(const struct iovageom_resv *resv, uint64_t address, uint64_
             break;
     }
     *last = end;
-    return i; /* wraps to IOVAGEOM_RESV_NONE when the loop ran out */
+    return i; /* SIZE_MAX, so IOVAGEOM_RESV_NONE, when no statement has the address */
 }
 
+/* iovageom_resv_walk_heaviest() without a view. */
 static size_t search_heaviest(const struct iovageom_resv *resv, struct iovageom_range range)
 {
     enum iovageom_resv_type type;
@@ -72,7 +78,7 @@ static size_t search_heaviest(const struct iovageom_resv *resv, struct iovageom_
     while (i-- > 0 && iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK)
         if (iovageom_rangeset_overlaps(ranges, range))
             break;
-    return i; /* wraps to IOVAGEOM_RESV_NONE when the loop ran out */
+    return i; /* SIZE_MAX, so IOVAGEOM_RESV_NONE, when no statement overlaps */
 }
 
 size_t iovageom_resv_walk_at(const struct iovageom_resv_walk *walk, uint64_t address,
@@ -98,13 +104,17 @@ size_t iovageom_resv_walk_at(const struct iovageom_resv_walk *walk, uint64_t add
     return IOVAGEOM_RESV_NONE;
 }
 
-/* Whether what shows at an address forbids it. */
+/* Whether statement `index`, which takes precedence at some address, forbids that address. */
 static bool forbids(const struct iovageom_resv *resv, uint64_t index)
 {
     return iovageom_resv_type_forbids(
         (enum iovageom_resv_type)iovageom_resv_type_at(resv, (size_t)index));
 }
 
+/*
+ * Here, too, hidden statements may be left out: they are hidden by a higher type, and all types but
+ * the lowest forbid.
+ */
 bool iovageom_resv_walk_forbids(const struct iovageom_resv_walk *walk, struct iovageom_range range)
 {
     const struct iovageom_resv_view *view = &walk->view;
@@ -118,6 +128,10 @@ bool iovageom_resv_walk_forbids(const struct iovageom_resv_walk *walk, struct io
     return false;
 }
 
+/*
+ * The view has only statements that take precedence somewhere. That is enough: the highest of all
+ * statements in `range` takes precedence wherever it is.
+ */
 size_t iovageom_resv_walk_heaviest(const struct iovageom_resv_walk *walk,
                                    struct iovageom_range range)
 {
@@ -133,7 +147,11 @@ size_t iovageom_resv_walk_heaviest(const struct iovageom_resv_walk *walk,
     return heaviest;
 }
 
-/* The highest forbidden range of one statement from `top` down; each turn finds a lower top. */
+/*
+ * iovageom_resv_top() without a view. While some statement forbids `top`, `top` moves below that
+ * range, and all statements are asked again: one that was asked before may forbid the lower
+ * address. Each round passes a whole range, so there are no more rounds than ranges.
+ */
 static bool search_top(const struct iovageom_resv *resv, uint64_t *address)
 {
     enum iovageom_resv_type type;
@@ -149,7 +167,7 @@ static bool search_top(const struct iovageom_resv *resv, uint64_t *address)
         if (!iovageom_range_below(range, &range))
             return false;
         top = range.last;
-        i = 0; /* those before may have the lower address */
+        i = 0;
     }
     *address = top;
     return true;
@@ -164,6 +182,7 @@ bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address)
     iovageom_resv_walk_open(&walk, resv);
     if (!walk.viewed)
         return search_top(resv, address);
+    /* From the highest entry down, as long as they follow each other without a gap and forbid. */
     for (size_t i = walk.view.count; any && i-- > 0;) {
         struct iovageom_range range = walk.view.entries[i].range;
 

@@ -8,13 +8,21 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
-/* The window that the driver makes up, where VFIO maps doorbells (its MSI_IOVA_BASE and _LENGTH). */
+/*
+ * What a Linux guest does with the bytes that a VMM sends it, mistakes included: each part follows
+ * the code of one part of Linux, in the same order of steps. So where it looks odd, it is the
+ * kernel that is. Where kernels differ, struct iovageom_guestview_kernel says which one is meant.
+ */
+
+/* The driver's MSI_IOVA_BASE and _LENGTH: without an MSI region it adds this window as SW_MSI. */
 static const struct iovageom_range software_msi = {0x8000000, 0x80fffff};
 
 enum {
-    PROPERTY_TYPE_MASK = 0xfff,
+    PROPERTY_TYPE_MASK = 0xfff, /* 12 bits (I4); the other 4 are reserved */
     RESV_MEM_SIZE = IOVAGEOM_VIRTIO_RESV_MEM_SIZE,
-    CACHED_GRANULES = 32 /* allocations below this many are rounded to a power of two */
+    /* Linux rounds allocations of fewer granules than this up to a power of two, because it keeps
+     * freed ranges in caches by size. */
+    CACHED_GRANULES = 32
 };
 
 struct iovageom_guestview_kernel iovageom_guestview_kernel_default(void)
@@ -29,17 +37,18 @@ struct iovageom_guestview_kernel iovageom_guestview_kernel_default(void)
 
 /* ---- the driver reads its PROBE answer ---- */
 
+/* The state of one pass over the answer; there are two, as `out` may be too small. */
 struct reader {
     const uint8_t *bytes;
-    size_t size;
-    uint64_t probe_size;
+    size_t size;                 /* of `bytes`; may be less than probe_size */
+    uint64_t probe_size;         /* in bytes, as the guest reads it; 0 when it does not PROBE */
     uint64_t address_max;        /* of the guest's phys_addr_t */
     struct iovageom_region *out; /* NULL in the first pass, which counts and reports */
     size_t count;
     bool has_msi;
-    bool hides_software_msi; /* a RESERVED region overlaps the window; it is the last one such: */
-    struct iovageom_range hiding;
-    int error; /* of the last RESV_MEM property */
+    bool hides_software_msi;      /* a RESERVED region overlaps `software_msi` */
+    struct iovageom_range hiding; /* the last such region */
+    int error;                    /* of the last RESV_MEM property */
     struct iovageom_range error_range;
     struct iovageom_report *report;
 };
@@ -54,6 +63,7 @@ static uint64_t fetch(const struct reader *reader, size_t offset, unsigned width
     return value;
 }
 
+/* Adds a finding, in the first pass only, and returns `status`, so that callers can return it. */
 static int quirk(const struct reader *reader, int status, struct iovageom_range range,
                  const char *detail)
 {
@@ -67,7 +77,11 @@ static int quirk(const struct reader *reader, int status, struct iovageom_range 
     return status;
 }
 
-/* By start, and those of the same start as they came: until they are sorted `owner` says how. */
+/*
+ * Whether `one` belongs behind `other`: by start; of equal starts by arrival, because Linux's sort
+ * is stable. A heap sort is not, so `owner` holds the number of arrival until the regions are
+ * sorted.
+ */
 static bool region_follows(const struct iovageom_region *one, const struct iovageom_region *other)
 {
     if (one->range.start != other->range.start)
@@ -75,7 +89,10 @@ static bool region_follows(const struct iovageom_region *one, const struct iovag
     return one->owner > other->owner;
 }
 
-/* Lets region number `at` sink below later ones, in a heap of `count` with the last one on top. */
+/*
+ * A step of the heap sort: moves the region at index `at` down until no child belongs behind it. In
+ * the heap of `count` regions, index 0 is the one that belongs behind all others.
+ */
 static void sink_region(struct iovageom_region *regions, size_t at, size_t count)
 {
     const struct iovageom_region held = regions[at];
@@ -91,7 +108,10 @@ static void sink_region(struct iovageom_region *regions, size_t at, size_t count
     }
 }
 
-/* A heap sort, because the guest's own insertion sort takes O(n^2): what is sorted costs one look. */
+/*
+ * Linux inserts region by region, O(n^2); a hostile answer may be long, so this is a heap sort,
+ * which needs no memory. An answer that is sorted already, as ours are, costs one pass.
+ */
 static void sort_regions(struct iovageom_region *regions, size_t count)
 {
     size_t sorted = 1;
@@ -113,6 +133,11 @@ static void sort_regions(struct iovageom_region *regions, size_t count)
         regions[i].owner = 0;
 }
 
+/*
+ * One RESV_MEM property, `step` bytes long with its head. Linux keeps the error of a property in a
+ * variable that the next RESV_MEM property overwrites: so only an error of the last one makes it
+ * refuse the device, and earlier bad regions are silently not reserved.
+ */
 static void read_resv_mem(struct reader *reader, size_t offset, unsigned step)
 {
     struct iovageom_range range = {fetch(reader, offset + 8, 8), fetch(reader, offset + 16, 8)};
@@ -150,7 +175,11 @@ static void read_resv_mem(struct reader *reader, size_t offset, unsigned step)
     reader->count++;
 }
 
-/* The loop of the driver. It ends because bytes beyond the buffer read as type 0. */
+/*
+ * The driver's loop over the properties. Linux computes the step to the next property in 16 bits,
+ * so a length near 2^16 wraps: to a step of 0, or into the property itself. It ends for any bytes,
+ * because a step of 0 is caught and bytes beyond the buffer read as type 0.
+ */
 static int read_properties(struct reader *reader)
 {
     static const struct iovageom_range nowhere = {0, 0};
@@ -188,6 +217,7 @@ static int read_properties(struct reader *reader)
     return IOVAGEOM_OK;
 }
 
+/* Reads the properties and sorts them; without an MSI region, adds the driver's own window. */
 static int read_answer(struct reader *reader)
 {
     int status = read_properties(reader);
@@ -210,7 +240,11 @@ static int read_answer(struct reader *reader)
     return IOVAGEOM_OK;
 }
 
-/* Linux counts domains as int, and 7.3 keeps the first number for bypass. */
+/*
+ * Whether a domain number is left to attach with. Linux keeps them as int, so those from 2^31 up
+ * are of no use; and 7.3 takes the first one for a domain of its own for bypass, if that is
+ * offered.
+ */
 static int check_domains(const struct reader *reader,
                          const struct iovageom_guestview_kernel *kernel,
                          const struct iovageom_virtio_config *config)
@@ -289,6 +323,8 @@ int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
 
 /* ---- the core sorts the regions of a group ---- */
 
+/* As iommu_insert_resv_region() in Linux's iommu.c does it; sysfs and VFIO show the result. */
+
 /* Order of types among equal starts: that of Linux, where SW_MSI is the highest. */
 static unsigned type_rank(uint32_t type)
 {
@@ -310,8 +346,12 @@ static bool stays_apart(struct iovageom_range top, struct iovageom_range next)
                : next.start > top.last && !iovageom_range_precedes_directly(top, next);
 }
 
-/* Puts a region into its place, and merges those of its type from there on: before it, all that can
- * be merged are so already. Returns the new count. */
+/*
+ * Inserts a region and merges it with others of its type that it overlaps or touches. Regions of
+ * other types stay, even between them. Those before its place have been merged by earlier calls, so
+ * only the last of its type among them (`top`) can change; the rest is compacted in place. The list
+ * has room for one region more. Returns the new count.
+ */
 static size_t insert_into_group(struct iovageom_region *list, size_t count,
                                 struct iovageom_region fresh)
 {
@@ -349,6 +389,10 @@ int iovageom_guestview_group(struct iovageom_region *list, size_t capacity, size
     return IOVAGEOM_OK;
 }
 
+/*
+ * VFIO in the guest starts with the input range and cuts each region out of it. Regions usually
+ * ascend, and then each is compared only with what is left above the one before (`from`).
+ */
 int iovageom_guestview_vfio(struct iovageom_range input_range,
                             const struct iovageom_region *regions, size_t region_count,
                             struct iovageom_range *out, size_t capacity, size_t *count)
@@ -368,7 +412,8 @@ int iovageom_guestview_vfio(struct iovageom_range input_range,
             from++;
         for (size_t i = from; i < found;) {
             struct iovageom_range pieces[2];
-            /* Of an inverted region, too, what is below its start and above its last stays. */
+            /* For an inverted region as well: as in Linux, what is below its start stays, and what
+             * is above its last. */
             unsigned n = iovageom_range_subtract(out[i], regions[r].range, pieces);
 
             if (found - 1 + n > capacity)
@@ -387,6 +432,11 @@ int iovageom_guestview_vfio(struct iovageom_range input_range,
 
 /* ---- its DMA allocator ---- */
 
+/*
+ * As drivers/iommu/dma-iommu.c and iova.c: addresses are given from the top of a window down, in
+ * granules, aligned to the next power of two of their size.
+ */
+
 int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
                                 const struct iovageom_allocator *allocator,
                                 const struct iovageom_virtio_config *config,
@@ -400,6 +450,7 @@ int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
         return IOVAGEOM_ERR_INVALID;
     if (!iovageom_range_valid(config->input_range))
         return IOVAGEOM_ERR_INVERTED;
+    /* Linux uses granules that the input range has in part, but never the one at address 0. */
     if (iovageom_range_subtract(iovageom_range_align_outward(config->input_range, granule),
                                 (struct iovageom_range){0, granule - 1}, usable) == 0)
         return IOVAGEOM_ERR_NOTHING_USABLE;
@@ -431,7 +482,7 @@ int iovageom_guestview_dma_reserve(struct iovageom_guestview_dma *dma, struct io
     return iovageom_rangeset_insert(&dma->taken, iovageom_range_align_outward(range, dma->granule));
 }
 
-/* Where allocations up to `mask` may lie. False when that is nowhere. */
+/* *out receives the addresses up to the DMA mask `mask`, as whole granules; false for none. */
 static bool window_for(const struct iovageom_guestview_dma *dma, uint64_t mask,
                        struct iovageom_range *out)
 {
@@ -452,6 +503,7 @@ static uint64_t power_at_least(uint64_t value)
 int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t size, uint64_t mask,
                                  struct iovageom_range *out)
 {
+    /* At most half of all granules, so that the next power of two still has a name. */
     uint64_t most = (IOVAGEOM_ADDRESS_MAX / dma->granule >> 1) + 1, granules, aligned;
     struct iovageom_range window, found;
     int status = IOVAGEOM_ERR_NOT_FOUND;
@@ -465,6 +517,7 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
     aligned = power_at_least(granules);
     if (granules < CACHED_GRANULES)
         granules = aligned;
+    /* For PCI, Linux tries addresses below 4 GiB first: some devices are broken above. */
     if (dma->low_first && mask > UINT32_MAX && dma->limits.last > UINT32_MAX) {
         if (window_for(dma, UINT32_MAX, &window))
             status = iovageom_rangeset_last_hole(&dma->taken, window, granules * dma->granule,
@@ -478,6 +531,7 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
         status = iovageom_rangeset_insert(&dma->taken, found);
     if (status < 0)
         return status;
+    /* Once an allocation found nothing below 4 GiB, newer kernels no longer try there. */
     dma->low_first &=
         dma->low_always || low || mask <= UINT32_MAX || dma->limits.last <= UINT32_MAX;
     *out = found;

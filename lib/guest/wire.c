@@ -9,14 +9,21 @@
 #include "../base/bytes.h"
 
 /*
- * What a driver reads and writes: the other side of lib/virtio. Where fields are on the wire is said
- * on either side by itself, so that the tests hold one against the other.
+ * The driver's side of the wire: decodes what lib/virtio encodes, and the reverse. It repeats the
+ * offsets and sizes and does not share them with lib/virtio, on purpose: the tests compare both
+ * sides, and a wrong offset in a shared constant would be wrong on both and go unnoticed.
  */
 
 /* ---- PROBE properties ---- */
 
+/* A property's type has 12 bits (I4). The payload of RESV_MEM: subtype, 3 reserved, start, last. */
 enum { KIND_MASK = 0xfff, KIND_BITS = 12, PAYLOAD_BYTES = 20 };
 
+/*
+ * Reads the property at *offset and moves *offset behind it. A property's length comes from its
+ * head and not from its type (N59), so that unknown ones can be passed over. The list ends
+ * (IOVAGEOM_ERR_NOT_FOUND) with type NONE, or with the buffer (I4).
+ */
 int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
                                  struct iovageom_guest_property *property)
 {
@@ -24,6 +31,7 @@ int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
     size_t left = *offset < size ? size - *offset : 0, length;
     uint32_t head;
 
+    /* Too few bytes for a head: padding when they are 0, which is type NONE; else cut off. */
     if (left < IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE) {
         for (size_t i = 0; i < left; i++)
             if (at[*offset + i] != 0)
@@ -45,6 +53,8 @@ int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
     return IOVAGEOM_OK;
 }
 
+/* `payload` is the property without its head. A longer one is accepted; its further bytes are not
+ * read. Any subtype but MSI is reserved (N72). */
 int iovageom_guest_decode_resv_mem(const void *payload, size_t length,
                                    struct iovageom_region *region, uint32_t *subtype)
 {
@@ -75,6 +85,7 @@ static int decode_pass(const void *bytes, size_t size, struct iovageom_region *o
     int status;
 
     while ((status = iovageom_guest_property_next(bytes, size, &offset, &property)) == 0) {
+        /* A driver ignores properties with reserved bits, and unknown ones (N58, N60, N61). */
         if (property.reserved != 0 || property.type != IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM)
             continue;
         status = iovageom_guest_decode_resv_mem((const uint8_t *)bytes + property.offset,
@@ -89,6 +100,7 @@ static int decode_pass(const void *bytes, size_t size, struct iovageom_region *o
     return status == IOVAGEOM_ERR_NOT_FOUND ? IOVAGEOM_OK : status;
 }
 
+/* Two passes: *out is written only when all of it can be decoded and fits. */
 int iovageom_guest_decode_probe(const void *bytes, size_t size, struct iovageom_region *out,
                                 size_t capacity, size_t *count)
 {
@@ -105,7 +117,7 @@ int iovageom_guest_decode_probe(const void *bytes, size_t size, struct iovageom_
 
 /* ---- config space ---- */
 
-/* What devices without a `bypass` field have, and where that field is. */
+/* Bytes of a config space without the field `bypass`, which older devices lack; and its offset. */
 enum { SHORT_CONFIG = 36 };
 
 int iovageom_guest_decode_config(const void *bytes, size_t size, struct iovageom_virtio_config *out)
@@ -135,7 +147,7 @@ int iovageom_guest_decode_config(const void *bytes, size_t size, struct iovageom
 int iovageom_guest_encode_request(const struct iovageom_virtio_request *request, void *buffer,
                                   size_t size, size_t *needed)
 {
-    /* Of ATTACH, DETACH, MAP, UNMAP and PROBE. */
+    /* In bytes, without the tail. By type: none, ATTACH, DETACH, MAP, UNMAP, PROBE. */
     static const uint8_t lengths[] = {0, 20, 20, 36, 28, IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX};
     uint8_t *at = buffer;
     uint32_t type = request->type;
@@ -147,7 +159,7 @@ int iovageom_guest_encode_request(const struct iovageom_virtio_request *request,
         *needed = length;
     if (size < length)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    memset(at, 0, length);
+    memset(at, 0, length); /* reserved bytes are 0 (N13, N21, N47, N57) */
     at[0] = (uint8_t)type;
     iovageom_store_le32(at + 4,
                         type == IOVAGEOM_VIRTIO_T_PROBE ? request->endpoint : request->domain);

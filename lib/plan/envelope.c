@@ -8,7 +8,13 @@
 
 #include "../geometry/internal.h"
 
-/* The facts of all hosts, as said by the envelope: what they come to is the meet of them. */
+/*
+ * An envelope is the meet of a pool of hosts, with all facts owned by the envelope itself. It is
+ * not made by repeated iovageom_geometry_narrow(), which would copy the regions of all hosts so far
+ * once for each host: O(n^2) for a large pool.
+ */
+
+/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. */
 static int add_facts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {
@@ -31,9 +37,8 @@ static int add_facts(struct iovageom_geometry *met, const struct iovageom_owner 
 }
 
 /*
- * Adds a host's regions, by type. Hosts of a pool mostly say the same, so what is there already is
- * passed over quickly. (Narrowing one geometry by all hosts would say the same, but copy the regions
- * of all hosts so far once for each host.)
+ * Adds a host's regions to the set of their type. Most hosts of a pool have the same regions; a
+ * test whether a range is there already is cheaper than inserting it again.
  */
 static int collect_regions(struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI],
                            const struct iovageom_geometry *host)
@@ -74,7 +79,11 @@ static int add_host_regions(struct iovageom_geometry *met, const struct iovageom
     return status;
 }
 
-/* The figures; `usable` is what all map, in whole granules. */
+/*
+ * The figures, and for each the first host that determines it. `usable` is the hull of the usable
+ * addresses in whole granules. Unlike `met`, which knows a fact when one host does, `knows` has the
+ * facts that every host states.
+ */
 static struct iovageom_envelope figures_of(const struct iovageom_geometry *met,
                                            const struct iovageom_geometry *const *hosts,
                                            size_t count, struct iovageom_range usable)
@@ -111,6 +120,7 @@ static struct iovageom_envelope figures_of(const struct iovageom_geometry *met,
     return figures;
 }
 
+/* Fills `met`. *hull receives the range from the first to the last address usable on all hosts. */
 static int meet_all(struct iovageom_geometry *met, const struct iovageom_geometry *const *hosts,
                     size_t count, struct iovageom_range *hull)
 {

@@ -12,18 +12,19 @@
 #include "../geometry/internal.h"
 
 /*
- * How a layout is planned. Pieces are put into an order (compare_seats()) and settled one by one: each
- * keeps its place if the host maps it and no earlier piece has it, and moves else. Three sets of
- * addresses say what is free; each contains the one before:
+ * How a layout is planned. Pieces are put into an order of precedence; a *seat* is a piece's place
+ * in it (compare_seats()). In that order they are *settled*, one by one: each stays where it is if
+ * the host maps it and no earlier piece has it, and moves else. Three sets of addresses say what is
+ * free; each contains the one before:
  *
  *   refused   what the host doesn't map
  *   taken     and where settled pieces are: a piece that overlaps this can't stay
- *   blocked   and where pieces are that are still to be settled: nothing is put there, so that moving
- *             one piece never makes another one move
+ *   blocked   and where pieces are that are still to be settled: nothing is put there, so that
+ *             moving one piece never makes another one move
  *
  * A piece that moves whole may be put where it was itself. So its own place is unblocked first: its
- * parts, which are the addresses that no later piece covers, less what settled pieces have. Parts are
- * found once, for all pieces together, which keeps the whole plan at O(n log n).
+ * parts, which are the addresses that no later piece covers, less what settled pieces have. Parts
+ * are found once, for all pieces together, which keeps the whole plan at O(n log n).
  */
 
 /* A piece in the order in which pieces are settled: see compare_seats(). */
@@ -31,7 +32,7 @@ struct seat {
     size_t piece;
     struct iovageom_size size; /* of a piece that moves whole; else 0 */
     uint8_t rank;              /* 0 fixed, 1 moves whole, 2 can be split */
-    bool left;                 /* it has moved whole: its place is free */
+    bool left;                 /* it has moved whole: where it was is free */
 };
 
 /* Addresses of the piece in seat `seat` that no later piece covers. */
@@ -77,7 +78,7 @@ static bool splittable(const struct iovageom_piece *piece)
            (piece->flags & IOVAGEOM_PIECE_SPLITTABLE) != 0;
 }
 
-/* A BAR below 4 GiB of which nothing else is said may have 32 bits. */
+/* A BAR below 4 GiB without limits of its own may be a 32-bit BAR, so it stays below. */
 static struct iovageom_range limits_of(const struct iovageom_piece *piece)
 {
     const struct iovageom_range low = {0, UINT32_MAX};
@@ -104,8 +105,9 @@ static uint64_t alignment_of(const struct work *work, const struct iovageom_piec
 /* ---- the order ---- */
 
 /*
- * Who comes first has the better right to its place: a piece that is fixed; then one that moves
- * whole, the larger first, which is harder to place, and more to move; then one that can be split.
+ * A piece that comes first keeps its addresses. First come fixed pieces, then those that move
+ * whole, the larger first, because it is harder to place and costs more to move; then those that
+ * split.
  */
 static int compare_seats(const void *one, const void *other)
 {
@@ -133,8 +135,9 @@ static void sort_seats(struct work *work)
 }
 
 /*
- * Blocks where pieces stand, from the last to the first. Each range that is inserted closes as many
- * gaps as it has parts, but one or two; so there are at most two parts for each piece.
+ * Adds all pieces to `blocked`, from the last seat to the first, and notes their parts. A piece
+ * with p parts joins at least p - 1 ranges of `blocked` into one, so the set grows by 2 - p at
+ * most; as it can't shrink below 0, there are no more than two parts for each piece on average.
  */
 static int note_parts(struct work *work)
 {
@@ -172,7 +175,7 @@ static void add_overlap(struct work *work, size_t index, size_t against, int sta
     iovageom_report_add(work->report, &finding);
 }
 
-/* Names the first of the pieces before seat `seat` that stands in its way. */
+/* Reports the first earlier piece that has addresses of the piece in seat `seat`. */
 static void report_neighbour(struct work *work, size_t seat, int status)
 {
     const struct iovageom_range range = widened(work, &work->pieces[work->seats[seat].piece]);
@@ -286,7 +289,8 @@ static bool among_doorbells(const struct work *work, struct iovageom_range range
     return among;
 }
 
-/* Puts `from`, granules of a piece, to `to`; of the first and last the piece may have a part. */
+/* Moves `from`, whole granules, to `to`. The placement for the caller is without the parts of the
+ * first and the last granule that are not of the piece. */
 static int place(struct work *work, size_t index, struct iovageom_range from,
                  struct iovageom_range to)
 {
@@ -306,7 +310,7 @@ static int place(struct work *work, size_t index, struct iovageom_range from,
     return status == IOVAGEOM_OK ? iovageom_rangeset_insert(&work->taken, to) : status;
 }
 
-/* The free place of that size nearest to `from`; with `up` above it, as long as there is one. */
+/* The nearest free place of the size of `from`; with `up`, one above if there is any. */
 static bool find_place(const struct work *work, struct iovageom_range limits,
                        struct iovageom_range from, uint64_t alignment, bool up,
                        struct iovageom_range *to)
@@ -386,7 +390,7 @@ static int scatter(struct work *work, size_t index, const struct iovageom_piece 
     return IOVAGEOM_OK;
 }
 
-/* Whether that many bytes are free, in whole granules. The highest gaps are most often the largest. */
+/* Whether that many bytes are free, in whole granules. The highest gap is usually the largest. */
 static bool has_room(const struct work *work, struct iovageom_range limits,
                      struct iovageom_size wanted)
 {
@@ -435,8 +439,8 @@ static int split(struct work *work, size_t index, struct iovageom_rangeset *lost
 
 /*
  * Unblocks where the piece in a seat is, but for what others have there. Pieces are settled in the
- * order of their seats and parts were stacked from the last seat to the first, so those of this seat
- * are on top, once those of earlier seats, which did not leave, are dropped.
+ * order of their seats and parts were stacked from the last seat to the first, so those of this
+ * seat are on top, once those of earlier seats, which did not leave, are dropped.
  */
 static int leave(struct work *work, size_t seat)
 {
@@ -459,7 +463,7 @@ static int leave(struct work *work, size_t seat)
     return status;
 }
 
-/* It may be put where it overlaps itself, but nothing else. */
+/* Moves a piece whole. The new place may overlap the old one, which leave() has unblocked. */
 static int move(struct work *work, size_t seat, bool *stuck)
 {
     const size_t index = work->seats[seat].piece;
@@ -477,7 +481,7 @@ static int move(struct work *work, size_t seat, bool *stuck)
     return place(work, index, piece->range, iovageom_range_align_outward(to, work->granule));
 }
 
-/* What is not where it can stay, as `lost` says, goes elsewhere. */
+/* Moves a piece of which `lost` can't stay: those parts if it can be split, else all of it. */
 static int settle_misfit(struct work *work, size_t seat, struct iovageom_rangeset *lost,
                          bool by_host)
 {
@@ -507,7 +511,8 @@ static int settle_misfit(struct work *work, size_t seat, struct iovageom_rangese
 
 /*
  * Lets a piece stay, or move what can't stay of it. A fixed piece is compared with the host alone,
- * because take_fixed() has compared it with the others; doorbells may lie where the host has its own.
+ * because take_fixed() has compared it with the others; doorbells may lie where the host has its
+ * own.
  */
 static int settle(struct work *work, size_t seat)
 {
@@ -577,8 +582,8 @@ const char *iovageom_layout_outcome_string(uint32_t outcome)
     }
 }
 
-/* The outcome, and the status to return for it. A layout that needs moves is a CONFLICT even when the
- * plan solves it: as it is, it can't be mapped. */
+/* The outcome, and the status to return for it. A layout that needs moves is a CONFLICT even when
+ * the plan solves it: as it is, it can't be mapped. */
 static int conclude(struct work *work)
 {
     struct iovageom_layout_plan *plan = &work->plan;

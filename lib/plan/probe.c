@@ -30,12 +30,18 @@ static void add_lost(struct iovageom_report *report, struct iovageom_range range
 }
 
 /*
- * How a list is fitted. Closing the gap between two RESERVED neighbours makes the list one shorter,
- * whatever becomes of the other gaps; so a list that must be k shorter loses least by closing the k
- * smallest gaps. There is one exception: no run of closed gaps may make [0, 2^32-1] or [0, 2^64-1] of
- * several regions, as guests refuse that. The first needs care, since it may come about in the middle
- * of a list (`prefix` in struct source); the second could only be the whole list, so at least one gap
- * stays open then. Nothing is allocated: sizes are compared by bisection, 64 passes over the list.
+ * How a list is fitted into a probe buffer that is too small. Closing the gap between two RESERVED
+ * neighbours (reserving it, too) makes the list one region shorter, and loses the usable addresses
+ * in the gap. Each gap can be closed without regard to the others. So a list that must be k regions
+ * shorter loses least by closing the k smallest gaps.
+ *
+ * There is one exception: closed gaps must not make one region [0, 2^32-1] or [0, 2^64-1] of
+ * several, because guests refuse such a region. [0, 2^32-1] may be the beginning of a longer list,
+ * so it is watched for (`prefix` in struct source). [0, 2^64-1] can only be the whole list; so it
+ * is enough that not all gaps are closed (count_closable()).
+ *
+ * Nothing is allocated: the size up to which gaps are closed is found by bisection, 64 passes over
+ * the list.
  */
 
 /* ---- the list ---- */
@@ -45,17 +51,22 @@ static void add_lost(struct iovageom_report *report, struct iovageom_range range
 static const struct iovageom_range low_half = {0, UINT32_MAX >> 1};
 static const struct iovageom_range low_32 = {0, UINT32_MAX};
 
-/* The list as it is planned: [0, 2^32-1], which can only come first, counts as two halves. */
+/*
+ * The list as it is planned. A region [0, 2^32-1], which can only come first, is planned as two
+ * halves. The caller's list is const, so region_at() computes the halves. Gap i is the one between
+ * regions i and i + 1; it may be empty.
+ */
 struct source {
     const struct iovageom_region *list;
-    struct iovageom_region first;
-    size_t count; /* the halves counted apart */
+    struct iovageom_region first; /* region 0, or its lower half */
+    size_t count;                 /* of regions; two for one that is halved */
     bool halved;
-    /* When the lowest `prefix` gaps are closed, and the next one stays open, [0, 2^32-1] comes of
-     * it. 0 when no choice of gaps can do that. */
+    /* Closing gaps 0 to `prefix` - 1, with gap `prefix` open, makes [0, 2^32-1]. 0 when no choice
+     * of gaps can make it. */
     size_t prefix;
 };
 
+/* Region i of the planned list. */
 static struct iovageom_region region_at(const struct source *source, size_t i)
 {
     struct iovageom_region upper = {low_32, IOVAGEOM_RESV_RESERVED, 0};
@@ -70,7 +81,10 @@ static struct iovageom_region region_at(const struct source *source, size_t i)
     return i == 1 ? upper : source->list[i - 1];
 }
 
-/* The gap between neighbours, if closing it makes the list shorter. *size may be 0. */
+/*
+ * Whether the gap between neighbours can be closed: both must be RESERVED, since an MSI region
+ * keeps its bounds. *size receives its bytes; it is 0, and *gap untouched, when the two touch.
+ */
 static bool gap_between(const struct iovageom_region *low, const struct iovageom_region *high,
                         struct iovageom_range *gap, uint64_t *size)
 {
@@ -82,6 +96,7 @@ static bool gap_between(const struct iovageom_region *low, const struct iovageom
     return true;
 }
 
+/* The same for gap i. False for the last region, above which there is none. */
 static bool gap_above(const struct source *source, size_t i, uint64_t *size)
 {
     struct iovageom_region low, high;
@@ -109,6 +124,7 @@ static struct source source_of(const struct iovageom_region *list, size_t count)
     }
     if (source.first.range.start != 0)
         return source;
+    /* As far as gaps can be closed without a break, they can make one region that starts at 0. */
     for (size_t i = 0; gap_above(&source, i, &size); i++)
         if (region_at(&source, i + 1).range.last == UINT32_MAX)
             source.prefix = i + 1;
@@ -117,16 +133,20 @@ static struct source source_of(const struct iovageom_region *list, size_t count)
 
 /* ---- which gaps to close ---- */
 
-/* Gaps go in this order: smaller than `size`; then those of that size, but the lowest `spare`. */
+/*
+ * Which gaps are closed: all smaller than `size`, and those of exactly that size but the lowest
+ * `spare` of them. Low addresses are of use to more devices, so of equal gaps the higher are
+ * closed.
+ */
 struct choice {
-    uint64_t size;
+    uint64_t size; /* in bytes */
     size_t spare;
-    bool any;
+    bool any;     /* false: none but `close` */
     size_t keep;  /* a gap that stays open in any case, or NO_GAP */
     size_t close; /* one that is closed in any case, or NO_GAP */
 };
 
-/* Those up to `most`, but for one. */
+/* The number of gaps of at most `most` bytes that can be closed, gap `but` not counted. */
 static size_t count_narrow_gaps(const struct source *source, uint64_t most, size_t but)
 {
     uint64_t size;
@@ -138,9 +158,9 @@ static size_t count_narrow_gaps(const struct source *source, uint64_t most, size
 }
 
 /*
- * The `wanted` gaps that cost the least, but for one. Which gaps are closed can be chosen one by
- * one, because each takes one region from the list whatever becomes of the others: so the cheapest
- * are the best. The size of the dearest is found by bisection, which needs no memory.
+ * The `wanted` smallest gaps, without gap `but` (NO_GAP for all). Bisection finds the smallest size
+ * for which at least `wanted` gaps are as small; of that size there may be more than are wanted,
+ * which `spare` keeps open. At least `wanted` gaps must be closable.
  */
 static struct choice cheapest(const struct source *source, size_t wanted, size_t but)
 {
@@ -162,8 +182,10 @@ static struct choice cheapest(const struct source *source, size_t wanted, size_t
     return choice;
 }
 
-/* Whether gap i is closed. Of gaps of the size at which the choice ends, the lowest `spare` stay open:
- * so this must be asked of all gaps in ascending order, on a copy of the choice. */
+/*
+ * Whether gap i, of `size` bytes, is closed. It counts `spare` down, so it must be asked once for
+ * each gap that can be closed, in ascending order, on a copy of the choice.
+ */
 static bool take(struct choice *choice, size_t i, uint64_t size)
 {
     if (i == choice->keep || i == choice->close)
@@ -176,7 +198,7 @@ static bool take(struct choice *choice, size_t i, uint64_t size)
     return false;
 }
 
-/* Whether a choice makes [0, 2^32-1] of several regions. */
+/* Whether a choice makes [0, 2^32-1] of several regions. `choice` is by value: see take(). */
 static bool makes_low_32(const struct source *source, struct choice choice)
 {
     uint64_t size;
@@ -188,7 +210,10 @@ static bool makes_low_32(const struct source *source, struct choice choice)
            !(gap_above(source, source->prefix, &size) && take(&choice, source->prefix, size));
 }
 
-/* Writes the list with the chosen gaps closed, unless `out` is NULL. */
+/*
+ * Writes the list with the chosen gaps closed, unless `out` is NULL, and fills in the figures of
+ * *plan but for the two sizes. Adds a finding for each gap that loses addresses.
+ */
 static void close_gaps(const struct source *source, struct choice choice,
                        struct iovageom_region *out, struct iovageom_probe_plan *plan,
                        struct iovageom_report *report)
@@ -221,8 +246,11 @@ static void close_gaps(const struct source *source, struct choice choice,
 }
 
 /*
- * The same, but never those that make [0, 2^32-1]. Then the gap above must be closed as well, or one
- * of those below stay open, best the dearest: whichever of the two costs less.
+ * The `wanted` gaps that lose least without making [0, 2^32-1]. If the smallest ones would make it,
+ * there are two ways out. Either gap `prefix`, just above 4 GiB, is closed as well, in place of the
+ * largest of the others: the region is longer then. Or one of the gaps below stays open, and
+ * another is closed instead; best the largest, which saves most. Both are tried, and the cheaper is
+ * taken.
  */
 static struct choice choose(const struct source *source, size_t wanted)
 {
@@ -253,7 +281,10 @@ static struct choice choose(const struct source *source, size_t wanted)
     return can_close && iovageom_size_compare(with.lost, without.lost) <= 0 ? choice : other;
 }
 
-/* How many gaps can be closed, and how many of them for nothing. */
+/*
+ * *most: how many gaps can be closed in all. *touching: how many of them are empty, so that closing
+ * them loses nothing. Each is one less where closing all would make a region that guests refuse.
+ */
 static void count_closable(const struct source *source, size_t *most, size_t *touching)
 {
     const size_t count = source->count;
@@ -262,7 +293,7 @@ static void count_closable(const struct source *source, size_t *most, size_t *to
 
     *most = count_narrow_gaps(source, UINT64_MAX, NO_GAP);
     *touching = count_narrow_gaps(source, 0, NO_GAP);
-    /* With all gaps closed it would be all of 64 bits, or of a guest's 32, in one piece. */
+    /* With all gaps closed the list would be [0, 2^64-1], or begin with [0, 2^32-1], whole. */
     if (makes_low_32(source, all) ||
         (*most > 0 && *most == count - 1 && source->first.range.start == 0 &&
          region_at(source, count - 1).range.last == IOVAGEOM_ADDRESS_MAX))
@@ -288,6 +319,7 @@ int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t
     source = source_of(list, count);
     count = source.count;
     count_closable(&source, &most, &touching);
+    /* Empty gaps are closed in any case; more only if the list is still too long. */
     wanted = count - touching > room ? count - room : touching;
     plan->lossless_bytes = iovageom_virtio_probe_bytes(count - touching);
     plan->minimum_bytes = iovageom_virtio_probe_bytes(count - most);
@@ -306,8 +338,10 @@ int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t
 
 /* ---- from a geometry ---- */
 
-/* Usable addresses that are no whole granule of the guest's are lost, too. Only where the host's own
- * granule is smaller can there be any. */
+/*
+ * Reports usable addresses that are lost because they do not fill a granule of the guest. There are
+ * such addresses only where the host's own granule is smaller. Closed gaps are reported elsewhere.
+ */
 static int report_granule_loss(const struct iovageom_allocator *allocator,
                                const struct iovageom_geometry *geometry, uint64_t granule,
                                struct iovageom_range window, struct iovageom_report *report)

@@ -12,6 +12,11 @@
 
 /* ---- wire lists ---- */
 
+/*
+ * A wire list is what a PROBE answer can express: RESERVED and MSI regions only, at most one of
+ * them MSI (N74), disjoint (N75) and ascending.
+ */
+
 /* Every range is valid, and begins above the end of the one before it. */
 static int check_order(const struct iovageom_region *regions, size_t count)
 {
@@ -24,7 +29,7 @@ static int check_order(const struct iovageom_region *regions, size_t count)
     return IOVAGEOM_OK;
 }
 
-/* The part of a region that goes into the list, if any: what forbids, within the window. */
+/* *out receives the part of a region that goes into the list; false when no part does. */
 static bool listed(const struct iovageom_region *region, struct iovageom_range window,
                    struct iovageom_range *out)
 {
@@ -32,7 +37,10 @@ static bool listed(const struct iovageom_region *region, struct iovageom_range w
            iovageom_range_intersect(region->range, window, out);
 }
 
-/* How much the owner of an MSI window counts; 0 where owners are of no account. */
+/*
+ * The rank of an MSI region when several compete: its owner's source, so that the user or the
+ * machine's model outranks the host. 0 for all when the caller gave no owners.
+ */
 static unsigned authority(const struct iovageom_region *region,
                           const struct iovageom_geometry *owners)
 {
@@ -43,9 +51,10 @@ static unsigned authority(const struct iovageom_region *region,
 }
 
 /*
- * The one window that is sent as MSI (N74): MSI regions that touch are one. Of those with the
- * greatest authority it is the lowest, because x86 guests have theirs below 4 GiB. The others are
- * sent as RESERVED, so no address becomes usable. False if there is none.
+ * Chooses the one window that is sent as MSI (N74). Regions that touch form one window (`block`),
+ * whose rank is the highest of its parts. The window of the highest rank is chosen, and of equal
+ * ones the lowest, because x86 guests have theirs below 4 GiB. The others are sent as RESERVED, so
+ * no address becomes usable. False if there is none.
  */
 static bool choose_msi(const struct iovageom_region *regions, size_t count,
                        const struct iovageom_geometry *owners, struct iovageom_range window,
@@ -66,6 +75,7 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
         block.last = part.last;
         if (authority(&regions[i], owners) > rank)
             rank = authority(&regions[i], owners);
+        /* The last test: the chosen window itself has grown by a part. */
         if (!found || rank > best_rank || best.start == block.start) {
             best = block;
             best_rank = rank;
@@ -77,8 +87,10 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
     return found;
 }
 
-/* Writes a list. The last region is held back, since the next may touch it and look the same on the
- * wire: both are one property then. */
+/*
+ * Writes a list. The last region is kept pending, because the next one may touch it and have the
+ * same type on the wire; then both are joined, and take one property.
+ */
 struct list_writer {
     struct iovageom_region *out; /* NULL: only count */
     size_t count;                /* the pending one not included */
@@ -107,9 +119,9 @@ static void put_region(struct list_writer *writer, struct iovageom_range range, 
 }
 
 /*
- * One region that reserves everything is sent in two halves, since guests refuse one whose length
- * doesn't fit their numbers: see the contract of a wire list. A guest with 32-bit addresses, whose
- * window ends there, has the same trouble with 4 GiB.
+ * Sends a region that reserves everything in two halves. Linux computes its length as last - start
+ * + 1, which is 0 for [0, 2^64-1], and refuses the device. A guest with 32-bit addresses, for which
+ * the window ends at 2^32-1, does the same with [0, 2^32-1]. Only the pending region can be one.
  */
 static void split_everything(struct list_writer *writer, struct iovageom_range window)
 {
@@ -125,6 +137,7 @@ static void split_everything(struct list_writer *writer, struct iovageom_range w
     writer->has_pending = true;
 }
 
+/* Writes the list, or counts it (`out` NULL). `msi` is the window to be sent as MSI, or NULL. */
 static size_t write_list(const struct iovageom_region *regions, size_t count,
                          const struct iovageom_range *msi, struct iovageom_range window,
                          struct iovageom_region *out)
@@ -144,8 +157,11 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
     return writer.count;
 }
 
-/* In two passes, so that nothing is written when it does not fit. `out` may be `regions`: a
- * region is written when the next one that is listed has been read, and so never before its own. */
+/*
+ * In two passes, so that nothing is written when it does not fit. `out` may be `regions`: the list
+ * never grows faster than it is read, and the pending region delays writing by one more; so no
+ * region is overwritten before it is read. Only split_everything(), at the end, adds one.
+ */
 IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
                                             const struct iovageom_geometry *owners,
                                             struct iovageom_range window,
@@ -200,7 +216,10 @@ static int wire_allocate(struct iovageom_region_buffer *wire, size_t capacity)
     return wire->list != NULL ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
 }
 
-/* What iovageom_geometry_reserved() answers, with room for one region more. */
+/*
+ * iovageom_geometry_reserved() in new memory, with room for one region more. A geometry without any
+ * region needs no memory, and gets none.
+ */
 IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocator,
                                        const struct iovageom_geometry *geometry, uint64_t granule,
                                        struct iovageom_region_buffer *wire)
@@ -249,6 +268,7 @@ IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_region_buffer *wire)
 
 /* ---- PROBE properties ---- */
 
+/* A property's length does not count its head (N66). */
 enum { RESV_MEM_LENGTH = IOVAGEOM_VIRTIO_RESV_MEM_SIZE - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE };
 
 size_t iovageom_virtio_probe_bytes(size_t count)
@@ -299,7 +319,8 @@ IOVAGEOM_COLD int iovageom_virtio_encode_geometry(const struct iovageom_allocato
 
 /* ---- config space ---- */
 
-/* Where the fields of struct virtio_iommu_config are. */
+/* Offsets in bytes of the fields of struct virtio_iommu_config. The "end" of a range is part of it:
+ * it is our `last`. */
 enum {
     CONFIG_PAGE_SIZE_MASK = 0,
     CONFIG_INPUT_START = 8,
@@ -340,6 +361,7 @@ enum { REQUEST_HEAD_SIZE = 4 };
 /* Bytes that the device reads of a request, head included; 0 for an unknown type. */
 static size_t request_size(uint32_t type)
 {
+    /* By type: none, ATTACH, DETACH, MAP, UNMAP, PROBE. */
     static const uint8_t sizes[] = {0, 20, 20, 36, 28, IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX};
 
     return type < sizeof(sizes) ? sizes[type] : 0;
@@ -354,6 +376,12 @@ static bool any_set(const uint8_t *bytes, size_t count)
     return all != 0;
 }
 
+/*
+ * Where the tail goes, in bytes from the start of the writable part. Without room for one the
+ * request is returned unwritten (I6), as is a PROBE where none was offered (N64). The tail of a
+ * PROBE stands behind probe_size bytes of properties, or, if the driver gave fewer, at the end of
+ * what it gave: there a driver looks for the status that refuses it (N68).
+ */
 static void place_tail(struct iovageom_virtio_request *request, size_t writable_size,
                        uint32_t probe_size)
 {
@@ -405,6 +433,10 @@ static void decode_body(const uint8_t *at, struct iovageom_virtio_request *reque
     request->body_reserved = any_set(at + reserved, end - reserved);
 }
 
+/*
+ * The order of the checks decides what the guest is answered. An unknown type gets no tail (N18). A
+ * request that is too short to be decoded can still have a tail, for the status that says so.
+ */
 int iovageom_virtio_decode_request(const void *readable, size_t readable_size, size_t writable_size,
                                    uint32_t probe_size, struct iovageom_virtio_request *out)
 {

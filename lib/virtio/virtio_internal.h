@@ -4,7 +4,7 @@
 
 #include <iovageom/virtio.h>
 
-/* Regions in memory of their own. */
+/* A list of regions on the heap. It owns `list`; iovageom_wire_free() releases it. */
 struct iovageom_region_buffer {
     const struct iovageom_allocator *allocator;
     struct iovageom_region *list; /* may be NULL when there are none */
@@ -13,8 +13,11 @@ struct iovageom_region_buffer {
 };
 
 /*
- * The wire list of a geometry, as iovageom_virtio_encode_geometry() encodes it, with room for one
- * region more. *wire is made on success only, and is to be freed then.
+ * The wire list of a geometry, as iovageom_virtio_encode_geometry() encodes it: reserved regions at
+ * `granule`, in bytes, within `window`. There is room for one region more than the geometry has,
+ * because a region that reserves everything is sent in two halves.
+ *
+ * @param wire written on success only; the caller frees it then.
  */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
