@@ -242,7 +242,8 @@ IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geomet
  *
  * *known is [0, the least of these]. A name that only gave page sizes or a budget takes nothing
  * away, nor does one that is not of a host: what the VMM, the machine or the user says is not
- * doubted. Where nobody gave usable ranges or reserved regions, nobody vouches.
+ * doubted. Where nobody but the machine or the user gave usable ranges or reserved regions, no address
+ * is known.
  *
  * O(facts x (statements + log facts)).
  *

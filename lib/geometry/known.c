@@ -24,6 +24,12 @@ static bool same_name(const struct iovageom_owner *a, const struct iovageom_owne
 }
 
 /* Sources about a host are numbered from registers to sysfs; what others state is not doubted. */
+/* What the machine's model and the user reserve is the guest's, and says nothing about a host. */
+static bool of_the_guest(const struct iovageom_owner *owner)
+{
+    return owner->source == IOVAGEOM_SOURCE_MACHINE || owner->source == IOVAGEOM_SOURCE_USER;
+}
+
 static bool of_a_host(const struct iovageom_owner *owner)
 {
     return owner->source >= IOVAGEOM_SOURCE_VTD_REGISTERS && owner->source <= IOVAGEOM_SOURCE_SYSFS;
@@ -124,9 +130,12 @@ static struct horizon horizon(const struct iovageom_geometry *geometry)
     static const uint32_t about_addresses = IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED |
                                             IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_INCOMPLETE;
     struct horizon least = {false, IOVAGEOM_ADDRESS_MAX};
+    uint32_t known = 0;
 
-    if ((iovageom_geometry_knows(geometry) & (IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED)) == 0)
-        least.nothing = true;
+    for (size_t i = 0; i < geometry->count; i++)
+        if (!of_the_guest(&geometry->facts[i].owner))
+            known |= geometry->facts[i].kind;
+    least.nothing = (known & (IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED)) == 0;
     for (size_t i = 0; i < geometry->count && !least.nothing; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
         struct horizon own;

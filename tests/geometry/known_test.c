@@ -161,6 +161,29 @@ static void others_take_nothing_away(void **state)
     iovageom_geometry_free(other);
 }
 
+/* A region that the user or the machine adds does not make known what the host did not say. */
+static void a_region_of_the_guest_makes_nothing_known(void **state)
+{
+    static const enum iovageom_source sources[] = {IOVAGEOM_SOURCE_MACHINE, IOVAGEOM_SOURCE_USER};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct iovageom_geometry *host = new_geometry("intel");
+
+        assert_int_equal(iovageom_geometry_add_page_sizes(host, 0x1000, IOVAGEOM_SOURCE_VFIO), 0);
+        check_known(host, NOTHING);
+        assert_int_equal(iovageom_geometry_add_reserved(host, R(0x1000, 0x1fff),
+                                                        IOVAGEOM_RESV_RESERVED, sources[i]),
+                         0);
+        check_known(host, NOTHING);
+        assert_int_equal(iovageom_geometry_add_usable(host, &R(0, 0xfffff), 1, sources[i]), 0);
+        check_known(host, NOTHING);
+        add_sysfs(host, "0xfee00000 0xfeefffff msi\n", IOVAGEOM_SYSFS_STRICT);
+        check_known(host, 0xfeefffff);
+        iovageom_geometry_free(host);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +192,7 @@ int main(void)
         cmocka_unit_test(an_empty_list_is_known),
         cmocka_unit_test(each_name_for_itself),
         cmocka_unit_test(others_take_nothing_away),
+        cmocka_unit_test(a_region_of_the_guest_makes_nothing_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
