@@ -8,7 +8,7 @@
 #include <iovageom/allocator.h>
 #include <iovageom/range.h>
 
-/* What every floor needs of numbers and memory. */
+/* Small helpers for all floors: the whole address range, minimum and maximum, arrays. */
 
 #define IOVAGEOM_EVERYTHING ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
 
@@ -23,8 +23,8 @@ static inline uint64_t iovageom_higher(uint64_t a, uint64_t b)
 }
 
 /*
- * The allocator to use where the caller gave one, or NULL for the default: NULL when there is no
- * default, or a function is missing.
+ * The allocator to use: the caller's, or the default one for NULL. The result is NULL when none can
+ * be used, because the build has no default or one of the two functions is missing.
  */
 static inline const struct iovageom_allocator *iovageom_allocator_chosen(
     const struct iovageom_allocator *given)
@@ -34,14 +34,18 @@ static inline const struct iovageom_allocator *iovageom_allocator_chosen(
     return chosen != NULL && chosen->allocate != NULL && chosen->release != NULL ? chosen : NULL;
 }
 
-/* Memory for `count` items of `size` bytes; NULL also when that many bytes can't be. */
+/*
+ * Memory for `count` items of `size` bytes each, size > 0. NULL for lack of memory, and when the
+ * product does not fit in a size_t: counts come from a kernel or a guest, and are not believed.
+ */
 static inline void *iovageom_array_new(const struct iovageom_allocator *allocator, size_t count,
                                        size_t size)
 {
     return count <= SIZE_MAX / size ? allocator->allocate(allocator->context, count * size) : NULL;
 }
 
-/* `items` may be NULL. */
+/* Frees what iovageom_array_new() gave for the same count and size. `items` may be NULL. The
+ * allocator gets the size again, so that it need not store it. */
 static inline void iovageom_array_free(const struct iovageom_allocator *allocator, void *items,
                                        size_t count, size_t size)
 {

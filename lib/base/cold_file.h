@@ -3,8 +3,10 @@
 #define IOVAGEOM_LIB_COLD_FILE_H
 
 /*
- * The first header of a file none of whose calls are made often: it decodes, plans, saves or
- * explains. All public functions are cold for it then, its own as well, hence what only they call.
+ * For files whose functions are all called seldom: they decode, plan, save or explain. Must be the
+ * first header of such a file, because it changes what IOVAGEOM_API means in the headers behind it:
+ * all public functions are then declared `cold`. GCC compiles those that the file defines for size,
+ * and with them the static functions that only cold functions call.
  */
 #include "hints.h"
 

@@ -5,9 +5,14 @@
 #include <iovageom/api.h>
 
 /*
- * Hints to the compiler, which change nothing but speed and size. COLD stands before a function that
- * is seldom called, as one that explains a refusal: it is compiled for size, and what leads to its
- * call is kept out of the way of the rest.
+ * Hints to the compiler. They change speed and size only, never a result.
+ *
+ * IOVAGEOM_COLD is for a function that is called seldom, for example to explain a refusal. It is
+ * compiled for size, and a branch that leads to its call counts as unlikely. It implies noinline,
+ * so that the code does not come back into a hot caller.
+ *
+ * ALWAYS_INLINE is for searches that several hot functions share. PREFETCH may be given any
+ * address: a bad one does no harm.
  */
 #if defined(__GNUC__)
 #define IOVAGEOM_COLD     __attribute__((cold, noinline))

@@ -4,7 +4,7 @@
 
 #include "array.h"
 
-/* The twins that callers link who cannot use the inline definitions. */
+/* The external definitions of inline functions, for other languages and calls not inlined. */
 extern inline bool iovageom_range_valid(struct iovageom_range range);
 extern inline bool iovageom_range_equal(struct iovageom_range a, struct iovageom_range b);
 extern inline bool iovageom_range_has(struct iovageom_range range, uint64_t address);
@@ -45,7 +45,8 @@ unsigned iovageom_range_subtract(struct iovageom_range from, struct iovageom_ran
         out[0] = from;
         return 1;
     }
-    /* What starts above from.start has an address below it, what ends below from.last one above. */
+    /* Neither end can wrap: `what.start - 1` needs a start above another address, so above 0, and
+     * `what.last + 1` a last below another one. */
     if (what.start > from.start)
         out[count++] = (struct iovageom_range){from.start, what.start - 1};
     if (what.last < from.last)
@@ -69,6 +70,8 @@ bool iovageom_range_above(struct iovageom_range range, struct iovageom_range *ou
     return true;
 }
 
+/* False when nothing is between: the ranges overlap, are in the wrong order, or `high` starts at
+ * low.last + 1. */
 bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
                             struct iovageom_range *out)
 {
@@ -82,7 +85,7 @@ struct iovageom_size iovageom_range_size(struct iovageom_range range)
 {
     uint64_t lo = range.last - range.start + 1;
 
-    /* A valid range is never empty: 0 is 2^64 with the carry lost. */
+    /* A valid range has at least one address. So 0 can only be 2^64, of which 64 bits keep 0. */
     return (struct iovageom_size){lo == 0, lo};
 }
 
@@ -106,6 +109,11 @@ int iovageom_range_length(struct iovageom_range range, uint64_t *length)
     return IOVAGEOM_OK;
 }
 
+/*
+ * The largest range of whole granules inside `range`. Where a granule is cut, its end moves inward;
+ * it must not wrap there: no granule follows the highest one, and none precedes the lowest. In both
+ * cases no whole granule is inside.
+ */
 bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
                                  struct iovageom_range *out)
 {
@@ -131,6 +139,7 @@ bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
     return true;
 }
 
+/* Needs no test for wrapping: only low bits are cleared in the start and set in the last. */
 struct iovageom_range iovageom_range_align_outward(struct iovageom_range range, uint64_t granule)
 {
     if (!is_power(granule))
@@ -152,6 +161,8 @@ int iovageom_range_from_gaw(unsigned bits, struct iovageom_range *out)
     return IOVAGEOM_OK;
 }
 
+/* The smallest aperture with the range in it. The shift is by less than 64: a shift of a 64-bit
+ * number by 64 is undefined in C. */
 unsigned iovageom_range_gaw(struct iovageom_range range)
 {
     unsigned bits = 1;
@@ -161,6 +172,8 @@ unsigned iovageom_range_gaw(struct iovageom_range range)
     return bits;
 }
 
+/* Sizes have 128 bits, because 2^64 bytes are possible. The sum of the low words has wrapped
+ * exactly when it is less than one of them: that is the carry. */
 struct iovageom_size iovageom_size_add(struct iovageom_size a, struct iovageom_size b)
 {
     uint64_t lo = a.lo + b.lo;

@@ -6,7 +6,15 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { CHUNK = 64 };
+/*
+ * Heap sort, because lists come from a kernel or a guest that may be hostile: no input makes it
+ * slow, as the worst case of quick sort does, it needs no memory, as merging does, and does not
+ * recurse.
+ *
+ * Most lists of a kernel are sorted already. One pass finds that out and ends there.
+ */
+
+enum { CHUNK = 64 }; /* bytes on the stack for an exchange: items may have any size */
 
 static void exchange(uint8_t *a, uint8_t *b, size_t size)
 {
@@ -21,10 +29,10 @@ static void exchange(uint8_t *a, uint8_t *b, size_t size)
     }
 }
 
-/* Heap sort: no input makes it slow, as quick sort's worst case would, and it needs no memory, as
- * merging does. What is sorted already, as most lists of a kernel are, is found out by one look.
- *
- * Lets item number `at` sink below larger ones, in a heap of `count` with the largest on top. */
+/*
+ * Restores the heap after item `at` was replaced: moves it down below its larger children. In a
+ * heap of `count` items, item n has the children 2n + 1 and 2n + 2 and is not less than either.
+ */
 static void sink(uint8_t *items, size_t at, size_t count, size_t size,
                  int (*compare)(const void *a, const void *b))
 {

@@ -7,8 +7,9 @@
 #include "hints.h"
 
 /*
- * Sorts items in place, ascending by `compare`; equal ones may change places. What is sorted already
- * costs one look. O(n log n) for any input; allocates nothing and calls itself nowhere.
+ * Sorts `count` items of `size` bytes in place, ascending by `compare`, which gives a number below,
+ * at or above 0. Not stable: equal items may change places. O(n log n) for any input, O(n) for a
+ * sorted one. Allocates nothing and does not recurse.
  */
 IOVAGEOM_COLD void iovageom_sort(void *items, size_t count, size_t size,
                                  int (*compare)(const void *a, const void *b));

@@ -3,7 +3,8 @@
 
 #include <iovageom/status.h>
 
-/* Linux's numbers (include/uapi/asm-generic/errno*.h), whatever the system we are compiled on. */
+/* Linux's numbers (include/uapi/asm-generic/errno*.h). Those of <errno.h> differ on other systems,
+ * and a freestanding build has no such header. */
 enum {
     LINUX_ENOENT = 2,
     LINUX_EIO = 5,
@@ -32,9 +33,10 @@ struct status_words {
 };
 
 /*
- * Indexed by -status. Where virtio-iommu has a rule of its own for what went wrong, its status is
- * that rule's: too small a probe buffer INVAL (N68), overlap INVAL (N42), split RANGE (N54),
- * alignment RANGE (N41), properties that do not fit together UNSUPP (N30).
+ * Indexed by -status, and without a gap: each status of the enum has its row. Where virtio-iommu
+ * has a rule for what went wrong, the row has the status of that rule: too small a probe buffer
+ * INVAL (N68), overlap INVAL (N42), split RANGE (N54), alignment RANGE (N41), properties that do
+ * not fit together UNSUPP (N30).
  */
 static const struct status_words statuses[] = {
     [0] = {"success", 0, IOVAGEOM_VIRTIO_S_OK},
@@ -90,6 +92,7 @@ static const struct status_words statuses[] = {
     [-IOVAGEOM_ERR_HOST] = {"the host refused", LINUX_EIO, IOVAGEOM_VIRTIO_S_DEVERR},
 };
 
+/* For numbers that are no status, for example one of a newer version of the library. */
 static const struct status_words unknown = {"unknown status", LINUX_EINVAL,
                                             IOVAGEOM_VIRTIO_S_DEVERR};
 

@@ -12,6 +12,8 @@ void iovageom_text_init(struct iovageom_text *text, char *out, size_t size)
         out[0] = '\0';
 }
 
+/* `length + 1 < size` leaves room for the NUL. `length` goes on counting when the buffer is full:
+ * the caller learns from it how much room the text needs. */
 static void put_char(struct iovageom_text *text, char c)
 {
     if (text->length + 1 < text->size) {

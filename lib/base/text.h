@@ -30,7 +30,8 @@ IOVAGEOM_COLD void iovageom_text_hex(struct iovageom_text *text, uint64_t number
 /* [0xstart,0xlast] */
 IOVAGEOM_COLD void iovageom_text_range(struct iovageom_text *text, struct iovageom_range range);
 
-/* The length of a NUL-terminated string, and whether two are equal: there is no string.h here. */
+/* The length of a string, at most `limit`, so that one without a NUL may be given. Not strlen(): of
+ * the C library only memcpy, memmove, memset and memcmp are used. */
 IOVAGEOM_COLD size_t iovageom_text_length(const char *string, size_t limit);
 
 #endif

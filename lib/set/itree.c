@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Finding, and walking along. */
+/* Searches, paths and cursors. */
 #include "itree.h"
 
 #include "../base/hints.h"
@@ -10,7 +10,8 @@ struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tre
     return find(tree, address);
 }
 
-/* Fills the path below that level by the first children, or the last ones. */
+/* Fills the path below that level with the first children, or with the last ones; in a leaf, the
+ * place is then at its first entry, or behind its last. */
 static void lead_down(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                       uint32_t level, bool first)
 {
@@ -86,6 +87,7 @@ struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itre
 
     if (!entry.range || entry.range->start > address)
         return entry;
+    /* It holds the address, so the next one is meant. `last + 1` can't wrap below the highest. */
     if (entry.range->last == tree->highest)
         return (struct iovageom_itree_entry){NULL, NULL};
     return iovageom_itree_find(tree, entry.range->last + 1);
@@ -147,10 +149,9 @@ void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
 }
 
 /*
- * A cursor is an address, and what it knows of the leaf there is a shortcut that holds as long as the
- * tree has not changed. So a caller may insert and remove while it walks.
- *
- * Finds the leaf and the index in it of the lowest entry that ends at the address or above. */
+ * Finds from the root what a cursor remembers of its place: see struct iovageom_itree_cursor. A
+ * tree without inner nodes leaves level 1 of the path alone, so that is set to "no parent" first.
+ */
 static void look_up(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree *tree = cursor->tree;
@@ -177,7 +178,10 @@ static void prefetch_leaf(const void *leaf)
         PREFETCH((const unsigned char *)leaf + line);
 }
 
-/* On to the next leaf, which mostly has the same parent; else it is found from the root. */
+/*
+ * On to the next leaf, which mostly has the same parent; else it is found from the root. The leaf
+ * after the next one is fetched early: while the caller works on one leaf, it arrives in the cache.
+ */
 static void next_leaf_of(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree_inner *parent = cursor->parent;
@@ -196,7 +200,8 @@ static void next_leaf_of(struct iovageom_itree_cursor *cursor)
         prefetch_leaf(parent->child[cursor->slot + 2]);
 }
 
-/* Entries from the place to the end of its leaf, or of the next one if it is at the end. */
+/* The number of entries from the place to the end of its leaf. At that end the cursor moves on to
+ * the next leaf first, so 0 means that no entry is left. */
 static size_t ahead(struct iovageom_itree_cursor *cursor)
 {
     if (!cursor->ranges || cursor->changes != cursor->tree->changes)
@@ -206,7 +211,8 @@ static size_t ahead(struct iovageom_itree_cursor *cursor)
     return (size_t)(cursor->count - cursor->index);
 }
 
-/* Gives the next `count` entries, and places the cursor above them. */
+/* Gives the next `count` entries, which must be in the leaf, and moves the cursor above them.
+ * Behind 2^64-1 there is no address, so `end` is set instead. */
 static struct iovageom_itree_entry pass(struct iovageom_itree_cursor *cursor, size_t count)
 {
     const struct iovageom_itree *tree = cursor->tree;

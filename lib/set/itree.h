@@ -13,15 +13,23 @@
  * The interval tree: disjoint closed ranges in ascending order, each with 0, 1 or 2 words of value.
  * It never joins neighbouring ranges by itself: the modules above decide that.
  *
- * Up to 8 ranges are stored in the object itself, and need no memory. More are in a B+tree: all
- * ranges are in the leaves, and every leaf is at the same depth. A node is one allocation.
+ * Up to 8 ranges are stored in the object itself ("inline"), and need no memory. More are in a
+ * B+tree: all ranges are in the leaves, and every leaf is at the same depth. A node is one
+ * allocation. An *entry* is a range with its values; a *word* is a uint64_t.
  *
  * Not checked: a range that is put in must be valid, and must overlap no range of the tree.
  */
 
+/*
+ * INLINE: ranges in the object. LEVELS: of nodes, the leaves included. It is a bound that memory
+ * can't reach: 19 levels of inner nodes with only 8 children on average would have 2^57 leaves.
+ * WIDTH: the most words of value that an entry may have.
+ */
+
 enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20, IOVAGEOM_ITREE_WIDTH = 2 };
 
-/* The public objects are storage for these, declared as arrays of uint64_t. */
+/* Callers declare the public objects, which are arrays of uint64_t. We read and write them as the
+ * structures below, which C's rules on aliasing allow only with this attribute. */
 #if defined(__GNUC__)
 #define IOVAGEOM_ITREE_ALIAS __attribute__((may_alias))
 #else
@@ -31,19 +39,19 @@ enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20, IOVAGEOM_ITREE_WID
 struct iovageom_itree_spare;
 
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
-    void *root; /* a leaf or an inner node; NULL while the ranges are in the object */
-    size_t count;
+    void *root;       /* a leaf or an inner node; NULL while the ranges are in the object */
+    size_t count;     /* entries */
     uint64_t highest; /* the last address of the highest range, when there is one */
     uint32_t height;  /* levels of inner nodes above the leaves */
     uint32_t width;   /* words of value for each range */
     struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
-    uint64_t changes; /* goes up with each change, so that cursors notice it */
-    uint32_t root_count;
+    uint64_t changes;      /* goes up with each change, so that cursors notice it */
+    uint32_t root_count;   /* entries or children in the root; a node does not know its own */
     uint32_t spare_leaves; /* length of the two lists */
     uint32_t spare_inners;
-    struct iovageom_itree_spare *leaves; /* nodes in stock, for the change that is being made */
+    struct iovageom_itree_spare *leaves; /* nodes for the change that is being made; else empty */
     struct iovageom_itree_spare *inners;
-    size_t memory; /* bytes that all nodes take */
+    size_t memory; /* bytes that all nodes take, those in the two lists included */
     struct iovageom_allocator allocator;
     /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
 };
@@ -55,45 +63,65 @@ struct iovageom_itree_entry {
 };
 
 /*
- * A place in a tree, with the way to it from the root: at level 0 the leaf and the index in it
- * (which may be that behind its last entry), above it the nodes and which child the way takes.
- * Holds until the tree changes.
+ * A place in a tree, with the way to it from the root. At level 0, `node` is the leaf and `slot`
+ * the index in it, which may be one behind its last entry. At each level above, `node` is an inner
+ * node and `slot` the child that leads to the place. While the entries are inline, only slot[0] is
+ * set. Invalid after any change of the tree.
  */
 struct iovageom_itree_path {
     void *node[IOVAGEOM_ITREE_LEVELS];
     uint16_t slot[IOVAGEOM_ITREE_LEVELS];
 };
 
+/*
+ * `width` words of value for each entry, at most IOVAGEOM_ITREE_WIDTH; the storage behind the
+ * object must have room for the inline ones. IOVAGEOM_ERR_INVALID: no allocator that can be used.
+ */
 int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
                         const struct iovageom_allocator *allocator);
 /* Empties the tree and gives its memory back. */
 void iovageom_itree_clear(struct iovageom_itree *tree);
 /* Exchanges two trees of the same width, allocators included. */
 void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b);
-/* Both of the same width; `from` may be `tree`. */
+/* Both of the same width; `from` may be `tree`, which keeps its allocator. IOVAGEOM_ERR_NO_MEMORY:
+ * the tree is as it was. O(n). */
 int iovageom_itree_copy(struct iovageom_itree *tree, const struct iovageom_itree *from);
+/* Equal ranges with equal values. How they are spread over nodes does not matter. O(n). */
 bool iovageom_itree_equal(const struct iovageom_itree *a, const struct iovageom_itree *b);
+/* The sum of all ranges, in bytes. O(n). */
 struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree);
 
-/* The lowest entry whose last >= address. */
+/*
+ * The lowest entry whose last >= address: it holds the address or is the next above it. O(log n).
+ */
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree,
                                                 uint64_t address);
 /* The lowest entry whose start > address. */
 struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
                                                       uint64_t address);
+/* From the lowest start to the highest last; false when the tree is empty. */
 bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out);
-/* Like find, and remembers the way: without such an entry, to behind the highest. */
+/* Like find, and keeps the way in `path`. Without such an entry the place is behind the highest
+ * one. */
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
                                                 struct iovageom_itree_path *path);
-/* Puts an entry in front of the place, which is where seek(range.start) leads. */
+/*
+ * Puts an entry in front of the place, which must be where seek(range.start) leads. Copies `width`
+ * words of `values`. Invalidates `path`. IOVAGEOM_ERR_NO_MEMORY: the tree is as it was. O(log n).
+ */
 int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           struct iovageom_range range, const uint64_t *values);
-/* Gives the entry at the place another range, between the same neighbours. */
+/* Gives the entry at the place another range, which must lie between the same neighbours. Needs no
+ * memory. Invalidates `path`. */
 void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                            struct iovageom_range range);
-/* Takes away all entries that overlap `range`, whole; says how many. */
+/* Removes all entries that overlap `range`, whole; returns how many. Needs no memory. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
-/* Takes away `range` only: entries that stick out are cut. Needs memory when one becomes two. */
+/*
+ * Removes the addresses of `range` alone: an entry that is partly outside keeps that part, and its
+ * values. Needs memory only when `range` is inside one entry, which becomes two.
+ * IOVAGEOM_ERR_NO_MEMORY: the tree is as it was.
+ */
 int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range);
 
 /* The lowest gap of at least `size` addresses whose last >= address. size >= 1. */
@@ -102,13 +130,22 @@ bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t addres
 /* The highest gap of at least `size` addresses whose start <= address. size >= 1. */
 bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
                               struct iovageom_range *gap);
+/*
+ * The lowest, or the highest, piece of a gap that has `size` addresses, starts at a multiple of
+ * `alignment` (a power of two), and lies in `limits`. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_INVERTED,
+ * IOVAGEOM_ERR_NOT_FOUND.
+ */
 int iovageom_itree_hole(const struct iovageom_itree *tree, bool highest,
                         struct iovageom_range limits, uint64_t size, uint64_t alignment,
                         struct iovageom_range *out);
 
 /*
- * A place between two addresses: below `address`, or with `end` above all addresses. It stays valid
- * when the tree changes, but not when the tree object is moved.
+ * For walking upwards. The next entry is the lowest whose last >= `address`; with `end` there is
+ * none, because an entry that ends at 2^64-1 was given already and `address` can't be above that.
+ *
+ * Tree, address and end are the state. The other fields remember where that is in the tree, and are
+ * looked up again when `changes` differs. So a caller may change the tree while it walks; only the
+ * tree object must not move.
  */
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
     const struct iovageom_itree *tree;
@@ -117,7 +154,7 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
     const struct iovageom_range *ranges; /* the leaf that it stands in; NULL for not looked up */
     const void *parent;                  /* and the node above that, if there is one */
     uint16_t slot;                       /* which of the parent's children the leaf is */
-    uint16_t siblings;                   /* how many of them there are */
+    uint16_t siblings;                   /* how many children the parent has */
     uint16_t index;                      /* of the next entry in the leaf */
     uint16_t count;                      /* of entries in the leaf */
     bool end;
@@ -126,11 +163,16 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
                                 const struct iovageom_itree *tree, uint64_t address);
 struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor);
-/* The next entries that lie side by side; their number, 0 at the end. */
+/* The next entries up to the end of their leaf, which are adjacent in memory: *first is the first
+ * one. Returns their number, 0 at the end. */
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
                            struct iovageom_itree_entry *first);
 
-/* Fills a tree with ascending disjoint entries, from the leaves up. */
+/*
+ * Makes a tree of entries that come in ascending order: build, append as often as needed, finish.
+ * The target is not touched before finish, so it may be what the entries are read from. finish()
+ * must be called, also after a failure: it is what reports it.
+ */
 struct iovageom_itree_builder {
     struct iovageom_itree *target;
     struct iovageom_itree

@@ -2,10 +2,11 @@
 /*
  * Moving entries between neighbouring nodes, of leaves and inner nodes alike.
  *
- * Everything here is done by shift(), which moves entries across one border and keeps what the parent
- * says of both children exact. A node that is full lends to a neighbour if that has room, and only
- * else splits: with both neighbours, so that three full nodes become four that are three quarters
- * full. Nothing here allocates: the nodes that a split takes are in stock before.
+ * Everything here is done by iovageom_itree_shift(), which moves entries between two neighbours,
+ * and keeps the summaries of both in their parent exact. A full node first lends entries to a
+ * neighbour that has room. Only if none has, it splits, together with both neighbours: three full
+ * nodes become four that are three quarters full, so that nodes stay fuller than with the usual
+ * split into halves. Nothing here allocates: the nodes that a split takes are in stock before.
  */
 #include "../base/hints.h"
 #include "itree_internal.h"
@@ -33,7 +34,7 @@ static void move_entries(const struct iovageom_itree *tree, uint32_t level, void
     }
 }
 
-/* Makes n slots look unused. */
+/* Marks n slots as unused: a last of 2^64-1. */
 static void vacate(uint32_t level, void *node, uint32_t first, uint32_t n)
 {
     if (level == 0)
@@ -43,14 +44,14 @@ static void vacate(uint32_t level, void *node, uint32_t first, uint32_t n)
         memset(&((struct iovageom_itree_inner *)node)->last[first], 0xff, n * sizeof(uint64_t));
 }
 
-/* Makes room for one entry in a node with `count` in use. */
+/* Opens a gap of one slot; the caller fills it. `count`: entries in use before. */
 static void open_slot(const struct iovageom_itree *tree, uint32_t level, void *node, uint32_t slot,
                       uint32_t count)
 {
     move_entries(tree, level, node, slot + 1, node, slot, count - slot);
 }
 
-/* Closes the room of n entries in a node with `count` in use. */
+/* Drops n entries from `slot` on. `count`: entries in use before. */
 static void close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
                         uint32_t slot, uint32_t n, uint32_t count)
 {
@@ -65,7 +66,8 @@ static uint64_t last_of(uint32_t level, const void *node, uint32_t count)
                       : ((const struct iovageom_itree_inner *)node)->last[count - 1];
 }
 
-/* The longest gap in front of n entries of a child of the path's node at that level. */
+/* The longest gap in front of n entries, from `first` on, of child `slot` of the path's node at
+ * `level`. */
 static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                         uint32_t level, uint32_t slot, uint32_t first, uint32_t n)
 {
@@ -83,11 +85,11 @@ static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom
     if (first > 0)
         return leaf_gap(&leaf->ranges[first], n, leaf->ranges[first - 1].last + 1);
     while (slot > 0 && parent->count[slot - 1] == 0)
-        slot--; /* what has become empty has no last any more */
+        slot--; /* a child that is empty just now has no last to begin behind */
     return leaf_gap(leaf->ranges, n, base_of(tree, path, level, slot));
 }
 
-/* Works out what a parent keeps of a child that has entries: its last address, its longest gap. */
+/* Computes a child's summaries in its parent from scratch. The child must have entries. */
 static void sum_up(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                    uint32_t level, uint32_t slot)
 {
@@ -99,9 +101,10 @@ static void sum_up(const struct iovageom_itree *tree, const struct iovageom_itre
 }
 
 /*
- * A gap belongs to the entry above it, and moves with it. So the receiver's longest gap is the longer
- * of its own and of those that come; only when the giver may have lost its longest one are all of its
- * entries looked at again.
+ * A gap belongs to the entry above it, and moves with it. So the receiver's longest gap is the
+ * longer of its own and the longest that moves. The giver's entries are all compared again only if
+ * its longest gap may be among those that have moved. If the higher child was empty, its last is
+ * the old last of the lower one, whose highest entries it has got.
  */
 void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                           uint32_t level, uint32_t slot, int32_t k)
@@ -136,7 +139,8 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
         parent->gap[from] = longest(tree, path, level, from, 0, parent->count[from]);
 }
 
-/* Puts a new root above the old one. An inner node must be in stock. */
+/* Puts a new root above the old one, which is its only child until the split that follows. An inner
+ * node must be in stock. */
 IOVAGEOM_COLD static void grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
     struct iovageom_itree_inner *root = iovageom_itree_take(tree, tree->height + 1);
@@ -160,7 +164,10 @@ static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_p
         tree->root_count = count;
 }
 
-/* Puts an empty node into the path's node at that level, as that child. One must be in stock. */
+/*
+ * Puts an empty node from the stock into the path's node at that level, as child `slot`. Until
+ * entries come to it, its last is that of the child before, so that lasts still ascend.
+ */
 IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                                     uint32_t level, uint32_t slot)
 {
@@ -175,7 +182,7 @@ IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom
     set_count(tree, path, level, count + 1);
 }
 
-/* Takes a child out that is empty. */
+/* Frees child `slot`, which must be empty, and closes its slot. */
 IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                                      uint32_t level, uint32_t slot)
 {
@@ -188,8 +195,9 @@ IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageo
 }
 
 /*
- * Leads the path's place, so many entries behind the start of child `first`, to the node that has
- * that entry; a place behind all n children's entries is in the last of them.
+ * Entries have moved between n children from `first` on. Leads the path to the same place again,
+ * which is `place` entries behind the start of the first child. A place behind the entries of all n
+ * is in the last child.
  */
 static void relocate(struct iovageom_itree_path *path, uint32_t level, uint32_t first, uint32_t n,
                      uint32_t place)
@@ -205,9 +213,10 @@ static void relocate(struct iovageom_itree_path *path, uint32_t level, uint32_t 
 }
 
 /*
- * Spreads the entries of n neighbouring children evenly, from the highest down. Where a child has
- * fewer entries than its upper neighbour is to get from it, or no room for those that it is to take,
- * it moves what it can, and another round does the rest.
+ * Spreads the entries of n neighbouring children evenly, from the highest child down: each gets
+ * from the child below what it lacks, or gives it what it has too much. If the child below has
+ * fewer entries than that, or too little room, as many move as can, and another round follows. `n`
+ * is 4 at most, so there are few rounds. The path keeps its place.
  */
 static void spread(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level,
                    uint32_t first, uint32_t n)
@@ -252,8 +261,8 @@ bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path
     slot = path->slot[level + 1];
     low = slot > 0 ? parent->count[slot - 1] : slots;
     high = slot + 1 < count_at(tree, path, level + 1) ? parent->count[slot + 1] : slots;
-    /* Two free slots in the neighbour: after an even spread both nodes have one, and so the entry that
-     * is to come has a slot in whichever of them its place is. */
+    /* Two free slots in the neighbour: after an even spread both nodes have one, and so the entry
+     * that is to come has a slot in whichever of them its place is. */
     if ((low < high ? low : high) + 2 > slots)
         return false;
     spread(tree, path, level + 1, low < high ? slot - 1 : slot, 2);
@@ -273,14 +282,15 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
     else if (count_at(tree, path, level + 1) == INNER_SLOTS &&
              !iovageom_itree_lend(tree, path, level + 1))
         iovageom_itree_split(tree, path, level + 1);
-    /* When the parent was split or has lent, this node may have got a new neighbour, with room. */
+    /* When the parent was split or has lent, this node may have another neighbour now, which has
+     * room. The new leaf then stays in the stock, and the caller drops it. */
     if (iovageom_itree_lend(tree, path, level))
         return;
     slot = path->slot[level + 1];
     siblings = count_at(tree, path, level + 1);
     if (level == 0 && slot + 1 == siblings && path->slot[0] == LEAF_SLOTS) {
-        /* The highest entry of all: entries that come in ascending order then leave full leaves
-         * behind, not half empty ones. */
+        /* The new entry will be the highest of all. It gets a leaf of its own, so that entries
+         * which come in ascending order leave full leaves behind them, not half empty ones. */
         add_child(tree, path, 1, slot + 1);
         relocate(path, 1, slot + 1, 1, 0);
         return;
@@ -292,10 +302,11 @@ void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_pat
 }
 
 /*
- * Puts a node that has become small together with the smaller of its neighbours, if both fit into
- * three quarters of a node: so that neither the next insertion splits it nor the next removal merges
- * it again. If they don't fit, a node that is nearly empty gets half of what the neighbour has more.
- * True when the parent has lost a child, and may have become small itself.
+ * Merges a small node with the smaller one of its neighbours. Small is a third of the slots or
+ * less. They must fit into three quarters of a node, so that the next few insertions don't split it
+ * again. If they don't fit, and the node has less than an eighth of its slots in use, it gets half
+ * of the difference from the neighbour, so that the next removals don't come here again. An empty
+ * node always goes. True when the parent has lost a child, and may have become small itself.
  */
 IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
                                          struct iovageom_itree_path *path, uint32_t level)
@@ -324,8 +335,8 @@ IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
     return false;
 }
 
-/* Removes roots with one child, so that the height follows the number of entries down; what is small
- * enough moves into the object. */
+/* Removes roots with only one child, so that the height shrinks with the number of entries. When
+ * they are few enough, the entries move back into the object. */
 IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
 {
     while (tree->height > 0 && tree->root_count == 1) {

@@ -2,15 +2,19 @@
 /*
  * Making a tree of entries that come in ascending order, from the leaves up.
  *
- * Of each level one node is open: it is being filled. When it is full it becomes a child of the open
- * node above it, which is opened for that if need be, and a new one is opened in its place when the
- * next entry comes. Only the last two nodes of a level can come out small.
+ * In each level one node is "open", which means that it is being filled. A full node becomes a
+ * child of the open node above it, which is allocated then if there is none; the next entry opens a
+ * new node in its place. So each entry is written once. Only the last node of a level may have few
+ * entries, and even_out() mends that.
+ *
+ * While no leaf is open, used[0] counts the inline entries.
  */
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
 
-/* Not quite full, so that the first insertions into each leaf don't move its neighbours. */
+/* Of 32 and 60 slots. Not quite full, so that the first insertions into a node find room, and do
+ * not have to move entries to its neighbours. */
 enum { LEAF_FILL = 30, INNER_FILL = 56 };
 
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
@@ -28,12 +32,13 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
     builder->open[0] = NULL;
     builder->used[0] = 0;
     builder->base = 0;
+    /* With a known number of entries all leaves get about equally many. */
     builder->fill =
         expected > IOVAGEOM_ITREE_INLINE ? (uint32_t)((expected - 1) / leaves + 1) : LEAF_FILL;
     builder->failed = false;
 }
 
-/* Releases what was built. */
+/* Releases what was built. The target is untouched; finish() reports the failure. */
 static void give_up(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;
@@ -44,7 +49,11 @@ static void give_up(struct iovageom_itree_builder *builder)
     builder->failed = true;
 }
 
-/* Marks the slots that are not used of an open node, and says the longest gap in it. */
+/*
+ * Marks the unused slots of an open node, and returns its longest gap. `base` moves on behind the
+ * last range of a leaf. It wraps to 0 behind 2^64-1; no range can follow there, so nothing uses it
+ * but hand_up(), which subtracts 1 again.
+ */
 static uint64_t close_node(struct iovageom_itree_builder *builder, uint32_t level)
 {
     uint32_t count = builder->used[level];
@@ -95,13 +104,17 @@ static bool hand_up(struct iovageom_itree_builder *builder, uint32_t level)
     return true;
 }
 
-/* Opens a leaf. What is full is handed up first, from the highest level down. */
+/*
+ * Opens a leaf; the first one takes the inline entries over, and used[0] with them. Else the full
+ * leaf is handed up. So are the full nodes above it first, from the highest level down, because
+ * each needs room in its parent.
+ */
 static bool open_leaf(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;
     uint32_t full = 0;
 
-    if (tree->count > 0 && !builder->open[0]) { /* out of the object */
+    if (tree->count > 0 && !builder->open[0]) {
         builder->open[0] = iovageom_itree_new_node(tree, 0);
         if (!builder->open[0])
             return false;
@@ -154,7 +167,11 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
     }
 }
 
-/* The highest nodes may have come out small: gives them half of what their neighbour has more. */
+/*
+ * The last node of a level may have few entries: evens it out with its neighbour. From the root
+ * down, because a neighbour must have the same parent: a last leaf that is an only child gets one
+ * when its parent has taken more children.
+ */
 static void even_out(struct iovageom_itree *tree)
 {
     struct iovageom_itree_path path;
@@ -173,8 +190,8 @@ static void even_out(struct iovageom_itree *tree)
     }
 }
 
-/* Hands the open nodes up, until the one that is left is the root. Each gets one child at most by
- * that, for which there is room above INNER_FILL. */
+/* Hands the open nodes up, from the leaf, until only the root is left. Each gets at most one more
+ * child than INNER_FILL by that, for which there are slots. */
 static bool close_all(struct iovageom_itree_builder *builder)
 {
     struct iovageom_itree *tree = &builder->tree;

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Putting in, resizing and taking out.
+ * Inserting, resizing and removing entries.
  *
- * A change goes along a path that a search has left. It changes one leaf, and then tells upwards what
- * that leaf's parent, and whoever is above it, knows of it: the last address only if it was the
- * leaf's highest entry, the longest gap only as far up as it is the longest there, too. Both mostly
- * end at the first level.
+ * A change starts from a path that a search has left. It changes one leaf, and then the summaries
+ * of that leaf in its parent and further up (see itree_internal.h). The last address changes only
+ * with the highest entry of the leaf. The longest gap is passed on only as far as it is, or was,
+ * the longest of the node above. Both mostly end at the parent, so a change costs little more than
+ * its search.
  */
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
 
-/* The longest gap of the path's leaf is now that: tells it upwards as far as it matters. */
+/*
+ * The longest gap of the path's leaf is now `gap`: updates the summaries above it. A level is the
+ * last to change when its node's own longest gap stays. If the gap has shrunk, and was the longest
+ * of the node, all of the node's gaps must be compared again; if it has grown, one comparison is
+ * enough.
+ */
 static void set_gap(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                     uint64_t gap)
 {
@@ -34,7 +40,7 @@ static void set_gap(struct iovageom_itree *tree, const struct iovageom_itree_pat
     }
 }
 
-/* There is a gap of that length in the path's leaf now, beside those that were there. */
+/* The path's leaf has a new gap of that length, and has lost no longer one. */
 static void raise_gap(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                       uint64_t gap)
 {
@@ -42,7 +48,7 @@ static void raise_gap(struct iovageom_itree *tree, const struct iovageom_itree_p
         set_gap(tree, path, gap);
 }
 
-/* The gaps of the path's leaf have changed in any way: looks at all of them. */
+/* Finds the longest gap of the path's leaf again, after any change. */
 static void count_gaps(struct iovageom_itree *tree, const struct iovageom_itree_path *path)
 {
     if (tree->height > 0)
@@ -51,7 +57,8 @@ static void count_gaps(struct iovageom_itree *tree, const struct iovageom_itree_
                          base_of(tree, path, 1, path->slot[1])));
 }
 
-/* The last address of the path's leaf is now that: tells it upwards. */
+/* The last address of the path's leaf is now `last`. So is that of each node above, as long as the
+ * path takes the highest child; if it does everywhere, it is the highest address of the tree. */
 static void set_last(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                      uint64_t last)
 {
@@ -63,7 +70,7 @@ static void set_last(struct iovageom_itree *tree, const struct iovageom_itree_pa
     tree->highest = last;
 }
 
-/* The lowest address that may be free in front of that index of the path's leaf. */
+/* Where the gap in front of that index of the path's leaf begins; compare base_of(). */
 static inline uint64_t base_at(const struct iovageom_itree *tree,
                                const struct iovageom_itree_path *path, uint32_t index)
 {
@@ -72,7 +79,8 @@ static inline uint64_t base_at(const struct iovageom_itree *tree,
     return tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
 }
 
-/* Puts an entry in among `count` of them, or takes n out; sees to nothing else. */
+/* put_in() inserts one entry among `count`, take_out() removes n of them, in one leaf or in the
+ * object. Counts, summaries and `highest` are left to the caller. */
 static inline void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
                           uint64_t *values, uint32_t index, uint32_t count,
                           struct iovageom_range range, const uint64_t *value)
@@ -102,6 +110,7 @@ static inline void take_out(const struct iovageom_itree *tree, struct iovageom_r
     }
 }
 
+/* `by` is negative as 0 - n: unsigned sums wrap, so the result is right. */
 static inline void change_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                                 uint32_t by)
 {
@@ -113,7 +122,7 @@ static inline void change_count(struct iovageom_itree *tree, const struct iovage
         tree->root_count += by;
 }
 
-/* Out of the object into a leaf. */
+/* The object is full: moves its entries to a first leaf. */
 static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
     struct iovageom_itree_leaf *leaf;
@@ -130,9 +139,10 @@ static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path
 }
 
 /*
- * Room for one entry at the place, in a full leaf. Lending needs no memory; a split needs a leaf, an
- * inner node for each full one above, and one if even the root is full. All of these are there
- * before the first entry moves, so that the tree is as it was when one is missing.
+ * Makes room for one entry at the place, in a full leaf or a full object. Lending entries to a
+ * neighbour needs no memory. A split needs a leaf, an inner node for each full one above, and a new
+ * root if all are full. All of them are allocated before the first entry moves: so the tree is as
+ * it was when one can't be had. A split may then need fewer, as inner nodes lend, too.
  */
 static int make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
@@ -159,7 +169,7 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
     uint32_t index = path->slot[0];
     uint32_t count = count_at(tree, path, 0);
     uint64_t base;
-    uint64_t split; /* the gap that the range comes into */
+    uint64_t split; /* length of the gap that the new range divides */
 
     if (!tree->root && count < IOVAGEOM_ITREE_INLINE) {
         put_in(tree, tree->inline_ranges, inline_values(tree), index, count, range, values);
@@ -174,6 +184,9 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
         count = count_at(tree, path, 0);
         index = path->slot[0];
     }
+    /* The index is behind all entries of the leaf only in the highest leaf: else the place would be
+     * in the next one. So the gap in which such an entry comes is the top one, which no node
+     * counts. */
     ranges = ranges_at(tree, path);
     base = base_at(tree, path, index);
     split = index < count ? ranges[index].start - base : 0;
@@ -198,12 +211,19 @@ void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_pa
     count_gaps(tree, path);
     if (path->slot[0] + 1u < count_at(tree, path, 0))
         return;
+    /* The highest entry of the leaf: the gap in front of the next leaf's first entry has changed,
+     * too. */
     set_last(tree, path, range.last);
     if (tree->height > 0 && iovageom_itree_step(tree, path, true))
         count_gaps(tree, path);
 }
 
-/* The last entries of the path's leaf are gone, and with them where the next leaf's gap began. */
+/*
+ * The last entries of the path's leaf are gone, from the place on. So the leaf has a new last
+ * address, base - 1, and the gap in front of the next leaf's first entry now begins at `base`. With
+ * a base of 0 nothing is left below: the tree, or its first leaf, is empty and goes in
+ * iovageom_itree_settle().
+ */
 static void cut_end(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint64_t base)
 {
     struct iovageom_itree_path next;
@@ -218,7 +238,11 @@ static void cut_end(struct iovageom_itree *tree, struct iovageom_itree_path *pat
         raise_gap(tree, &next, ranges_at(tree, &next)->start - base);
 }
 
-/* Takes n entries out of the path's leaf, at the place. Invalidates `path`. */
+/*
+ * Removes n entries of the path's leaf, from the place on. Invalidates `path`. The gaps around them
+ * become one gap that is longer than each of them, so the longest gap can only grow, and not all
+ * gaps need be compared. The limit below which a leaf counts as small is that of merge_children().
+ */
 static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
 {
     struct iovageom_range *ranges = ranges_at(tree, path);
@@ -245,6 +269,7 @@ static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, u
         iovageom_itree_settle(tree, path);
 }
 
+/* Leaf by leaf: entries of one leaf go in one step. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range)
 {
     size_t before = tree->count;
@@ -265,14 +290,16 @@ size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range r
     return before - tree->count;
 }
 
-/* Cuts `range` out of the entry at the path, in which it lies with something on both sides. */
+/* The entry at the path becomes two, both with its values: rest[0] below and rest[1] above what is
+ * cut out. */
 static int carve_inside(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                         const struct iovageom_range rest[2], const uint64_t *values)
 {
     uint64_t copy[IOVAGEOM_ITREE_WIDTH];
     int status;
 
-    /* As much as any insertion needs: the resize must not be done in vain. */
+    /* All the memory that the insertion may need comes first: if it failed after the resize, the
+     * tree would have lost a range. */
     status = iovageom_itree_stock(tree, 1, tree->height + 1);
     if (status)
         return status;
@@ -285,9 +312,11 @@ static int carve_inside(struct iovageom_itree *tree, struct iovageom_itree_path 
 }
 
 /*
- * What overlaps `range` is one entry that sticks out on both sides; or at most one that sticks out
- * below, one above, and whole ones between. Only the first of these needs memory, so it is done
- * first, and nothing else can fail.
+ * Either one entry contains `range` and goes on at both sides of it, and becomes two: only that
+ * needs memory, and nothing else is to be done then. Or at most one entry begins below `range`, and
+ * is cut; at most one ends above it, and is cut; those between go whole. None of that can fail. An
+ * entry that begins in `range` and ends where it ends is the only one to go, without a second
+ * search.
  */
 int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range)
 {

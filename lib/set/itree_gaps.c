@@ -3,9 +3,13 @@
  * Finding gaps, and holes in them. A gap is what is free between two ranges, or below the lowest or
  * above the highest; a hole is a piece of a gap, of a given size and alignment and within limits.
  *
- * The search goes down as far as there may be such a gap at the address, and then to the nearest
- * subtree in the direction whose longest gap suffices: once up and once down. The gap above
- * all ranges belongs to no child, and is looked at by itself.
+ * The search goes down towards the address while the longest gap below each child is long enough.
+ * If the leaf has none in the direction of the search, it goes up to the nearest subtree with a gap
+ * that is long enough, and down into it: so it is O(log n), whatever is mapped. The gap above all
+ * ranges belongs to no node, and is handled by top_gap().
+ *
+ * Throughout: `size` is the length wanted, in addresses, at least 1. `forward` is towards higher
+ * addresses. The gap with index i is the one in front of range i of a leaf.
  */
 #include "../base/array.h"
 #include "itree_internal.h"
@@ -13,7 +17,8 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
-/* The gap above all ranges. */
+/* The gap above all ranges, if it is long enough. In an empty tree that is all addresses. Lengths
+ * are compared less 1, because 2^64 addresses don't fit in 64 bits. */
 static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iovageom_range *gap)
 {
     struct iovageom_range top = IOVAGEOM_EVERYTHING;
@@ -29,7 +34,8 @@ static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iov
     return true;
 }
 
-/* From the gap in front of that index on, the first one of the leaf in that direction. */
+/* The first gap of the leaf that is long enough, from the gap at `index` on. `base` is where the
+ * leaf's first gap begins. */
 static bool leaf_hit(const struct iovageom_range *ranges, uint32_t count, uint32_t index,
                      uint64_t base, bool forward, uint64_t size, struct iovageom_range *gap)
 {
@@ -37,7 +43,7 @@ static bool leaf_hit(const struct iovageom_range *ranges, uint32_t count, uint32
 
     if (i >= count)
         return false;
-    /* From the last below to the start is one more than there is free. */
+    /* start - last is one more than is free, so `<= size` is too short. */
     if (!forward)
         while (i > 0 && ranges[i].start - ranges[i - 1].last <= size)
             i--;
@@ -54,7 +60,9 @@ static bool leaf_hit(const struct iovageom_range *ranges, uint32_t count, uint32
 
 /*
  * Leads the path on from the child that it takes at `level`, to the nearest leaf in that direction
- * that has such a gap.
+ * that has a gap which is long enough. Backward, `slot` goes from 0 to UINT32_MAX, which is no
+ * child either: one comparison with `count` ends both directions. In the subtree no such test is
+ * needed, as its summary says that there is a gap.
  */
 static bool next_leaf(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                       uint32_t level, bool forward, uint64_t size)
@@ -86,8 +94,8 @@ static bool next_leaf(const struct iovageom_itree *tree, struct iovageom_itree_p
 }
 
 /*
- * Leads the path to the address as far as there is such a gap below a node; gives the level where
- * there is none, or 0 at the leaf.
+ * Leads the path towards the address. Stops at the first level whose child there has no gap that is
+ * long enough, and returns that level; 0 when it has come to the leaf.
  */
 static uint32_t descend(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                         uint64_t address, uint64_t size)
@@ -110,7 +118,11 @@ static uint32_t descend(const struct iovageom_itree *tree, struct iovageom_itree
     }
 }
 
-/* The nearest such gap in that direction from the entry that find(address) gives: there is one. */
+/*
+ * The nearest gap in that direction that is long enough. It begins at the entry that find(address)
+ * gives, which must exist. Forward, if that entry holds the address, the gap in front of it is
+ * below the address, and the next one is the first to try.
+ */
 static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t address,
                        uint64_t size, struct iovageom_range *gap)
 {
@@ -140,6 +152,7 @@ static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t
                     base_of(tree, &path, 1, path.slot[1]), forward, size, gap);
 }
 
+/* The top gap comes last when searching upwards, and first when searching downwards. */
 bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
                               struct iovageom_range *gap)
 {
@@ -159,8 +172,11 @@ bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t addres
     return search_gap(tree, false, address, size, gap);
 }
 
-/* Where `size` bytes fit into the gap under the limits, if they do. Neither end is computed where it
- * could wrap: a start that is aligned downwards lands below the gap, or it is in it. */
+/*
+ * The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. `room` is by
+ * how much the start may move up from the gap's start. Nothing wraps: the start is compared with
+ * that before the last is computed.
+ */
 static bool fit(struct iovageom_range gap, bool highest, uint64_t size, uint64_t alignment,
                 struct iovageom_range *out)
 {
@@ -198,14 +214,16 @@ int iovageom_itree_hole(const struct iovageom_itree *tree, bool highest,
         return IOVAGEOM_ERR_INVALID;
     if (!iovageom_range_valid(limits))
         return IOVAGEOM_ERR_INVERTED;
-    /* A gap may be long enough, and yet have no aligned start: then the next one is tried. So the cost
-     * is that of the gaps of that size which don't fit; with no alignment but pages there is none. */
+    /* A gap may be long enough, and yet have no aligned start: then the next one is tried. Each
+     * such gap costs O(log n). Apart from gaps that the limits cut, there are none when the ranges
+     * and `size` are multiples of the alignment, as they are when it is the granule. */
     while (highest ? iovageom_itree_gap_below(tree, address, size, &gap)
                    : iovageom_itree_gap_above(tree, address, size, &gap)) {
         if (!iovageom_range_intersect(gap, limits, &room))
             break;
         if (fit(room, highest, size, alignment, out))
             return IOVAGEOM_OK;
+        /* Also keeps the next address from wrapping. */
         if (highest ? gap.start <= limits.start : gap.last >= limits.last)
             break;
         address = highest ? gap.start - 1 : gap.last + 1;

@@ -8,32 +8,32 @@
 #include "itree.h"
 
 /*
- * The nodes. None has a header: how many entries a node has in use stands in its parent, so that a
+ * The nodes. None has a header: the number of entries in a node is kept in its parent, so that a
  * leaf is exactly 8 cache lines of ranges. Unused slots have a last of 2^64-1, so that a search for
  * the first last >= x needs no count and takes the same steps in every node.
  *
- * For each child an inner node knows the last address of the child's highest range, and the length
- * of the longest gap in front of any range of the child; the gap in front of the child's first
- * range counts, that behind its last doesn't.
- */
-/*
+ * For each child an inner node keeps two summaries: the last address of the child's highest range,
+ * and the length of the longest gap in front of any range of the child. A gap belongs to the range
+ * above it. So the gap in front of the child's first range counts, though it begins in an earlier
+ * node, and the gap behind its last range doesn't. The gap above all ranges belongs to no node.
+ *
  * What always holds between two public calls; tests/support/itree_check.h checks it node by node:
  *
  *  - Up to 8 entries are in the object, and `root` is NULL; more are in nodes.
  *  - Entries ascend and don't overlap, across all leaves.
- *  - All leaves are at level 0, the root at level `height`. An inner node has 2 to 60 children, none of
- *    them empty. How full a node must be is no invariant: removal merges nodes that have become
- *    small where a neighbour can take them, which keeps the height logarithmic.
+ *  - All leaves are at level 0, the root at level `height`. An inner node has 2 to 60 children,
+ *    none of them empty. How full a node must be is no invariant: removal merges nodes that have
+ *    become small where a neighbour can take them, which keeps the height logarithmic.
  *  - `last`, `gap` and `count` of each child are exact; so are `highest` and `count` of the tree.
  *  - Slots that are not used have a last of 2^64-1.
  *
- * So the longest gap below any node is known without going there: a hole of a given size is found in
- * one way down, and an allocator of addresses takes O(log n) whatever is mapped.
+ * So the longest gap below any node is known without going there: a hole of a given size is found
+ * in one way down, and an allocator of addresses takes O(log n) whatever is mapped.
  */
 enum {
     LEAF_SLOTS = 32,
     INNER_SLOTS = 60,  /* children */
-    SEARCH_SLOTS = 64, /* lasts, so that the search can take its fixed steps */
+    SEARCH_SLOTS = 64, /* lasts: rank_inner() reads past INNER_SLOTS, in fixed steps */
     CACHE_LINE = 64
 };
 
@@ -50,8 +50,13 @@ struct iovageom_itree_inner {
 };
 
 /*
- * The searches: how many lasts are below x, when at least one is not. The compiler makes a compare
- * and an add-with-carry of each term, and no branch.
+ * The searches: how many lasts are below x. At least one must not be, so callers compare x with the
+ * tree's `highest` first. Because lasts ascend, it suffices to compare the last ones of groups,
+ * then of smaller groups within the right one; the highest group needs no comparison, as it is what
+ * is left. The compiler makes a compare and an add-with-carry of each term, and no branch: whether
+ * a last is below a random x can't be predicted.
+ *
+ * BELOW3 uses the x of the function that it stands in.
  */
 #define BELOW3(a, b, c) ((size_t)((a) < x) + ((b) < x) + ((c) < x))
 
@@ -65,7 +70,8 @@ static inline size_t rank_leaf(const struct iovageom_range *ranges, uint64_t x)
     return (size_t)(r - ranges);
 }
 
-/* More compares, but loads that don't wait for each other: for leaves that are not in the cache. */
+/* The same with 8 groups of 4: more comparisons, but one dependent load less. That is faster in a
+ * higher tree, whose leaves are mostly not in the cache. */
 static inline size_t rank_far_leaf(const struct iovageom_range *ranges, uint64_t x)
 {
     const struct iovageom_range *r = ranges;
@@ -83,7 +89,8 @@ static inline size_t rank_inline(const struct iovageom_range *ranges, uint64_t x
     return (size_t)(r - ranges) + BELOW3(r[0].last, r[1].last, r[2].last);
 }
 
-/* Of the children of an inner node, which may be known to be few. */
+/* Of the children of an inner node. A `count` of few children saves steps; INNER_SLOTS is always
+ * right. */
 static inline size_t rank_inner(const uint64_t *last, uint64_t x, uint32_t count)
 {
     const uint64_t *at = last;
@@ -96,6 +103,8 @@ static inline size_t rank_inner(const uint64_t *last, uint64_t x, uint32_t count
     return (size_t)(at - last);
 }
 
+/* The values follow the ranges of a leaf, or the tree object, as `width` words for each slot. The
+ * casts take const away: callers with a const tree only read. */
 static inline uint64_t *leaf_values(const void *leaf)
 {
     return (uint64_t *)(uintptr_t)((const struct iovageom_itree_leaf *)leaf + 1);
@@ -113,6 +122,7 @@ static inline struct iovageom_itree_entry entry_at(const struct iovageom_range *
     return (struct iovageom_itree_entry){ranges + index, values + index * width};
 }
 
+/* iovageom_itree_find(), for the callers here to inline. */
 static ALWAYS_INLINE struct iovageom_itree_entry find(const struct iovageom_itree *tree,
                                                       uint64_t address)
 {
@@ -123,7 +133,10 @@ static ALWAYS_INLINE struct iovageom_itree_entry find(const struct iovageom_itre
     if (!node)
         return entry_at(tree->inline_ranges, inline_values(tree), tree->width,
                         rank_inline(tree->inline_ranges, address));
-    /* Only the root's count makes a branch that can be predicted. */
+    /*
+     * The root is the same node in every search, so the branches on its count are predicted. Counts
+     * of other nodes differ from one search to the next; there a fixed number of steps is cheaper.
+     */
     for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
         const struct iovageom_itree_inner *inner = node;
 
@@ -135,8 +148,9 @@ static ALWAYS_INLINE struct iovageom_itree_entry find(const struct iovageom_itre
 }
 
 /*
- * Whether the entry that find(range.start) gave overlaps the range; then *out becomes its range.
- * Without a branch on that, which for random queries would be mispredicted half of the time.
+ * Whether the entry that find(range.start) gave overlaps the range, which may be inverted and then
+ * overlaps nothing. If so, *out becomes the entry's range, else it stays. `keep` is all ones or 0,
+ * in the place of a branch that would be mispredicted half of the time for random queries.
  */
 static ALWAYS_INLINE bool overlap_into(struct iovageom_itree_entry entry,
                                        struct iovageom_range range, struct iovageom_range *out)
@@ -159,7 +173,7 @@ static inline struct iovageom_itree_inner *inner_of(const struct iovageom_itree_
     return path->node[level];
 }
 
-/* How many entries the node of the path at that level has in use. */
+/* How many entries, or children, the node of the path at that level has. */
 static inline uint32_t count_at(const struct iovageom_itree *tree,
                                 const struct iovageom_itree_path *path, uint32_t level)
 {
@@ -174,7 +188,11 @@ static inline struct iovageom_range *ranges_at(const struct iovageom_itree *tree
     return tree->root ? path->node[0] : ((struct iovageom_itree *)(uintptr_t)tree)->inline_ranges;
 }
 
-/* The lowest address that may be free in front of that child of the path's node at that level. */
+/*
+ * Where the gap in front of that child begins: one above the last range below it. That range is in
+ * the child before, or where there is none, in one before an ancestor; 0 when no range is below.
+ * Can't wrap, as there are addresses above that range.
+ */
 static inline uint64_t base_of(const struct iovageom_itree *tree,
                                const struct iovageom_itree_path *path, uint32_t level,
                                uint32_t slot)
@@ -188,14 +206,14 @@ static inline uint64_t base_of(const struct iovageom_itree *tree,
 }
 
 /*
- * The longest gap in front of any of the ranges; base as above. Pairs go into two maxima, so that the
- * processor works on both at a time.
+ * The longest gap in front of any of the ranges, 0 for none; the first gap begins at `base`. Two
+ * maxima are kept, of every second gap, so that the processor can work on both at a time.
  */
 static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t count, uint64_t base)
 {
     const struct iovageom_range *at = ranges;
     const struct iovageom_range *pairs;
-    uint64_t most = 1; /* from the last below to the start: one more than is free */
+    uint64_t most = 1; /* start - last is one more than is free; subtracted below */
     uint64_t other = 1;
 
     if (count == 0)
@@ -214,6 +232,7 @@ static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t co
     return ranges[0].start - base > most ? ranges[0].start - base : most;
 }
 
+/* The longest of the gaps that an inner node keeps for its `count` children. */
 static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint32_t count)
 {
     uint64_t most = count & 1 ? inner->gap[count - 1] : 0;
@@ -230,7 +249,9 @@ static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint3
 bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                          bool forward);
 
-/* Releases all nodes; the entries then count as inline. */
+/*
+ * Releases all nodes and the stock. `count` stays: the caller has the entries inline, or clears it.
+ */
 void iovageom_itree_release(struct iovageom_itree *tree);
 /* Releases a node, with `count` entries in use, and all below it. */
 void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
@@ -239,9 +260,10 @@ void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t
 void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level);
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level);
 /*
- * A change that splits nodes has them in stock first, so that it can't fail halfway: stock() gets
- * so many or none, take() initialises one of them as an empty node, and drop_stock() releases those
- * that were not needed.
+ * A change that splits nodes allocates the new ones before it begins, so that it can't fail
+ * halfway. stock() sees to it that so many are there, or releases all and gives
+ * IOVAGEOM_ERR_NO_MEMORY; take() hands one out as an empty node, and never fails; drop_stock()
+ * releases those that are left.
  */
 int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
 void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level);
@@ -254,10 +276,10 @@ void iovageom_itree_drop_stock(struct iovageom_itree *tree);
 void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                           uint32_t level, uint32_t slot, int32_t k);
 /*
- * Makes room for one entry in the path's node at that level, which is full: by lending entries to a
- * neighbour, if one has room, or by splitting, which takes a node of the stock at that level, one at
- * each full level above, and one inner node if the root is full. The path keeps its place, in the
- * node that has the entry behind the place.
+ * Make room for one entry in the path's node at that level, which is full. lend() moves entries to
+ * a neighbour; it returns false if none has room. split() takes new nodes from the stock: one at
+ * that level, one at each full level above, and one inner node if the root is full. Afterwards the
+ * path leads to the same place, in the node with the entry that follows the place.
  */
 bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                          uint32_t level);

@@ -6,7 +6,7 @@
 
 #include <iovageom/status.h>
 
-/* A node in stock: the list goes through the nodes themselves. */
+/* A node in stock: its first word links it to the next, so the list needs no memory of its own. */
 struct iovageom_itree_spare {
     struct iovageom_itree_spare *next;
 };
@@ -18,7 +18,8 @@ static size_t node_bytes(const struct iovageom_itree *tree, uint32_t level)
     return sizeof(struct iovageom_itree_leaf) + LEAF_SLOTS * tree->width * sizeof(uint64_t);
 }
 
-/* Gives up the nodes, which are released or belong to another tree now. */
+/* Gives up ownership of all nodes; iovageom_itree_release() frees them before. The number of
+ * changes is raised, not reset, so that cursors notice. */
 static void forget(struct iovageom_itree *tree)
 {
     tree->root = NULL;
@@ -32,6 +33,7 @@ static void forget(struct iovageom_itree *tree)
     tree->changes++;
 }
 
+/* Unused slots have a last of 2^64-1, in the object as in nodes: 0xff in each byte. */
 static void make_empty(struct iovageom_itree *tree)
 {
     forget(tree);
@@ -68,7 +70,8 @@ void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t 
     tree->allocator.release(tree->allocator.context, node, node_bytes(tree, level));
 }
 
-/* No recursion: a path of node and child for each level, of which there are at most 20. */
+/* Depth first, children before their parent, and without recursion: `way` and `left` are its stack,
+ * one place for each level. */
 void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
                                uint32_t count)
 {
@@ -113,11 +116,11 @@ void iovageom_itree_clear(struct iovageom_itree *tree)
     make_empty(tree);
 }
 
-/* Cursors on either tree look their place up again: the number of changes is new to both.
- * Word by word, which needs no second tree on the stack for the exchange. */
+/* Word by word, inline values included: a tree is too large for a copy on the stack. Exchanged
+ * trees get a number of changes that no cursor has seen on either of them. */
 IOVAGEOM_COLD void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
 {
-    uint64_t changes = a->changes + b->changes + 1; /* a number that cursors on neither know */
+    uint64_t changes = a->changes + b->changes + 1;
     size_t bytes = sizeof(*a) + IOVAGEOM_ITREE_INLINE * a->width * sizeof(uint64_t);
     unsigned char *one = (unsigned char *)a;
     unsigned char *other = (unsigned char *)b;
@@ -179,6 +182,10 @@ int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t 
     return IOVAGEOM_ERR_NO_MEMORY;
 }
 
+/*
+ * An empty node needs its unused lasts only: gaps, children and counts of unused slots are not
+ * read. So one inner node is like another, and the list of inner nodes serves all levels above 0.
+ */
 void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level)
 {
     return memset(out_of_stock(tree, level), 0xff,

@@ -4,9 +4,12 @@
 #include <iovageom/status.h>
 
 /*
- * An entry's two words are its physical address and its flags: the address may be any number, so
- * there is no room for flags in it. The tree has to be at the end, because its inline values follow
- * it.
+ * The ledger is a tree in which the range of an entry is the IOVA range of a mapping. Its two words
+ * are the address that it leads to and its flags; there are no spare bits for flags in the address,
+ * which need not be aligned. Neighbouring mappings are never joined, because the guest unmaps whole
+ * mappings.
+ *
+ * The tree has to be at the end, because its inline values follow it in the public object.
  */
 enum { WIDTH = 2 };
 
@@ -30,6 +33,7 @@ static const struct ledger *ledger_in(const struct iovageom_mappings *mappings)
     return (const struct ledger *)mappings;
 }
 
+/* The entry as a result: *out, and whether there is one. */
 static bool give_mapping(struct iovageom_itree_entry entry, struct iovageom_mapping *out)
 {
     if (!entry.range)
@@ -38,7 +42,7 @@ static bool give_mapping(struct iovageom_itree_entry entry, struct iovageom_mapp
     return true;
 }
 
-/* The lowest entry that overlaps the range, which may be inverted. */
+/* The lowest entry that overlaps the range. An inverted range overlaps nothing. */
 static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *mappings,
                                                struct iovageom_range range)
 {
@@ -96,10 +100,11 @@ bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
     if (!entry.range)
         return false;
     if (iovageom_range_contains(range, *entry.range)) {
-        /* A guest mostly unmaps just what it has mapped. */
+        /* A guest mostly unmaps exactly what it has mapped; this saves the second search. */
         if (entry.range->last == range.last)
             return false;
-        /* Only the ends of the range can fall inside a mapping: the lower does not. */
+        /* A range can split a mapping only at its two ends. The lower end splits none, as its
+         * mapping is inside; so the mapping at the upper end decides. */
         entry = overlapping(mappings, (struct iovageom_range){range.last, range.last});
         if (!entry.range || iovageom_range_contains(range, *entry.range))
             return false;
@@ -134,7 +139,12 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
     struct iovageom_itree_entry entry;
     size_t count = 0;
 
-    /* Each side is searched for where the other stands, so the smaller one sets the number of steps. */
+    /*
+     * Both sides skip what lies below the position of the other one, by a search. So the cost is
+     * O(log n) for each mapping that is found and each range of the smaller side. `rest` is what is
+     * still to be searched: above a mapping that was found, so that each is given once, however
+     * many ranges of the set touch it.
+     */
     for (;;) {
         iovageom_rangeset_seek(set, rest.start, &place);
         if (!iovageom_rangeset_next(&place, &range))

@@ -12,15 +12,16 @@
  * The ledger of a domain's live mappings: which IOVAs the guest has mapped, to where, with what
  * flags, under the rules of the virtio specification 1.4 for MAP and UNMAP requests.
  *
- * The ledger knows nothing of apertures, granules or reserved regions: who asks it has checked
- * those. It is byte granular.
+ * The ledger knows nothing of apertures, granules, reserved regions or a budget of mappings:
+ * lib/viommu checks those before it calls. Any byte may be the start or the last of a mapping.
  *
  * Up to 8 mappings live inside the object and allocate nothing. n is the number of mappings, k the
- * number that a call meets. The object may be moved with memcpy while no cursor stands on it, but
- * not duplicated so. A call that fails leaves the ledger as it was.
+ * number that a call meets. The object may be moved with memcpy while it has no cursor, but not
+ * duplicated so. A call that fails leaves the ledger as it was.
  */
 
-/* A ledger. Opaque: no member is to be read or written. */
+/* A ledger. Opaque: no member is to be read or written. Storage for a tree with its inline values:
+ * a _Static_assert in mappings.c compares the sizes. */
 struct iovageom_mappings {
     uint64_t opaque[60];
 };
@@ -29,7 +30,8 @@ struct iovageom_mappings {
 int iovageom_mappings_init(struct iovageom_mappings *mappings,
                            const struct iovageom_allocator *allocator);
 
-/* Gives all memory back. The object may then only be made anew. NULL is accepted. */
+/* Frees all memory. Before it is used again, the object must be initialised again. NULL is
+ * accepted. */
 void iovageom_mappings_deinit(struct iovageom_mappings *mappings);
 
 /* ---- asking ---- */
@@ -77,26 +79,34 @@ void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t a
 /* Reads the next mapping, and then stands just above it. False when there is none. */
 bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out);
 
-/* ---- asking and doing apart, so that what was asked is not searched for again ---- */
+/* ---- changes, in two steps ---- */
 
-/* Where a mapping goes. Holds until the ledger changes. */
+/*
+ * lib/viommu decides on a MAP request while the state is const; the VMM then maps on the host, and
+ * only after that the mapping is kept. The place that the first step found is used by the second,
+ * so nothing is searched twice.
+ */
+
+/* Where a mapping will go. Invalid after any change of the ledger. */
 struct iovageom_mappings_place {
     struct iovageom_itree_path path;
 };
 
-/* Whether a mapping overlaps the range, which is valid: the lowest in *hit. Else *place is where one
-   goes. O(log n). */
+/* Whether a mapping overlaps the range, which must be valid. If so, *hit is the lowest one; if not,
+ * *place is where a mapping of the range goes. O(log n). */
 bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
                                   struct iovageom_range range,
                                   struct iovageom_mappings_place *place,
                                   struct iovageom_mapping *hit);
 
-/* IOVAGEOM_ERR_NO_MEMORY. The budget isn't looked at. */
+/* Inserts at a place that seek_place() gave for the same range. Invalidates `place`.
+ * IOVAGEOM_ERR_NO_MEMORY: the ledger is as it was. O(log n). */
 int iovageom_mappings_insert(struct iovageom_mappings *mappings,
                              struct iovageom_mappings_place *place,
                              const struct iovageom_mapping *mapping);
 
-/* Removes all mappings in the range, which splits none; says how many. */
+/* Removes all mappings in the range, and returns how many. The caller has checked that the range
+ * splits none: one that it does split would be removed whole. */
 size_t iovageom_mappings_remove(struct iovageom_mappings *mappings, struct iovageom_range range);
 
 #endif

@@ -8,6 +8,8 @@
 #include "../base/hints.h"
 #include "sweep.h"
 
+/* Normal form: valid ranges that ascend and don't touch. Each step first makes sure that starts
+ * ascend, so that the difference can't wrap; a difference of 1 means that two ranges touch. */
 bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
 {
     if (count > 0 && !iovageom_range_valid(ranges[0]))
@@ -19,6 +21,8 @@ bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
     return true;
 }
 
+/* 64 buckets for 6 bits of a start. Up to SHORT ranges are sorted by a network of comparisons
+ * instead. */
 enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, SHORT = 64 };
 
 /* Puts two in order; no branch depends on which that is. */
@@ -34,7 +38,8 @@ static inline void order(struct iovageom_range *low, struct iovageom_range *high
     high->last ^= last;
 }
 
-/* Batcher's network (Knuth, Algorithm 5.2.2M): more comparisons than others, but all foreseeable. */
+/* Batcher's merge exchange (Knuth, Algorithm 5.2.2M). Which items it compares depends on the count
+ * alone, so no branch is mispredicted; that outweighs the comparisons that it makes in addition. */
 static void sort_short(struct iovageom_range *ranges, size_t count)
 {
     size_t half = 1;
@@ -58,10 +63,17 @@ static void sort_short(struct iovageom_range *ranges, size_t count)
 }
 
 /*
- * Sorts in place by start, in O(n) and without memory; last is not looked at.
+ * Sorts in place by start, in O(n) for any input and without memory; `last` is not compared.
  *
- * By the highest bits in which starts differ, in place, and then each bucket by the next ones. No
- * input makes it slow, or takes more than 11 levels of it.
+ * A radix sort from the highest bits down. It takes the highest 6 bits in which any two starts
+ * differ, counts the ranges of each bucket, moves each range to its bucket, and sorts each bucket
+ * by the bits below. So the recursion is at most 11 deep, as 64 bits have 11 times 6, with 1 KiB of
+ * stack each.
+ *
+ * Moving is by cycles: the first range of a bucket that is not in its place is held; it is
+ * exchanged with the next unsorted one of its own bucket, and so on, until the held one belongs
+ * where the cycle began. next[d] is the first place of bucket d that is not final, end[d] the one
+ * behind the bucket.
  */
 static void sort_by_start(struct iovageom_range *ranges, size_t count)
 {
@@ -108,6 +120,8 @@ static void sort_by_start(struct iovageom_range *ranges, size_t count)
     }
 }
 
+/* After sorting by start, each range touches the last kept one, and extends it, or begins a new
+ * one. */
 int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
 {
     bool ascending = true;
@@ -132,7 +146,8 @@ int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
     return IOVAGEOM_OK;
 }
 
-/* Sweeps once and writes the result, all of which fits; or, without `out`, only counts it. */
+/* Sweeps once and writes the result, for which `out` must have room. With `out` NULL it only
+ * counts. */
 static size_t run(enum iovageom_sweep_kind kind, const struct iovageom_range *a, size_t a_count,
                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
                   size_t capacity)
@@ -158,7 +173,10 @@ static int combine_arrays(enum iovageom_sweep_kind kind, const struct iovageom_r
 {
     size_t needed;
 
-    if (capacity < a_count + b_count) { /* so many are always enough */
+    /* Counting costs a sweep of its own. It is skipped where there is surely room: each range of
+     * the result begins at the start of an input's range or just above its last, and none of these
+     * is the reason for two. */
+    if (capacity < a_count + b_count) {
         needed = run(kind, a, a_count, b, b_count, NULL, 0);
         if (needed > capacity) {
             *count = needed;

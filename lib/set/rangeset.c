@@ -13,6 +13,11 @@
 #include "rangeset_internal.h"
 #include "sweep.h"
 
+/*
+ * A set of addresses, as an interval tree without values. Its ranges never touch: an insertion
+ * joins them. So each set has exactly one tree of ranges, and equal sets compare equal. The public
+ * object is storage for the tree.
+ */
 _Static_assert(sizeof(struct iovageom_itree) <= sizeof(struct iovageom_rangeset), "storage");
 _Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_rangeset_cursor),
                "storage");
@@ -27,7 +32,7 @@ static const struct iovageom_itree *tree_in(const struct iovageom_rangeset *set)
     return (const struct iovageom_itree *)set;
 }
 
-/* The entry as a result: whether there is one. */
+/* The entry as a result: *out, and whether there is one. */
 static bool give_range(struct iovageom_itree_entry entry, struct iovageom_range *out)
 {
     if (!entry.range)
@@ -74,7 +79,8 @@ int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovage
 {
     int status = IOVAGEOM_OK;
 
-    /* Memory first, each in that of the set that is to have it; then nothing can fail. */
+    /* Results whose set has another allocator are copied with that one first, which may fail. The
+     * exchange that follows can't. */
     for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
         struct iovageom_rangeset copy;
 
@@ -91,7 +97,7 @@ int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovage
     return status;
 }
 
-enum { FEW = 64 }; /* ranges, for which memory of our own is to be had on the stack */
+enum { FEW = 64 }; /* so many ranges are sorted on the stack (1 KiB), more in allocated memory */
 
 /* From an array in normal form. */
 static int fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges, size_t count)
@@ -146,10 +152,10 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
 }
 
 /*
- * Lets the entry, which touches `range`, grow over it and over all that it then touches. First comes
- * how far up that is: to the end of the entry that holds or follows the end of the range. What is
- * above the entry's own end and below that is erased, and the entry resized: no step needs memory, so
- * an insertion that joins can't fail.
+ * Extends the entry, which touches `range`, over it and over all entries that it touches then.
+ * First the new end: that of the range, or of the entry that holds the range's end or directly
+ * follows it. Then the entries between the old and the new end are erased, and this one is resized.
+ * No step needs memory, so an insertion that joins ranges can't fail.
  */
 IOVAGEOM_COLD static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
                                  struct iovageom_range range)
@@ -184,7 +190,8 @@ int iovageom_rangeset_insert(struct iovageom_rangeset *set, struct iovageom_rang
 
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    /* What ends just below the range touches it, and is found too. */
+    /* From the address before the range on, so that an entry which ends there, and touches it, is
+     * found. */
     entry = iovageom_itree_seek(tree, range.start - (range.start > 0), &path);
     if (!entry.range ||
         (entry.range->start > range.last && !iovageom_range_precedes_directly(range, *entry.range)))
@@ -217,6 +224,7 @@ IOVAGEOM_COLD bool iovageom_rangeset_hull(const struct iovageom_rangeset *set,
     return iovageom_itree_hull(tree_in(set), out);
 }
 
+/* No two ranges of a set touch, so what the set contains is in one of its ranges. */
 bool iovageom_rangeset_contains(const struct iovageom_rangeset *set, struct iovageom_range range)
 {
     struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(set), range.last);
@@ -299,9 +307,9 @@ bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iova
 /* ---- algebra ---- */
 
 /*
- * Sweeps over a and b; `window` stands in the place of a if it is given. The result is built beside
- * the inputs, which may be the same objects, and takes its place at the end: so a failure leaves
- * everything as it was.
+ * Makes `result` the union, intersection or difference of a and b, or of `window` and b if it is
+ * not NULL; `a` may be NULL then. The result may be one of the inputs: it is built in new nodes,
+ * which take the place of the old ones at the end. So a failure leaves everything as it was.
  */
 static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
                         const struct iovageom_rangeset *a, const struct iovageom_range *window,
@@ -320,14 +328,14 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
         iovageom_sweep_tree(&sweep.inputs[0], tree_in(a), 0);
     iovageom_sweep_tree(&sweep.inputs[1], tree_in(b), window ? window->start : 0);
     count = iovageom_sweep_next(&sweep, some, room);
-    /* Of a short result the number is known, which spares the tree half empty leaves. */
+    /* If this was the whole result, its number of ranges is known, and leaves get equally full. */
     iovageom_itree_build(&builder, tree_of(result), count < room ? count : 0);
     for (; count > 0; count = iovageom_sweep_next(&sweep, some, room))
         iovageom_itree_append(&builder, some, NULL, count);
     return iovageom_itree_finish(&builder);
 }
 
-/* Whether any range of the set would be joined with this one. */
+/* Whether any range of the set overlaps this one or touches it: then inserting it joins them. */
 static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range range)
 {
     struct iovageom_range around = range;
@@ -341,8 +349,12 @@ static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range
 }
 
 /*
- * Adds few ranges to a set of many, one by one: a thousand short sets don't cost a thousand merges.
- * Those that need memory go first, so that they can be taken out again when one gets none.
+ * Adds few ranges to a set of many, one by one in O(log n) each. A sweep would go through all of
+ * the many, and a caller who unites a thousand short sets would do that a thousand times.
+ *
+ * All or nothing: only ranges that join no other ("fresh") need memory. They are inserted first;
+ * when one fails, those before it are removed again, which needs no memory. The others then can't
+ * fail.
  */
 IOVAGEOM_COLD static int unite_few(struct iovageom_rangeset *set,
                                    const struct iovageom_rangeset *few)
@@ -377,7 +389,7 @@ IOVAGEOM_COLD static int unite_few(struct iovageom_rangeset *set,
 int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
                             const struct iovageom_rangeset *b)
 {
-    enum { MANY = 64 }; /* times as many: then a sweep over all costs more */
+    enum { MANY = 64 }; /* with 64 times as many ranges, single insertions cost less than a sweep */
     const struct iovageom_rangeset *other = result == a ? b : a;
 
     if ((result == a || result == b) &&
@@ -416,8 +428,8 @@ int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovage
     return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
 }
 
-/* Aligned ranges may touch or overlap though the ranges themselves did not: two with ends in one
- * granule, outwards. So each is held back until the next one doesn't touch it. */
+/* Ranges that don't touch may do so after aligning them outward, if two have their ends in one
+ * granule. So each is kept in `pending` until the next one is known not to touch it. */
 IOVAGEOM_COLD static int align_all(struct iovageom_rangeset *result,
                                    const struct iovageom_rangeset *a, uint64_t granule, bool inward)
 {
@@ -462,7 +474,7 @@ int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
     return align_all(result, a, granule, false);
 }
 
-/* In a set no two ranges touch, so a range of `inner` must lie in one range of `outer`. */
+/* In a set no two ranges touch, so each range of `inner` must lie in one range of `outer`. O(n). */
 bool iovageom_rangeset_subset(const struct iovageom_rangeset *inner,
                               const struct iovageom_rangeset *outer)
 {

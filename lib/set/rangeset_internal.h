@@ -7,9 +7,10 @@
 #include "../base/hints.h"
 
 /*
- * Hands results out: each of `sets` that is not NULL becomes what its `from` is, and keeps its
- * allocator. All of them or, when there is no memory, none. What is in `from` afterwards is to be
- * given back.
+ * Moves `count` results into the caller's sets: sets[i] becomes what from[i] is, and keeps its own
+ * allocator; where sets[i] is NULL, the result is not wanted. All or, with IOVAGEOM_ERR_NO_MEMORY,
+ * none. In both cases the caller must call deinit for each of `from`, whose contents are then
+ * unspecified.
  */
 IOVAGEOM_COLD int iovageom_rangesets_give(struct iovageom_rangeset *const *sets,
                                           struct iovageom_rangeset *from, size_t count);

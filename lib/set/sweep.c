@@ -6,7 +6,9 @@
 
 /*
  * The inner loops have no branch that depends on which input comes next, since no processor can
- * predict that for random input: a result is always written, and then kept or written over.
+ * predict that for random input. Instead a candidate is written in each step, and `out` moves on
+ * only if it is a result; else the next step writes over it. Positions move on by 0 or 1 in the
+ * same way. So a step needs one free place in `out`, whether or not it has a result.
  */
 
 void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind kind)
@@ -31,7 +33,7 @@ void iovageom_sweep_tree(struct iovageom_sweep_input *input, const struct iovage
     iovageom_itree_cursor_init(&input->cursor, tree, address);
 }
 
-/* Whether the input has a range left; gets the next run when the one at hand is used up. */
+/* Whether the input has a range left; gets the next run when this one is used up. */
 static inline bool has_range(struct iovageom_sweep_input *input)
 {
     struct iovageom_itree_entry first;
@@ -49,7 +51,8 @@ static inline bool has_range(struct iovageom_sweep_input *input)
     return true;
 }
 
-/* What the next ranges of both have in common; the one that ends first is done then. */
+/* INTERSECTION: what the next ranges of both have in common, nothing if its start is above its
+ * last. The range that ends first can have nothing more in common with the other input. */
 static struct iovageom_range *sweep_common(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                            const struct iovageom_range *out_end)
 {
@@ -72,8 +75,10 @@ static struct iovageom_range *sweep_common(struct iovageom_sweep *sweep, struct 
 }
 
 /*
- * What the next range of the first has in common with the gap in front of the next range of the
- * second; which of the two ends first is done then. A gap may be empty: start above last.
+ * DIFFERENCE: what the next range of the first has in common with the gap in front of the next
+ * range of the second, [free, b->start - 1]. Whichever of the two ends first is done. `b->start -
+ * 1` wraps if b starts at 0, which would make an empty gap look like all addresses; therefore the
+ * second condition.
  */
 static struct iovageom_range *sweep_gaps(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                          const struct iovageom_range *out_end)
@@ -103,7 +108,7 @@ static struct iovageom_range *sweep_gaps(struct iovageom_sweep *sweep, struct io
     return out;
 }
 
-/* The rest of the first input, when the second has no more ranges. */
+/* DIFFERENCE: the rest of the first input, when the second has no more ranges. */
 static struct iovageom_range *sweep_rest(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                          const struct iovageom_range *out_end)
 {
@@ -119,7 +124,8 @@ static struct iovageom_range *sweep_rest(struct iovageom_sweep *sweep, struct io
     return out;
 }
 
-/* The next range either lets the pending one grow, or comes after it. */
+/* UNION: extends the pending range by the next one if they touch, and else makes the pending one a
+ * result and the next one pending. Ranges come in ascending order of start. */
 static inline struct iovageom_range *unite(struct iovageom_range *pending,
                                            const struct iovageom_range *next,
                                            struct iovageom_range *out)
@@ -132,7 +138,7 @@ static inline struct iovageom_range *unite(struct iovageom_range *pending,
     return out + apart;
 }
 
-/* While both inputs have ranges at hand, the lower one is next. */
+/* UNION, while both runs have ranges: the one with the lower start is next. */
 static struct iovageom_range *unite_both(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                          const struct iovageom_range *out_end)
 {

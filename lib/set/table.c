@@ -25,6 +25,7 @@ void *iovageom_table_from(const struct iovageom_table *table, uint64_t key)
     return entry.range ? (void *)(uintptr_t)*entry.values : NULL;
 }
 
+/* Only the first number of a range that put_range() has put in is found here. */
 void *iovageom_table_at(const struct iovageom_table *table, uint64_t key)
 {
     struct iovageom_itree_entry entry = iovageom_itree_find(&table->tree, key);

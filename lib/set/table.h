@@ -5,12 +5,13 @@
 #include "itree.h"
 
 /*
- * A table from numbers to objects, ascending by number: a tree of ranges of one address each, whose
- * value is the pointer. The table doesn't own the objects.
+ * A sorted table from numbers (the ids of endpoints or domains, say) to objects. It is an interval
+ * tree in which each number is a range of one address, with the pointer as its value. The table
+ * doesn't own the objects: who puts one in takes it out before freeing it.
  */
 struct iovageom_table {
     struct iovageom_itree tree;
-    uint64_t inline_values[IOVAGEOM_ITREE_INLINE]; /* of the tree: they must follow it */
+    uint64_t inline_values[IOVAGEOM_ITREE_INLINE]; /* of `tree`: must follow it directly */
 };
 
 int iovageom_table_init(struct iovageom_table *table, const struct iovageom_allocator *allocator);
@@ -23,7 +24,8 @@ void *iovageom_table_from(const struct iovageom_table *table, uint64_t key);
 /* There must be none with that number. IOVAGEOM_ERR_NO_MEMORY. */
 int iovageom_table_put(struct iovageom_table *table, uint64_t key, void *object);
 /*
- * The same for a range of numbers that overlaps no other, and a value. IOVAGEOM_ERR_OVERLAP,
+ * Puts in a range of numbers with one value for all of them. The calls above give that value as if
+ * it were a pointer. IOVAGEOM_ERR_OVERLAP: one of the numbers is there already.
  * IOVAGEOM_ERR_NO_MEMORY.
  */
 int iovageom_table_put_range(struct iovageom_table *table, struct iovageom_range range,
