@@ -11,8 +11,10 @@
 #include "../geometry/internal.h"
 
 /*
- * Numbers in a structure of the kernel of this machine, in its byte order. They are copied, because
- * the structure may stand at any address. The caller has checked that the bytes are there.
+ * Numbers in a structure that the kernel of this machine has filled: in the machine's byte order,
+ * unlike the wire formats of base/bytes.h. They are copied with memcpy(), because the caller's
+ * buffer need not be aligned. The caller has checked that the bytes are there. Offsets are in
+ * bytes.
  */
 static inline uint16_t iovageom_host_load16(const void *bytes, size_t offset)
 {
@@ -41,7 +43,10 @@ static inline uint64_t iovageom_host_load64(const void *bytes, size_t offset)
 /* Bytes of a range in VFIO's and in iommufd's lists: start and last. */
 #define IOVAGEOM_HOST_RANGE_SIZE 16
 
-/* Adds a list of `count` usable ranges. The caller has checked that all of its bytes are there. */
+/*
+ * Adds a list of `count` usable ranges as one fact of the geometry. `bytes` is the kernel's list,
+ * and the caller has checked that all of it is there. On an error the geometry is as it was.
+ */
 static inline int iovageom_host_add_usable(struct iovageom_geometry *geometry, const void *bytes,
                                            size_t count, enum iovageom_source source)
 {

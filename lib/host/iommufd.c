@@ -10,14 +10,24 @@
 
 #include "internal.h"
 
-#define FIRST_QUERY_RANGES 32
+/*
+ * Structures of include/uapi/linux/iommufd.h. The names are offsets in bytes, except *_COUNT. Only
+ * the offsets are used, not the header: so the library builds on any system, and knows fields that
+ * the header of the build machine may not have yet.
+ */
 
-/* struct iommu_ioas_iova_ranges */
+#define FIRST_QUERY_RANGES 32 /* more than the 2 to 8 of the usual host: one call is enough */
+
+/* struct iommu_ioas_iova_ranges: num_iovas and out_iova_alignment */
 #define RANGES_COUNT     8
 #define RANGES_ALIGNMENT 24
 
-/* struct iommu_hw_info: 32 bytes in Linux 6.6, out_capabilities came in 6.7, and out_max_pasid_log2
-   in a byte that was 0 till then. */
+/*
+ * struct iommu_hw_info. It has 32 bytes in Linux 6.6; out_capabilities came in 6.7, at the end, and
+ * out_max_pasid_log2 later, in a byte that was 0 before. Then the registers: struct
+ * iommu_hw_info_vtd, _arm_smmuv3 (of which IDR0 to IDR5 are read) and _amd. An _END is one behind
+ * the last byte of a field: a kernel that gives fewer bytes does not say what the field holds.
+ */
 #define HW_INFO_MINIMUM          32
 #define HW_INFO_PASID_BITS       28
 #define HW_INFO_CAPABILITIES_END 40
@@ -29,7 +39,8 @@
 #define AMD_EFR_END              8
 #define AMD_EFR2_END             16
 
-/* Bytes of a list of `count` ranges; false when they don't fit in the address space. */
+/* Bytes of a list of `count` ranges; false when a size_t is too small for them, or the kernel's
+ * 32-bit number of ranges is too small for `count`. */
 static bool list_size_of(uint64_t count, size_t *size)
 {
     uint64_t bytes = count * IOVAGEOM_IOMMUFD_RANGE_SIZE;
@@ -38,7 +49,7 @@ static bool list_size_of(uint64_t count, size_t *size)
     return count <= UINT32_MAX && *size == bytes;
 }
 
-/* Numbers for the kernel of this machine to read. */
+/* Numbers for the kernel of this machine: the counterpart of iovageom_host_load32() and 64(). */
 static void put32(void *bytes, size_t offset, uint32_t value)
 {
     memcpy((uint8_t *)bytes + offset, &value, sizeof(value));
@@ -49,7 +60,11 @@ static void put64(void *bytes, size_t offset, uint64_t value)
     memcpy((uint8_t *)bytes + offset, &value, sizeof(value));
 }
 
-/* Both headers start with their own size, which newer kernels may raise. */
+/*
+ * Both headers start with their own size, which newer kernels may raise. `length` is what the
+ * caller has. MALFORMED: the kernel says less than any kernel has. TRUNCATED: the caller has less
+ * than the kernel says.
+ */
 static int check_size(const void *header, size_t length, uint32_t minimum)
 {
     uint32_t size;
@@ -63,8 +78,10 @@ static int check_size(const void *header, size_t length, uint32_t minimum)
 }
 
 /*
- * How many ranges there are, whether or not they fitted, and to what every mapping is aligned. An
- * alignment of 1 means that nothing is attached: every device raises it to a page at least.
+ * How many ranges there are, whether or not they fitted into the caller's list, and the alignment
+ * of each mapping. An alignment of 1 means that no device is attached to the IOAS: every device
+ * raises it to a page at least. The ranges then say nothing of any host, and the caller reports
+ * IOVAGEOM_ERR_UNKNOWN.
  */
 static int read_ranges_header(const void *header, size_t length, uint32_t *count,
                               uint64_t *alignment)
@@ -98,8 +115,8 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
             *needed = size;
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     }
-    /* All or nothing: adding the list may fail, so it comes first; the alignment that follows can't,
-     * as there is room for it. */
+    /* All or nothing: room for two facts is reserved first. Adding the list may still fail, so it
+     * comes next; the alignment can't fail then. */
     status = iovageom_geometry_reserve(geometry, geometry->count + 2);
     if (status == IOVAGEOM_OK)
         status = iovageom_host_add_usable(geometry, ranges, count, IOVAGEOM_SOURCE_IOMMUFD);
@@ -125,6 +142,11 @@ void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *qu
     put64(header, 16, array);
 }
 
+/*
+ * The list may grow between two calls of the kernel, when a device is attached meanwhile. So the
+ * number of attempts is bounded. With `too_small` the kernel must ask for more than it was given: a
+ * count that fits contradicts that, and asking again would never end.
+ */
 int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, const void *header,
                                        bool too_small)
 {
@@ -150,8 +172,11 @@ int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, con
     return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }
 
-/* What IOMMU_IOAS_ALLOW_IOVAS would refuse, or take for something else: an empty list allows
- * everything, not nothing. */
+/*
+ * Refuses what IOMMU_IOAS_ALLOW_IOVAS (B2) refuses or understands in another way. An empty list
+ * allows everything there, not nothing. A range of one address is refused, since the kernel wants
+ * start < last. Ranges must ascend without overlap.
+ */
 static int check_allowed(const struct iovageom_range *ranges, size_t count)
 {
     if (count == 0)
@@ -194,7 +219,7 @@ int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *r
     return IOVAGEOM_OK;
 }
 
-/* Registers: flags and a reserved word come first. */
+/* struct iommu_hw_info_vtd: 32 bits of flags and 32 reserved ones come before CAP and ECAP. */
 static void read_vtd(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
 {
     if (length >= VTD_CAP_END) {
@@ -216,7 +241,7 @@ static void read_smmuv3(const uint8_t *registers, size_t length, struct iovageom
         info->smmuv3_idr[i] = iovageom_host_load32(registers, SMMUV3_IDR + 4 * i);
 }
 
-/* No flags here: EFR is the first of them. */
+/* struct iommu_hw_info_amd: no flags before it, EFR and EFR2 come first. */
 static void read_amd(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
 {
     if (length >= AMD_EFR_END) {
@@ -246,7 +271,8 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
         if (info.pasid_bits != 0)
             info.knows |= IOVAGEOM_HW_INFO_PASID;
     }
-    /* The kernel fills a longer buffer with zeros, which are no registers. */
+    /* The kernel fills the rest of a longer buffer with zeros. They must not be taken for
+     * registers. */
     if (data_length > info.full_length)
         data_length = (size_t)info.full_length;
     if (info.type == IOVAGEOM_HW_INFO_VTD)

@@ -9,6 +9,16 @@
 #include "../base/array.h"
 #include "../geometry/internal.h"
 
+/*
+ * From registers of an IOMMU to the limits that Linux derives from them: how wide the addresses of
+ * a domain are, and which pages map. Versions of Linux differ, so each decoder is a rule that is
+ * asked for one version at a time. IOVAGEOM_LINUX_ANY asks for all of them and gives what holds in
+ * each (see docs/kernels.md).
+ *
+ * Numbers of bits and fields are those of the vendors' specifications; the register's name for them
+ * stands beside the code.
+ */
+
 #define SIZE_4K   ((uint64_t)1 << 12)
 #define SIZE_16K  ((uint64_t)1 << 14)
 #define SIZE_64K  ((uint64_t)1 << 16)
@@ -31,21 +41,25 @@ static bool bit(uint64_t value, unsigned number)
     return (value >> number & 1) != 0;
 }
 
-/* What was asked, and the registers that answer it. */
+/* The arguments of a decoder. What each of the fields means depends on the kind of IOMMU. */
 struct question {
-    uint64_t first;  /* CAP, EFR, capabilities, IDR0 */
-    uint64_t second; /* ECAP, IDR5 */
-    uint64_t granule;
-    unsigned bits; /* of the kernel's addresses; on AMD the levels of the CPU's tables */
+    uint64_t first;   /* CAP, EFR, capabilities, IDR0 */
+    uint64_t second;  /* ECAP, IDR5 */
+    uint64_t granule; /* SMMUv3: bytes, 0 for unknown */
+    unsigned bits; /* of the kernel's addresses; AMD: levels of the CPU's tables; 0 for unknown */
     enum iovageom_host_stage stage;
-    bool scalable;
+    bool scalable; /* VT-d: whether the kernel uses scalable mode */
 };
 
-/* What one kernel makes of it. */
+/* The rule of one kernel. IOVAGEOM_ERR_UNSUPPORTED: it has no page tables for such an IOMMU. */
 typedef int rule_function(const struct question *question, enum iovageom_linux_rules rules,
                           struct iovageom_host_limits *out);
 
-/* Takes another possible answer into `all`, so that what is left holds whichever is right. */
+/*
+ * Reduces `all` to what also holds by another possible answer: the smaller width, and the page
+ * sizes that both have. `depends` says that the answers differ. A gaw of 0 in `all` means that this
+ * is the first one.
+ */
 static void take_least(struct iovageom_host_limits *all, const struct iovageom_host_limits *one)
 {
     if (all->gaw == 0) {
@@ -59,8 +73,9 @@ static void take_least(struct iovageom_host_limits *all, const struct iovageom_h
 }
 
 /*
- * By the rules of one kernel, or what holds by those of all of them. A kernel that doesn't drive
- * the IOMMU maps nothing that could be refused, and so it narrows nothing.
+ * The limits by the rules of one kernel, or what holds by those of all of them. A kernel that
+ * doesn't drive the IOMMU gives no device to a guest, so it doesn't reduce the result; it only sets
+ * `depends`.
  */
 static int answer(rule_function *rule, const struct question *question, uint32_t rules,
                   struct iovageom_host_limits *out)
@@ -91,7 +106,11 @@ static int answer(rule_function *rule, const struct question *question, uint32_t
     return IOVAGEOM_OK;
 }
 
-/* The stage to use, given which are there; DEFAULT when it is none. */
+/*
+ * The stage of translation that is used, given which ones the hardware has. By default the first
+ * one, if it is there. Returns IOVAGEOM_STAGE_DEFAULT when the stage that was asked for is not
+ * there.
+ */
 static enum iovageom_host_stage choose_stage(enum iovageom_host_stage stage, bool first,
                                              bool second)
 {
@@ -105,8 +124,10 @@ static enum iovageom_host_stage choose_stage(enum iovageom_host_stage stage, boo
 /* ---- VT-d ---- */
 
 /*
- * Widths of VT-d tables as SAGAW has them: bit n stands for 30 + 9n bits. Until generic page tables
- * came (6.19), Linux had one width for both stages: the widest, up to 57, that both have.
+ * The address width of VT-d tables until Linux got generic page tables (6.19). SAGAW (bits 8 to 12
+ * of CAP) is a mask of widths: bit n stands for 30 + 9n bits. The first stage has 48 bits (n = 2),
+ * and with FL5LP (bit 60) 57 (n = 3). Linux used one width for both stages: the widest, up to 57,
+ * that each stage which is there has. 0 when they have none in common.
  */
 static unsigned vtd_common_bits(uint64_t cap, bool first, bool second)
 {
@@ -124,8 +145,10 @@ static unsigned vtd_common_bits(uint64_t cap, bool first, bool second)
 }
 
 /*
- * Since then: the widest that MGAW needs and SAGAW has, if with deeper tables than that takes. Not
- * 30 bits any more.
+ * The width of second-stage tables since then. Tables of 30 + 9n bits are needed if MGAW is more
+ * than one level less has (21 + 9n bits). They can be used if SAGAW has that width, or a greater
+ * one, of which the tables are a part. The widest one is taken; 30 bits (n = 0) are not used any
+ * more.
  */
 static unsigned vtd_second_bits(uint64_t cap, unsigned mgaw)
 {
@@ -136,7 +159,8 @@ static unsigned vtd_second_bits(uint64_t cap, unsigned mgaw)
     return 0;
 }
 
-/* Page sizes of the second stage. Up to 6.12 the largest that is there stood for the smaller. */
+/* Page sizes of the second stage: SLLPS, bits 34 and 35. Up to 6.12 Linux took 1G pages to mean
+ * that 2M pages are there, too. */
 static uint64_t vtd_second_sizes(uint64_t cap, enum iovageom_linux_rules rules)
 {
     bool has_1g = bit(cap, 35), has_2m = bit(cap, 34);
@@ -146,6 +170,11 @@ static uint64_t vtd_second_sizes(uint64_t cap, enum iovageom_linux_rules rules)
     return SIZE_4K | (has_2m ? SIZE_2M : 0) | (has_1g ? SIZE_1G : 0);
 }
 
+/*
+ * Without scalable mode there is only the second stage. Older kernels prefer it where they may
+ * choose. The width is limited by MGAW. One bit less is left of the first stage: its addresses are
+ * sign-extended like those of a CPU, and Linux uses the lower half, which begins at 0.
+ */
 static int vtd(const struct question *question, enum iovageom_linux_rules rules,
                struct iovageom_host_limits *out)
 {
@@ -173,7 +202,7 @@ static int vtd(const struct question *question, enum iovageom_linux_rules rules,
         gaw = mgaw;
     page_sizes = stage == IOVAGEOM_STAGE_SECOND ? vtd_second_sizes(cap, rules)
                                                 : SIZE_4K | SIZE_2M | (bit(cap, 56) ? SIZE_1G : 0);
-    /* Generic page tables leave out what would take a half of the addresses, or all. */
+    /* Generic page tables leave out pages as large as half of the addresses, or larger. */
     if (generic && gaw > 0)
         page_sizes &= ((uint64_t)1 << (gaw - 1)) - 1;
     if (gaw <= 1 || page_sizes == 0)
@@ -194,14 +223,17 @@ int iovageom_host_vtd(uint64_t cap, uint64_t ecap, bool scalable, enum iovageom_
 
 /* ---- SMMUv3 ---- */
 
-/* Linux uses one granule for an IOMMU: that of its own pages if IDR5 has it. Which that is, no
- * register says, and neither how wide the kernel's own addresses are. */
+/*
+ * Linux uses one granule for an SMMU: that of its own pages, if IDR5 has it. No register says which
+ * that is, or how wide the kernel's own virtual addresses are, which limit those of the first
+ * stage. A caller who does not know either gets what holds for each of them, with `depends` set.
+ */
 
 static const struct granule {
     uint64_t page;
     uint64_t page_sizes;
     uint8_t bit;          /* in IDR5 */
-    uint8_t most;         /* address bits of its tables */
+    uint8_t most;         /* address bits that tables with this granule can have */
     uint8_t least_kernel; /* the narrowest virtual addresses that such a kernel is built with */
 } smmuv3_granules[] = {
     {SIZE_4K, SIZE_4K | SIZE_2M | SIZE_1G, 4, 48, 39},
@@ -209,7 +241,12 @@ static const struct granule {
     {SIZE_64K, SIZE_64K | SIZE_512M, 6, 52, 42},
 };
 
-/* By one granule; UNSUPPORTED when it is not there. */
+/*
+ * The limits with one granule. IOVAGEOM_ERR_UNSUPPORTED: IDR5 does not have it, IDR0 not the stage
+ * (S1P is bit 1, S2P bit 0) or no AArch64 tables (bit 3, the upper bit of TTF). The first stage has
+ * 48 bits of addresses, or 52 with VAX (bits 10 and 11 of IDR5); the second those of its output
+ * (OAS, bits 0 to 2). Linux takes 48 bits for an OAS that it doesn't know, 7.
+ */
 static int smmuv3_granule(const struct question *question, enum iovageom_linux_rules rules,
                           const struct granule *granule, struct iovageom_host_limits *out)
 {
@@ -253,7 +290,9 @@ static int smmuv3(const struct question *question, enum iovageom_linux_rules rul
             smmuv3_granule(question, rules, &smmuv3_granules[i], &one) != IOVAGEOM_OK)
             continue;
         take_least(&all, &one);
-        /* They have no page size in common; but what is aligned to the coarsest fits the others. */
+        /* Granules have no common page size, so the AND in take_least() is of no use. But what is
+         * aligned to the coarsest granule is aligned to the others: its page sizes are safe for
+         * all. */
         coarsest = one.page_sizes;
     }
     if (all.gaw == 0)
@@ -278,8 +317,12 @@ int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigne
 
 /* ---- AMD-Vi ---- */
 
-/* Guest (v2) tables have the format of the CPU's own, and as many levels. Since 6.12 Linux uses the
- * lower half of their addresses only, hence one bit less. */
+/*
+ * First-stage ("v2", "guest") tables have the format of the CPU's own, and as many levels: 4 for 48
+ * bits, 5 for 57. By the rules of 6.12 and later, Linux uses only the lower half of these
+ * addresses, which is one bit less. Five levels need the IOMMU (GATS) and the CPU; if the CPU is
+ * not known, 4 are safe.
+ */
 static void amd_v2(const struct question *question, enum iovageom_linux_rules rules,
                    struct iovageom_host_limits *limits)
 {
@@ -294,6 +337,11 @@ static void amd_v2(const struct question *question, enum iovageom_linux_rules ru
     limits->depends = five && question->bits == 0;
 }
 
+/*
+ * The second stage ("v1", "host") has 4, 5 or 6 levels by HATS: 48, 57 or 64 bits. Its tables can
+ * make pages of every power of two from 4K up to 2^51, by several equal entries, except 512G: a
+ * fault of the hardware.
+ */
 static int amd(const struct question *question, enum iovageom_linux_rules rules,
                struct iovageom_host_limits *out)
 {
@@ -336,6 +384,9 @@ int iovageom_host_amd(uint64_t efr, enum iovageom_host_stage stage, unsigned cpu
 
 /* ---- RISC-V ---- */
 
+/* Tables from the widest to the narrowest: Linux takes the first that the hardware has. First-stage
+ * addresses of the 64-bit formats are sign-extended, and the lower half is used: one bit less. In
+ * the second stage the top table is four times as large: two bits more. */
 static const struct format {
     uint64_t page_sizes;
     uint8_t bit; /* of the first stage; the second stage's is 8 higher */
@@ -372,7 +423,7 @@ int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_stage stage, u
         (rules == IOVAGEOM_LINUX_7_3 && (!first || limits.gaw == 32)))
         return IOVAGEOM_ERR_UNSUPPORTED;
     if (first && limits.gaw != 32) {
-        /* The first drivers had neither 256T nor 64K. */
+        /* The first drivers had pages of neither 256T nor 64K, so neither holds for all kernels. */
         limits.depends = rules == IOVAGEOM_LINUX_ANY;
         limits.page_sizes =
             limits.depends ? limits.page_sizes & ~SIZE_256T : limits.page_sizes | SIZE_64K;
@@ -389,7 +440,7 @@ int iovageom_host_limits_add(const struct iovageom_host_limits *limits,
     enum iovageom_source source = (enum iovageom_source)limits->source;
     int status = iovageom_geometry_reserve(geometry, geometry->count + 3);
 
-    /* Once there is room for all, only a width that is none can fail. */
+    /* All or nothing: once there is room for three facts, only a gaw that is not valid can fail. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_add_gaw(geometry, limits->gaw, source);
     if (status != IOVAGEOM_OK)

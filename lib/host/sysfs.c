@@ -10,18 +10,26 @@
 
 #include "../geometry/internal.h"
 
-/* Linux fills one page less the terminating 0; the smallest page there is has 4096 bytes. */
-#define FULL_PAGE          4095
+/*
+ * Text of /sys/kernel/iommu_groups/N/reserved_regions: one region in each line, "0xSTART 0xLAST
+ * TYPE". And registers of an IOMMU, as hexadecimal numbers.
+ */
 
+/* Linux writes at most one page less the terminating 0, and the smallest page has 4096 bytes. A
+ * text that long may lack its end. */
+#define FULL_PAGE 4095
+
+/* The window that Linux chooses for MSI doorbells (B3): MSI_IOVA_BASE and 1 MiB. */
 #define SOFTWARE_MSI_START 0x8000000
 #define SOFTWARE_MSI_LAST  0x80fffff
 
-/* IASup: INVALIDATE_IOMMU_ALL. Bit 6 means nothing in EFR2. */
+/* EFR bit 6, IASup: the command INVALIDATE_IOMMU_ALL is there. In EFR2 the bit is reserved and 0,
+ * so it tells the two registers apart. */
 #define AMD_EFR_IASUP ((uint64_t)1 << 6)
 
-#define TYPE_COUNT    5
+#define TYPE_COUNT    5 /* of enum iovageom_resv_type, which counts from 1 */
 
-/* A piece of text that is read from its front. */
+/* What is left of a text that is read from its front: [at, end). It has no NUL at its end. */
 struct scan {
     const char *at;
     const char *end;
@@ -44,7 +52,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* Hexadecimal digits, with 0x before them or without. */
+/* Hexadecimal digits, with 0x before them or without. On an error `scan` has not moved. */
 static int scan_hex(struct scan *scan, uint64_t *value)
 {
     bool prefix = scan->end - scan->at >= 2 && scan->at[0] == '0' && scan->at[1] == 'x';
@@ -89,9 +97,10 @@ static bool is_word(const struct scan *word, const char *text)
 }
 
 /*
- * The type that a word names. Linux says "msi" also of the window in which its software places
- * doorbells, which can be told by its address alone. A word that is none, but could be one of a later
- * kernel, is UNSUPPORTED: its region is known at least.
+ * The type that a word names. Linux writes "msi" also for a software MSI window, which only its
+ * addresses distinguish from a window of the hardware. A word that may be a type of a later kernel
+ * (small letters, - and _) is IOVAGEOM_ERR_UNSUPPORTED and not IOVAGEOM_ERR_SYNTAX: the region is
+ * known, only its type is not.
  */
 static int read_type(const struct scan *word, struct iovageom_range range,
                      enum iovageom_resv_type *type)
@@ -117,8 +126,9 @@ static int read_type(const struct scan *word, struct iovageom_range range,
 }
 
 /*
- * One line without its newline. *range is written also with IOVAGEOM_ERR_UNSUPPORTED, for which it
- * is valid. IOVAGEOM_ERR_NOT_FOUND: a region of length 0, whatever its type.
+ * Reads one line without its newline. *range is valid on success and with IOVAGEOM_ERR_UNSUPPORTED.
+ * IOVAGEOM_ERR_NOT_FOUND: a region of length 0, whatever its type. Linux prints last as start +
+ * length - 1, so that such a region has a last just below its start. It reserves nothing.
  */
 static int read_line(struct scan line, struct iovageom_range *range, enum iovageom_resv_type *type)
 {
@@ -168,6 +178,11 @@ static bool next_line(const char *text, size_t length, struct iovageom_sysfs_cur
     return false;
 }
 
+/*
+ * The next region: skips empty lines and regions of length 0. IOVAGEOM_ERR_NOT_FOUND at the end of
+ * the text. If the last line has no newline and can't be understood, it was probably cut off:
+ * IOVAGEOM_ERR_TRUNCATED.
+ */
 static int next_region(const char *text, size_t length, struct iovageom_sysfs_cursor *cursor,
                        struct iovageom_range *range, enum iovageom_resv_type *type)
 {
@@ -200,8 +215,9 @@ int iovageom_host_sysfs_region(const char *text, size_t length,
 }
 
 /*
- * Whether the text may have been cut off. Linux writes at most one page, less one byte, and drops the
- * rest without a word: about 80 regions with pages of 4 KiB.
+ * Whether the text may have been cut off. Linux writes at most one page less one byte, and drops
+ * the rest without an error. With pages of 4 KiB that is after about 80 regions. The facts are then
+ * incomplete.
  */
 static bool may_be_cut(const char *text, size_t length)
 {
@@ -212,11 +228,12 @@ static bool may_be_cut(const char *text, size_t length)
 struct reading {
     struct iovageom_rangeset sets[TYPE_COUNT + 1]; /* by enum iovageom_resv_type; 0 is not used */
     enum iovageom_sysfs_mode mode;
-    size_t passed_over; /* number of the first line that was; 0 for none */
-    bool understood;    /* a line was */
+    size_t passed_over; /* number of the first line that was skipped; 0 for none */
+    bool understood;    /* at least one line was understood */
 };
 
-/* Whether a line before number `line` says the same. */
+/* Whether a line before number `line` says the same. Reads the text again, but is called only once,
+ * for the refusal of the whole text. */
 static bool repeats(const char *text, size_t length, size_t line, struct iovageom_range range,
                     enum iovageom_resv_type type)
 {
@@ -235,9 +252,11 @@ static bool repeats(const char *text, size_t length, size_t line, struct iovageo
 }
 
 /*
- * What to make of a line that was read with `status`. Linux merges what overlaps within a type, but
- * not at the top of the address space: what ends at 2^64-1 is printed as it came, twice if need be.
- * So there an overlap is no sign of a bad file.
+ * Handles a line that was read with `status`; an error refuses the whole text. A region of unknown
+ * type counts as reserved if the mode is lenient. A line that can't be understood is skipped if the
+ * mode is lenient, or if it was cut off in a text that fills a page; the result is then marked
+ * incomplete. So leniency never makes an address usable that a line reserves, except where the
+ * geometry says that it is incomplete.
  */
 static int take_line(const char *text, size_t length, size_t line, int status,
                      struct iovageom_range range, enum iovageom_resv_type type,
@@ -258,7 +277,8 @@ static int take_line(const char *text, size_t length, size_t line, int status,
     if (status != IOVAGEOM_OK)
         return status;
     reading->understood = true;
-    /* Linux fails to merge regions with one that reaches the top (B3), and prints both. */
+    /* Linux merges regions of one type that overlap, so overlapping lines are a sign of a bad file.
+     * But it doesn't merge with a region that ends at 2^64-1 (B3), and prints both. */
     if (!lenient && iovageom_rangeset_first_overlap(&reading->sets[type], range, &other) &&
         other.last != IOVAGEOM_ADDRESS_MAX)
         return repeats(text, length, line, range, type) ? IOVAGEOM_ERR_EXISTS
@@ -266,6 +286,11 @@ static int take_line(const char *text, size_t length, size_t line, int status,
     return iovageom_rangeset_insert(&reading->sets[type], range);
 }
 
+/*
+ * Reads all lines into the sets. On an error *line is the number of the line at fault, unless
+ * memory was lacking. A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not
+ * pass for one that reserves nothing. An empty text does reserve nothing.
+ */
 static int read_text(const char *text, size_t length, struct reading *reading, size_t *line)
 {
     struct iovageom_sysfs_cursor cursor = {0, 0};
@@ -291,6 +316,7 @@ static int read_text(const char *text, size_t length, struct reading *reading, s
     return IOVAGEOM_ERR_UNKNOWN;
 }
 
+/* States first that the reserved regions are known: without regions that is a fact, too. */
 static int add_regions(const struct reading *reading, struct iovageom_geometry *geometry)
 {
     int status = iovageom_geometry_add_reserved_known(geometry, IOVAGEOM_SOURCE_SYSFS);
@@ -312,7 +338,9 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                          struct iovageom_geometry *geometry)
 {
     struct reading reading = {.mode = mode};
-    struct iovageom_geometry *copy; /* takes the place of the geometry when all went well */
+    struct iovageom_geometry *copy;
+    /* All or nothing: the regions are added to a copy, which is exchanged with the geometry at the
+     * end. */
     int status = iovageom_geometry_copy(geometry, &copy);
 
     if (status != IOVAGEOM_OK)
@@ -361,8 +389,9 @@ int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *valu
 }
 
 /*
- * Which of two words is EFR: 0 or 1, or -1. Linux before 6.7 wrote EFR2 first. IASup tells them
- * apart where one of them has it; else the one that is not 0 is EFR, as EFR2 came later.
+ * Which of two words is EFR: 0 or 1, or -1 if that can't be known. Linux before 6.7 wrote EFR2
+ * first. If just one word has IASup, it is EFR. Else, if one word is 0, the other is EFR: hardware
+ * without EFR2 has an EFR, but none has only an EFR2.
  */
 static int find_efr(const uint64_t words[2])
 {

@@ -10,7 +10,15 @@
 
 #include "internal.h"
 
-/* struct vfio_iommu_type1_info. Kernels accept 16 bytes; the capability chain came later. */
+/*
+ * VFIO_IOMMU_GET_INFO of type1, from include/uapi/linux/vfio.h. The answer is a fixed structure,
+ * and behind it a chain of capabilities: each has the offset of the next one, from the start of the
+ * answer, and the last one has 0. Nothing in it is believed: offsets may lie outside, point into
+ * another capability, or lead back.
+ */
+
+/* struct vfio_iommu_type1_info, offsets and sizes in bytes. Kernels accept 16 bytes; the capability
+ * chain came later. */
 #define INFO_MINIMUM    16
 #define INFO_CAP_OFFSET 16
 #define INFO_CAPS_END   20 /* sizeof on i386, before there was padding */
@@ -19,9 +27,10 @@
 #define FLAG_CAPS       2
 
 /* struct vfio_info_cap_header */
-#define CAP_HEADER_SIZE    8
-#define CAP_ALIGNMENT      4 /* 8 since capabilities are padded; DMA_AVAIL has 12 bytes (B1) */
+#define CAP_HEADER_SIZE 8
+#define CAP_ALIGNMENT   4 /* 8 since capabilities are padded; DMA_AVAIL has 12 bytes (B1) */
 
+/* The known capabilities: ids 1 to 3, all of version 1, and the size of each without its list. */
 #define CAP_IOVA_RANGE     1
 #define CAP_MIGRATION      2
 #define CAP_DMA_AVAIL      3
@@ -33,26 +42,29 @@
 
 #define SMALLEST_HOST_PAGE 4096
 
-/* iommufd in the place of VFIO does not count mappings, and says this (B2). */
+/* What iommufd's emulation of VFIO gives as the number of mappings: it does not count them (B2). */
 #define NO_LIMIT UINT32_MAX
 
-/* Room for every capability of today and a dozen ranges. */
+/*
+ * Room for the fixed part, every capability of today and a dozen ranges: mostly one call is enough.
+ */
 #define FIRST_QUERY_SIZE 512
 
-/* An answer: `size` bytes that may be read, and `argsz` that the kernel says it has. */
+/* An answer. `size` bytes may be read; `argsz` is the size that the kernel says it has, and may be
+ * more. */
 struct vfio_answer {
     const uint8_t *bytes;
     size_t size;
     uint64_t argsz;
 };
 
-/* Where the known capabilities are. An `end` of 0 means that this one is not there. */
+/* Where the known capabilities are, by id - 1, each [start, end). An `end` of 0: not there. */
 struct vfio_extents {
     uint64_t start[CAP_KNOWN_COUNT];
     uint64_t end[CAP_KNOWN_COUNT];
 };
 
-/* What an answer says. Facts that it does not have are 0. */
+/* What an answer says. What it does not say is 0 or false. */
 struct vfio_info {
     bool has_page_sizes;
     bool has_dma_avail;
@@ -62,12 +74,15 @@ struct vfio_info {
     uint64_t ranges_offset; /* of the first of them, in bytes */
 };
 
-/* The error for a structure that ends at `end`, past what may be read. */
+/* The error for a structure that ends at `end`, past what may be read: if it ends past what the
+ * kernel has as well, the answer is wrong; else the caller passed too few bytes. */
 static int past_the_end(const struct vfio_answer *answer, uint64_t end)
 {
     return end > answer->argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
 }
 
+/* Whether a capability may be at `offset`: behind the fixed part, aligned, its header in the
+ * answer. */
 static int check_header_at(const struct vfio_answer *answer, uint64_t offset)
 {
     if (offset < INFO_CAPS_END || offset % CAP_ALIGNMENT != 0)
@@ -77,6 +92,11 @@ static int check_header_at(const struct vfio_answer *answer, uint64_t offset)
     return IOVAGEOM_OK;
 }
 
+/*
+ * Reads the known capability `id` at `offset`, and notes its extent, the list of ranges included. A
+ * second one of its kind is an error: the two could contradict each other. `range_count` has 32
+ * bits, so the sum of 64 bits can't wrap.
+ */
 static int read_known(const struct vfio_answer *answer, uint64_t offset, uint16_t id,
                       struct vfio_extents *extents, struct vfio_info *info)
 {
@@ -102,7 +122,8 @@ static int read_known(const struct vfio_answer *answer, uint64_t offset, uint16_
     return IOVAGEOM_OK;
 }
 
-/* Whether a header at `offset` would share bytes with a known capability other than its own. */
+/* Whether a header at `offset` shares bytes with a known capability that begins elsewhere. Then the
+ * same bytes would have two meanings. */
 static bool stands_on_another(const struct vfio_extents *extents, uint64_t offset)
 {
     for (unsigned i = 0; i < CAP_KNOWN_COUNT; i++) {
@@ -114,9 +135,10 @@ static bool stands_on_another(const struct vfio_extents *extents, uint64_t offse
 }
 
 /*
- * Walks the chain once. With `read` it takes what the known capabilities say; without, it checks the
- * places of their headers. A chain without a circle visits each offset once at most, and there are
- * no more offsets than the size has multiples of the alignment: whoever takes more steps goes round.
+ * Follows the chain once. With `read` it reads the known capabilities; without, it checks that no
+ * header overlaps one of `extents`. A chain without a cycle has each offset at most once, and
+ * offsets are multiples of the alignment: a chain of more steps than there are multiples has a
+ * cycle.
  */
 static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
                 struct vfio_extents *extents, struct vfio_info *info)
@@ -147,9 +169,10 @@ static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
 }
 
 /*
- * Three walks. The first looks for circles alone, so that a known capability in one is not taken for
- * a second of its kind. The second reads. The third compares each header with the extents of all
- * known capabilities, which are complete only now.
+ * Three walks. The first only finds cycles: while reading, a known capability in a cycle would come
+ * a second time, and be reported as a duplicate. (No extents are known yet, so nothing overlaps.)
+ * The second reads. The third compares each header with the extents, which are complete only now.
+ * Linear in the size of the answer, as all is.
  */
 static int read_chain(const struct vfio_answer *answer, uint32_t first, struct vfio_info *info)
 {
@@ -163,7 +186,11 @@ static int read_chain(const struct vfio_answer *answer, uint32_t first, struct v
     return status;
 }
 
-/* VFIO pins whole host pages, so it takes bits below the smallest of them for that one (B1). */
+/*
+ * Type1 pins whole host pages. If an IOMMU has page sizes below that of the host, type1 replaces
+ * them by the host's page size (B1). A kernel whose answer still has such sizes applies that to MAP
+ * all the same. The host's page size is not in the answer; the smallest that Linux has is taken.
+ */
 static uint64_t page_sizes_as_applied(uint64_t mask)
 {
     uint64_t whole = mask & ~(uint64_t)(SMALLEST_HOST_PAGE - 1);
@@ -172,9 +199,9 @@ static uint64_t page_sizes_as_applied(uint64_t mask)
 }
 
 /*
- * The offset of the first capability. The kernel says "too small" by leaving it 0, with success, and
- * the size that it wants in argsz (T1, B1). An argsz that asks for no more than there was would make
- * a caller ask for ever, so that is an error.
+ * The offset of the first capability. When the buffer was too small for the chain, the kernel
+ * returns success, leaves the offset 0 and writes the size that it wants to argsz (B1). If that is
+ * no more than the fixed part, asking again would never end, so it is an error.
  */
 static int find_chain(const struct vfio_answer *answer, size_t *needed, uint32_t *offset)
 {
@@ -190,7 +217,11 @@ static int find_chain(const struct vfio_answer *answer, size_t *needed, uint32_t
     return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }
 
-/* *needed is written with IOVAGEOM_ERR_BUFFER_TOO_SMALL only, *out on success only. */
+/*
+ * Decodes an answer without touching a geometry. *needed is written with
+ * IOVAGEOM_ERR_BUFFER_TOO_SMALL only, *out on success only. No more is read than both `length` and
+ * argsz allow.
+ */
 static int decode(const void *bytes, size_t length, size_t *needed, struct vfio_info *out)
 {
     struct vfio_info info = {0};
@@ -229,11 +260,12 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
     struct vfio_info info;
     int status = decode(bytes, length, needed, &info);
 
-    /* All or nothing: adding the list may fail, so it comes first; the single facts that follow
-     * can't, as there is room for them. */
+    /* All or nothing: room for three facts is reserved first. Adding the list may still fail, so it
+     * comes next; the two others can't fail then. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_reserve(geometry, geometry->count + 3);
-    /* Type1 keeps an empty list for a container of mediated devices, and lets everything map. */
+    /* An empty list is not "nothing is usable": type1 has it for a container that has only
+     * mediated devices, and maps everything there. So the usable ranges stay unknown. */
     if (status == IOVAGEOM_OK && info.range_count != 0)
         status = iovageom_host_add_usable(geometry, (const uint8_t *)bytes + info.ranges_offset,
                                           info.range_count, IOVAGEOM_SOURCE_VFIO);
@@ -260,6 +292,7 @@ void iovageom_host_vfio_query_request(const struct iovageom_vfio_query *query, v
     memcpy(buffer, &argsz, sizeof(argsz));
 }
 
+/* The list may grow between two calls of the kernel, so the number of attempts is bounded. */
 int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query, const void *buffer)
 {
     struct vfio_info info;
