@@ -20,8 +20,8 @@
  * It is a set of *facts*, each with its owner: an aperture, a list of usable ranges, reserved
  * regions, a page-size mask, an alignment, a mapping budget. Every fact that is added narrows. What
  * nobody said is unknown, which is not the same as empty: a geometry without facts constrains
- * nothing, and is the neutral element of the meet; a geometry that was told of an empty list of
- * usable ranges accepts nothing.
+ * nothing, and is the neutral element of the meet; a geometry to which an empty list of usable
+ * ranges was added accepts nothing.
  *
  * It is built with the add calls below, or by the decoders (host_*.h), and then handed around as a
  * value. Because facts keep their owners, the meet of several geometries can be taken apart again
@@ -124,16 +124,16 @@ IOVAGEOM_API int iovageom_geometry_add_alignment(struct iovageom_geometry *geome
  *
  * Said by IOVAGEOM_SOURCE_VFIO it is VFIO's dma_avail: what was *left* when the host was asked, for
  * all that is mapped in the container together (Linux: since 5.10; dma_entry_limit, 65,535 by
- * default, less what is mapped). Said by any other source it is a total. The meet keeps each. The
- * books (viommu.h) take what was left for that beside the mappings which they know of in that
- * container; all else takes both alike, as what can be mapped where nothing is yet.
+ * default, less what is mapped). Said by any other source it is a total. The meet keeps both kinds.
+ * A virtual IOMMU (viommu.h) adds to what was left the mappings that it knows of in that container.
+ * All other calls treat both kinds alike: as what an empty container can take.
  */
 IOVAGEOM_API int iovageom_geometry_add_map_budget(struct iovageom_geometry *geometry,
                                                   uint64_t mappings, enum iovageom_source source);
 
 /**
- * The host's software places MSI doorbells in `window`, says `source`: all of it becomes reserved as
- * SOFTWARE_MSI, and what the host calls MSI there no longer is. Call it after the decoders.
+ * The host's software places MSI doorbells in `window`, says `source`: all of it becomes reserved
+ * as SOFTWARE_MSI, and what the host calls MSI there no longer is. Call it after the decoders.
  *
  * Linux prints "msi" for a window of its software, too, and nothing tells it apart but where it is:
  * the drivers of Arm SMMUs and of virtio-iommu have it at [0x8000000,0x80fffff] (6.12 and 7.3), for
@@ -211,8 +211,8 @@ IOVAGEOM_API int iovageom_geometry_promise_mask(const struct iovageom_geometry *
                                                 uint64_t granule, uint64_t *mask);
 
 /**
- * The smallest mapping budget that was given, be it a total or what was left: so many mappings can be
- * added. IOVAGEOM_ERR_UNKNOWN when none was.
+ * The smallest mapping budget that was given, be it a total or what was left: so many mappings can
+ * be added. IOVAGEOM_ERR_UNKNOWN when none was.
  */
 IOVAGEOM_API int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry,
                                               uint64_t *mappings);
@@ -227,17 +227,19 @@ IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geomet
                                           uint64_t granule, struct iovageom_rangeset *out);
 
 /**
- * How far the host vouches for what iovageom_geometry_usable() gives. That no fact forbids an
- * address does not make it usable: where the width is not known, the addresses end somewhere, and
- * where the reserved regions are not known, they are somewhere. So show, and promise to a guest,
- * only what is usable *and* in *known; of what is above it nobody said anything. Needs no memory.
+ * Up to which address the host's statements are complete. iovageom_geometry_usable() gives every
+ * address that no fact forbids. That does not make it usable: if the width is not known, addresses
+ * end somewhere, and if the reserved regions are not known, they are somewhere. So show, and
+ * promise to a guest, only what is usable *and* in *known; of what is above it nobody said
+ * anything. Needs no memory.
  *
- * A name whose sources are of a host (enum iovageom_source up to SYSFS) vouches for
+ * A *name* is that of a device, as an owner of facts. A name whose sources are of a host (enum
+ * iovageom_source up to SYSFS) has complete statements for
  *
  * - all addresses, when it listed its usable ranges, or gave both an aperture and all of its
  *   reserved regions;
- * - those up to the last one that it reserves, in any type, when it gave all of its reserved regions
- *   and nothing that tells the width: "usable up to where somebody said";
+ * - those up to the last one that it reserves, in any type, when it gave all of its reserved
+ *   regions and nothing that tells the width: "usable up to where somebody said";
  * - none, when its reserved regions are not known or may be incomplete.
  *
  * *known is [0, the least of these]. A name that only gave page sizes or a budget takes nothing
@@ -247,7 +249,7 @@ IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geomet
  *
  * O(facts x (statements + log facts)).
  *
- * @return IOVAGEOM_ERR_UNKNOWN when it vouches for no address.
+ * @return IOVAGEOM_ERR_UNKNOWN when no address is known.
  */
 IOVAGEOM_API int iovageom_geometry_known_range(const struct iovageom_geometry *geometry,
                                                struct iovageom_range *known);
@@ -258,10 +260,10 @@ IOVAGEOM_API int iovageom_geometry_known_range(const struct iovageom_geometry *g
  * DIRECT_RELAXABLE are usable and so do not appear. Neighbours of one type are one region, whoever
  * said so; what a granule touches in part has the type of highest precedence in it.
  *
- * @param out room for `capacity` regions; may be NULL when that is 0.
- * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL; may be
- *        NULL.
- * `region.owner` is a number for iovageom_geometry_owner(): the owner of the largest piece of it.
+ * @param out room for `capacity` regions; may be NULL when that is 0. `region.owner` is a number
+ *        for iovageom_geometry_owner(): the owner of the largest piece of it.
+ * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL; may
+ *        be NULL.
  * @return IOVAGEOM_ERR_BUFFER_TOO_SMALL (nothing else is written), IOVAGEOM_ERR_INVALID (granule),
  *         IOVAGEOM_ERR_NO_MEMORY (scratch memory). O(n log n).
  */
@@ -284,22 +286,28 @@ IOVAGEOM_API int iovageom_geometry_regions(const struct iovageom_geometry *geome
                                            struct iovageom_region *out, size_t capacity,
                                            size_t *needed);
 
-/** The owner of a region, by `region.owner`; NULL for a number that is none. Valid until the geometry
-    changes. */
+/**
+ * The owner of a region, by `region.owner`; NULL for a number that is none. Valid until the
+ * geometry changes.
+ */
 IOVAGEOM_API const struct iovageom_owner *iovageom_geometry_owner(
     const struct iovageom_geometry *geometry, size_t index);
 
-/** Whether the host accepts a mapping of `range`: usable, and a multiple of the granule if known. */
+/**
+ * Whether the host accepts a mapping of `range`: usable, and a multiple of the granule if known.
+ */
 IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
                                             struct iovageom_range range);
 
 /**
- * Whether the host gives its devices to a guest at all. Region of type DIRECT: since 6.6 Linux gives
- * a device with one to nobody, as VFIO and iommufd first block all its DMA, and firmware's must go
- * on ("Firmware has requested this device have a 1:1 IOMMU mapping"; iommu.c, `require_direct`; the
- * same in 6.12 and 7.3). Before, Intel's driver refused it at attach, and others did not. So it is a
- * note everywhere, of kind IOVAGEOM_FINDING_DIRECT, and a VMM that wants to refuse asks this (or sets
- * IOVAGEOM_VIOMMU_REFUSE_DIRECT). DIRECT_RELAXABLE is not meant: Linux gives it up.
+ * Whether the host assigns its devices to a guest at all. Since 6.6 Linux assigns no device that
+ * has a region of type DIRECT. For VFIO and iommufd first block all DMA of a device, and the
+ * firmware's DMA must go on ("Firmware has requested this device have a 1:1 IOMMU mapping";
+ * iommu.c, `require_direct`; the same in 6.12 and 7.3). Before, Intel's driver refused it at
+ * attach, and others did not. As kernels differ, other calls only note it
+ * (IOVAGEOM_FINDING_DIRECT); a VMM that wants to refuse asks this, or sets
+ * IOVAGEOM_VIOMMU_REFUSE_DIRECT. Regions of type DIRECT_RELAXABLE do not count: Linux gives them
+ * up.
  *
  * Regions that the machine or the user made (IOVAGEOM_SOURCE_MACHINE, _USER) do not count: they are
  * the guest's, and no host's firmware knows of them. Those of an envelope do: they come from a
@@ -363,8 +371,8 @@ IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
                                           const struct iovageom_geometry *b);
 
 /**
- * Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget. Never
- * fails, and costs what iovageom_geometry_equal() costs.
+ * Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget.
+ * Never fails, and costs what iovageom_geometry_equal() costs.
  */
 IOVAGEOM_API bool iovageom_geometry_within(const struct iovageom_geometry *inner,
                                            const struct iovageom_geometry *outer);
@@ -380,8 +388,8 @@ IOVAGEOM_API int iovageom_geometry_difference(const struct iovageom_geometry *be
                                               struct iovageom_rangeset *removed);
 
 /**
- * A number that is equal for equal geometries (iovageom_geometry_equal) and differs, but for chance,
- * for others. The same on every machine and in every version with the same major number.
+ * A number that is equal for equal geometries (iovageom_geometry_equal) and differs, but for
+ * chance, for others. The same on every machine and in every version with the same major number.
  *
  * @return IOVAGEOM_ERR_NO_MEMORY (scratch memory).
  */

@@ -23,9 +23,9 @@ extern "C" {
  * has its own.
  *
  * Whatever can be saved can be loaded into an object that is like this one: configured alike, with
- * the same devices, regions, envelope and identity ranges, and not frozen. But for one that holds
- * what only ALLOW_STALE, or a feature that was accepted in spite of
- * iovageom_viommu_driver_features_check(), let pass.
+ * the same devices, regions, envelope and identity ranges, and not frozen. There are two
+ * exceptions: what only ALLOW_STALE let pass, and features that were accepted although
+ * iovageom_viommu_driver_features_check() refused them.
  *
  * @param buffer may be NULL when size is 0.
  * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
@@ -38,9 +38,9 @@ IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void
 /** How to load, as bits of `flags`. */
 enum iovageom_load_flag {
     /**
-     * Devices may come later. An endpoint of the stream that isn't here is made, and an empty slot is
-     * taken for one with a device: promises and mappings hold, and each device is judged against them
-     * when it is plugged. Until then the endpoint counts as `expected`. Take back what never comes
+     * Devices may come later. An endpoint of the stream that isn't here is made, and an empty slot
+     * counts as one with a device. Promises and mappings hold, and each device is judged against
+     * them when it is plugged; until then its endpoint is `expected`. Take back what never comes
      * with iovageom_viommu_undeclare(); a reset does it for all that were made so. The guest groups
      * that are made have no number yet: the first plug there that names one gives it.
      */
@@ -56,17 +56,18 @@ enum iovageom_load_flag {
  * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit
  * (LIMIT), a host's budget (BUDGET; tell what was left when nothing was mapped), a missing endpoint
  * (NOT_FOUND) or one in another guest group (OTHER: endpoints that were in one group are so again,
- * and apart from the others of the source), features that the guest was offered (OTHER), a bypass of
- * identity ranges that a device can't map (RESERVED) unless it could not at the source either. What
- * a driver that declined PROBE can't be told is asked as in iovageom_viommu_driver_features_check(),
- * for the features that the source's driver has accepted (INPUT_RANGE). The frozen values become
- * those of the source. A device of which nothing is usable in them is noted (NOTHING_USABLE);
- * STRICT_INPUT is a question of plugging, and isn't asked.
+ * and apart from the others of the source), features that the guest was offered (OTHER), a bypass
+ * of identity ranges that a device can't map (RESERVED) unless it could not at the source either.
+ * What a driver that declined PROBE can't be told is asked as in
+ * iovageom_viommu_driver_features_check(), for the features that the source's driver has accepted
+ * (INPUT_RANGE). The frozen values become those of the source. A device of which nothing is usable
+ * in them is noted (NOTHING_USABLE); STRICT_INPUT is a question of plugging, and isn't asked.
  *
- * An object that went on with ALLOW_STALE holds a promise or mapping that a device of its can't
- * honour. So would any that is like it: it is refused too, even on the same host. Make the stale step
- * again after load: declare a slot where such a device was plugged, or plug it with the geometry it
- * had before an update, and call plug or update with ALLOW_STALE once it is loaded.
+ * After a plug or update with ALLOW_STALE the source holds a promise or mapping that a device of
+ * its own can't honour. A destination with the same devices can't honour it either, and refuses the
+ * stream, even on the same host. So leave that device out before the load: declare a slot in its
+ * place, or plug it with the geometry that it had before the update. Then load, and call plug or
+ * update with ALLOW_STALE again.
  *
  * @param flags IOVAGEOM_LOAD_*.
  * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED,
@@ -78,9 +79,9 @@ IOVAGEOM_API int iovageom_viommu_load(struct iovageom_viommu *viommu, const void
                                       struct iovageom_report *report);
 
 /**
- * Whether load would succeed, and is this destination fit for that source: a dry run. Same findings,
- * same status. The object is not const since it is changed on the way, and then as it was: no other
- * call may run beside this one.
+ * Whether load would succeed: a dry run, with the same findings and the same status. It tells
+ * whether this destination is fit for that source. The object is not const: it is changed, and then
+ * changed back. So no other call may run on it at the same time.
  */
 IOVAGEOM_API int iovageom_viommu_load_check(struct iovageom_viommu *viommu, const void *bytes,
                                             size_t length, uint32_t flags,

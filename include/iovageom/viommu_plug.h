@@ -10,8 +10,8 @@
 
 /**
  * @file
- * Endpoints and devices: declaring, plugging, updating, unplugging; and what a guest was told of an
- * endpoint, is told now, and would be.
+ * Endpoints and devices: declaring, plugging, updating, unplugging. And the promise of an endpoint:
+ * what a PROBE has answered, and what it would answer now.
  */
 
 #ifdef __cplusplus
@@ -31,9 +31,9 @@ enum iovageom_endpoint_kind {
 /**
  * Declare an endpoint before its device exists, or one that has none.
  *
- * A slot brings the envelope into its guest group. That is refused like a device would be, when
- * members were promised more than the envelope gives, or the driver declined PROBE and can't be told
- * of it.
+ * A slot brings the envelope into its guest group. It is refused, as a device would be, when
+ * members were promised more than the envelope maps, or when the driver declined PROBE and so can't
+ * be told what the envelope reserves.
  *
  * @param guest_group its number, or IOVAGEOM_VIOMMU_OWN.
  * @param kind EMULATED or SLOT.
@@ -88,33 +88,35 @@ IOVAGEOM_API void iovageom_plug_options_init(struct iovageom_plug_options *optio
  *   (FINDING_PROMISE: endpoint, range that was promised, the part that the device takes);
  * - a live mapping of a domain that it will have to join, or whose address space it shares,
  *   stands where it reserves (FINDING_MAPPING: the lowest one in each range that is reserved);
- * - it can't be told: PROBE isn't offered, or was declined, and the input range holds what it can't
- *   map (other than MSI doorbells alone, which guests know of; with INPUT_AS_HOST before freeze: a
- *   hole between usable addresses, or no whole granule in common with the others), or STRICT_INPUT is set (FINDING_INPUT_RANGE);
+ * - the guest can't be told of what it reserves (FINDING_INPUT_RANGE): PROBE isn't offered, or was
+ *   declined, and the device can't map all of the input range. MSI doorbells alone do not count, as
+ *   guests know of them. With INPUT_AS_HOST before freeze the input range will shrink: then only a
+ *   hole between usable addresses counts, or that no whole granule is in common with the others;
+ * - STRICT_INPUT is set, and it can't map an end of the input range (FINDING_INPUT_RANGE);
  * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
  *   (FINDING_NOTHING_USABLE);
  * - it would bypass at once, and its address space can't map an identity range
  *   (FINDING_RESERVED);
- * - more is mapped in its address space, or would be with the domain that it has to join, than it allows
- *   (FINDING_BUDGET);
+ * - more is mapped in its address space, or would be with the domain that it has to join, than its
+ *   budget allows (FINDING_BUDGET);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
  *   address space or geometry (FINDING_OTHER); what is left of a budget may differ, then the first
  *   one's counts until an update;
  * - it has a region of type DIRECT (FINDING_DIRECT), if REFUSE_DIRECT is set, here or for all;
  *   ALLOW_STALE doesn't change that.
  * Plugged or not, the report notes such a region when it isn't refused, what the geometry leaves
- * open (FINDING_UNKNOWN, FINDING_INCOMPLETE, FINDING_MSI_WINDOW), and that the guest knows of no MSI
- * doorbells, when the host leaves a window for them to software as on Arm, reserves
+ * open (FINDING_UNKNOWN, FINDING_INCOMPLETE, FINDING_MSI_WINDOW), and that the guest knows of no
+ * MSI doorbells, when the host leaves a window for them to software as on Arm, reserves
  * [0x8000000,0x80fffff], and the machine has added none (FINDING_GUEST_QUIRK): VFIO in that guest
  * then maps them there in vain (iovageom_viommu_add_region()).
  *
  * @param options NULL for the defaults; copied.
- * @param geometry of the device: what its container or IOAS says once it is attached to it. Copied. Its
- *        name is what messages call the device.
+ * @param geometry of the device: what its container or IOAS says once it is attached to it. Copied.
+ *        Its name is what messages call the device.
  * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_EXISTS, IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY;
  *         nothing has changed then. O(k log m) for each domain, and O(k log k) for each guest
- *         group, that it takes something from; others cost nothing. A device that asks the same as
- *         another one of its address space takes nothing from anybody there.
+ *         group, that may lose addresses to it; others cost nothing. If another device of its
+ *         address space reserves the same and has the same budget, nobody there loses anything.
  */
 IOVAGEOM_API int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t endpoint,
                                       const struct iovageom_plug_options *options,
@@ -128,9 +130,10 @@ IOVAGEOM_API int iovageom_viommu_plug_check(const struct iovageom_viommu *viommu
                                             struct iovageom_report *report);
 
 /**
- * Plug in two steps, for a VMM that has work of its own in between. After prepare the device counts
- * for everything that others are told and may map, but its endpoint is not there yet for the guest.
- * Commit and abort never fail for a prepared endpoint; others answer IOVAGEOM_ERR_STATE.
+ * Plug in two steps, for a VMM that has work of its own in between. After prepare, what the device
+ * reserves is reserved for others: in a PROBE, a MAP and another plug. But the guest can't probe or
+ * attach its endpoint yet. Commit and abort never fail for a prepared endpoint; for any other they
+ * return IOVAGEOM_ERR_STATE.
  */
 IOVAGEOM_API int iovageom_viommu_plug_prepare(struct iovageom_viommu *viommu, uint32_t endpoint,
                                               const struct iovageom_plug_options *options,
@@ -153,12 +156,14 @@ IOVAGEOM_API int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t
                                         struct iovageom_report *report);
 
 /**
- * Unplug the device: of several that were plugged at this very endpoint, the last one. Its aliases
- * go with it, but for those that other devices answer to as well. Who is left without a device is
- * detached from its domain, and what others may map widens to exactly what it was without this
- * device, whatever was plugged, updated and unplugged in between. A slot is empty again. What
- * members of its guest group were promised stays promised, and an alias that other devices answer
- * to stays in its guest group, as it does in the guest. Needs no memory.
+ * Unplug the device: of several that were plugged at this endpoint itself, the last one. Its
+ * aliases go with it, except those that other devices answer to as well: these stay in their guest
+ * group, as they do in the guest. An endpoint that is left without a device is detached from its
+ * domain. A slot is empty again.
+ *
+ * What others may map widens to exactly what it would be if this device had never been plugged,
+ * whatever was plugged, updated and unplugged in between. What members of its guest group were
+ * promised stays promised. Needs no memory.
  *
  * @return IOVAGEOM_ERR_NOT_FOUND when no device is plugged there, but prepared or aliased.
  */
@@ -175,7 +180,7 @@ struct iovageom_viommu_endpoint {
     uint64_t host_group;
     uint64_t address_space;
     uint64_t domain;     /**< IOVAGEOM_ID_NONE when unattached */
-    uint64_t generation; /**< of its promise; 0 when it was not told anything */
+    uint64_t generation; /**< of its promise; 0 when it has none: no PROBE was answered */
     uint32_t bypass;     /**< 1 when its accesses now go through untranslated */
     uint32_t expected;   /**< 1 when it was loaded before its device came (LOAD_EXPECT_DEVICES) */
     /** Of that same device; NULL when there is none. Valid until the endpoint changes. */
@@ -191,12 +196,12 @@ IOVAGEOM_API bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *vi
                                                 struct iovageom_viommu_endpoint *out);
 
 /**
- * What the endpoint would be told by a PROBE now: the wire list (virtio.h) of its guest group,
- * fitted to probe_size.
+ * The regions that a PROBE of the endpoint would answer now: the wire list (virtio.h) of its guest
+ * group, fitted to probe_size. It makes no promise.
  *
  * @param out room for `capacity` regions; may be NULL when capacity is 0.
- * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
- *        NULL.
+ * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May
+ *        be NULL.
  * @param report notes what was given up to fit, or because the hosts' pages are smaller than the
  *        granule (FINDING_LOST).
  * @return IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ERR_BUFFER_TOO_SMALL, IOVAGEOM_ERR_NO_MEMORY.
@@ -205,26 +210,26 @@ IOVAGEOM_API int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint
                                       struct iovageom_region *out, size_t capacity, size_t *needed,
                                       struct iovageom_report *report);
 
-/** How an endpoint's promise stands. */
+/** An endpoint's promise, compared with now. */
 struct iovageom_viommu_promise {
-    uint64_t generation; /**< when it was told: each change of geometry is counted; 0
-                              when it was not told */
-    uint64_t now;        /**< generation now */
-    bool told;           /**< whether it was told at all */
-    bool current;        /**< it was told, and a PROBE now would say the same */
-    bool safe;           /**< every address that was promised is still usable: also when none was */
+    /** The object counts changes of geometry: the count at the last PROBE, or 0 without one. */
+    uint64_t generation;
+    uint64_t now; /**< the count now */
+    bool told;    /**< whether there is a promise: a PROBE of the endpoint was answered */
+    bool current; /**< there is one, and a PROBE now would get the same answer */
+    bool safe;    /**< every address that was promised is still usable: also when none was */
 };
 
 /**
- * What a guest was told of an endpoint, what is true now, and the difference.
+ * What a guest was promised for an endpoint, what a PROBE would promise now, and the difference.
  *
  * All in usable addresses of the input range, aligned to the granule. Each set is an initialised
  * one, replaced on success, or NULL; it keeps its allocator, and may outlive the object.
  *
- * @param told what was promised: nothing when it was not told.
+ * @param told what was promised: nothing when no PROBE was answered.
  * @param now what a PROBE now would promise, whether or not there was one.
- * @param added usable now, but not told: lost to the guest until it probes again.
- * @param removed told, but not usable now: not safe.
+ * @param added usable now, but not promised: lost to the guest until it probes again.
+ * @param removed promised, but reserved now: a MAP there will be refused. Empty means safe.
  * @return IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpoint,

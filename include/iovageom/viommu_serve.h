@@ -45,9 +45,9 @@ extern "C" {
  *         mapping stands in what the endpoint's host reserves, or a bypass that it can't map (N27,
  *         N30: FINDING_MAPPING, FINDING_RESERVED), or the domain has more mappings than its host
  *         allows beside what stays mapped there (FINDING_BUDGET); NOMEM: no memory, or max_domains
- *         reached. An endpoint that is attached elsewhere is moved (N29), and stays there when it is
- *         refused. Endpoints of one address space may be in several domains here, if only while a
- *         guest moves them one by one; a VMM whose host can't do that refuses for itself (N27).
+ *         reached. An endpoint that is attached elsewhere is moved (N29), and stays there when it
+ *         is refused. Endpoints of one address space may be in several domains here, if only while
+ *         a guest moves them one by one; a VMM whose host can't do that refuses for itself (N27).
  *         O(k log m) and, when it moves from a domain as the last, O(mappings of that). The check
  *         needs memory when devices came or went since the guest group's last request.
  */
@@ -82,8 +82,8 @@ IOVAGEOM_API int iovageom_viommu_detach_check(const struct iovageom_viommu *viom
  *         mapping budget is reached (FINDING_LIMIT, FINDING_BUDGET). They are looked for in this
  *         order: flags, domain, bypass, inverted, alignment, input range, physical, reserved,
  *         mapped, limits. O(log k + log m); while an address space with a budget is in several
- *         domains, of which this is one, its domains are counted besides. The check needs memory when
- *         devices came or went since the domain's last MAP.
+ *         domains, of which this is one, its domains are counted besides. The check needs memory
+ *         when devices came or went since the domain's last MAP.
  */
 IOVAGEOM_API int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                                      struct iovageom_range range, uint64_t phys, uint32_t flags,
@@ -157,9 +157,9 @@ IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
  * Do what was decided, and write the answer: properties of a PROBE and the tail, reserved bytes 0.
  * Properties of a PROBE that is refused are 0.
  *
- * UNMAP and DETACH can't fail here. A MAP, an ATTACH and a PROBE may need memory: without it they are
- * answered NOMEM, with a finding (OTHER), nothing has changed, and the VMM takes its own work back.
- * So it does when the object has changed since begin and the request is refused now.
+ * UNMAP and DETACH can't fail here. A MAP, an ATTACH and a PROBE may need memory: without it they
+ * are answered NOMEM, with a finding (OTHER), nothing has changed, and the VMM takes its own work
+ * back. So it does when the object has changed since begin and the request is refused now.
  *
  * @param veto 0, or the negative status to answer because the VMM's own work has failed
  *        (iovageom_report_host_refused()): then nothing is done. It only matters where the decision
@@ -197,14 +197,14 @@ struct iovageom_segment {
  * @param flags IOVAGEOM_VIRTIO_MAP_F_READ and/or F_WRITE: what the access needs. Reads need F_READ
  *        (N39), writes F_WRITE (N46).
  * @param segments room for `capacity`; may be NULL when capacity is 0.
- * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
- *        NULL.
+ * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May
+ *        be NULL.
  * @param fault receives the lowest address that has no translation, on IOVAGEOM_ERR_FAULT only. May
  *        be NULL.
- * @return IOVAGEOM_ERR_NOT_FOUND: no such endpoint, or it is in no domain and does not bypass (fault
- *         reason DOMAIN); IOVAGEOM_ERR_FAULT: nothing is mapped at an address, or not for that access
- *         (fault reason MAPPING); IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(log n + log
- *         m + mappings that the range meets).
+ * @return IOVAGEOM_ERR_NOT_FOUND: no such endpoint, or it is in no domain and does not bypass
+ *         (fault reason DOMAIN); IOVAGEOM_ERR_FAULT: nothing is mapped at an address, or not for
+ *         that access (fault reason MAPPING); IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ *         O(log n + log m + mappings that the range meets).
  */
 IOVAGEOM_API int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                            struct iovageom_range range, uint32_t flags,
@@ -259,10 +259,10 @@ IOVAGEOM_API bool iovageom_viommu_mapping_next(const struct iovageom_viommu *vio
 
 /**
  * What a VMM unmaps on its host in one call: the lowest run of mappings that lie in `range` as a
- * whole, leave no address between them, and begin at `from` or above. The host takes a run's mappings
- * together, since none of them is split.
+ * whole, leave no address between them, and begin at `from` or above. The host takes a run's
+ * mappings together, since none of them is split.
  *
- * @param out becomes the addresses of the run. Go on from its last address plus one, if there is one.
+ * @param out becomes the addresses of the run. Go on from the address above it, if there is one.
  * @return false when there is none. O(log m + mappings of the run).
  */
 IOVAGEOM_API bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t domain,
@@ -270,8 +270,8 @@ IOVAGEOM_API bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu,
                                            struct iovageom_range *out);
 
 /**
- * The addresses that a guest may map in a domain: what all its endpoints can, within the input range
- * and aligned to the granule.
+ * The addresses that a guest may map in a domain: what all its endpoints can, within the input
+ * range and aligned to the granule.
  *
  * @param out an initialised set; replaced on success.
  * @return IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ERR_NO_MEMORY.

@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-/** A virtual IOMMU: what viommu.h calls the books. Opaque. */
+/** The state of a virtual IOMMU: see viommu.h. Opaque. */
 struct iovageom_viommu;
 
 /** Host group, address space or guest group of a device that has none but its own. */
@@ -62,10 +62,10 @@ struct iovageom_viommu_config {
     /** Granule in bytes, or 0 (the default) for "as the host". */
     uint64_t granule;
     /**
-     * Most mappings in all domains together, and in one; default 2^22 and 2^20. They are what keeps a
-     * guest from using up the VMM's memory, at about 50 bytes for a mapping: nothing else limits an
-     * emulated endpoint, and a device only if its host has a budget (Linux: dma_entry_limit of
-     * vfio_iommu_type1, 65,535 in a container by default). UINT64_MAX: no limit.
+     * Most mappings in all domains together, and in one; default 2^22 and 2^20. They keep a guest
+     * from using up the VMM's memory, at about 50 bytes for a mapping. Nothing else limits the
+     * mappings of an emulated endpoint, and those of a device only if its host has a budget (Linux:
+     * dma_entry_limit of vfio_iommu_type1, 65,535 in a container by default). UINT64_MAX: no limit.
      */
     uint64_t max_mappings;
     uint64_t max_domain_mappings;
@@ -113,13 +113,13 @@ IOVAGEOM_API void iovageom_viommu_free(struct iovageom_viommu *viommu);
 /**
  * Reserve a window for every endpoint: the machine's MSI doorbells, a user's reserved-regions.
  *
- * On Arm, add the doorbells of the machine's interrupt controller as MSI. Where a Linux guest is told
- * of none, its driver makes up a window at [0x8000000,0x80fffff] (I5), which hosts there reserve:
- * VFIO and iommufd in that guest map the doorbells there, so that a device which it hands on gets no
- * interrupts. Its own drivers do without: for them Linux takes the page from the allocator of all
- * other DMA (iommu_dma_get_msi_page; the same in 6.12 and 7.3), which keeps to what it was told. A
- * region of type MSI outranks the hosts' MSI windows, which are then told as RESERVED (N74: only one
- * is MSI).
+ * On Arm, add the doorbells of the machine's interrupt controller as MSI. Where a Linux guest is
+ * told of none, its driver makes up a window at [0x8000000,0x80fffff] (I5), which hosts there
+ * reserve: VFIO and iommufd in that guest map the doorbells there, so that a device which it hands
+ * on gets no interrupts. Its own drivers do without: for them Linux takes the page from the
+ * allocator of all other DMA (iommu_dma_get_msi_page; the same in 6.12 and 7.3), which keeps to
+ * what it was told. A region of type MSI outranks the hosts' MSI windows, which are then told as
+ * RESERVED (N74: only one is MSI).
  *
  * @param name of the region, for messages; shorter than IOVAGEOM_NAME_SIZE.
  * @return IOVAGEOM_ERR_FROZEN after freeze, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID,
@@ -132,9 +132,10 @@ IOVAGEOM_API int iovageom_viommu_add_region(struct iovageom_viommu *viommu,
                                             enum iovageom_source source, const char *name);
 
 /**
- * Declare the floor for devices not yet seen: what the devices that will be plugged into slots can
- * map at least. What it does not map is reserved for each guest group that has a slot, from the
- * start; its page sizes count when the config space is frozen.
+ * Declare the envelope: what every device that will be plugged into a slot can map at least. A
+ * guest can't be told of more reserved ranges after its PROBE, so it is told of these from the
+ * start: what the envelope does not map is reserved for each guest group that has a slot. Its page
+ * sizes count when the config space is frozen.
  *
  * @param envelope copied; NULL takes it away.
  * @param report notes that a device of it can't be assigned, unless that is refused
@@ -185,7 +186,7 @@ IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,
  */
 IOVAGEOM_API int iovageom_viommu_thaw(struct iovageom_viommu *viommu);
 
-/** Whether the books are frozen. */
+/** Whether the config space is frozen. */
 IOVAGEOM_API bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu);
 
 /**
@@ -199,14 +200,14 @@ IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viom
                                               struct iovageom_virtio_config *out);
 
 /**
- * The feature bits that the driver accepted (FEATURES_OK). Until told, what is offered counts as
- * accepted. Bits that are not offered are ignored. MAP_F_MMIO is an unknown flag without F_MMIO
+ * The feature bits that the driver accepted (FEATURES_OK). Until this call, what is offered counts
+ * as accepted. Bits that are not offered are ignored. MAP_F_MMIO is an unknown flag without F_MMIO
  * (N40, N43), ATTACH_F_BYPASS without F_BYPASS_CONFIG (N25).
  *
- * From here on plug, update, declare, add_region and set_envelope judge by what can be told to this
- * driver. It isn't asked of the devices that
- * are there: ask iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK. A driver
- * that declines INPUT_RANGE is told by PROBE what lies outside. O(guest groups).
+ * From here on plug, update, declare, add_region and set_envelope refuse what this driver can't be
+ * told of. Devices that are plugged already are not judged again: call
+ * iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK if it does. For a driver
+ * that declines INPUT_RANGE, PROBE reserves what lies outside of the range. O(guest groups).
  */
 IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu,
                                                   uint32_t features);
@@ -237,8 +238,8 @@ IOVAGEOM_API int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint
 /**
  * The device is reset by its driver, or (with `system`) the whole machine is: all domains, mappings
  * and promises are gone, devices and slots stay. `bypass` survives a device reset, and goes back to
- * boot_bypass with the system (N9). The books stay frozen, for the VMM may go on showing the config
- * space that it copied when they were: see iovageom_viommu_thaw(). Never fails.
+ * boot_bypass with the system (N9). The config space stays frozen, for the VMM may go on showing
+ * the copy that it made when it was frozen: see iovageom_viommu_thaw(). Never fails.
  */
 IOVAGEOM_API void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system);
 

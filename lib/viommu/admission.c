@@ -9,26 +9,33 @@
 #include "internal.h"
 
 /*
- * Questions whether somebody may come. They are asked on const objects, each objection is a finding,
- * and a->status becomes that of the first one that refuses.
+ * May a device, an envelope, a slot or a driver come? These functions change nothing but the report
+ * and the answer in struct iovageom_admission. Each objection is a finding, and the search goes on
+ * after the first one, so that the report names every obstacle. a->status is that of the first
+ * objection. A lack of memory is returned, or put there by ask_common().
  */
 
 /* ---- objections ---- */
 
-/* A finding that refuses is in the report already. */
+/* For questions that put their findings into the report themselves: only the status is missing. */
 static void conflict(struct iovageom_admission *a)
 {
     if (a->status == IOVAGEOM_OK)
         a->status = IOVAGEOM_ERR_CONFLICT;
 }
 
+/*
+ * Report an objection. It refuses unless allow_stale lets it pass: then it is a note, and the
+ * object counts as stale. Only promises, mappings and budgets can pass, since the VMM can live with
+ * those; a guest that was never told of a hole could not.
+ */
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding)
 {
     const bool lenient = a->allow_stale && (finding->kind == IOVAGEOM_FINDING_PROMISE ||
                                             finding->kind == IOVAGEOM_FINDING_MAPPING ||
                                             finding->kind == IOVAGEOM_FINDING_BUDGET);
 
-    /* What nobody can use, everybody can be told of. */
+    /* While loading, a device without a usable address is safe: PROBE reserves everything. */
     const bool useless = a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE;
 
     finding->status = lenient || useless ? IOVAGEOM_OK : finding->status;
@@ -37,13 +44,16 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
     a->objections += finding->fatal;
     if (finding->fatal && a->status == IOVAGEOM_OK)
         a->status = finding->status;
-    /* Of a promise it says who was told: that may be somebody who is gone. */
+    /* In a PROMISE, `endpoint` is the one with the promise, and stays NONE if that one is gone. */
     if (finding->endpoint == IOVAGEOM_ID_NONE && finding->kind != IOVAGEOM_FINDING_PROMISE)
         finding->endpoint = a->endpoint;
     iovageom_report_add(a->report, finding);
 }
 
-/* `device` can't map `against`, which takes `range` from what the finding speaks of. */
+/*
+ * `device` reserves `against`. `range` is what it conflicts with: addresses that were promised, or
+ * a mapping. `endpoint` and `domain` say whose it is; IOVAGEOM_ID_NONE for neither.
+ */
 static void object(struct iovageom_admission *a, const struct iovageom_device *device,
                    enum iovageom_finding_kind kind, uint64_t domain, uint64_t endpoint,
                    struct iovageom_range range, struct iovageom_range against)
@@ -58,6 +68,7 @@ static void object(struct iovageom_admission *a, const struct iovageom_device *d
     iovageom_object(a, &finding);
 }
 
+/* The same for a number: `wanted` by the guest or the machine, `offered` by the device. */
 static void object_number(struct iovageom_admission *a, const struct iovageom_device *device,
                           enum iovageom_finding_kind kind, uint64_t domain, uint64_t wanted,
                           uint64_t offered)
@@ -80,7 +91,11 @@ bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flag
            (viommu->config.flags & IOVAGEOM_VIOMMU_REFUSE_DIRECT) != 0;
 }
 
-/* A refusal comes before other objections, a note before other notes: so there are two places. */
+/*
+ * Report regions of type DIRECT. A refusal must come first in the report, before other objections,
+ * and a note last, with the other notes. So each asker calls this twice, and only the call whose
+ * `refusing` equals a->refuse_direct does anything.
+ */
 static void ask_direct(struct iovageom_admission *a, bool refusing)
 {
     if (a->direct_asked || a->refuse_direct != refusing)
@@ -111,7 +126,10 @@ static void ask_granule(struct iovageom_admission *a)
                       iovageom_pgsize_granule(mask));
 }
 
-/* Guests know of their machine's MSI doorbells without being told: is a range nothing but that? */
+/*
+ * Whether a reserved range is nothing but MSI doorbells. A guest knows of its machine's doorbells
+ * without PROBE, so such a range is no obstacle for a driver that declined it.
+ */
 static bool only_doorbells(const struct iovageom_device *device, struct iovageom_range range)
 {
     for (size_t i = 0; i < device->msi_count; i++)
@@ -120,7 +138,7 @@ static bool only_doorbells(const struct iovageom_device *device, struct iovageom
     return false;
 }
 
-/* The guest's input range is wider than what `owner` maps of it: `against`. */
+/* The guest's input range is wider than `against`, the part of it that `owner` maps. */
 static void object_width(struct iovageom_admission *a, struct iovageom_range guest,
                          struct iovageom_range against, const struct iovageom_owner *owner)
 {
@@ -133,7 +151,7 @@ static void object_width(struct iovageom_admission *a, struct iovageom_range gue
     iovageom_object(a, &finding);
 }
 
-/* The same, for the first piece that is left without `range`, which the device reserves. */
+/* The same for a device that reserves `range`: `against` is the first piece that this leaves. */
 static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
                          struct iovageom_range range)
 {
@@ -145,7 +163,11 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
     object_width(a, guest, left[0], &named.owner);
 }
 
-/* Whether the device, and what is reserved for all, leave a granule of `input` to the guest. */
+/*
+ * Whether the device and the machine's regions leave a whole granule of `input` to the guest. Walks
+ * the gaps between the ranges of the device, which ascend; `input` shrinks to what is above each
+ * range.
+ */
 static bool leaves_some(const struct iovageom_device *device,
                         const struct iovageom_rangeset *platform, struct iovageom_range input,
                         uint64_t granule)
@@ -164,7 +186,9 @@ static bool leaves_some(const struct iovageom_device *device,
     return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
 }
 
-/* What the guest takes for granted that it may map: the input range, if it reads that. */
+/*
+ * Where a driver with these features maps: in the input range if it reads that, else anywhere (I2).
+ */
 struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features)
 {
     if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
@@ -173,8 +197,9 @@ struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu,
 }
 
 /*
- * An input range that is still to follow the hosts tells a guest without PROBE what each of them
- * can't map at its ends, as long as they have anything in common.
+ * Before freeze, with INPUT_AS_HOST and without PROBE. The input range will be cut to what all
+ * devices can map, which tells the guest of their ends. That works unless they have no granule in
+ * common: each device may be fine alone and all together not, so they are asked together, once.
  */
 static void ask_common(struct iovageom_admission *a, struct iovageom_range input)
 {
@@ -192,6 +217,9 @@ static void ask_common(struct iovageom_admission *a, struct iovageom_range input
         object_input(a, input, hit);
 }
 
+/*
+ * Something must be usable, in the largest granule that is known: guest's, configured or device's.
+ */
 static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
 {
     uint64_t granule = guest_granule(a->viommu);
@@ -205,8 +233,14 @@ static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
 }
 
 /*
- * The input range: what can't be told must be usable, and something must be. An input range that is
- * still to follow the hosts tells where the usable addresses begin and end, but no hole in them.
+ * The input range. What the guest can't be told of must be usable, and at least one granule must
+ * be. The locals:
+ *
+ *   told   PROBE tells the guest of every reserved range, so ranges alone are no obstacle
+ *   open   the input range is yet to be cut to what hosts map (INPUT_AS_HOST, not frozen): it will
+ *          tell of a reserved range at either end (`edge`), but not of one in between
+ *   strict the VMM wants no reserved range at either end (STRICT_INPUT), even if PROBE tells it
+ *   said   objections so far: more than that means that this function has objected
  */
 static void ask_input(struct iovageom_admission *a)
 {
@@ -243,7 +277,7 @@ static void ask_input(struct iovageom_admission *a)
         ask_common(a, input);
 }
 
-/* What is reserved for all, and can't be told either. */
+/* Regions of the machine that a driver without PROBE can't be told of, other than its doorbells. */
 static void ask_platform(struct iovageom_admission *a)
 {
     const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
@@ -275,7 +309,11 @@ static bool has_slot(const struct iovageom_viommu *viommu)
     return false;
 }
 
-/* All that there is, in the eyes of a driver with a->features; by what it maps too, if asked for. */
+/*
+ * Can a driver with a->features be told of everything that is there: machine, envelope, devices?
+ * With `granules`, each device is also asked for the frozen granule: load has taken that from a
+ * stream.
+ */
 int iovageom_ask_all(struct iovageom_admission *a, bool granules)
 {
     const struct iovageom_viommu *viommu = a->viommu;
@@ -320,7 +358,13 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
     return a.status;
 }
 
-/* ---- what it takes from others ---- */
+/* ---- what it takes from others ----
+ *
+ * A device takes addresses from the guest groups that share its address space or get one of its
+ * endpoints, and from the domains of those groups. ask_group() looks at one of them.
+ */
+
+/* Bypass, live mappings and budget of one domain, if `device` comes to serve it. */
 
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
                        const struct iovageom_domain *domain)
@@ -340,7 +384,8 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
             object(a, device, IOVAGEOM_FINDING_MAPPING, id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
-    /* Mapped in the newcomer's address space once it is in the domain; an empty one costs nothing. */
+    /* A domain that is not in this address space yet (`joining`) will be mapped there as a whole.
+       If it is empty and not there, the device takes part in nothing, and no budget is exceeded. */
     if ((here || joining > 0) && live > device->budget)
         object_number(a, device, IOVAGEOM_FINDING_BUDGET, id, live, device->budget);
 }
@@ -361,7 +406,11 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_device
         ask_domain(a, device, link->lower->self);
 }
 
-/* Whether the group's list still fits the probe buffer that the guest has read the size of. */
+/*
+ * Whether the group's list, with the device, still fits the probe_size that the guest has read. A
+ * longer list is joined until it fits, which loses addresses: the report notes them. A list that
+ * can't be joined so far is a conflict.
+ */
 static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *group)
 {
     const struct iovageom_viommu *viommu = a->viommu;
@@ -371,7 +420,8 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
 
     if (!viommu->frozen || limit == 0)
         return IOVAGEOM_OK;
-    /* Most of the time there is room in any case, and no list has to be made. */
+    /* Most of the time there is room for twice as many regions as there are ranges, and no list is
+       made. Twice: the MSI region may cut ranges, and the outside of the input range counts. */
     if (group->view_clean &&
         iovageom_virtio_probe_bytes(
             2 * (a->device->all_count + 1 + iovageom_rangeset_count(&group->view.all))) <= limit)
@@ -386,7 +436,11 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     return error;
 }
 
-/* The same of a guest group that is yet to be made, in the address space where the device will be. */
+/*
+ * The same for a guest group that does not exist yet. A group on the stack stands for it, with one
+ * link to the address space where the device will be: all that iovageom_group_wire() looks at. The
+ * cast removes a const, but nothing is written through it.
+ */
 static int ask_probe_alone(struct iovageom_admission *a)
 {
     struct iovageom_address_space *address_space =
@@ -408,7 +462,10 @@ static int ask_probe_alone(struct iovageom_admission *a)
     return ask_probe(a, &group);
 }
 
-/* A slot brings the envelope into its group, also to a driver that declined PROBE. */
+/*
+ * May a slot be declared in the group (NULL: a new one)? It brings the envelope into the group,
+ * which takes addresses from it like a device. In a group with a slot it is there already.
+ */
 int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group *group)
 {
     int error = IOVAGEOM_OK;
@@ -434,15 +491,17 @@ void iovageom_ask_device(struct iovageom_admission *a)
         conflict(a);
 }
 
-/* The lead of the address space that reserves the same as the device. */
+/* The lead of the address space that reserves the same as the device; NULL: no such lead. */
 static const struct iovageom_plug *known_lead(const struct iovageom_admission *a)
 {
     return a->address_space != NULL ? iovageom_lead_like(a->address_space, a->device) : NULL;
 }
 
 /*
- * What a guest group (NULL for one that is yet to be made) loses when an endpoint of it comes into
- * the address space: all that is reserved there. One that has an endpoint there has lost that.
+ * What a guest group (NULL: one that does not exist yet) loses when an endpoint of it comes into
+ * the address space: all that is reserved there, by the device and by every lead. A group that has
+ * an endpoint there already loses only what the device adds: iovageom_ask_neighbours() asks for
+ * that.
  */
 int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_group *group)
 {
@@ -464,7 +523,10 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
     return error;
 }
 
-/* What those who are in the address space lose; then what is left to note of the device. */
+/*
+ * What the guest groups that are in the address space already lose to the device. Then the notes on
+ * the device: they come last, after all objections.
+ */
 int iovageom_ask_neighbours(struct iovageom_admission *a)
 {
     const struct iovageom_link *link =
@@ -479,7 +541,7 @@ int iovageom_ask_neighbours(struct iovageom_admission *a)
         error = ask_probe(a, link->lower->self);
     }
     ask_direct(a, false);
-    /* Unknown is not empty: it is taken, and said (Q5). */
+    /* A device of which something is unknown is admitted with a note: unknown is not empty (Q5). */
     iovageom_geometry_doubts(a->device->geometry, a->endpoint, a->report);
     (void)iovageom_doorbells_unknown(a->viommu, a->device, a->endpoint, a->report);
     return error != IOVAGEOM_OK ? error : a->status;

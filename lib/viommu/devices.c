@@ -52,7 +52,15 @@ int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
     return IOVAGEOM_OK;
 }
 
-/* ---- address spaces, and who leads in them ---- */
+/* ---- address spaces, and their leads ----
+ *
+ * See struct iovageom_plug: of all plugs of an address space for which iovageom_device_same()
+ * holds, exactly one is on the list of leads.
+ */
+
+/*
+ * The address space with that key, made if there is none. It takes two indices: it has two nodes.
+ */
 
 static int address_space_make(struct iovageom_viommu *viommu, uint64_t key,
                               struct iovageom_address_space **out)
@@ -97,7 +105,10 @@ static void groups_stale(struct iovageom_address_space *address_space)
         iovageom_group_stale(link->lower->self);
 }
 
-/* Make the plug a lead if no other one reserves the same: then its address space reserves more. */
+/*
+ * Make the plug a lead if no lead reserves the same. Then the address space reserves more than
+ * before, and the caller must tell its groups; false means that nothing has changed for them.
+ */
 static bool lead_if_new(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
@@ -113,7 +124,11 @@ static bool lead_if_new(const struct iovageom_viommu *viommu, struct iovageom_pl
     return true;
 }
 
-/* A lead goes, or says something else. Another plug that reserves the same takes its place. */
+/*
+ * The plug leaves, or its device is about to be replaced. If it is a lead, another plug that
+ * reserves the same becomes the lead, and nothing changes for the groups. Without one, less is
+ * reserved, so their views are out of date. Needs no memory.
+ */
 static void lead_no_more(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
@@ -133,7 +148,7 @@ static void lead_no_more(const struct iovageom_viommu *viommu, struct iovageom_p
         groups_stale(address_space);
 }
 
-/* The identity ranges were set anew: which devices can't map them? */
+/* The identity ranges have changed: find out anew which leads can't map them. */
 void iovageom_judge_identity(struct iovageom_viommu *viommu)
 {
     struct iovageom_address_space *address_space = iovageom_table_from(&viommu->address_spaces, 0);
@@ -152,9 +167,17 @@ void iovageom_judge_identity(struct iovageom_viommu *viommu)
 
 /* ---- host groups ----
  *
- * Which of several devices at one endpoint is unplugged can't be told. So the host groups that they
- * named are claimed by the endpoint, until the last device that was plugged there has left. One that
- * was taken for gone too early would be in two address spaces.
+ * All devices of a host group must be in one address space, so it is remembered where a host group
+ * is as long as a device of it is plugged. The VMM unplugs by endpoint. If several devices are
+ * plugged at one endpoint, it is not known which of them left, nor whose host group went with it.
+ * So the endpoint holds one claim for each plug there that named a host group, and drops them all
+ * together, when the last of its own plugs has left. To keep a host group too long only means that
+ * a plug into another address space is refused; to drop it too early would let one host group be in
+ * two.
+ */
+
+/*
+ * Add a claim to an endpoint. The claim is had first, so that nothing has changed without memory.
  */
 
 static int claim(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
@@ -185,6 +208,7 @@ static int claim(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpo
     return IOVAGEOM_OK;
 }
 
+/* Take the claim at `*at` off its list; the host group is forgotten with its last claim. */
 static void claim_drop(struct iovageom_viommu *viommu, struct iovageom_claim **at)
 {
     struct iovageom_claim *dropped = *at;
@@ -198,7 +222,12 @@ static void claim_drop(struct iovageom_viommu *viommu, struct iovageom_claim **a
     iovageom_books_release(viommu, dropped, sizeof(*dropped));
 }
 
-/* The plug is out of the list of its endpoint. A prepared one came last, so its claim is the first. */
+/*
+ * The plug has left the list of its own endpoint: drop the claims that end with it. New claims go
+ * to the front, and a prepared plug came last, so its claim is the first one. An aborted plug drops
+ * that claim alone. When the last committed plug leaves, all claims go except that of a prepared
+ * one.
+ */
 static void claims_after(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                          const struct iovageom_plug *plug)
 {
@@ -220,7 +249,11 @@ static void claims_after(struct iovageom_viommu *viommu, struct iovageom_endpoin
 
 /* ---- plugs ---- */
 
-/* A prepared device, in its address space, at no endpoint yet. */
+/*
+ * A prepared plug in the address space with that key, at no endpoint yet: the caller adds up to
+ * `capacity` of them with iovageom_plug_join(). Takes a reference of its own to `device`. To undo
+ * it, or what joins have done since, call iovageom_plug_remove().
+ */
 int iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key, uint64_t host_group,
                        size_t capacity, struct iovageom_device *device, struct iovageom_plug **out)
 {
@@ -256,7 +289,13 @@ int iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key, uint64_t ho
     return IOVAGEOM_OK;
 }
 
-/* The plug is at one endpoint more. There is room for as many as were announced. */
+/*
+ * Add one endpoint to the plug. The first one is where it is plugged, and gets the claim; the
+ * others are aliases. Nothing has changed when there is no memory.
+ *
+ * `fresh`: the group had no endpoint in the address space before, so every lead counts for it now.
+ * Otherwise the group has them all already, and the plug's own device since iovageom_plug_make().
+ */
 int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_endpoint *endpoint)
 {
@@ -290,7 +329,7 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
     return IOVAGEOM_OK;
 }
 
-/* From here on it is there for the guest. */
+/* Make the device visible to the guest, at all its endpoints. Can't fail. */
 static void plug_commit(struct iovageom_plug *plug)
 {
     for (size_t i = 0; i < plug->count; i++) {
@@ -303,7 +342,12 @@ static void plug_commit(struct iovageom_plug *plug)
     plug->prepared = false;
 }
 
-/* An endpoint loses one of its devices, and is gone with the last one if nobody declared it. */
+/*
+ * An endpoint loses one of its devices. When no committed device is left, and none is expected, the
+ * endpoint is detached and its promise ends, though a prepared device may still be there. When none
+ * at all is left, an endpoint that is neither declared nor expected is freed. The order matters:
+ * detaching needs endpoint->address_space, which iovageom_endpoint_exit() clears.
+ */
 static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contact *contact)
 {
     struct iovageom_endpoint *endpoint = contact->endpoint;
@@ -329,7 +373,10 @@ static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
         iovageom_endpoint_drop(viommu, endpoint);
 }
 
-/* Take a device out, prepared or not, and with it what no other one reserves. Needs no memory. */
+/*
+ * Take a plug out, prepared or committed, and free it. Endpoints leave from the last to the first:
+ * the aliases before the endpoint where it was plugged. Needs no memory.
+ */
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
@@ -346,8 +393,8 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
 }
 
 /*
- * The device says something else from now on. Needs no memory: the groups' views are made anew when
- * they are next needed, in place of being added to.
+ * Replace the geometry of a plug. Needs no memory: the views of the groups are not changed, but
+ * marked as out of date. So an update can't fail after it was agreed to.
  */
 static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_device *device)
@@ -371,6 +418,7 @@ int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoin
     return IOVAGEOM_OK;
 }
 
+/* Unplug or abort; `otherwise` is the status when no such plug is there. */
 static int plug_take_out(struct iovageom_viommu *viommu, uint32_t endpoint, bool prepared,
                          int otherwise)
 {
@@ -424,7 +472,8 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     a.address_space = found->address_space;
     iovageom_ask_device(&a);
     error = iovageom_ask_neighbours(&a);
-    /* Those that were plugged at this very endpoint can't be told apart: they have one geometry. */
+    /* The VMM names an endpoint, so devices that were plugged at this one itself can't be told
+       apart: all of them get the new geometry. Devices that have it as an alias keep theirs. */
     for (struct iovageom_contact *contact = error == IOVAGEOM_OK ? found->first : NULL;
          contact != NULL; contact = contact->next)
         if (contact == contact->plug->contacts)

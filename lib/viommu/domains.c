@@ -3,7 +3,14 @@
 
 #include "internal.h"
 
+/*
+ * ATTACH and DETACH: decided on const state, then done. What is asked of an endpoint here is what
+ * admission.c asks of a device that is plugged into a group with a domain: the two must agree.
+ */
+
 /* ---- ATTACH ---- */
+
+/* `mapped` is a mapping of the domain that meets `reserved`; name who reserves that. */
 
 static IOVAGEOM_COLD int refuse_mapped(const struct iovageom_viommu *viommu,
                                        const struct iovageom_endpoint *endpoint,
@@ -22,7 +29,10 @@ static IOVAGEOM_COLD int refuse_mapped(const struct iovageom_viommu *viommu,
     return iovageom_refuse(report, &finding);
 }
 
-/* N30: nothing that is mapped already may stand where the endpoint's group reserves. */
+/*
+ * N30: no mapping of the domain may lie where something is reserved for the endpoint's group. The
+ * VMM will map all of them on the endpoint's host. The cached view is used if it is clean.
+ */
 static int mappings_suit(const struct iovageom_viommu *viommu,
                          const struct iovageom_endpoint *endpoint,
                          const struct iovageom_domain *domain, struct iovageom_report *report)
@@ -46,7 +56,11 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
     return status;
 }
 
-/* Whether what is mapped in the domain can be mapped for the endpoint too, in place of what was. */
+/*
+ * Whether the host of the endpoint has room for the mappings of the domain. Nothing is added if its
+ * address space serves the domain already. If the endpoint is the last one there of the domain that
+ * it leaves (count 1), the mappings of that one are removed from the host, and make room.
+ */
 static int budget_suits(const struct iovageom_viommu *viommu,
                         const struct iovageom_endpoint *endpoint,
                         const struct iovageom_domain *domain, struct iovageom_report *report)
@@ -69,7 +83,10 @@ static int budget_suits(const struct iovageom_viommu *viommu,
                                         domain->node.index, endpoint->id, live, budget);
 }
 
-/* What is asked first: flags, endpoint, domain range (N24-N26). */
+/*
+ * What is asked first: flags, endpoint, domain range (N24-N26). A check may come before freeze; the
+ * domain range is then the configured one.
+ */
 static int attach_front(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                         uint32_t flags, struct iovageom_report *report,
                         struct iovageom_endpoint **out)
@@ -95,6 +112,11 @@ static int attach_front(const struct iovageom_viommu *viommu, uint32_t domain, u
     return IOVAGEOM_OK;
 }
 
+/*
+ * The one place where an ATTACH is decided. To attach an endpoint to the domain where it is already
+ * is OK, and does nothing. One that is attached elsewhere is moved (N29), and is judged as if it
+ * had left.
+ */
 int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            uint32_t flags, struct iovageom_report *report,
                            struct iovageom_attach *out)
@@ -122,7 +144,7 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
         status = budget_suits(viommu, out->endpoint, target, report);
     if (status != IOVAGEOM_OK)
         return status;
-    /* Its old domain makes room, when it goes with it. */
+    /* If it is the last endpoint of its old domain, that one is freed, and does not count. */
     domains -= out->endpoint->domain != NULL && out->endpoint->domain->members.count == 1;
     if (target == NULL && domains >= viommu->config.max_domains)
         return iovageom_refuse_number(report, IOVAGEOM_FINDING_LIMIT, IOVAGEOM_ERR_LIMIT, domain,
@@ -130,7 +152,10 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
     return IOVAGEOM_OK;
 }
 
-/* IOVAGEOM_ERR_NO_MEMORY; nothing has changed then. */
+/*
+ * To be called once iovageom_attach_decide() has agreed. IOVAGEOM_ERR_NO_MEMORY: nothing has
+ * changed.
+ */
 int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_attach *attach)
 {
     struct iovageom_domain *target = attach->domain;
@@ -183,6 +208,7 @@ int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain
         return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
                                       "the endpoint is not attached to that domain", domain,
                                       endpoint);
+    /* No reason to refuse: the endpoint will fault, not bypass, so the VMM should know. */
     if (report != NULL && iovageom_bypass_unattached(viommu) &&
         !iovageom_bypass_fits(viommu, found, &viommu->identity, NULL))
         (void)iovageom_refuse_saying(report, IOVAGEOM_OK,

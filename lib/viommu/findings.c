@@ -6,6 +6,14 @@
 #include "../geometry/internal.h"
 #include "internal.h"
 
+/*
+ * Findings are made here, so that each kind has its fields filled in alike. They are data: a report
+ * may be NULL, then a finding is made for its status alone.
+ */
+
+/*
+ * An owner for a message. All names are literals or a geometry's, so none is too long: no failure.
+ */
 struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name)
 {
     struct iovageom_owner owner;
@@ -17,7 +25,10 @@ struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const ch
 
 /* ---- who reserves something ---- */
 
-/* The owner in `resv` who reserves something of `range`: of several, that of the weightiest type. */
+/*
+ * The owner in `resv` who reserves an address of `range`; of several, the one with the highest
+ * type.
+ */
 static void name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
                       struct iovageom_range range)
 {
@@ -33,7 +44,10 @@ static void name_resv(struct iovageom_finding *finding, const struct iovageom_re
         }
 }
 
-/* The device, or if it reserves something of `range` as a region, the owner of that. */
+/*
+ * Name the owner of the region with which the device reserves an address of `range`. If it is no
+ * region, but the end of an aperture or of a usable range, name the device.
+ */
 void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
                           struct iovageom_range range)
 {
@@ -52,7 +66,11 @@ void iovageom_name_device(struct iovageom_finding *finding, const struct iovageo
     }
 }
 
-/* For a group that is a device in one of its address spaces, the machine, or the envelope. */
+/*
+ * Name who reserves `range` for a group: the first device that does, as a VMM can act on that.
+ * Without a device: of the machine and the envelope the one with the higher type; if equal, the
+ * machine.
+ */
 void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
                          const struct iovageom_group *group, struct iovageom_range range)
 {
@@ -71,7 +89,7 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
     }
 }
 
-/* The same for the first guest group of a domain that knows one. */
+/* The same for a domain: by the first of its guest groups that can name somebody. */
 void iovageom_name_domain(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
                           const struct iovageom_domain *domain, struct iovageom_range range)
 {
@@ -81,7 +99,10 @@ void iovageom_name_domain(struct iovageom_finding *finding, const struct iovageo
         iovageom_name_group(finding, viommu, link->upper->self, range);
 }
 
-/* ---- refusals: one finding, and its status ---- */
+/* ---- refusals ----
+ *
+ * Each puts one finding into the report, and returns the status of it: `return refuse(...)`.
+ */
 
 int iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
 {
@@ -131,7 +152,9 @@ void iovageom_note_lost(struct iovageom_report *report, struct iovageom_range ra
     iovageom_report_add(report, &finding);
 }
 
-/* Each of several leaves something to the guest, all of them together nothing: nobody is to blame. */
+/*
+ * Each device leaves something to the guest, and all together leave nothing: no one owner is named.
+ */
 void iovageom_note_nothing(struct iovageom_report *report, const char *who)
 {
     struct iovageom_finding finding =

@@ -10,18 +10,18 @@
 #include "../set/table.h"
 
 /*
- * What lib/viommu is made of. Each file uses only files above it in this list:
+ * The files of lib/viommu. Each one uses only files above it in this list:
  *
- *   parts.c      what they are made of: geometries of devices, lists of regions, views
+ *   parts.c      what the objects are built from: geometries of devices, lists of regions, views
  *   model.c      the objects, who belongs to whom, making and dropping them
  *   findings.c   findings of all kinds, and the owner that they name
- *   views.c      what is reserved for a guest group and in a domain; what is mapped in an address space
- *   wires.c      the list of regions that a guest group is told
- *   shown.c      the config space, and what a guest makes up where it is told nothing
- *   promises.c   what endpoints are told, and were told
+ *   views.c      what is reserved for a guest group and in a domain; mappings of an address space
+ *   wires.c      the list of reserved regions that a PROBE answers for a guest group
+ *   shown.c      the config space, and the MSI window that a Linux guest assumes by itself
+ *   promises.c   PROBE: the answer now, and the answers given before (promises)
  *   admission.c  may this device, envelope or slot come: questions that change nothing
- *   devices.c    declare, update, unplug; plugs in their address spaces
- *   plug.c       may it be plugged there, and plugging
+ *   devices.c    declare, update, unplug; the list of plugs in an address space
+ *   plug.c       may a device be plugged at these endpoints; plugging it
  *   setup.c      new, free, configuration, freeze, features, bypass, reset
  *   listing.c    endpoints, domains, mappings
  *   domains.c    ATTACH and DETACH
@@ -30,58 +30,85 @@
  *   save.c, load.c
  *
  * Four kinds of object. A plugged device (plug) is in one *address space*, that is on one set of
- * host page tables, and at one or more *endpoints*: its own, and those of its aliases. An endpoint is
- * in one *guest group*, and while it is attached in one *domain*.
+ * host page tables, and at one or more *endpoints*: its own, and those of its aliases. An endpoint
+ * is in one *guest group*, and while it is attached in one *domain*.
  *
  *     plug ---> address space             what a plug reserves is reserved for its address space,
  *       |           |     \               so for each guest group with an endpoint there,
  *       v           v      \              so for each domain with an endpoint of such a group
  *     endpoint -> group --> domain
  *
- * The arrows to the right are *links*. A link stands for at least one endpoint, and counts them, so
- * that it goes with the last. By following links, a change finds all that it concerns, and nothing
- * else, however many endpoints there are.
+ * Three kinds of *link* stand for these relations: address space to group, address space to domain,
+ * and group to domain. A link is counted, and is freed when its count falls to 0. By following
+ * links, a change finds every object that it concerns and looks at no other, however many endpoints
+ * there are.
+ *
+ * Some names of functions: `put` gives up one reference, and frees with the last; `decide` answers
+ * a request and changes nothing, and `do` carries out what was decided; `refresh` brings a cached
+ * value up to date. A call that has the object const can't do that: it computes the value anew.
  */
 
-/** The geometry of a device, or of the envelope, and what is asked of it all the time. */
+/**
+ * The geometry of a device, or of the envelope, with the answers that are needed most often.
+ *
+ * Counted by `references`, and not changed once it is made. So a plug and a question can share it.
+ */
 struct iovageom_device {
     size_t references;
-    size_t size; /**< of this allocation */
-    struct iovageom_geometry *geometry;
-    struct iovageom_resv_walk *walk; /**< finds one of many owners; NULL for few */
-    uint64_t mask;                   /**< page sizes; all ones when unknown */
-    uint64_t budget;                 /**< mappings of its address space; all ones when unknown */
+    size_t size; /**< of this allocation, in bytes: release() has to be told it */
+    struct iovageom_geometry *geometry; /**< our own copy: the caller may free its geometry */
+    struct iovageom_resv_walk *walk;    /**< an index to find owners fast; NULL if there are few */
+    uint64_t mask;                      /**< page-size mask; all ones when unknown */
+    /** How many mappings its address space may hold in all, with those that were live when the host
+        was asked; all ones when unknown. */
+    uint64_t budget;
     size_t all_count;
     size_t msi_count;
-    struct iovageom_range ranges[]; /**< all that is not usable in normal form, then its MSI part */
+    /** First all_count ranges: every address that is not usable, not yet aligned to a granule. Then
+        msi_count ranges: the part of the first that has type MSI. Both ascend, and no two ranges of
+        one part overlap or touch. */
+    struct iovageom_range ranges[];
 };
 
-/** A list of regions as a PROBE tells it. Never changed once made, so it may be shared. */
+/**
+ * The reserved regions that a PROBE answers, ascending and disjoint, aligned to the granule.
+ *
+ * Counted, and never changed once made: the group and all endpoints that were given this answer
+ * share one object. So two equal pointers mean an equal answer, and most comparisons stop there.
+ */
 struct iovageom_wire_list {
     size_t references;
-    size_t size; /**< of this allocation */
+    size_t size; /**< of this allocation: there may be room for more than `count` regions */
     size_t count;
     struct iovageom_region regions[];
 };
 
-/** One end of links: those to whom it passes on what is reserved, and those from whom it inherits. */
+/**
+ * One end of links. Reserved ranges are inherited from the upper end of a link by the lower end.
+ *
+ * An address space has two nodes, since it has two kinds of link: with one node, a walk to its
+ * groups would meet its domains too.
+ */
 struct iovageom_node {
-    void *self;     /**< the object that this is the node of */
-    uint32_t index; /**< makes, with that of the other end, the key of a link */
+    void *self;     /**< the object that has this node */
+    uint32_t index; /**< half of a link's key: see link_key() in model.c */
     size_t down_count;
-    struct iovageom_link *down;
-    struct iovageom_link *up;
+    struct iovageom_link *down; /**< links of which this is the upper end, the newest first */
+    struct iovageom_link *up;   /**< links of which this is the lower end, the newest first */
 };
 
+/** There is one link at most for a pair of nodes. */
 struct iovageom_link {
     struct iovageom_node *upper;
     struct iovageom_node *lower;
-    size_t count; /**< endpoints that it stands for */
+    /** Never 0. Address space to group: devices at endpoints of the group, each alias counted too.
+        Address space to domain, group to domain: endpoints. */
+    size_t count;
     struct iovageom_link *down_next, *down_previous;
     struct iovageom_link *up_next, *up_previous;
 };
 
-/** Addresses that can't be mapped, and the MSI part of them. */
+/** Addresses that can't be mapped, not aligned to a granule. `msi` is a subset of `all`. */
 struct iovageom_view {
     struct iovageom_rangeset all;
     struct iovageom_rangeset msi;
@@ -96,15 +123,18 @@ struct iovageom_members {
     size_t count;
 };
 
-/** The lists that an endpoint may be on. */
+/** The lists that an endpoint may be on: each one uses its own element of next[] and previous[]. */
 enum iovageom_list {
-    IOVAGEOM_LIST_GROUP,
-    IOVAGEOM_LIST_DOMAIN,
-    IOVAGEOM_LIST_TOLD,
+    IOVAGEOM_LIST_GROUP,  /**< all endpoints of a guest group */
+    IOVAGEOM_LIST_DOMAIN, /**< endpoints that are attached to a domain */
+    IOVAGEOM_LIST_TOLD,   /**< endpoints of a guest group that have a promise */
     IOVAGEOM_LISTS
 };
 
-/** One endpoint of a plug. */
+/**
+ * A device at one endpoint. Several devices may answer to one endpoint (behind a PCIe-to-PCI
+ * bridge), and one device to several endpoints (its aliases): a contact is one such pair.
+ */
 struct iovageom_contact {
     struct iovageom_plug *plug;
     struct iovageom_endpoint *endpoint;
@@ -112,123 +142,160 @@ struct iovageom_contact {
 };
 
 /**
- * A device as it was plugged. Of the plugs of an address space that reserve the same, the first one is
- * the *lead*: the others change nothing for anybody, so most questions go by leads alone.
+ * A device as it was plugged, at one endpoint or more.
+ *
+ * The devices of a host with one IOMMU often reserve the same. Of such plugs in one address space,
+ * exactly one is the *lead* and stands for all of them; which one does not matter. Plugging or
+ * unplugging another of them changes nothing for any guest group. So most questions walk the leads
+ * alone: one step for a hundred functions of one card.
  */
 struct iovageom_plug {
     struct iovageom_device *device;
     struct iovageom_address_space *address_space;
     struct iovageom_plug *next, *previous; /**< in the address space, in the order of plugging */
-    struct iovageom_plug *lead_next;
+    struct iovageom_plug *lead_next;       /**< defined only while `leads` */
     bool leads;
-    bool unfit;    /**< a lead that can't map the identity ranges */
-    bool prepared; /**< and not committed yet: not there for the guest */
-    uint64_t host_group;
-    size_t capacity; /**< of `contacts` */
+    /** A lead that can't map the identity ranges. False for other plugs: their lead has it. */
+    bool unfit;
+    /** Between prepare and commit: its reserved ranges count, but the guest can't see it yet. */
+    bool prepared;
+    uint64_t host_group; /**< IOVAGEOM_VIOMMU_OWN when the VMM named none */
+    size_t capacity;     /**< room in `contacts`, fixed when it is made: endpoints point into it */
     size_t count;
     struct iovageom_contact contacts[]; /**< the endpoint where it was plugged, then its aliases */
 };
 
-/** One set of host page tables; there is one while a plug is in it. */
+/** One set of host page tables. It is made with its first plug, and freed with its last. */
 struct iovageom_address_space {
-    struct iovageom_node node;   /**< to the guest groups with an endpoint in it */
-    struct iovageom_node mapped; /**< to the domains with an endpoint in it */
+    struct iovageom_node node;   /**< links to the guest groups with an endpoint in it */
+    struct iovageom_node mapped; /**< links to the domains with an endpoint in it */
     uint64_t key;
     struct iovageom_plug *first, *last;
     struct iovageom_plug *leads;
-    size_t unfit; /**< leads that can't map the identity ranges */
+    size_t unfit; /**< leads that can't map the identity ranges: 0 means that bypass is possible */
 };
 
-/** A host group that a plug has named: all its devices are in one address space. */
+/** A host group that a plug has named. A host keeps all its devices in one address space. */
 struct iovageom_host_group {
     struct iovageom_address_space *address_space;
     uint64_t number;
-    size_t claims;
+    size_t claims; /**< never 0: it is freed with the last claim */
 };
 
-/** That a host group is where an endpoint's devices are: one of them said so. */
+/** An endpoint's claim on a host group: a device of that group was plugged there. See devices.c. */
 struct iovageom_claim {
     struct iovageom_claim *next;
     struct iovageom_host_group *host_group;
 };
 
+/**
+ * A guest group: made with its first endpoint, freed with its last.
+ *
+ * `view` and `wire` are caches that are filled in only when somebody asks. While a domain is clean,
+ * the views of all its groups are: who makes a view unclean makes those domains unclean too
+ * (iovageom_group_stale()).
+ */
 struct iovageom_group {
-    struct iovageom_node node; /**< from address spaces, to domains */
-    uint64_t key;
+    struct iovageom_node node; /**< links from address spaces, and to domains */
+    uint64_t key;              /**< see IOVAGEOM_KEY_OWN */
     struct iovageom_members members;
     struct iovageom_members told; /**< those with a promise */
     size_t slots;                 /**< members that are slots: with one, the envelope counts */
-    size_t visible;               /**< members that are there for the guest */
-    struct iovageom_view view;
-    bool view_clean; /**< else `view` is to be computed anew */
-    bool wire_clean; /**< else the same of `wire` */
-    bool loaded;     /**< while loading: the stream spoke of its members */
+    size_t visible;               /**< members for which iovageom_endpoint_visible() is true */
+    struct iovageom_view view;    /**< reserved for the group: machine, envelope, devices */
+    bool view_clean;              /**< `view` is up to date; else compute it anew */
+    bool wire_clean;              /**< if view_clean as well: `wire` is up to date */
+    bool loaded;                  /**< while loading: the stream has named its members */
     bool unnumbered; /**< made by load: the first plug that names a number gives it one */
-    struct iovageom_wire_list *wire;   /**< what a PROBE is answered, once frozen; or NULL */
-    struct iovageom_rangeset promised; /**< usable addresses that any member was told, ever */
-    struct iovageom_wire_list *promised_wire; /**< that `promised` is known to contain, or NULL */
+    struct iovageom_wire_list *wire; /**< the answer to a PROBE, once frozen; or NULL */
+    /** The union of all addresses that any member was promised, members that left included. In
+        whole granules. It ends when the guest has no endpoint of the group left, or at a reset. */
+    struct iovageom_rangeset promised;
+    /** The list that was added to `promised` last; or NULL. A PROBE with the same list, as from the
+        next endpoint of the group, has nothing to add. */
+    struct iovageom_wire_list *promised_wire;
 };
 
+/** A domain: made by the first ATTACH, freed when its last endpoint leaves (N34). */
 struct iovageom_domain {
-    struct iovageom_node node;   /**< from guest groups; its index is its number */
-    struct iovageom_node mapped; /**< from address spaces; the same index */
+    struct iovageom_node node;   /**< links from guest groups; its index is the domain number */
+    struct iovageom_node mapped; /**< links from address spaces; the same index */
     bool bypass;
-    bool clean;  /**< `reserved`, `budget` and `shared` are those of its endpoints */
-    bool shared; /**< another domain draws on the same budget, so it is to be counted each time */
-    uint64_t budget;
+    bool clean; /**< `reserved`, `budget` and `shared` are up to date */
+    /** An address space with a budget serves another domain too. Mappings there use up the same
+        budget, and do not touch this domain: so `budget` is not to be used, but computed. */
+    bool shared;
+    uint64_t budget; /**< how many mappings this domain may hold; all ones for no limit */
     struct iovageom_members members;
-    struct iovageom_rangeset reserved;
+    struct iovageom_rangeset reserved; /**< the union of the views of its groups */
     struct iovageom_mappings mappings;
 };
 
+/** An endpoint: declared by the VMM, made for a plug, or made by load. */
 struct iovageom_endpoint {
     uint32_t id;
-    uint32_t kind;
-    size_t devices;   /**< of `contacts`, those whose plug is committed */
-    bool expected;    /**< there for the guest, but its device is yet to come: see load.c */
-    bool loaded_shut; /**< while loading: it did not bypass at the source either */
+    uint32_t kind;    /**< an enum iovageom_endpoint_kind */
+    size_t devices;   /**< how many contacts have a committed plug */
+    bool expected;    /**< visible to the guest, but its device is yet to come: see load.c */
+    bool loaded_shut; /**< while loading: it could not bypass at the source either */
     struct iovageom_contact *first, *last;
     struct iovageom_claim *claims; /**< the newest first */
-    struct iovageom_group *group;
-    struct iovageom_address_space *address_space; /**< of all its devices; NULL without a device */
-    struct iovageom_domain *domain;
+    struct iovageom_group *group;  /**< never NULL, and never another one */
+    /** Of all its devices, prepared ones included; NULL while it has none. */
+    struct iovageom_address_space *address_space;
+    struct iovageom_domain *domain; /**< NULL while it is not attached */
     struct iovageom_endpoint *next[IOVAGEOM_LISTS];
     struct iovageom_endpoint *previous[IOVAGEOM_LISTS];
+    /** Its promise: the last answer to a PROBE. NULL without one: then it is not on the list of
+        IOVAGEOM_LIST_TOLD, and `generation` is 0. */
     struct iovageom_wire_list *told;
-    uint64_t generation; /**< when it was told; 0 without a promise */
-    uint64_t age;        /**< endpoints that were made before it */
+    uint64_t generation; /**< viommu->generation at that PROBE */
+    uint64_t age;        /**< viommu->births when it was made: a smaller number is older */
 };
 
+/** The state of a virtual IOMMU. All pointers below are its own, in memory of `allocator`. */
 struct iovageom_viommu {
     struct iovageom_allocator allocator;
     struct iovageom_viommu_config config;
-    struct iovageom_virtio_config shown; /**< what the guest reads, once frozen */
+    struct iovageom_virtio_config shown; /**< config space; valid once frozen, but not `bypass` */
     bool frozen;
-    bool stale; /**< something was plugged in spite of a promise or mapping */
-    uint32_t accepted;
-    uint32_t bypass;
-    uint32_t next_index;
-    uint64_t generation; /**< counts what may change a promise */
-    uint64_t changes;    /**< counts all changes, so that request_end() knows of them */
-    uint64_t births;     /**< endpoints that were made, ever */
-    uint64_t mapping_count;
-    struct iovageom_resv *platform;
-    struct iovageom_view platform_view;
-    struct iovageom_device *envelope;
-    struct iovageom_rangeset identity;
-    struct iovageom_table endpoints; /**< number -> struct iovageom_endpoint */
-    struct iovageom_table groups;    /**< key -> struct iovageom_group */
-    struct iovageom_table address_spaces;
-    struct iovageom_table host_groups;
-    struct iovageom_table domains;
-    struct iovageom_table links; /**< indices of both nodes -> struct iovageom_link */
+    bool stale;          /**< a plug or update was let pass against a promise or a mapping */
+    uint32_t accepted;   /**< features of the driver; all that are offered until it says */
+    uint32_t bypass;     /**< the config field `bypass` at present */
+    uint32_t next_index; /**< of the next node. Never used twice, as keys are made from it */
+    /** Counts changes after which a PROBE may get another answer. From 1 on: 0 is no promise. */
+    uint64_t generation;
+    /** Counts all changes: request_end() compares it with the value that request_begin() saw. */
+    uint64_t changes;
+    uint64_t births;                    /**< endpoints that were ever made: gives each its age */
+    uint64_t mapping_count;             /**< in all domains together */
+    struct iovageom_resv *platform;     /**< regions of iovageom_viommu_add_region(), with owners */
+    struct iovageom_view platform_view; /**< the same as sets */
+    struct iovageom_device *envelope;   /**< or NULL */
+    struct iovageom_rangeset identity;  /**< guest-physical ranges that bypass must map */
+    struct iovageom_table endpoints;    /**< endpoint number -> struct iovageom_endpoint */
+    struct iovageom_table groups;       /**< key -> struct iovageom_group */
+    struct iovageom_table address_spaces; /**< key -> struct iovageom_address_space */
+    struct iovageom_table host_groups;    /**< number -> struct iovageom_host_group */
+    struct iovageom_table domains;        /**< domain number -> struct iovageom_domain */
+    struct iovageom_table links;          /**< link_key() -> struct iovageom_link */
 };
 
-/* Keys: a number that the VMM gave, or one made from what stands for itself. */
+/*
+ * Keys of groups and address spaces. A number from the VMM is at most IOVAGEOM_VIOMMU_GROUP_MAX, so
+ * the two highest bits are free to keep other keys apart from it:
+ *
+ *   KEY_HOST_GROUP | host group   the address space of a host group for which the VMM named none
+ *   KEY_OWN | endpoint            the address space of one device alone
+ *   KEY_OWN | index               the guest group of one endpoint alone
+ */
 #define IOVAGEOM_KEY_HOST_GROUP ((uint64_t)1 << 62)
 #define IOVAGEOM_KEY_OWN        ((uint64_t)1 << 63)
 
-/* Any list can be joined until it fits: what is below the MSI window, that, and what is above. */
+/*
+ * The smallest probe_size into which any list can be joined. Only one region is MSI (N74), so three
+ * are enough: everything below the MSI region, the MSI region, and everything above it.
+ */
 #define IOVAGEOM_VIOMMU_LEAST_PROBE (3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
 
 #define IOVAGEOM_EVERYTHING         ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
@@ -359,7 +426,10 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
 
 /* ---- admission.c ---- */
 
-/** A question whether a device, the envelope, a slot, or a driver may come. */
+/**
+ * A question whether a device, the envelope, a slot, or a driver may come. It lives on the stack of
+ * the caller, and owns nothing. The first fields are the question, the last ones the answer so far.
+ */
 struct iovageom_admission {
     const struct iovageom_viommu *viommu;
     const struct iovageom_device *device;
@@ -367,16 +437,19 @@ struct iovageom_admission {
     const struct iovageom_address_space *address_space; /**< where the device will be; or NULL */
     const struct iovageom_endpoint *renewed; /**< its devices are replaced by this one; or NULL */
     uint64_t endpoint;                       /**< IOVAGEOM_ID_NONE for the envelope */
-    uint32_t features;                       /**< that the guest can be told by */
-    bool renews_envelope;
-    bool loading; /**< the guest has read what others froze: what serves nobody is no obstacle */
+    /** Features of the driver: PROBE tells it of holes, INPUT_RANGE of both ends. */
+    uint32_t features;
+    bool renews_envelope; /**< the device is the new envelope, in place of the old one */
+    /** A stream is loaded: its config space is fixed, so a device without a usable granule in it is
+        noted, not refused. */
+    bool loading;
     bool allow_stale;
-    bool refuse_direct; /**< else it is noted */
-    bool direct_asked;
-    bool common_asked; /**< what all have in common: once is enough for all that are there */
-    bool went_stale;   /**< something was found that only allow_stale lets pass */
-    size_t objections;
-    int status;
+    bool refuse_direct; /**< a region of type DIRECT refuses; else it is noted */
+    bool direct_asked;  /**< ask_direct() has reported: it is called at two places */
+    bool common_asked;  /**< ask_common() has reported: one answer holds for all devices */
+    bool went_stale;    /**< something was found that only allow_stale lets pass */
+    size_t objections;  /**< findings that refuse */
+    int status;         /**< of the first objection; IOVAGEOM_OK while there is none */
 };
 
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
@@ -399,10 +472,13 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug);
 void iovageom_judge_identity(struct iovageom_viommu *viommu);
 
-/** What an ATTACH comes to: who goes where. */
+/**
+ * What iovageom_attach_decide() found. Like struct iovageom_map below, it points into the model and
+ * is void after any change: `do` follows `decide` at once.
+ */
 struct iovageom_attach {
     struct iovageom_endpoint *endpoint;
-    struct iovageom_domain *domain; /**< NULL: to be made */
+    struct iovageom_domain *domain; /**< NULL: it is to be made, with number `id` */
     uint32_t id;
     bool bypass;
 };
@@ -413,10 +489,10 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
 int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_attach *attach);
 int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            struct iovageom_report *report, struct iovageom_endpoint **out);
-/** Where a MAP goes. */
+/** What iovageom_map_decide() found. */
 struct iovageom_map {
     struct iovageom_domain *domain;
-    struct iovageom_mappings_place place;
+    struct iovageom_mappings_place place; /**< in the tree, so that the insert searches nothing */
 };
 
 int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,

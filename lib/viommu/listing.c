@@ -7,12 +7,16 @@
 
 /* ---- endpoints ---- */
 
+/* A key as the VMM knows it: its number, or OWN for a key that was made here (IOVAGEOM_KEY_OWN). */
 static uint64_t own_or(uint64_t key)
 {
     return key <= IOVAGEOM_VIOMMU_GROUP_MAX ? key : IOVAGEOM_VIOMMU_OWN;
 }
 
-/* Who speaks for an endpoint: the first device that was plugged there, else that has it as alias. */
+/*
+ * The plug whose geometry and address space are shown for an endpoint: the first one that was
+ * plugged at it, or if there is none, the first one that has it as an alias. NULL without a device.
+ */
 static const struct iovageom_plug *speaker(const struct iovageom_endpoint *endpoint)
 {
     const struct iovageom_contact *contact = endpoint->first;
@@ -24,6 +28,7 @@ static const struct iovageom_plug *speaker(const struct iovageom_endpoint *endpo
     return contact != NULL ? contact->plug : NULL;
 }
 
+/* `out->geometry` points into the object: see viommu_plug.h for how long it is valid. */
 static void describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
                      struct iovageom_viommu_endpoint *out)
 {
@@ -122,6 +127,7 @@ bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu, uint3
 
     if (target == NULL)
         return false;
+    /* No search among the members: the endpoint has the next one of its domain at hand. */
     if (endpoint == IOVAGEOM_ID_NONE) {
         member = target->members.first;
     } else {
@@ -171,6 +177,7 @@ bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t dom
         from = range.start;
     iovageom_mappings_seek(&target->mappings, from, &cursor);
     while (iovageom_mappings_next(&cursor, &mapping) && mapping.range.last <= range.last) {
+        /* `from` may lie inside a mapping: then that one is no part of a run. */
         if (mapping.range.start < from)
             continue;
         if (found && !iovageom_range_precedes_directly(run, mapping.range))

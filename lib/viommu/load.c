@@ -9,20 +9,25 @@
 
 /*
  * A stream is taken over as if the guest did everything anew: ATTACH and MAP are decided as for a
- * guest, so that nothing gets in that a guest could not have made here. Two kinds of trouble are kept
- * apart. Bytes that no save() can have written are MALFORMED, and end the load. What this host can't
- * honour is a finding, and the load goes on, so that the report names every obstacle. Either way the
- * object is reset to what it was: it has seen no guest, so a reset takes away only what load made.
+ * guest, so that nothing gets in that a guest could not have made here.
+ *
+ * Two kinds of trouble are kept apart. Bytes that no save() can have written are MALFORMED, and end
+ * the load. What this host can't honour is a finding that sets `refused`, and the load goes on, so
+ * that the report names every obstacle. After the first refusal a record may speak of an endpoint
+ * or a domain that could not be made: that is no longer MALFORMED.
+ *
+ * Either way the object is reset to what it was. It is not frozen, so it has seen no guest, and a
+ * reset takes away only what load made.
  */
 
 struct loader {
     struct iovageom_viommu *viommu;
     struct iovageom_report *report;
-    uint32_t domain; /**< that the records speak of */
-    bool bypass;
-    bool open;   /**< whether there was one */
-    bool expect; /**< devices may come later */
-    bool refused;
+    uint32_t domain; /**< number in the last RECORD_DOMAIN: later records are about it */
+    bool bypass;     /**< the flag in the same record */
+    bool open;       /**< there was a RECORD_DOMAIN: `domain` and `bypass` are valid */
+    bool expect;     /**< IOVAGEOM_LOAD_EXPECT_DEVICES: endpoints that are missing are made */
+    bool refused;    /**< something can't be honoured: the load will end with CONFLICT */
 };
 
 static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_finding *finding)
@@ -31,7 +36,11 @@ static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_fi
     l->refused = true;
 }
 
-/* An endpoint that isn't here was missed where the stream named the members of its guest group. */
+/*
+ * The endpoint with the number at `id`. A missing one was reported by load_members(), which comes
+ * first: so `refused` is set, `*out` is NULL, and the caller skips the record with IOVAGEOM_OK. One
+ * that was not reported is in no RECORD_MEMBERS, and the stream is MALFORMED.
+ */
 static int stream_endpoint(const struct loader *l, const uint8_t *id,
                            struct iovageom_endpoint **out)
 {
@@ -39,7 +48,11 @@ static int stream_endpoint(const struct loader *l, const uint8_t *id,
     return *out != NULL || l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
 }
 
-/* The guest group where the members are, or where those are to be made that are yet to come. */
+/*
+ * The guest group here for a RECORD_MEMBERS: that of the first member that exists. NULL when none
+ * exists, or when another record has taken that group: endpoints of two groups at the source can't
+ * be in one here, for the guest was told two lists.
+ */
 static struct iovageom_group *members_group(const struct loader *l, const uint8_t *body,
                                             size_t length)
 {
@@ -53,7 +66,9 @@ static struct iovageom_group *members_group(const struct loader *l, const uint8_
     return NULL;
 }
 
-/* An endpoint that nobody declared here, in the group of its neighbours or one without a number. */
+/*
+ * Make an endpoint that is expected: in the group of its members, or a new group without a number.
+ */
 static int expect_endpoint(struct iovageom_viommu *viommu, uint32_t id,
                            const struct iovageom_group *group, struct iovageom_endpoint **out)
 {
@@ -67,7 +82,7 @@ static int expect_endpoint(struct iovageom_viommu *viommu, uint32_t id,
     return error;
 }
 
-/* The members of a guest group: they are in one here too, and not in that of others. */
+/* RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. */
 static int load_members(struct loader *l, const uint8_t *body, size_t length)
 {
     struct iovageom_group *group = members_group(l, body, length);
@@ -97,6 +112,7 @@ static int load_members(struct loader *l, const uint8_t *body, size_t length)
     return length % 4 != 0 ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_OK;
 }
 
+/* RECORD_PROMISE: endpoint, generation, regions. Recorded as if a PROBE had been answered so. */
 static int load_promise(struct loader *l, const uint8_t *body, size_t length)
 {
     const size_t count = length < 12 ? 0 : (length - 12) / REGION_SIZE;
@@ -132,6 +148,7 @@ static int load_promise(struct loader *l, const uint8_t *body, size_t length)
     return IOVAGEOM_OK;
 }
 
+/* RECORD_GROUP. More than the promises of its members: some were made to members that are gone. */
 static int load_group(struct loader *l, const uint8_t *body, size_t length)
 {
     struct iovageom_rangeset promised;
@@ -155,7 +172,10 @@ static int load_group(struct loader *l, const uint8_t *body, size_t length)
     return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
 }
 
-/* A live domain is answered as if the guest made it anew. */
+/*
+ * The status of an ATTACH or MAP that was decided as for a guest: a refusal goes into `refused`,
+ * and the load goes on. Lack of memory is no property of the host, and ends it.
+ */
 static int load_status(struct loader *l, int status)
 {
     if (status == IOVAGEOM_ERR_NO_MEMORY)
@@ -164,6 +184,9 @@ static int load_status(struct loader *l, int status)
     return IOVAGEOM_OK;
 }
 
+/*
+ * RECORD_ATTACHED. With EXPECT_DEVICES an empty slot counts as one with a device: else no ATTACH.
+ */
 static int load_attached(struct loader *l, const uint8_t *body, size_t length)
 {
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
@@ -187,6 +210,11 @@ static int load_attached(struct loader *l, const uint8_t *body, size_t length)
     return load_status(l, status);
 }
 
+/*
+ * One mapping, as a MAP. A reserved range is looked for before: iovageom_map_decide() would call it
+ * a mistake of the guest (RESERVED), but here a live mapping meets a host that can't map it
+ * (MAPPING).
+ */
 static int load_mapping(struct loader *l, struct iovageom_domain *domain,
                         const struct iovageom_mapping *mapping)
 {
@@ -231,6 +259,9 @@ static int load_mappings(struct loader *l, const uint8_t *body, size_t length)
     return error;
 }
 
+/*
+ * RECORD_DOMAIN: only remembered. The domain is made by its first ATTACH, as a guest would make it.
+ */
 static int load_domain(struct loader *l, const uint8_t *body, size_t length)
 {
     if (length != 8 || iovageom_load_le32(body + 4) > 1 ||
@@ -242,6 +273,7 @@ static int load_domain(struct loader *l, const uint8_t *body, size_t length)
     return IOVAGEOM_OK;
 }
 
+/* RECORD_SHUT: load_bypass() does not ask this endpoint. */
 static int load_shut(struct loader *l, const uint8_t *body, size_t length)
 {
     struct iovageom_endpoint *endpoint;
@@ -255,7 +287,7 @@ static int load_shut(struct loader *l, const uint8_t *body, size_t length)
     return error;
 }
 
-/* Whether an object like ours may have frozen like that, and offered it with these features. */
+/* Whether any save() can have written this config space: what freeze and new() guarantee. */
 static bool space_sane(const struct iovageom_virtio_config *space, uint32_t features)
 {
     return space->page_size_mask != 0 && iovageom_range_valid(space->input_range) &&
@@ -269,7 +301,7 @@ static bool space_sane(const struct iovageom_virtio_config *space, uint32_t feat
                 : space->probe_size == 0);
 }
 
-/* The kind of finding says which of these it speaks of; the owner is the destination. */
+/* A number of the config space that the destination can't take over; `kind` says which number. */
 static void load_number(struct loader *l, enum iovageom_finding_kind kind, uint64_t wanted,
                         uint64_t offered)
 {
@@ -282,7 +314,10 @@ static void load_number(struct loader *l, enum iovageom_finding_kind kind, uint6
     load_object(l, &finding);
 }
 
-/* What was frozen at the source must be what the destination was configured for. */
+/*
+ * The guest has read the config space of the source, so the destination must go on showing it: the
+ * VMM's configuration here must allow that. Devices are asked later, by iovageom_ask_all().
+ */
 static void load_config(struct loader *l, const struct iovageom_virtio_config *space,
                         uint32_t features)
 {
@@ -314,7 +349,11 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
         load_object(l, &other);
 }
 
-/* The frozen configuration: taken over, then every device, and the envelope, is asked whether it goes with it. */
+/*
+ * Take over the frozen config space, then ask every device and the envelope whether they fit it.
+ * Reads what save_space() wrote. A generation here that is higher stays, as it may never fall:
+ * endpoints here and in the stream compare theirs with it.
+ */
 static int load_space(struct loader *l, const uint8_t *body)
 {
     struct iovageom_viommu *viommu = l->viommu;
@@ -343,6 +382,9 @@ static int load_space(struct loader *l, const uint8_t *body)
     return IOVAGEOM_OK;
 }
 
+/*
+ * Lengths are hostile: each is compared with the bytes that are left, and nothing is added to it.
+ */
 static int load_all_records(struct loader *l, const uint8_t *bytes, size_t length)
 {
     static int (*const readers[])(struct loader *, const uint8_t *, size_t) = {
@@ -372,7 +414,7 @@ static int load_all_records(struct loader *l, const uint8_t *bytes, size_t lengt
     return error;
 }
 
-/* Does every guest group still have what it was promised? */
+/* Whether each guest group can still map all that it was promised: one finding for each piece. */
 static int load_compare(struct loader *l)
 {
     struct iovageom_group *group = NULL;
@@ -403,8 +445,11 @@ static int load_compare(struct loader *l)
     return error;
 }
 
-/* Whoever bypasses now must be able to: the same question as iovageom_viommu_set_bypass() asks. But
-   for those who could not at the source either. */
+/*
+ * Endpoints in no domain bypass from here on, if the stream has `bypass` on: can their hosts do
+ * that? As iovageom_viommu_set_bypass() asks, except of endpoints that could not at the source
+ * either.
+ */
 static void load_bypass(struct loader *l)
 {
     struct iovageom_viommu *viommu = l->viommu;
@@ -439,7 +484,10 @@ static int load_head(const uint8_t *bytes, size_t length)
     return IOVAGEOM_OK;
 }
 
-/* Take back all that the stream has changed. */
+/*
+ * Take back all that the stream has changed. The reset removes promises, domains and expected
+ * endpoints, and needs no memory; the values it would set are put back from what the caller saved.
+ */
 static void load_take_back(struct iovageom_viommu *viommu, uint32_t bypass, uint32_t accepted,
                            uint64_t generation)
 {
@@ -450,6 +498,7 @@ static void load_take_back(struct iovageom_viommu *viommu, uint32_t bypass, uint
     viommu->generation = generation;
 }
 
+/* Load, and take it back at the end unless `keep`: so a dry run and a load answer the same. */
 static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t length,
                     uint32_t flags, bool keep, struct iovageom_report *report)
 {

@@ -3,7 +3,13 @@
 
 #include "internal.h"
 
-/* Refuse `range` for its alignment, for the input range, or for the mapping `hit`. */
+/*
+ * MAP, UNMAP and translation. `decide` answers on const state, with a finding for the first thing
+ * that is wrong; `do` changes the mappings, and relies on that answer. Refusals are out of the way
+ * (COLD): a MAP that is accepted should touch little code.
+ */
+
+/* Refuse `range` for its alignment, for the input range, or for the mapping `hit` (else NULL). */
 static IOVAGEOM_COLD int refuse_range(const struct iovageom_viommu *viommu, int error,
                                       uint32_t domain, struct iovageom_range range,
                                       const struct iovageom_mapping *hit,
@@ -34,6 +40,9 @@ static IOVAGEOM_COLD int refuse_map(uint32_t domain, int error, const char *deta
     return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
 }
 
+/*
+ * `hit` is the reserved range that `range` meets; the owner is looked up only if there is a report.
+ */
 static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
                                          const struct iovageom_domain *domain,
                                          struct iovageom_range range, struct iovageom_range hit,
@@ -54,7 +63,11 @@ static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
 
 /* ---- MAP ---- */
 
-/* N37, N41, I2 and I7: what is wrong with the numbers alone. */
+/*
+ * What is wrong with the numbers alone: N37, N41, I2, I7. In the order that viommu_serve.h
+ * documents, since a guest sees which status comes first. The granule is the frozen one: a host may
+ * map smaller pages, but the guest was told this one.
+ */
 static int map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
                        const struct iovageom_mapping *mapping, struct iovageom_report *report)
 {
@@ -74,7 +87,7 @@ static int map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
     return IOVAGEOM_OK;
 }
 
-/* What is left once nothing stands in the way: that there are too many mappings, or none. */
+/* Whether one mapping more is within the limits: of the object, of the domain, of its hosts. */
 static int map_limits(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
                       uint64_t budget, struct iovageom_report *report)
 {
@@ -96,7 +109,10 @@ static int map_limits(const struct iovageom_viommu *viommu, const struct iovageo
     return IOVAGEOM_OK;
 }
 
-/* What stands in the way: what is reserved (N76), what is mapped (N42), or the limits. */
+/*
+ * Whether the range is free: not reserved (N76), not mapped (N42), and within the limits. `*place`
+ * is where it goes in the tree; the search that finds no overlap has found that too.
+ */
 static int map_place(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
                      const struct iovageom_mapping *mapping,
                      const struct iovageom_rangeset *reserved, uint64_t budget,
@@ -113,7 +129,7 @@ static int map_place(const struct iovageom_viommu *viommu, const struct iovageom
     return map_limits(viommu, domain, budget, report);
 }
 
-/* What is asked before that: flags, domain, bypass and numbers. */
+/* What is asked before that, and needs no view: flags, domain, bypass and numbers. */
 static int map_front(const struct iovageom_viommu *viommu, const struct iovageom_domain *target,
                      uint32_t domain, const struct iovageom_mapping *mapping,
                      struct iovageom_report *report)
@@ -133,8 +149,9 @@ static int map_front(const struct iovageom_viommu *viommu, const struct iovageom
 }
 
 /*
- * The one place where a MAP is decided. A domain that is not clean is looked at as it will be: callers
- * who may change it refresh it before.
+ * The one place where a MAP is decided. With a clean domain it uses the cached set and allocates
+ * nothing. Else it computes the set anew, since the object is const: callers that may change it
+ * refresh the domain first. `target` is the domain with that number, or NULL.
  */
 int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                         struct iovageom_domain *target, const struct iovageom_mapping *mapping,
@@ -161,7 +178,10 @@ int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
     return status;
 }
 
-/* To be called once iovageom_map_decide() has agreed. IOVAGEOM_ERR_NO_MEMORY. */
+/*
+ * To be called once iovageom_map_decide() has agreed, with no change in between: `map->place`
+ * points into the tree. IOVAGEOM_ERR_NO_MEMORY; nothing has changed then.
+ */
 int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_map *map,
                     const struct iovageom_mapping *mapping)
 {
@@ -196,7 +216,7 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
     int status;
 
     iovageom_report_clear(report);
-    /* Without memory for that, the decision needs as much, and says what is to be said. */
+    /* If there is no memory for this, the decision needs as much memory too, and reports that. */
     if (target != NULL && !target->clean)
         (void)iovageom_domain_refresh(viommu, target);
     status = iovageom_map_decide(viommu, domain, target, &mapping, report, &map);
@@ -218,6 +238,10 @@ int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
 
 /* ---- UNMAP ---- */
 
+/*
+ * A mapping that lies in `range` only in part would be split: refused before any mapping is removed
+ * (N54). Neither alignment nor the input range is asked, for a range with holes is fine (N55).
+ */
 int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                           struct iovageom_range range, struct iovageom_report *report,
                           struct iovageom_domain **out)
@@ -237,7 +261,7 @@ int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
     return IOVAGEOM_OK;
 }
 
-/* To be called once iovageom_unmap_decide() has agreed: it can't fail then. Returns how many went. */
+/* To be called once iovageom_unmap_decide() has agreed. Returns how many mappings were removed. */
 size_t iovageom_unmap_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
                          struct iovageom_range range)
 {
@@ -277,7 +301,11 @@ int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
 
 /* ---- where an access goes ---- */
 
-/* The endpoint, and the domain that translates for it; NULL while it bypasses. */
+/*
+ * Which domain translates for the endpoint: `*out`, or NULL while it bypasses.
+ * IOVAGEOM_ERR_NOT_FOUND when every access faults: an endpoint in no domain, where bypass is off or
+ * its host can't do it.
+ */
 static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
                       const struct iovageom_domain **out)
 {
@@ -292,6 +320,7 @@ static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
     return IOVAGEOM_OK;
 }
 
+/* Writes only what there is room for: with capacity 0, segments_of() counts. */
 static void segment_put(struct iovageom_segment *segments, size_t capacity, size_t count,
                         struct iovageom_range range, uint64_t phys, uint32_t flags)
 {
@@ -299,7 +328,11 @@ static void segment_put(struct iovageom_segment *segments, size_t capacity, size
         segments[count] = (struct iovageom_segment){range, phys, flags, 0};
 }
 
-/* Whether `next` goes on where `segment` ends, in both address spaces: neither wraps. */
+/*
+ * Whether `next`, which follows `segment` in IOVAs without a gap, follows it in physical addresses
+ * too. The sum is computed only if it can't wrap: the end of one and the address 0 are not
+ * neighbours.
+ */
 static bool segment_joins(const struct iovageom_segment *segment,
                           const struct iovageom_segment *next)
 {
@@ -309,7 +342,11 @@ static bool segment_joins(const struct iovageom_segment *segment,
            segment->phys + span == next->phys;
 }
 
-/* Whether all of `range` is mapped for that access: the segments of it, or the first gap. */
+/*
+ * The segments of `range`. `*gap` is the lowest address for which no mapping has been seen yet: the
+ * loop ends when the next mapping begins above it (a hole), or lacks the access that is needed.
+ * Then that address faults. Mappings ascend and do not overlap, so `*gap` only grows.
+ */
 static int segments_of(const struct iovageom_domain *domain, struct iovageom_range range,
                        uint32_t flags, struct iovageom_segment *segments, size_t capacity,
                        size_t *count, uint64_t *gap)
@@ -406,6 +443,8 @@ int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_
     while (iovageom_mappings_next(&cursor, &mapping)) {
         const uint64_t span = mapping.range.last - mapping.range.start;
 
+        /* phys.last is not below phys.start, so the difference can't wrap; nor can the sums below,
+           as both offsets are within the mapping. */
         if (phys.start >= mapping.phys && phys.last - mapping.phys <= span) {
             out->start = mapping.range.start + (phys.start - mapping.phys);
             out->last = mapping.range.start + (phys.last - mapping.phys);

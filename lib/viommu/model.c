@@ -3,7 +3,10 @@
 
 #include "internal.h"
 
-/* ---- members ---- */
+/* ---- members ----
+ *
+ * Double lists whose links stand in the endpoints, so that joining and leaving need no memory.
+ */
 
 void iovageom_members_add(struct iovageom_members *members, enum iovageom_list list,
                           struct iovageom_endpoint *endpoint)
@@ -30,8 +33,10 @@ static void members_remove(struct iovageom_members *members, enum iovageom_list 
 
 /* ---- links ----
  *
- * Upper ends are address spaces, once for groups and once for domains, and groups. Each has an index
- * of its own; so the index of the lower end makes the key unique, though domains have their number.
+ * The upper end of a link is a node of an address space, or that of a group. Each of these has an
+ * index that no other one ever had (next_index), and all its lower ends are of one kind: groups, or
+ * domains. So a key names one link, although a domain has its number for an index, which may equal
+ * the index of a group.
  */
 
 static uint64_t link_key(const struct iovageom_node *upper, const struct iovageom_node *lower)
@@ -48,7 +53,7 @@ size_t iovageom_link_count(const struct iovageom_viommu *viommu, const struct io
     return link != NULL ? link->count : 0;
 }
 
-/* One more endpoint for a link, which is made if need be. */
+/* Add one to the count of a link; make the link if there is none. IOVAGEOM_ERR_NO_MEMORY. */
 int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_node *upper,
                       struct iovageom_node *lower)
 {
@@ -79,7 +84,7 @@ int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_node *uppe
     return IOVAGEOM_OK;
 }
 
-/* One less; the link goes with the last. */
+/* Take one from the count of a link, which exists; free the link at 0. Needs no memory. */
 void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_node *upper,
                        struct iovageom_node *lower)
 {
@@ -99,7 +104,7 @@ void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_node *upp
     iovageom_books_release(viommu, link, sizeof(*link));
 }
 
-/* ---- finding ---- */
+/* ---- looking up, by number: NULL when there is none ---- */
 
 struct iovageom_endpoint *iovageom_endpoint_at(const struct iovageom_viommu *viommu, uint64_t id)
 {
@@ -126,7 +131,7 @@ struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu
     return iovageom_table_from(&viommu->groups, group == NULL ? 0 : group->key + 1);
 }
 
-/* Whether the device was plugged at this very endpoint, and does not have it as an alias. */
+/* Whether the device was plugged at this endpoint itself, and does not only have it as an alias. */
 static bool contact_own(const struct iovageom_contact *contact)
 {
     return contact == contact->plug->contacts;
@@ -150,7 +155,10 @@ struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
     }
 }
 
-/* The last of the devices that were plugged at this very endpoint and are prepared, or are not. */
+/*
+ * Of the devices that were plugged at this endpoint itself, not as an alias: the one that came last
+ * among the prepared ones, or among the committed ones. `endpoint` may be NULL.
+ */
 struct iovageom_plug *iovageom_plug_at(const struct iovageom_endpoint *endpoint, bool prepared)
 {
     const struct iovageom_contact *contact = endpoint != NULL ? endpoint->last : NULL;
@@ -171,7 +179,10 @@ struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *ad
     return lead;
 }
 
-/* Whether a device that answers to it is prepared. There is one at most, and it came last. */
+/*
+ * Whether a device at the endpoint is prepared. There is one at most, and it came last, since
+ * ask_place() in plug.c refuses any other device until that one is committed or taken back.
+ */
 bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
 {
     return endpoint->last != NULL && endpoint->last->plug->prepared;
@@ -187,14 +198,19 @@ bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
 /* ---- guest groups ---- */
 
 /*
- * The key of the next guest group that is some endpoint's own. None comes twice: an alias may be
- * left in the group of a device that is gone, and whoever is plugged there next is a stranger to it.
+ * A key for the guest group of one endpoint alone. It is made from an index, which is never used
+ * twice, and not from the endpoint's number. For when a device leaves, an alias may stay in its
+ * group; the next device at that number must get a new group, not share one with that alias.
  */
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu)
 {
     return IOVAGEOM_KEY_OWN | viommu->next_index;
 }
 
+/*
+ * The group with that key, made if there is none. A new one has no members yet: if the caller can't
+ * add one, it must call group_drop_if_empty().
+ */
 static int group_make(struct iovageom_viommu *viommu, uint64_t key, struct iovageom_group **out)
 {
     struct iovageom_group *group = iovageom_table_at(&viommu->groups, key);
@@ -224,7 +240,10 @@ static int group_make(struct iovageom_viommu *viommu, uint64_t key, struct iovag
     return IOVAGEOM_OK;
 }
 
-/* A group that was made while loading gets the number by which the VMM knows it. */
+/*
+ * A group that was made while loading gets the number by which the VMM knows it. The new entry is
+ * made before the old one is dropped, so that nothing has changed when there is no memory.
+ */
 int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
                           uint64_t number)
 {
@@ -249,7 +268,7 @@ static void group_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_
     iovageom_books_release(viommu, group, sizeof(*group));
 }
 
-/* Nobody relies on what the group was promised any more. */
+/* Drop the promise of a group: the guest can rely on it no longer. */
 void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
     iovageom_rangeset_clear(&group->promised);
@@ -259,8 +278,8 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
 }
 
 /*
- * Something may be reserved no longer, so the view is made anew when it is next needed. A domain is
- * clean only while the views of its groups are.
+ * The cached view of the group is out of date, so its domains are too. A view that was unclean
+ * before has unclean domains already: then there is nothing to walk.
  */
 void iovageom_group_stale(struct iovageom_group *group)
 {
@@ -272,6 +291,11 @@ void iovageom_group_stale(struct iovageom_group *group)
 
 /* ---- endpoints ---- */
 
+/*
+ * A new endpoint, without a device, in the group with that key. The first slot of a group brings
+ * the envelope into the group's view. IOVAGEOM_ERR_NO_MEMORY, IOVAGEOM_ERR_LIMIT (no index is
+ * left).
+ */
 int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
                            enum iovageom_endpoint_kind kind, struct iovageom_endpoint **out)
 {
@@ -304,7 +328,8 @@ int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t
 
 /*
  * Take the endpoint's promise away. That of its group stays as long as the guest may rely on it:
- * while any endpoint of it is there, or was told.
+ * while any member of the group is visible or has a promise. A guest may have made the group's
+ * domain from the answer that this endpoint got, and go on using it for the other members.
  */
 void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
 {
@@ -320,7 +345,7 @@ void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_en
         iovageom_group_forgive(viommu, group);
 }
 
-/* An endpoint that has no device is gone. */
+/* Detach and free an endpoint that has no device; its group goes with its last endpoint. */
 void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
 {
     struct iovageom_group *group = endpoint->group;
@@ -336,7 +361,7 @@ void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endp
     group_drop_if_empty(viommu, group);
 }
 
-/* For the guest it is there from now on, though its device is yet to come. */
+/* Make the endpoint visible to the guest, though its device is yet to come (load.c). */
 void iovageom_endpoint_expect(struct iovageom_endpoint *endpoint)
 {
     if (iovageom_endpoint_visible(endpoint))
@@ -345,7 +370,7 @@ void iovageom_endpoint_expect(struct iovageom_endpoint *endpoint)
     endpoint->group->visible++;
 }
 
-/* Its device has come, or is expected no longer. */
+/* Its device has come, or is expected no longer. It stays visible if it has another reason. */
 void iovageom_endpoint_unexpect(struct iovageom_endpoint *endpoint)
 {
     if (!endpoint->expected)
@@ -356,6 +381,7 @@ void iovageom_endpoint_unexpect(struct iovageom_endpoint *endpoint)
 
 /* ---- domains ---- */
 
+/* A domain without endpoints. The caller joins one at once, or frees the domain again. */
 int iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypass,
                          struct iovageom_domain **out)
 {
@@ -388,7 +414,10 @@ void iovageom_domain_free(struct iovageom_viommu *viommu, struct iovageom_domain
     iovageom_books_release(viommu, domain, sizeof(*domain));
 }
 
-/* The domains that draw on the budget of an address space are no longer the same. */
+/*
+ * The set of domains that draw on the budget of an address space has changed: all of them compute
+ * `budget` and `shared` anew. NULL (an emulated endpoint) has no budget.
+ */
 static void budget_shared_anew(const struct iovageom_address_space *address_space)
 {
     const struct iovageom_link *link = address_space != NULL ? address_space->mapped.down : NULL;
@@ -397,7 +426,10 @@ static void budget_shared_anew(const struct iovageom_address_space *address_spac
         ((struct iovageom_domain *)link->lower->self)->clean = false;
 }
 
-/* Into `domain`, and out of the one where it is. Nothing has changed when there is no memory. */
+/*
+ * Attach the endpoint to `domain`, and detach it from the one where it is. Both links of the new
+ * domain are had before the old domain is left: so nothing has changed when there is no memory.
+ */
 int iovageom_domain_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                          struct iovageom_domain *domain)
 {
@@ -439,8 +471,9 @@ void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpo
 }
 
 /*
- * The endpoint is in an address space from now on. It may be attached by then: when a device was
- * expected, and now comes.
+ * The endpoint is in an address space from now on. It may be attached already: an emulated endpoint
+ * or an expected one has no address space, and the device of the expected one comes now. Then its
+ * domain gets a link to that address space.
  */
 int iovageom_endpoint_enter(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                             struct iovageom_address_space *address_space)
@@ -459,6 +492,7 @@ int iovageom_endpoint_enter(struct iovageom_viommu *viommu, struct iovageom_endp
     return IOVAGEOM_OK;
 }
 
+/* Its last device is gone. If it stays attached (as `expected`), its domain keeps no such link. */
 void iovageom_endpoint_exit(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
 {
     if (endpoint->domain != NULL) {

@@ -6,8 +6,11 @@
 #include "../geometry/internal.h"
 #include "internal.h"
 
-/* What the objects of the model are made of: memory, devices' geometries, lists, views. */
+/* What the objects of the model are built from: memory, devices' geometries, lists, views. */
 
+/*
+ * Memory of the object's allocator, not zeroed; NULL when there is none. `release` takes NULL too.
+ */
 void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
 {
     return viommu->allocator.allocate(viommu->allocator.context, size);
@@ -21,6 +24,7 @@ void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, 
 
 /* ---- the geometry of a device ---- */
 
+/* Writes up to `count` ranges: regions of all types, or MSI alone, with neighbours joined. */
 static size_t take_ranges(struct iovageom_range *out, const struct iovageom_region *regions,
                           size_t count, bool msi_only)
 {
@@ -33,7 +37,10 @@ static size_t take_ranges(struct iovageom_range *out, const struct iovageom_regi
     return taken;
 }
 
-/* Findings name owners: of many, each is found without asking all. */
+/*
+ * A finding names the owner of a range. With few statements it is found by trying each. With many,
+ * each of k findings would try them all, so an index is kept.
+ */
 static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_device *device)
 {
     const struct iovageom_resv *resv = device->geometry->resv;
@@ -47,7 +54,11 @@ static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_dev
     return IOVAGEOM_OK;
 }
 
-/* `live` mappings are on its host page tables now: what is left comes on top of them. */
+/*
+ * Page sizes and budget. A budget from VFIO says how many mappings are *left*. To make a total of
+ * it, add the mappings that are on the host page tables now: `live`. The sum must not wrap: without
+ * that check, a huge number that is left would become a tiny budget.
+ */
 static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_device *device,
                         const struct iovageom_geometry *geometry, uint64_t live)
 {
@@ -67,6 +78,11 @@ static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_de
     return iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
 }
 
+/*
+ * `*out` has one reference, the caller's: give it up with iovageom_device_put(). Ranges are taken
+ * at granule 1, as the guest's granule is known only when the config space is frozen. Each region
+ * makes two ranges at most, one in each part of `ranges`: so there is room for 2 * count.
+ */
 int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, uint64_t live,
                          struct iovageom_device **out)
@@ -136,7 +152,10 @@ bool iovageom_device_reserves(const struct iovageom_device *device, struct iovag
     return low < device->all_count && iovageom_range_overlaps(device->ranges[low], range);
 }
 
-/* Whether both ask the same of a guest: then one more, or one less, of them changes nothing. */
+/*
+ * Whether both reserve the same and have the same budget, so that either can be the lead for both.
+ * Page sizes are not compared: shown_mask() and group_mask() look at every plug, not at leads.
+ */
 bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b)
 {
     return a->all_count == b->all_count && a->msi_count == b->msi_count && a->budget == b->budget &&
@@ -146,6 +165,7 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
 
 /* ---- lists of regions, and views ---- */
 
+/* A list with one reference and room for `count` regions, which the caller fills in. */
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
                       struct iovageom_wire_list **out)
 {
@@ -171,6 +191,7 @@ void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wir
         iovageom_books_release(viommu, wire, wire->size);
 }
 
+/* Fails only for an unsound allocator, and iovageom_viommu_new() lets none pass. */
 int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu)
 {
     int error = iovageom_rangeset_init(&view->all, &viommu->allocator);

@@ -6,7 +6,9 @@
 #include "../geometry/internal.h"
 #include "internal.h"
 
-/** Where a device is to be plugged. */
+/**
+ * Where a device is to be plugged; on the caller's stack. Nothing is made before all has agreed.
+ */
 struct iovageom_place {
     uint32_t endpoint;
     const struct iovageom_plug_options *options;
@@ -22,13 +24,18 @@ void iovageom_plug_options_init(struct iovageom_plug_options *options)
     options->guest_group = IOVAGEOM_VIOMMU_OWN;
 }
 
-/* The endpoints of a plug: the one itself, then its aliases. */
+/* Endpoint number i of a plug: 0 is the one where it is plugged, the others are its aliases. */
 static uint32_t place_id(const struct iovageom_place *place, size_t i)
 {
     return i == 0 ? place->endpoint : place->options->aliases[i - 1];
 }
 
-/* Aliases are one device to the guest, so they share its guest group unless declared elsewhere. */
+/*
+ * The key of the guest group of endpoint number i, existing or to be made. Aliases are one device
+ * to the guest, so a new alias comes into the group of the endpoint where the device is plugged.
+ *
+ * Ask again after each endpoint that is made: the key of an own group has the next index in it.
+ */
 static uint64_t group_key(const struct iovageom_viommu *viommu, const struct iovageom_place *place,
                           size_t i)
 {
@@ -49,7 +56,7 @@ static bool number_valid(uint64_t number)
     return number <= IOVAGEOM_VIOMMU_GROUP_MAX || number == IOVAGEOM_VIOMMU_OWN;
 }
 
-/* IOVAGEOM_ERR_INVALID when one of them is named twice. */
+/* IOVAGEOM_ERR_INVALID when an endpoint is named twice. A table keeps that at O(n log n). */
 static int ids_distinct(const struct iovageom_viommu *viommu, const struct iovageom_place *place)
 {
     struct iovageom_table named;
@@ -64,7 +71,10 @@ static int ids_distinct(const struct iovageom_viommu *viommu, const struct iovag
     return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
 }
 
-/* The guest group of a slot or an expected endpoint is settled, but for one without a number. */
+/*
+ * Whether options->guest_group fits an endpoint that exists. Its group can't change. But load makes
+ * groups without a number, and such a group takes the first number that is named, if it is free.
+ */
 static bool group_agrees(const struct iovageom_viommu *viommu, const struct iovageom_place *place)
 {
     const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place->endpoint);
@@ -75,7 +85,11 @@ static bool group_agrees(const struct iovageom_viommu *viommu, const struct iova
     return known->group->unnumbered && iovageom_table_at(&viommu->groups, number) == NULL;
 }
 
-/* Find the address space, or say what is wrong with the options. */
+/*
+ * Check the options, and find the address space. The VMM may name it; else it is where the host
+ * group is; else one that the host group, or the endpoint, has for itself. A host group can't be in
+ * two.
+ */
 static int place_find(const struct iovageom_viommu *viommu, uint32_t endpoint,
                       const struct iovageom_plug_options *options, struct iovageom_report *report,
                       struct iovageom_place *out)
@@ -115,7 +129,10 @@ static int place_find(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/* Whether all devices of an endpoint are in the same address space, and say what `geometry` does. */
+/*
+ * Whether a device fits the others at an endpoint: the same address space, an equal geometry. For
+ * DMA that arrives at a shared endpoint can come from any of them.
+ */
 static bool place_agrees(const struct iovageom_place *place,
                          const struct iovageom_endpoint *endpoint,
                          const struct iovageom_geometry *geometry)
@@ -129,7 +146,11 @@ static bool place_agrees(const struct iovageom_place *place,
     return contact == NULL;
 }
 
-/* Whether endpoint number i can take the device: it is free, or has devices that are alike. */
+/*
+ * Whether endpoint number i can take the device. It can if it is free, or if this is an alias and
+ * the devices there agree with it. An endpoint with a prepared device takes no other one: commit,
+ * abort and iovageom_plug_pending() rely on one at most.
+ */
 static void ask_place(struct iovageom_admission *a, const struct iovageom_place *place, size_t i)
 {
     const uint32_t id = place_id(place, i);
@@ -155,6 +176,12 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_place 
     iovageom_object(a, &finding);
 }
 
+/*
+ * All questions of a plug, in the order in which the report has the findings. ask_device() judges
+ * the device alone; ask_joining() each guest group that gets an endpoint of it; ask_neighbours()
+ * the groups that share its address space already. `before` only saves asking for one group twice
+ * in a row.
+ */
 static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *place)
 {
     const struct iovageom_viommu *viommu = a->viommu;
@@ -165,7 +192,8 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *p
 
     for (size_t i = 0; i <= place->options->alias_count; i++)
         ask_place(a, place, i);
-    /* It bypasses at once, in an address space where another device may stand against that. */
+    /* Unattached endpoints bypass, so it would at once. Another device of its address space may be
+       unable to map the identity ranges; the device itself is judged by iovageom_ask_device(). */
     if (a->status == IOVAGEOM_OK && iovageom_bypass_unattached(viommu) &&
         !iovageom_bypass_fits(viommu, &newcomer, &viommu->identity, a->report))
         a->status = IOVAGEOM_ERR_CONFLICT;
@@ -183,7 +211,7 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *p
 
 /* ---- plugging ---- */
 
-/* One endpoint of the device: known, or made for it. */
+/* Join endpoint number i, which is made if it does not exist. On failure it is dropped again. */
 static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place *place, size_t i,
                     struct iovageom_plug *plug)
 {
@@ -203,7 +231,10 @@ static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place 
     return error;
 }
 
-/* All of them or none: what was made for those before the one that failed goes again. */
+/*
+ * Make the plug with all its endpoints, or nothing: iovageom_plug_remove() undoes the joins, and
+ * drops the endpoints that were made for them.
+ */
 static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place *place,
                     struct iovageom_device *device)
 {
@@ -226,8 +257,11 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place 
 }
 
 /*
- * Ask, and with `changed` given (the same object) do. What the host says is left of its budget is left
- * beside what is mapped there now: so the live mappings are counted when the geometry is taken in.
+ * Ask, and if `changed` is given, plug. It is NULL or the same object as `viommu`, not const: so a
+ * dry run and a plug run the same code.
+ *
+ * The live mappings of the address space go into the device's budget now, since a budget of VFIO is
+ * what the host has left at this moment.
  */
 static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu *changed,
                     uint32_t endpoint, const struct iovageom_plug_options *options,

@@ -6,9 +6,16 @@
 #include "internal.h"
 #include "../set/rangeset_internal.h"
 
+/*
+ * PROBE. In names, `told` is an answer that was given to an endpoint: its promise, which can't be
+ * taken back. `told_now` is the answer that it would get now, and binds nobody.
+ */
+
 /* ---- lists of regions ---- */
 
-/* Whether the list leaves an address of `range` to the guest. Regions ascend. */
+/*
+ * Whether the list leaves an address of `range` unreserved. O(log n + regions that `range` meets).
+ */
 static bool wire_leaves(const struct iovageom_wire_list *wire, struct iovageom_range range)
 {
     size_t low = 0;
@@ -22,7 +29,7 @@ static bool wire_leaves(const struct iovageom_wire_list *wire, struct iovageom_r
         else
             high = middle;
     }
-    /* Each that goes on where the one before ended takes a part off its front. */
+    /* Cut off the front of `range` as long as regions follow each other without a gap. */
     for (; low < wire->count && iovageom_range_has(wire->regions[low].range, range.start); low++) {
         struct iovageom_range above;
 
@@ -34,7 +41,7 @@ static bool wire_leaves(const struct iovageom_wire_list *wire, struct iovageom_r
     return true;
 }
 
-/* What a guest that was told this list may map: whole granules of the input range. */
+/* What a guest may map that got this list: whole granules of the input range. `out` is replaced. */
 static int wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire_list *wire,
                        const struct iovageom_virtio_config *shown, struct iovageom_rangeset *out)
 {
@@ -65,7 +72,7 @@ static bool wire_same(const struct iovageom_wire_list *a, const struct iovageom_
     return true;
 }
 
-/* What a PROBE would tell an endpoint now. */
+/* The list that a PROBE would answer now, made anew; `*shown` becomes the config space of now. */
 static int told_now(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
                     struct iovageom_virtio_config *shown, struct iovageom_report *report,
                     struct iovageom_wire_list **out)
@@ -106,8 +113,11 @@ IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uin
 /* ---- PROBE ---- */
 
 /*
- * Make group->wire the list of now. One that says the same as before stays the same object, so that
- * endpoints that were told the same share it.
+ * Bring group->wire up to date. If the new list says the same as the old one, the old object stays:
+ * endpoints with the same promise share one object, and iovageom_promise_keep() and
+ * iovageom_promised_to() need only compare pointers.
+ *
+ * With a report the list is made anew even if it is up to date, since making it finds the notes.
  */
 static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group,
                         struct iovageom_report *report)
@@ -132,8 +142,11 @@ static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *g
 }
 
 /*
- * Note that `endpoint` was told `wire`, whose reference is taken over on success. A group's promise is
- * the union of all that its members were told; it usually holds this list's already.
+ * Record that `wire` was the answer to a PROBE of `endpoint`. On success one reference of the
+ * caller becomes the endpoint's; on failure the caller keeps it, and nothing has changed.
+ *
+ * The promise of the group grows by the addresses that this list leaves. All members of a group
+ * usually get the same list: then it is promised_wire already, and nothing is computed.
  */
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire_list *wire)
@@ -163,6 +176,9 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
     return IOVAGEOM_OK;
 }
 
+/*
+ * A slot may be probed while it is empty: it is answered from its group. A DEVICE must be visible.
+ */
 int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
                           struct iovageom_report *report)
 {
@@ -181,7 +197,10 @@ int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoin
     return IOVAGEOM_OK;
 }
 
-/* To be called once iovageom_probe_decide() has agreed. */
+/*
+ * To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes
+ * are written: the guest must not read an answer that nobody remembers.
+ */
 int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
                       size_t size, size_t *needed, struct iovageom_report *report)
 {
@@ -202,7 +221,11 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
     return iovageom_virtio_encode_probe(wire->regions, wire->count, properties, size, needed);
 }
 
-/* The first member of the group that was told of an address in `range`; nobody when that is gone. */
+/*
+ * The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
+ * the promise was made to a member that is gone. Neighbours on the list often share one object, so
+ * wire_leaves() is asked again only where the pointer changes.
+ */
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
 {
     const struct iovageom_endpoint *first = NULL;
@@ -220,8 +243,9 @@ uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageo
     return first != NULL ? first->id : IOVAGEOM_ID_NONE;
 }
 
-/* ---- what it was told ---- */
+/* ---- comparing a promise with now ---- */
 
+/* Indices of the sets of iovageom_viommu_promise(), in the order of its parameters. */
 enum { TOLD, NOW, ADDED, REMOVED, SETS };
 
 static int promise_compare(const struct iovageom_viommu *viommu,
@@ -244,7 +268,8 @@ static int promise_compare(const struct iovageom_viommu *viommu,
         error = iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
     if (error != IOVAGEOM_OK || endpoint->told == NULL)
         return error;
-    /* A gap that is closed now to fit the buffer still maps: only what is reserved is lost. */
+    /* REMOVED is not TOLD less NOW. A gap between regions that a PROBE would close now, to fit into
+       probe_size, still maps: only what is reserved breaks a promise. */
     error = iovageom_view_init(&view, viommu);
     if (error == IOVAGEOM_OK)
         error = iovageom_group_view(viommu, endpoint->group, &view);

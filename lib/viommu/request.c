@@ -4,8 +4,9 @@
 #include "internal.h"
 
 /*
- * Requests as bytes: decode, decide, do. Where the VMM's own work comes in between, it is decided anew
- * before it is done, since anything may have changed.
+ * Requests as bytes: decode, decide, do. A decision points into the model, so it does not outlive
+ * the call that made it. request_end() comes after the VMM's own work, when anything may have
+ * changed: it decides anew, and does what that decision says.
  */
 
 static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const char *detail)
@@ -13,7 +14,10 @@ static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const
     return iovageom_refuse_saying(report, error, detail, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/* Lack of memory alone leaves no finding: say so. Notes of an earlier step do not count. */
+/*
+ * Every refusal has a finding, except lack of memory: add one. If the last finding refuses,
+ * somebody has reported already; notes of an earlier step do not refuse.
+ */
 static int explained(int status, struct iovageom_report *report)
 {
     const size_t count =
@@ -25,7 +29,9 @@ static int explained(int status, struct iovageom_report *report)
     return status;
 }
 
-/** What was decided, and where. */
+/**
+ * What was decided, by the type of request. A PROBE needs nothing: its endpoint is looked up again.
+ */
 union iovageom_decision {
     struct iovageom_attach attach;
     struct iovageom_endpoint *detached;
@@ -33,6 +39,7 @@ union iovageom_decision {
     struct iovageom_map map;
 };
 
+/* Answers the request. Changes nothing but caches: it refreshes the domain of a MAP. */
 static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
                   struct iovageom_report *report, union iovageom_decision *out)
 {
@@ -64,6 +71,7 @@ static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_r
     }
 }
 
+/* Does what decide() has agreed to, at once after it. Only lack of memory can be in the way. */
 static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
                    union iovageom_decision *decision, void *writable,
                    struct iovageom_report *report)
@@ -88,7 +96,10 @@ static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_
     }
 }
 
-/* Decode and decide, with `frozen` the outcome of freezing. */
+/*
+ * Decode and decide. `frozen` is the status of freezing. It counts only after decoding: bytes that
+ * are no request get the answer of their kind, even without memory to freeze.
+ */
 static int begin(struct iovageom_viommu *viommu, int frozen, const void *readable,
                  size_t readable_size, size_t writable_size,
                  struct iovageom_viommu_transaction *transaction, struct iovageom_report *report,
@@ -113,7 +124,10 @@ static int begin(struct iovageom_viommu *viommu, int frozen, const void *readabl
     return explained(decide(viommu, request, report, decision), report);
 }
 
-/* The first request freezes: what there is to say of that comes after what is said of the request. */
+/*
+ * The first request freezes the config space. The notes on that go behind the findings on the
+ * request, so that the first finding of a report is the one that refuses.
+ */
 static void begin_first(struct iovageom_viommu *viommu, const void *readable, size_t readable_size,
                         size_t writable_size, struct iovageom_viommu_transaction *transaction,
                         struct iovageom_report *report, union iovageom_decision *decision)
@@ -153,7 +167,10 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
     begin_any(viommu, readable, readable_size, writable_size, transaction, report, &decision);
 }
 
-/* What is done is what is agreed to now; where nothing has changed since begin(), that was said. */
+/*
+ * Decide anew and do it. If nothing has changed since begin(), the decision is the same one, and
+ * its findings are in the report already: so it gets none again.
+ */
 static int end(struct iovageom_viommu *viommu,
                const struct iovageom_viommu_transaction *transaction, void *writable,
                struct iovageom_report *report)
@@ -162,7 +179,8 @@ static int end(struct iovageom_viommu *viommu,
     union iovageom_decision decision;
     int status = IOVAGEOM_OK;
 
-    /* Thawed in between: what is promised or attached now, is by a config space that was read. */
+    /* It may have been thawed in between. A promise and a domain need a frozen config space, for
+       the guest goes by what it has read there. */
     if (!viommu->frozen)
         status = iovageom_viommu_freeze(viommu, NULL);
     if (status == IOVAGEOM_OK)
@@ -178,7 +196,10 @@ static bool tail_fits(const struct iovageom_virtio_request *request, size_t writ
            writable_size - request->tail_offset >= IOVAGEOM_VIRTIO_TAIL_SIZE;
 }
 
-/* The used length covers the properties of a PROBE also when there are none to tell. */
+/*
+ * Write the tail with the status. Everything before the tail is properties of a PROBE: a request
+ * that is refused leaves them 0, and they count in the used length all the same.
+ */
 static size_t answer_tail(const struct iovageom_viommu_transaction *transaction, void *writable)
 {
     const size_t tail = transaction->request.tail_offset;
@@ -195,6 +216,7 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
                                    void *writable, size_t writable_size,
                                    struct iovageom_report *report)
 {
+    /* The caller may give another size than to begin(): never write beyond it. */
     const bool room = tail_fits(&transaction->request, writable_size);
 
     if (!transaction->answered)

@@ -4,12 +4,18 @@
 #include "internal.h"
 #include "stream.h"
 
-/* ---- writing: counts when there is no room ---- */
+/*
+ * Writes the stream of docs/formats.md. What belongs to the VMM (geometries, host groups, numbers
+ * of guest groups) is not in it: the destination has its own.
+ */
 
+/* ---- writing ---- */
+
+/** Bytes that do not fit are counted, not written: so one pass gives the size, or the stream. */
 struct saver {
     uint8_t *bytes;
     size_t size;
-    size_t used;
+    size_t used; /**< may exceed `size` */
 };
 
 static void save_number(struct saver *w, uint64_t value, size_t width)
@@ -31,6 +37,7 @@ static void save_head(struct saver *w, enum viommu_record tag, size_t length)
     save_number(w, length, 8);
 }
 
+/* SPACE_SIZE bytes. The last 8 are not used, and written as 0. */
 static void save_space(struct saver *w, const struct iovageom_viommu *viommu)
 {
     const struct iovageom_virtio_config *space = &viommu->shown;
@@ -67,7 +74,9 @@ static void save_members(struct saver *w, const struct iovageom_group *group)
         save_number(w, member->id, 4);
 }
 
-/* Guest groups are found again by their first endpoint: their numbers are the VMM's business. */
+/*
+ * A guest group is named by its first endpoint: its number is the VMM's, and may be another there.
+ */
 static void save_group(struct saver *w, const struct iovageom_group *group)
 {
     struct iovageom_rangeset_cursor cursor;
@@ -103,8 +112,9 @@ static void save_domain(struct saver *w, const struct iovageom_domain *domain)
 }
 
 /*
- * An endpoint that was detached while bypass was on, and whose host can't map an identity range, faults
- * here. So it may fault at the destination too; without this record load would refuse it there.
+ * Whether an endpoint faults though `bypass` is on: it was detached, and its host can't map an
+ * identity range. Then it may fault at the destination too. Without its record, load would refuse
+ * the stream.
  */
 static bool is_shut(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
 {
@@ -160,6 +170,7 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
          domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->node.index + 1))
         save_domain(&w, domain);
     save_shut(&w, viommu);
+    /* The head comes last, for the checksum needs all that follows it. */
     length = w.used;
     if (needed != NULL)
         *needed = length;

@@ -14,8 +14,9 @@
      IOVAGEOM_VIRTIO_F_MMIO | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG)
 
 /*
- * Against a guest that maps all it can: what cloud-hypervisor allows in a domain, and of domains, far
- * above what Linux lets one VFIO container have by default (65,535); and a few such domains in all.
+ * Limits against a guest that uses up the VMM's memory. For mappings of one domain and for domains
+ * they are those of cloud-hypervisor, far above what Linux lets one VFIO container have by default
+ * (65,535). All domains together may have as many mappings as four full domains: about 200 MiB.
  */
 #define DEFAULT_DOMAIN_MAPPINGS ((uint64_t)1 << 20)
 #define DEFAULT_MAPPINGS        ((uint64_t)1 << 22)
@@ -36,6 +37,7 @@ void iovageom_viommu_config_init(struct iovageom_viommu_config *config)
     config->boot_bypass = 1;
 }
 
+/* Refuses what iovageom_viommu_new() lists. Later code relies on it: see input_to_granules(). */
 static int config_check(const struct iovageom_viommu_config *config)
 {
     const uint32_t both = IOVAGEOM_VIRTIO_F_BYPASS | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
@@ -68,7 +70,10 @@ static int config_check(const struct iovageom_viommu_config *config)
     return IOVAGEOM_OK;
 }
 
-/* Without F_INPUT_RANGE the guest's is all of 64 bits (I2): a PROBE tells it the rest, reserved. */
+/*
+ * Without F_INPUT_RANGE a guest may map all of 64 bits (I2). So the input range becomes that, and
+ * what the configuration leaves out becomes reserved regions of the machine, which a PROBE tells.
+ */
 static int input_as_regions(struct iovageom_viommu *viommu)
 {
     struct iovageom_range rest[2];
@@ -84,6 +89,7 @@ static int input_as_regions(struct iovageom_viommu *viommu)
     return error;
 }
 
+/* Only the last step allocates: so on failure every table is ready for iovageom_viommu_free(). */
 static int tables_init(struct iovageom_viommu *viommu)
 {
     struct iovageom_table *const tables[] = {
@@ -127,7 +133,6 @@ int iovageom_viommu_new(const struct iovageom_allocator *allocator,
     viommu->accepted = config->features;
     viommu->bypass = config->boot_bypass;
     viommu->generation = 1;
-    /* Nothing but the collection of regions allocates so early, and it is the last. */
     error = tables_init(viommu);
     if (error == IOVAGEOM_OK && (config->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
         error = input_as_regions(viommu);
@@ -145,6 +150,8 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
 
     if (viommu == NULL)
         return;
+    /* Links, groups, domains, address spaces and claims have no list to be freed from: each goes
+       with the last object that needs it, so all are gone when the endpoints are. */
     iovageom_viommu_reset(viommu, true);
     while ((endpoint = iovageom_table_from(&viommu->endpoints, 0)) != NULL) {
         if (endpoint->first != NULL)
@@ -165,6 +172,7 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_books_release(viommu, viommu, sizeof(*viommu));
 }
 
+/* The MSI doorbells that the machine says it has; those of hosts are not in here. */
 static int platform_msi(const struct iovageom_resv *resv, struct iovageom_rangeset *out)
 {
     const struct iovageom_owner *owner;
@@ -208,6 +216,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         error = iovageom_resv_forbidden(resv, &view.all);
     if (error == IOVAGEOM_OK)
         error = platform_msi(resv, &view.msi);
+    /* All that can fail is done, on copies: swap them in, and free the old ones below. */
     if (error == IOVAGEOM_OK) {
         struct iovageom_resv *old = viommu->platform;
 
@@ -268,6 +277,8 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     error = iovageom_rangeset_init(&identity, &viommu->allocator);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_from_array(&identity, ranges, count);
+    /* Goes on after a conflict, so that the report names every endpoint that could bypass no
+       longer. */
     while ((error == IOVAGEOM_OK || error == IOVAGEOM_ERR_CONFLICT) &&
            (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
         bool bypass = endpoint->domain != NULL ? endpoint->domain->bypass
@@ -293,7 +304,9 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
     return iovageom_shown(viommu, out, NULL);
 }
 
-/* Whoever can't be assigned, once each. */
+/*
+ * Note the envelope and each device that has a region of type DIRECT: Linux assigns none of these.
+ */
 static void note_direct(const struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     const struct iovageom_plug *plug = NULL;
@@ -341,7 +354,7 @@ int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
         return IOVAGEOM_ERR_STATE;
     viommu->frozen = false;
     viommu->changes++;
-    /* What is told goes by the config space. */
+    /* Cached lists were aligned to the granule of the old config space. */
     while ((group = iovageom_group_after(viommu, group)) != NULL)
         group->wire_clean = false;
     return IOVAGEOM_OK;
@@ -392,7 +405,10 @@ int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
     return IOVAGEOM_OK;
 }
 
-/* What a guest before relied on, and never came, is no longer waited for. */
+/*
+ * Devices that were expected since a load, and never came: the guest that relied on them is gone,
+ * so their endpoints go. The next number is taken first, for the endpoint may be freed.
+ */
 static void forget_expected(struct iovageom_viommu *viommu)
 {
     struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
@@ -407,6 +423,7 @@ static void forget_expected(struct iovageom_viommu *viommu)
     }
 }
 
+/* Frees and clears only, so it can't fail. The last endpoint that leaves a domain frees it. */
 void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
 {
     struct iovageom_domain *domain;

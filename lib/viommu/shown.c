@@ -10,7 +10,11 @@
  * The config space that the guest reads: as it was frozen, or as freezing now would make it.
  */
 
-/* A guest's probe buffer costs it little, and can't grow once it was read: QEMU's size or more. */
+/*
+ * probe_size can't grow once the guest has read it, and devices that are plugged later bring
+ * regions. So there is room for 8 regions more than the largest group has now. 512 bytes are what
+ * QEMU offers.
+ */
 #define LEAST_PROBE_SIZE    512u
 #define SPARE_PROBE_REGIONS 8u
 
@@ -35,6 +39,7 @@ uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu)
                                                   : iovageom_shown_mask(viommu));
 }
 
+/* `device` may be NULL, and then reserves nothing. */
 static int reserve_all(struct iovageom_rangeset *reserved, const struct iovageom_device *device)
 {
     int error = IOVAGEOM_OK;
@@ -64,9 +69,10 @@ static int usable_to_all(const struct iovageom_viommu *viommu, struct iovageom_r
 }
 
 /*
- * INPUT_AS_HOST: the part of the input range from the first to the last granule that is usable; of
- * these, without what is reserved for all, if that leaves any. `*whole` is false, and `*input` as it
- * was, when there is none.
+ * INPUT_AS_HOST: shrink `*input` in two steps. First to the span from the first to the last granule
+ * that all devices can map; if there is none, `*whole` is false and `*input` as it was. Then to the
+ * span of those that iovageom_viommu_add_region() leaves too; if there is none, the first span
+ * holds. One range can't tell of holes between its ends: PROBE tells those.
  */
 int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
                          const struct iovageom_admission *a, struct iovageom_range *input,
@@ -92,7 +98,9 @@ int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
     return error;
 }
 
-/* Note what all devices can map of `from`, but for what is offered. */
+/*
+ * Note what all devices can map of `from`, but lies outside of `offered`: it is lost to the guest.
+ */
 static int note_not_offered(const struct iovageom_viommu *viommu, struct iovageom_range from,
                             struct iovageom_range offered, struct iovageom_report *report)
 {
@@ -130,9 +138,10 @@ static int input_as_host(const struct iovageom_viommu *viommu, struct iovageom_v
 }
 
 /*
- * Linux uses a granule whole that is in the input range in part. So only whole ones are offered. There
- * is one: config_check() sees to it for the configured granule, and ask_granule() and ask_some() of
- * admission.c for one that a device raises.
+ * Linux uses a granule as a whole even if only a part of it is in the input range. So shrink the
+ * input range to whole granules. There is at least one: config_check() refuses a configuration
+ * without, and ask_granule() and ask_some() of admission.c a device that would raise the granule
+ * too far.
  */
 static void input_to_granules(struct iovageom_virtio_config *shown, struct iovageom_report *report)
 {
@@ -148,6 +157,7 @@ static void input_to_granules(struct iovageom_virtio_config *shown, struct iovag
         iovageom_note_lost(report, left[i]);
 }
 
+/* The config said 0: room for the longest list of any group, unjoined, and for spare regions. */
 static int choose_probe_size(const struct iovageom_viommu *viommu,
                              struct iovageom_virtio_config *shown)
 {
@@ -171,6 +181,7 @@ static int choose_probe_size(const struct iovageom_viommu *viommu,
     return IOVAGEOM_OK;
 }
 
+/* The config space of now. `bypass` is the one field that changes after it was frozen (N5). */
 int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
                    struct iovageom_report *report)
 {
@@ -188,7 +199,8 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
     shown.domain_start = config->domain_start;
     shown.domain_last = config->domain_last;
     shown.bypass = viommu->bypass;
-    /* For a driver that declined to read it, a narrower one would say nothing, and refuse. */
+    /* A driver without F_INPUT_RANGE does not read it, and maps anywhere: a narrower range would
+       tell it nothing, and would refuse its MAPs. */
     if ((config->flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0 &&
         (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0)
         error = input_as_host(viommu, &shown, report);
@@ -205,9 +217,13 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
 }
 
 /*
- * VFIO in a Linux guest that is told of no MSI region maps doorbells in a window that the driver makes
- * up (I5), wherever the host's software has its own; its other drivers have them from their allocator.
- * Where the host reserves that window, only the machine could say where the doorbells are.
+ * A Linux guest whose PROBE has no MSI region assumes a window for doorbells (I5): `window` below,
+ * MSI_IOVA_BASE of its virtio-iommu driver. VFIO in that guest then maps doorbells there; the
+ * guest's own drivers do not, as they get an address from the allocator for all DMA. On a host as
+ * on Arm, software places doorbells too. If that host reserves the window, those MAPs are refused,
+ * and only the machine knows where its doorbells are: so this is a note on the machine.
+ *
+ * Returns true if it has noted that.
  */
 bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
                                 const struct iovageom_device *device, uint64_t endpoint,

@@ -6,31 +6,35 @@
 #include <stdint.h>
 
 /*
- * The stream, specified in docs/formats.md: a head of magic, version and checksum of what follows;
- * then the configuration, and a row of records, each a tag, a length and its body. A reader skips tags that
- * it doesn't know. They come in an order in which they can be taken over: members of guest groups,
- * promises, what guest groups were promised, domains with attached endpoints and mappings, and who
- * faults where it should bypass.
+ * The stream, specified in docs/formats.md. It has a head (magic, version, checksum of what
+ * follows), the config space, and then records: each is a tag, a length and a body. A reader skips
+ * tags that it doesn't know.
+ *
+ * The order of records is one in which load can take them over one by one: first the members of
+ * guest groups, then promises of endpoints and of groups, then domains with their endpoints and
+ * mappings, and last the endpoints that fault although `bypass` is on.
  */
 #define VIOMMU_MAGIC   0x4d4d4f4956474956u /* "VIGVIOMM" */
 #define VIOMMU_VERSION 1u
 
+/* Sizes in bytes. Fields are written without padding, so these are no sizeof of any struct. */
 enum {
-    HEAD_SIZE = 24,
-    SPACE_SIZE = 64,
-    RECORD_HEAD_SIZE = 12,
-    MAPPING_SIZE = 28,
-    REGION_SIZE = 20
+    HEAD_SIZE = 24,        /* magic, version, an unused u32, checksum */
+    SPACE_SIZE = 64,       /* the config space, see save_space() */
+    RECORD_HEAD_SIZE = 12, /* tag u32, length u64 */
+    MAPPING_SIZE = 28,     /* start, last, phys u64; flags u32 */
+    REGION_SIZE = 20       /* start, last u64; type u32 */
 };
 
+/* Tags, in no order: see above for the order of records. */
 enum viommu_record {
-    RECORD_PROMISE = 1,
-    RECORD_GROUP = 2,
-    RECORD_DOMAIN = 3,
-    RECORD_ATTACHED = 4,
-    RECORD_MAPPINGS = 5,
-    RECORD_MEMBERS = 6,
-    RECORD_SHUT = 7
+    RECORD_PROMISE = 1,  /* the last PROBE of an endpoint */
+    RECORD_GROUP = 2,    /* what a guest group was promised */
+    RECORD_DOMAIN = 3,   /* begins a domain: the next two kinds speak of the last one begun */
+    RECORD_ATTACHED = 4, /* an endpoint of it */
+    RECORD_MAPPINGS = 5, /* all mappings of it */
+    RECORD_MEMBERS = 6,  /* the endpoints of a guest group */
+    RECORD_SHUT = 7      /* an endpoint in no domain that faults although `bypass` is on */
 };
 
 /* FNV-1a: finds what a stream suffers on its way; it is no protection against an enemy. */

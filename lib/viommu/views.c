@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "internal.h"
 
+/*
+ * What is reserved, and how many mappings there may be. Each value is computed from leads, groups
+ * and links. A group and a domain also keep a cached copy, so that a MAP costs one search in a set.
+ */
+
 /* ---- guest groups ---- */
 
 int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device)
@@ -25,7 +30,7 @@ static bool view_has(const struct iovageom_view *view, const struct iovageom_dev
     return true;
 }
 
-/* The view from nothing: the machine's regions, the envelope, and all that its devices reserve. */
+/* Compute a group's view: the machine's regions, the envelope if it has a slot, and all leads. */
 static int view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                       struct iovageom_view *out)
 {
@@ -45,7 +50,7 @@ static int view_build(const struct iovageom_viommu *viommu, const struct iovageo
     return error;
 }
 
-/* The view of now: a copy of the cached one, if that is clean. */
+/* The view of now, without a change to the cache: `out` is initialised, and replaced. */
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         struct iovageom_view *out)
 {
@@ -58,8 +63,11 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
 }
 
 /*
- * A device reserves more for the group. That needs memory for the cached view; without it the view is
- * made anew when it is next needed. A device that reserves nothing new may have the smaller budget.
+ * One device more counts for the group: add what it reserves to the cached view. This can't fail:
+ * without memory the view is left unclean, and is computed when it is next needed.
+ *
+ * With nothing new to reserve (`known`) the answer to a PROBE stays, but the device may have a
+ * smaller budget: so the domains are made unclean unless it has none.
  */
 void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device)
 {
@@ -95,7 +103,7 @@ int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom
 
 /* ---- address spaces ---- */
 
-/* How many mappings it can hold: the least that a device in it allows. */
+/* How many mappings it can hold: the smallest budget of its leads. NULL: all ones, no limit. */
 uint64_t iovageom_address_space_budget(const struct iovageom_address_space *address_space)
 {
     const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
@@ -107,7 +115,10 @@ uint64_t iovageom_address_space_budget(const struct iovageom_address_space *addr
     return budget;
 }
 
-/* How many it holds: of every domain with an endpoint in it. */
+/*
+ * How many it holds now. The host maps the whole of a domain in each address space where the domain
+ * has an endpoint, so each such domain counts in full.
+ */
 uint64_t iovageom_address_space_live(const struct iovageom_address_space *address_space)
 {
     const struct iovageom_link *link = address_space != NULL ? address_space->mapped.down : NULL;
@@ -123,7 +134,11 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 
 /* ---- domains ---- */
 
-/* The most mappings that the hosts behind a domain leave to it, beside those of other domains. */
+/*
+ * How many mappings the domain may hold: in each of its address spaces, the budget less what other
+ * domains have there; of these, the smallest. `*shared` is whether other domains have a part in it,
+ * so that the answer changes with their mappings too.
+ */
 uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *shared)
 {
     const uint64_t own = iovageom_mappings_count(&domain->mappings);
@@ -148,7 +163,7 @@ uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *shar
     return budget;
 }
 
-/* All that is reserved for a group with an endpoint in the domain. */
+/* Add to `out` what is reserved for the groups of the domain, without a change to any cache. */
 int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out)
 {
@@ -169,7 +184,11 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
     return error;
 }
 
-/* Bring what is cached in a domain up to date with its endpoints. */
+/*
+ * Bring the caches of a domain up to date. Its groups come first, for a clean domain must have
+ * clean groups: see struct iovageom_group. On failure they may be clean and the domain is not: no
+ * harm.
+ */
 int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageom_domain *domain)
 {
     struct iovageom_rangeset reserved;
@@ -202,7 +221,10 @@ bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
     return (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS) != 0;
 }
 
-/* One objection for each range of the device that bypass would map one to one. */
+/*
+ * Whether the device can map all identity ranges. If not, the report gets one finding for each
+ * range that it reserves there. Without a report the first one is enough.
+ */
 bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
                             const struct iovageom_device *device, uint64_t endpoint,
                             uint64_t domain, struct iovageom_report *report)
@@ -228,8 +250,9 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
 }
 
 /*
- * Whether an endpoint could bypass: all devices of its address space map the identity ranges. For
- * those that are set this is known; devices that reserve the same are named once.
+ * Whether an endpoint could bypass: all devices of its address space can map the identity ranges.
+ * For the ranges of the object itself, `unfit` has the answer; the report, and ranges that are only
+ * proposed, need a walk. Only leads are walked, so devices that reserve the same are named once.
  */
 bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                           const struct iovageom_endpoint *endpoint,

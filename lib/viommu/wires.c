@@ -4,7 +4,10 @@
 
 #include "internal.h"
 
-/* The list of regions that a guest group is told. */
+/*
+ * The list of reserved regions that a PROBE answers for a guest group: all its endpoints get the
+ * same one, because Linux listens only to the first endpoint of a group.
+ */
 
 /* Both sets in one ascending list: they have no address in common. Returns how many. */
 static size_t regions_merge(struct iovageom_region *out, const struct iovageom_rangeset *reserved,
@@ -29,7 +32,11 @@ static size_t regions_merge(struct iovageom_region *out, const struct iovageom_r
     return count;
 }
 
-/* Typed regions at the granule: MSI where the machine says so, else where hosts do. */
+/*
+ * The view as typed regions of whole granules. Only one MSI region can be told (N74). The machine's
+ * own comes first: there are the doorbells that this guest will use. A host's MSI window is then
+ * RESERVED like any other. Of several MSI regions iovageom_virtio_wire_list() keeps the lowest.
+ */
 static int view_regions(const struct iovageom_viommu *viommu, const struct iovageom_view *view,
                         uint64_t granule, struct iovageom_wire_list **out)
 {
@@ -79,7 +86,10 @@ static int add_outside(struct iovageom_rangeset *set, struct iovageom_range rang
     return error;
 }
 
-/* What the hosts of a group map, in the pages that they all have: all ones when none says. */
+/*
+ * The page sizes that all hosts of a group map; all ones when none says. Every plug is asked, not
+ * leads alone: a lead stands for what is reserved, not for page sizes.
+ */
 static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct iovageom_group *group)
 {
     uint64_t mask =
@@ -95,7 +105,10 @@ static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct io
     return mask;
 }
 
-/* Note what the hosts map in granules of their own, but is no whole granule of the guest's. */
+/*
+ * Note what the guest loses because its granule is larger than that of its hosts: addresses that
+ * they map in pages of their own, but that are no whole granule of the guest.
+ */
 static int note_scraps(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                        const struct iovageom_virtio_config *shown,
                        const struct iovageom_rangeset *reserved, struct iovageom_report *report)
@@ -128,8 +141,10 @@ static int note_scraps(const struct iovageom_viommu *viommu, const struct iovage
 }
 
 /*
- * The list of a group for a config space, fitted into `limit` bytes, with the device `extra` (or
- * none) in it as well.
+ * The list of a group for the config space `shown`, joined until it fits into `limit` bytes of
+ * properties (SIZE_MAX: never joined). `extra` is a device that may come, or NULL: the list is made
+ * as if it were there. `*out` has one reference, the caller's. With a report, it notes what is
+ * lost.
  */
 int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         const struct iovageom_virtio_config *shown, size_t limit,
