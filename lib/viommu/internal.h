@@ -259,7 +259,9 @@ struct iovageom_viommu {
     struct iovageom_viommu_config config;
     struct iovageom_virtio_config shown; /**< config space; valid once frozen, but not `bypass` */
     bool frozen;
-    bool stale;          /**< a plug or update was let pass against a promise or a mapping */
+    /** A plug or update was let pass against a promise or a mapping: the self-check of the tests reads
+        that (tests/support/viommu_check.c). */
+    bool stale;
     uint32_t accepted;   /**< features of the driver; all that are offered until it says */
     uint32_t bypass;     /**< the config field `bypass` at present */
     uint32_t next_index; /**< of the next node. Never used twice, as keys are made from it */

@@ -158,8 +158,6 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
         if (endpoint->group->members.first == endpoint)
             save_members(&w, endpoint->group);
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
-        if (iovageom_plug_pending(endpoint))
-            return IOVAGEOM_ERR_STATE;
         if (endpoint->told != NULL)
             save_promise(&w, endpoint);
         if (endpoint->group->members.first == endpoint &&
