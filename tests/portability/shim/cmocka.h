@@ -97,10 +97,26 @@ static inline void shim_compare(bool fine, uintmax_t a, uintmax_t b, const char 
 #define print_message printf
 #define skip()        longjmp(shim_out, 2)
 
-static inline int shim_run(const struct CMUnitTest *tests, size_t count)
+/* What all tests of a group share is set up before the first, and taken down after the last. */
+static inline int shim_group(int (*function)(void **state), const char *what)
+{
+    void *state = NULL;
+
+    if (function == NULL)
+        return 0;
+    if (setjmp(shim_out) == 0 && function(&state) == 0)
+        return 0;
+    printf("FAILED: %s of the group\n", what);
+    return 1;
+}
+
+static inline int shim_run(const struct CMUnitTest *tests, size_t count,
+                           int (*group_setup)(void **state), int (*group_teardown)(void **state))
 {
     volatile int failed = count == 0;
 
+    if (shim_group(group_setup, "setup") != 0)
+        return 1;
     for (volatile size_t i = 0; i < count; i++) {
         void *state = tests[i].initial_state;
         int how = setjmp(shim_out);
@@ -116,11 +132,11 @@ static inline int shim_run(const struct CMUnitTest *tests, size_t count)
             failed++;
         }
     }
-    return failed;
+    return failed + shim_group(group_teardown, "teardown");
 }
 
 #define cmocka_run_group_tests(tests, setup, teardown)                                             \
-    ((void)(setup), (void)(teardown), shim_run(tests, sizeof(tests) / sizeof((tests)[0])))
+    shim_run(tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
 #define cmocka_run_group_tests_name(name, tests, setup, teardown)                                  \
     ((void)(name), cmocka_run_group_tests(tests, setup, teardown))
 
