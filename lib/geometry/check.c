@@ -208,16 +208,6 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
  * does it: statements about different devices may differ.
  */
 
-static bool is_registers(uint32_t source)
-{
-    return source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS;
-}
-
-static bool is_kernel(uint32_t source)
-{
-    return source >= IOVAGEOM_SOURCE_VFIO && source <= IOVAGEOM_SOURCE_SYSFS;
-}
-
 static int disagree(struct iovageom_report *report, const struct iovageom_owner *owner,
                     const struct iovageom_owner *other, struct iovageom_range range)
 {
@@ -238,10 +228,8 @@ static int disagree(struct iovageom_report *report, const struct iovageom_owner 
  */
 static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
 {
-    size_t count;
-
-    (void)iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_INCOMPLETE, owner, &count);
-    return is_registers(owner->source) && count > 0;
+    return iovageom_source_is_registers(owner->source) &&
+           iovageom_geometry_first_of(geometry, IOVAGEOM_FACT_INCOMPLETE, owner) != NULL;
 }
 
 /* The same owner's name, with another source. */
@@ -265,16 +253,14 @@ static int reserved_by_others(const struct iovageom_geometry *geometry,
     enum iovageom_resv_type type;
     const struct iovageom_owner *owner;
     const struct iovageom_rangeset *ranges;
-    size_t lists;
     int status = IOVAGEOM_OK;
 
     for (size_t i = 0; status == IOVAGEOM_OK &&
                        iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == 0;
-         i++) {
-        (void)iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_USABLE, owner, &lists);
-        if (iovageom_resv_type_forbids(type) && lists == 0)
+         i++)
+        if (iovageom_resv_type_forbids(type) &&
+            iovageom_geometry_first_of(geometry, IOVAGEOM_FACT_USABLE, owner) == NULL)
             status = iovageom_rangeset_union(others, others, ranges);
-    }
     return status;
 }
 
@@ -363,7 +349,8 @@ static int check_usable(const struct iovageom_geometry *geometry,
     if (reserved == NULL)
         reserved = &none;
     result = check_regions(geometry, usable, reserved, report);
-    for (uint32_t source = IOVAGEOM_SOURCE_VTD_REGISTERS; is_registers(source); source++) {
+    for (uint32_t source = IOVAGEOM_SOURCE_VTD_REGISTERS; iovageom_source_is_registers(source);
+         source++) {
         const struct iovageom_owner owner = as_source(&usable->owner, source);
         size_t count;
         const struct iovageom_geometry_fact *width =
@@ -435,7 +422,7 @@ static int check_page_sizes(const struct iovageom_geometry *geometry,
 
     for (size_t i = 0;
          (mask = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));) {
-        const bool registers = is_registers(mask->owner.source);
+        const bool registers = iovageom_source_is_registers(mask->owner.source);
         const struct iovageom_geometry_fact *fine;
         size_t count, others;
 
@@ -450,7 +437,8 @@ static int check_page_sizes(const struct iovageom_geometry *geometry,
             if (fine != NULL && check_granules(fine, mask, report) < 0)
                 result = IOVAGEOM_ERR_DISAGREEMENT;
         }
-        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; registers && is_kernel(source); source++) {
+        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; registers && iovageom_source_is_kernel(source);
+             source++) {
             const struct iovageom_owner owner = as_source(&mask->owner, source);
 
             fine = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &owner, false, &others);

@@ -181,19 +181,36 @@ void iovageom_geometry_settle(struct iovageom_geometry *geometry)
     geometry->count = kept;
 }
 
+/* Whether fact number `index` is there, and of that kind and owner. */
+static bool is_of(const struct iovageom_geometry *geometry, size_t index, enum iovageom_fact kind,
+                  const struct iovageom_owner *owner)
+{
+    return index < geometry->count && geometry->facts[index].kind == (uint32_t)kind &&
+           iovageom_owner_compare(&geometry->facts[index].owner, owner) == 0;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_first_of(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+    const struct iovageom_owner *owner)
+{
+    /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
+    const struct iovageom_geometry_fact key = {.kind = (uint32_t)kind, .owner = *owner};
+    size_t index = place_of(geometry, &key);
+
+    return is_of(geometry, index, kind, owner) ? geometry->facts + index : NULL;
+}
+
 const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind,
     const struct iovageom_owner *owner, size_t *count)
 {
-    /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
-    const struct iovageom_geometry_fact key = {.kind = (uint32_t)kind, .owner = *owner};
-    size_t first = place_of(geometry, &key);
+    const struct iovageom_geometry_fact *first = iovageom_geometry_first_of(geometry, kind, owner);
 
     *count = 0;
-    while (first + *count < geometry->count && geometry->facts[first + *count].kind == key.kind &&
-           iovageom_owner_compare(&geometry->facts[first + *count].owner, owner) == 0)
+    while (first != NULL &&
+           is_of(geometry, (size_t)(first - geometry->facts) + *count, kind, owner))
         ++*count;
-    return *count > 0 ? geometry->facts + first : NULL;
+    return first;
 }
 
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
@@ -589,13 +606,14 @@ int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_
 
     if (status < 0)
         return status;
-    count = emit(geometry->resv, &view, NULL, 0);
-    if (needed != NULL)
-        *needed = count;
+    /* Pieces only join: where there is room for all of them nothing has to be counted first. */
+    count = emit(geometry->resv, &view, out, view.count <= capacity ? capacity : 0);
     if (count > capacity)
         status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    else
+    else if (view.count > capacity)
         (void)emit(geometry->resv, &view, out, capacity);
+    if (needed != NULL)
+        *needed = count;
     iovageom_resv_view_close(&view);
     return status;
 }

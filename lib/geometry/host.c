@@ -13,13 +13,9 @@
  */
 
 /*
- * Whether a region describes a host. Regions of the user and the machine's model describe the
- * guest's machine: no firmware of a host demands them, and no software of a host uses them.
+ * Regions of the user and the machine's model describe the guest's machine: no firmware of a host
+ * demands them, and no software of a host uses them. So they are passed over here.
  */
-static bool by_host(const struct iovageom_owner *owner)
-{
-    return owner->source != IOVAGEOM_SOURCE_MACHINE && owner->source != IOVAGEOM_SOURCE_USER;
-}
 
 /* ---- devices that can't be assigned ---- */
 
@@ -36,7 +32,7 @@ bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t
         struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_DIRECT, status);
         struct iovageom_rangeset_cursor cursor;
 
-        if (type != IOVAGEOM_RESV_DIRECT || !by_host(owner))
+        if (type != IOVAGEOM_RESV_DIRECT || iovageom_source_is_guest(owner->source))
             continue;
         /* The first region stands for all; `wanted` is their number, for "and 2 more". */
         iovageom_rangeset_seek(ranges, 0, &cursor);
@@ -81,7 +77,7 @@ void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry, uin
             iovageom_finding_blank(IOVAGEOM_FINDING_MSI_WINDOW, IOVAGEOM_OK);
         struct iovageom_rangeset_cursor cursor;
 
-        if (type != IOVAGEOM_RESV_MSI || !by_host(owner))
+        if (type != IOVAGEOM_RESV_MSI || iovageom_source_is_guest(owner->source))
             continue;
         finding.owner = *owner;
         finding.endpoint = endpoint;
@@ -137,7 +133,7 @@ int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
     for (size_t i = 0; status == IOVAGEOM_OK &&
                        iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == 0;
          i++)
-        status = type == IOVAGEOM_RESV_MSI && by_host(owner)
+        status = type == IOVAGEOM_RESV_MSI && !iovageom_source_is_guest(owner->source)
                      ? add_parts(resv, ranges, owner, window)
                      : iovageom_resv_add_set(resv, ranges, type, owner);
     if (status == IOVAGEOM_OK)

@@ -53,6 +53,11 @@ IOVAGEOM_COLD void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
 /* Sorts facts that were appended out of order, and drops equal ones. O(n log n). */
 IOVAGEOM_COLD void iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
+/* The first of the facts of one kind and owner, or NULL. O(log n). */
+IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_first_of(
+    const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+    const struct iovageom_owner *owner);
+
 /* The facts of one kind and owner: the first, and how many. O(log n + those). */
 IOVAGEOM_COLD const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     const struct iovageom_geometry *geometry, enum iovageom_fact kind,

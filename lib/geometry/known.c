@@ -23,38 +23,6 @@ static bool same_name(const struct iovageom_owner *a, const struct iovageom_owne
     return memcmp(a->name, b->name, sizeof(a->name)) == 0;
 }
 
-/* Sources about a host are numbered from registers to sysfs; what others state is not doubted. */
-/* What the machine's model and the user reserve is the guest's, and says nothing about a host. */
-static bool of_the_guest(const struct iovageom_owner *owner)
-{
-    return owner->source == IOVAGEOM_SOURCE_MACHINE || owner->source == IOVAGEOM_SOURCE_USER;
-}
-
-static bool of_a_host(const struct iovageom_owner *owner)
-{
-    return owner->source >= IOVAGEOM_SOURCE_VTD_REGISTERS && owner->source <= IOVAGEOM_SOURCE_SYSFS;
-}
-
-/* The index of the first fact of that kind and owner, or where it would be. */
-static size_t first_of(const struct iovageom_geometry *geometry, uint32_t kind,
-                       const struct iovageom_owner *owner)
-{
-    size_t low = 0;
-    size_t high = geometry->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct iovageom_geometry_fact *fact = &geometry->facts[middle];
-
-        if (fact->kind < kind ||
-            (fact->kind == kind && iovageom_owner_compare(&fact->owner, owner) < 0))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /*
  * Whether some host source states a fact of that kind about `name`; the source in `name` itself
  * does not matter. INCOMPLETE counts from VFIO upward only: a kernel's list with it may lack
@@ -67,13 +35,9 @@ static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
 
     owner.source =
         kind == IOVAGEOM_FACT_INCOMPLETE ? IOVAGEOM_SOURCE_VFIO : IOVAGEOM_SOURCE_VTD_REGISTERS;
-    for (; owner.source <= IOVAGEOM_SOURCE_SYSFS; owner.source++) {
-        size_t index = first_of(geometry, kind, &owner);
-
-        if (index < geometry->count && geometry->facts[index].kind == kind &&
-            iovageom_owner_compare(&geometry->facts[index].owner, &owner) == 0)
+    for (; owner.source <= IOVAGEOM_SOURCE_SYSFS; owner.source++)
+        if (iovageom_geometry_first_of(geometry, (enum iovageom_fact)kind, &owner) != NULL)
             return true;
-    }
     return false;
 }
 
@@ -94,7 +58,8 @@ static struct horizon last_reserved(const struct iovageom_geometry *geometry,
          iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
         struct iovageom_range hull;
 
-        if (!of_a_host(owner) || !same_name(owner, name) || !iovageom_rangeset_hull(ranges, &hull))
+        if (!iovageom_source_is_host(owner->source) || !same_name(owner, name) ||
+            !iovageom_rangeset_hull(ranges, &hull))
             continue;
         if (horizon.nothing || hull.last > horizon.last)
             horizon = (struct horizon){false, hull.last};
@@ -133,14 +98,14 @@ static struct horizon horizon(const struct iovageom_geometry *geometry)
     uint32_t known = 0;
 
     for (size_t i = 0; i < geometry->count; i++)
-        if (!of_the_guest(&geometry->facts[i].owner))
+        if (!iovageom_source_is_guest(geometry->facts[i].owner.source))
             known |= geometry->facts[i].kind;
     least.nothing = (known & (IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED)) == 0;
     for (size_t i = 0; i < geometry->count && !least.nothing; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
         struct horizon own;
 
-        if ((fact->kind & about_addresses) == 0 || !of_a_host(&fact->owner))
+        if ((fact->kind & about_addresses) == 0 || !iovageom_source_is_host(fact->owner.source))
             continue;
         own = horizon_of(geometry, &fact->owner);
         if (own.nothing || own.last < least.last)

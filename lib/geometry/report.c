@@ -9,6 +9,7 @@
 
 #include "../base/array.h"
 #include "../base/text.h"
+#include "resv.h"
 
 #define INSIDE     6 /* findings that need no allocation; the opaque words have room for no more */
 #define DETAIL_MAX 160 /* keeps every sentence within the 512 bytes that report.h promises */
@@ -229,7 +230,7 @@ static bool holds(enum when when, const struct iovageom_finding *finding)
     case NUMBERS:
         return finding->wanted != 0 || finding->offered != 0;
     case REGISTERS:
-        return source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS;
+        return iovageom_source_is_registers(source);
     case OF_POOL:
         return source == IOVAGEOM_SOURCE_ENVELOPE;
     case OF_DOMAIN:

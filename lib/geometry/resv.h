@@ -24,6 +24,31 @@
 IOVAGEOM_COLD int iovageom_owner_compare(const struct iovageom_owner *a,
                                          const struct iovageom_owner *b);
 
+/*
+ * What kind of source speaks. Those of a host are numbered from registers to sysfs: first what its
+ * hardware says of itself, then what its kernel says. What the machine's model and the user state is
+ * about the guest's machine, and says nothing about a host.
+ */
+static inline bool iovageom_source_is_registers(uint32_t source)
+{
+    return source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS;
+}
+
+static inline bool iovageom_source_is_kernel(uint32_t source)
+{
+    return source >= IOVAGEOM_SOURCE_VFIO && source <= IOVAGEOM_SOURCE_SYSFS;
+}
+
+static inline bool iovageom_source_is_host(uint32_t source)
+{
+    return iovageom_source_is_registers(source) || iovageom_source_is_kernel(source);
+}
+
+static inline bool iovageom_source_is_guest(uint32_t source)
+{
+    return source == IOVAGEOM_SOURCE_MACHINE || source == IOVAGEOM_SOURCE_USER;
+}
+
 /* A collection of statements. Opaque; made by iovageom_resv_new(). */
 struct iovageom_resv;
 
