@@ -2,6 +2,7 @@
 #ifndef IOVAGEOM_BYTES_H
 #define IOVAGEOM_BYTES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -52,6 +53,19 @@ static inline void iovageom_store_le64(void *bytes, uint64_t value)
 
     iovageom_store_le32(byte, (uint32_t)value);
     iovageom_store_le32(byte + 4, (uint32_t)(value >> 32));
+}
+
+/*
+ * FNV-1a, 64 bits: of `length` bytes after those whose hash is `hash`, or IOVAGEOM_FNV_NONE. It finds
+ * damage, and is no protection against who can write the bytes.
+ */
+#define IOVAGEOM_FNV_NONE UINT64_C(0xcbf29ce484222325)
+
+static inline uint64_t iovageom_fnv(uint64_t hash, const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
 }
 
 #endif

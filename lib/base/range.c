@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <iovageom/pgsize.h>
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 
@@ -14,11 +15,6 @@ extern inline bool iovageom_range_overlaps(struct iovageom_range a, struct iovag
 extern inline bool iovageom_range_precedes_directly(struct iovageom_range low,
                                                     struct iovageom_range high);
 extern inline bool iovageom_range_touches(struct iovageom_range a, struct iovageom_range b);
-
-static bool is_power(uint64_t value)
-{
-    return value != 0 && (value & (value - 1)) == 0;
-}
 
 bool iovageom_range_intersect(struct iovageom_range a, struct iovageom_range b,
                               struct iovageom_range *out)
@@ -121,7 +117,7 @@ bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
     uint64_t start = range.start;
     uint64_t last = range.last;
 
-    if (!is_power(granule))
+    if (!iovageom_pgsize_is_power(granule))
         return false;
     if ((start & offset) != 0) {
         if ((start | offset) == IOVAGEOM_ADDRESS_MAX)
@@ -142,14 +138,14 @@ bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
 /* Needs no test for wrapping: only low bits are cleared in the start and set in the last. */
 struct iovageom_range iovageom_range_align_outward(struct iovageom_range range, uint64_t granule)
 {
-    if (!is_power(granule))
+    if (!iovageom_pgsize_is_power(granule))
         return range;
     return (struct iovageom_range){range.start & ~(granule - 1), range.last | (granule - 1)};
 }
 
 bool iovageom_range_is_aligned(struct iovageom_range range, uint64_t granule)
 {
-    return is_power(granule) && (range.start & (granule - 1)) == 0 &&
+    return iovageom_pgsize_is_power(granule) && (range.start & (granule - 1)) == 0 &&
            (~range.last & (granule - 1)) == 0;
 }
 

@@ -8,6 +8,7 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "internal.h"
 
 /* ---- explain ---- */
@@ -47,7 +48,7 @@ static int explain_apertures(const struct iovageom_geometry *geometry, struct io
 static struct iovageom_range common_aperture(const struct iovageom_geometry *geometry,
                                              const struct iovageom_owner *owner)
 {
-    struct iovageom_range common = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range common = IOVAGEOM_EVERYTHING;
     size_t count;
     const struct iovageom_geometry_fact *fact =
         iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_APERTURE, owner, &count);

@@ -8,9 +8,10 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "../base/bytes.h"
-#include "internal.h"
 #include "../base/text.h"
+#include "internal.h"
 
 /*
  * The form, all numbers little-endian:
@@ -34,15 +35,12 @@ enum { TAG_NAME = 1, TAG_FACT = 0x100, TAG_REGIONS = 0x200, TAG_SUB = 0xff };
 
 static const char magic[8] = {'I', 'O', 'V', 'A', 'G', 'E', 'O', 'M'};
 
-/* FNV-1a, 64 bits, with its usual constants. It finds damage, but no intended change. */
+/* Of all bytes but those that hold it. */
 static uint64_t checksum(const uint8_t *bytes, size_t length)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    const uint64_t head = iovageom_fnv(IOVAGEOM_FNV_NONE, bytes, CHECKSUM);
 
-    for (size_t i = 0; i < length; i++)
-        if (i < CHECKSUM || i >= HEADER)
-            hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return hash;
+    return iovageom_fnv(head, bytes + HEADER, length - HEADER);
 }
 
 /* ---- save ---- */
@@ -190,14 +188,13 @@ static struct iovageom_range range_at(const struct record *record, size_t index)
 static int load_aperture(struct iovageom_geometry *geometry, struct iovageom_range aperture,
                          const struct iovageom_owner *owner)
 {
-    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
     struct iovageom_rangeset outside;
     int status = iovageom_rangeset_init(&outside, &geometry->allocator);
 
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_insert(&outside, aperture);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_complement(&outside, &outside, all);
+        status = iovageom_rangeset_complement(&outside, &outside, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
         status = iovageom_resv_append(geometry->resv, &outside, IOVAGEOM_RESV_RESERVED, owner);
     iovageom_rangeset_deinit(&outside);

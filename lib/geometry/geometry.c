@@ -9,6 +9,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "internal.h"
 #include "../base/sort.h"
 #include "../base/text.h"
@@ -52,9 +53,7 @@ void iovageom_geometry_free(struct iovageom_geometry *geometry)
         return;
     struct iovageom_allocator allocator = geometry->allocator;
     iovageom_resv_free(geometry->resv);
-    if (geometry->facts != NULL)
-        allocator.release(allocator.context, geometry->facts,
-                          geometry->capacity * sizeof(*geometry->facts));
+    iovageom_array_free(&allocator, geometry->facts, geometry->capacity, sizeof(*geometry->facts));
     allocator.release(allocator.context, geometry, sizeof(*geometry));
 }
 
@@ -86,21 +85,17 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
 
     if (capacity <= geometry->capacity)
         return IOVAGEOM_OK;
-    /* The 2 is for the doubling below, so that neither it nor the size in bytes overflows. */
+    /* The 2 is for the doubling below. */
     if (capacity > SIZE_MAX / 2 / sizeof(*facts))
         return IOVAGEOM_ERR_NO_MEMORY;
     if (capacity < geometry->capacity * 2)
         capacity = geometry->capacity * 2;
     if (capacity < FEW_FACTS)
         capacity = FEW_FACTS;
-    facts = geometry->allocator.allocate(geometry->allocator.context, capacity * sizeof(*facts));
+    facts = iovageom_array_moved(&geometry->allocator, geometry->facts, geometry->count,
+                                 geometry->capacity, capacity, sizeof(*facts));
     if (facts == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    if (geometry->facts != NULL) {
-        memcpy(facts, geometry->facts, geometry->count * sizeof(*facts));
-        geometry->allocator.release(geometry->allocator.context, geometry->facts,
-                                    geometry->capacity * sizeof(*facts));
-    }
     geometry->facts = facts;
     geometry->capacity = capacity;
     return IOVAGEOM_OK;
@@ -251,16 +246,16 @@ static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact
 static int complement(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
                       size_t count)
 {
-    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
     struct iovageom_range few[FEW_RANGES + 1];
     int status;
 
     if (count <= FEW_RANGES && iovageom_ranges_normal(ranges, count)) {
-        (void)iovageom_ranges_complement(ranges, count, all, few, FEW_RANGES + 1, &count);
+        (void)iovageom_ranges_complement(ranges, count, IOVAGEOM_EVERYTHING, few, FEW_RANGES + 1,
+                                         &count);
         return iovageom_rangeset_from_array(set, few, count);
     }
     status = iovageom_rangeset_from_array(set, ranges, count);
-    return status < 0 ? status : iovageom_rangeset_complement(set, set, all);
+    return status < 0 ? status : iovageom_rangeset_complement(set, set, IOVAGEOM_EVERYTHING);
 }
 
 /* Adds a fact by which only the addresses in `ranges` are usable; an empty list leaves none. */
@@ -382,7 +377,7 @@ uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
 int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
                                struct iovageom_range *aperture, const struct iovageom_owner **owner)
 {
-    struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX}; /* becomes the intersection */
+    struct iovageom_range all = IOVAGEOM_EVERYTHING; /* becomes the intersection */
     const struct iovageom_geometry_fact *narrowest = NULL;
     const struct iovageom_geometry_fact *fact;
     struct iovageom_size least = {0, 0};
@@ -437,16 +432,6 @@ static int fold(const struct iovageom_geometry *geometry, enum iovageom_fact kin
     return IOVAGEOM_OK;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 int iovageom_geometry_page_sizes(const struct iovageom_geometry *geometry, uint64_t *mask)
 {
     return fold(geometry, IOVAGEOM_FACT_PAGE_SIZES, iovageom_pgsize_meet, mask);
@@ -454,12 +439,12 @@ int iovageom_geometry_page_sizes(const struct iovageom_geometry *geometry, uint6
 
 int iovageom_geometry_alignment(const struct iovageom_geometry *geometry, uint64_t *alignment)
 {
-    return fold(geometry, IOVAGEOM_FACT_ALIGNMENT, larger, alignment);
+    return fold(geometry, IOVAGEOM_FACT_ALIGNMENT, iovageom_higher, alignment);
 }
 
 int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint64_t *mappings)
 {
-    return fold(geometry, IOVAGEOM_FACT_MAP_BUDGET, smaller, mappings);
+    return fold(geometry, IOVAGEOM_FACT_MAP_BUDGET, iovageom_lower, mappings);
 }
 
 /*
@@ -476,9 +461,9 @@ void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_
     while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_MAP_BUDGET, &index)))
         /* Only VFIO reports a remaining number (dma_avail); every other source gives a limit. */
         if (fact->owner.source == IOVAGEOM_SOURCE_VFIO)
-            *left = smaller(*left, fact->value);
+            *left = iovageom_lower(*left, fact->value);
         else
-            *total = smaller(*total, fact->value);
+            *total = iovageom_lower(*total, fact->value);
 }
 
 /*
@@ -524,14 +509,13 @@ int iovageom_geometry_granule(const struct iovageom_geometry *geometry, uint64_t
 int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,
                              struct iovageom_rangeset *out)
 {
-    const struct iovageom_range all = {0, IOVAGEOM_ADDRESS_MAX};
     struct iovageom_rangeset set;
     int status = iovageom_rangeset_init(&set, &geometry->allocator);
 
     if (status == IOVAGEOM_OK)
         status = iovageom_resv_forbidden(geometry->resv, &set);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_complement(&set, &set, all);
+        status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_align_inward(out, &set, granule);
     iovageom_rangeset_deinit(&set);

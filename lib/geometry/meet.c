@@ -7,6 +7,8 @@
 
 #include <iovageom/status.h>
 
+#include "../base/array.h"
+#include "../base/bytes.h"
 #include "internal.h"
 #include "../set/rangeset_internal.h"
 #include "../base/text.h"
@@ -106,7 +108,7 @@ static uint32_t piece(const struct iovageom_resv_walk *walk, bool typed, uint64_
 /* Walks both from 0 upward, piece by piece; each piece must be equally long and of equal type. */
 static bool equal_regions(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
 {
-    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
     struct iovageom_resv_walk of_a, of_b;
     bool equal;
     uint64_t last;
@@ -187,7 +189,7 @@ bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iov
 static bool regions_within(const struct iovageom_geometry *inner, uint64_t granule,
                            const struct iovageom_geometry *outer, bool fits)
 {
-    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
     struct iovageom_resv_walk inside, outside;
     struct iovageom_range whole;
     bool within;
@@ -256,12 +258,12 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
  * memory.
  */
 
-/* FNV-1a over the bytes of a number, lowest first. */
 static uint64_t mix(uint64_t hash, uint64_t number)
 {
-    for (unsigned shift = 0; shift < 64; shift += 8)
-        hash = (hash ^ (number >> shift & 0xff)) * UINT64_C(0x100000001b3);
-    return hash;
+    uint8_t bytes[8];
+
+    iovageom_store_le64(bytes, number);
+    return iovageom_fnv(hash, bytes, sizeof(bytes));
 }
 
 /*
@@ -292,7 +294,7 @@ static uint64_t mix_regions(uint64_t hash, const struct iovageom_resv *resv,
 int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint64_t *fingerprint)
 {
     struct numbers numbers = numbers_of(geometry);
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = IOVAGEOM_FNV_NONE;
     struct iovageom_resv_view view;
     int status = iovageom_resv_view(geometry->resv, 1, &view);
 

@@ -8,9 +8,10 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
-#include "resv.h"
+#include "../base/array.h"
 #include "../base/sort.h"
 #include "../base/text.h"
+#include "resv.h"
 
 /*
  * All ranges that one owner reserves with one type; never an empty set. It may be moved with
@@ -87,9 +88,8 @@ int iovageom_resv_new(const struct iovageom_allocator *allocator, struct iovageo
 {
     struct iovageom_resv *resv;
 
+    allocator = iovageom_allocator_chosen(allocator);
     if (allocator == NULL)
-        allocator = iovageom_allocator_default();
-    if (allocator == NULL || allocator->allocate == NULL || allocator->release == NULL)
         return IOVAGEOM_ERR_INVALID;
     resv = allocator->allocate(allocator->context, sizeof(*resv));
     if (resv == NULL)
@@ -106,9 +106,7 @@ void iovageom_resv_free(struct iovageom_resv *resv)
     struct iovageom_allocator allocator = resv->allocator;
     for (size_t i = 0; i < resv->count; i++)
         iovageom_rangeset_deinit(&resv->statements[i].ranges);
-    if (resv->statements != NULL)
-        allocator.release(allocator.context, resv->statements,
-                          resv->capacity * sizeof(*resv->statements));
+    iovageom_array_free(&allocator, resv->statements, resv->capacity, sizeof(*resv->statements));
     allocator.release(allocator.context, resv, sizeof(*resv));
 }
 
@@ -119,16 +117,10 @@ static int reserve(struct iovageom_resv *resv, size_t capacity)
 
     if (capacity <= resv->capacity)
         return IOVAGEOM_OK;
-    if (capacity > SIZE_MAX / sizeof(*statements))
-        return IOVAGEOM_ERR_NO_MEMORY;
-    statements = resv->allocator.allocate(resv->allocator.context, capacity * sizeof(*statements));
+    statements = iovageom_array_moved(&resv->allocator, resv->statements, resv->count,
+                                      resv->capacity, capacity, sizeof(*statements));
     if (statements == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    if (resv->statements != NULL) {
-        memcpy(statements, resv->statements, resv->count * sizeof(*statements));
-        resv->allocator.release(resv->allocator.context, resv->statements,
-                                resv->capacity * sizeof(*statements));
-    }
     resv->statements = statements;
     resv->capacity = capacity;
     return IOVAGEOM_OK;

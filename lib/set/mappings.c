@@ -3,34 +3,30 @@
 
 #include <iovageom/status.h>
 
+#include "../base/array.h"
+
 /*
  * The ledger is a tree in which the range of an entry is the IOVA range of a mapping. Its two words
  * are the address that it leads to and its flags; there are no spare bits for flags in the address,
  * which need not be aligned. Neighbouring mappings are never joined, because the guest unmaps whole
  * mappings.
- *
- * The tree has to be at the end, because its inline values follow it in the public object.
  */
 enum { WIDTH = 2 };
 
-struct IOVAGEOM_ITREE_ALIAS ledger {
-    struct iovageom_itree tree;
-};
-
-_Static_assert(sizeof(struct ledger) + IOVAGEOM_ITREE_INLINE * WIDTH * sizeof(uint64_t) <=
+_Static_assert(sizeof(struct iovageom_itree) + IOVAGEOM_ITREE_INLINE * WIDTH * sizeof(uint64_t) <=
                    sizeof(struct iovageom_mappings),
                "storage");
 _Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_mappings_cursor),
                "storage");
 
-static struct ledger *ledger_of(struct iovageom_mappings *mappings)
+static struct iovageom_itree *ledger_of(struct iovageom_mappings *mappings)
 {
-    return (struct ledger *)mappings;
+    return (struct iovageom_itree *)mappings;
 }
 
-static const struct ledger *ledger_in(const struct iovageom_mappings *mappings)
+static const struct iovageom_itree *ledger_in(const struct iovageom_mappings *mappings)
 {
-    return (const struct ledger *)mappings;
+    return (const struct iovageom_itree *)mappings;
 }
 
 /* The entry as a result: *out, and whether there is one. */
@@ -46,8 +42,7 @@ static bool give_mapping(struct iovageom_itree_entry entry, struct iovageom_mapp
 static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *mappings,
                                                struct iovageom_range range)
 {
-    struct iovageom_itree_entry entry =
-        iovageom_itree_find(&ledger_in(mappings)->tree, range.start);
+    struct iovageom_itree_entry entry = iovageom_itree_find(ledger_in(mappings), range.start);
 
     if (entry.range && (!iovageom_range_valid(range) || entry.range->start > range.last))
         entry.range = NULL;
@@ -57,14 +52,14 @@ static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *m
 int iovageom_mappings_init(struct iovageom_mappings *mappings,
                            const struct iovageom_allocator *allocator)
 {
-    return iovageom_itree_init(&ledger_of(mappings)->tree, WIDTH, allocator) ? IOVAGEOM_ERR_INVALID
-                                                                             : IOVAGEOM_OK;
+    return iovageom_itree_init(ledger_of(mappings), WIDTH, allocator) ? IOVAGEOM_ERR_INVALID
+                                                                      : IOVAGEOM_OK;
 }
 
 void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
 {
     if (mappings)
-        iovageom_itree_clear(&ledger_of(mappings)->tree);
+        iovageom_itree_clear(ledger_of(mappings));
 }
 
 bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
@@ -73,7 +68,7 @@ bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
                                   struct iovageom_mapping *hit)
 {
     const struct iovageom_itree_entry entry =
-        iovageom_itree_seek(&ledger_in(mappings)->tree, range.start, &place->path);
+        iovageom_itree_seek(ledger_in(mappings), range.start, &place->path);
 
     return entry.range && entry.range->start <= range.last && give_mapping(entry, hit);
 }
@@ -84,12 +79,12 @@ int iovageom_mappings_insert(struct iovageom_mappings *mappings,
 {
     const uint64_t values[WIDTH] = {mapping->phys, mapping->flags};
 
-    return iovageom_itree_insert(&ledger_of(mappings)->tree, &place->path, mapping->range, values);
+    return iovageom_itree_insert(ledger_of(mappings), &place->path, mapping->range, values);
 }
 
 size_t iovageom_mappings_remove(struct iovageom_mappings *mappings, struct iovageom_range range)
 {
-    return iovageom_itree_erase(&ledger_of(mappings)->tree, range);
+    return iovageom_itree_erase(ledger_of(mappings), range);
 }
 
 bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
@@ -114,7 +109,7 @@ bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
 
 size_t iovageom_mappings_count(const struct iovageom_mappings *mappings)
 {
-    return ledger_in(mappings)->tree.count;
+    return ledger_in(mappings)->count;
 }
 
 bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
@@ -135,7 +130,7 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
 {
     struct iovageom_rangeset_cursor place;
     struct iovageom_range range;
-    struct iovageom_range rest = {0, IOVAGEOM_ADDRESS_MAX};
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
     struct iovageom_itree_entry entry;
     size_t count = 0;
 
@@ -150,7 +145,7 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
         if (!iovageom_rangeset_next(&place, &range))
             return count;
         range.start = range.start < rest.start ? rest.start : range.start;
-        entry = iovageom_itree_find(&ledger_in(mappings)->tree, range.start);
+        entry = iovageom_itree_find(ledger_in(mappings), range.start);
         if (!entry.range)
             return count;
         if (entry.range->start > range.last) {
@@ -168,7 +163,7 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
 void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t address,
                             struct iovageom_mappings_cursor *cursor)
 {
-    iovageom_itree_cursor_init((struct iovageom_itree_cursor *)cursor, &ledger_in(mappings)->tree,
+    iovageom_itree_cursor_init((struct iovageom_itree_cursor *)cursor, ledger_in(mappings),
                                address);
 }
 

@@ -4,6 +4,7 @@
 
 #include <iovageom/viommu.h>
 
+#include "../base/array.h"
 #include "../base/hints.h"
 #include "../geometry/resv.h"
 #include "../set/mappings.h"
@@ -299,8 +300,6 @@ struct iovageom_viommu {
  * are enough: everything below the MSI region, the MSI region, and everything above it.
  */
 #define IOVAGEOM_VIOMMU_LEAST_PROBE (3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
-
-#define IOVAGEOM_EVERYTHING         ((struct iovageom_range){0, IOVAGEOM_ADDRESS_MAX})
 
 /* ---- parts.c and model.c ---- */
 

@@ -479,7 +479,8 @@ static int load_head(const uint8_t *bytes, size_t length)
         return IOVAGEOM_ERR_VERSION;
     if (length < HEAD_SIZE + SPACE_SIZE)
         return IOVAGEOM_ERR_TRUNCATED;
-    if (iovageom_load_le64(bytes + 16) != viommu_checksum(bytes + HEAD_SIZE, length - HEAD_SIZE))
+    if (iovageom_load_le64(bytes + 16) !=
+        iovageom_fnv(IOVAGEOM_FNV_NONE, bytes + HEAD_SIZE, length - HEAD_SIZE))
         return IOVAGEOM_ERR_MALFORMED;
     return IOVAGEOM_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "../base/cold_file.h"
 
+#include "../base/bytes.h"
 #include "internal.h"
 #include "stream.h"
 
@@ -178,6 +179,6 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
     save_number(&w, VIOMMU_MAGIC, 8);
     save_number(&w, VIOMMU_VERSION, 4);
     save_number(&w, 0, 4);
-    save_number(&w, viommu_checksum(w.bytes + HEAD_SIZE, length - HEAD_SIZE), 8);
+    save_number(&w, iovageom_fnv(IOVAGEOM_FNV_NONE, w.bytes + HEAD_SIZE, length - HEAD_SIZE), 8);
     return IOVAGEOM_OK;
 }

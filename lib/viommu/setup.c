@@ -114,9 +114,8 @@ int iovageom_viommu_new(const struct iovageom_allocator *allocator,
     struct iovageom_viommu *viommu;
     int error;
 
+    allocator = iovageom_allocator_chosen(allocator);
     if (allocator == NULL)
-        allocator = iovageom_allocator_default();
-    if (allocator == NULL || allocator->allocate == NULL || allocator->release == NULL)
         return IOVAGEOM_ERR_INVALID;
     iovageom_viommu_config_init(&defaults);
     if (config == NULL)

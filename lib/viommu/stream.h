@@ -37,14 +37,4 @@ enum viommu_record {
     RECORD_SHUT = 7      /* an endpoint in no domain that faults although `bypass` is on */
 };
 
-/* FNV-1a: finds what a stream suffers on its way; it is no protection against an enemy. */
-static inline uint64_t viommu_checksum(const uint8_t *bytes, size_t length)
-{
-    uint64_t sum = 0xcbf29ce484222325u;
-
-    for (size_t i = 0; i < length; i++)
-        sum = (sum ^ bytes[i]) * 0x100000001b3u;
-    return sum;
-}
-
 #endif
