@@ -12,6 +12,7 @@
 #include <iovageom/status.h>
 
 #include "support/test_allocator.h"
+#include "support/test_stream.h"
 
 #define R(start, last) ((struct iovageom_range){(start), (last)})
 
@@ -25,42 +26,24 @@ struct stream {
     uint8_t bytes[ROOM];
 };
 
-static uint64_t get(const uint8_t *at, size_t width)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < width; i++)
-        value |= (uint64_t)at[i] << (8 * i);
-    return value;
-}
-
-static void put(uint8_t *at, uint64_t value, size_t width)
-{
-    for (size_t i = 0; i < width; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
-}
-
 static void seal(struct stream *s)
 {
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-    put(s->bytes + TOTAL, s->length, 8);
-    for (size_t i = 0; i < s->length; i++)
-        if (i < SUM || i >= RECORDS)
-            sum = (sum ^ s->bytes[i]) * UINT64_C(0x100000001b3);
-    put(s->bytes + SUM, sum, 8);
+    test_put(s->bytes + TOTAL, s->length, 8);
+    const uint64_t head = test_fnv(TEST_FNV, s->bytes, 0, SUM);
+    test_put(s->bytes + SUM, test_fnv(head, s->bytes, RECORDS, s->length), 8);
 }
 
 static size_t record_size(const struct stream *s, size_t at)
 {
-    return BODY + (size_t)get(s->bytes + at + NAME, 4) + 8 * (size_t)get(s->bytes + at + COUNT, 4);
+    return BODY + (size_t)test_get(s->bytes + at + NAME, 4) +
+           8 * (size_t)test_get(s->bytes + at + COUNT, 4);
 }
 
 static size_t record_at(const struct stream *s, uint32_t tag)
 {
     size_t at = RECORDS;
 
-    while (at < s->length && get(s->bytes + at, 4) != tag)
+    while (at < s->length && test_get(s->bytes + at, 4) != tag)
         at += record_size(s, at);
     assert_true(at < s->length);
     return at;
@@ -124,15 +107,15 @@ static void the_header_is_looked_at(void **state)
     assert_null(loaded);
     s.bytes[MAGIC + 7] ^= 1;
     loads_as(&s, IOVAGEOM_ERR_MALFORMED, "another magic");
-    put(s.bytes + VERSION, 0, 4);
+    test_put(s.bytes + VERSION, 0, 4);
     loads_as(&s, IOVAGEOM_ERR_VERSION, "version 0");
-    put(s.bytes + VERSION, 2, 4);
+    test_put(s.bytes + VERSION, 2, 4);
     loads_as(&s, IOVAGEOM_ERR_VERSION, "version 2");
-    put(s.bytes + HEADER, 31, 4);
+    test_put(s.bytes + HEADER, 31, 4);
     loads_as(&s, IOVAGEOM_ERR_MALFORMED, "a header that is too short");
-    put(s.bytes + HEADER, s.length + 1, 4);
+    test_put(s.bytes + HEADER, s.length + 1, 4);
     loads_as(&s, IOVAGEOM_ERR_MALFORMED, "a header that is too long");
-    put(s.bytes + HEADER, s.length, 4);
+    test_put(s.bytes + HEADER, s.length, 4);
     loads_as(&s, 0, "nothing but a header");
     /* One to 15 bytes are no record; 16 are one without a name and numbers. */
     for (size_t more = 1; more <= 16; more++) {
@@ -179,7 +162,7 @@ static void every_field_of_a_record_is_looked_at(void **state)
     (void)state;
     make_stream(&s);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        put(s.bytes + record_at(&s, rows[i].tag) + rows[i].at, rows[i].value, rows[i].width);
+        test_put(s.bytes + record_at(&s, rows[i].tag) + rows[i].at, rows[i].value, rows[i].width);
         loads_as(&s, rows[i].status, rows[i].what);
     }
 }
@@ -189,13 +172,13 @@ static void append(struct stream *s, uint32_t tag, size_t name, size_t count, ui
 {
     uint8_t *at = s->bytes + s->length;
 
-    put(at + TAG, tag, 4);
-    put(at + SOURCE, IOVAGEOM_SOURCE_USER, 4);
-    put(at + NAME, name, 4);
-    put(at + COUNT, count, 4);
+    test_put(at + TAG, tag, 4);
+    test_put(at + SOURCE, IOVAGEOM_SOURCE_USER, 4);
+    test_put(at + NAME, name, 4);
+    test_put(at + COUNT, count, 4);
     memset(at + BODY, 'x', name);
     for (size_t i = 0; i < count; i++)
-        put(at + BODY + name + 8 * i, number, 8);
+        test_put(at + BODY + name + 8 * i, number, 8);
     s->length += BODY + name + 8 * count;
 }
 

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "support/test_allocator.h"
 #include "support/test_fixture.h"
+#include "support/test_regions.h"
 
 #define MAX          UINT64_MAX
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -436,12 +437,7 @@ static void check_group(const struct iovageom_region *device, size_t device_coun
     size_t count = 0;
 
     assert_int_equal(iovageom_guestview_group(list, COUNT(list), &count, device, device_count), 0);
-    assert_int_equal(count, expected_count);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(list[i].range.start, expected[i].range.start);
-        assert_int_equal(list[i].range.last, expected[i].range.last);
-        assert_int_equal(list[i].type, expected[i].type);
-    }
+    assert_regions(list, count, expected, expected_count);
 }
 
 #define R(start, last)                                                                             \

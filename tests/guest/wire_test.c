@@ -11,74 +11,52 @@
 #include <iovageom/guest.h>
 #include <iovageom/status.h>
 
+#include "support/test_regions.h"
+
 #define MAX          UINT64_MAX
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The 39-bit Intel host: MSI window, and what lies above the width. */
-static const struct iovageom_region intel[] = {
-    {{0xfee00000, 0xfeefffff}, IOVAGEOM_RESV_MSI, 0},
-    {{0x8000000000, MAX}, IOVAGEOM_RESV_RESERVED, 0},
-};
-
-/* Its bytes, written by hand from the layout of the specification. */
-static const uint8_t intel_bytes[] = {
-    0x01, 0x00, 0x14, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0xe0, 0xfe, 0x00, 0x00, 0x00, 0x00,
-    0xff, 0xff, 0xef, 0xfe, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x14, 0x00, 0x00, 0x00, 0x00, 0x00,
-    0x00, 0x00, 0x00, 0x00, 0x80, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-};
-
-static void assert_regions(const struct iovageom_region *actual, size_t actual_count,
-                           const struct iovageom_region *expected, size_t count)
-{
-    assert_int_equal(actual_count, count);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(actual[i].range.start, expected[i].range.start);
-        assert_int_equal(actual[i].range.last, expected[i].range.last);
-        assert_int_equal(actual[i].type, expected[i].type);
-    }
-}
-
 static void n58_n61_unknown_properties_are_skipped(void **state)
 {
-    uint8_t bytes[12 + sizeof(intel_bytes)] = {0x02, 0x00, 0x08, 0x00, 0xff, 0xff,
-                                               0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    uint8_t bytes[12 + sizeof(test_intel_bytes)] = {0x02, 0x00, 0x08, 0x00, 0xff, 0xff,
+                                                    0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct iovageom_region back[2];
     size_t count = 0;
 
     (void)state;
-    memcpy(bytes + 12, intel_bytes, sizeof(intel_bytes));
+    memcpy(bytes + 12, test_intel_bytes, sizeof(test_intel_bytes));
     assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
-    assert_regions(back, count, intel, 2);
+    assert_regions(back, count, test_intel, 2);
 }
 
 static void n59_length_is_not_deduced_from_the_type(void **state)
 {
-    uint8_t bytes[8 + sizeof(intel_bytes)] = {0};
+    uint8_t bytes[8 + sizeof(test_intel_bytes)] = {0};
     struct iovageom_region back[2];
     size_t count = 0;
 
     /* The first RESV_MEM is 8 bytes longer than we know of. */
     (void)state;
-    memcpy(bytes, intel_bytes, 24);
+    memcpy(bytes, test_intel_bytes, 24);
     bytes[2] = 28;
     memset(bytes + 24, 0xee, 8);
-    memcpy(bytes + 32, intel_bytes + 24, 24);
+    memcpy(bytes + 32, test_intel_bytes + 24, 24);
     assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
-    assert_regions(back, count, intel, 2);
+    assert_regions(back, count, test_intel, 2);
 }
 
 static void n60_reserved_bits_hide_a_property(void **state)
 {
     struct iovageom_guest_property property;
-    uint8_t bytes[sizeof(intel_bytes)];
+    uint8_t bytes[sizeof(test_intel_bytes)];
     struct iovageom_region back[2];
     size_t count = 0, offset = 0;
 
     (void)state;
-    memcpy(bytes, intel_bytes, sizeof(bytes));
+    memcpy(bytes, test_intel_bytes, sizeof(bytes));
     bytes[1] = 0x80;
     assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
-    assert_regions(back, count, intel + 1, 1);
+    assert_regions(back, count, test_intel + 1, 1);
     assert_int_equal(iovageom_guest_property_next(bytes, sizeof(bytes), &offset, &property), 0);
     assert_int_equal(property.type, IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM);
     assert_int_equal(property.reserved, 8);
@@ -94,10 +72,10 @@ static void n71_n72_resv_mem_reserved_bytes_and_subtypes(void **state)
     uint32_t subtype = 0;
 
     (void)state;
-    memcpy(payload, intel_bytes + 4, 20);
+    memcpy(payload, test_intel_bytes + 4, 20);
     memset(payload + 1, 0xff, 3);
     assert_int_equal(iovageom_guest_decode_resv_mem(payload, 20, &got, &subtype), 0);
-    assert_regions(&got, 1, intel, 1);
+    assert_regions(&got, 1, test_intel, 1);
     assert_int_equal(subtype, 1);
     for (unsigned unknown = 2; unknown < 256; unknown++) {
         payload[0] = (uint8_t)unknown;
@@ -163,11 +141,11 @@ static void decode_says_how_many(void **state)
     size_t count = 0;
 
     (void)state;
-    assert_int_equal(iovageom_guest_decode_probe(intel_bytes, 48, out, 1, &count),
+    assert_int_equal(iovageom_guest_decode_probe(test_intel_bytes, 48, out, 1, &count),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(count, 2);
     assert_int_equal(out[0].type, 7);
-    assert_int_equal(iovageom_guest_decode_probe(intel_bytes, 48, NULL, 0, &count),
+    assert_int_equal(iovageom_guest_decode_probe(test_intel_bytes, 48, NULL, 0, &count),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
 }
 

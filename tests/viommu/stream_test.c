@@ -7,6 +7,7 @@
 #include "support/test_viommu.h"
 
 #include "support/test_photo.h"
+#include "support/test_stream.h"
 
 #define OWN IOVAGEOM_VIOMMU_OWN
 
@@ -33,28 +34,9 @@ struct stream {
     uint8_t bytes[ROOM];
 };
 
-static uint64_t get(const uint8_t *at, size_t width)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < width; i++)
-        value |= (uint64_t)at[i] << (8 * i);
-    return value;
-}
-
-static void put(uint8_t *at, uint64_t value, size_t width)
-{
-    for (size_t i = 0; i < width; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
-}
-
 static void seal(struct stream *s)
 {
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = HEAD; i < s->length; i++)
-        sum = (sum ^ s->bytes[i]) * UINT64_C(0x100000001b3);
-    put(s->bytes + SUM, sum, 8);
+    test_put(s->bytes + SUM, test_fnv(TEST_FNV, s->bytes, HEAD, s->length), 8);
 }
 
 /* The head of record number `nth` of a tag. */
@@ -63,9 +45,9 @@ static size_t record_at(const struct stream *s, uint32_t tag, unsigned nth)
     size_t at = HEAD + SPACE;
 
     while (at < s->length) {
-        if (get(s->bytes + at, 4) == tag && nth-- == 0)
+        if (test_get(s->bytes + at, 4) == tag && nth-- == 0)
             return at;
-        at += RECORD_HEAD + (size_t)get(s->bytes + at + 4, 8);
+        at += RECORD_HEAD + (size_t)test_get(s->bytes + at + 4, 8);
     }
     fail_msg("no record %u", (unsigned)tag);
     return 0;
@@ -73,7 +55,7 @@ static size_t record_at(const struct stream *s, uint32_t tag, unsigned nth)
 
 static size_t record_size(const struct stream *s, size_t at)
 {
-    return RECORD_HEAD + (size_t)get(s->bytes + at + 4, 8);
+    return RECORD_HEAD + (size_t)test_get(s->bytes + at + 4, 8);
 }
 
 /* Makes the body longer by zeros, or shorter. */
@@ -86,7 +68,7 @@ static void record_grow(struct stream *s, uint32_t tag, unsigned nth, int by)
     if (by > 0)
         memset(s->bytes + at + size, 0, (size_t)by);
     s->length = s->length - size + now;
-    put(s->bytes + at + 4, now - RECORD_HEAD, 8);
+    test_put(s->bytes + at + 4, now - RECORD_HEAD, 8);
 }
 
 static void record_append(struct stream *s, uint32_t tag, unsigned nth)
@@ -195,7 +177,7 @@ static void a_good_stream_loads_as_it_was(void **state)
     assert_int_equal(iovageom_viommu_save(viommu, again.bytes, ROOM, &again.length), 0);
     /* But for the generation of the books, which load counts up, and so the checksum. */
     assert_int_equal(again.length, s.length);
-    put(again.bytes + HEAD + S_GENERATION, get(s.bytes + HEAD + S_GENERATION, 8), 8);
+    test_put(again.bytes + HEAD + S_GENERATION, test_get(s.bytes + HEAD + S_GENERATION, 8), 8);
     seal(&again);
     assert_memory_equal(again.bytes, s.bytes, s.length);
     assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, 0, NULL), IOVAGEOM_ERR_STATE);
@@ -267,22 +249,22 @@ static void the_frozen_configuration_is_looked_at(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         make_stream(&s);
         if (rows[i].at == S_LAST && rows[i].value == 0) {
-            put(s.bytes + HEAD + S_START, 0x1000, 8);
-            put(s.bytes + HEAD + S_LAST, 0xfff, 8);
+            test_put(s.bytes + HEAD + S_START, 0x1000, 8);
+            test_put(s.bytes + HEAD + S_LAST, 0xfff, 8);
             loads_as(&s, NULL, bad, 0, rows[i].what);
         } else if (rows[i].at == S_DOMAIN_LAST) {
-            put(s.bytes + HEAD + S_DOMAIN_START, 5, 4);
-            put(s.bytes + HEAD + S_DOMAIN_LAST, 4, 4);
+            test_put(s.bytes + HEAD + S_DOMAIN_START, 5, 4);
+            test_put(s.bytes + HEAD + S_DOMAIN_LAST, 4, 4);
             loads_as(&s, NULL, bad, 0, rows[i].what);
         } else {
-            put(s.bytes + HEAD + rows[i].at, rows[i].value, rows[i].width);
+            test_put(s.bytes + HEAD + rows[i].at, rows[i].value, rows[i].width);
             loads_as(&s, NULL, rows[i].status, rows[i].kind, rows[i].what);
         }
     }
     /* An input range that was not offered is all there is. */
     make_stream(&s);
-    put(s.bytes + HEAD + S_FEATURES, all & ~1u, 4);
-    put(s.bytes + HEAD + S_LAST, 0x7fffffffff, 8);
+    test_put(s.bytes + HEAD + S_FEATURES, all & ~1u, 4);
+    test_put(s.bytes + HEAD + S_LAST, 0x7fffffffff, 8);
     loads_as(&s, NULL, bad, 0, "a narrow input range and no INPUT_RANGE");
 }
 
@@ -407,8 +389,8 @@ static void every_field_of_a_record_is_looked_at(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         make_stream(&s);
-        put(s.bytes + record_at(&s, rows[i].tag, rows[i].nth) + RECORD_HEAD + rows[i].at,
-            rows[i].value, rows[i].width);
+        test_put(s.bytes + record_at(&s, rows[i].tag, rows[i].nth) + RECORD_HEAD + rows[i].at,
+                 rows[i].value, rows[i].width);
         loads_as(&s, NULL, rows[i].status, rows[i].kind, rows[i].what);
     }
 }
@@ -460,7 +442,7 @@ static void every_length_of_a_record_is_looked_at(void **state)
     for (uint64_t more = 1; more != 0; more = more == 1 ? UINT64_MAX - 28 : 0) {
         make_stream(&s);
         at = record_at(&s, MAPPINGS, 1);
-        put(s.bytes + at + 4, get(s.bytes + at + 4, 8) + more, 8);
+        test_put(s.bytes + at + 4, test_get(s.bytes + at + 4, 8) + more, 8);
         loads_as(&s, NULL, IOVAGEOM_ERR_TRUNCATED, 0, "a record that ends beyond");
     }
     /* A head that isn't whole. */
@@ -494,16 +476,16 @@ static void the_order_of_records_is_looked_at(void **state)
     }
     /* What isn't known is passed over, and so is what it speaks of. */
     make_stream(&s);
-    put(s.bytes + record_at(&s, DOMAIN, 0), UNKNOWN, 4);
+    test_put(s.bytes + record_at(&s, DOMAIN, 0), UNKNOWN, 4);
     loads_as(&s, NULL, IOVAGEOM_ERR_MALFORMED, 0, "attached to no domain");
-    put(s.bytes + record_at(&s, ATTACHED, 0), UNKNOWN, 4);
+    test_put(s.bytes + record_at(&s, ATTACHED, 0), UNKNOWN, 4);
     loads_as(&s, NULL, IOVAGEOM_ERR_MALFORMED, 0, "mappings of a domain that nobody is in");
-    put(s.bytes + record_at(&s, DOMAIN, 0), UNKNOWN, 4);
-    put(s.bytes + record_at(&s, ATTACHED, 0), UNKNOWN, 4);
+    test_put(s.bytes + record_at(&s, DOMAIN, 0), UNKNOWN, 4);
+    test_put(s.bytes + record_at(&s, ATTACHED, 0), UNKNOWN, 4);
     loads_as(&s, NULL, IOVAGEOM_ERR_MALFORMED, 0, "mappings of no domain");
-    put(s.bytes + record_at(&s, MAPPINGS, 1), UNKNOWN, 4);
+    test_put(s.bytes + record_at(&s, MAPPINGS, 1), UNKNOWN, 4);
     loads_as(&s, NULL, 0, 0, "a record of a later version");
-    put(s.bytes + record_at(&s, MAPPINGS, 1), UINT32_MAX, 4);
+    test_put(s.bytes + record_at(&s, MAPPINGS, 1), UINT32_MAX, 4);
     loads_as(&s, NULL, 0, 0, "another record of a later version");
 }
 

@@ -12,6 +12,7 @@
 #include <iovageom/virtio.h>
 
 #include "support/test_allocator.h"
+#include "support/test_regions.h"
 
 #include <iovageom/geometry.h>
 
@@ -21,33 +22,9 @@
 static const struct iovageom_range everything = {0, MAX};
 static const struct iovageom_range four_gib = {0, UINT32_MAX};
 
-/* The 39-bit Intel host: MSI window, and what lies above the width. */
-static const struct iovageom_region intel[] = {
-    {{0xfee00000, 0xfeefffff}, IOVAGEOM_RESV_MSI, 0},
-    {{0x8000000000, MAX}, IOVAGEOM_RESV_RESERVED, 0},
-};
-
-/* Its bytes, written by hand from the layout of the specification. */
-static const uint8_t intel_bytes[] = {
-    0x01, 0x00, 0x14, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0xe0, 0xfe, 0x00, 0x00, 0x00, 0x00,
-    0xff, 0xff, 0xef, 0xfe, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x14, 0x00, 0x00, 0x00, 0x00, 0x00,
-    0x00, 0x00, 0x00, 0x00, 0x80, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-};
-
 static struct iovageom_region region(uint64_t start, uint64_t last, uint32_t type)
 {
     return (struct iovageom_region){{start, last}, type, 0};
-}
-
-static void assert_regions(const struct iovageom_region *actual, size_t actual_count,
-                           const struct iovageom_region *expected, size_t count)
-{
-    assert_int_equal(actual_count, count);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(actual[i].range.start, expected[i].range.start);
-        assert_int_equal(actual[i].range.last, expected[i].range.last);
-        assert_int_equal(actual[i].type, expected[i].type);
-    }
 }
 
 /* Calls wire_list() with no owners, in a buffer and in place, and compares. */
@@ -80,16 +57,16 @@ static void check_wire(const struct iovageom_region *in, size_t in_count,
 
 static void intel_host_is_48_bytes(void **state)
 {
-    uint8_t bytes[sizeof(intel_bytes)];
+    uint8_t bytes[sizeof(test_intel_bytes)];
     struct iovageom_region back[2];
     size_t needed = 0, count = 0;
 
     (void)state;
-    assert_int_equal(iovageom_virtio_encode_probe(intel, 2, bytes, sizeof(bytes), &needed), 0);
+    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed), 0);
     assert_int_equal(needed, 48);
-    assert_memory_equal(bytes, intel_bytes, sizeof(intel_bytes));
+    assert_memory_equal(bytes, test_intel_bytes, sizeof(test_intel_bytes));
     assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
-    assert_regions(back, count, intel, 2);
+    assert_regions(back, count, test_intel, 2);
 }
 
 static void n65_n66_n67_n73_layout_of_each_property(void **state)
@@ -118,12 +95,12 @@ static void n68_too_small_writes_nothing(void **state)
 
     (void)state;
     memset(bytes, 0x55, sizeof(bytes));
-    assert_int_equal(iovageom_virtio_encode_probe(intel, 2, bytes, sizeof(bytes), &needed),
+    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(needed, 48);
     for (size_t i = 0; i < sizeof(bytes); i++)
         assert_int_equal(bytes[i], 0x55);
-    assert_int_equal(iovageom_virtio_encode_probe(intel, 2, NULL, 0, &needed),
+    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, NULL, 0, &needed),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(iovageom_virtio_encode_probe(NULL, 0, NULL, 0, &needed), 0);
     assert_int_equal(needed, 0);
@@ -138,8 +115,8 @@ static void n69_the_rest_is_zero(void **state)
 
     (void)state;
     memset(bytes, 0xff, sizeof(bytes));
-    assert_int_equal(iovageom_virtio_encode_probe(intel, 2, bytes, sizeof(bytes), &needed), 0);
-    assert_memory_equal(bytes, intel_bytes, 48);
+    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed), 0);
+    assert_memory_equal(bytes, test_intel_bytes, 48);
     for (size_t i = 48; i < sizeof(bytes); i++)
         assert_int_equal(bytes[i], 0);
 }
@@ -219,9 +196,9 @@ static void n75_overlap_and_disorder_are_refused(void **state)
     assert_int_equal(WIRE(&inverted, 1), IOVAGEOM_ERR_INVERTED);
     assert_int_equal(WIRE(&no_type, 1), IOVAGEOM_ERR_INVALID);
     assert_int_equal(WIRE(&high_type, 1), IOVAGEOM_ERR_INVALID);
-    assert_int_equal(
-        iovageom_virtio_wire_list(intel, 2, NULL, (struct iovageom_range){1, 0}, out, 4, &count),
-        IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(iovageom_virtio_wire_list(test_intel, 2, NULL, (struct iovageom_range){1, 0},
+                                               out, 4, &count),
+                     IOVAGEOM_ERR_INVERTED);
     assert_int_equal(ENCODE(overlap, 2), IOVAGEOM_ERR_OVERLAP);
     assert_int_equal(ENCODE(order, 2), IOVAGEOM_ERR_OVERLAP);
     assert_int_equal(ENCODE(&inverted, 1), IOVAGEOM_ERR_INVERTED);
@@ -341,7 +318,7 @@ static void encode_geometry_of_the_intel_host(void **state)
         assert_int_equal(bytes[0], 0x77);
     }
     assert_int_equal(needed, 48);
-    assert_memory_equal(bytes, intel_bytes, 48);
+    assert_memory_equal(bytes, test_intel_bytes, 48);
     assert_int_equal(bytes[48] | bytes[511], 0);
     /* With the input range told and honoured, the MSI window is all there is to say. */
     assert_int_equal(iovageom_virtio_encode_geometry(NULL, geometry, 4096,
