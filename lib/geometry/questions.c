@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the facts of a geometry come to. */
+#include "../base/cold_file.h"
+
+#include <iovageom/geometry.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "../base/array.h"
+#include "internal.h"
+
+uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
+{
+    uint32_t known = 0;
+
+    for (size_t i = 0; i < geometry->count; i++)
+        known |= geometry->facts[i].kind;
+    return known;
+}
+
+/*
+ * Several apertures intersect. *owner is that of the smallest one, though where apertures overlap
+ * only in part another owner bounds one end.
+ */
+int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
+                               struct iovageom_range *aperture, const struct iovageom_owner **owner)
+{
+    struct iovageom_range all = IOVAGEOM_EVERYTHING; /* becomes the intersection */
+    const struct iovageom_geometry_fact *narrowest = NULL;
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_size least = {0, 0};
+    size_t index = 0;
+
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &index))) {
+        struct iovageom_range range = {fact->value, fact->last};
+        struct iovageom_size size = iovageom_range_size(range);
+
+        if (!iovageom_range_intersect(all, range, &all))
+            return IOVAGEOM_ERR_NOTHING_USABLE;
+        if (narrowest == NULL || iovageom_size_compare(size, least) < 0) {
+            narrowest = fact;
+            least = size;
+        }
+    }
+    if (narrowest == NULL)
+        return IOVAGEOM_ERR_UNKNOWN;
+    *aperture = all;
+    if (owner != NULL)
+        *owner = &narrowest->owner;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bits)
+{
+    uint64_t top;
+
+    if ((iovageom_geometry_knows(geometry) & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    /* From the highest usable address, not from an aperture: regions may take the top (Q24). */
+    if (!iovageom_resv_top(geometry->resv, &top))
+        return IOVAGEOM_ERR_NOTHING_USABLE;
+    *bits = iovageom_range_gaw((struct iovageom_range){top, top});
+    return IOVAGEOM_OK;
+}
+
+/*
+ * Joins the values of all facts of one kind by `join`, which must not depend on their order.
+ * IOVAGEOM_ERR_UNKNOWN, and *out untouched, when there is none.
+ */
+static int fold(const struct iovageom_geometry *geometry, enum iovageom_fact kind,
+                uint64_t (*join)(uint64_t, uint64_t), uint64_t *out)
+{
+    size_t index = 0;
+    const struct iovageom_geometry_fact *fact = iovageom_geometry_next_fact(geometry, kind, &index);
+
+    if (fact == NULL)
+        return IOVAGEOM_ERR_UNKNOWN;
+    for (*out = fact->value; (fact = iovageom_geometry_next_fact(geometry, kind, &index));)
+        *out = join(*out, fact->value);
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_page_sizes(const struct iovageom_geometry *geometry, uint64_t *mask)
+{
+    return fold(geometry, IOVAGEOM_FACT_PAGE_SIZES, iovageom_pgsize_meet, mask);
+}
+
+int iovageom_geometry_alignment(const struct iovageom_geometry *geometry, uint64_t *alignment)
+{
+    return fold(geometry, IOVAGEOM_FACT_ALIGNMENT, iovageom_higher, alignment);
+}
+
+int iovageom_geometry_map_budget(const struct iovageom_geometry *geometry, uint64_t *mappings)
+{
+    return fold(geometry, IOVAGEOM_FACT_MAP_BUDGET, iovageom_lower, mappings);
+}
+
+/*
+ * A limit and a remaining number must not be mixed: the limit includes mappings that exist already,
+ * the remaining number does not.
+ */
+void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_t *total,
+                               uint64_t *left)
+{
+    const struct iovageom_geometry_fact *fact;
+    size_t index = 0;
+
+    *total = *left = UINT64_MAX;
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_MAP_BUDGET, &index)))
+        /* Only VFIO reports a remaining number (dma_avail); every other source gives a limit. */
+        if (fact->owner.source == IOVAGEOM_SOURCE_VFIO)
+            *left = iovageom_lower(*left, fact->value);
+        else
+            *total = iovageom_lower(*total, fact->value);
+}
+
+/*
+ * An alignment stands for a mask of all sizes from it up, and is then met with the mask. A meet of
+ * 0 means that nothing maps. After it is raised to the guest's granule, 0 means that this granule
+ * is smaller than the host's.
+ */
+int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry, uint64_t granule,
+                                   uint64_t *mask)
+{
+    /* The neutral values: all page sizes, any alignment. One that is unknown stays neutral. */
+    uint64_t met = UINT64_MAX;
+    uint64_t alignment = 1;
+    int of_mask = iovageom_geometry_page_sizes(geometry, &met);
+    int of_alignment = iovageom_geometry_alignment(geometry, &alignment);
+
+    if (of_mask < 0 && of_alignment < 0)
+        return IOVAGEOM_ERR_UNKNOWN;
+    if (granule != 0 && !iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    met = iovageom_pgsize_meet(met, iovageom_pgsize_from_alignment(alignment));
+    if (met == 0)
+        return IOVAGEOM_ERR_NOTHING_USABLE;
+    if (granule != 0)
+        met = iovageom_pgsize_raise(met, granule);
+    if (met == 0)
+        return IOVAGEOM_ERR_ALIGNMENT;
+    *mask = met;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_granule(const struct iovageom_geometry *geometry, uint64_t *granule)
+{
+    uint64_t mask;
+    int status = iovageom_geometry_promise_mask(geometry, 0, &mask);
+
+    if (status == IOVAGEOM_OK)
+        *granule = iovageom_pgsize_granule(mask);
+    return status;
+}
+
+/* A set of its own is built first, so that *out changes on success only. */
+int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,
+                             struct iovageom_rangeset *out)
+{
+    struct iovageom_rangeset set;
+    int status = iovageom_rangeset_init(&set, &geometry->allocator);
+
+    if (status == IOVAGEOM_OK)
+        status = iovageom_resv_forbidden(geometry->resv, &set);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_align_inward(out, &set, granule);
+    iovageom_rangeset_deinit(&set);
+    return status;
+}
+
+/*
+ * Writes the regions of a view and returns their number; with `out` NULL and capacity 0 it only
+ * counts. Neighbours of one type are joined into one region, whose owner is that of its largest
+ * piece. Types that forbid nothing are left out.
+ *
+ * Usable ranges that are smaller than a granule need no code here: the view was made with regions
+ * widened outward to the granule, so the neighbours of such a range already cover it.
+ *
+ * A region that grows is written again each time; its last writing is the right one.
+ */
+static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_view *view,
+                   struct iovageom_region *out, size_t capacity)
+{
+    struct iovageom_region region = {.type = 0};
+    struct iovageom_size largest = {0, 0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < view->count; i++) {
+        struct iovageom_resv_piece entry = view->entries[i];
+        uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
+        struct iovageom_size size = iovageom_range_size(entry.range);
+        bool joins =
+            region.type == type && iovageom_range_precedes_directly(region.range, entry.range);
+
+        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)type))
+            continue;
+        if (joins)
+            region.range.last = entry.range.last;
+        else
+            region.range = entry.range;
+        region.type = type;
+        if (!joins || iovageom_size_compare(size, largest) > 0) {
+            region.owner = (uint32_t)entry.value;
+            largest = size;
+        }
+        count += !joins;
+        if (count <= capacity)
+            out[count - 1] = region;
+    }
+    return count;
+}
+
+/*
+ * In the resolved view a region starts where some range starts, or just above the end of a range
+ * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more.
+ */
+size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry)
+{
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *owner;
+    const struct iovageom_rangeset *ranges;
+    size_t most = 0;
+
+    for (size_t i = 0;
+         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
+        most += 2 * iovageom_rangeset_count(ranges);
+    return most;
+}
+
+int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
+                               struct iovageom_region *out, size_t capacity, size_t *needed)
+{
+    struct iovageom_resv_view view;
+    int status = iovageom_resv_view(geometry->resv, granule, &view);
+    size_t count;
+
+    if (status < 0)
+        return status;
+    /* Pieces only join: where there is room for all of them nothing has to be counted first. */
+    count = emit(geometry->resv, &view, out, view.count <= capacity ? capacity : 0);
+    if (count > capacity)
+        status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    else if (view.count > capacity)
+        (void)emit(geometry->resv, &view, out, capacity);
+    if (needed != NULL)
+        *needed = count;
+    iovageom_resv_view_close(&view);
+    return status;
+}
+
+int iovageom_geometry_regions(const struct iovageom_geometry *geometry, struct iovageom_region *out,
+                              size_t capacity, size_t *needed)
+{
+    size_t count;
+    int status = iovageom_resv_resolve(geometry->resv, 1, out, capacity, &count);
+
+    if (needed != NULL && (status == IOVAGEOM_OK || status == IOVAGEOM_ERR_BUFFER_TOO_SMALL))
+        *needed = count;
+    return status;
+}
+
+const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geometry *geometry,
+                                                     size_t index)
+{
+    return iovageom_resv_owner(geometry->resv, index);
+}
+
+bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
+                               struct iovageom_range range)
+{
+    uint64_t granule = 1; /* stays when no page size is known: then any alignment is accepted */
+
+    if (!iovageom_range_valid(range) ||
+        iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        return false;
+    return iovageom_range_is_aligned(range, granule) &&
+           !iovageom_resv_forbids(geometry->resv, range);
+}
