@@ -34,7 +34,7 @@ static void free_kept(void)
 static void complain(const char *format, va_list arguments)
 {
     fflush(stdout);
-    fputs("host-probe: ", stderr);
+    fprintf(stderr, "%s: ", program_name);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
 }
@@ -147,7 +147,7 @@ void finish(int code)
     /* Why an earlier write failed is not known any more. */
     errno = 0;
     if (fclose(stdout) != 0 || failed) {
-        fprintf(stderr, "host-probe: can't write the output%s%s\n", errno != 0 ? ": " : "",
+        fprintf(stderr, "%s: can't write the output%s%s\n", program_name, errno != 0 ? ": " : "",
                 errno != 0 ? strerror(errno) : "");
         exit(EXIT_BAD_INPUT);
     }

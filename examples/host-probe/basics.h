@@ -22,10 +22,13 @@ enum exit_code {
 
 #define PRINTF_LIKE(words, first) __attribute__((format(printf, words, first)))
 
-/** Says "host-probe: ..." on stderr, and ends. */
+/** The name under which the program was called. */
+extern const char *program_name;
+
+/** Says "iovageom-probe: ..." on stderr, and ends. */
 _Noreturn void die(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/** Says "host-probe: ..." on stderr. */
+/** Says "iovageom-probe: ..." on stderr. */
 void warn(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /** Memory that lives until the program ends. Never NULL; zeroed. */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_COMMAND_H
+#define HOST_PROBE_COMMAND_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "host.h"
+#include "judge.h"
+
+/*
+ * A command is one function in a file of its own, and one line in the table in main.c. It reads its
+ * options with getopt_long: those that all commands have by context_option(), its own itself.
+ */
+
+/** What all commands are asked in the same way. */
+struct context {
+    const char *command; /**< the name of the command, for messages */
+    const char *snapshot;
+    const char *fallback;
+    const char *sysroot; /**< "" for none */
+    bool ask;
+    struct mode mode;
+    bool json;
+    bool verbose;
+    const char *color;
+    unsigned width; /**< 0 for that of the terminal, or as much as is needed where there is none */
+};
+
+/**
+ * A command.
+ *
+ * @param argv its words; argv[0] is the name of the program, options of all commands that stood
+ *        before the command's name come first.
+ * @return what the program ends with.
+ */
+typedef int command_function(struct context *context, int argc, char **argv);
+
+command_function command_list, command_show, command_probe;
+
+/** The options that all commands have, for their `shortopts` and their tables. */
+#define COMMON_SHORT "hJks:vVw:"
+#define COMMON_LONG                                                                                \
+    {"color", optional_argument, NULL, 'C'}, {"fallback", required_argument, NULL, 'F'},           \
+        {"help", no_argument, NULL, 'h'}, {"json", no_argument, NULL, 'J'},                        \
+        {"lenient", no_argument, NULL, 'k'}, {"no-ask", no_argument, NULL, 'A'},                   \
+        {"snapshot", required_argument, NULL, 's'},                                                \
+        {"software-msi", required_argument, NULL, 'M'}, {"sysroot", required_argument, NULL, 'R'}, \
+        {"verbose", no_argument, NULL, 'v'}, {"version", no_argument, NULL, 'V'},                  \
+    {                                                                                              \
+        "width", required_argument, NULL, 'w'                                                      \
+    }
+
+/** What --help says of them. */
+extern const char context_help[];
+
+/**
+ * Takes an option that all commands have.
+ * Any other ends the program. -h is the command's own.
+ */
+void context_option(struct context *context, int option);
+
+/** Checks what the options say together; to be called when all are read. */
+void context_check(const struct context *context);
+
+/** Whether to write in colors. */
+bool context_colors(const struct context *context);
+
+/** How wide a line may be; 0 for as wide as it gets. */
+unsigned context_width(const struct context *context);
+
+/** Reads the host that the options name. One without groups ends the program. */
+void context_read(const struct context *context, struct host *host);
+
+/** The group that is called "1", "group 1", "0000:00:01.0" or "00:01.0", or the program ends. */
+size_t context_find(const struct host *host, const char *chosen);
+
+/** A number of bytes, with K, M or G, or without; anything else ends the program. */
+uint64_t parse_size(const char *option, const char *words);
+
+#endif

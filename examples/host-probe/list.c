@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The commands that show groups: the list, what can be said of one, and what a guest is told of it. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "command.h"
+#include "show.h"
+
+#define DEFAULT_COLUMNS "NAME,TYPE,RANGE,SIZE,INFO,FROM"
+
+/* What is shown of the groups. */
+enum parts { LIST = 1, PROMISE = 2 };
+
+struct options {
+    struct context *context;
+    unsigned parts;
+    const char *save;
+    const char *columns;
+    const char *chosen; /**< a group or a device */
+    uint64_t granule;
+    size_t probe_size;
+    bool refuse_direct;
+    bool no_headings;
+    bool raw;
+};
+
+static const struct option long_options[] = {
+    COMMON_LONG,
+    {"granule", required_argument, NULL, 'g'},
+    {"list", no_argument, NULL, 'l'},
+    {"noheadings", no_argument, NULL, 'n'},
+    {"output", required_argument, NULL, 'o'},
+    {"output-all", no_argument, NULL, 'O'},
+    {"probe-size", required_argument, NULL, 'p'},
+    {"raw", no_argument, NULL, 'r'},
+    {"refuse-direct", no_argument, NULL, 'D'},
+    {"save", required_argument, NULL, 'S'},
+    {NULL, 0, NULL, 0},
+};
+
+static _Noreturn void usage(const char *command)
+{
+    printf("Usage: %s %s [options] [GROUP|DEVICE]\n\n"
+           "Show what the IOMMUs of this machine let a guest map, and what a virtual IOMMU\n"
+           "should tell a guest of one group.\n\n"
+           " -S, --save DIR        capture the host into DIR, too\n"
+           " -l, --list            list the groups only\n"
+           " -g, --granule SIZE    what the guest maps in multiples of (4K, 64K)\n"
+           " -p, --probe-size N    make the properties fit N bytes\n"
+           "     --refuse-direct   end with 6 if the group has regions of type direct\n"
+           " -o, --output LIST     columns of the list of groups\n"
+           "     --output-all      all columns\n"
+           " -n, --noheadings      no line of headings\n"
+           " -r, --raw             one space between columns, no tree\n"
+           "%s\n"
+           "Columns:\n",
+           program_name, command, context_help);
+    for (size_t i = 0; i < show_column_count; i++)
+        printf(" %6s  %s\n", show_columns[i].name, show_columns[i].help);
+    finish(EXIT_GOOD);
+}
+
+static void parse_option(struct options *options, int option)
+{
+    switch (option) {
+    case 'S':
+        options->save = optarg;
+        break;
+    case 'D':
+        options->refuse_direct = true;
+        break;
+    case 'l':
+        options->parts = LIST;
+        break;
+    case 'g':
+        options->granule = parse_size("granule", optarg);
+        if (!iovageom_pgsize_is_power(options->granule))
+            die(EXIT_USAGE, "--granule: %s: not a power of two", optarg);
+        break;
+    case 'p':
+        options->probe_size = (size_t)parse_size("probe-size", optarg);
+        break;
+    case 'o':
+        options->columns = optarg;
+        break;
+    case 'O':
+        options->columns = "NAME,TYPE,RANGE,SIZE,INFO,FROM,START,LAST,BYTES,GROUP";
+        break;
+    case 'n':
+        options->no_headings = true;
+        break;
+    case 'r':
+        options->raw = true;
+        break;
+    case 'h':
+        usage(options->context->command);
+    default:
+        context_option(options->context, option);
+    }
+}
+
+static struct options parse(struct context *context, int count, char **words, unsigned parts)
+{
+    struct options options = {.context = context, .parts = parts, .columns = DEFAULT_COLUMNS};
+    int option;
+
+    while ((option = getopt_long(count, words, COMMON_SHORT "S:lg:p:o:nr", long_options, NULL)) !=
+           -1)
+        parse_option(&options, option);
+    if (optind < count)
+        options.chosen = words[optind++];
+    if (optind < count)
+        die(EXIT_USAGE, "%s: one group or device is enough", words[optind]);
+    context_check(context);
+    if (options.save != NULL)
+        context->fallback = NULL;
+    return options;
+}
+
+static struct table_style style_of(const struct options *options)
+{
+    static size_t shown[TABLE_COLUMNS_MAX];
+    struct table_style style = {shown, 0, !options->no_headings, options->raw,
+                                context_colors(options->context)};
+    char *rest;
+
+    for (char *name = strtok_r(text("%s", options->columns), ",", &rest); name != NULL;
+         name = strtok_r(NULL, ",", &rest)) {
+        size_t i = 0;
+
+        while (i < show_column_count && strcasecmp(show_columns[i].name, name) != 0)
+            i++;
+        if (i == show_column_count)
+            die(EXIT_USAGE, "--output: %s: no such column", name);
+        if (style.shown_count == TABLE_COLUMNS_MAX)
+            die(EXIT_USAGE, "--output: too many columns");
+        shown[style.shown_count++] = i;
+    }
+    if (style.shown_count == 0)
+        die(EXIT_USAGE, "--output: no column");
+    return style;
+}
+
+static bool has_endpoint(const struct group *group)
+{
+    for (size_t i = 0; i < group->device_count; i++) {
+        if (!group->devices[i]->pci || !class_is_bridge(group->devices[i]->class_code))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The group that VFIO has, else the first that has more than bridges, else the first; but one of
+ * which nothing can be promised only where there is no other.
+ */
+static size_t default_group(const struct verdict *verdicts, size_t count)
+{
+    size_t best = 0;
+    int best_worth = -1;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct group *group = verdicts[i].group;
+        bool asked = group->answers.vfio.there || group->answers.attached_header.there;
+        bool known = verdicts[i].judged && !verdicts[i].no_iommu && verdicts[i].unknown_count == 0;
+        int worth = (known ? 4 : 0) + (asked ? 2 : has_endpoint(group) ? 1 : 0);
+
+        if (worth > best_worth) {
+            best = i;
+            best_worth = worth;
+        }
+    }
+    return best;
+}
+
+/* Why a group can't be assigned. */
+static const char *direct_words(const struct verdict *verdict)
+{
+    struct iovageom_report report;
+
+    iovageom_report_init(&report, &lasting);
+    if (iovageom_geometry_assignable(verdict->geometry, &report) == IOVAGEOM_OK)
+        return "it can't be assigned while firmware demands a direct region, of length 0";
+    return text("%s", iovageom_report_text(&report));
+}
+
+/* What is wrong with files of no group, as far as the groups that are shown may be touched by it. */
+static struct faults host_faults(const struct host *host, const struct verdict *verdicts,
+                                 size_t count, bool all)
+{
+    const struct faults none = {NULL, 0};
+
+    if (all)
+        return host->faults;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < verdicts[i].group->device_count; k++) {
+            if (verdicts[i].group->devices[k]->driver == NULL)
+                return host->faults;
+        }
+    }
+    return none;
+}
+
+/* What the program ends with, and a line on stderr for each fault if there are words for it. */
+static int outcome(const struct verdict *verdicts, size_t count, const struct faults *faults,
+                   bool aloud)
+{
+    struct faults said = *faults;
+    bool left_out = faults->count != 0;
+    bool answered = false;
+
+    for (size_t i = 0; i < count; i++) {
+        left_out = left_out || verdicts[i].faults.count != 0;
+        answered = answered || verdicts[i].judged;
+        for (size_t k = 0; k < verdicts[i].faults.count; k++) {
+            const char *words = verdicts[i].faults.words[k];
+            bool old = false;
+
+            /* An IOMMU's fault is that of every group behind it. */
+            for (size_t j = 0; j < said.count && !old; j++)
+                old = strcmp(said.words[j], words) == 0;
+            if (!old)
+                add_words(&said.words, &said.count, words);
+        }
+    }
+    for (size_t i = 0; i < said.count && aloud; i++)
+        warn("%s", said.words[i]);
+    if (!left_out)
+        return EXIT_GOOD;
+    return answered ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
+}
+
+/* What was read of all groups and IOMMUs goes into a snapshot, so its faults count. */
+static void faults_of_all(const struct host *host, struct faults *faults)
+{
+    for (size_t i = 0; i < host->group_count; i++)
+        faults_join(faults, &host->groups[i].faults);
+    for (size_t i = 0; i < host->unit_count; i++)
+        faults_join(faults, &host->units[i].faults);
+}
+
+/* One group, if one was asked for; else all, and what a guest of the likeliest should be told. */
+static int show(const struct host *host, const struct options *options,
+                const struct table_style *style)
+{
+    size_t first = options->chosen != NULL ? context_find(host, options->chosen) : 0;
+    size_t count = options->chosen != NULL ? 1 : host->group_count;
+    struct verdict *verdicts = keep(count * sizeof(*verdicts));
+    bool promises = (options->parts & PROMISE) != 0;
+    bool json = options->context->json;
+    struct promise promise = {.granule = 0};
+    struct faults faults;
+    size_t chosen;
+
+    for (size_t i = 0; i < count; i++)
+        verdicts[i] = judge(host, &host->groups[first + i], &options->context->mode);
+    faults = host_faults(host, verdicts, count, options->chosen == NULL || options->save != NULL);
+    if (options->save != NULL)
+        faults_of_all(host, &faults);
+    chosen = default_group(verdicts, count);
+    if (options->refuse_direct && promises && !verdicts[chosen].assignable)
+        die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
+            direct_words(&verdicts[chosen]));
+    if (promises)
+        promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
+    if (json) {
+        if (!show_json(host, verdicts, count, &verdicts[chosen], promises ? &promise : NULL,
+                       &faults))
+            die(EXIT_USAGE, "--json: this program was built without libjansson");
+    } else {
+        if ((options->parts & LIST) != 0)
+            show_groups(verdicts, count, style);
+        if (promises)
+            show_promise(&verdicts[chosen], &promise, style);
+    }
+    /* JSON says it itself. */
+    return outcome(verdicts, count, &faults, !json);
+}
+
+static int run(struct context *context, int count, char **words, unsigned parts)
+{
+    struct options options = parse(context, count, words, parts);
+    struct table_style style = style_of(&options);
+    struct host host;
+
+    context_read(context, &host);
+    if (options.save != NULL)
+        host_save(&host, options.save);
+    return show(&host, &options, &style);
+}
+
+int command_list(struct context *context, int argc, char **argv)
+{
+    return run(context, argc, argv, LIST);
+}
+
+int command_show(struct context *context, int argc, char **argv)
+{
+    return run(context, argc, argv, LIST | PROMISE);
+}
+
+int command_probe(struct context *context, int argc, char **argv)
+{
+    return run(context, argc, argv, PROMISE);
+}
