@@ -103,10 +103,6 @@ IOVAGEOM_API int iovageom_geometry_add_reserved(struct iovageom_geometry *geomet
                                                 enum iovageom_resv_type type,
                                                 enum iovageom_source source);
 
-/** `source` was asked for reserved regions, and has none beyond those added: makes that known. */
-IOVAGEOM_API int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,
-                                                      enum iovageom_source source);
-
 /** `source` maps pages of the sizes in `mask` (pgsize.h). A mask of 0 is a fact: nothing maps. */
 IOVAGEOM_API int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geometry, uint64_t mask,
                                                   enum iovageom_source source);

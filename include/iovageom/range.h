@@ -70,55 +70,9 @@ IOVAGEOM_API inline bool iovageom_range_overlaps(struct iovageom_range a, struct
 }
 
 /**
- * Whether `low` ends at the address just below the start of `high`. False when low.last is 2^64-1.
- */
-IOVAGEOM_API inline bool iovageom_range_precedes_directly(struct iovageom_range low,
-                                                          struct iovageom_range high)
-{
-    return low.last < high.start && high.start - low.last == 1;
-}
-
-/** Whether the union of the two is one range: they overlap, or one directly precedes the other. */
-IOVAGEOM_API inline bool iovageom_range_touches(struct iovageom_range a, struct iovageom_range b)
-{
-    return iovageom_range_overlaps(a, b) || iovageom_range_precedes_directly(a, b) ||
-           iovageom_range_precedes_directly(b, a);
-}
-
-/**
- * The addresses that both have. Returns false, and leaves *out untouched, when there are none.
- */
-IOVAGEOM_API bool iovageom_range_intersect(struct iovageom_range a, struct iovageom_range b,
-                                           struct iovageom_range *out);
-
-/** The smallest range that contains both. */
-IOVAGEOM_API struct iovageom_range iovageom_range_hull(struct iovageom_range a,
-                                                       struct iovageom_range b);
-
-/**
- * The addresses of `from` that `what` does not have, as 0, 1 or 2 ranges in ascending order.
- * Returns how many were written to `out`.
- */
-IOVAGEOM_API unsigned iovageom_range_subtract(struct iovageom_range from,
-                                              struct iovageom_range what,
-                                              struct iovageom_range out[2]);
-
-/**
- * The addresses below `range`: [0, start - 1]. False, and *out untouched, when start is 0.
- */
-IOVAGEOM_API bool iovageom_range_below(struct iovageom_range range, struct iovageom_range *out);
-
-/**
  * The addresses above `range`: [last + 1, 2^64-1]. False, and *out untouched, when last is 2^64-1.
  */
 IOVAGEOM_API bool iovageom_range_above(struct iovageom_range range, struct iovageom_range *out);
-
-/**
- * The addresses between two ranges of which `low` ends below the start of `high`. False, and *out
- * untouched, when there are none.
- */
-IOVAGEOM_API bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
-                                         struct iovageom_range *out);
 
 /** The number of addresses, 1 to 2^64. */
 IOVAGEOM_API struct iovageom_size iovageom_range_size(struct iovageom_range range);
@@ -140,37 +94,11 @@ IOVAGEOM_API int iovageom_range_from_length(uint64_t start, uint64_t length,
 IOVAGEOM_API int iovageom_range_length(struct iovageom_range range, uint64_t *length);
 
 /**
- * The largest range within `range` whose start and whose end (last + 1) are multiples of
- * `granule` bytes. This is what a *usable* range is worth at that granule.
- *
- * @param granule a power of two; any other number yields false.
- * @return false, and *out untouched, when no whole granule fits.
- */
-IOVAGEOM_API bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
-                                              struct iovageom_range *out);
-
-/**
- * The smallest range around `range` whose start and whose end (last + 1) are multiples of
- * `granule` bytes. This is what a *reserved* range costs at that granule. It always exists: the
- * highest granule ends at 2^64-1.
- *
- * @param granule a power of two; any other number returns `range` as it is.
- */
-IOVAGEOM_API struct iovageom_range iovageom_range_align_outward(struct iovageom_range range,
-                                                                uint64_t granule);
-
-/** Whether start and end (last + 1) are multiples of `granule`, a power of two. */
-IOVAGEOM_API bool iovageom_range_is_aligned(struct iovageom_range range, uint64_t granule);
-
-/**
  * The aperture of a guest address width: [0, 2^bits - 1].
  *
  * @param bits 1 to 64; else IOVAGEOM_ERR_INVALID.
  */
 IOVAGEOM_API int iovageom_range_from_gaw(unsigned bits, struct iovageom_range *out);
-
-/** The smallest guest address width, 1 to 64 bits, whose aperture contains `range`. */
-IOVAGEOM_API unsigned iovageom_range_gaw(struct iovageom_range range);
 
 /** Sum of two sizes. Cannot overflow as long as both come from disjoint 64-bit ranges. */
 IOVAGEOM_API struct iovageom_size iovageom_size_add(struct iovageom_size a, struct iovageom_size b);

@@ -48,9 +48,6 @@ IOVAGEOM_API void iovageom_rangeset_deinit(struct iovageom_rangeset *set);
 /** Makes the set empty and gives all its memory back. Never fails. */
 IOVAGEOM_API void iovageom_rangeset_clear(struct iovageom_rangeset *set);
 
-/** Exchanges the contents, and the allocators, of two sets. O(1), never fails. */
-IOVAGEOM_API void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b);
-
 /**
  * Makes `set` equal to `from`; both may be the same. Keeps the allocator of `set`. O(n).
  *
@@ -110,13 +107,6 @@ IOVAGEOM_API int iovageom_rangeset_remove(struct iovageom_rangeset *set,
 /** The number of ranges. O(1). */
 IOVAGEOM_API size_t iovageom_rangeset_count(const struct iovageom_rangeset *set);
 
-/** The number of addresses, in bytes. O(n). */
-IOVAGEOM_API struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set);
-
-/** The lowest and the highest address as one range. False when the set is empty. */
-IOVAGEOM_API bool iovageom_rangeset_hull(const struct iovageom_rangeset *set,
-                                         struct iovageom_range *out);
-
 /** Whether every address of `range` is in the set. O(log n). */
 IOVAGEOM_API bool iovageom_rangeset_contains(const struct iovageom_rangeset *set,
                                              struct iovageom_range range);
@@ -134,30 +124,14 @@ IOVAGEOM_API bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset
                                                   struct iovageom_range range,
                                                   struct iovageom_range *out);
 
-/** The lowest range that lies wholly above `address`. False when there is none. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
-                                          struct iovageom_range *out);
-
 /** Whether both hold the same addresses. O(n). */
 IOVAGEOM_API bool iovageom_rangeset_equal(const struct iovageom_rangeset *a,
                                           const struct iovageom_rangeset *b);
-
-/** Whether every address of `inner` is in `outer`. O(n). */
-IOVAGEOM_API bool iovageom_rangeset_subset(const struct iovageom_rangeset *inner,
-                                           const struct iovageom_rangeset *outer);
 
 /** @}
  * @name Holes
  * A gap is a range of addresses that are not in the set, as long as it can be.
  * @{ */
-
-/** The gap that has `address`, or else the lowest above it. False when there is none. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *set, uint64_t address,
-                                              struct iovageom_range *out);
-
-/** The gap that has `address`, or else the highest below it. False when there is none. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set, uint64_t address,
-                                              struct iovageom_range *out);
 
 /**
  * The lowest free range of `size` bytes within `limits` that starts at a multiple of `alignment`.
@@ -212,24 +186,6 @@ IOVAGEOM_API int iovageom_rangeset_complement(struct iovageom_rangeset *result,
 IOVAGEOM_API int iovageom_rangeset_clip(struct iovageom_rangeset *result,
                                         const struct iovageom_rangeset *a,
                                         struct iovageom_range window);
-
-/**
- * The whole granules that a has: what a set of *usable* addresses is worth.
- *
- * @param granule in bytes, a power of two; else IOVAGEOM_ERR_INVALID.
- */
-IOVAGEOM_API int iovageom_rangeset_align_inward(struct iovageom_rangeset *result,
-                                                const struct iovageom_rangeset *a,
-                                                uint64_t granule);
-
-/**
- * The granules of which a has any address: what a set of *reserved* addresses costs.
- *
- * @param granule in bytes, a power of two; else IOVAGEOM_ERR_INVALID.
- */
-IOVAGEOM_API int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
-                                                 const struct iovageom_rangeset *a,
-                                                 uint64_t granule);
 
 /** @}
  * @name Cursors

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cold_file.h"
-
 #include "sort.h"
 
 #include <stdint.h>

@@ -4,14 +4,12 @@
 
 #include <stddef.h>
 
-#include "hints.h"
-
 /*
  * Sorts `count` items of `size` bytes in place, ascending by `compare`, which gives a number below,
  * at or above 0. Not stable: equal items may change places. O(n log n) for any input, O(n) for a
  * sorted one. Allocates nothing and does not recurse.
  */
-IOVAGEOM_COLD void iovageom_sort(void *items, size_t count, size_t size,
-                                 int (*compare)(const void *a, const void *b));
+void iovageom_sort(void *items, size_t count, size_t size,
+                   int (*compare)(const void *a, const void *b));
 
 #endif

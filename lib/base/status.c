@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cold_file.h"
-
 #include <iovageom/status.h>
 
 /* Linux's numbers (include/uapi/asm-generic/errno*.h). Those of <errno.h> differ on other systems,

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cold_file.h"
-
 #include "text.h"
 
 void iovageom_text_init(struct iovageom_text *text, char *out, size_t size)

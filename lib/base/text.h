@@ -7,8 +7,6 @@
 
 #include <iovageom/range.h>
 
-#include "hints.h"
-
 /*
  * Writes sentences into a buffer, without stdio. Never writes past it: what does not fit is only
  * counted, so that a caller learns the length that would have been needed. With size > 0 the buffer
@@ -20,18 +18,17 @@ struct iovageom_text {
     size_t length; /* of the whole text, as if there had been room */
 };
 
-IOVAGEOM_COLD void iovageom_text_init(struct iovageom_text *text, char *out, size_t size);
+void iovageom_text_init(struct iovageom_text *text, char *out, size_t size);
 /* At most `limit` bytes of `string`; SIZE_MAX for all. */
-IOVAGEOM_COLD void iovageom_text_string(struct iovageom_text *text, const char *string,
-                                        size_t limit);
-IOVAGEOM_COLD void iovageom_text_decimal(struct iovageom_text *text, uint64_t number);
+void iovageom_text_string(struct iovageom_text *text, const char *string, size_t limit);
+void iovageom_text_decimal(struct iovageom_text *text, uint64_t number);
 /* With 0x, without leading zeros. */
-IOVAGEOM_COLD void iovageom_text_hex(struct iovageom_text *text, uint64_t number);
+void iovageom_text_hex(struct iovageom_text *text, uint64_t number);
 /* [0xstart,0xlast] */
-IOVAGEOM_COLD void iovageom_text_range(struct iovageom_text *text, struct iovageom_range range);
+void iovageom_text_range(struct iovageom_text *text, struct iovageom_range range);
 
 /* The length of a string, at most `limit`, so that one without a NUL may be given. Not strlen(): of
  * the C library only memcpy, memmove, memset and memcmp are used. */
-IOVAGEOM_COLD size_t iovageom_text_length(const char *string, size_t limit);
+size_t iovageom_text_length(const char *string, size_t limit);
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/geometry.h>
 
 #include <string.h>
 
 #include <iovageom/status.h>
 
+#include "../set/rangeset_internal.h"
 #include "internal.h"
 
 /*

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/geometry.h>
 
 #include <string.h>
 
 #include <iovageom/status.h>
 
+#include "../base/range.h"
 #include "../base/array.h"
 #include "../base/bytes.h"
 #include "internal.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the facts of a geometry come to. */
-#include "../base/cold_file.h"
-
 #include <iovageom/geometry.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "../base/array.h"
 #include "internal.h"
 

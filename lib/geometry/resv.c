@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/region.h>
 
 #include <string.h>
@@ -8,6 +6,8 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "../base/array.h"
 #include "../base/sort.h"
 #include "../base/text.h"

@@ -6,8 +6,6 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/region.h>
 
-#include "../base/hints.h"
-
 /*
  * What a geometry has reserved. A *statement* is the set of ranges that one owner (a source and a
  * name) reserves with one type. Statements of different owners or types may overlap, and all are
@@ -21,8 +19,7 @@
  */
 
 /* -1, 0 or 1: a total order, by source, then by the bytes of the name. */
-IOVAGEOM_COLD int iovageom_owner_compare(const struct iovageom_owner *a,
-                                         const struct iovageom_owner *b);
+int iovageom_owner_compare(const struct iovageom_owner *a, const struct iovageom_owner *b);
 
 /*
  * What kind of source speaks. Those of a host are numbered from registers to sysfs: first what its
@@ -127,7 +124,7 @@ int iovageom_resv_union(const struct iovageom_resv *a, const struct iovageom_res
 #define IOVAGEOM_RESV_NONE SIZE_MAX
 
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
-IOVAGEOM_COLD bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address);
+bool iovageom_resv_top(const struct iovageom_resv *resv, uint64_t *address);
 
 /* The type of statement number `index`, 0 for IOVAGEOM_RESV_NONE. */
 uint32_t iovageom_resv_type_at(const struct iovageom_resv *resv, size_t index);
@@ -160,10 +157,10 @@ struct iovageom_resv_view {
  * Makes the view; `granule` as with iovageom_resv_resolve(). O(n log statements) for n ranges.
  * IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there is nothing to close.
  */
-IOVAGEOM_COLD int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
-                                     struct iovageom_resv_view *view);
+int iovageom_resv_view(const struct iovageom_resv *resv, uint64_t granule,
+                       struct iovageom_resv_view *view);
 /* Frees the memory of a view that was made. */
-IOVAGEOM_COLD void iovageom_resv_view_close(struct iovageom_resv_view *view);
+void iovageom_resv_view_close(struct iovageom_resv_view *view);
 
 /*
  * Answers many questions about single addresses of one collection, which must not change meanwhile.
@@ -181,28 +178,26 @@ struct iovageom_resv_walk {
 };
 
 /* Starts; O(n log statements) for n ranges. */
-IOVAGEOM_COLD void iovageom_resv_walk_open(struct iovageom_resv_walk *walk,
-                                           const struct iovageom_resv *resv);
-IOVAGEOM_COLD void iovageom_resv_walk_close(struct iovageom_resv_walk *walk);
+void iovageom_resv_walk_open(struct iovageom_resv_walk *walk, const struct iovageom_resv *resv);
+void iovageom_resv_walk_close(struct iovageom_resv_walk *walk);
 
 /*
  * The index of the statement that takes precedence at `address`, or IOVAGEOM_RESV_NONE. *last
  * becomes an address up to which the answer is the same. What follows above *last may have the same
  * type all the same, from another statement.
  */
-IOVAGEOM_COLD size_t iovageom_resv_walk_at(const struct iovageom_resv_walk *walk, uint64_t address,
-                                           uint64_t *last);
+size_t iovageom_resv_walk_at(const struct iovageom_resv_walk *walk, uint64_t address,
+                             uint64_t *last);
 
 /*
  * The highest index of a statement with an address in `range`, so the one of the highest type, then
  * the highest owner; IOVAGEOM_RESV_NONE when no statement has one.
  */
-IOVAGEOM_COLD size_t iovageom_resv_walk_heaviest(const struct iovageom_resv_walk *walk,
-                                                 struct iovageom_range range);
+size_t iovageom_resv_walk_heaviest(const struct iovageom_resv_walk *walk,
+                                   struct iovageom_range range);
 
 /* Whether some owner forbids some address of `range`. */
-IOVAGEOM_COLD bool iovageom_resv_walk_forbids(const struct iovageom_resv_walk *walk,
-                                              struct iovageom_range range);
+bool iovageom_resv_walk_forbids(const struct iovageom_resv_walk *walk, struct iovageom_range range);
 
 /*
  * For the loader, which reads many statements in any order: appends one without looking for its
@@ -212,15 +207,14 @@ IOVAGEOM_COLD bool iovageom_resv_walk_forbids(const struct iovageom_resv_walk *w
  * iovageom_resv_settle() sorts, and joins statements of equal type and owner. When that fails
  * (IOVAGEOM_ERR_NO_MEMORY) the collection may only be freed.
  */
-IOVAGEOM_COLD int iovageom_resv_append(struct iovageom_resv *resv, struct iovageom_rangeset *ranges,
-                                       enum iovageom_resv_type type,
-                                       const struct iovageom_owner *owner);
-IOVAGEOM_COLD int iovageom_resv_settle(struct iovageom_resv *resv);
+int iovageom_resv_append(struct iovageom_resv *resv, struct iovageom_rangeset *ranges,
+                         enum iovageom_resv_type type, const struct iovageom_owner *owner);
+int iovageom_resv_settle(struct iovageom_resv *resv);
 
 /* The ranges of the statement of `owner` with `type`, or NULL. O(log statements). */
-IOVAGEOM_COLD const struct iovageom_rangeset *iovageom_resv_said(
-    const struct iovageom_resv *resv, enum iovageom_resv_type type,
-    const struct iovageom_owner *owner);
+const struct iovageom_rangeset *iovageom_resv_said(const struct iovageom_resv *resv,
+                                                   enum iovageom_resv_type type,
+                                                   const struct iovageom_owner *owner);
 
 /* The allocator that the collection was made with. */
 const struct iovageom_allocator *iovageom_resv_allocator(const struct iovageom_resv *resv);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/region.h>
 
 #include <iovageom/status.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "resv.h"
 
 void iovageom_resv_walk_open(struct iovageom_resv_walk *walk, const struct iovageom_resv *resv)

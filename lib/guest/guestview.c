@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/guest.h>
 
 #include <string.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
+
+#include "../base/range.h"
 
 /*
  * What a Linux guest does with the bytes that a VMM sends it, mistakes included: each part follows

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/host_sysfs.h>
 
 #include <string.h>
@@ -8,6 +6,7 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
+#include "../base/range.h"
 #include "../geometry/internal.h"
 
 /*

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/plan_envelope.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "../geometry/internal.h"
 
 /*

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/plan_layout.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "../base/array.h"
 #include "../base/sort.h"
 #include "../geometry/internal.h"

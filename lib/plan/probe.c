@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/plan_probe.h>
 
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
+#include "../base/range.h"
 #include "../virtio/virtio_internal.h"
 
 static void add_probe_size(struct iovageom_report *report, int status, uint64_t wanted,

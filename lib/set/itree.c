@@ -93,8 +93,7 @@ struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itre
     return iovageom_itree_find(tree, entry.range->last + 1);
 }
 
-IOVAGEOM_COLD bool iovageom_itree_hull(const struct iovageom_itree *tree,
-                                       struct iovageom_range *out)
+bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out)
 {
     struct iovageom_itree_entry entry = find(tree, 0);
 
@@ -104,7 +103,7 @@ IOVAGEOM_COLD bool iovageom_itree_hull(const struct iovageom_itree *tree,
     return true;
 }
 
-IOVAGEOM_COLD struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree)
+struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree)
 {
     struct iovageom_size size = {0, 0};
     struct iovageom_itree_cursor cursor;
@@ -118,8 +117,7 @@ IOVAGEOM_COLD struct iovageom_size iovageom_itree_size(const struct iovageom_itr
     return size;
 }
 
-IOVAGEOM_COLD bool iovageom_itree_equal(const struct iovageom_itree *a,
-                                        const struct iovageom_itree *b)
+bool iovageom_itree_equal(const struct iovageom_itree *a, const struct iovageom_itree *b)
 {
     struct iovageom_itree_cursor x;
     struct iovageom_itree_cursor y;

@@ -8,6 +8,7 @@
  * the longest of the node above. Both mostly end at the parent, so a change costs little more than
  * its search.
  */
+#include "../base/range.h"
 #include "itree_internal.h"
 
 #include <iovageom/status.h>

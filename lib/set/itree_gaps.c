@@ -11,6 +11,7 @@
  * Throughout: `size` is the length wanted, in addresses, at least 1. `forward` is towards higher
  * addresses. The gap with index i is the one in front of range i of a leaf.
  */
+#include "../base/range.h"
 #include "../base/array.h"
 #include "itree_internal.h"
 

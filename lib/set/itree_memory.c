@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Making, emptying and exchanging trees, and the nodes of them: one allocation each. */
 #include "../base/array.h"
-#include "../base/hints.h"
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
@@ -118,7 +117,7 @@ void iovageom_itree_clear(struct iovageom_itree *tree)
 
 /* Word by word, inline values included: a tree is too large for a copy on the stack. Exchanged
  * trees get a number of changes that no cursor has seen on either of them. */
-IOVAGEOM_COLD void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
+void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
 {
     uint64_t changes = a->changes + b->changes + 1;
     size_t bytes = sizeof(*a) + IOVAGEOM_ITREE_INLINE * a->width * sizeof(uint64_t);

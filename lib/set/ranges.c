@@ -5,7 +5,7 @@
 
 #include <iovageom/status.h>
 
-#include "../base/hints.h"
+#include "../base/range.h"
 #include "sweep.h"
 
 /* Normal form: valid ranges that ascend and don't touch. Each step first makes sure that starts

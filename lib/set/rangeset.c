@@ -7,8 +7,8 @@
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
+#include "../base/range.h"
 #include "../base/array.h"
-#include "../base/hints.h"
 #include "itree_internal.h"
 #include "rangeset_internal.h"
 #include "sweep.h"
@@ -58,13 +58,12 @@ void iovageom_rangeset_clear(struct iovageom_rangeset *set)
     iovageom_itree_clear(tree_of(set));
 }
 
-IOVAGEOM_COLD void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b)
+void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b)
 {
     iovageom_itree_swap(tree_of(a), tree_of(b));
 }
 
-IOVAGEOM_COLD int iovageom_rangeset_assign(struct iovageom_rangeset *set,
-                                           const struct iovageom_rangeset *from)
+int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
 {
     return iovageom_itree_copy(tree_of(set), tree_in(from));
 }
@@ -157,8 +156,8 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
  * follows it. Then the entries between the old and the new end are erased, and this one is resized.
  * No step needs memory, so an insertion that joins ranges can't fail.
  */
-IOVAGEOM_COLD static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
-                                 struct iovageom_range range)
+static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
+                   struct iovageom_range range)
 {
     struct iovageom_range merged = iovageom_range_hull(entry, range);
     struct iovageom_range beyond;
@@ -213,13 +212,12 @@ size_t iovageom_rangeset_count(const struct iovageom_rangeset *set)
     return tree_in(set)->count;
 }
 
-IOVAGEOM_COLD struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
+struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
 {
     return iovageom_itree_size(tree_in(set));
 }
 
-IOVAGEOM_COLD bool iovageom_rangeset_hull(const struct iovageom_rangeset *set,
-                                          struct iovageom_range *out)
+bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out)
 {
     return iovageom_itree_hull(tree_in(set), out);
 }
@@ -258,8 +256,7 @@ bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t addre
     return give_range(iovageom_itree_find_above(tree_in(set), address), out);
 }
 
-IOVAGEOM_COLD bool iovageom_rangeset_equal(const struct iovageom_rangeset *a,
-                                           const struct iovageom_rangeset *b)
+bool iovageom_rangeset_equal(const struct iovageom_rangeset *a, const struct iovageom_rangeset *b)
 {
     return iovageom_itree_equal(tree_in(a), tree_in(b));
 }
@@ -356,8 +353,7 @@ static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range
  * when one fails, those before it are removed again, which needs no memory. The others then can't
  * fail.
  */
-IOVAGEOM_COLD static int unite_few(struct iovageom_rangeset *set,
-                                   const struct iovageom_rangeset *few)
+static int unite_few(struct iovageom_rangeset *set, const struct iovageom_rangeset *few)
 {
     struct iovageom_rangeset fresh;
     struct iovageom_rangeset_cursor cursor;
@@ -430,8 +426,8 @@ int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovage
 
 /* Ranges that don't touch may do so after aligning them outward, if two have their ends in one
  * granule. So each is kept in `pending` until the next one is known not to touch it. */
-IOVAGEOM_COLD static int align_all(struct iovageom_rangeset *result,
-                                   const struct iovageom_rangeset *a, uint64_t granule, bool inward)
+static int align_all(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                     uint64_t granule, bool inward)
 {
     struct iovageom_itree_builder builder;
     struct iovageom_rangeset_cursor cursor;
@@ -472,28 +468,4 @@ int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
                                     const struct iovageom_rangeset *a, uint64_t granule)
 {
     return align_all(result, a, granule, false);
-}
-
-/* In a set no two ranges touch, so each range of `inner` must lie in one range of `outer`. O(n). */
-bool iovageom_rangeset_subset(const struct iovageom_rangeset *inner,
-                              const struct iovageom_rangeset *outer)
-{
-    struct iovageom_rangeset_cursor in;
-    struct iovageom_rangeset_cursor out;
-    struct iovageom_range range;
-    struct iovageom_range around = {0, 0};
-    bool any = false;
-
-    iovageom_rangeset_seek(inner, 0, &in);
-    iovageom_rangeset_seek(outer, 0, &out);
-    while (iovageom_rangeset_next(&in, &range)) {
-        while (!any || around.last < range.start) {
-            any = iovageom_rangeset_next(&out, &around);
-            if (!any)
-                return false;
-        }
-        if (!iovageom_range_contains(around, range))
-            return false;
-    }
-    return true;
 }

@@ -4,7 +4,8 @@
 
 #include <iovageom/rangeset.h>
 
-#include "../base/hints.h"
+/* What other floors need of a set, beside the public header. A gap is a range of addresses that are
+ * not in the set, as long as it can be. */
 
 /*
  * Moves `count` results into the caller's sets: sets[i] becomes what from[i] is, and keeps its own
@@ -12,7 +13,44 @@
  * none. In both cases the caller must call deinit for each of `from`, whose contents are then
  * unspecified.
  */
-IOVAGEOM_COLD int iovageom_rangesets_give(struct iovageom_rangeset *const *sets,
-                                          struct iovageom_rangeset *from, size_t count);
+int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovageom_rangeset *from,
+                            size_t count);
+
+/* The lowest range that lies wholly above `address`. False when there is none. O(log n). */
+bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
+                             struct iovageom_range *out);
+
+/* The gap that has `address`, or else the lowest above it. False when there is none. O(log n). */
+bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *set, uint64_t address,
+                                 struct iovageom_range *out);
+
+/* The gap that has `address`, or else the highest below it. False when there is none. O(log n). */
+bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set, uint64_t address,
+                                 struct iovageom_range *out);
+
+/* The lowest and the highest address as one range. False when the set is empty. */
+bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out);
+
+/* The number of addresses, in bytes. O(n). */
+struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set);
+
+/* Exchanges the contents, and the allocators, of two sets. O(1), never fails. */
+void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b);
+
+/*
+ * The whole granules that a has: what a set of *usable* addresses is worth.
+ *
+ * @param granule in bytes, a power of two; else IOVAGEOM_ERR_INVALID.
+ */
+int iovageom_rangeset_align_inward(struct iovageom_rangeset *result,
+                                   const struct iovageom_rangeset *a, uint64_t granule);
+
+/*
+ * The granules of which a has any address: what a set of *reserved* addresses costs.
+ *
+ * @param granule in bytes, a power of two; else IOVAGEOM_ERR_INVALID.
+ */
+int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
+                                    const struct iovageom_rangeset *a, uint64_t granule);
 
 #endif

@@ -2,7 +2,6 @@
 #include "sweep.h"
 
 #include "../base/array.h"
-#include "../base/hints.h"
 
 /*
  * The inner loops have no branch that depends on which input comes next, since no processor can

@@ -5,7 +5,6 @@
 #include <iovageom/viommu.h>
 
 #include "../base/array.h"
-#include "../base/hints.h"
 #include "../geometry/resv.h"
 #include "../set/mappings.h"
 #include "../set/table.h"

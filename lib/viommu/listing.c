@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <string.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "internal.h"
 
 /* ---- endpoints ---- */

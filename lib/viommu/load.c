@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <iovageom/pgsize.h>
 
+#include "../base/range.h"
 #include "../base/bytes.h"
 #include "internal.h"
 #include "stream.h"
@@ -30,7 +29,7 @@ struct loader {
     bool refused;    /**< something can't be honoured: the load will end with CONFLICT */
 };
 
-static IOVAGEOM_COLD void load_object(struct loader *l, const struct iovageom_finding *finding)
+static void load_object(struct loader *l, const struct iovageom_finding *finding)
 {
     iovageom_report_add(l->report, finding);
     l->refused = true;

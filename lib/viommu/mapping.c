@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/pgsize.h>
 
+#include "../base/range.h"
+#include "../base/hints.h"
 #include "internal.h"
 
 /*

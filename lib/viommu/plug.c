@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <string.h>
 
 #include "../geometry/internal.h"

@@ -86,9 +86,9 @@ static int told_now(const struct iovageom_viommu *viommu, const struct iovageom_
                                      report, out);
 }
 
-IOVAGEOM_COLD int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                                       struct iovageom_region *out, size_t capacity, size_t *needed,
-                                       struct iovageom_report *report)
+int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                         struct iovageom_region *out, size_t capacity, size_t *needed,
+                         struct iovageom_report *report)
 {
     const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     struct iovageom_virtio_config shown;
@@ -282,12 +282,10 @@ static int promise_compare(const struct iovageom_viommu *viommu,
     return error;
 }
 
-IOVAGEOM_COLD int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                                          struct iovageom_viommu_promise *promise,
-                                          struct iovageom_rangeset *told,
-                                          struct iovageom_rangeset *now,
-                                          struct iovageom_rangeset *added,
-                                          struct iovageom_rangeset *removed)
+int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                            struct iovageom_viommu_promise *promise, struct iovageom_rangeset *told,
+                            struct iovageom_rangeset *now, struct iovageom_rangeset *added,
+                            struct iovageom_rangeset *removed)
 {
     const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     struct iovageom_rangeset *const out[SETS] = {told, now, added, removed};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "../base/hints.h"
 #include "internal.h"
 
 /*

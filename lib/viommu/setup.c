@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../base/cold_file.h"
-
 #include <string.h>
 
 #include <iovageom/pgsize.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "../geometry/internal.h"
 #include "internal.h"
 

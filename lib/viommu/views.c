@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../set/rangeset_internal.h"
 #include "internal.h"
 
 /*

@@ -2,6 +2,8 @@
 #include <iovageom/pgsize.h>
 #include <iovageom/plan_probe.h>
 
+#include "../set/rangeset_internal.h"
+#include "../base/range.h"
 #include "internal.h"
 
 /*

@@ -4,9 +4,9 @@
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
+#include "../base/range.h"
 #include "../base/array.h"
 #include "../base/bytes.h"
-#include "../base/hints.h"
 #include "../geometry/internal.h"
 #include "virtio_internal.h"
 
@@ -162,11 +162,9 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
  * never grows faster than it is read, and the pending region delays writing by one more; so no
  * region is overwritten before it is read. Only split_everything(), at the end, adds one.
  */
-IOVAGEOM_COLD int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
-                                            const struct iovageom_geometry *owners,
-                                            struct iovageom_range window,
-                                            struct iovageom_region *out, size_t capacity,
-                                            size_t *out_count)
+int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
+                              const struct iovageom_geometry *owners, struct iovageom_range window,
+                              struct iovageom_region *out, size_t capacity, size_t *out_count)
 {
     struct iovageom_range msi = IOVAGEOM_EVERYTHING;
     bool has_msi;
@@ -220,9 +218,9 @@ static int wire_allocate(struct iovageom_region_buffer *wire, size_t capacity)
  * iovageom_geometry_reserved() in new memory, with room for one region more. A geometry without any
  * region needs no memory, and gets none.
  */
-IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocator,
-                                       const struct iovageom_geometry *geometry, uint64_t granule,
-                                       struct iovageom_region_buffer *wire)
+static int wire_reserved(const struct iovageom_allocator *allocator,
+                         const struct iovageom_geometry *geometry, uint64_t granule,
+                         struct iovageom_region_buffer *wire)
 {
     struct iovageom_region_buffer made = {iovageom_allocator_chosen(allocator), NULL, 0, 0};
     size_t most = iovageom_geometry_most_regions(geometry) + 1;
@@ -241,10 +239,9 @@ IOVAGEOM_COLD static int wire_reserved(const struct iovageom_allocator *allocato
     return IOVAGEOM_OK;
 }
 
-IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
-                                              const struct iovageom_geometry *geometry,
-                                              uint64_t granule, struct iovageom_range window,
-                                              struct iovageom_region_buffer *wire)
+int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
+                                const struct iovageom_geometry *geometry, uint64_t granule,
+                                struct iovageom_range window, struct iovageom_region_buffer *wire)
 {
     struct iovageom_region_buffer made = {0};
     int status = wire_reserved(allocator, geometry, granule, &made);
@@ -260,7 +257,7 @@ IOVAGEOM_COLD int iovageom_wire_from_geometry(const struct iovageom_allocator *a
     return status;
 }
 
-IOVAGEOM_COLD void iovageom_wire_free(struct iovageom_region_buffer *wire)
+void iovageom_wire_free(struct iovageom_region_buffer *wire)
 {
     iovageom_array_free(wire->allocator, wire->list, wire->capacity, sizeof(*wire->list));
     wire->list = NULL;
@@ -302,10 +299,10 @@ int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t coun
     return IOVAGEOM_OK;
 }
 
-IOVAGEOM_COLD int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
-                                                  const struct iovageom_geometry *geometry,
-                                                  uint64_t granule, struct iovageom_range window,
-                                                  void *buffer, size_t size, size_t *needed)
+int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
+                                    const struct iovageom_geometry *geometry, uint64_t granule,
+                                    struct iovageom_range window, void *buffer, size_t size,
+                                    size_t *needed)
 {
     struct iovageom_region_buffer wire;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
@@ -336,8 +333,8 @@ static bool config_inverted(const struct iovageom_virtio_config *config)
     return !iovageom_range_valid(config->input_range) || config->domain_start > config->domain_last;
 }
 
-IOVAGEOM_COLD int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
-                                                uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE])
+int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
+                                  uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE])
 {
     if (config->page_size_mask == 0 || config->bypass > 1)
         return IOVAGEOM_ERR_INVALID;

@@ -3,6 +3,7 @@
  * The oracle says what a mask means: which lengths can be cut into its pages. Masks of 8 bits are
  * tried exhaustively.
  */
+#include "base/range.h"
 #include "support/property.h"
 
 #include <iovageom/pgsize.h>

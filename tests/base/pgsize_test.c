@@ -7,6 +7,8 @@
 
 #include <iovageom/pgsize.h>
 
+#include "base/range.h"
+
 #define K4  UINT64_C(0x1000)
 #define K64 UINT64_C(0x10000)
 #define M2  UINT64_C(0x200000)

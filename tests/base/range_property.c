@@ -3,6 +3,7 @@
  * The oracle counts addresses one by one in a universe of 12, where every pair of ranges is tried.
  * The universe is laid three times: at 0, in the middle, and so that its end is 2^64-1.
  */
+#include "base/range.h"
 #include "support/property.h"
 
 #include <iovageom/range.h>

@@ -8,6 +8,8 @@
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 
+#include "base/range.h"
+
 #define MAX UINT64_MAX
 
 static const struct iovageom_range everything = {0, MAX};

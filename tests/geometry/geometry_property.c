@@ -4,6 +4,8 @@
  * looking at 64 addresses one by one; [64, 2^64-1] is one more, as no statement cuts it. A second
  * set of tests has statements anywhere in 64 bits, and asks for the laws only.
  */
+#include "geometry/internal.h"
+#include "base/range.h"
 #include "support/property.h"
 
 #include <string.h>

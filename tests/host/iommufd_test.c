@@ -11,6 +11,7 @@
 #include <iovageom/host_registers.h>
 #include <iovageom/status.h>
 
+#include "set/rangeset_internal.h"
 #include "support/test_allocator.h"
 #include "support/test_fixture.h"
 #include "support/test_native.h"

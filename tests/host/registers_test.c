@@ -12,6 +12,7 @@
 #include <iovageom/host_vfio.h>
 #include <iovageom/status.h>
 
+#include "geometry/internal.h"
 #include "support/test_allocator.h"
 #include "support/test_fixture.h"
 

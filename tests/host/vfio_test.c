@@ -10,6 +10,7 @@
 #include <iovageom/host_vfio.h>
 #include <iovageom/status.h>
 
+#include "set/rangeset_internal.h"
 #include "support/test_allocator.h"
 #include "support/test_fixture.h"
 #include "support/test_native.h"

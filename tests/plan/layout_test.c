@@ -9,6 +9,7 @@
 #include <iovageom/plan_layout.h>
 #include <iovageom/status.h>
 
+#include "geometry/internal.h"
 #include "support/test_allocator.h"
 
 #define R(start, last) ((struct iovageom_range){(start), (last)})

@@ -7,7 +7,9 @@
  * First exhaustively in a universe of 12 addresses, against bitmaps; then for random hosts told
  * through the decoders, against a model that knows the facts as lists and nothing else.
  */
+#include "base/range.h"
 #include "support/property.h"
+#include "support/test_sets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -367,9 +369,9 @@ static void check_sets(const struct scene *scene)
     property_check(iovageom_rangeset_init(&usable, NULL) == 0);
     property_check(iovageom_rangeset_init(&rest, NULL) == 0);
     property_check(iovageom_geometry_usable(scene->geometry, scene->granule, &usable) == 0);
-    property_check(iovageom_rangeset_subset(&scene->choices, &usable));
+    property_check(test_subset(&scene->choices, &usable));
     property_check(iovageom_geometry_usable(scene->geometry, own, &usable) == 0);
-    property_check(iovageom_rangeset_subset(&scene->lost, &usable));
+    property_check(test_subset(&scene->lost, &usable));
     property_check(iovageom_rangeset_clip(&rest, &usable, scene->window) == 0);
     property_check(iovageom_rangeset_difference(&rest, &rest, &scene->choices) == 0);
     property_check(iovageom_rangeset_difference(&rest, &rest, &scene->lost) == 0);

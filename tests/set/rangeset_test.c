@@ -9,6 +9,7 @@
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
+#include "set/rangeset_internal.h"
 #include "support/test_allocator.h"
 
 #define MAX UINT64_MAX

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/range.h"
+#include "support/test_sets.h"
 #include "support/viommu_check.h"
 
 #include <iovageom/pgsize.h>
@@ -147,7 +149,7 @@ static int check_group(struct check *check, const struct iovageom_group *group)
         if (member->told == NULL)
             continue;
         error = iovageom_viommu_promise(viommu, member->id, &promise, &usable, NULL, NULL, NULL);
-        expect(check, error != IOVAGEOM_OK || iovageom_rangeset_subset(&usable, &group->promised),
+        expect(check, error != IOVAGEOM_OK || test_subset(&usable, &group->promised),
                "an endpoint was promised more than its guest group");
     }
     expect(check,

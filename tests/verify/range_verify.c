@@ -4,6 +4,7 @@
  * All of range.h and pgsize.h, for every 64-bit number. Sets of addresses are compared point by
  * point: what holds of any one address holds of all.
  */
+#include "base/range.h"
 #include "verify.h"
 
 #include <iovageom/pgsize.h>

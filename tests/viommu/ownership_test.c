@@ -3,6 +3,7 @@
  * What is handed out lives in the caller's allocator, and what is kept in that of who keeps it:
  * every function that fills a set, makes an object from others, takes one over, or reports.
  */
+#include "set/rangeset_internal.h"
 #include "support/test_viommu.h"
 
 #include <iovageom/guest.h>

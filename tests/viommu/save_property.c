@@ -11,6 +11,7 @@
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 
+#include "base/range.h"
 #include "support/property.h"
 
 #include "support/viommu_check.h"

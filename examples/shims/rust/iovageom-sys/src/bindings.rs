@@ -44,40 +44,7 @@ extern "C" {
     pub fn iovageom_range_overlaps(a: iovageom_range, b: iovageom_range) -> bool;
 }
 extern "C" {
-    pub fn iovageom_range_precedes_directly(low: iovageom_range, high: iovageom_range) -> bool;
-}
-extern "C" {
-    pub fn iovageom_range_touches(a: iovageom_range, b: iovageom_range) -> bool;
-}
-extern "C" {
-    pub fn iovageom_range_intersect(
-        a: iovageom_range,
-        b: iovageom_range,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_range_hull(a: iovageom_range, b: iovageom_range) -> iovageom_range;
-}
-extern "C" {
-    pub fn iovageom_range_subtract(
-        from: iovageom_range,
-        what: iovageom_range,
-        out: *mut iovageom_range,
-    ) -> ::std::os::raw::c_uint;
-}
-extern "C" {
-    pub fn iovageom_range_below(range: iovageom_range, out: *mut iovageom_range) -> bool;
-}
-extern "C" {
     pub fn iovageom_range_above(range: iovageom_range, out: *mut iovageom_range) -> bool;
-}
-extern "C" {
-    pub fn iovageom_range_between(
-        low: iovageom_range,
-        high: iovageom_range,
-        out: *mut iovageom_range,
-    ) -> bool;
 }
 extern "C" {
     pub fn iovageom_range_size(range: iovageom_range) -> iovageom_size;
@@ -93,26 +60,10 @@ extern "C" {
     pub fn iovageom_range_length(range: iovageom_range, length: *mut u64) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_range_align_inward(
-        range: iovageom_range,
-        granule: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_range_align_outward(range: iovageom_range, granule: u64) -> iovageom_range;
-}
-extern "C" {
-    pub fn iovageom_range_is_aligned(range: iovageom_range, granule: u64) -> bool;
-}
-extern "C" {
     pub fn iovageom_range_from_gaw(
         bits: ::std::os::raw::c_uint,
         out: *mut iovageom_range,
     ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_range_gaw(range: iovageom_range) -> ::std::os::raw::c_uint;
 }
 extern "C" {
     pub fn iovageom_size_add(a: iovageom_size, b: iovageom_size) -> iovageom_size;
@@ -133,16 +84,7 @@ extern "C" {
     pub fn iovageom_pgsize_granule(mask: u64) -> u64;
 }
 extern "C" {
-    pub fn iovageom_pgsize_accepts(mask: u64, granule: u64) -> bool;
-}
-extern "C" {
     pub fn iovageom_pgsize_from_alignment(alignment: u64) -> u64;
-}
-extern "C" {
-    pub fn iovageom_pgsize_raise(mask: u64, granule: u64) -> u64;
-}
-extern "C" {
-    pub fn iovageom_pgsize_meet(a: u64, b: u64) -> u64;
 }
 pub const IOVAGEOM_OK: iovageom_status = 0;
 pub const IOVAGEOM_ERR_INVALID: iovageom_status = -1;
@@ -311,9 +253,6 @@ extern "C" {
     pub fn iovageom_rangeset_clear(set: *mut iovageom_rangeset);
 }
 extern "C" {
-    pub fn iovageom_rangeset_swap(a: *mut iovageom_rangeset, b: *mut iovageom_rangeset);
-}
-extern "C" {
     pub fn iovageom_rangeset_assign(
         set: *mut iovageom_rangeset,
         from: *const iovageom_rangeset,
@@ -350,12 +289,6 @@ extern "C" {
     pub fn iovageom_rangeset_count(set: *const iovageom_rangeset) -> usize;
 }
 extern "C" {
-    pub fn iovageom_rangeset_size(set: *const iovageom_rangeset) -> iovageom_size;
-}
-extern "C" {
-    pub fn iovageom_rangeset_hull(set: *const iovageom_rangeset, out: *mut iovageom_range) -> bool;
-}
-extern "C" {
     pub fn iovageom_rangeset_contains(set: *const iovageom_rangeset, range: iovageom_range)
         -> bool;
 }
@@ -378,36 +311,9 @@ extern "C" {
     ) -> bool;
 }
 extern "C" {
-    pub fn iovageom_rangeset_above(
-        set: *const iovageom_rangeset,
-        address: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
     pub fn iovageom_rangeset_equal(
         a: *const iovageom_rangeset,
         b: *const iovageom_rangeset,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_subset(
-        inner: *const iovageom_rangeset,
-        outer: *const iovageom_rangeset,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_gap_above(
-        set: *const iovageom_rangeset,
-        address: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
-    pub fn iovageom_rangeset_gap_below(
-        set: *const iovageom_rangeset,
-        address: u64,
-        out: *mut iovageom_range,
     ) -> bool;
 }
 extern "C" {
@@ -461,20 +367,6 @@ extern "C" {
         result: *mut iovageom_rangeset,
         a: *const iovageom_rangeset,
         window: iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangeset_align_inward(
-        result: *mut iovageom_rangeset,
-        a: *const iovageom_rangeset,
-        granule: u64,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangeset_align_outward(
-        result: *mut iovageom_rangeset,
-        a: *const iovageom_rangeset,
-        granule: u64,
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
@@ -737,12 +629,6 @@ extern "C" {
         geometry: *mut iovageom_geometry,
         range: iovageom_range,
         type_: iovageom_resv_type,
-        source: iovageom_source,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_geometry_add_reserved_known(
-        geometry: *mut iovageom_geometry,
         source: iovageom_source,
     ) -> ::std::os::raw::c_int;
 }
