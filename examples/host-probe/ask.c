@@ -74,9 +74,29 @@ static struct blob answer(const void *bytes, size_t length, const char *path)
     return blob;
 }
 
-static bool failed(const struct group *group, const char *what)
+/* What whoever runs this can do about it. */
+static const char *hint(int error)
 {
-    warn("group %s: %s: %s: not asked", group->name, what, strerror(errno));
+    switch (error) {
+    case EACCES:
+    case EPERM:
+        return "run it as root, or let this user open the file";
+    case EBUSY:
+        return "a virtual machine has it: ask when that has ended";
+    case ENOENT:
+        return "load the module vfio-pci";
+    default:
+        return "dmesg may say more";
+    }
+}
+
+static bool failed(struct group *group, const char *what)
+{
+    int error = errno;
+
+    warn("group %s: %s: %s: not asked", group->name, what, strerror(error));
+    if (group->not_asked == NULL)
+        group->not_asked = text("%s: %s: %s", what, strerror(error), hint(error));
     return false;
 }
 

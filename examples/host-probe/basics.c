@@ -174,20 +174,13 @@ const char *quoted(const char *bytes, size_t length)
     return made;
 }
 
-/* All of an open file that is not too large, or why not. */
-static const char *read_open(int fd, struct blob *blob)
+/* All that an open file gives, if that is not too much, or why not. */
+static const char *read_all(int fd, struct blob *blob)
 {
-    struct stat status;
-    uint8_t *bytes;
+    uint8_t *bytes = malloc(LARGEST_FILE + 1);
+    int error = 0;
     ssize_t got = 1;
 
-    if (fstat(fd, &status) != 0)
-        return strerror(errno);
-    if (S_ISDIR(status.st_mode))
-        return "not a file, but a directory";
-    if (!S_ISREG(status.st_mode))
-        return "not a plain file";
-    bytes = malloc(LARGEST_FILE + 1);
     if (bytes == NULL)
         die(EXIT_BAD_INPUT, "out of memory");
     while (blob->length <= LARGEST_FILE && got > 0) {
@@ -197,14 +190,42 @@ static const char *read_open(int fd, struct blob *blob)
         else if (got < 0 && errno == EINTR)
             got = 1;
     }
-    if (got >= 0 && blob->length <= LARGEST_FILE) {
+    if (got < 0)
+        error = errno;
+    else if (blob->length <= LARGEST_FILE) {
         blob->bytes = keep(blob->length + 1);
         memcpy(blob->bytes, bytes, blob->length);
     }
     free(bytes);
-    if (got < 0)
-        return strerror(errno);
+    if (error != 0)
+        return strerror(error);
     return blob->length > LARGEST_FILE ? text("larger than %zu bytes", LARGEST_FILE) : NULL;
+}
+
+static const char *read_open(int fd, struct blob *blob)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return strerror(errno);
+    if (S_ISDIR(status.st_mode))
+        return "not a file, but a directory";
+    if (!S_ISREG(status.st_mode))
+        return "not a plain file";
+    return read_all(fd, blob);
+}
+
+struct blob read_stdin(struct faults *faults)
+{
+    struct blob blob = {.path = "standard input"};
+    const char *wrong = read_all(STDIN_FILENO, &blob);
+
+    blob.there = wrong == NULL;
+    if (wrong != NULL) {
+        blob.length = 0;
+        fault(faults, "%s: %s", blob.path, wrong);
+    }
+    return blob;
 }
 
 struct blob read_file(const char *path, struct faults *faults)
@@ -342,6 +363,10 @@ const char *range_text(struct iovageom_range range)
     return text("[%s,%s]", address_text(range.start), address_text(range.last));
 }
 
+/*
+ * What is exact has no point: "4078M". What is not is rounded down, never to a size that it doesn't
+ * have, and shows by its point that it is not exact: "508.0G".
+ */
 const char *size_text(struct iovageom_size size)
 {
     static const char units[] = "BKMGTPE";
@@ -354,10 +379,16 @@ const char *size_text(struct iovageom_size size)
         unit++;
     if (unit == 0)
         return text("%lluB", (unsigned long long)size.lo);
+    for (unsigned exact = unit; exact + 1 >= unit; exact--) {
+        uint64_t whole = size.lo >> (10 * exact);
+
+        if (whole << (10 * exact) == size.lo && whole < 10000)
+            return text("%llu%c", (unsigned long long)whole, units[exact]);
+        if (exact == 0)
+            break;
+    }
     /* Of 1024ths of the unit, so that it can't overflow. */
-    tenths = ((size.lo >> (10 * (unit - 1))) * 10 + 512) / 1024;
-    if (tenths % 10 == 0)
-        return text("%llu%c", (unsigned long long)(tenths / 10), units[unit]);
+    tenths = ((size.lo >> (10 * (unit - 1))) * 10) / 1024;
     return text("%llu.%llu%c", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
                 units[unit]);
 }

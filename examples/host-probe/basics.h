@@ -72,6 +72,9 @@ struct blob {
  */
 struct blob read_file(const char *path, struct faults *faults);
 
+/** All of standard input, within the same bounds. */
+struct blob read_stdin(struct faults *faults);
+
 /** The first line of a file, without its newline; NULL when it is not there. */
 char *read_line(const char *path, struct faults *faults);
 

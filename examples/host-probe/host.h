@@ -43,6 +43,7 @@ struct group {
     struct device **devices;
     size_t device_count;
     struct answers answers;
+    const char *not_asked; /**< why the kernel was not asked of a device that VFIO has; NULL */
 };
 
 struct attribute {

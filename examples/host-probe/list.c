@@ -15,7 +15,7 @@
 #define DEFAULT_COLUMNS "NAME,TYPE,RANGE,SIZE,INFO,FROM"
 
 /* What is shown of the groups. */
-enum parts { LIST = 1, PROMISE = 2 };
+enum parts { LIST = 1, PROMISE = 2, VERDICT = 4 };
 
 struct options {
     struct context *context;
@@ -23,6 +23,7 @@ struct options {
     const char *save;
     const char *columns;
     const char *chosen; /**< a group or a device */
+    const char *format; /**< of the bytes: "hex", "c" or "raw"; NULL for all that is said of them */
     uint64_t granule;
     size_t probe_size;
     bool refuse_direct;
@@ -32,6 +33,7 @@ struct options {
 
 static const struct option long_options[] = {
     COMMON_LONG,
+    {"format", required_argument, NULL, 'f'},
     {"granule", required_argument, NULL, 'g'},
     {"list", no_argument, NULL, 'l'},
     {"noheadings", no_argument, NULL, 'n'},
@@ -50,7 +52,8 @@ static _Noreturn void usage(const char *command)
            "Show what the IOMMUs of this machine let a guest map, and what a virtual IOMMU\n"
            "should tell a guest of one group.\n\n"
            " -S, --save DIR        capture the host into DIR, too\n"
-           " -l, --list            list the groups only\n"
+           " -l, --list            the table alone\n"
+           " -f, --format FORM     the PROBE bytes alone: hex, c or raw\n"
            " -g, --granule SIZE    what the guest maps in multiples of (4K, 64K)\n"
            " -p, --probe-size N    make the properties fit N bytes\n"
            "     --refuse-direct   end with 6 if the group has regions of type direct\n"
@@ -77,6 +80,9 @@ static void parse_option(struct options *options, int option)
         break;
     case 'l':
         options->parts = LIST;
+        break;
+    case 'f':
+        options->format = optarg;
         break;
     case 'g':
         options->granule = parse_size("granule", optarg);
@@ -105,12 +111,34 @@ static void parse_option(struct options *options, int option)
     }
 }
 
+/* What was asked for on the command line shows which parts are wanted. */
+static void settle_parts(struct options *options)
+{
+    const char *format = options->format;
+
+    if (format != NULL) {
+        if (strcmp(format, "hex") != 0 && strcmp(format, "c") != 0 && strcmp(format, "raw") != 0)
+            die(EXIT_USAGE, "--format: %s: not hex, c or raw", format);
+        if (options->context->json)
+            die(EXIT_USAGE, "--format and --json exclude each other");
+        options->parts = PROMISE;
+    } else if ((options->granule != 0 || options->probe_size != 0) &&
+               (options->parts & VERDICT) != 0) {
+        options->parts |= PROMISE;
+    }
+    /* A script wants rows, and nothing before them. */
+    if (options->raw || options->no_headings || options->columns != NULL)
+        options->parts &= ~(unsigned)VERDICT;
+    if (options->columns == NULL)
+        options->columns = DEFAULT_COLUMNS;
+}
+
 static struct options parse(struct context *context, int count, char **words, unsigned parts)
 {
-    struct options options = {.context = context, .parts = parts, .columns = DEFAULT_COLUMNS};
+    struct options options = {.context = context, .parts = parts};
     int option;
 
-    while ((option = getopt_long(count, words, COMMON_SHORT "S:lg:p:o:nr", long_options, NULL)) !=
+    while ((option = getopt_long(count, words, COMMON_SHORT "S:f:lg:p:o:nr", long_options, NULL)) !=
            -1)
         parse_option(&options, option);
     if (optind < count)
@@ -120,6 +148,7 @@ static struct options parse(struct context *context, int count, char **words, un
     context_check(context);
     if (options.save != NULL)
         context->fallback = NULL;
+    settle_parts(&options);
     return options;
 }
 
@@ -150,7 +179,7 @@ static struct table_style style_of(const struct options *options)
 static bool has_endpoint(const struct group *group)
 {
     for (size_t i = 0; i < group->device_count; i++) {
-        if (!group->devices[i]->pci || !class_is_bridge(group->devices[i]->class_code))
+        if (!device_is_bridge(group->devices[i]))
             return true;
     }
     return false;
@@ -245,6 +274,44 @@ static void faults_of_all(const struct host *host, struct faults *faults)
         faults_join(faults, &host->units[i].faults);
 }
 
+/* The verdict on the one group that was asked for, or on all. */
+static void show_verdicts(const struct host *host, const struct verdict *verdicts, size_t count,
+                          const struct options *options)
+{
+    unsigned width = context_width(options->context);
+    struct advice *advices = keep(count * sizeof(*advices));
+
+    for (size_t i = 0; i < count; i++)
+        advices[i] = advise(host, &verdicts[i]);
+    if (options->chosen != NULL)
+        show_verdict(&advices[0], width, context_colors(options->context));
+    else
+        show_host_verdict(host, advices, count, width);
+    if ((options->parts & LIST) != 0)
+        putchar('\n');
+}
+
+static void print_parts(const struct host *host, const struct verdict *verdicts, size_t count,
+                        size_t chosen, const struct options *options,
+                        const struct table_style *style)
+{
+    struct promise promise = {.granule = 0};
+
+    /* Options that can't be met end the program before anything is printed. */
+    if ((options->parts & PROMISE) != 0)
+        promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
+    if ((options->parts & VERDICT) != 0)
+        show_verdicts(host, verdicts, count, options);
+    if ((options->parts & LIST) != 0)
+        show_groups(verdicts, count, style);
+    if ((options->parts & PROMISE) == 0)
+        return;
+    if (options->format != NULL)
+        show_promise_bytes(&verdicts[chosen], &promise, options->format);
+    else
+        show_promise(&verdicts[chosen], &promise, style);
+}
+
 /* One group, if one was asked for; else all, and what a guest of the likeliest should be told. */
 static int show(const struct host *host, const struct options *options,
                 const struct table_style *style)
@@ -252,7 +319,7 @@ static int show(const struct host *host, const struct options *options,
     size_t first = options->chosen != NULL ? context_find(host, options->chosen) : 0;
     size_t count = options->chosen != NULL ? 1 : host->group_count;
     struct verdict *verdicts = keep(count * sizeof(*verdicts));
-    bool promises = (options->parts & PROMISE) != 0;
+    bool only_list = options->parts == LIST;
     bool json = options->context->json;
     struct promise promise = {.granule = 0};
     struct faults faults;
@@ -264,20 +331,17 @@ static int show(const struct host *host, const struct options *options,
     if (options->save != NULL)
         faults_of_all(host, &faults);
     chosen = default_group(verdicts, count);
-    if (options->refuse_direct && promises && !verdicts[chosen].assignable)
+    if (options->refuse_direct && !only_list && !verdicts[chosen].assignable)
         die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
             direct_words(&verdicts[chosen]));
-    if (promises)
-        promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
     if (json) {
-        if (!show_json(host, verdicts, count, &verdicts[chosen], promises ? &promise : NULL,
+        if (!only_list)
+            promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
+        if (!show_json(host, verdicts, count, &verdicts[chosen], only_list ? NULL : &promise,
                        &faults))
             die(EXIT_USAGE, "--json: this program was built without libjansson");
     } else {
-        if ((options->parts & LIST) != 0)
-            show_groups(verdicts, count, style);
-        if (promises)
-            show_promise(&verdicts[chosen], &promise, style);
+        print_parts(host, verdicts, count, chosen, options, style);
     }
     /* JSON says it itself. */
     return outcome(verdicts, count, &faults, !json);
@@ -302,7 +366,7 @@ int command_list(struct context *context, int argc, char **argv)
 
 int command_show(struct context *context, int argc, char **argv)
 {
-    return run(context, argc, argv, LIST | PROMISE);
+    return run(context, argc, argv, VERDICT | LIST);
 }
 
 int command_probe(struct context *context, int argc, char **argv)

@@ -23,6 +23,7 @@ static const struct {
     {"show", command_show, "what can be said of a group or a device"},
     {"list", command_list, "all groups, their devices, and what they can be mapped to"},
     {"probe", command_probe, "what a virtual IOMMU should tell a guest of a group, and its bytes"},
+    {"decode", command_decode, "what such bytes tell a guest, wherever they are from"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

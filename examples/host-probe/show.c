@@ -35,11 +35,6 @@ const struct column show_columns[] = {
 
 const size_t show_column_count = sizeof(show_columns) / sizeof(show_columns[0]);
 
-bool class_is_bridge(unsigned class_code)
-{
-    return class_code >> 16 == 0x06;
-}
-
 static const char *class_name(unsigned class_code)
 {
     static const char *const names[] = {
@@ -254,14 +249,13 @@ void show_groups(const struct verdict *verdicts, size_t count, const struct tabl
 
 /* ---- the promise ---- */
 
-static void show_regions(const struct iovageom_region *regions, size_t count,
-                         const struct table_style *style)
+void show_regions(const struct iovageom_region *regions, size_t count, bool colors)
 {
     static const struct column columns[] = {
         {"NUMBER", "", true}, {"SUBTYPE", "", false}, {"RANGE", "", false}, {"SIZE", "", true}};
     static const size_t all[] = {0, 1, 2, 3};
     struct table table = {.columns = columns, .column_count = 4};
-    struct table_style same = {all, 4, true, false, style->colors};
+    struct table_style same = {all, 4, true, false, colors};
 
     for (size_t i = 0; i < count; i++) {
         struct row *row = table_add(&table, NULL);
@@ -290,6 +284,30 @@ static void show_bytes(const uint8_t *bytes, size_t length)
             putchar(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '.');
         printf("|\n");
     }
+}
+
+void show_promise_bytes(const struct verdict *verdict, const struct promise *promise,
+                        const char *format)
+{
+    if (promise->refused != NULL)
+        die(EXIT_REFUSED, "group %s: nothing can be promised: %s", verdict->group->name,
+            promise->refused);
+    for (size_t i = 0; i < promise->note_count; i++)
+        warn("note: %s", promise->notes[i]);
+    if (strcmp(format, "raw") == 0) {
+        (void)fwrite(promise->bytes, 1, promise->length, stdout);
+        return;
+    }
+    if (strcmp(format, "hex") == 0) {
+        for (size_t i = 0; i < promise->length; i++)
+            printf("%02x", promise->bytes[i]);
+        putchar('\n');
+        return;
+    }
+    printf("static const unsigned char probe[%zu] = {", promise->length);
+    for (size_t i = 0; i < promise->length; i++)
+        printf("%s0x%02x,", i % 12 == 0 ? "\n    " : " ", promise->bytes[i]);
+    puts("\n};");
 }
 
 static bool says_the_same(const struct promise *promise)
@@ -322,14 +340,14 @@ void show_promise(const struct verdict *verdict, const struct promise *promise,
     printf("RESV_MEM: %zu %s, %zu bytes\n", promise->region_count,
            promise->region_count == 1 ? "property" : "properties",
            iovageom_virtio_probe_bytes(promise->region_count));
-    show_regions(promise->regions, promise->region_count, style);
+    show_regions(promise->regions, promise->region_count, style->colors);
     printf("\nPROBE properties, %zu bytes:\n", promise->length);
     show_bytes(promise->bytes, promise->length);
     printf("\nThe same bytes, decoded%s:\n",
            says_the_same(promise) ? "" : ", after the list was made to fit");
     if (promise->decoded_count == 0)
         printf("no property: every address may be mapped\n");
-    show_regions(promise->decoded, promise->decoded_count, style);
+    show_regions(promise->decoded, promise->decoded_count, style->colors);
     for (size_t i = 0; i < promise->note_count; i++)
         printf("note: %s\n", promise->notes[i]);
 }

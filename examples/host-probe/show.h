@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "advice.h"
 #include "judge.h"
 #include "table.h"
 
@@ -12,11 +13,15 @@
 extern const struct column show_columns[];
 extern const size_t show_column_count;
 
-/** Whether a PCI class code is that of a bridge. */
-bool class_is_bridge(unsigned class_code);
-
 /** Prints the notes on a list of groups, on `stream`. */
 void show_notes(const struct verdict *verdicts, size_t count, FILE *stream);
+
+/** The verdict on a group, with what to do, in lines of that width (0 for as long as they get). */
+void show_verdict(const struct advice *advice, unsigned width, bool colors);
+
+/** The verdicts on all groups, and what to say to a VMM that gets any of them. */
+void show_host_verdict(const struct host *host, const struct advice *advices, size_t count,
+                       unsigned width);
 
 /** The list of groups. */
 void show_groups(const struct verdict *verdicts, size_t count, const struct table_style *style);
@@ -24,6 +29,13 @@ void show_groups(const struct verdict *verdicts, size_t count, const struct tabl
 /** What a guest of a group should be told. */
 void show_promise(const struct verdict *verdict, const struct promise *promise,
                   const struct table_style *style);
+
+/** The bytes of it alone: "hex", "c" or "raw". Nothing to promise ends the program. */
+void show_promise_bytes(const struct verdict *verdict, const struct promise *promise,
+                        const char *format);
+
+/** Properties as a table: their number, subtype, range and size. */
+void show_regions(const struct iovageom_region *regions, size_t count, bool colors);
 
 /**
  * All of it as JSON. `promise` may be NULL; `faults` are those that belong to no group. False when

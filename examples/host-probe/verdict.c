@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The verdict in words, on a group or on the host as a whole. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "advice.h"
+#include "show.h"
+
+#define LABEL_WIDTH 9
+
+/* ---- lines that keep to a width ---- */
+
+/* Prints words after a label; what is too long goes on below itself. */
+static void print_field(unsigned width, unsigned indent, unsigned label_width, const char *label,
+                        const char *words)
+{
+    unsigned start = indent + (*label != '\0' || label_width != 0 ? label_width + 1 : 0);
+    unsigned at = start;
+
+    printf("%*s", (int)indent, "");
+    if (start != indent)
+        printf("%-*s ", (int)label_width, label);
+    while (*words != '\0') {
+        size_t length = strcspn(words, " ");
+
+        if (at != start && width != 0 && at + 1 + length > width) {
+            printf("\n%*s", (int)start, "");
+            at = start;
+        }
+        if (at != start)
+            putchar(' ');
+        printf("%.*s", (int)length, words);
+        at += (unsigned)length + (at != start ? 1 : 0);
+        words += length;
+        words += strspn(words, " ");
+    }
+    putchar('\n');
+}
+
+static void print_settings(const struct setting *settings, size_t count, const char *title,
+                           unsigned width)
+{
+    if (count != 0)
+        printf("  %s\n", title);
+    for (size_t i = 0; i < count; i++) {
+        bool again = i != 0 && strcmp(settings[i].vmm, settings[i - 1].vmm) == 0;
+        const char *words = settings[i].since != NULL
+                                ? text("%s (since %s)", settings[i].words, settings[i].since)
+                                : settings[i].words;
+
+        print_field(width, 4, 16, again ? "" : settings[i].vmm, words);
+    }
+}
+
+static void print_advice_settings(const struct advice *advice, unsigned width)
+{
+    print_settings(advice->settings, advice->setting_count, "with a virtual IOMMU, tell the VMM",
+                   width);
+    print_settings(advice->plain, advice->plain_count,
+                   "without one, keep guest addresses below the width", width);
+}
+
+/* ---- one group ---- */
+
+/* Who says the width that counts. */
+static const char *width_sources(const struct verdict *verdict)
+{
+    const char *words = "";
+
+    for (size_t i = 0; i < verdict->statement_count; i++) {
+        const struct statement *statement = &verdict->statements[i];
+
+        if (statement->has_aperture && statement->bits == verdict->bits)
+            words = text("%s%s%s", words, *words != '\0' ? ", " : "", statement->source);
+    }
+    return words;
+}
+
+static const char *pages_text(const struct verdict *verdict)
+{
+    uint64_t page_sizes, budget;
+    const char *words = "not known";
+
+    if (iovageom_geometry_page_sizes(verdict->geometry, &page_sizes) == 0)
+        words = page_sizes_text(page_sizes);
+    if (iovageom_geometry_map_budget(verdict->geometry, &budget) == 0)
+        words = text("%s; %llu mappings at most", words, (unsigned long long)budget);
+    return words;
+}
+
+static const char *name_of(const struct group *group)
+{
+    const char *words = text("group %s (", group->name);
+
+    for (size_t i = 0; i < group->device_count; i++)
+        words = text("%s%s%s", words, i != 0 ? " " : "", group->devices[i]->address);
+    return text("%s)", words);
+}
+
+static void show_room(const struct advice *advice, unsigned width)
+{
+    if (!advice->knows_ram)
+        return;
+    print_field(
+        width, 2, LABEL_WIDTH, "RAM",
+        advice->ram.lo == 0 && advice->ram.hi == 0
+            ? text("none at its usual place: %s", advice->ram_place)
+            : text("%s at most at its usual place: %s", size_text(advice->ram), advice->ram_place));
+    print_field(width, 2, LABEL_WIDTH, "BARs",
+                advice->bar_most == 0 ? "none has a place"
+                : advice->bar_most >> 63 != 0
+                    ? "of every size have a place"
+                    : text("%s at most: one of %s has no place",
+                           size_text((struct iovageom_size){0, advice->bar_most}),
+                           size_text((struct iovageom_size){0, 2 * advice->bar_most})));
+}
+
+void show_verdict(const struct advice *advice, unsigned width, bool colors)
+{
+    const struct verdict *verdict = advice->verdict;
+    int good = outcome_assignable(advice->outcome);
+    const char *color = good > 0 ? "\033[32m" : good == 0 ? "\033[31m" : "\033[33m";
+    const char *sources;
+
+    if (colors)
+        fputs(color, stdout);
+    print_field(width, 0, 0, "",
+                text("%s %s", name_of(verdict->group), outcome_sentence(advice->outcome)));
+    if (colors)
+        fputs("\033[0m", stdout);
+    if (advice->because != NULL)
+        print_field(width, 2, LABEL_WIDTH, "because", advice->because);
+    if (advice->outcome == OUTCOME_NO_IOMMU || advice->outcome == OUTCOME_NOT_READ) {
+        /* Nothing of what follows is known. */
+    } else if (verdict->knows_width) {
+        sources = width_sources(verdict);
+        print_field(width, 2, LABEL_WIDTH, "width",
+                    text("%u bits%s%s", verdict->bits, *sources != '\0' ? ", by " : "", sources));
+        print_field(width, 2, LABEL_WIDTH, "pages", pages_text(verdict));
+    } else {
+        print_field(width, 2, LABEL_WIDTH, "width",
+                    "not known: VFIO and iommufd were not asked, and there are no registers");
+    }
+    if (advice->outcome != OUTCOME_NOTHING && advice->outcome != OUTCOME_DIRECT) {
+        show_room(advice, width);
+        print_advice_settings(advice, width);
+    }
+    if (advice->remedy_count != 0)
+        printf("  to do\n");
+    for (size_t i = 0; i < advice->remedy_count; i++)
+        print_field(width, 4, 1, "-", advice->remedies[i]);
+}
+
+/* ---- the host ---- */
+
+/* "0-3, 7": groups with an outcome, in the order in which they are. */
+static const char *groups_with(const struct advice *advices, size_t count, enum outcome outcome,
+                               size_t *found)
+{
+    const char *words = "";
+    size_t i = 0;
+
+    *found = 0;
+    while (i < count) {
+        size_t end = i;
+
+        if (advices[i].outcome != outcome) {
+            i++;
+            continue;
+        }
+        while (end + 1 < count && advices[end + 1].outcome == outcome)
+            end++;
+        *found += end - i + 1;
+        words = text("%s%s%s", words, *words != '\0' ? ", " : "", advices[i].verdict->group->name);
+        if (end != i)
+            words =
+                text("%s%s%s", words, end == i + 1 ? ", " : "-", advices[end].verdict->group->name);
+        i = end + 1;
+    }
+    return words;
+}
+
+void show_host_verdict(const struct host *host, const struct advice *advices, size_t count,
+                       unsigned width)
+{
+    struct advice least = {.verdict = NULL};
+    unsigned bits = 65;
+    size_t devices = 0;
+    size_t unknown = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct verdict *verdict = advices[i].verdict;
+
+        devices += verdict->group->device_count;
+        if (!verdict->knows_width)
+            unknown++;
+        else if (verdict->bits < bits)
+            bits = verdict->bits;
+    }
+    print_field(width, 0, 0, "",
+                text("%zu %s, %zu %s", count, count == 1 ? "group" : "groups", devices,
+                     devices == 1 ? "device" : "devices"));
+    for (int outcome = OUTCOME_READY; outcome <= OUTCOME_NOT_READ; outcome++) {
+        size_t found;
+        const char *words = groups_with(advices, count, (enum outcome)outcome, &found);
+
+        if (found != 0)
+            print_field(width, 2, 0, "",
+                        text("%s %s: %s", found == 1 ? "group" : "groups", words,
+                             outcome_sentence((enum outcome)outcome)));
+    }
+    if (bits <= 64) {
+        uint64_t page_sizes = 0;
+
+        for (size_t i = 0; i < count && page_sizes == 0; i++) {
+            if (advices[i].verdict->knows_width && advices[i].verdict->bits == bits)
+                (void)iovageom_geometry_page_sizes(advices[i].verdict->geometry, &page_sizes);
+        }
+        print_field(
+            width, 2, LABEL_WIDTH, "width",
+            text("%u bits%s", bits,
+                 unknown != 0 ? text(", as far as is known: not of %zu groups", unknown) : ""));
+        advise_settings(host, bits, page_sizes, &least);
+        print_advice_settings(&least, width);
+    } else {
+        print_field(width, 2, LABEL_WIDTH, "width", "not known");
+    }
+}
