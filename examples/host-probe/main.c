@@ -24,6 +24,7 @@ static const struct {
     {"list", command_list, "all groups, their devices, and what they can be mapped to"},
     {"probe", command_probe, "what a virtual IOMMU should tell a guest of a group, and its bytes"},
     {"decode", command_decode, "what such bytes tell a guest, wherever they are from"},
+    {"why", command_why, "who forbids a mapping, or what a failing line of a VMM means"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

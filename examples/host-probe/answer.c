@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "answer.h"
+
+#include <string.h>
+
+#include <iovageom/status.h>
+
+#include "causes.h"
+#include "say.h"
+
+static void add_sentence(struct answer *answer, const char *words)
+{
+    add_words(&answer->words, &answer->word_count, words);
+}
+
+static void describe(struct answer *answer)
+{
+    const struct placing *placing = &answer->placing;
+
+    switch (placing->mapped) {
+    case MAPPED:
+        add_sentence(answer, "nothing forbids it");
+        break;
+    case NOT_KNOWN:
+        add_sentence(answer, "nothing forbids it, but nobody said that it is mapped: the IOMMU's "
+                             "width or the reserved regions are not known (see the command show)");
+        break;
+    case NOT_TRANSLATED:
+        add_sentence(answer, "no IOMMU translates for it, so it forbids nothing");
+        break;
+    case NOT_READ:
+        add_sentence(answer, "its files could not be read: not known (see the command show)");
+        break;
+    case FORBIDDEN:
+        for (size_t i = 0; i < placing->obstacle_count; i++)
+            add_sentence(answer, obstacle_text(&placing->obstacles[i], placing->verdict));
+        if (placing->has_nearest)
+            add_sentence(answer, text("nearest place for %s: %s", range_size_text(placing->nearest),
+                                      range_text(placing->nearest)));
+        else
+            add_sentence(answer, "there is no place of that size");
+        break;
+    }
+    if (!placing->verdict->assignable)
+        add_sentence(answer, "but Linux 6.6 and later gives its devices to nobody: they have "
+                             "direct regions");
+}
+
+static bool same_words(const struct answer *a, const struct answer *b)
+{
+    if (a->word_count != b->word_count)
+        return false;
+    for (size_t i = 0; i < a->word_count; i++) {
+        if (strcmp(a->words[i], b->words[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static struct iovageom_range whole_pages(const struct verdict *verdict, struct iovageom_range range)
+{
+    uint64_t granule = 4096;
+
+    (void)iovageom_geometry_granule(verdict->geometry, &granule);
+    range.start &= ~(granule - 1);
+    range.last |= granule - 1;
+    return range;
+}
+
+bool answer_wanted(const struct asked *asked, const struct verdict *verdict,
+                   const struct question *question)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < asked->host.device_count && *question->line.device != '\0'; i++) {
+        const char *address = asked->host.devices[i]->address;
+        size_t length = strlen(address);
+        size_t given = strlen(question->line.device);
+
+        /* "3b:00.0" is "0000:3b:00.0" */
+        if (length < given || strcasecmp(address + length - given, question->line.device) != 0)
+            continue;
+        found = true;
+        if (asked->host.devices[i]->group != NULL &&
+            strcmp(asked->host.devices[i]->group, verdict->group->name) == 0)
+            return true;
+    }
+    return !found;
+}
+
+struct placing answer_one(const struct verdict *verdict, const struct question *question)
+{
+    return place_range(verdict,
+                       question->page ? whole_pages(verdict, question->range) : question->range);
+}
+
+struct answer *answer_all(const struct asked *asked, const struct question *question, size_t *count)
+{
+    struct answer *answers = NULL;
+
+    *count = 0;
+    for (size_t i = 0; i < asked->count; i++) {
+        const struct verdict *verdict = &asked->verdicts[i];
+        struct answer answer = {.group_count = 1, .groups = verdict->group->name};
+        bool old = false;
+
+        if (!answer_wanted(asked, verdict, question))
+            continue;
+        answer.placing = answer_one(verdict, question);
+        describe(&answer);
+        for (size_t k = 0; k < *count && !old; k++) {
+            old = same_words(&answers[k], &answer);
+            if (old && ++answers[k].group_count <= 16)
+                answers[k].groups = text("%s, %s", answers[k].groups, answer.groups);
+        }
+        if (old)
+            continue;
+        answers = keep_grown(answers, *count, sizeof(*answers));
+        answers[(*count)++] = answer;
+    }
+    return answers;
+}
+
+void add_words_once(const char ***list, size_t *count, const char *words)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (strcmp((*list)[i], words) == 0)
+            return;
+    }
+    add_words(list, count, words);
+}
+
+struct lessons answer_lessons(const struct answer *answers, size_t count)
+{
+    struct lessons lessons = {.forbidden = false};
+
+    for (size_t i = 0; i < count; i++) {
+        const struct placing *placing = &answers[i].placing;
+
+        lessons.forbidden = lessons.forbidden || placing->mapped == FORBIDDEN;
+        lessons.mapped = lessons.mapped || placing->mapped != FORBIDDEN;
+        for (size_t k = 0; k < placing->obstacle_count; k++) {
+            enum obstacle_class class = obstacle_class(&placing->obstacles[k], placing->verdict);
+            const char *since = obstacle_since(class);
+            const char *todo[4];
+            size_t todo_count = obstacle_remedies(&placing->obstacles[k], placing->verdict, todo);
+
+            if (since != NULL)
+                add_words_once(&lessons.since, &lessons.since_count, since);
+            for (size_t n = 0; n < todo_count; n++)
+                add_words_once(&lessons.todo, &lessons.todo_count, todo[n]);
+        }
+        if (!placing->verdict->assignable) {
+            add_words_once(&lessons.since, &lessons.since_count, obstacle_since(IN_DIRECT));
+            add_words_once(&lessons.todo, &lessons.todo_count, direct_remedy);
+        }
+    }
+    return lessons;
+}
+
+const char *answer_own_fault(const struct asked *asked, const struct question *question)
+{
+    const struct vmm_line *line = &question->line;
+    uint64_t granule = 4096;
+
+    if (line->empty)
+        return "the size is 0, or the range ends before it starts: the kernel answers EINVAL";
+    if (line->wraps)
+        return "the range would end above 2^64-1: VFIO answers EINVAL, iommufd EOVERFLOW";
+    if (line->kind != VMM_LINE_MAP || !line->has_address || asked->count == 0)
+        return NULL;
+    for (size_t i = 0; i < asked->count; i++) {
+        uint64_t own;
+
+        if (iovageom_geometry_granule(asked->verdicts[i].geometry, &own) == IOVAGEOM_OK &&
+            own > granule)
+            granule = own;
+    }
+    if ((line->address & (granule - 1)) == 0)
+        return NULL;
+    return text("the memory stands at 0x%llx in the VMM, which is no multiple of %s: the kernel "
+                "answers EINVAL",
+                (unsigned long long)line->address, size_text((struct iovageom_size){0, granule}));
+}
+
+size_t answer_causes(int error, const char *const **causes)
+{
+    size_t count = 0;
+
+    *causes = other_causes(error);
+    while (*causes != NULL && (*causes)[count] != NULL)
+        count++;
+    return count;
+}
+
+int answer_error(const struct question *question)
+{
+    if (question->line.error != 0)
+        return question->line.error;
+    if (question->line.kind == VMM_LINE_MEMLOCK)
+        return 12;
+    return question->line.kind == VMM_LINE_BUDGET ? 28 : 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_ANSWER_H
+#define HOST_PROBE_ANSWER_H
+
+#include "command.h"
+#include "place.h"
+#include "question.h"
+
+/* What a host's groups make of a question. */
+
+/** What is said of one group; groups of which the same is said share one. */
+struct answer {
+    struct placing placing;
+    const char **words;
+    size_t word_count;
+    const char *groups;
+    size_t group_count;
+};
+
+struct asked {
+    const struct context *context;
+    struct host host;
+    struct verdict *verdicts;
+    size_t count;
+    unsigned width;
+};
+
+/** The answers to a question that has a range; those that say the same are one. */
+struct answer *answer_all(const struct asked *asked, const struct question *question,
+                          size_t *count);
+
+/** Whose answers a question is after: those of one group, or of all. */
+bool answer_wanted(const struct asked *asked, const struct verdict *verdict,
+                   const struct question *question);
+
+/** What one group says. */
+struct placing answer_one(const struct verdict *verdict, const struct question *question);
+
+/** What is to be known of the obstacles, each class once. */
+struct lessons {
+    const char **since;
+    size_t since_count;
+    const char **todo;
+    size_t todo_count;
+    bool forbidden;
+    bool mapped; /**< by some group */
+};
+
+struct lessons answer_lessons(const struct answer *answers, size_t count);
+
+/** What the line itself shows to be wrong, whatever the host is; NULL for nothing. */
+const char *answer_own_fault(const struct asked *asked, const struct question *question);
+
+/** The errno that a line has, or that goes with what it says; 0 for none. */
+int answer_error(const struct question *question);
+
+/** What else gives an errno. Returns how many causes there are. */
+size_t answer_causes(int error, const char *const **causes);
+
+/** Adds a text to a list that does not have it. */
+void add_words_once(const char ***list, size_t *count, const char *words);
+
+#endif

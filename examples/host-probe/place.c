@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "place.h"
+
+#include <string.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#define PAGE_4K 4096
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a < b ? b - a : a - b;
+}
+
+bool place_nearest(const struct iovageom_range *ranges, size_t count, uint64_t start, uint64_t size,
+                   uint64_t alignment, struct iovageom_range *out)
+{
+    uint64_t mask = alignment - 1;
+    bool found = false;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t low = (ranges[i].start + mask) & ~mask;
+        uint64_t high, best;
+
+        /* No multiple of the alignment is left in 64 bits, or in the range. */
+        if (low < ranges[i].start || low > ranges[i].last || ranges[i].last - low < size - 1)
+            continue;
+        high = (ranges[i].last - (size - 1)) & ~mask;
+        best = start & ~mask;
+        if (best < low)
+            best = low;
+        if (best > high)
+            best = high;
+        if (best < high && distance(best + alignment, start) < distance(best, start))
+            best += alignment;
+        if (found && distance(out->start, start) <= distance(best, start))
+            continue;
+        *out = (struct iovageom_range){best, best + (size - 1)};
+        found = true;
+    }
+    return found;
+}
+
+static const char *joined(const char *sources, const char *more)
+{
+    return text("%s, %s", sources, more);
+}
+
+static void add_obstacle(struct placing *placing, const struct iovageom_finding *finding)
+{
+    const char *source = iovageom_source_string((enum iovageom_source)finding->owner.source);
+    struct obstacle *obstacle;
+
+    for (size_t i = 0; i < placing->obstacle_count; i++) {
+        obstacle = &placing->obstacles[i];
+        if (obstacle->kind == finding->kind &&
+            iovageom_range_equal(obstacle->part, finding->range) &&
+            iovageom_range_equal(obstacle->whole, finding->against)) {
+            /* VFIO and iommufd know no types. */
+            if (obstacle->type < finding->type)
+                obstacle->type = finding->type;
+            if (strstr(obstacle->sources, source) == NULL)
+                obstacle->sources = joined(obstacle->sources, source);
+            return;
+        }
+    }
+    placing->obstacles =
+        keep_grown(placing->obstacles, placing->obstacle_count, sizeof(*placing->obstacles));
+    placing->obstacles[placing->obstacle_count++] = (struct obstacle){
+        finding->kind, finding->type, finding->range, finding->against, source, finding->wanted};
+}
+
+static bool in_unknown(const struct verdict *verdict, struct iovageom_range range)
+{
+    for (size_t i = 0; i < verdict->unknown_count; i++) {
+        if (iovageom_range_overlaps(verdict->unknown[i], range))
+            return true;
+    }
+    return false;
+}
+
+static void find_nearest(struct placing *placing, struct iovageom_range range)
+{
+    const struct verdict *verdict = placing->verdict;
+    uint64_t size = range.last - range.start + 1;
+    uint64_t rounded = (size + placing->granule - 1) & ~(placing->granule - 1);
+
+    if (rounded < size || size == 0)
+        return;
+    /* A BAR has to begin at a multiple of its size, and where a BAR fits, RAM does. */
+    if (iovageom_pgsize_is_power(rounded))
+        placing->has_nearest = place_nearest(verdict->usable, verdict->usable_count, range.start,
+                                             rounded, rounded, &placing->nearest);
+    if (!placing->has_nearest)
+        placing->has_nearest = place_nearest(verdict->usable, verdict->usable_count, range.start,
+                                             rounded, placing->granule, &placing->nearest);
+}
+
+struct placing place_range(const struct verdict *verdict, struct iovageom_range range)
+{
+    struct placing placing = {.verdict = verdict, .mapped = MAPPED, .granule = PAGE_4K};
+    struct iovageom_report report;
+
+    if (verdict->no_iommu || !verdict->judged) {
+        placing.mapped = verdict->no_iommu ? NOT_TRANSLATED : NOT_READ;
+        return placing;
+    }
+    (void)iovageom_geometry_granule(verdict->geometry, &placing.granule);
+    iovageom_report_init(&report, &lasting);
+    if (iovageom_geometry_explain(verdict->geometry, range, &report) != IOVAGEOM_OK) {
+        placing.mapped = FORBIDDEN;
+        for (size_t i = 0; i < iovageom_report_count(&report); i++) {
+            if (iovageom_report_at(&report, i)->fatal != 0)
+                add_obstacle(&placing, iovageom_report_at(&report, i));
+        }
+    } else if (in_unknown(verdict, range)) {
+        placing.mapped = NOT_KNOWN;
+    }
+    if (placing.mapped == FORBIDDEN)
+        find_nearest(&placing, range);
+    return placing;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_PLACE_H
+#define HOST_PROBE_PLACE_H
+
+#include "judge.h"
+
+/** Why a group does not map a range: all that says so of the same part of it, in the same way. */
+struct obstacle {
+    uint32_t kind;               /**< an enum iovageom_finding_kind */
+    uint32_t type;               /**< an enum iovageom_resv_type, of a region */
+    struct iovageom_range part;  /**< of the range that was asked for */
+    struct iovageom_range whole; /**< the region, or the aperture */
+    const char *sources;         /**< "VFIO, iommufd" */
+    uint64_t granule;            /**< of ALIGNMENT */
+};
+
+/** What a group makes of a range. */
+enum mapped { MAPPED, FORBIDDEN, NOT_KNOWN, NOT_TRANSLATED, NOT_READ };
+
+struct placing {
+    const struct verdict *verdict;
+    enum mapped mapped;
+    struct obstacle *obstacles;
+    size_t obstacle_count;
+    uint64_t granule;              /**< of the host, or 4K where it does not say */
+    bool has_nearest;              /**< the next one */
+    struct iovageom_range nearest; /**< the place of that size that is nearest and is mapped */
+};
+
+/** Asks one group. */
+struct placing place_range(const struct verdict *verdict, struct iovageom_range range);
+
+/**
+ * The place for `size` bytes nearest to `start`, at a multiple of `alignment`, in ranges that ascend.
+ * False when there is none. A size of 0 is 2^64.
+ */
+bool place_nearest(const struct iovageom_range *ranges, size_t count, uint64_t start, uint64_t size,
+                   uint64_t alignment, struct iovageom_range *out);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_QUESTION_H
+#define HOST_PROBE_QUESTION_H
+
+#include "vmmline.h"
+
+/* What `why` is asked: ranges, lines of VMMs, and logs that have such lines. */
+
+/** One thing that is asked, and how often. */
+struct question {
+    struct vmm_line line; /**< of VMM_LINE_NONE where a range was given */
+    struct iovageom_range range;
+    bool has_range;
+    bool page; /**< an address: all of its page is meant */
+    const char *words;
+    size_t times;
+};
+
+struct questions {
+    struct question *list;
+    size_t count;
+    size_t lines;   /**< that were read */
+    size_t skipped; /**< that are different still, and too many */
+};
+
+/** Adds what an argument asks: a range, a line or lines, "-" for a log. Or the program ends. */
+void questions_add(struct questions *questions, const char *words);
+
+/** To be called when all are there: takes out those that others answer along. */
+void questions_done(struct questions *questions);
+
+#endif

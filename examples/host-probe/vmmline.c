@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vmmline.h"
+
+#include <string.h>
+
+/* What is left of a line. */
+struct scan {
+    const char *at;
+    const char *end;
+};
+
+static const struct {
+    int number;
+    const char *name;
+    const char *words;
+} errors[] = {
+    {1, "EPERM", "Operation not permitted"},
+    {2, "ENOENT", "No such file or directory"},
+    {12, "ENOMEM", "Cannot allocate memory"},
+    {13, "EACCES", "Permission denied"},
+    {14, "EFAULT", "Bad address"},
+    {16, "EBUSY", "Device or resource busy"},
+    {17, "EEXIST", "File exists"},
+    {19, "ENODEV", "No such device"},
+    {22, "EINVAL", "Invalid argument"},
+    {28, "ENOSPC", "No space left on device"},
+    {75, "EOVERFLOW", "Value too large for defined data type"},
+    {95, "EOPNOTSUPP", "Operation not supported"},
+    {98, "EADDRINUSE", "Address already in use"},
+};
+
+#define ERROR_COUNT (sizeof(errors) / sizeof(errors[0]))
+
+const char *vmm_line_error_name(int error)
+{
+    for (size_t i = 0; i < ERROR_COUNT; i++) {
+        if (errors[i].number == error)
+            return errors[i].name;
+    }
+    return NULL;
+}
+
+static char lower(char byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+}
+
+static int hex_value(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte = lower(byte);
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+static bool is_word(char byte)
+{
+    return hex_value(byte) >= 0 || (lower(byte) >= 'a' && lower(byte) <= 'z') || byte == '_';
+}
+
+static size_t left(const struct scan *scan)
+{
+    return (size_t)(scan->end - scan->at);
+}
+
+/* Whether `words` come next, in letters of any case; they are passed over. */
+static bool take(struct scan *scan, const char *words)
+{
+    size_t length = strlen(words);
+
+    if (left(scan) < length)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (lower(scan->at[i]) != lower(words[i]))
+            return false;
+    }
+    scan->at += length;
+    return true;
+}
+
+/* What stands behind the first `words` of a line. */
+static bool find(const struct scan *line, const char *words, struct scan *behind)
+{
+    *behind = *line;
+    while (left(behind) > 0) {
+        if (take(behind, words))
+            return true;
+        behind->at++;
+    }
+    return false;
+}
+
+static bool has(const struct scan *line, const char *words)
+{
+    struct scan behind;
+
+    return find(line, words, &behind);
+}
+
+static void pass(struct scan *scan, const char *bytes)
+{
+    while (left(scan) > 0 && *scan->at != '\0' && strchr(bytes, *scan->at) != NULL)
+        scan->at++;
+}
+
+static bool digits(struct scan *scan, unsigned base, uint64_t *value)
+{
+    const char *first = scan->at;
+
+    *value = 0;
+    for (; left(scan) > 0; scan->at++) {
+        int digit = hex_value(*scan->at);
+
+        if (digit < 0 || (unsigned)digit >= base)
+            break;
+        if (*value > (UINT64_MAX - (unsigned)digit) / base)
+            return false;
+        *value = *value * base + (unsigned)digit;
+    }
+    return scan->at != first;
+}
+
+/* A number as printf("%#x"), "%p" and "%d" write it. */
+static bool number(struct scan *scan, uint64_t *value)
+{
+    pass(scan, " \t");
+    if (take(scan, "(nil)")) {
+        *value = 0;
+        return true;
+    }
+    return take(scan, "0x") ? digits(scan, 16, value) : digits(scan, 10, value);
+}
+
+/* The kernel writes some addresses without 0x. */
+static bool hex_number(struct scan *scan, uint64_t *value)
+{
+    pass(scan, " \t(");
+    (void)take(scan, "0x");
+    return digits(scan, 16, value);
+}
+
+/* `name` as a whole word, and a number behind it: "iova=0x1000", "iova: 4096", "iova 0x1000". */
+static bool field(const struct scan *line, const char *name, uint64_t *value)
+{
+    struct scan rest = *line;
+
+    while (find(&rest, name, &rest)) {
+        const char *word = rest.at - strlen(name);
+        struct scan behind = rest;
+
+        if (word > line->at && is_word(word[-1]))
+            continue;
+        pass(&behind, " \t=:\"");
+        if (behind.at != rest.at && number(&behind, value))
+            return true;
+    }
+    return false;
+}
+
+static void set_length(struct vmm_line *out, uint64_t start, uint64_t length)
+{
+    out->range.start = out->range.last = start;
+    out->empty = length == 0;
+    out->wraps = length != 0 && iovageom_range_from_length(start, length, &out->range) < 0;
+    out->has_range = !out->empty && !out->wraps;
+}
+
+static void set_last(struct vmm_line *out, uint64_t start, uint64_t last)
+{
+    out->range = (struct iovageom_range){start, last};
+    out->has_range = start <= last;
+    out->empty = !out->has_range;
+}
+
+/*
+ * QEMU: vfio_dma_map(CONTAINER, IOVA, SIZE, ADDRESS) = -22 (Invalid argument), since 8.2
+ * vfio_container_dma_map. Some of its versions print no result.
+ */
+static bool read_qemu_call(const struct scan *line, struct vmm_line *out)
+{
+    uint64_t container, start, length;
+    struct scan at;
+    bool unmap = false;
+
+    if (!find(line, "dma_map(", &at)) {
+        unmap = true;
+        if (!find(line, "dma_unmap(", &at))
+            return false;
+    }
+    if (!number(&at, &container))
+        return false;
+    pass(&at, " \t,");
+    if (!number(&at, &start))
+        return false;
+    pass(&at, " \t,");
+    if (!number(&at, &length))
+        return false;
+    out->kind = unmap ? VMM_LINE_UNMAP : VMM_LINE_MAP;
+    out->speaker = "QEMU";
+    set_length(out, start, length);
+    pass(&at, " \t,");
+    out->has_address = number(&at, &out->address);
+    return true;
+}
+
+/* QEMU up to 8.1 compared with the host's ranges itself: ... region 0x0..0xbffff, both included. */
+static bool read_qemu_window(const struct scan *line, struct vmm_line *out)
+{
+    uint64_t start, last;
+    struct scan at;
+
+    if (!find(line, "can't map guest IOVA region", &at) || !number(&at, &start))
+        return false;
+    pass(&at, " \t.");
+    if (!number(&at, &last))
+        return false;
+    out->kind = VMM_LINE_MAP;
+    out->speaker = "QEMU";
+    set_last(out, start, last);
+    return true;
+}
+
+/* What IOMMU drivers of Linux say of an address. */
+static bool read_kernel_address(const struct scan *line, struct vmm_line *out)
+{
+    static const struct {
+        const char *mark; /* only in lines that have this, too */
+        const char *before;
+        const char *speaker;
+        enum vmm_line_kind kind;
+    } forms[] = {
+        {"iommu width", "mapped address", "Linux (Intel)", VMM_LINE_MAP},
+        {"DMA", "fault addr", "Linux (Intel)", VMM_LINE_ACCESS},
+        {"IO_PAGE_FAULT", "address=", "Linux (AMD)", VMM_LINE_ACCESS},
+        {"context fault", "iova=", "Linux (Arm)", VMM_LINE_ACCESS},
+        {"F_TRANSLATION", "iova:", "Linux (Arm)", VMM_LINE_ACCESS},
+        {"page fault from EP", " at ", "Linux (virtio-iommu)", VMM_LINE_ACCESS},
+    };
+    uint64_t address;
+    struct scan at;
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (!has(line, forms[i].mark) || !find(line, forms[i].before, &at) ||
+            !hex_number(&at, &address))
+            continue;
+        out->kind = forms[i].kind;
+        out->speaker = forms[i].speaker;
+        set_last(out, address, address);
+        return true;
+    }
+    return false;
+}
+
+/* Lines of Linux, and of QEMU, that name no address. */
+static bool read_wordy(const struct scan *line, struct vmm_line *out)
+{
+    struct scan at;
+
+    if (find(line, "RLIMIT_MEMLOCK (", &at) && has(&at, "exceeded")) {
+        out->kind = VMM_LINE_MEMLOCK;
+        out->speaker = "Linux (VFIO)";
+        (void)number(&at, &out->limit);
+    } else if (has(line, "1:1 IOMMU mapping") || has(line, "platform RMRR requirement")) {
+        out->kind = VMM_LINE_DIRECT;
+        out->speaker = "Linux";
+    } else if (has(line, "running out of DMA mappings")) {
+        out->kind = VMM_LINE_BUDGET;
+        out->speaker = "QEMU";
+        if (find(line, "possible DMA mappings:", &at))
+            (void)number(&at, &out->limit);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* VMMs in Rust, and traces: names with values. */
+static bool read_fields(const struct scan *line, struct vmm_line *out)
+{
+    static const char *const lengths[] = {"size", "length", "len"};
+    static const char *const addresses[] = {"user_va", "vaddr", "addr"};
+    uint64_t start, value;
+
+    if (!field(line, "iova", &start) && !field(line, "virt_start", &start))
+        return false;
+    out->kind = has(line, "unmap") ? VMM_LINE_UNMAP : VMM_LINE_MAP;
+    out->speaker = "the VMM";
+    if (field(line, "virt_end", &value)) {
+        set_last(out, start, value);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        if (!field(line, lengths[i], &value))
+            continue;
+        set_length(out, start, value);
+        for (size_t k = 0; k < sizeof(addresses) / sizeof(addresses[0]) && !out->has_address; k++)
+            out->has_address = field(line, addresses[k], &out->address);
+        return true;
+    }
+    set_last(out, start, start);
+    return true;
+}
+
+/* A refusal without an address. */
+static bool read_bare(const struct scan *line, struct vmm_line *out)
+{
+    static const struct {
+        const char *words;
+        const char *speaker;
+    } forms[] = {
+        {"VFIO_MAP_DMA", "QEMU"},
+        {"IOMMU_IOAS_MAP", "QEMU"},
+        {"IommuDmaMap", "cloud-hypervisor"},
+        {"VfioDmaMap", "cloud-hypervisor"},
+        {"IOVA range to the IOAS", "cloud-hypervisor"},
+        {"DMA map", "the VMM"},
+        {"memory map to iommu table", "crosvm"},
+        {"VFIO_IOMMU_MAP_DMA", "the VMM"},
+        {"DMA mapping failed", "the VMM"},
+    };
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (!has(line, forms[i].words))
+            continue;
+        out->kind = VMM_LINE_MAP;
+        out->speaker = forms[i].speaker;
+        return true;
+    }
+    return false;
+}
+
+/* "= -22", "os error 22", "Error(22)", "failed: -22", or in words. */
+static int read_error(const struct scan *line)
+{
+    static const char *const marks[] = {") = -",     "os error ", "Error(", "ret=-", "ret -",
+                                        "failed: -", "error -",   "errno ", "errno="};
+    struct scan at;
+    uint64_t value;
+
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (find(line, marks[i], &at) && number(&at, &value) && value > 0 && value < 4096)
+            return (int)value;
+    }
+    for (size_t i = 0; i < ERROR_COUNT; i++) {
+        if (has(line, errors[i].words))
+            return errors[i].number;
+    }
+    return 0;
+}
+
+/* How many hexadecimal digits stand at `at`. */
+static size_t hex_run(const char *at, const char *end)
+{
+    size_t count = 0;
+
+    while (at + count < end && hex_value(at[count]) >= 0)
+        count++;
+    return count;
+}
+
+/* The length of a PCI address at `at`, "0000:3b:00.0" or "3b:00.0"; 0 for none. */
+static size_t pci_address(const char *at, const char *end)
+{
+    const char *here = at;
+    size_t run = hex_run(here, end);
+
+    if (run >= 4 && run <= 8 && here + run < end && here[run] == ':') {
+        here += run + 1;
+        run = hex_run(here, end);
+    }
+    if (run != 2 || end - here < 7 || here[2] != ':' || hex_run(here + 3, end) != 2 ||
+        here[5] != '.' || here[6] < '0' || here[6] > '7' || hex_value(here[3]) > 1)
+        return 0;
+    here += 7;
+    return here < end && is_word(*here) ? 0 : (size_t)(here - at);
+}
+
+static void find_device(const struct scan *line, char device[VMM_LINE_DEVICE_SIZE])
+{
+    for (const char *at = line->at; at < line->end; at++) {
+        size_t length;
+
+        if (at > line->at && (is_word(at[-1]) || at[-1] == ':'))
+            continue;
+        length = pci_address(at, line->end);
+        if (length == 0 || length >= VMM_LINE_DEVICE_SIZE)
+            continue;
+        memcpy(device, at, length);
+        device[length] = '\0';
+        return;
+    }
+}
+
+struct vmm_line vmm_line_read(const char *line, size_t length)
+{
+    struct vmm_line out = {.kind = VMM_LINE_NONE, .speaker = ""};
+    struct scan scan = {line, line + length};
+
+    if (!read_qemu_call(&scan, &out) && !read_qemu_window(&scan, &out) &&
+        !read_kernel_address(&scan, &out) && !read_wordy(&scan, &out) &&
+        !read_fields(&scan, &out) && !read_bare(&scan, &out))
+        return out;
+    out.error = read_error(&scan);
+    find_device(&scan, out.device);
+    return out;
+}

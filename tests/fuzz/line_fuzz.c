@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What iovageom-probe reads of lines that VMMs print, and of amounts that people write. What is taken
+ * for a range is one, and says the same when it is written down and read again.
+ */
+#include "fuzz.h"
+
+#include "../../examples/host-probe/amounts.c"
+/* Both are read from bytes alone, and have names of their own. */
+#include "../../examples/host-probe/vmmline.c"
+
+static void read_line(const char *bytes, size_t length)
+{
+    struct vmm_line line = vmm_line_read(bytes, length);
+    const char *end = memchr(line.device, '\0', sizeof(line.device));
+
+    fuzz_check(end != NULL);
+    fuzz_check(line.kind <= VMM_LINE_BUDGET && line.speaker != NULL);
+    fuzz_check((line.kind == VMM_LINE_NONE) == (*line.speaker == '\0'));
+    fuzz_check(line.error >= 0);
+    fuzz_check(line.has_range + line.empty + line.wraps <= 1);
+    if (line.has_range)
+        fuzz_check(iovageom_range_valid(line.range));
+    /* What stands around a line does not hide it. */
+    if (line.kind != VMM_LINE_NONE && length < 2000) {
+        char more[2048] = "[1.0] x: ";
+        size_t before = strlen(more);
+
+        memcpy(more + before, bytes, length);
+        fuzz_check(vmm_line_read(more, before + length).kind != VMM_LINE_NONE);
+    }
+}
+
+static void read_amounts(const char *words)
+{
+    struct iovageom_range range, again;
+    uint64_t value, same;
+    char made[64];
+
+    if (amount_read(words, &value)) {
+        snprintf(made, sizeof(made), "0x%llx", (unsigned long long)value);
+        fuzz_check(amount_read(made, &same) && same == value);
+    }
+    if (!amount_range(words, &range))
+        return;
+    fuzz_check(iovageom_range_valid(range));
+    snprintf(made, sizeof(made), "[0x%llx,0x%llx]", (unsigned long long)range.start,
+             (unsigned long long)range.last);
+    fuzz_check(amount_range(made, &again) && iovageom_range_equal(range, again));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *words = malloc(size + 1);
+
+    if (words == NULL)
+        abort();
+    if (size > 0)
+        memcpy(words, data, size);
+    words[size] = '\0';
+    read_line((const char *)data, size);
+    read_amounts(words);
+    free(words);
+    return 0;
+}
