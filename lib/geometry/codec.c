@@ -7,206 +7,139 @@
 #include <iovageom/status.h>
 
 #include "../base/array.h"
-#include "../base/bytes.h"
+#include "../base/stream.h"
 #include "../base/text.h"
 #include "internal.h"
 
 /*
- * The form, all numbers little-endian:
- *
- *    0  "IOVAGEOM"
- *    8  u32 version, u32 bytes of this header (a later writer may make it longer)
- *   16  u64 bytes in all
- *   24  u64 FNV-1a of all bytes but these eight
- *
- * and then records: u32 tag, u32 source, u32 bytes of a name, u32 count of numbers, the name, and
- * the numbers, u64 each. A reader skips tags that it doesn't know, unless their top bit says that
- * it must not.
- *
- *   NAME            the name of the geometry; no numbers
- *   FACT + kind     the owner's name; value, last
- *   REGIONS + type  the owner's name; start, last for each range
+ * The form of docs/formats.md: a head and records. A record has a tag, an owner, and numbers: value
+ * and last of a fact, or start and last of each range. A reader skips tags that it doesn't know,
+ * unless their top bit says that it must not.
  */
-enum { HEADER = 32, CHECKSUM = 24, RECORD = 16, VERSION = 1 };
+enum { HEADER = 32 };
 enum { TAG_NAME = 1, TAG_FACT = 0x100, TAG_REGIONS = 0x200, TAG_SUB = 0xff };
 #define TAG_CRITICAL UINT32_C(0x80000000)
 
-static const char magic[8] = {'I', 'O', 'V', 'A', 'G', 'E', 'O', 'M'};
-
-/* Of all bytes but those that hold it. */
-static uint64_t checksum(const uint8_t *bytes, size_t length)
-{
-    const uint64_t head = iovageom_fnv(IOVAGEOM_FNV_NONE, bytes, CHECKSUM);
-
-    return iovageom_fnv(head, bytes + HEADER, length - HEADER);
-}
+static const struct iovageom_form geometry_form = {
+    .magic = {'I', 'O', 'V', 'A', 'G', 'E', 'O', 'M'},
+    .version = 1,
+    .head = HEADER,
+    .sized = true,
+    .least = HEADER};
 
 /* ---- save ---- */
 
-/* Where the next byte goes. With `out` NULL only the length is counted: that is the size query. */
-struct writer {
-    uint8_t *out;
-    size_t length;
-};
-
-static void write32(struct writer *writer, uint32_t number)
-{
-    if (writer->out != NULL)
-        iovageom_store_le32(writer->out + writer->length, number);
-    writer->length += 4;
-}
-
-static void write64(struct writer *writer, uint64_t number)
-{
-    write32(writer, (uint32_t)number);
-    write32(writer, (uint32_t)(number >> 32));
-}
-
 /* Writes the head of a record and its name; the caller writes `numbers` numbers behind it. */
-static void put_record(struct writer *writer, uint32_t tag, uint32_t source, const char *name,
-                       size_t numbers)
+static void put_record(struct iovageom_writer *writer, uint32_t tag, uint32_t source,
+                       const char *name, size_t numbers)
 {
-    size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
+    const size_t length = iovageom_text_length(name, IOVAGEOM_NAME_SIZE);
 
-    write32(writer, tag);
-    write32(writer, source);
-    write32(writer, (uint32_t)length);
-    write32(writer, (uint32_t)numbers);
-    if (writer->out != NULL)
-        memcpy(writer->out + writer->length, name, length);
-    writer->length += length;
+    iovageom_write(writer, tag, 4);
+    iovageom_write(writer, source, 4);
+    iovageom_write(writer, length, 4);
+    iovageom_write(writer, numbers, 4);
+    iovageom_write_bytes(writer, name, length);
 }
 
-/*
- * Writes all records behind the room for the header, and returns the length in all. Facts and
- * statements are written in their order, so that equal content gives equal bytes.
- */
-static size_t put_geometry(struct writer writer, const struct iovageom_geometry *geometry)
+/* Facts and statements are written in their order, so that equal content gives equal bytes. */
+static void put_geometry(struct iovageom_writer *writer, const struct iovageom_geometry *geometry)
 {
     enum iovageom_resv_type type;
     const struct iovageom_owner *owner;
     const struct iovageom_rangeset *ranges;
 
-    writer.length += HEADER;
-    put_record(&writer, TAG_NAME, 0, geometry->name, 0);
+    put_record(writer, TAG_NAME, 0, geometry->name, 0);
     for (size_t i = 0; i < geometry->count; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
 
-        put_record(&writer, TAG_FACT + fact->kind, fact->owner.source, fact->owner.name, 2);
-        write64(&writer, fact->value);
-        write64(&writer, fact->last);
+        put_record(writer, TAG_FACT + fact->kind, fact->owner.source, fact->owner.name, 2);
+        iovageom_write_range(writer, (struct iovageom_range){fact->value, fact->last});
     }
     for (size_t i = 0;
          iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
         struct iovageom_rangeset_cursor cursor;
         struct iovageom_range range;
 
-        put_record(&writer, TAG_REGIONS + (uint32_t)type, owner->source, owner->name,
+        put_record(writer, TAG_REGIONS + (uint32_t)type, owner->source, owner->name,
                    2 * iovageom_rangeset_count(ranges));
         iovageom_rangeset_seek(ranges, 0, &cursor);
-        while (iovageom_rangeset_next(&cursor, &range)) {
-            write64(&writer, range.start);
-            write64(&writer, range.last);
-        }
+        while (iovageom_rangeset_next(&cursor, &range))
+            iovageom_write_range(writer, range);
     }
-    return writer.length;
 }
 
+/* The size first: a buffer that is too small stays as it is. */
 int iovageom_geometry_save(const struct iovageom_geometry *geometry, void *buffer, size_t size,
                            size_t *needed)
 {
-    size_t total = put_geometry((struct writer){NULL, 0}, geometry);
-    uint8_t *bytes = buffer;
+    struct iovageom_writer writer = {NULL, 0, HEADER};
 
-    if (needed != NULL)
-        *needed = total;
-    if (size < total)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    (void)put_geometry((struct writer){bytes, 0}, geometry);
-    memcpy(bytes, magic, sizeof(magic));
-    iovageom_store_le32(bytes + 8, VERSION);
-    iovageom_store_le32(bytes + 12, HEADER);
-    iovageom_store_le64(bytes + 16, total);
-    iovageom_store_le64(bytes + CHECKSUM, checksum(bytes, total));
-    return IOVAGEOM_OK;
+    put_geometry(&writer, geometry);
+    if (writer.used <= size) {
+        writer = (struct iovageom_writer){buffer, size, HEADER};
+        put_geometry(&writer, geometry);
+    }
+    return iovageom_write_end(&writer, &geometry_form, needed);
 }
 
 /* ---- load ---- */
 
-/* A record that was read. `numbers` points into the stream; each is 8 bytes, not aligned. */
+/* A record that was read. `numbers` are 8 bytes each. */
 struct record {
     uint32_t tag;
     struct iovageom_owner owner;
-    const uint8_t *numbers;
-    size_t count; /* of numbers */
+    struct iovageom_reader numbers;
 };
 
 /*
- * Takes one record off the front of the bytes, which are hostile. Lengths are compared with what is
- * left by subtraction and division, so that no sum or product can overflow. A name with a 0 in it
- * is refused: owners are compared by all their bytes, and behind the 0 these must be 0.
+ * Takes one record off the front of the bytes, which are hostile. A name with a 0 in it is refused:
+ * owners are compared by all their bytes, and behind the 0 these must be 0.
  */
-static int next_record(const uint8_t **bytes, size_t *length, struct record *record)
+static int next_record(struct iovageom_reader *reader, struct record *record)
 {
-    size_t name;
+    struct iovageom_reader name;
+    uint32_t length;
+    uint32_t count;
 
-    if (*length < RECORD)
-        return IOVAGEOM_ERR_TRUNCATED;
     memset(record, 0, sizeof(*record));
-    record->tag = iovageom_load_le32(*bytes);
-    record->owner.source = iovageom_load_le32(*bytes + 4); /* a later version's is kept as it is */
-    name = iovageom_load_le32(*bytes + 8);
-    record->count = iovageom_load_le32(*bytes + 12);
-    *bytes += RECORD;
-    *length -= RECORD;
-    if (name > *length || record->count > (*length - name) / 8)
-        return IOVAGEOM_ERR_TRUNCATED;
-    if (name >= IOVAGEOM_NAME_SIZE)
+    record->tag = iovageom_read32(reader);
+    record->owner.source = iovageom_read32(reader); /* a later version's is kept as it is */
+    length = iovageom_read32(reader);
+    count = iovageom_read32(reader);
+    name = iovageom_read_part(reader, length);
+    record->numbers = iovageom_read_part(reader, (uint64_t)count * 8);
+    if (reader->status < 0)
+        return reader->status;
+    if (length >= IOVAGEOM_NAME_SIZE)
         return IOVAGEOM_ERR_MALFORMED;
-    memcpy(record->owner.name, *bytes, name);
-    if (iovageom_text_length(record->owner.name, name) != name)
-        return IOVAGEOM_ERR_MALFORMED;
-    record->numbers = *bytes + name;
-    *bytes += name + record->count * 8;
-    *length -= name + record->count * 8;
-    return IOVAGEOM_OK;
-}
-
-static struct iovageom_range range_at(const struct record *record, size_t index)
-{
-    return (struct iovageom_range){iovageom_load_le64(record->numbers + index * 8),
-                                   iovageom_load_le64(record->numbers + index * 8 + 8)};
+    memcpy(record->owner.name, name.at, length);
+    return iovageom_text_length(record->owner.name, length) == length ? IOVAGEOM_OK
+                                                                      : IOVAGEOM_ERR_MALFORMED;
 }
 
 /*
- * Adds the complement of an aperture as reserved. The writer stored it as regions, too; but a
- * hostile stream may have an aperture without them, which would forbid nothing. settle() joins the
- * two.
+ * Appends the ranges of a record as reserved; if it is an `aperture`, the complement of its one
+ * range. The writer stored that as regions, too; but a hostile stream may have an aperture without
+ * them, which would forbid nothing. settle() joins the two.
  */
-static int load_aperture(struct iovageom_geometry *geometry, struct iovageom_range aperture,
-                         const struct iovageom_owner *owner)
+static int load_ranges(struct iovageom_geometry *geometry, struct iovageom_reader ranges,
+                       bool aperture, enum iovageom_resv_type type,
+                       const struct iovageom_owner *owner)
 {
-    struct iovageom_rangeset outside;
-    int status = iovageom_rangeset_init(&outside, &geometry->allocator);
+    struct iovageom_rangeset set;
+    int status = iovageom_rangeset_init(&set, &geometry->allocator);
 
+    if (aperture)
+        ranges.left = 16;
+    while (status == IOVAGEOM_OK && ranges.left > 0)
+        status = iovageom_rangeset_insert(&set, iovageom_read_range(&ranges));
+    if (status == IOVAGEOM_OK && aperture)
+        status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_insert(&outside, aperture);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_complement(&outside, &outside, IOVAGEOM_EVERYTHING);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_append(geometry->resv, &outside, IOVAGEOM_RESV_RESERVED, owner);
-    iovageom_rangeset_deinit(&outside);
+        status = iovageom_resv_append(geometry->resv, &set, type, owner);
+    iovageom_rangeset_deinit(&set);
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
-}
-
-/*
- * Whether facts of this kind have a value. Of others the stream's number is ignored, and 0 kept as
- * the add calls do, because facts are compared by it.
- */
-static bool has_value(uint32_t kind)
-{
-    return kind != IOVAGEOM_FACT_USABLE && kind != IOVAGEOM_FACT_RESERVED &&
-           kind != IOVAGEOM_FACT_INCOMPLETE;
 }
 
 /*
@@ -216,22 +149,25 @@ static bool has_value(uint32_t kind)
 static int load_fact(struct iovageom_geometry *geometry, const struct record *record)
 {
     struct iovageom_geometry_fact fact = {.kind = record->tag & TAG_SUB, .owner = record->owner};
-    struct iovageom_range range;
+    struct iovageom_reader numbers = record->numbers;
+    const struct iovageom_range range = iovageom_read_range(&numbers);
+    /* The numbers of these are not read, but kept as 0, because facts are compared by them. */
+    const uint32_t valueless =
+        IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED | IOVAGEOM_FACT_INCOMPLETE;
     int status = IOVAGEOM_OK;
 
-    if (record->count < 2)
-        return IOVAGEOM_ERR_MALFORMED;
+    if (numbers.status < 0)
+        return IOVAGEOM_ERR_MALFORMED; /* fewer than two numbers; more are skipped */
     if (!iovageom_pgsize_is_power(fact.kind) || fact.kind > IOVAGEOM_FACT_INCOMPLETE)
         return IOVAGEOM_OK; /* a kind of a later version: skipped */
-    range = range_at(record, 0);
-    if (has_value(fact.kind))
+    if ((fact.kind & valueless) == 0)
         fact.value = range.start;
-    if (fact.kind == IOVAGEOM_FACT_APERTURE)
-        fact.last = range.last;
     if (fact.kind == IOVAGEOM_FACT_ALIGNMENT && !iovageom_pgsize_is_power(fact.value))
         return IOVAGEOM_ERR_MALFORMED;
-    if (fact.kind == IOVAGEOM_FACT_APERTURE)
-        status = load_aperture(geometry, range, &fact.owner);
+    if (fact.kind == IOVAGEOM_FACT_APERTURE) {
+        fact.last = range.last;
+        status = load_ranges(geometry, record->numbers, true, IOVAGEOM_RESV_RESERVED, &fact.owner);
+    }
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_reserve(geometry, geometry->count + 1);
     if (status == IOVAGEOM_OK)
@@ -242,33 +178,26 @@ static int load_fact(struct iovageom_geometry *geometry, const struct record *re
 static int load_regions(struct iovageom_geometry *geometry, const struct record *record)
 {
     uint32_t type = record->tag & TAG_SUB;
-    struct iovageom_rangeset ranges;
-    int status = iovageom_rangeset_init(&ranges, &geometry->allocator);
 
-    if (record->count % 2 != 0)
-        status = IOVAGEOM_ERR_MALFORMED;
+    if (record->numbers.left % 16 != 0)
+        return IOVAGEOM_ERR_MALFORMED;
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         type = IOVAGEOM_RESV_RESERVED; /* a type of a later version: safe, as a guest does (N72) */
-    for (size_t i = 0; status == IOVAGEOM_OK && i < record->count; i += 2)
-        status = iovageom_rangeset_insert(&ranges, range_at(record, i));
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_append(geometry->resv, &ranges, (enum iovageom_resv_type)type,
-                                      &record->owner);
-    iovageom_rangeset_deinit(&ranges);
-    return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
+    return load_ranges(geometry, record->numbers, false, (enum iovageom_resv_type)type,
+                       &record->owner);
 }
 
 /*
  * Reads all records. A stream may have them in any order; inserting each in its place would take
  * quadratic time on hostile input, so they are appended and sorted once at the end.
  */
-static int load_records(struct iovageom_geometry *geometry, const uint8_t *bytes, size_t length)
+static int load_records(struct iovageom_geometry *geometry, struct iovageom_reader *reader)
 {
     struct record record;
     int status = IOVAGEOM_OK;
 
-    while (status == IOVAGEOM_OK && length > 0) {
-        status = next_record(&bytes, &length, &record);
+    while (status == IOVAGEOM_OK && reader->left > 0) {
+        status = next_record(reader, &record);
         if (status < 0)
             break;
         if (record.tag == TAG_NAME)
@@ -287,27 +216,15 @@ static int load_records(struct iovageom_geometry *geometry, const uint8_t *bytes
 int iovageom_geometry_load(const struct iovageom_allocator *allocator, const void *bytes,
                            size_t length, struct iovageom_geometry **out)
 {
-    const uint8_t *start = bytes;
     struct iovageom_geometry *geometry;
-    uint32_t header;
-    int status;
+    struct iovageom_reader reader;
+    int status = iovageom_read_begin(&reader, bytes, length, &geometry_form);
 
-    if (length < HEADER)
-        return IOVAGEOM_ERR_TRUNCATED;
-    if (memcmp(start, magic, sizeof(magic)) != 0)
-        return IOVAGEOM_ERR_MALFORMED;
-    if (iovageom_load_le32(start + 8) != VERSION)
-        return IOVAGEOM_ERR_VERSION;
-    header = iovageom_load_le32(start + 12);
-    if (iovageom_load_le64(start + 16) > length)
-        return IOVAGEOM_ERR_TRUNCATED;
-    if (iovageom_load_le64(start + 16) < length || header < HEADER || header > length ||
-        iovageom_load_le64(start + CHECKSUM) != checksum(start, length))
-        return IOVAGEOM_ERR_MALFORMED;
-    status = iovageom_geometry_new(allocator, "", &geometry);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_new(allocator, "", &geometry);
     if (status < 0)
         return status;
-    status = load_records(geometry, start + header, length - header);
+    status = load_records(geometry, &reader);
     if (status < 0) {
         iovageom_geometry_free(geometry);
         return status;

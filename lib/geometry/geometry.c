@@ -129,34 +129,6 @@ static void put_fact(struct iovageom_geometry *geometry, const struct iovageom_g
     geometry->count++;
 }
 
-/*
- * A merge of two sorted arrays in place: it writes from the end of the reserved room down, so it
- * never overwrites a fact of `geometry` that is still to be read. Facts that both have are written
- * once; each leaves a hole of one below the merged part, which is moved down at the end.
- */
-void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
-                               const struct iovageom_geometry *other)
-{
-    struct iovageom_geometry_fact *facts = geometry->facts;
-    size_t i = geometry->count;
-    size_t j = other->count;
-    size_t end = i + j;
-    size_t at = end;
-
-    while (j > 0) {
-        int order = i > 0 ? compare_facts(&facts[i - 1], &other->facts[j - 1]) : -1;
-
-        if (order >= 0)
-            facts[--at] = facts[--i];
-        else
-            facts[--at] = other->facts[j - 1];
-        j -= order <= 0;
-    }
-    if (at < end)
-        memmove(facts + i, facts + at, (end - at) * sizeof(*facts));
-    geometry->count = i + (end - at);
-}
-
 static int compare_items(const void *a, const void *b)
 {
     return compare_facts(a, b);
@@ -172,6 +144,16 @@ void iovageom_geometry_settle(struct iovageom_geometry *geometry)
         if (kept == 0 || compare_facts(&facts[kept - 1], &facts[i]) != 0)
             facts[kept++] = facts[i];
     geometry->count = kept;
+}
+
+void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
+                               const struct iovageom_geometry *other)
+{
+    if (other->count > 0)
+        memcpy(geometry->facts + geometry->count, other->facts,
+               other->count * sizeof(*other->facts));
+    geometry->count += other->count;
+    iovageom_geometry_settle(geometry);
 }
 
 /* Whether fact number `index` is there, and of that kind and owner. */

@@ -7,12 +7,8 @@
 
 /*
  * Types of reserved region have consequences beyond the addresses: since 6.6 Linux gives a device
- * with a direct region to nobody, and an MSI region may be a window of the host's software.
- */
-
-/*
- * Regions of the user and the machine's model describe the guest's machine: no firmware of a host
- * demands them, and no software of a host uses them. So they are passed over here.
+ * with a direct region to nobody, and an MSI region may be a window of the host's software. Regions
+ * of the user and the machine's model describe the guest's machine, and are passed over.
  */
 
 /* ---- devices that can't be assigned ---- */

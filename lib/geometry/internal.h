@@ -45,7 +45,7 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
 
 /*
  * Adds all facts of another geometry, which must not be the same object. The caller has reserved
- * room for the sum of both counts; then it can't fail. O(n).
+ * room for the sum of both counts; then it can't fail. O(n log n).
  */
 void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
                                const struct iovageom_geometry *other);

@@ -6,16 +6,8 @@
 #include <iovageom/status.h>
 
 #include "../set/rangeset_internal.h"
+#include "../base/array.h"
 #include "internal.h"
-
-/*
- * For iovageom_geometry_known_range(): up to which address the host's statements are complete.
- * Below it an address that no fact forbids is usable; above it nobody knows.
- */
-struct horizon {
-    bool nothing;  /* no address is known */
-    uint64_t last; /* unless `nothing`: [0, last] is known */
-};
 
 static bool same_name(const struct iovageom_owner *a, const struct iovageom_owner *b)
 {
@@ -41,17 +33,17 @@ static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
 }
 
 /*
- * The highest address that a host source reserves for `name`, with any type. A list of reserved
- * regions tells that the addresses between them are usable, but not how wide addresses are, so no
- * more is known than up to the last region. Without a region nothing is known.
+ * The highest address that a host source reserves for `name`, with any type. A list of
+ * reserved regions tells that the addresses between them are usable, but not how wide addresses
+ * are, so no more is known than up to the last region. False without a region: nothing is known.
  */
-static struct horizon last_reserved(const struct iovageom_geometry *geometry,
-                                    const struct iovageom_owner *name)
+static bool last_reserved(const struct iovageom_geometry *geometry,
+                          const struct iovageom_owner *name, uint64_t *last)
 {
     const struct iovageom_rangeset *ranges;
     const struct iovageom_owner *owner;
-    struct horizon horizon = {true, 0};
     enum iovageom_resv_type type;
+    bool any = false;
 
     for (size_t i = 0;
          iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
@@ -60,66 +52,56 @@ static struct horizon last_reserved(const struct iovageom_geometry *geometry,
         if (!iovageom_source_is_host(owner->source) || !same_name(owner, name) ||
             !iovageom_rangeset_hull(ranges, &hull))
             continue;
-        if (horizon.nothing || hull.last > horizon.last)
-            horizon = (struct horizon){false, hull.last};
+        *last = any ? iovageom_higher(*last, hull.last) : hull.last;
+        any = true;
     }
-    return horizon;
+    return any;
 }
 
 /*
- * How far the statements about one name are complete. A list of usable ranges tells all. Otherwise
- * all reserved regions must be known, and the width, which an aperture gives, as well.
+ * Up to which address the statements about one name are complete; false when no address is known. A
+ * list of usable ranges tells all. Otherwise all reserved regions must be known, and the width,
+ * which an aperture gives, as well.
  */
-static struct horizon horizon_of(const struct iovageom_geometry *geometry,
-                                 const struct iovageom_owner *name)
+static bool known_of(const struct iovageom_geometry *geometry, const struct iovageom_owner *name,
+                     uint64_t *last)
 {
-    const struct horizon all = {false, IOVAGEOM_ADDRESS_MAX};
-    const struct horizon nothing = {true, 0};
-
+    *last = IOVAGEOM_ADDRESS_MAX;
     if (host_says(geometry, IOVAGEOM_FACT_USABLE, name))
-        return all;
+        return true;
     if (host_says(geometry, IOVAGEOM_FACT_INCOMPLETE, name) ||
         !host_says(geometry, IOVAGEOM_FACT_RESERVED, name))
-        return nothing;
-    return host_says(geometry, IOVAGEOM_FACT_APERTURE, name) ? all : last_reserved(geometry, name);
+        return false;
+    return host_says(geometry, IOVAGEOM_FACT_APERTURE, name) || last_reserved(geometry, name, last);
 }
 
 /*
- * The lowest horizon of all names with a fact about addresses: all of them know what is below it.
- * Names of the VMM, the machine or the user do not count. When nobody gave usable ranges or
- * reserved regions, nothing is known.
+ * The least of all names with a fact about addresses: all of them know what is below it. Names of
+ * the VMM, the machine or the user do not count. When nobody gave usable ranges or reserved
+ * regions, nothing is known.
  */
-static struct horizon horizon(const struct iovageom_geometry *geometry)
-{
-    static const uint32_t about_addresses = IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED |
-                                            IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_INCOMPLETE;
-    struct horizon least = {false, IOVAGEOM_ADDRESS_MAX};
-    uint32_t known = 0;
-
-    for (size_t i = 0; i < geometry->count; i++)
-        if (!iovageom_source_is_guest(geometry->facts[i].owner.source))
-            known |= geometry->facts[i].kind;
-    least.nothing = (known & (IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED)) == 0;
-    for (size_t i = 0; i < geometry->count && !least.nothing; i++) {
-        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
-        struct horizon own;
-
-        if ((fact->kind & about_addresses) == 0 || !iovageom_source_is_host(fact->owner.source))
-            continue;
-        own = horizon_of(geometry, &fact->owner);
-        if (own.nothing || own.last < least.last)
-            least = own;
-    }
-    return least;
-}
-
 int iovageom_geometry_known_range(const struct iovageom_geometry *geometry,
                                   struct iovageom_range *known)
 {
-    const struct horizon end = horizon(geometry);
+    const uint32_t tell = IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED;
+    const uint32_t ask = tell | IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_INCOMPLETE;
+    struct iovageom_range least = IOVAGEOM_EVERYTHING;
+    uint32_t told = 0;
 
-    if (end.nothing)
+    for (size_t i = 0; i < geometry->count; i++) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
+        uint64_t last;
+
+        if (!iovageom_source_is_guest(fact->owner.source))
+            told |= fact->kind & tell;
+        if ((fact->kind & ask) == 0 || !iovageom_source_is_host(fact->owner.source))
+            continue;
+        if (!known_of(geometry, &fact->owner, &last))
+            return IOVAGEOM_ERR_UNKNOWN;
+        least.last = iovageom_lower(least.last, last);
+    }
+    if (told == 0)
         return IOVAGEOM_ERR_UNKNOWN;
-    *known = (struct iovageom_range){0, end.last};
+    *known = least;
     return IOVAGEOM_OK;
 }

@@ -33,6 +33,26 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
     return IOVAGEOM_OK;
 }
 
+/* A new geometry with all that `a` and `b` say; `b` may be NULL. */
+static int joined(const struct iovageom_allocator *allocator, const char *name,
+                  const struct iovageom_geometry *a, const struct iovageom_geometry *b,
+                  struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *met;
+    int status = iovageom_geometry_new(allocator, name, &met);
+
+    if (status < 0)
+        return status;
+    status = iovageom_geometry_narrow(met, a);
+    if (status == IOVAGEOM_OK && b != NULL)
+        status = iovageom_geometry_narrow(met, b);
+    if (status == IOVAGEOM_OK)
+        *out = met;
+    else
+        iovageom_geometry_free(met);
+    return status;
+}
+
 int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
 {
     return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
@@ -42,37 +62,13 @@ int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
                               const struct iovageom_geometry *geometry,
                               struct iovageom_geometry **out)
 {
-    struct iovageom_geometry *copy;
-    int status = iovageom_geometry_new(allocator, geometry->name, &copy);
-
-    if (status < 0)
-        return status;
-    status = iovageom_geometry_narrow(copy, geometry);
-    if (status < 0) {
-        iovageom_geometry_free(copy);
-        return status;
-    }
-    *out = copy;
-    return IOVAGEOM_OK;
+    return joined(allocator, geometry->name, geometry, NULL, out);
 }
 
 int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
                            const char *name, struct iovageom_geometry **out)
 {
-    struct iovageom_geometry *met;
-    int status = iovageom_geometry_new(&a->allocator, name, &met);
-
-    if (status < 0)
-        return status;
-    status = iovageom_geometry_narrow(met, a);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_narrow(met, b);
-    if (status < 0) {
-        iovageom_geometry_free(met);
-        return status;
-    }
-    *out = met;
-    return IOVAGEOM_OK;
+    return joined(&a->allocator, name, a, b, out);
 }
 
 /*
@@ -137,9 +133,11 @@ struct numbers {
     uint64_t map_budget;
 };
 
-static struct numbers numbers_of(const struct iovageom_geometry *geometry)
+/* `lasting`: as iovageom_geometry_alike() has it, without the budgets that were left. */
+static struct numbers numbers_of(const struct iovageom_geometry *geometry, bool lasting)
 {
     struct numbers numbers;
+    uint64_t left;
     int status;
 
     memset(&numbers, 0, sizeof(numbers));
@@ -149,35 +147,29 @@ static struct numbers numbers_of(const struct iovageom_geometry *geometry)
     (void)iovageom_geometry_page_sizes(geometry, &numbers.page_sizes);
     (void)iovageom_geometry_alignment(geometry, &numbers.alignment);
     (void)iovageom_geometry_map_budget(geometry, &numbers.map_budget);
-    return numbers;
-}
-
-bool iovageom_geometry_equal(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
-{
-    struct numbers of_a = numbers_of(a);
-    struct numbers of_b = numbers_of(b);
-
-    return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
-}
-
-/* numbers_of() for iovageom_geometry_alike(): of the budgets, only the limit on all mappings. */
-static struct numbers lasting_numbers_of(const struct iovageom_geometry *geometry)
-{
-    struct numbers numbers = numbers_of(geometry);
-    uint64_t left;
-
-    iovageom_geometry_budgets(geometry, &numbers.map_budget, &left);
-    if (numbers.map_budget == UINT64_MAX)
+    if (lasting)
+        iovageom_geometry_budgets(geometry, &numbers.map_budget, &left);
+    if (lasting && numbers.map_budget == UINT64_MAX)
         numbers.knows &= ~(uint64_t)IOVAGEOM_FACT_MAP_BUDGET;
     return numbers;
 }
 
-bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
+static bool same(const struct iovageom_geometry *a, const struct iovageom_geometry *b, bool lasting)
 {
-    struct numbers of_a = lasting_numbers_of(a);
-    struct numbers of_b = lasting_numbers_of(b);
+    const struct numbers of_a = numbers_of(a, lasting);
+    const struct numbers of_b = numbers_of(b, lasting);
 
     return memcmp(&of_a, &of_b, sizeof(of_a)) == 0 && equal_regions(a, b);
+}
+
+bool iovageom_geometry_equal(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
+{
+    return same(a, b, false);
+}
+
+bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
+{
+    return same(a, b, true);
 }
 
 /*
@@ -292,7 +284,7 @@ static uint64_t mix_regions(uint64_t hash, const struct iovageom_resv *resv,
 
 int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint64_t *fingerprint)
 {
-    struct numbers numbers = numbers_of(geometry);
+    struct numbers numbers = numbers_of(geometry, false);
     uint64_t hash = IOVAGEOM_FNV_NONE;
     struct iovageom_resv_view view;
     int status = iovageom_resv_view(geometry->resv, 1, &view);

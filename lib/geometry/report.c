@@ -140,9 +140,7 @@ static struct iovageom_finding *grow(struct state *state)
     if (more == NULL)
         return NULL;
     memcpy(more, state->more != NULL ? state->more : state->inside, state->count * sizeof(*more));
-    if (state->more != NULL)
-        state->allocator.release(state->allocator.context, state->more,
-                                 state->capacity * sizeof(*more));
+    iovageom_array_free(&state->allocator, state->more, state->capacity, sizeof(*more));
     state->more = more;
     state->capacity = capacity;
     return &more[state->count];

@@ -536,10 +536,7 @@ int iovageom_resv_union(const struct iovageom_resv *a, const struct iovageom_res
     return IOVAGEOM_OK;
 }
 
-/* A copy is the union with nothing. */
 int iovageom_resv_copy(const struct iovageom_resv *resv, struct iovageom_resv **out)
 {
-    const struct iovageom_resv none = {.allocator = resv->allocator};
-
-    return iovageom_resv_union(resv, &none, out);
+    return iovageom_resv_union(resv, &(struct iovageom_resv){.allocator = resv->allocator}, out);
 }

@@ -2,7 +2,6 @@
 #include <iovageom/pgsize.h>
 
 #include "../base/range.h"
-#include "../base/bytes.h"
 #include "internal.h"
 #include "stream.h"
 
@@ -36,14 +35,13 @@ static void load_object(struct loader *l, const struct iovageom_finding *finding
 }
 
 /*
- * The endpoint with the number at `id`. A missing one was reported by load_members(), which comes
+ * The endpoint with the number `id`. A missing one was reported by load_members(), which comes
  * first: so `refused` is set, `*out` is NULL, and the caller skips the record with IOVAGEOM_OK. One
  * that was not reported is in no RECORD_MEMBERS, and the stream is MALFORMED.
  */
-static int stream_endpoint(const struct loader *l, const uint8_t *id,
-                           struct iovageom_endpoint **out)
+static int stream_endpoint(const struct loader *l, uint32_t id, struct iovageom_endpoint **out)
 {
-    *out = iovageom_endpoint_at(l->viommu, iovageom_load_le32(id));
+    *out = iovageom_endpoint_at(l->viommu, id);
     return *out != NULL || l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
 }
 
@@ -52,12 +50,11 @@ static int stream_endpoint(const struct loader *l, const uint8_t *id,
  * exists, or when another record has taken that group: endpoints of two groups at the source can't
  * be in one here, for the guest was told two lists.
  */
-static struct iovageom_group *members_group(const struct loader *l, const uint8_t *body,
-                                            size_t length)
+static struct iovageom_group *members_group(const struct loader *l, struct iovageom_reader body)
 {
-    for (size_t at = 0; at + 4 <= length; at += 4) {
+    while (body.left >= 4) {
         const struct iovageom_endpoint *endpoint =
-            iovageom_endpoint_at(l->viommu, iovageom_load_le32(body + at));
+            iovageom_endpoint_at(l->viommu, iovageom_read32(&body));
 
         if (endpoint != NULL)
             return endpoint->group->loaded ? NULL : endpoint->group;
@@ -82,13 +79,13 @@ static int expect_endpoint(struct iovageom_viommu *viommu, uint32_t id,
 }
 
 /* RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. */
-static int load_members(struct loader *l, const uint8_t *body, size_t length)
+static int load_members(struct loader *l, struct iovageom_reader *body)
 {
-    struct iovageom_group *group = members_group(l, body, length);
+    struct iovageom_group *group = members_group(l, *body);
     int error = IOVAGEOM_OK;
 
-    for (size_t at = 0; at + 4 <= length; at += 4) {
-        const uint32_t id = iovageom_load_le32(body + at);
+    while (body->left >= 4) {
+        const uint32_t id = iovageom_read32(body);
         struct iovageom_endpoint *endpoint = iovageom_endpoint_at(l->viommu, id);
         struct iovageom_finding finding = iovageom_finding_blank(
             endpoint == NULL ? IOVAGEOM_FINDING_NOT_FOUND : IOVAGEOM_FINDING_OTHER,
@@ -108,21 +105,23 @@ static int load_members(struct loader *l, const uint8_t *body, size_t length)
         else
             group->loaded = true;
     }
-    return length % 4 != 0 ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_OK;
+    return iovageom_read_end(body);
 }
 
 /* RECORD_PROMISE: endpoint, generation, regions. Recorded as if a PROBE had been answered so. */
-static int load_promise(struct loader *l, const uint8_t *body, size_t length)
+static int load_promise(struct loader *l, struct iovageom_reader *body)
 {
-    const size_t count = length < 12 ? 0 : (length - 12) / REGION_SIZE;
+    const uint32_t id = iovageom_read32(body);
+    const uint64_t generation = iovageom_read64(body);
+    const size_t count = body->left / REGION_SIZE;
     struct iovageom_endpoint *endpoint;
     struct iovageom_wire_list *wire;
     int error;
 
-    if (length != 12 + count * REGION_SIZE || iovageom_load_le64(body + 4) == 0 ||
-        iovageom_load_le64(body + 4) > l->viommu->generation)
+    if (body->status < 0 || body->left % REGION_SIZE != 0 || generation == 0 ||
+        generation > l->viommu->generation)
         return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, body, &endpoint);
+    error = stream_endpoint(l, id, &endpoint);
     if (endpoint == NULL)
         return error;
     if (endpoint->told != NULL)
@@ -131,10 +130,9 @@ static int load_promise(struct loader *l, const uint8_t *body, size_t length)
     if (error != IOVAGEOM_OK)
         return error;
     for (size_t i = 0; i < count; i++) {
-        const uint8_t *at = body + 12 + i * REGION_SIZE;
-
-        wire->regions[i] = (struct iovageom_region){
-            {iovageom_load_le64(at), iovageom_load_le64(at + 8)}, iovageom_load_le32(at + 16), 0};
+        wire->regions[i].range = iovageom_read_range(body);
+        wire->regions[i].type = iovageom_read32(body);
+        wire->regions[i].owner = 0;
     }
     error = iovageom_virtio_wire_check(wire->regions, count) != IOVAGEOM_OK
                 ? IOVAGEOM_ERR_MALFORMED
@@ -143,27 +141,26 @@ static int load_promise(struct loader *l, const uint8_t *body, size_t length)
         iovageom_wire_put(l->viommu, wire);
         return error;
     }
-    endpoint->generation = iovageom_load_le64(body + 4);
+    endpoint->generation = generation;
     return IOVAGEOM_OK;
 }
 
 /* RECORD_GROUP. More than the promises of its members: some were made to members that are gone. */
-static int load_group(struct loader *l, const uint8_t *body, size_t length)
+static int load_group(struct loader *l, struct iovageom_reader *body)
 {
+    const uint32_t id = iovageom_read32(body);
     struct iovageom_rangeset promised;
     struct iovageom_endpoint *endpoint;
     int error;
 
-    if (length < 4 || (length - 4) % 16 != 0)
+    if (body->status < 0 || body->left % 16 != 0)
         return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, body, &endpoint);
+    error = stream_endpoint(l, id, &endpoint);
     if (endpoint == NULL)
         return error;
     error = iovageom_rangeset_init(&promised, &l->viommu->allocator);
-    for (size_t at = 4; error == IOVAGEOM_OK && at < length; at += 16)
-        error = iovageom_rangeset_insert(
-            &promised, (struct iovageom_range){iovageom_load_le64(body + at),
-                                               iovageom_load_le64(body + at + 8)});
+    while (error == IOVAGEOM_OK && body->left > 0)
+        error = iovageom_rangeset_insert(&promised, iovageom_read_range(body));
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_union(&endpoint->group->promised, &endpoint->group->promised,
                                         &promised);
@@ -186,17 +183,18 @@ static int load_status(struct loader *l, int status)
 /*
  * RECORD_ATTACHED. With EXPECT_DEVICES an empty slot counts as one with a device: else no ATTACH.
  */
-static int load_attached(struct loader *l, const uint8_t *body, size_t length)
+static int load_attached(struct loader *l, struct iovageom_reader *body)
 {
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
+    const uint32_t id = iovageom_read32(body);
     struct iovageom_endpoint *endpoint;
     struct iovageom_attach attach;
     int status;
     int error;
 
-    if (length != 4 || !l->open)
+    if (iovageom_read_end(body) < 0 || !l->open)
         return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, body, &endpoint);
+    error = stream_endpoint(l, id, &endpoint);
     if (endpoint == NULL)
         return error;
     if (endpoint->domain != NULL)
@@ -236,23 +234,23 @@ static int load_mapping(struct loader *l, struct iovageom_domain *domain,
     return load_status(l, status);
 }
 
-static int load_mappings(struct loader *l, const uint8_t *body, size_t length)
+static int load_mappings(struct loader *l, struct iovageom_reader *body)
 {
     struct iovageom_domain *domain = iovageom_table_at(&l->viommu->domains, l->domain);
     int error;
 
-    if (length % MAPPING_SIZE != 0 || !l->open)
+    if (body->left % MAPPING_SIZE != 0 || !l->open)
         return IOVAGEOM_ERR_MALFORMED;
     /* No endpoint of the domain could be attached; already reported. */
     if (domain == NULL)
         return l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
     error = iovageom_domain_refresh(l->viommu, domain);
-    for (size_t at = 0; error == IOVAGEOM_OK && at < length; at += MAPPING_SIZE) {
-        struct iovageom_mapping mapping = {
-            {iovageom_load_le64(body + at), iovageom_load_le64(body + at + 8)},
-            iovageom_load_le64(body + at + 16),
-            iovageom_load_le32(body + at + 24)};
+    while (error == IOVAGEOM_OK && body->left > 0) {
+        struct iovageom_mapping mapping;
 
+        mapping.range = iovageom_read_range(body);
+        mapping.phys = iovageom_read64(body);
+        mapping.flags = iovageom_read32(body);
         error = load_mapping(l, domain, &mapping);
     }
     return error;
@@ -261,26 +259,30 @@ static int load_mappings(struct loader *l, const uint8_t *body, size_t length)
 /*
  * RECORD_DOMAIN: only remembered. The domain is made by its first ATTACH, as a guest would make it.
  */
-static int load_domain(struct loader *l, const uint8_t *body, size_t length)
+static int load_domain(struct loader *l, struct iovageom_reader *body)
 {
-    if (length != 8 || iovageom_load_le32(body + 4) > 1 ||
-        iovageom_table_at(&l->viommu->domains, iovageom_load_le32(body)) != NULL)
+    const uint32_t number = iovageom_read32(body);
+    const uint32_t bypass = iovageom_read32(body);
+
+    if (iovageom_read_end(body) < 0 || bypass > 1 ||
+        iovageom_table_at(&l->viommu->domains, number) != NULL)
         return IOVAGEOM_ERR_MALFORMED;
-    l->domain = iovageom_load_le32(body);
-    l->bypass = iovageom_load_le32(body + 4) == 1;
+    l->domain = number;
+    l->bypass = bypass == 1;
     l->open = true;
     return IOVAGEOM_OK;
 }
 
 /* RECORD_SHUT: load_bypass() does not ask this endpoint. */
-static int load_shut(struct loader *l, const uint8_t *body, size_t length)
+static int load_shut(struct loader *l, struct iovageom_reader *body)
 {
+    const uint32_t id = iovageom_read32(body);
     struct iovageom_endpoint *endpoint;
     int error;
 
-    if (length != 4)
+    if (iovageom_read_end(body) < 0)
         return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, body, &endpoint);
+    error = stream_endpoint(l, id, &endpoint);
     if (endpoint != NULL)
         endpoint->loaded_shut = true;
     return error;
@@ -353,27 +355,30 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
  * Reads what save_space() wrote. A generation here that is higher stays, as it may never fall:
  * endpoints here and in the stream compare theirs with it.
  */
-static int load_space(struct loader *l, const uint8_t *body)
+static int load_space(struct loader *l, struct iovageom_reader body)
 {
     struct iovageom_viommu *viommu = l->viommu;
-    const struct iovageom_virtio_config space = {
-        iovageom_load_le64(body),
-        {iovageom_load_le64(body + 8), iovageom_load_le64(body + 16)},
-        iovageom_load_le32(body + 24),
-        iovageom_load_le32(body + 28),
-        iovageom_load_le32(body + 32),
-        iovageom_load_le32(body + 36)};
-    const uint32_t features = iovageom_load_le32(body + 40);
-    const uint64_t generation = iovageom_load_le64(body + 48);
     struct iovageom_admission ask = {.viommu = viommu, .report = l->report, .loading = true};
+    struct iovageom_virtio_config space;
+    uint32_t features, accepted;
+    uint64_t generation;
 
+    space.page_size_mask = iovageom_read64(&body);
+    space.input_range = iovageom_read_range(&body);
+    space.domain_start = iovageom_read32(&body);
+    space.domain_last = iovageom_read32(&body);
+    space.probe_size = iovageom_read32(&body);
+    space.bypass = iovageom_read32(&body);
+    features = iovageom_read32(&body);
+    accepted = iovageom_read32(&body);
+    generation = iovageom_read64(&body);
     if (!space_sane(&space, features) || generation == 0 || generation == UINT64_MAX)
         return IOVAGEOM_ERR_MALFORMED;
     load_config(l, &space, features);
     viommu->shown = space;
     viommu->frozen = true;
     viommu->bypass = space.bypass;
-    viommu->accepted = viommu->config.features & iovageom_load_le32(body + 44);
+    viommu->accepted = viommu->config.features & accepted;
     if (generation > viommu->generation)
         viommu->generation = generation;
     ask.features = viommu->accepted;
@@ -381,34 +386,24 @@ static int load_space(struct loader *l, const uint8_t *body)
     return IOVAGEOM_OK;
 }
 
-/*
- * Lengths are hostile: each is compared with the bytes that are left, and nothing is added to it.
- */
-static int load_all_records(struct loader *l, const uint8_t *bytes, size_t length)
+static int load_all_records(struct loader *l, struct iovageom_reader *reader)
 {
-    static int (*const readers[])(struct loader *, const uint8_t *, size_t) = {
+    static int (*const readers[])(struct loader *, struct iovageom_reader *) = {
         [RECORD_PROMISE] = load_promise,   [RECORD_GROUP] = load_group,
         [RECORD_DOMAIN] = load_domain,     [RECORD_ATTACHED] = load_attached,
         [RECORD_MAPPINGS] = load_mappings, [RECORD_MEMBERS] = load_members,
         [RECORD_SHUT] = load_shut,
     };
-    size_t at = 0;
     int error = IOVAGEOM_OK;
 
-    while (error == IOVAGEOM_OK && at < length) {
-        const uint8_t *body = bytes + at + RECORD_HEAD_SIZE;
-        uint64_t size;
-        uint32_t tag;
+    while (error == IOVAGEOM_OK && reader->left > 0) {
+        const uint32_t tag = iovageom_read32(reader);
+        struct iovageom_reader body = iovageom_read_part(reader, iovageom_read64(reader));
 
-        if (length - at < RECORD_HEAD_SIZE)
-            return IOVAGEOM_ERR_TRUNCATED;
-        size = iovageom_load_le64(bytes + at + 4);
-        if (size > length - at - RECORD_HEAD_SIZE)
-            return IOVAGEOM_ERR_TRUNCATED;
-        tag = iovageom_load_le32(bytes + at);
-        if (tag < sizeof(readers) / sizeof(readers[0]) && readers[tag] != NULL)
-            error = readers[tag](l, body, (size_t)size);
-        at += RECORD_HEAD_SIZE + (size_t)size;
+        error = reader->status;
+        if (error == IOVAGEOM_OK && tag < sizeof(readers) / sizeof(readers[0]) &&
+            readers[tag] != NULL)
+            error = readers[tag](l, &body);
     }
     return error;
 }
@@ -468,22 +463,6 @@ static void load_begin(struct iovageom_viommu *viommu)
         endpoint->loaded_shut = false;
 }
 
-static int load_head(const uint8_t *bytes, size_t length)
-{
-    if (length < HEAD_SIZE)
-        return IOVAGEOM_ERR_TRUNCATED;
-    if (iovageom_load_le64(bytes) != VIOMMU_MAGIC)
-        return IOVAGEOM_ERR_MALFORMED;
-    if (iovageom_load_le32(bytes + 8) != VIOMMU_VERSION)
-        return IOVAGEOM_ERR_VERSION;
-    if (length < HEAD_SIZE + SPACE_SIZE)
-        return IOVAGEOM_ERR_TRUNCATED;
-    if (iovageom_load_le64(bytes + 16) !=
-        iovageom_fnv(IOVAGEOM_FNV_NONE, bytes + HEAD_SIZE, length - HEAD_SIZE))
-        return IOVAGEOM_ERR_MALFORMED;
-    return IOVAGEOM_OK;
-}
-
 /*
  * Take back all that the stream has changed. The reset removes promises, domains and expected
  * endpoints, and needs no memory; the values it would set are put back from what the caller saved.
@@ -505,10 +484,10 @@ static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t le
     const uint32_t bypass = viommu->bypass;
     const uint32_t accepted = viommu->accepted;
     const uint64_t generation = viommu->generation;
-    const uint8_t *stream = bytes;
     struct loader l = {
         .viommu = viommu, .report = report, .expect = (flags & IOVAGEOM_LOAD_EXPECT_DEVICES) != 0};
-    int error = load_head(stream, length);
+    struct iovageom_reader reader;
+    int error = iovageom_read_begin(&reader, bytes, length, &iovageom_viommu_form);
 
     iovageom_report_clear(report);
     if (viommu->frozen)
@@ -518,10 +497,9 @@ static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t le
     if (error != IOVAGEOM_OK)
         return error;
     load_begin(viommu);
-    error = load_space(&l, stream + HEAD_SIZE);
+    error = load_space(&l, iovageom_read_part(&reader, SPACE_SIZE));
     if (error == IOVAGEOM_OK)
-        error =
-            load_all_records(&l, stream + HEAD_SIZE + SPACE_SIZE, length - HEAD_SIZE - SPACE_SIZE);
+        error = load_all_records(&l, &reader);
     if (error == IOVAGEOM_OK)
         error = load_compare(&l);
     if (error == IOVAGEOM_OK)

@@ -2,8 +2,7 @@
 #ifndef IOVAGEOM_LIB_VIOMMU_STREAM_H
 #define IOVAGEOM_LIB_VIOMMU_STREAM_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "../base/stream.h"
 
 /*
  * The stream, specified in docs/formats.md. It has a head (magic, version, checksum of what
@@ -14,12 +13,9 @@
  * guest groups, then promises of endpoints and of groups, then domains with their endpoints and
  * mappings, and last the endpoints that fault although `bypass` is on.
  */
-#define VIOMMU_MAGIC   0x4d4d4f4956474956u /* "VIGVIOMM" */
-#define VIOMMU_VERSION 1u
-
 /* Sizes in bytes. Fields are written without padding, so these are no sizeof of any struct. */
 enum {
-    HEAD_SIZE = 24,        /* magic, version, an unused u32, checksum */
+    HEAD_SIZE = 24,        /* iovageom_viommu_form */
     SPACE_SIZE = 64,       /* the config space, see save_space() */
     RECORD_HEAD_SIZE = 12, /* tag u32, length u64 */
     MAPPING_SIZE = 28,     /* start, last, phys u64; flags u32 */
@@ -36,5 +32,11 @@ enum viommu_record {
     RECORD_MEMBERS = 6,  /* the endpoints of a guest group */
     RECORD_SHUT = 7      /* an endpoint in no domain that faults although `bypass` is on */
 };
+
+static const struct iovageom_form iovageom_viommu_form = {
+    .magic = {'V', 'I', 'G', 'V', 'I', 'O', 'M', 'M'},
+    .version = 1,
+    .head = HEAD_SIZE,
+    .least = HEAD_SIZE + SPACE_SIZE};
 
 #endif
