@@ -32,7 +32,7 @@ const char *outcome_sentence(enum outcome outcome)
     static const char *const sentences[] = {
         [OUTCOME_READY] = "can be assigned",
         [OUTCOME_BIND] = "can be assigned, once it is given to vfio-pci",
-        [OUTCOME_NOTHING] = "has nothing to assign, only bridges",
+        [OUTCOME_NOTHING] = "has nothing to assign: only bridges",
         [OUTCOME_NOT_VIABLE] = "can't be assigned: not viable",
         [OUTCOME_DIRECT] = "can't be assigned: firmware demands direct regions",
         [OUTCOME_NO_IOMMU] = "can be assigned without an IOMMU only: nothing is protected",
@@ -235,7 +235,7 @@ static uint64_t largest_block(const struct verdict *verdict)
     return 0;
 }
 
-static enum outcome outcome_of(const struct verdict *verdict)
+enum outcome outcome_of(const struct verdict *verdict)
 {
     const struct group *group = verdict->group;
     bool bound = false;

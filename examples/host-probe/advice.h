@@ -43,6 +43,9 @@ struct advice {
     size_t remedy_count;
 };
 
+/** What can be said of a group in a word. */
+enum outcome outcome_of(const struct verdict *verdict);
+
 /** For each outcome what it is called in JSON and in the column VERDICT: "bind first". */
 const char *outcome_word(enum outcome outcome);
 

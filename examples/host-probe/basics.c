@@ -353,6 +353,32 @@ void write_file(const char *path, const void *bytes, size_t length)
         die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
 }
 
+void print_field(unsigned width, unsigned indent, unsigned label_width, const char *label,
+                 const char *words)
+{
+    unsigned start = indent + (*label != '\0' || label_width != 0 ? label_width + 1 : 0);
+    unsigned at = start;
+
+    printf("%*s", (int)indent, "");
+    if (start != indent)
+        printf("%-*s ", (int)label_width, label);
+    while (*words != '\0') {
+        size_t length = strcspn(words, " ");
+
+        if (at != start && width != 0 && at + 1 + length > width) {
+            printf("\n%*s", (int)start, "");
+            at = start;
+        }
+        if (at != start)
+            putchar(' ');
+        printf("%.*s", (int)length, words);
+        at += (unsigned)length + (at != start ? 1 : 0);
+        words += length;
+        words += strspn(words, " ");
+    }
+    putchar('\n');
+}
+
 static const char *address_text(uint64_t address)
 {
     return address == 0 ? "0" : text("0x%llx", (unsigned long long)address);

@@ -99,6 +99,13 @@ _Noreturn void finish(int code);
 /** Foreign text for a message: in double quotes, cut when it is long, nothing that a terminal obeys. */
 const char *quoted(const char *bytes, size_t length);
 
+/**
+ * Prints `words` behind `label` at an indent. What is too long for a line of `width` (0: none is)
+ * goes on below itself.
+ */
+void print_field(unsigned width, unsigned indent, unsigned label_width, const char *label,
+                 const char *words);
+
 /** "[0,0xfedfffff]" */
 const char *range_text(struct iovageom_range range);
 

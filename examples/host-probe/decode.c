@@ -79,11 +79,11 @@ static const char *property_name(const struct iovageom_guest_property *property,
 /* Each property, until they end or make no sense. */
 static void list_properties(const struct blob *blob, bool colors)
 {
-    static const struct column columns[] = {{"OFFSET", "", true},
-                                            {"LENGTH", "", true},
-                                            {"PROPERTY", "", false},
-                                            {"RANGE", "", false},
-                                            {"SIZE", "", true}};
+    static const struct column columns[] = {{.name = "OFFSET", .right = true},
+                                            {.name = "LENGTH", .right = true},
+                                            {.name = "PROPERTY"},
+                                            {.name = "RANGE"},
+                                            {.name = "SIZE", .right = true}};
     static const size_t all[] = {0, 1, 2, 3, 4};
     struct table table = {.columns = columns, .column_count = 5};
     struct table_style style = {.shown = all, .shown_count = 5, .headings = true, .colors = colors};

@@ -12,7 +12,11 @@
 #include "command.h"
 #include "show.h"
 
-#define DEFAULT_COLUMNS "NAME,TYPE,RANGE,SIZE,INFO,FROM"
+/* What is read by people has what fits 80 columns; scripts and the curious get more. */
+#define SHORT_COLUMNS "NAME,TYPE,DETAIL,SIZE,FROM"
+#define LONG_COLUMNS  "NAME,TYPE,RANGE,SIZE,INFO,FROM"
+
+#define MOST_FAULTS   100
 
 /* What is shown of the groups. */
 enum parts { LIST = 1, PROMISE = 2, VERDICT = 4 };
@@ -29,6 +33,8 @@ struct options {
     bool refuse_direct;
     bool no_headings;
     bool raw;
+    bool numeric;
+    bool bytes;
 };
 
 static const struct option long_options[] = {
@@ -36,7 +42,11 @@ static const struct option long_options[] = {
     {"format", required_argument, NULL, 'f'},
     {"granule", required_argument, NULL, 'g'},
     {"list", no_argument, NULL, 'l'},
+    {"bytes", no_argument, NULL, 'b'},
+    {"no-heading", no_argument, NULL, 'n'},
+    {"no-headings", no_argument, NULL, 'n'},
     {"noheadings", no_argument, NULL, 'n'},
+    {"numeric", no_argument, NULL, 'N'},
     {"output", required_argument, NULL, 'o'},
     {"output-all", no_argument, NULL, 'O'},
     {"probe-size", required_argument, NULL, 'p'},
@@ -57,16 +67,27 @@ static _Noreturn void usage(const char *command)
            " -g, --granule SIZE    what the guest maps in multiples of (4K, 64K)\n"
            " -p, --probe-size N    make the properties fit N bytes\n"
            "     --refuse-direct   end with 6 if the group has regions of type direct\n"
-           " -o, --output LIST     columns of the list of groups\n"
+           " -o, --output LIST     columns of the list of groups; +LIST adds to the usual ones\n"
            "     --output-all      all columns\n"
-           " -n, --noheadings      no line of headings\n"
+           " -b, --bytes           sizes in bytes\n"
+           " -n, --no-heading      no line of headings\n"
+           " -N, --numeric         ids of devices instead of their names\n"
            " -r, --raw             one space between columns, no tree\n"
            "%s\n"
            "Columns:\n",
            program_name, command, context_help);
     for (size_t i = 0; i < show_column_count; i++)
-        printf(" %6s  %s\n", show_columns[i].name, show_columns[i].help);
+        printf(" %7s  %s\n", show_columns[i].name, show_columns[i].help);
     finish(EXIT_GOOD);
+}
+
+static const char *all_columns(void)
+{
+    const char *words = show_columns[0].name;
+
+    for (size_t i = 1; i < show_column_count; i++)
+        words = text("%s,%s", words, show_columns[i].name);
+    return words;
 }
 
 static void parse_option(struct options *options, int option)
@@ -96,7 +117,13 @@ static void parse_option(struct options *options, int option)
         options->columns = optarg;
         break;
     case 'O':
-        options->columns = "NAME,TYPE,RANGE,SIZE,INFO,FROM,START,LAST,BYTES,GROUP";
+        options->columns = all_columns();
+        break;
+    case 'b':
+        options->bytes = true;
+        break;
+    case 'N':
+        options->numeric = true;
         break;
     case 'n':
         options->no_headings = true;
@@ -115,6 +142,7 @@ static void parse_option(struct options *options, int option)
 static void settle_parts(struct options *options)
 {
     const char *format = options->format;
+    const char *usual;
 
     if (format != NULL) {
         if (strcmp(format, "hex") != 0 && strcmp(format, "c") != 0 && strcmp(format, "raw") != 0)
@@ -129,8 +157,11 @@ static void settle_parts(struct options *options)
     /* A script wants rows, and nothing before them. */
     if (options->raw || options->no_headings || options->columns != NULL)
         options->parts &= ~(unsigned)VERDICT;
+    usual = options->raw || options->context->verbose ? LONG_COLUMNS : SHORT_COLUMNS;
     if (options->columns == NULL)
-        options->columns = DEFAULT_COLUMNS;
+        options->columns = usual;
+    else if (*options->columns == '+')
+        options->columns = text("%s,%s", usual, options->columns + 1);
 }
 
 static struct options parse(struct context *context, int count, char **words, unsigned parts)
@@ -138,8 +169,8 @@ static struct options parse(struct context *context, int count, char **words, un
     struct options options = {.context = context, .parts = parts};
     int option;
 
-    while ((option = getopt_long(count, words, COMMON_SHORT "S:f:lg:p:o:nr", long_options, NULL)) !=
-           -1)
+    while ((option = getopt_long(count, words, COMMON_SHORT "bS:f:lg:p:o:nNr", long_options,
+                                 NULL)) != -1)
         parse_option(&options, option);
     if (optind < count)
         options.chosen = words[optind++];
@@ -152,11 +183,17 @@ static struct options parse(struct context *context, int count, char **words, un
     return options;
 }
 
-static struct table_style style_of(const struct options *options)
+static struct list_style style_of(const struct options *options)
 {
     static size_t shown[TABLE_COLUMNS_MAX];
-    struct table_style style = {shown, 0, !options->no_headings, options->raw,
-                                context_colors(options->context)};
+    const struct context *context = options->context;
+    struct table_style style = {
+        .shown = shown,
+        .headings = !options->no_headings,
+        .raw = options->raw,
+        .colors = context_colors(context),
+        .width = context->verbose ? 0 : context_width(context),
+    };
     char *rest;
 
     for (char *name = strtok_r(text("%s", options->columns), ",", &rest); name != NULL;
@@ -173,7 +210,8 @@ static struct table_style style_of(const struct options *options)
     }
     if (style.shown_count == 0)
         die(EXIT_USAGE, "--output: no column");
-    return style;
+    return (struct list_style){style, options->raw || context->verbose, options->numeric,
+                               options->bytes};
 }
 
 static bool has_endpoint(const struct group *group)
@@ -258,8 +296,11 @@ static int outcome(const struct verdict *verdicts, size_t count, const struct fa
                 add_words(&said.words, &said.count, words);
         }
     }
-    for (size_t i = 0; i < said.count && aloud; i++)
+    for (size_t i = 0; i < said.count && i < MOST_FAULTS && aloud; i++)
         warn("%s", said.words[i]);
+    if (said.count > MOST_FAULTS && aloud)
+        warn("and %zu more files or lines that can't be read: --json has them all",
+             said.count - MOST_FAULTS);
     if (!left_out)
         return EXIT_GOOD;
     return answered ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
@@ -286,14 +327,14 @@ static void show_verdicts(const struct host *host, const struct verdict *verdict
     if (options->chosen != NULL)
         show_verdict(&advices[0], width, context_colors(options->context));
     else
-        show_host_verdict(host, advices, count, width);
+        show_host_verdict(host, verdicts, advices, count, width);
     if ((options->parts & LIST) != 0)
         putchar('\n');
 }
 
 static void print_parts(const struct host *host, const struct verdict *verdicts, size_t count,
                         size_t chosen, const struct options *options,
-                        const struct table_style *style)
+                        const struct list_style *style)
 {
     struct promise promise = {.granule = 0};
 
@@ -303,18 +344,18 @@ static void print_parts(const struct host *host, const struct verdict *verdicts,
     if ((options->parts & VERDICT) != 0)
         show_verdicts(host, verdicts, count, options);
     if ((options->parts & LIST) != 0)
-        show_groups(verdicts, count, style);
+        show_groups(host, verdicts, count, style);
     if ((options->parts & PROMISE) == 0)
         return;
     if (options->format != NULL)
         show_promise_bytes(&verdicts[chosen], &promise, options->format);
     else
-        show_promise(&verdicts[chosen], &promise, style);
+        show_promise(&verdicts[chosen], &promise, style->table.colors);
 }
 
 /* One group, if one was asked for; else all, and what a guest of the likeliest should be told. */
 static int show(const struct host *host, const struct options *options,
-                const struct table_style *style)
+                const struct list_style *style)
 {
     size_t first = options->chosen != NULL ? context_find(host, options->chosen) : 0;
     size_t count = options->chosen != NULL ? 1 : host->group_count;
@@ -350,7 +391,7 @@ static int show(const struct host *host, const struct options *options,
 static int run(struct context *context, int count, char **words, unsigned parts)
 {
     struct options options = parse(context, count, words, parts);
-    struct table_style style = style_of(&options);
+    struct list_style style = style_of(&options);
     struct host host;
 
     context_read(context, &host);

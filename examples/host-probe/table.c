@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "table.h"
 
+#include <langinfo.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #ifdef HAVE_SMARTCOLS
 #include <libsmartcols.h>
 #endif
+
+#define LEAST_WIDTH 4
 
 struct row *table_add(struct table *table, const struct row *parent)
 {
@@ -20,46 +23,163 @@ struct row *table_add(struct table *table, const struct row *parent)
     return row;
 }
 
+/* ---- what fits a line ---- */
+
+static bool is_utf8(void)
+{
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+/* In characters. Where they are not UTF-8, the names of devices have other bytes seldom. */
+static unsigned length_of(const char *cell)
+{
+    unsigned length = 0;
+
+    for (; *cell != '\0'; cell++)
+        length += !is_utf8() || ((unsigned char)*cell & 0xc0) != 0x80;
+    return length;
+}
+
+/* The first characters of a cell, and a mark that there were more. */
+static const char *cut(const char *cell, unsigned width)
+{
+    size_t bytes = 0;
+
+    for (unsigned left = width - 1; cell[bytes] != '\0'; bytes++) {
+        if (is_utf8() && ((unsigned char)cell[bytes] & 0xc0) == 0x80)
+            continue;
+        if (left-- == 0)
+            break;
+    }
+    return text("%.*s%s", (int)bytes, cell, is_utf8() ? "\xe2\x80\xa6" : "~");
+}
+
+static unsigned depth_of(const struct table *table, const struct row *row)
+{
+    unsigned depth = 0;
+
+    while (table->tree && row->parent != NULL) {
+        depth++;
+        row = row->parent;
+    }
+    return depth;
+}
+
+/* The widest cell of a column; that of a range alone, if only those are asked for. */
+static unsigned width_of(const struct table *table, const struct table_style *style, size_t shown,
+                         bool ranges)
+{
+    size_t column = style->shown[shown];
+    unsigned width =
+        style->headings && !ranges ? (unsigned)strlen(table->columns[column].name) : LEAST_WIDTH;
+
+    for (size_t i = 0; i < table->row_count; i++) {
+        const struct row *row = table->rows[i];
+        unsigned length;
+
+        if (row->cells[column] == NULL || (ranges && !row->range))
+            continue;
+        length = length_of(row->cells[column]) + (shown == 0 ? 2 * depth_of(table, row) : 0);
+        if (length > width)
+            width = length;
+    }
+    return width;
+}
+
+/* Takes from columns, the last first, until the sum is as wide as it may be. */
+static void narrow(const struct table *table, const struct table_style *style, unsigned *widths,
+                   unsigned sum, bool hard)
+{
+    for (size_t k = style->shown_count; k-- > 0 && sum > style->width;) {
+        const struct column *column = &table->columns[style->shown[k]];
+        unsigned least = hard ? LEAST_WIDTH : width_of(table, style, k, true);
+        unsigned spare;
+
+        if (column->floor == 0)
+            continue;
+        if (!hard && least < column->floor)
+            least = column->floor;
+        spare = widths[k] > least ? widths[k] - least : 0;
+        if (spare > sum - style->width)
+            spare = sum - style->width;
+        widths[k] -= spare;
+        sum -= spare;
+    }
+}
+
+/* Shortens what is too long for its column. */
+static void fit(struct table *table, const struct table_style *style)
+{
+    unsigned widths[TABLE_COLUMNS_MAX];
+    unsigned sum = (unsigned)style->shown_count - 1;
+
+    for (size_t k = 0; k < style->shown_count; k++) {
+        widths[k] = width_of(table, style, k, false);
+        sum += widths[k];
+    }
+    if (style->width == 0 || style->raw || sum <= style->width)
+        return;
+    for (int hard = 0; hard < 2; hard++) {
+        sum = (unsigned)style->shown_count - 1;
+        for (size_t k = 0; k < style->shown_count; k++)
+            sum += widths[k];
+        narrow(table, style, widths, sum, hard != 0);
+    }
+    for (size_t i = 0; i < table->row_count; i++) {
+        for (size_t k = 0; k < style->shown_count; k++) {
+            struct row *row = table->rows[i];
+            const char **cell = &row->cells[style->shown[k]];
+            const char *brief = row->brief[style->shown[k]];
+
+            if (*cell == NULL || table->columns[style->shown[k]].floor == 0 ||
+                length_of(*cell) <= widths[k])
+                continue;
+            if (brief != NULL)
+                *cell = brief;
+            if (length_of(*cell) > widths[k])
+                *cell = cut(*cell, widths[k]);
+        }
+    }
+}
+
 #ifdef HAVE_SMARTCOLS
 
 static void add_lines(struct libscols_table *printer, const struct table *table,
                       const struct table_style *style)
 {
-    struct libscols_line **lines = keep((table->row_count + 1) * sizeof(struct libscols_line *));
-
     for (size_t i = 0; i < table->row_count; i++) {
-        const struct row *row = table->rows[i];
-        struct libscols_line *parent = NULL;
+        struct row *row = table->rows[i];
+        struct libscols_line *line = scols_table_new_line(
+            printer, table->tree && row->parent != NULL ? row->parent->line : NULL);
 
-        for (size_t k = 0; k < i && table->tree; k++) {
-            if (table->rows[k] == row->parent)
-                parent = lines[k];
-        }
-        lines[i] = scols_table_new_line(printer, parent);
-        if (lines[i] == NULL)
+        if (line == NULL)
             die(EXIT_BAD_INPUT, "out of memory");
+        row->line = line;
         if (row->color != NULL && style->colors)
-            (void)scols_line_set_color(lines[i], row->color);
+            (void)scols_line_set_color(line, row->color);
         for (size_t k = 0; k < style->shown_count; k++) {
             if (row->cells[style->shown[k]] != NULL)
-                (void)scols_line_set_data(lines[i], k, row->cells[style->shown[k]]);
+                (void)scols_line_set_data(line, k, row->cells[style->shown[k]]);
         }
     }
 }
 
-void table_print(const struct table *table, const struct table_style *style)
+void table_print(struct table *table, const struct table_style *style)
 {
     struct libscols_table *printer = scols_new_table();
 
     if (printer == NULL)
         die(EXIT_BAD_INPUT, "out of memory");
+    fit(table, style);
     (void)scols_table_enable_noheadings(printer, !style->headings);
     (void)scols_table_enable_raw(printer, style->raw);
     (void)scols_table_enable_colors(printer, style->colors);
+    /* Cells fit already: it is not to cut them in its own way. */
+    (void)scols_table_set_termforce(printer, SCOLS_TERMFORCE_NEVER);
     for (size_t k = 0; k < style->shown_count; k++) {
         const struct column *column = &table->columns[style->shown[k]];
-        int flags = (column->right ? SCOLS_FL_RIGHT : 0) |
-                    (table->tree && style->shown[k] == 0 ? SCOLS_FL_TREE : 0);
+        int flags =
+            (column->right ? SCOLS_FL_RIGHT : 0) | (table->tree && k == 0 ? SCOLS_FL_TREE : 0);
 
         if (scols_table_new_column(printer, column->name, 0, flags) == NULL)
             die(EXIT_BAD_INPUT, "out of memory");
@@ -70,17 +190,6 @@ void table_print(const struct table *table, const struct table_style *style)
 }
 
 #else
-
-static int depth_of(const struct table *table, const struct row *row)
-{
-    int depth = 0;
-
-    while (table->tree && row->parent != NULL) {
-        depth++;
-        row = row->parent;
-    }
-    return depth;
-}
 
 /* As libsmartcols has it: blanks within a raw cell are written \\x20. */
 static const char *raw_text(const char *cell)
@@ -97,50 +206,47 @@ static const char *raw_text(const char *cell)
     return raw;
 }
 
-/* The words of a cell; those below another row are indented in the first column. */
-static const char *cell_text(const struct table *table, const struct row *row, size_t column,
-                             bool raw)
+/* The words of a cell; those below another row are indented in the first column that is shown. */
+static const char *cell_text(const struct table *table, const struct table_style *style,
+                             const struct row *row, size_t shown)
 {
-    const char *cell = row->cells[column] != NULL ? row->cells[column] : "";
+    const char *cell = row->cells[style->shown[shown]];
 
-    if (raw)
+    if (cell == NULL)
+        cell = "";
+    if (style->raw)
         return raw_text(cell);
-    return column == 0 ? text("%*s%s", 2 * depth_of(table, row), "", cell) : cell;
+    return shown == 0 ? text("%*s%s", (int)(2 * depth_of(table, row)), "", cell) : cell;
 }
 
 static void print_line(const struct table *table, const struct table_style *style,
-                       const int *widths, const struct row *row)
+                       const unsigned *widths, const struct row *row)
 {
     const char *line = "";
     size_t length;
 
     for (size_t k = 0; k < style->shown_count; k++) {
         const struct column *column = &table->columns[style->shown[k]];
-        const char *cell =
-            row != NULL ? cell_text(table, row, style->shown[k], style->raw) : column->name;
-        int width = style->raw ? 0 : widths[k];
+        const char *cell = row != NULL ? cell_text(table, style, row, k) : column->name;
+        unsigned blanks =
+            length_of(cell) < widths[k] && !style->raw ? widths[k] - length_of(cell) : 0;
 
-        line = text("%s%s%*s", line, k != 0 ? " " : "", column->right ? width : -width, cell);
+        line = text("%s%s%*s%s%*s", line, k != 0 ? " " : "", column->right ? (int)blanks : 0, "",
+                    cell, column->right ? 0 : (int)blanks, "");
     }
     length = strlen(line);
-    while (length > 0 && line[length - 1] == ' ')
+    while (length > 0 && line[length - 1] == ' ' && !style->raw)
         length--;
     printf("%.*s\n", (int)length, line);
 }
 
-void table_print(const struct table *table, const struct table_style *style)
+void table_print(struct table *table, const struct table_style *style)
 {
-    int widths[TABLE_COLUMNS_MAX] = {0};
+    unsigned widths[TABLE_COLUMNS_MAX] = {0};
 
-    for (size_t k = 0; k < style->shown_count; k++) {
-        widths[k] = style->headings ? (int)strlen(table->columns[style->shown[k]].name) : 0;
-        for (size_t i = 0; i < table->row_count; i++) {
-            int width = (int)strlen(cell_text(table, table->rows[i], style->shown[k], style->raw));
-
-            if (width > widths[k])
-                widths[k] = width;
-        }
-    }
+    fit(table, style);
+    for (size_t k = 0; k < style->shown_count; k++)
+        widths[k] = width_of(table, style, k, false);
     if (style->headings)
         print_line(table, style, widths, NULL);
     for (size_t i = 0; i < table->row_count; i++)

@@ -7,7 +7,8 @@
 
 /*
  * A table whose rows may stand below one another, printed by libsmartcols, or in a plain way where
- * the program was built without it.
+ * the program was built without it. Where lines may be of a width only, cells are shortened, so that
+ * no line is wrapped.
  */
 
 #define TABLE_COLUMNS_MAX 16
@@ -16,12 +17,19 @@ struct column {
     const char *name;
     const char *help;
     bool right; /**< numbers stand to the right */
+    /** Cells are cut to that width at first, and to few characters if that is not enough; ranges are
+        cut last. 0 for never. */
+    unsigned floor;
 };
 
 struct row {
     const char *cells[TABLE_COLUMNS_MAX]; /**< NULL for empty */
-    const struct row *parent;             /**< NULL for none; an earlier row */
-    const char *color;                    /**< a name that libsmartcols knows, or NULL */
+    const char
+        *brief[TABLE_COLUMNS_MAX]; /**< what stands there where a cell is too long; or NULL */
+    const struct row *parent;      /**< NULL for none; an earlier row */
+    const char *color;             /**< a name that libsmartcols knows, or NULL */
+    bool range;                    /**< its long cells are addresses */
+    void *line;                    /**< the printer's own */
 };
 
 struct table {
@@ -38,11 +46,13 @@ struct table_style {
     bool headings;
     bool raw;
     bool colors;
+    unsigned width; /**< of a line; 0 for as wide as it gets */
 };
 
 /** Adds an empty row. It stays where it is. */
 struct row *table_add(struct table *table, const struct row *parent);
 
-void table_print(const struct table *table, const struct table_style *style);
+/** Prints it. Cells that are too long for the width are shortened in the table, too. */
+void table_print(struct table *table, const struct table_style *style);
 
 #endif

@@ -11,35 +11,6 @@
 
 #define LABEL_WIDTH 9
 
-/* ---- lines that keep to a width ---- */
-
-/* Prints words after a label; what is too long goes on below itself. */
-static void print_field(unsigned width, unsigned indent, unsigned label_width, const char *label,
-                        const char *words)
-{
-    unsigned start = indent + (*label != '\0' || label_width != 0 ? label_width + 1 : 0);
-    unsigned at = start;
-
-    printf("%*s", (int)indent, "");
-    if (start != indent)
-        printf("%-*s ", (int)label_width, label);
-    while (*words != '\0') {
-        size_t length = strcspn(words, " ");
-
-        if (at != start && width != 0 && at + 1 + length > width) {
-            printf("\n%*s", (int)start, "");
-            at = start;
-        }
-        if (at != start)
-            putchar(' ');
-        printf("%.*s", (int)length, words);
-        at += (unsigned)length + (at != start ? 1 : 0);
-        words += length;
-        words += strspn(words, " ");
-    }
-    putchar('\n');
-}
-
 static void print_settings(const struct setting *settings, size_t count, const char *title,
                            unsigned width)
 {
@@ -156,35 +127,22 @@ void show_verdict(const struct advice *advice, unsigned width, bool colors)
 
 /* ---- the host ---- */
 
-/* "0-3, 7": groups with an outcome, in the order in which they are. */
-static const char *groups_with(const struct advice *advices, size_t count, enum outcome outcome,
-                               size_t *found)
+/* "0-3, 7": groups with an outcome. */
+static const char *groups_with(const struct verdict *verdicts, const struct advice *advices,
+                               size_t count, enum outcome outcome, size_t *found)
 {
-    const char *words = "";
-    size_t i = 0;
+    bool *with = keep(count);
 
     *found = 0;
-    while (i < count) {
-        size_t end = i;
-
-        if (advices[i].outcome != outcome) {
-            i++;
-            continue;
-        }
-        while (end + 1 < count && advices[end + 1].outcome == outcome)
-            end++;
-        *found += end - i + 1;
-        words = text("%s%s%s", words, *words != '\0' ? ", " : "", advices[i].verdict->group->name);
-        if (end != i)
-            words =
-                text("%s%s%s", words, end == i + 1 ? ", " : "-", advices[end].verdict->group->name);
-        i = end + 1;
+    for (size_t i = 0; i < count; i++) {
+        with[i] = advices[i].outcome == outcome;
+        *found += with[i] ? 1 : 0;
     }
-    return words;
+    return group_names(verdicts, with, count);
 }
 
-void show_host_verdict(const struct host *host, const struct advice *advices, size_t count,
-                       unsigned width)
+void show_host_verdict(const struct host *host, const struct verdict *verdicts,
+                       const struct advice *advices, size_t count, unsigned width)
 {
     struct advice least = {.verdict = NULL};
     unsigned bits = 65;
@@ -205,7 +163,7 @@ void show_host_verdict(const struct host *host, const struct advice *advices, si
                      devices == 1 ? "device" : "devices"));
     for (int outcome = OUTCOME_READY; outcome <= OUTCOME_NOT_READ; outcome++) {
         size_t found;
-        const char *words = groups_with(advices, count, (enum outcome)outcome, &found);
+        const char *words = groups_with(verdicts, advices, count, (enum outcome)outcome, &found);
 
         if (found != 0)
             print_field(width, 2, 0, "",
