@@ -123,7 +123,7 @@ static void add_remedies(struct advice *advice, const struct host *host)
 
 /* ---- what to say to VMMs ---- */
 
-static bool is_arm(const struct host *host)
+bool host_is_arm(const struct host *host)
 {
     return host->kernel != NULL &&
            (strstr(host->kernel, "aarch64") != NULL || strstr(host->kernel, "arm64") != NULL);
@@ -139,7 +139,7 @@ static void set(struct setting **list, size_t *count, const char *vmm, const cha
 void advise_settings(const struct host *host, unsigned bits, uint64_t page_sizes,
                      struct advice *advice)
 {
-    bool arm = is_arm(host);
+    bool arm = host_is_arm(host);
     /* QEMU's VT-d knows these two widths. */
     unsigned intel = arm ? 0 : bits >= 48 ? 48 : bits >= 39 ? 39 : 0;
     uint64_t granule = page_sizes & (~page_sizes + 1);
@@ -291,7 +291,7 @@ struct advice advise(const struct host *host, const struct verdict *verdict)
         (void)iovageom_geometry_page_sizes(verdict->geometry, &page_sizes);
         advise_settings(host, verdict->bits, page_sizes, &advice);
         advice.knows_ram = true;
-        if (is_arm(host))
+        if (host_is_arm(host))
             fit_virt(&advice);
         else
             fit_q35(&advice);

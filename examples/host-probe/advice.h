@@ -61,6 +61,9 @@ struct advice advise(const struct host *host, const struct verdict *verdict);
 void advise_settings(const struct host *host, unsigned bits, uint64_t page_sizes,
                      struct advice *advice);
 
+/** Whether it is one of Arm's, as far as its kernel tells. */
+bool host_is_arm(const struct host *host);
+
 /** Whether a device is a PCI bridge or the like: never assigned for itself. */
 bool device_is_bridge(const struct device *device);
 

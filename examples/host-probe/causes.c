@@ -118,7 +118,8 @@ size_t obstacle_remedies(const struct obstacle *obstacle, const struct verdict *
                  "limit='%u'/>; cloud-hypervisor --cpus max_phys_bits=%u. QEMU goes on without "
                  "that mapping: only DMA of other devices to the BAR is lost",
                  bits, bits, bits);
-        out[count++] = "if RAM is there, the guest has more than fits: see the command plan";
+        out[count++] = "if RAM is there, the guest has more than fits: the command show says "
+                       "how much does";
         out[count++] = text("behind a virtual IOMMU, the guest has to be told: QEMU "
                             "-device intel-iommu,aw-bits=%u or virtio-iommu-pci,aw-bits=%u",
                             bits, bits);

@@ -38,7 +38,7 @@ struct context {
 typedef int command_function(struct context *context, int argc, char **argv);
 
 command_function command_list, command_show, command_probe, command_decode;
-command_function command_why;
+command_function command_why, command_plan;
 
 /** The options that all commands have, for their `shortopts` and their tables. */
 #define COMMON_SHORT "hJks:vVw:"
@@ -76,6 +76,13 @@ void context_read(const struct context *context, struct host *host);
 
 /** The group that is called "1", "group 1", "0000:00:01.0" or "00:01.0", or the program ends. */
 size_t context_find(const struct host *host, const char *chosen);
+
+/**
+ * The group that is meant where none is named: that which VFIO has, else the first that has more
+ * than bridges, else the first; but one of which nothing can be promised only where there is no
+ * other.
+ */
+size_t likeliest_group(const struct verdict *verdicts, size_t count);
 
 /** A number of bytes, with K, M or G, or without; anything else ends the program. */
 uint64_t parse_size(const char *option, const char *words);

@@ -495,6 +495,21 @@ struct verdict judge(const struct host *host, const struct group *group, const s
     return verdict;
 }
 
+struct verdict judge_together(const struct verdict *const *verdicts, size_t count)
+{
+    struct verdict all = {.judged = true, .assignable = true};
+
+    must(iovageom_geometry_new(&lasting, "all of them", &all.geometry));
+    for (size_t i = 0; i < count; i++) {
+        must(iovageom_geometry_narrow(all.geometry, verdicts[i]->geometry));
+        all.judged = all.judged && verdicts[i]->judged;
+        all.assignable = all.assignable && verdicts[i]->assignable;
+        all.no_iommu = all.no_iommu || verdicts[i]->no_iommu;
+    }
+    resolve(&all);
+    return all;
+}
+
 /* Why a guest can't be told anything that holds, or NULL. */
 static const char *refusal(const struct verdict *verdict)
 {

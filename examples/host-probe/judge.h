@@ -80,6 +80,9 @@ struct mode {
 /** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in `faults`. */
 struct verdict judge(const struct host *host, const struct group *group, const struct mode *mode);
 
+/** What can be said of several groups whose devices share an address space. Its `group` is NULL. */
+struct verdict judge_together(const struct verdict *const *verdicts, size_t count);
+
 /**
  * @param granule in bytes, or 0 for the host's own.
  * @param probe_size room for the properties in bytes; 0 for as much as they need.

@@ -223,11 +223,7 @@ static bool has_endpoint(const struct group *group)
     return false;
 }
 
-/*
- * The group that VFIO has, else the first that has more than bridges, else the first; but one of
- * which nothing can be promised only where there is no other.
- */
-static size_t default_group(const struct verdict *verdicts, size_t count)
+size_t likeliest_group(const struct verdict *verdicts, size_t count)
 {
     size_t best = 0;
     int best_worth = -1;
@@ -371,7 +367,7 @@ static int show(const struct host *host, const struct options *options,
     faults = host_faults(host, verdicts, count, options->chosen == NULL || options->save != NULL);
     if (options->save != NULL)
         faults_of_all(host, &faults);
-    chosen = default_group(verdicts, count);
+    chosen = likeliest_group(verdicts, count);
     if (options->refuse_direct && !only_list && !verdicts[chosen].assignable)
         die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
             direct_words(&verdicts[chosen]));

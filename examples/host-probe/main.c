@@ -25,6 +25,7 @@ static const struct {
     {"probe", command_probe, "what a virtual IOMMU should tell a guest of a group, and its bytes"},
     {"decode", command_decode, "what such bytes tell a guest, wherever they are from"},
     {"why", command_why, "who forbids a mapping, or what a failing line of a VMM means"},
+    {"plan", command_plan, "whether a guest's RAM and BARs fit, and what moves where"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

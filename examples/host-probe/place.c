@@ -47,19 +47,23 @@ static const char *joined(const char *sources, const char *more)
     return text("%s, %s", sources, more);
 }
 
-static void add_obstacle(struct placing *placing, const struct iovageom_finding *finding)
+static void add_obstacle(struct placing *placing, const struct iovageom_finding *finding,
+                         bool named)
 {
     const char *source = iovageom_source_string((enum iovageom_source)finding->owner.source);
     struct obstacle *obstacle;
 
+    if (named)
+        source = text("%s for %s", source, finding->owner.name);
     for (size_t i = 0; i < placing->obstacle_count; i++) {
         obstacle = &placing->obstacles[i];
         if (obstacle->kind == finding->kind &&
-            iovageom_range_equal(obstacle->part, finding->range) &&
-            iovageom_range_equal(obstacle->whole, finding->against)) {
-            /* VFIO and iommufd know no types. */
+            iovageom_range_equal(obstacle->part, finding->range)) {
+            /* VFIO and iommufd know no types, nor what a region next to another one is. */
             if (obstacle->type < finding->type)
                 obstacle->type = finding->type;
+            if (iovageom_range_contains(obstacle->whole, finding->against))
+                obstacle->whole = finding->against;
             if (strstr(obstacle->sources, source) == NULL)
                 obstacle->sources = joined(obstacle->sources, source);
             return;
@@ -69,6 +73,19 @@ static void add_obstacle(struct placing *placing, const struct iovageom_finding 
         keep_grown(placing->obstacles, placing->obstacle_count, sizeof(*placing->obstacles));
     placing->obstacles[placing->obstacle_count++] = (struct obstacle){
         finding->kind, finding->type, finding->range, finding->against, source, finding->wanted};
+}
+
+void place_obstacles(struct placing *placing, const struct iovageom_report *report, bool named)
+{
+    for (size_t i = 0; i < iovageom_report_count(report); i++) {
+        const struct iovageom_finding *finding = iovageom_report_at(report, i);
+
+        if (finding->fatal != 0 && (finding->kind == IOVAGEOM_FINDING_RESERVED ||
+                                    finding->kind == IOVAGEOM_FINDING_OUT_OF_APERTURE ||
+                                    finding->kind == IOVAGEOM_FINDING_ALIGNMENT ||
+                                    finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE))
+            add_obstacle(placing, finding, named);
+    }
 }
 
 static bool in_unknown(const struct verdict *verdict, struct iovageom_range range)
@@ -110,10 +127,7 @@ struct placing place_range(const struct verdict *verdict, struct iovageom_range 
     iovageom_report_init(&report, &lasting);
     if (iovageom_geometry_explain(verdict->geometry, range, &report) != IOVAGEOM_OK) {
         placing.mapped = FORBIDDEN;
-        for (size_t i = 0; i < iovageom_report_count(&report); i++) {
-            if (iovageom_report_at(&report, i)->fatal != 0)
-                add_obstacle(&placing, iovageom_report_at(&report, i));
-        }
+        place_obstacles(&placing, &report, false);
     } else if (in_unknown(verdict, range)) {
         placing.mapped = NOT_KNOWN;
     }

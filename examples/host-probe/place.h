@@ -18,7 +18,7 @@ struct obstacle {
 enum mapped { MAPPED, FORBIDDEN, NOT_KNOWN, NOT_TRANSLATED, NOT_READ };
 
 struct placing {
-    const struct verdict *verdict;
+    const struct verdict *verdict; /**< NULL for several groups at once */
     enum mapped mapped;
     struct obstacle *obstacles;
     size_t obstacle_count;
@@ -26,6 +26,13 @@ struct placing {
     bool has_nearest;              /**< the next one */
     struct iovageom_range nearest; /**< the place of that size that is nearest and is mapped */
 };
+
+/**
+ * Takes the obstacles of a report.
+ *
+ * @param named say for which device, as well.
+ */
+void place_obstacles(struct placing *placing, const struct iovageom_report *report, bool named);
 
 /** Asks one group. */
 struct placing place_range(const struct verdict *verdict, struct iovageom_range range);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What iovageom-probe reads of lines that VMMs print, and of amounts that people write. What is taken
- * for a range is one, and says the same when it is written down and read again.
+ * What iovageom-probe reads of lines that VMMs print, of amounts that people write, and of a guest's
+ * RAM and BARs. What is taken for a range is one, and says the same when it is written down and read
+ * again.
  */
 #include "fuzz.h"
 
+#include <iovageom/pgsize.h>
+
 #include "../../examples/host-probe/amounts.c"
-/* Both are read from bytes alone, and have names of their own. */
+#include "../../examples/host-probe/guestwords.c"
+/* They are read from bytes alone, and have names of their own. */
 #include "../../examples/host-probe/vmmline.c"
 
 static void read_line(const char *bytes, size_t length)
@@ -49,6 +53,29 @@ static void read_amounts(const char *words)
     fuzz_check(amount_range(made, &again) && iovageom_range_equal(range, again));
 }
 
+static void read_guest(const char *words)
+{
+    struct iovageom_range ranges[GUEST_RANGES_MAX], end;
+    struct guest_ram ram;
+    struct guest_bar bar;
+
+    if (guest_read_ram(words, ranges, &ram) == NULL) {
+        fuzz_check((ram.size == 0) == (ram.count != 0) && ram.count <= GUEST_RANGES_MAX);
+        for (size_t i = 0; i < ram.count; i++) {
+            fuzz_check(iovageom_range_valid(ranges[i]));
+            for (size_t k = 0; k < i; k++)
+                fuzz_check(!iovageom_range_overlaps(ranges[i], ranges[k]));
+        }
+    }
+    if (guest_read_bar(words, &bar) == NULL) {
+        fuzz_check(iovageom_pgsize_is_power(bar.size) && (bar.has_address || !bar.fixed));
+        if (bar.has_address) {
+            fuzz_check(iovageom_range_from_length(bar.address, bar.size, &end) == 0);
+            fuzz_check(!bar.low || end.last <= UINT32_MAX);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *words = malloc(size + 1);
@@ -60,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     words[size] = '\0';
     read_line((const char *)data, size);
     read_amounts(words);
+    read_guest(words);
     free(words);
     return 0;
 }
