@@ -39,7 +39,6 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
 
     finding->status = lenient || useless ? IOVAGEOM_OK : finding->status;
     finding->fatal = !lenient && !useless;
-    a->went_stale |= lenient;
     a->objections += finding->fatal;
     if (finding->fatal && a->status == IOVAGEOM_OK)
         a->status = finding->status;
@@ -97,10 +96,8 @@ bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flag
  */
 static void ask_direct(struct iovageom_admission *a, bool refusing)
 {
-    if (a->direct_asked || a->refuse_direct != refusing)
-        return;
-    a->direct_asked = true;
-    if (iovageom_geometry_direct(a->device->geometry, a->endpoint,
+    if (a->refuse_direct == refusing &&
+        iovageom_geometry_direct(a->device->geometry, a->endpoint,
                                  refusing ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_OK, a->report) &&
         refusing)
         conflict(a);
@@ -368,10 +365,9 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
                        const struct iovageom_domain *domain)
 {
-    const uint32_t id = domain->node.index;
-    const bool here =
-        a->address_space != NULL &&
-        iovageom_link_count(a->viommu, &a->address_space->mapped, &domain->mapped) > 0;
+    const uint32_t id = domain->id;
+    const bool here = a->address_space != NULL &&
+                      iovageom_link_count(&a->address_space->mapped, &domain->mapped) > 0;
     const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
     const uint64_t live = iovageom_address_space_live(a->address_space) + joining;
     struct iovageom_mapping mapping;
@@ -511,8 +507,7 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
 
     if (group == NULL)
         return ask_probe_alone(a);
-    if (address_space != NULL &&
-        iovageom_link_count(a->viommu, &address_space->node, &group->node) > 0)
+    if (address_space != NULL && iovageom_link_count(&address_space->node, &group->node) > 0)
         return IOVAGEOM_OK;
     ask_group(a, a->device, group);
     error = ask_probe(a, group);

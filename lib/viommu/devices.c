@@ -16,7 +16,6 @@ int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, u
                                    .report = report,
                                    .endpoint = endpoint,
                                    .features = viommu->accepted};
-    struct iovageom_endpoint *made;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -27,8 +26,8 @@ int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, u
         return IOVAGEOM_ERR_EXISTS;
     if (kind == IOVAGEOM_ENDPOINT_SLOT && viommu->envelope != NULL)
         error = iovageom_ask_slot(&a, iovageom_table_at(&viommu->groups, key));
-    if (error == IOVAGEOM_OK)
-        error = iovageom_endpoint_make(viommu, endpoint, key, kind, &made);
+    if (error == IOVAGEOM_OK && iovageom_endpoint_make(viommu, endpoint, key, kind) == NULL)
+        error = IOVAGEOM_ERR_NO_MEMORY;
     if (error == IOVAGEOM_OK) {
         viommu->generation++;
         viommu->changes++;
@@ -56,51 +55,22 @@ int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
  * holds, exactly one is on the list of leads.
  */
 
-/*
- * The address space with that key, made if there is none. It takes two indices: it has two nodes.
- */
-
-static int address_space_make(struct iovageom_viommu *viommu, uint64_t key,
-                              struct iovageom_address_space **out)
-{
-    struct iovageom_address_space *made = iovageom_table_at(&viommu->address_spaces, key);
-    int error;
-
-    if (made == NULL) {
-        if (viommu->next_index >= UINT32_MAX - 1)
-            return IOVAGEOM_ERR_LIMIT;
-        made = iovageom_books_allocate(viommu, sizeof(*made));
-        if (made == NULL)
-            return IOVAGEOM_ERR_NO_MEMORY;
-        memset(made, 0, sizeof(*made));
-        made->key = key;
-        made->node.self = made->mapped.self = made;
-        error = iovageom_table_put(&viommu->address_spaces, key, made);
-        if (error != IOVAGEOM_OK) {
-            iovageom_books_release(viommu, made, sizeof(*made));
-            return error;
-        }
-        made->node.index = viommu->next_index++;
-        made->mapped.index = viommu->next_index++;
-    }
-    *out = made;
-    return IOVAGEOM_OK;
-}
-
-static void address_space_drop_if_empty(struct iovageom_viommu *viommu,
-                                        struct iovageom_address_space *address_space)
-{
-    if (address_space->first != NULL)
-        return;
-    iovageom_table_drop(&viommu->address_spaces, address_space->key);
-    iovageom_books_release(viommu, address_space, sizeof(*address_space));
-}
-
 static void groups_stale(struct iovageom_address_space *address_space)
 {
     for (struct iovageom_link *link = address_space->node.down; link != NULL;
          link = link->down_next)
         iovageom_group_stale(link->lower->self);
+}
+
+static bool identity_fits_all(const struct iovageom_viommu *viommu,
+                              const struct iovageom_address_space *address_space)
+{
+    const struct iovageom_plug *lead = address_space->leads;
+
+    while (lead != NULL && iovageom_identity_fits(&viommu->identity, lead->device, IOVAGEOM_ID_NONE,
+                                                  IOVAGEOM_ID_NONE, NULL))
+        lead = lead->lead_next;
+    return lead == NULL;
 }
 
 /*
@@ -114,11 +84,10 @@ static bool lead_if_new(const struct iovageom_viommu *viommu, struct iovageom_pl
     if (iovageom_lead_like(address_space, plug->device) != NULL)
         return false;
     plug->leads = true;
-    plug->unfit = !iovageom_identity_fits(&viommu->identity, plug->device, IOVAGEOM_ID_NONE,
-                                          IOVAGEOM_ID_NONE, NULL);
     plug->lead_next = address_space->leads;
     address_space->leads = plug;
-    address_space->unfit += plug->unfit;
+    address_space->unfit |= !iovageom_identity_fits(&viommu->identity, plug->device,
+                                                    IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL);
     return true;
 }
 
@@ -139,157 +108,139 @@ static void lead_no_more(const struct iovageom_viommu *viommu, struct iovageom_p
         at = &(*at)->lead_next;
     *at = plug->lead_next;
     plug->leads = false;
-    address_space->unfit -= plug->unfit;
     while (heir != NULL && (heir == plug || !iovageom_device_same(heir->device, plug->device)))
         heir = heir->next;
-    if (heir == NULL || !lead_if_new(viommu, heir))
-        groups_stale(address_space);
+    if (heir != NULL && lead_if_new(viommu, heir))
+        return;
+    address_space->unfit = address_space->unfit && !identity_fits_all(viommu, address_space);
+    groups_stale(address_space);
 }
 
-/* The identity ranges have changed: find out anew which leads can't map them. */
+/* The identity ranges have changed: find out anew where they can't be mapped. */
 void iovageom_judge_identity(struct iovageom_viommu *viommu)
 {
     struct iovageom_address_space *address_space = iovageom_table_from(&viommu->address_spaces, 0);
 
     while (address_space != NULL) {
-        address_space->unfit = 0;
-        for (struct iovageom_plug *lead = address_space->leads; lead != NULL;
-             lead = lead->lead_next) {
-            lead->unfit = !iovageom_identity_fits(&viommu->identity, lead->device, IOVAGEOM_ID_NONE,
-                                                  IOVAGEOM_ID_NONE, NULL);
-            address_space->unfit += lead->unfit;
-        }
+        address_space->unfit = !identity_fits_all(viommu, address_space);
         address_space = iovageom_table_from(&viommu->address_spaces, address_space->key + 1);
     }
 }
 
-/* ---- host groups ----
+/* ---- plugs ----
  *
  * All devices of a host group must be in one address space, so it is remembered where a host group
  * is as long as a device of it is plugged. The VMM unplugs by endpoint. If several devices are
  * plugged at one endpoint, it is not known which of them left, nor whose host group went with it.
- * So the endpoint holds one claim for each plug there that named a host group, and drops them all
- * together, when the last of its own plugs has left. To keep a host group too long only means that
- * a plug into another address space is refused; to drop it too early would let one host group be in
- * two.
+ * So a plug that leaves others behind is kept as a *departed* one, for the sake of its host group,
+ * until the last of them has left. To keep a host group too long only means that a plug into
+ * another address space is refused; to drop it too early would let one host group be in two.
  */
 
-/*
- * Add a claim to an endpoint. The claim is had first, so that nothing has changed without memory.
- */
-
-static int claim(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                 const struct iovageom_plug *plug)
+/* Free a plug that is at no endpoint; its host group is forgotten with the last plug of it. */
+static void plug_free(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
-    struct iovageom_host_group *host;
-    struct iovageom_claim *made;
-    int error = IOVAGEOM_OK;
+    struct iovageom_host_group *host = plug->host_group;
 
-    made = iovageom_books_allocate(viommu, sizeof(*made));
-    if (made == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    host = iovageom_table_at(&viommu->host_groups, plug->host_group);
-    if (host == NULL) {
-        host = iovageom_books_allocate(viommu, sizeof(*host));
-        error = host == NULL ? IOVAGEOM_ERR_NO_MEMORY
-                             : iovageom_table_put(&viommu->host_groups, plug->host_group, host);
-        if (error != IOVAGEOM_OK) {
-            iovageom_books_release(viommu, host, sizeof(*host));
-            iovageom_books_release(viommu, made, sizeof(*made));
-            return error;
-        }
-        *host = (struct iovageom_host_group){plug->address_space, plug->host_group, 0};
-    }
-    host->claims++;
-    *made = (struct iovageom_claim){endpoint->claims, host};
-    endpoint->claims = made;
-    return IOVAGEOM_OK;
+    if (host != NULL && --host->plugs == 0)
+        iovageom_object_free(viommu, &viommu->host_groups, host->number, host, sizeof(*host));
+    iovageom_device_put(viommu, plug->device);
+    iovageom_books_release(viommu, plug,
+                           sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
 }
 
-/* Take the claim at `*at` off its list; the host group is forgotten with its last claim. */
-static void claim_drop(struct iovageom_viommu *viommu, struct iovageom_claim **at)
+/* Out of its address space, which goes with its last plug. */
+static void address_space_leave(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
-    struct iovageom_claim *dropped = *at;
-    struct iovageom_host_group *host = dropped->host_group;
+    struct iovageom_address_space *address_space = plug->address_space;
 
-    *at = dropped->next;
-    if (--host->claims == 0) {
-        iovageom_table_drop(&viommu->host_groups, host->number);
-        iovageom_books_release(viommu, host, sizeof(*host));
-    }
-    iovageom_books_release(viommu, dropped, sizeof(*dropped));
+    lead_no_more(viommu, plug);
+    *(plug->next != NULL ? &plug->next->previous : &address_space->last) = plug->previous;
+    *(plug->previous != NULL ? &plug->previous->next : &address_space->first) = plug->next;
+    if (address_space->first == NULL)
+        iovageom_object_free(viommu, &viommu->address_spaces, address_space->key, address_space,
+                             sizeof(*address_space));
 }
 
-/*
- * The plug has left the list of its own endpoint: drop the claims that end with it. New claims go
- * to the front, and a prepared plug came last, so its claim is the first one. An aborted plug drops
- * that claim alone. When the last committed plug leaves, all claims go except that of a prepared
- * one.
- */
-static void claims_after(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                         const struct iovageom_plug *plug)
+/* Into the address space with that key, which is made if there is none. False: no memory. */
+static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
+                                uint64_t key)
 {
-    const struct iovageom_plug *pending = iovageom_plug_at(endpoint, true);
-    struct iovageom_claim **at = &endpoint->claims;
+    struct iovageom_address_space *address_space = iovageom_table_at(&viommu->address_spaces, key);
 
-    if (plug->prepared) {
-        if (plug->host_group != IOVAGEOM_VIOMMU_OWN)
-            claim_drop(viommu, at);
-        return;
+    if (address_space == NULL) {
+        address_space =
+            iovageom_object_make(viommu, &viommu->address_spaces, key, sizeof(*address_space));
+        if (address_space == NULL)
+            return false;
+        address_space->key = key;
+        address_space->node.self = address_space->mapped.self = address_space;
     }
-    if (iovageom_plug_at(endpoint, false) != NULL)
-        return;
-    if (pending != NULL && pending->host_group != IOVAGEOM_VIOMMU_OWN)
-        at = &endpoint->claims->next;
-    while (*at != NULL)
-        claim_drop(viommu, at);
+    plug->address_space = address_space;
+    plug->previous = address_space->last;
+    *(plug->previous != NULL ? &plug->previous->next : &address_space->first) = plug;
+    address_space->last = plug;
+    if (lead_if_new(viommu, plug))
+        for (struct iovageom_link *link = address_space->node.down; link != NULL;
+             link = link->down_next)
+            iovageom_group_add(link->lower->self, plug->device);
+    return true;
 }
 
-/* ---- plugs ---- */
+/* The plug is one of a host group from now on, which is made if there is none. False: no memory. */
+static bool host_group_enter(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
+                             uint64_t number)
+{
+    struct iovageom_host_group *host = iovageom_table_at(&viommu->host_groups, number);
+
+    if (host == NULL)
+        host = iovageom_object_make(viommu, &viommu->host_groups, number, sizeof(*host));
+    if (host == NULL)
+        return false;
+    host->number = number;
+    host->address_space = plug->address_space;
+    host->plugs++;
+    plug->host_group = host;
+    return true;
+}
 
 /*
  * A prepared plug in the address space with that key, at no endpoint yet: the caller adds up to
  * `capacity` of them with iovageom_plug_join(). Takes a reference of its own to `device`. To undo
- * it, or what joins have done since, call iovageom_plug_remove().
+ * it, or what joins have done since, call iovageom_plug_remove(). NULL for lack of memory.
  */
-int iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key, uint64_t host_group,
-                       size_t capacity, struct iovageom_device *device, struct iovageom_plug **out)
+struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key,
+                                         uint64_t host_group, size_t capacity,
+                                         struct iovageom_device *device)
 {
     struct iovageom_plug *plug;
     size_t size;
-    int error;
 
     if (capacity > (SIZE_MAX - sizeof(*plug)) / sizeof(plug->contacts[0]))
-        return IOVAGEOM_ERR_NO_MEMORY;
+        return NULL;
     size = sizeof(*plug) + capacity * sizeof(plug->contacts[0]);
     plug = iovageom_books_allocate(viommu, size);
     if (plug == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
+        return NULL;
     memset(plug, 0, size);
-    error = address_space_make(viommu, key, &plug->address_space);
-    if (error != IOVAGEOM_OK) {
-        iovageom_books_release(viommu, plug, size);
-        return error;
-    }
-    plug->host_group = host_group;
     plug->prepared = true;
     plug->capacity = capacity;
     plug->device = device;
     device->references++;
-    plug->previous = plug->address_space->last;
-    *(plug->previous != NULL ? &plug->previous->next : &plug->address_space->first) = plug;
-    plug->address_space->last = plug;
-    if (lead_if_new(viommu, plug))
-        for (struct iovageom_link *link = plug->address_space->node.down; link != NULL;
-             link = link->down_next)
-            iovageom_group_add(link->lower->self, device);
-    *out = plug;
-    return IOVAGEOM_OK;
+    if (!address_space_enter(viommu, plug, key)) {
+        plug_free(viommu, plug);
+        return NULL;
+    }
+    if (host_group != IOVAGEOM_VIOMMU_OWN && !host_group_enter(viommu, plug, host_group)) {
+        iovageom_plug_remove(viommu, plug);
+        return NULL;
+    }
+    return plug;
 }
 
 /*
- * Add one endpoint to the plug. The first one is where it is plugged, and gets the claim; the
- * others are aliases. Nothing has changed when there is no memory.
+ * Add one endpoint to the plug. The first one is where it is plugged, the others are aliases.
+ * Nothing has changed when there is no memory.
  *
  * `fresh`: the group had no endpoint in the address space before, so every lead counts for it now.
  * Otherwise the group has them all already, and the plug's own device since iovageom_plug_make().
@@ -299,24 +250,13 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_contact *contact = &plug->contacts[plug->count];
-    const bool fresh =
-        iovageom_link_count(viommu, &address_space->node, &endpoint->group->node) == 0;
-    const bool claims = plug->count == 0 && plug->host_group != IOVAGEOM_VIOMMU_OWN;
-    int error = iovageom_link_get(viommu, &address_space->node, &endpoint->group->node);
+    const bool fresh = iovageom_link_count(&address_space->node, &endpoint->group->node) == 0;
+    int error = IOVAGEOM_OK;
 
+    if (endpoint->first == NULL)
+        error = iovageom_endpoint_move(viommu, endpoint, address_space, endpoint->domain);
     if (error != IOVAGEOM_OK)
         return error;
-    if (claims)
-        error = claim(viommu, endpoint, plug);
-    if (error == IOVAGEOM_OK) {
-        error = iovageom_endpoint_enter(viommu, endpoint, address_space);
-        if (error != IOVAGEOM_OK && claims)
-            claim_drop(viommu, &endpoint->claims);
-    }
-    if (error != IOVAGEOM_OK) {
-        iovageom_link_put(viommu, &address_space->node, &endpoint->group->node);
-        return error;
-    }
     *contact = (struct iovageom_contact){plug, endpoint, NULL, endpoint->last};
     *(endpoint->last != NULL ? &endpoint->last->next : &endpoint->first) = contact;
     endpoint->last = contact;
@@ -328,14 +268,12 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
 }
 
 /* Make the device visible to the guest, at all its endpoints. Can't fail. */
-static void plug_commit(struct iovageom_plug *plug)
+static void plug_commit(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     for (size_t i = 0; i < plug->count; i++) {
         struct iovageom_endpoint *endpoint = plug->contacts[i].endpoint;
 
-        endpoint->group->visible += !iovageom_endpoint_visible(endpoint);
-        endpoint->devices++;
-        iovageom_endpoint_unexpect(endpoint);
+        iovageom_endpoint_set(viommu, endpoint, endpoint->devices + 1, false, endpoint->promise);
     }
     plug->prepared = false;
 }
@@ -343,51 +281,82 @@ static void plug_commit(struct iovageom_plug *plug)
 /*
  * An endpoint loses one of its devices. When no committed device is left, and none is expected, the
  * endpoint is detached and its promise ends, though a prepared device may still be there. When none
- * at all is left, an endpoint that is neither declared nor expected is freed. The order matters:
- * detaching needs endpoint->address_space, which iovageom_endpoint_exit() clears.
+ * at all is left, an endpoint that is neither declared nor expected is freed.
  */
 static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contact *contact)
 {
     struct iovageom_endpoint *endpoint = contact->endpoint;
-    struct iovageom_group *group = endpoint->group;
-    struct iovageom_plug *plug = contact->plug;
 
     *(contact->next != NULL ? &contact->next->previous : &endpoint->last) = contact->previous;
     *(contact->previous != NULL ? &contact->previous->next : &endpoint->first) = contact->next;
-    if (contact == plug->contacts)
-        claims_after(viommu, endpoint, plug);
-    if (!plug->prepared && --endpoint->devices == 0 && !endpoint->expected) {
-        group->visible -= !iovageom_endpoint_visible(endpoint);
-        iovageom_domain_leave(viommu, endpoint);
-        iovageom_endpoint_forget(viommu, endpoint);
+    if (!contact->plug->prepared) {
+        const size_t left = endpoint->devices - 1;
+        const bool stays = left > 0 || endpoint->expected;
+
+        if (!stays)
+            iovageom_domain_leave(viommu, endpoint);
+        iovageom_endpoint_set(viommu, endpoint, left, endpoint->expected,
+                              stays ? endpoint->promise : NULL);
     }
-    iovageom_link_put(viommu, &plug->address_space->node, &group->node);
-    if (iovageom_link_count(viommu, &plug->address_space->node, &group->node) == 0)
-        iovageom_group_stale(group);
     if (endpoint->first != NULL)
         return;
-    iovageom_endpoint_exit(viommu, endpoint);
+    (void)iovageom_endpoint_move(viommu, endpoint, NULL, endpoint->domain);
     if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && !endpoint->expected)
         iovageom_endpoint_drop(viommu, endpoint);
 }
 
+/* Whether another committed device was plugged at the same endpoint as this one. */
+static bool plug_has_company(const struct iovageom_plug *plug)
+{
+    const struct iovageom_endpoint *endpoint = plug->contacts[0].endpoint;
+    const struct iovageom_contact *contact = plug->count > 0 ? endpoint->first : NULL;
+
+    while (contact != NULL &&
+           (contact->plug == plug || contact->plug->prepared || contact != contact->plug->contacts))
+        contact = contact->next;
+    return contact != NULL;
+}
+
+/* Keep a committed plug for its host group, unless one is kept for that already. */
+static void plug_depart(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                        struct iovageom_plug *plug)
+{
+    const struct iovageom_plug *kept = endpoint->departed;
+
+    while (kept != NULL && kept->host_group != plug->host_group)
+        kept = kept->next;
+    if (plug->host_group == NULL || kept != NULL) {
+        plug_free(viommu, plug);
+        return;
+    }
+    iovageom_device_put(viommu, plug->device);
+    plug->device = NULL;
+    plug->next = endpoint->departed;
+    endpoint->departed = plug;
+}
+
 /*
- * Take a plug out, prepared or committed, and free it. Endpoints leave from the last to the first:
- * the aliases before the endpoint where it was plugged. Needs no memory.
+ * Take a plug out, prepared or committed. Endpoints leave from the last to the first: the aliases
+ * before the endpoint where it was plugged, which may be freed. Needs no memory.
  */
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
-    struct iovageom_address_space *address_space = plug->address_space;
+    struct iovageom_endpoint *endpoint = plug->contacts[0].endpoint;
+    struct iovageom_plug *departed;
+    const bool company = plug_has_company(plug);
 
+    if (!plug->prepared && !company)
+        while ((departed = endpoint->departed) != NULL) {
+            endpoint->departed = departed->next;
+            plug_free(viommu, departed);
+        }
     while (plug->count > 0)
         contact_leave(viommu, &plug->contacts[--plug->count]);
-    lead_no_more(viommu, plug);
-    *(plug->next != NULL ? &plug->next->previous : &address_space->last) = plug->previous;
-    *(plug->previous != NULL ? &plug->previous->next : &address_space->first) = plug->next;
-    address_space_drop_if_empty(viommu, address_space);
-    iovageom_device_put(viommu, plug->device);
-    iovageom_books_release(viommu, plug,
-                           sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
+    address_space_leave(viommu, plug);
+    if (!plug->prepared && company)
+        plug_depart(viommu, endpoint, plug);
+    else
+        plug_free(viommu, plug);
 }
 
 /*
@@ -411,7 +380,7 @@ int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoin
 
     if (plug == NULL)
         return IOVAGEOM_ERR_STATE;
-    plug_commit(plug);
+    plug_commit(viommu, plug);
     viommu->changes++;
     return IOVAGEOM_OK;
 }
@@ -479,7 +448,6 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     if (error == IOVAGEOM_OK) {
         viommu->generation++;
         viommu->changes++;
-        viommu->stale |= a.went_stale;
     }
     iovageom_device_put(viommu, device);
     return error;

@@ -24,7 +24,7 @@ static IOVAGEOM_COLD int refuse_mapped(const struct iovageom_viommu *viommu,
 
     (void)iovageom_rangeset_first_overlap(reserved, mapped, &finding.against);
     finding.range = mapped;
-    finding.domain = domain->node.index;
+    finding.domain = domain->id;
     finding.endpoint = endpoint->id;
     iovageom_name_group(&finding, viommu, endpoint->group, mapped);
     return iovageom_refuse(report, &finding);
@@ -43,9 +43,10 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
     struct iovageom_mapping mapping;
     struct iovageom_view view;
     int status = IOVAGEOM_OK;
-    int error = iovageom_view_init(&view, viommu);
+    int error = IOVAGEOM_OK;
 
-    if (error == IOVAGEOM_OK && !group->view_clean) {
+    iovageom_view_init(&view, viommu);
+    if (!group->view_clean) {
         error = iovageom_group_view(viommu, group, &view);
         all = &view.all;
     }
@@ -62,8 +63,7 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
  * address space serves the domain already. If the endpoint is the last one there of the domain that
  * it leaves (count 1), the mappings of that one are removed from the host, and make room.
  */
-static int budget_suits(const struct iovageom_viommu *viommu,
-                        const struct iovageom_endpoint *endpoint,
+static int budget_suits(const struct iovageom_endpoint *endpoint,
                         const struct iovageom_domain *domain, struct iovageom_report *report)
 {
     const struct iovageom_address_space *address_space = endpoint->address_space;
@@ -73,15 +73,15 @@ static int budget_suits(const struct iovageom_viommu *viommu,
     uint64_t live;
 
     if (budget == UINT64_MAX || more == 0 ||
-        iovageom_link_count(viommu, &address_space->mapped, &domain->mapped) > 0)
+        iovageom_link_count(&address_space->mapped, &domain->mapped) > 0)
         return IOVAGEOM_OK;
     live = iovageom_address_space_live(address_space) + more;
-    if (left != NULL && iovageom_link_count(viommu, &address_space->mapped, &left->mapped) == 1)
+    if (left != NULL && iovageom_link_count(&address_space->mapped, &left->mapped) == 1)
         live -= iovageom_mappings_count(&left->mappings);
     return live <= budget
                ? IOVAGEOM_OK
                : iovageom_refuse_number(report, IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT,
-                                        domain->node.index, endpoint->id, live, budget);
+                                        domain->id, endpoint->id, live, budget);
 }
 
 /*
@@ -142,7 +142,7 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
     if (target != NULL)
         status = mappings_suit(viommu, out->endpoint, target, report);
     if (target != NULL && status == IOVAGEOM_OK)
-        status = budget_suits(viommu, out->endpoint, target, report);
+        status = budget_suits(out->endpoint, target, report);
     if (status != IOVAGEOM_OK)
         return status;
     /* If it is the last endpoint of its old domain, that one is freed, and does not count. */
@@ -160,17 +160,17 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
 int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_attach *attach)
 {
     struct iovageom_domain *target = attach->domain;
-    int error = IOVAGEOM_OK;
+    int error;
 
     if (target != NULL && attach->endpoint->domain == target)
         return IOVAGEOM_OK;
     if (target == NULL)
-        error = iovageom_domain_make(viommu, attach->id, attach->bypass, &target);
-    if (error != IOVAGEOM_OK)
-        return error;
-    error = iovageom_domain_join(viommu, attach->endpoint, target);
-    if (error != IOVAGEOM_OK && attach->domain == NULL)
-        iovageom_domain_free(viommu, target);
+        target = iovageom_domain_make(viommu, attach->id, attach->bypass);
+    if (target == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    error =
+        iovageom_endpoint_move(viommu, attach->endpoint, attach->endpoint->address_space, target);
+    iovageom_domain_drop_if_empty(viommu, target);
     viommu->changes += error == IOVAGEOM_OK;
     return error;
 }
@@ -205,7 +205,7 @@ int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain
     *out = found;
     if (found == NULL || !iovageom_endpoint_visible(found))
         return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
-    if (found->domain == NULL || found->domain->node.index != domain)
+    if (found->domain == NULL || found->domain->id != domain)
         return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
                                       "the endpoint is not attached to that domain", domain,
                                       endpoint);

@@ -90,9 +90,7 @@ struct iovageom_wire_list {
  * groups would meet its domains too.
  */
 struct iovageom_node {
-    void *self;     /**< the object that has this node */
-    uint32_t index; /**< half of a link's key: see link_key() in model.c */
-    size_t down_count;
+    void *self;                 /**< the object that has this node */
     struct iovageom_link *down; /**< links of which this is the upper end, the newest first */
     struct iovageom_link *up;   /**< links of which this is the lower end, the newest first */
 };
@@ -101,9 +99,7 @@ struct iovageom_node {
 struct iovageom_link {
     struct iovageom_node *upper;
     struct iovageom_node *lower;
-    /** Never 0. Address space to group: devices at endpoints of the group, each alias counted too.
-        Address space to domain, group to domain: endpoints. */
-    size_t count;
+    size_t count; /**< endpoints that are at both ends; never 0 */
     struct iovageom_link *down_next, *down_previous;
     struct iovageom_link *up_next, *up_previous;
 };
@@ -127,7 +123,6 @@ struct iovageom_members {
 enum iovageom_list {
     IOVAGEOM_LIST_GROUP,  /**< all endpoints of a guest group */
     IOVAGEOM_LIST_DOMAIN, /**< endpoints that are attached to a domain */
-    IOVAGEOM_LIST_TOLD,   /**< endpoints of a guest group that have a promise */
     IOVAGEOM_LISTS
 };
 
@@ -155,12 +150,10 @@ struct iovageom_plug {
     struct iovageom_plug *next, *previous; /**< in the address space, in the order of plugging */
     struct iovageom_plug *lead_next;       /**< defined only while `leads` */
     bool leads;
-    /** A lead that can't map the identity ranges. False for other plugs: their lead has it. */
-    bool unfit;
     /** Between prepare and commit: its reserved ranges count, but the guest can't see it yet. */
     bool prepared;
-    uint64_t host_group; /**< IOVAGEOM_VIOMMU_OWN when the VMM named none */
-    size_t capacity;     /**< room in `contacts`, fixed when it is made: endpoints point into it */
+    struct iovageom_host_group *host_group; /**< NULL when the VMM named none */
+    size_t capacity; /**< room in `contacts`, fixed when it is made: endpoints point into it */
     size_t count;
     struct iovageom_contact contacts[]; /**< the endpoint where it was plugged, then its aliases */
 };
@@ -172,20 +165,14 @@ struct iovageom_address_space {
     uint64_t key;
     struct iovageom_plug *first, *last;
     struct iovageom_plug *leads;
-    size_t unfit; /**< leads that can't map the identity ranges: 0 means that bypass is possible */
+    bool unfit; /**< a lead can't map the identity ranges: so bypass is impossible */
 };
 
 /** A host group that a plug has named. A host keeps all its devices in one address space. */
 struct iovageom_host_group {
     struct iovageom_address_space *address_space;
     uint64_t number;
-    size_t claims; /**< never 0: it is freed with the last claim */
-};
-
-/** An endpoint's claim on a host group: a device of that group was plugged there. See devices.c. */
-struct iovageom_claim {
-    struct iovageom_claim *next;
-    struct iovageom_host_group *host_group;
+    size_t plugs; /**< that name it, departed ones too (devices.c); freed with the last */
 };
 
 /**
@@ -199,14 +186,13 @@ struct iovageom_group {
     struct iovageom_node node; /**< links from address spaces, and to domains */
     uint64_t key;              /**< see IOVAGEOM_KEY_OWN */
     struct iovageom_members members;
-    struct iovageom_members told; /**< those with a promise */
-    size_t slots;                 /**< members that are slots: with one, the envelope counts */
-    size_t visible;               /**< members for which iovageom_endpoint_visible() is true */
-    struct iovageom_view view;    /**< reserved for the group: machine, envelope, devices */
-    bool view_clean;              /**< `view` is up to date; else compute it anew */
-    bool wire_clean;              /**< if view_clean as well: `wire` is up to date */
-    bool loaded;                  /**< while loading: the stream has named its members */
-    bool unnumbered; /**< made by load: the first plug that names a number gives it one */
+    size_t slots;              /**< members that are slots: with one, the envelope counts */
+    size_t relied_on;          /**< members that are visible to the guest, or have a promise */
+    struct iovageom_view view; /**< reserved for the group: machine, envelope, devices */
+    bool view_clean;           /**< `view` is up to date; else compute it anew */
+    bool wire_clean;           /**< if view_clean as well: `wire` is up to date */
+    bool loaded;               /**< while loading: the stream has named its members */
+    bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
     struct iovageom_wire_list *wire; /**< the answer to a PROBE, once frozen; or NULL */
     /** The union of all addresses that any member was promised, members that left included. In
         whole granules. It ends when the guest has no endpoint of the group left, or at a reset. */
@@ -218,8 +204,9 @@ struct iovageom_group {
 
 /** A domain: made by the first ATTACH, freed when its last endpoint leaves (N34). */
 struct iovageom_domain {
-    struct iovageom_node node;   /**< links from guest groups; its index is the domain number */
-    struct iovageom_node mapped; /**< links from address spaces; the same index */
+    struct iovageom_node node;   /**< links from guest groups */
+    struct iovageom_node mapped; /**< links from address spaces */
+    uint32_t id;
     bool bypass;
     bool clean; /**< `reserved`, `budget` and `shared` are up to date */
     /** An address space with a budget serves another domain too. Mappings there use up the same
@@ -235,22 +222,19 @@ struct iovageom_domain {
 struct iovageom_endpoint {
     uint32_t id;
     uint32_t kind;    /**< an enum iovageom_endpoint_kind */
-    size_t devices;   /**< how many contacts have a committed plug */
+    size_t devices;   /**< contacts with a committed plug; an EMULATED endpoint is one itself */
     bool expected;    /**< visible to the guest, but its device is yet to come: see load.c */
     bool loaded_shut; /**< while loading: it could not bypass at the source either */
     struct iovageom_contact *first, *last;
-    struct iovageom_claim *claims; /**< the newest first */
-    struct iovageom_group *group;  /**< never NULL, and never another one */
+    struct iovageom_plug *departed; /**< their host groups stay: see devices.c */
+    struct iovageom_group *group;   /**< never NULL, and never another one */
     /** Of all its devices, prepared ones included; NULL while it has none. */
     struct iovageom_address_space *address_space;
     struct iovageom_domain *domain; /**< NULL while it is not attached */
     struct iovageom_endpoint *next[IOVAGEOM_LISTS];
     struct iovageom_endpoint *previous[IOVAGEOM_LISTS];
-    /** Its promise: the last answer to a PROBE. NULL without one: then it is not on the list of
-        IOVAGEOM_LIST_TOLD, and `generation` is 0. */
-    struct iovageom_wire_list *told;
-    uint64_t generation; /**< viommu->generation at that PROBE */
-    uint64_t age;        /**< viommu->births when it was made: a smaller number is older */
+    struct iovageom_wire_list *promise; /**< the last answer to a PROBE; NULL: none */
+    uint64_t generation;                /**< viommu->generation at that PROBE; else 0 */
 };
 
 /** The state of a virtual IOMMU. All pointers below are its own, in memory of `allocator`. */
@@ -259,17 +243,13 @@ struct iovageom_viommu {
     struct iovageom_viommu_config config;
     struct iovageom_virtio_config shown; /**< config space; valid once frozen, but not `bypass` */
     bool frozen;
-    /** A plug or update was let pass against a promise or a mapping: the self-check of the tests reads
-        that (tests/support/viommu_check.c). */
-    bool stale;
-    uint32_t accepted;   /**< features of the driver; all that are offered until it says */
-    uint32_t bypass;     /**< the config field `bypass` at present */
-    uint32_t next_index; /**< of the next node. Never used twice, as keys are made from it */
+    uint32_t accepted; /**< features of the driver; all that are offered until it says */
+    uint32_t bypass;   /**< the config field `bypass` at present */
     /** Counts changes after which a PROBE may get another answer. From 1 on: 0 is no promise. */
     uint64_t generation;
     /** Counts all changes: request_end() compares it with the value that request_begin() saw. */
     uint64_t changes;
-    uint64_t births;                    /**< endpoints that were ever made: gives each its age */
+    uint64_t endpoints_made;            /**< ever, so never the same again: keys come from it */
     uint64_t mapping_count;             /**< in all domains together */
     struct iovageom_resv *platform;     /**< regions of iovageom_viommu_add_region(), with owners */
     struct iovageom_view platform_view; /**< the same as sets */
@@ -280,7 +260,6 @@ struct iovageom_viommu {
     struct iovageom_table address_spaces; /**< key -> struct iovageom_address_space */
     struct iovageom_table host_groups;    /**< number -> struct iovageom_host_group */
     struct iovageom_table domains;        /**< domain number -> struct iovageom_domain */
-    struct iovageom_table links;          /**< link_key() -> struct iovageom_link */
 };
 
 /*
@@ -289,7 +268,7 @@ struct iovageom_viommu {
  *
  *   KEY_HOST_GROUP | host group   the address space of a host group for which the VMM named none
  *   KEY_OWN | endpoint            the address space of one device alone
- *   KEY_OWN | index               the guest group of one endpoint alone
+ *   KEY_OWN | endpoints_made      the guest group of one endpoint alone
  */
 #define IOVAGEOM_KEY_HOST_GROUP ((uint64_t)1 << 62)
 #define IOVAGEOM_KEY_OWN        ((uint64_t)1 << 63)
@@ -313,16 +292,9 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
                       struct iovageom_wire_list **out);
 void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire_list *wire);
-int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu);
+void iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu);
 void iovageom_view_deinit(struct iovageom_view *view);
-void iovageom_members_add(struct iovageom_members *members, enum iovageom_list list,
-                          struct iovageom_endpoint *endpoint);
-size_t iovageom_link_count(const struct iovageom_viommu *viommu, const struct iovageom_node *upper,
-                           const struct iovageom_node *lower);
-int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_node *upper,
-                      struct iovageom_node *lower);
-void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_node *upper,
-                       struct iovageom_node *lower);
+size_t iovageom_link_count(const struct iovageom_node *upper, const struct iovageom_node *lower);
 struct iovageom_endpoint *iovageom_endpoint_at(const struct iovageom_viommu *viommu, uint64_t id);
 struct iovageom_endpoint *iovageom_endpoint_after(const struct iovageom_viommu *viommu,
                                                   const struct iovageom_endpoint *endpoint);
@@ -338,25 +310,26 @@ bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu);
 int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
                           uint64_t number);
-int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
-                           enum iovageom_endpoint_kind kind, struct iovageom_endpoint **out);
-void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
-void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
-void iovageom_endpoint_expect(struct iovageom_endpoint *endpoint);
-void iovageom_endpoint_unexpect(struct iovageom_endpoint *endpoint);
+void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
+                           uint64_t number, size_t size);
+void iovageom_object_free(struct iovageom_viommu *viommu, struct iovageom_table *table,
+                          uint64_t number, void *object, size_t size);
 void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group);
 void iovageom_group_stale(struct iovageom_group *group);
+void iovageom_endpoint_set(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                           size_t devices, bool expected, struct iovageom_wire_list *promise);
+struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id,
+                                                 uint64_t group_key,
+                                                 enum iovageom_endpoint_kind kind);
+void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                           struct iovageom_address_space *address_space,
+                           struct iovageom_domain *domain);
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t id);
-int iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypass,
-                         struct iovageom_domain **out);
-void iovageom_domain_free(struct iovageom_viommu *viommu, struct iovageom_domain *domain);
-int iovageom_domain_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                         struct iovageom_domain *domain);
+struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id,
+                                             bool bypass);
+void iovageom_domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_domain *domain);
 void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
-
-int iovageom_endpoint_enter(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                            struct iovageom_address_space *address_space);
-void iovageom_endpoint_exit(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 
 /* ---- findings.c ---- */
 
@@ -445,9 +418,7 @@ struct iovageom_admission {
     bool loading;
     bool allow_stale;
     bool refuse_direct; /**< a region of type DIRECT refuses; else it is noted */
-    bool direct_asked;  /**< ask_direct() has reported: it is called at two places */
     bool common_asked;  /**< ask_common() has reported: one answer holds for all devices */
-    bool went_stale;    /**< something was found that only allow_stale lets pass */
     size_t objections;  /**< findings that refuse */
     int status;         /**< of the first objection; IOVAGEOM_OK while there is none */
 };
@@ -465,8 +436,9 @@ int iovageom_ask_neighbours(struct iovageom_admission *a);
 
 /* ---- devices.c, setup.c, domains.c, mapping.c ---- */
 
-int iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key, uint64_t host_group,
-                       size_t capacity, struct iovageom_device *device, struct iovageom_plug **out);
+struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key,
+                                         uint64_t host_group, size_t capacity,
+                                         struct iovageom_device *device);
 int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_endpoint *endpoint);
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug);

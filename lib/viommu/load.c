@@ -62,27 +62,35 @@ static struct iovageom_group *members_group(const struct loader *l, struct iovag
     return NULL;
 }
 
+/* Make the endpoint visible to the guest, though its device is yet to come. */
+static void expect(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
+{
+    if (!iovageom_endpoint_visible(endpoint))
+        iovageom_endpoint_set(viommu, endpoint, 0, true, endpoint->promise);
+}
+
 /*
  * Make an endpoint that is expected: in the group of its members, or a new group without a number.
+ * NULL for lack of memory.
  */
-static int expect_endpoint(struct iovageom_viommu *viommu, uint32_t id,
-                           const struct iovageom_group *group, struct iovageom_endpoint **out)
+static struct iovageom_endpoint *expect_endpoint(struct iovageom_viommu *viommu, uint32_t id,
+                                                 const struct iovageom_group *group)
 {
     const uint64_t key = group != NULL ? group->key : iovageom_next_own_group(viommu);
-    int error = iovageom_endpoint_make(viommu, id, key, IOVAGEOM_ENDPOINT_DEVICE, out);
+    struct iovageom_endpoint *endpoint =
+        iovageom_endpoint_make(viommu, id, key, IOVAGEOM_ENDPOINT_DEVICE);
 
-    if (error == IOVAGEOM_OK) {
-        iovageom_endpoint_expect(*out);
-        (*out)->group->unnumbered |= group == NULL;
+    if (endpoint != NULL) {
+        expect(viommu, endpoint);
+        endpoint->group->unnumbered |= group == NULL;
     }
-    return error;
+    return endpoint;
 }
 
 /* RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. */
 static int load_members(struct loader *l, struct iovageom_reader *body)
 {
     struct iovageom_group *group = members_group(l, *body);
-    int error = IOVAGEOM_OK;
 
     while (body->left >= 4) {
         const uint32_t id = iovageom_read32(body);
@@ -92,9 +100,9 @@ static int load_members(struct loader *l, struct iovageom_reader *body)
             IOVAGEOM_ERR_CONFLICT);
 
         if (endpoint == NULL && l->expect) {
-            error = expect_endpoint(l->viommu, id, group, &endpoint);
-            if (error != IOVAGEOM_OK)
-                return error;
+            endpoint = expect_endpoint(l->viommu, id, group);
+            if (endpoint == NULL)
+                return IOVAGEOM_ERR_NO_MEMORY;
             group = endpoint->group;
         }
         finding.endpoint = id;
@@ -124,7 +132,7 @@ static int load_promise(struct loader *l, struct iovageom_reader *body)
     error = stream_endpoint(l, id, &endpoint);
     if (endpoint == NULL)
         return error;
-    if (endpoint->told != NULL)
+    if (endpoint->promise != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     error = iovageom_wire_new(l->viommu, count, &wire);
     if (error != IOVAGEOM_OK)
@@ -200,7 +208,7 @@ static int load_attached(struct loader *l, struct iovageom_reader *body)
     if (endpoint->domain != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     if (l->expect)
-        iovageom_endpoint_expect(endpoint);
+        expect(l->viommu, endpoint);
     status = iovageom_attach_decide(l->viommu, l->domain, endpoint->id, flags, l->report, &attach);
     if (status == IOVAGEOM_OK)
         status = iovageom_attach_do(l->viommu, &attach);
@@ -419,7 +427,6 @@ static int load_compare(struct loader *l)
     while (error == IOVAGEOM_OK && (group = iovageom_group_after(l->viommu, group)) != NULL) {
         struct iovageom_range against;
 
-        group->loaded = false;
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view.all);
@@ -460,7 +467,7 @@ static void load_begin(struct iovageom_viommu *viommu)
     struct iovageom_endpoint *endpoint = NULL;
 
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        endpoint->loaded_shut = false;
+        endpoint->loaded_shut = endpoint->group->loaded = false;
 }
 
 /*

@@ -55,7 +55,7 @@ static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
 
     if (report == NULL)
         return IOVAGEOM_ERR_RESERVED;
-    finding.domain = domain->node.index;
+    finding.domain = domain->id;
     finding.range = range;
     finding.against = hit;
     (void)iovageom_range_intersect(range, hit, &hit);
@@ -105,9 +105,8 @@ static int map_limits(const struct iovageom_viommu *viommu, const struct iovageo
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
         if (limits[i].used >= limits[i].most)
-            return iovageom_refuse_number(report, limits[i].kind, IOVAGEOM_ERR_LIMIT,
-                                          domain->node.index, IOVAGEOM_ID_NONE, limits[i].used + 1,
-                                          limits[i].most);
+            return iovageom_refuse_number(report, limits[i].kind, IOVAGEOM_ERR_LIMIT, domain->id,
+                                          IOVAGEOM_ID_NONE, limits[i].used + 1, limits[i].most);
     return IOVAGEOM_OK;
 }
 
@@ -126,8 +125,7 @@ static int map_place(const struct iovageom_viommu *viommu, const struct iovageom
     if (iovageom_rangeset_first_overlap(reserved, mapping->range, &taken))
         return refuse_reserved(viommu, domain, mapping->range, taken, report);
     if (iovageom_mappings_seek_place(&domain->mappings, mapping->range, place, &hit))
-        return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->node.index, mapping->range, &hit,
-                            report);
+        return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->id, mapping->range, &hit, report);
     return map_limits(viommu, domain, budget, report);
 }
 

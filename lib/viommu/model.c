@@ -8,8 +8,8 @@
  * Double lists whose links stand in the endpoints, so that joining and leaving need no memory.
  */
 
-void iovageom_members_add(struct iovageom_members *members, enum iovageom_list list,
-                          struct iovageom_endpoint *endpoint)
+static void members_add(struct iovageom_members *members, enum iovageom_list list,
+                        struct iovageom_endpoint *endpoint)
 {
     endpoint->previous[list] = members->last;
     endpoint->next[list] = NULL;
@@ -31,76 +31,77 @@ static void members_remove(struct iovageom_members *members, enum iovageom_list 
     members->count--;
 }
 
-/* ---- links ----
- *
- * The upper end of a link is a node of an address space, or that of a group. Each of these has an
- * index that no other one ever had (next_index), and all its lower ends are of one kind: groups, or
- * domains. So a key names one link, although a domain has its number for an index, which may equal
- * the index of a group.
- */
+/* ---- links ---- */
 
-static uint64_t link_key(const struct iovageom_node *upper, const struct iovageom_node *lower)
+struct link_ends {
+    struct iovageom_node *upper;
+    struct iovageom_node *lower;
+};
+
+/*
+ * Walks the lists of both ends in step, so the shorter one bounds the work: most often one of them
+ * has a link or two, however many the other has.
+ */
+static struct iovageom_link *link_find(const struct iovageom_node *upper,
+                                       const struct iovageom_node *lower)
 {
-    return (uint64_t)upper->index << 32 | lower->index;
+    struct iovageom_link *down = upper->down;
+    struct iovageom_link *up = lower->up;
+
+    for (; down != NULL && up != NULL; down = down->down_next, up = up->up_next) {
+        if (down->lower == lower)
+            return down;
+        if (up->upper == upper)
+            return up;
+    }
+    return NULL;
 }
 
 /* How many endpoints the link stands for; 0 when there is none. */
-size_t iovageom_link_count(const struct iovageom_viommu *viommu, const struct iovageom_node *upper,
-                           const struct iovageom_node *lower)
+size_t iovageom_link_count(const struct iovageom_node *upper, const struct iovageom_node *lower)
 {
-    const struct iovageom_link *link = iovageom_table_at(&viommu->links, link_key(upper, lower));
+    const struct iovageom_link *link = link_find(upper, lower);
 
     return link != NULL ? link->count : 0;
 }
 
-/* Add one to the count of a link; make the link if there is none. IOVAGEOM_ERR_NO_MEMORY. */
-int iovageom_link_get(struct iovageom_viommu *viommu, struct iovageom_node *upper,
-                      struct iovageom_node *lower)
+/* Add one to the count of a link; make the link if there is none. False: no memory. */
+static bool link_get(struct iovageom_viommu *viommu, const struct link_ends *ends)
 {
-    struct iovageom_link *link = iovageom_table_at(&viommu->links, link_key(upper, lower));
-    int error;
+    struct iovageom_node *upper = ends->upper, *lower = ends->lower;
+    struct iovageom_link *link = link_find(upper, lower);
 
-    if (link != NULL) {
-        link->count++;
-        return IOVAGEOM_OK;
+    if (link == NULL) {
+        link = iovageom_books_allocate(viommu, sizeof(*link));
+        if (link == NULL)
+            return false;
+        *link = (struct iovageom_link){
+            .upper = upper, .lower = lower, .down_next = upper->down, .up_next = lower->up};
+        if (upper->down != NULL)
+            upper->down->down_previous = link;
+        if (lower->up != NULL)
+            lower->up->up_previous = link;
+        upper->down = link;
+        lower->up = link;
     }
-    link = iovageom_books_allocate(viommu, sizeof(*link));
-    if (link == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    error = iovageom_table_put(&viommu->links, link_key(upper, lower), link);
-    if (error != IOVAGEOM_OK) {
-        iovageom_books_release(viommu, link, sizeof(*link));
-        return error;
-    }
-    *link = (struct iovageom_link){
-        .upper = upper, .lower = lower, .count = 1, .down_next = upper->down, .up_next = lower->up};
-    if (upper->down != NULL)
-        upper->down->down_previous = link;
-    if (lower->up != NULL)
-        lower->up->up_previous = link;
-    upper->down = link;
-    upper->down_count++;
-    lower->up = link;
-    return IOVAGEOM_OK;
+    link->count++;
+    return true;
 }
 
-/* Take one from the count of a link, which exists; free the link at 0. Needs no memory. */
-void iovageom_link_put(struct iovageom_viommu *viommu, struct iovageom_node *upper,
-                       struct iovageom_node *lower)
+/* Take one from the count of a link, which exists; free the link at 0. */
+static void link_put(struct iovageom_viommu *viommu, const struct link_ends *ends)
 {
-    struct iovageom_link *link = iovageom_table_at(&viommu->links, link_key(upper, lower));
+    struct iovageom_link *link = link_find(ends->upper, ends->lower);
 
     if (--link->count > 0)
         return;
     if (link->down_next != NULL)
         link->down_next->down_previous = link->down_previous;
-    *(link->down_previous != NULL ? &link->down_previous->down_next : &upper->down) =
+    *(link->down_previous != NULL ? &link->down_previous->down_next : &ends->upper->down) =
         link->down_next;
-    upper->down_count--;
     if (link->up_next != NULL)
         link->up_next->up_previous = link->up_previous;
-    *(link->up_previous != NULL ? &link->up_previous->up_next : &lower->up) = link->up_next;
-    iovageom_table_drop(&viommu->links, link_key(upper, lower));
+    *(link->up_previous != NULL ? &link->up_previous->up_next : &ends->lower->up) = link->up_next;
     iovageom_books_release(viommu, link, sizeof(*link));
 }
 
@@ -188,56 +189,43 @@ bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
     return endpoint->last != NULL && endpoint->last->plug->prepared;
 }
 
-/* Whether the guest can probe it as a device, and attach it. */
-bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
+/* ---- making and freeing ---- */
+
+/*
+ * A new object, all zeros, at a number of a table where there is none; NULL for lack of memory. All
+ * sizes are those of structs, so never 0.
+ */
+void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
+                           uint64_t number, size_t size)
 {
-    return endpoint->kind == IOVAGEOM_ENDPOINT_EMULATED || endpoint->devices > 0 ||
-           endpoint->expected;
+    void *made = iovageom_books_allocate(viommu, size);
+
+    if (made == NULL)
+        return NULL;
+    if (iovageom_table_put(table, number, made) != IOVAGEOM_OK) {
+        iovageom_books_release(viommu, made, size);
+        return NULL;
+    }
+    return memset(made, 0, size);
+}
+
+void iovageom_object_free(struct iovageom_viommu *viommu, struct iovageom_table *table,
+                          uint64_t number, void *object, size_t size)
+{
+    iovageom_table_drop(table, number);
+    iovageom_books_release(viommu, object, size);
 }
 
 /* ---- guest groups ---- */
 
 /*
- * A key for the guest group of one endpoint alone. It is made from an index, which is never used
- * twice, and not from the endpoint's number. For when a device leaves, an alias may stay in its
- * group; the next device at that number must get a new group, not share one with that alias.
+ * A key for the guest group of one endpoint alone. It is made from a count that only grows, and not
+ * from the endpoint's number. For when a device leaves, an alias may stay in its group; the next
+ * device at that number must get a new group, not share one with that alias.
  */
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu)
 {
-    return IOVAGEOM_KEY_OWN | viommu->next_index;
-}
-
-/*
- * The group with that key, made if there is none. A new one has no members yet: if the caller can't
- * add one, it must call group_drop_if_empty().
- */
-static int group_make(struct iovageom_viommu *viommu, uint64_t key, struct iovageom_group **out)
-{
-    struct iovageom_group *group = iovageom_table_at(&viommu->groups, key);
-    int error;
-
-    if (group == NULL) {
-        if (viommu->next_index == UINT32_MAX)
-            return IOVAGEOM_ERR_LIMIT;
-        group = iovageom_books_allocate(viommu, sizeof(*group));
-        if (group == NULL)
-            return IOVAGEOM_ERR_NO_MEMORY;
-        memset(group, 0, sizeof(*group));
-        group->key = key;
-        group->node.self = group;
-        group->node.index = viommu->next_index;
-        error = iovageom_table_put(&viommu->groups, key, group);
-        if (error != IOVAGEOM_OK) {
-            iovageom_books_release(viommu, group, sizeof(*group));
-            return error;
-        }
-        viommu->next_index++;
-        /* The allocator was found to be sound by iovageom_viommu_new(). */
-        (void)iovageom_view_init(&group->view, viommu);
-        (void)iovageom_rangeset_init(&group->promised, &viommu->allocator);
-    }
-    *out = group;
-    return IOVAGEOM_OK;
+    return IOVAGEOM_KEY_OWN | viommu->endpoints_made;
 }
 
 /*
@@ -257,24 +245,22 @@ int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group 
     return IOVAGEOM_OK;
 }
 
-static void group_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_group *group)
-{
-    if (group->members.count > 0)
-        return;
-    iovageom_table_drop(&viommu->groups, group->key);
-    iovageom_wire_put(viommu, group->wire);
-    iovageom_group_forgive(viommu, group);
-    iovageom_view_deinit(&group->view);
-    iovageom_books_release(viommu, group, sizeof(*group));
-}
-
 /* Drop the promise of a group: the guest can rely on it no longer. */
 void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
     iovageom_rangeset_clear(&group->promised);
     iovageom_wire_put(viommu, group->promised_wire);
     group->promised_wire = NULL;
-    group->loaded = false;
+}
+
+static void group_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_group *group)
+{
+    if (group->members.count > 0)
+        return;
+    iovageom_wire_put(viommu, group->wire);
+    iovageom_group_forgive(viommu, group);
+    iovageom_view_deinit(&group->view);
+    iovageom_object_free(viommu, &viommu->groups, group->key, group, sizeof(*group));
 }
 
 /*
@@ -291,58 +277,77 @@ void iovageom_group_stale(struct iovageom_group *group)
 
 /* ---- endpoints ---- */
 
-/*
- * A new endpoint, without a device, in the group with that key. The first slot of a group brings
- * the envelope into the group's view. IOVAGEOM_ERR_NO_MEMORY, IOVAGEOM_ERR_LIMIT (no index is
- * left).
- */
-int iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id, uint64_t group_key,
-                           enum iovageom_endpoint_kind kind, struct iovageom_endpoint **out)
+/* Whether the guest can probe it as a device, and attach it. */
+bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
 {
-    struct iovageom_endpoint *endpoint;
-    struct iovageom_group *group;
-    int error = group_make(viommu, group_key, &group);
+    return endpoint->devices > 0 || endpoint->expected;
+}
 
-    if (error != IOVAGEOM_OK)
-        return error;
-    endpoint = iovageom_books_allocate(viommu, sizeof(*endpoint));
-    error = endpoint == NULL ? IOVAGEOM_ERR_NO_MEMORY
-                             : iovageom_table_put(&viommu->endpoints, id, endpoint);
-    if (error != IOVAGEOM_OK) {
-        iovageom_books_release(viommu, endpoint, sizeof(*endpoint));
-        group_drop_if_empty(viommu, group);
-        return error;
-    }
-    memset(endpoint, 0, sizeof(*endpoint));
-    endpoint->id = id;
-    endpoint->kind = (uint32_t)kind;
-    endpoint->group = group;
-    endpoint->age = viommu->births++;
-    iovageom_members_add(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
-    group->visible += kind == IOVAGEOM_ENDPOINT_EMULATED;
-    if (kind == IOVAGEOM_ENDPOINT_SLOT && group->slots++ == 0 && viommu->envelope != NULL)
-        iovageom_group_stale(group);
-    *out = endpoint;
-    return IOVAGEOM_OK;
+static bool endpoint_relied_on(const struct iovageom_endpoint *endpoint)
+{
+    return iovageom_endpoint_visible(endpoint) || endpoint->promise != NULL;
 }
 
 /*
- * Take the endpoint's promise away. That of its group stays as long as the guest may rely on it:
- * while any member of the group is visible or has a promise. A guest may have made the group's
- * domain from the answer that this endpoint got, and go on using it for the other members.
+ * What an endpoint is to the guest changes here alone. It takes over the caller's reference to
+ * `promise`, unless the endpoint has that one already.
+ *
+ * The promise of its group stays as long as the guest may rely on it: while any member of the group
+ * is visible or has a promise. A guest may have made the group's domain from the answer that this
+ * endpoint got, and go on using it for the other members.
  */
-void iovageom_endpoint_forget(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
+void iovageom_endpoint_set(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                           size_t devices, bool expected, struct iovageom_wire_list *promise)
 {
     struct iovageom_group *group = endpoint->group;
 
-    if (endpoint->told != NULL) {
-        iovageom_wire_put(viommu, endpoint->told);
-        endpoint->told = NULL;
+    group->relied_on -= endpoint_relied_on(endpoint);
+    endpoint->devices = devices;
+    endpoint->expected = expected;
+    if (promise != endpoint->promise)
+        iovageom_wire_put(viommu, endpoint->promise);
+    endpoint->promise = promise;
+    if (promise == NULL)
         endpoint->generation = 0;
-        members_remove(&group->told, IOVAGEOM_LIST_TOLD, endpoint);
-    }
-    if (group->visible == 0 && group->told.count == 0)
+    group->relied_on += endpoint_relied_on(endpoint);
+    if (group->relied_on == 0)
         iovageom_group_forgive(viommu, group);
+}
+
+/*
+ * A new endpoint, without a device, in the group with that key, which is made if there is none. The
+ * first slot of a group brings the envelope into the group's view. NULL for lack of memory.
+ */
+struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id,
+                                                 uint64_t group_key,
+                                                 enum iovageom_endpoint_kind kind)
+{
+    struct iovageom_group *group = iovageom_table_at(&viommu->groups, group_key);
+    struct iovageom_endpoint *endpoint;
+
+    if (group == NULL) {
+        group = iovageom_object_make(viommu, &viommu->groups, group_key, sizeof(*group));
+        if (group == NULL)
+            return NULL;
+        group->key = group_key;
+        group->node.self = group;
+        iovageom_view_init(&group->view, viommu);
+        (void)iovageom_rangeset_init(&group->promised, &viommu->allocator);
+    }
+    endpoint = iovageom_object_make(viommu, &viommu->endpoints, id, sizeof(*endpoint));
+    if (endpoint == NULL) {
+        group_drop_if_empty(viommu, group);
+        return NULL;
+    }
+    viommu->endpoints_made++;
+    endpoint->id = id;
+    endpoint->kind = (uint32_t)kind;
+    endpoint->group = group;
+    members_add(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
+    iovageom_endpoint_set(viommu, endpoint, kind == IOVAGEOM_ENDPOINT_EMULATED, false, NULL);
+    if (kind == IOVAGEOM_ENDPOINT_SLOT && group->slots++ == 0 && viommu->envelope != NULL)
+        iovageom_group_stale(group);
+    return endpoint;
 }
 
 /* Detach and free an endpoint that has no device; its group goes with its last endpoint. */
@@ -351,67 +356,57 @@ void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endp
     struct iovageom_group *group = endpoint->group;
 
     iovageom_domain_leave(viommu, endpoint);
-    group->visible -= iovageom_endpoint_visible(endpoint);
-    iovageom_endpoint_forget(viommu, endpoint);
+    iovageom_endpoint_set(viommu, endpoint, 0, false, NULL);
     if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT && --group->slots == 0 && viommu->envelope != NULL)
         iovageom_group_stale(group);
     members_remove(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
-    iovageom_table_drop(&viommu->endpoints, endpoint->id);
-    iovageom_books_release(viommu, endpoint, sizeof(*endpoint));
+    iovageom_object_free(viommu, &viommu->endpoints, endpoint->id, endpoint, sizeof(*endpoint));
     group_drop_if_empty(viommu, group);
 }
 
-/* Make the endpoint visible to the guest, though its device is yet to come (load.c). */
-void iovageom_endpoint_expect(struct iovageom_endpoint *endpoint)
-{
-    if (iovageom_endpoint_visible(endpoint))
-        return;
-    endpoint->expected = true;
-    endpoint->group->visible++;
-}
+/* ---- where endpoints are ---- */
 
-/* Its device has come, or is expected no longer. It stays visible if it has another reason. */
-void iovageom_endpoint_unexpect(struct iovageom_endpoint *endpoint)
+/* A domain without endpoints: the caller moves one there at once. NULL for lack of memory. */
+struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id,
+                                             bool bypass)
 {
-    if (!endpoint->expected)
-        return;
-    endpoint->expected = false;
-    endpoint->group->visible -= !iovageom_endpoint_visible(endpoint);
-}
-
-/* ---- domains ---- */
-
-/* A domain without endpoints. The caller joins one at once, or frees the domain again. */
-int iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypass,
-                         struct iovageom_domain **out)
-{
-    struct iovageom_domain *domain = iovageom_books_allocate(viommu, sizeof(*domain));
-    int error;
+    struct iovageom_domain *domain =
+        iovageom_object_make(viommu, &viommu->domains, id, sizeof(*domain));
 
     if (domain == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    memset(domain, 0, sizeof(*domain));
+        return NULL;
     domain->node.self = domain->mapped.self = domain;
-    domain->node.index = domain->mapped.index = id;
+    domain->id = id;
     domain->bypass = bypass;
-    error = iovageom_table_put(&viommu->domains, id, domain);
-    if (error != IOVAGEOM_OK) {
-        iovageom_books_release(viommu, domain, sizeof(*domain));
-        return error;
-    }
     (void)iovageom_rangeset_init(&domain->reserved, &viommu->allocator);
     (void)iovageom_mappings_init(&domain->mappings, &viommu->allocator);
-    *out = domain;
-    return IOVAGEOM_OK;
+    return domain;
 }
 
-void iovageom_domain_free(struct iovageom_viommu *viommu, struct iovageom_domain *domain)
+/* The last endpoint that leaves takes the domain and its mappings along (N34). */
+void iovageom_domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_domain *domain)
 {
+    if (domain->members.count > 0)
+        return;
     viommu->mapping_count -= iovageom_mappings_count(&domain->mappings);
-    iovageom_table_drop(&viommu->domains, domain->node.index);
     iovageom_mappings_deinit(&domain->mappings);
     iovageom_rangeset_deinit(&domain->reserved);
-    iovageom_books_release(viommu, domain, sizeof(*domain));
+    iovageom_object_free(viommu, &viommu->domains, domain->id, domain, sizeof(*domain));
+}
+
+/* The ends of the links that an endpoint of `group` counts for in these two, which may be NULL. */
+static size_t ends_of(struct iovageom_group *group, struct iovageom_address_space *address_space,
+                      struct iovageom_domain *domain, struct link_ends ends[3])
+{
+    size_t count = 0;
+
+    if (address_space != NULL)
+        ends[count++] = (struct link_ends){&address_space->node, &group->node};
+    if (domain != NULL)
+        ends[count++] = (struct link_ends){&group->node, &domain->node};
+    if (address_space != NULL && domain != NULL)
+        ends[count++] = (struct link_ends){&address_space->mapped, &domain->mapped};
+    return count;
 }
 
 /*
@@ -427,78 +422,50 @@ static void budget_shared_anew(const struct iovageom_address_space *address_spac
 }
 
 /*
- * Attach the endpoint to `domain`, and detach it from the one where it is. Both links of the new
- * domain are had before the old domain is left: so nothing has changed when there is no memory.
+ * Move an endpoint: it is in this address space and this domain from now on. Either may be NULL, or
+ * as before. The new links are had before the old ones are given up, so that nothing has changed
+ * without memory. To leave needs no memory, for no new link comes.
  */
-int iovageom_domain_join(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                         struct iovageom_domain *domain)
+int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                           struct iovageom_address_space *address_space,
+                           struct iovageom_domain *domain)
 {
-    struct iovageom_address_space *address_space = endpoint->address_space;
-    int error = iovageom_link_get(viommu, &endpoint->group->node, &domain->node);
+    struct iovageom_address_space *old_space = endpoint->address_space;
+    struct iovageom_domain *old = endpoint->domain;
+    struct link_ends now[3], before[3];
+    const size_t count = ends_of(endpoint->group, address_space, domain, now);
+    size_t left = ends_of(endpoint->group, old_space, old, before);
 
-    if (error == IOVAGEOM_OK && address_space != NULL) {
-        error = iovageom_link_get(viommu, &address_space->mapped, &domain->mapped);
-        if (error != IOVAGEOM_OK)
-            iovageom_link_put(viommu, &endpoint->group->node, &domain->node);
-    }
-    if (error != IOVAGEOM_OK)
-        return error;
-    iovageom_domain_leave(viommu, endpoint);
-    iovageom_members_add(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
+    for (size_t i = 0; i < count; i++)
+        if (!link_get(viommu, &now[i])) {
+            while (i > 0)
+                link_put(viommu, &now[--i]);
+            return IOVAGEOM_ERR_NO_MEMORY;
+        }
+    while (left > 0)
+        link_put(viommu, &before[--left]);
+    endpoint->address_space = address_space;
     endpoint->domain = domain;
-    domain->clean = false;
-    budget_shared_anew(address_space);
-    return IOVAGEOM_OK;
-}
-
-/* Out of its domain, if it is in one; the last endpoint takes domain and mappings along (N34). */
-void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    struct iovageom_domain *domain = endpoint->domain;
-
-    if (domain == NULL)
-        return;
-    members_remove(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
-    iovageom_link_put(viommu, &endpoint->group->node, &domain->node);
-    if (endpoint->address_space != NULL) {
-        iovageom_link_put(viommu, &endpoint->address_space->mapped, &domain->mapped);
-        budget_shared_anew(endpoint->address_space);
+    if (old_space != NULL && old_space != address_space &&
+        iovageom_link_count(&old_space->node, &endpoint->group->node) == 0)
+        iovageom_group_stale(endpoint->group);
+    if (old != NULL) {
+        old->clean = false;
+        budget_shared_anew(old_space);
+        members_remove(&old->members, IOVAGEOM_LIST_DOMAIN, endpoint);
     }
-    endpoint->domain = NULL;
-    domain->clean = false;
-    if (domain->members.count == 0)
-        iovageom_domain_free(viommu, domain);
-}
-
-/*
- * The endpoint is in an address space from now on. It may be attached already: an emulated endpoint
- * or an expected one has no address space, and the device of the expected one comes now. Then its
- * domain gets a link to that address space.
- */
-int iovageom_endpoint_enter(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                            struct iovageom_address_space *address_space)
-{
-    struct iovageom_domain *domain = endpoint->address_space == NULL ? endpoint->domain : NULL;
-
     if (domain != NULL) {
-        int error = iovageom_link_get(viommu, &address_space->mapped, &domain->mapped);
-
-        if (error != IOVAGEOM_OK)
-            return error;
         domain->clean = false;
         budget_shared_anew(address_space);
+        members_add(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
     }
-    endpoint->address_space = address_space;
+    if (old != NULL && old != domain)
+        iovageom_domain_drop_if_empty(viommu, old);
     return IOVAGEOM_OK;
 }
 
-/* Its last device is gone. If it stays attached (as `expected`), its domain keeps no such link. */
-void iovageom_endpoint_exit(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
+/* Out of its domain, if it is in one. Can't fail. */
+void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
 {
-    if (endpoint->domain != NULL) {
-        iovageom_link_put(viommu, &endpoint->address_space->mapped, &endpoint->domain->mapped);
-        endpoint->domain->clean = false;
-        budget_shared_anew(endpoint->address_space);
-    }
-    endpoint->address_space = NULL;
+    (void)iovageom_endpoint_move(viommu, endpoint, endpoint->address_space, NULL);
 }

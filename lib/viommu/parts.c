@@ -191,12 +191,11 @@ void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wir
         iovageom_books_release(viommu, wire, wire->size);
 }
 
-/* Fails only for an unsound allocator, and iovageom_viommu_new() lets none pass. */
-int iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu)
+/* Can't fail: only an unsound allocator could, and iovageom_viommu_new() lets none pass. */
+void iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu)
 {
-    int error = iovageom_rangeset_init(&view->all, &viommu->allocator);
-
-    return error != IOVAGEOM_OK ? error : iovageom_rangeset_init(&view->msi, &viommu->allocator);
+    (void)iovageom_rangeset_init(&view->all, &viommu->allocator);
+    (void)iovageom_rangeset_init(&view->msi, &viommu->allocator);
 }
 
 void iovageom_view_deinit(struct iovageom_view *view)

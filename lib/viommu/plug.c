@@ -216,13 +216,13 @@ static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place 
     const uint32_t id = place_id(place, i);
     struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
     const bool made = endpoint == NULL;
-    int error = IOVAGEOM_OK;
+    int error;
 
     if (made)
-        error = iovageom_endpoint_make(viommu, id, group_key(viommu, place, i),
-                                       IOVAGEOM_ENDPOINT_DEVICE, &endpoint);
-    if (error != IOVAGEOM_OK)
-        return error;
+        endpoint = iovageom_endpoint_make(viommu, id, group_key(viommu, place, i),
+                                          IOVAGEOM_ENDPOINT_DEVICE);
+    if (endpoint == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
     error = iovageom_plug_join(viommu, plug, endpoint);
     if (error != IOVAGEOM_OK && made)
         iovageom_endpoint_drop(viommu, endpoint);
@@ -238,12 +238,12 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place 
 {
     const struct iovageom_plug_options *options = place->options;
     const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place->endpoint);
-    struct iovageom_plug *plug;
-    int error = iovageom_plug_make(viommu, place->key, options->host_group,
-                                   options->alias_count + 1, device, &plug);
+    struct iovageom_plug *plug = iovageom_plug_make(viommu, place->key, options->host_group,
+                                                    options->alias_count + 1, device);
+    int error = IOVAGEOM_OK;
 
-    if (error != IOVAGEOM_OK)
-        return error;
+    if (plug == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; error == IOVAGEOM_OK && i <= options->alias_count; i++)
         error = plug_one(viommu, place, i, plug);
     if (error == IOVAGEOM_OK && known != NULL && known->group->unnumbered &&
@@ -292,7 +292,6 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
     if (error == IOVAGEOM_OK && changed != NULL) {
         changed->generation++;
         changed->changes++;
-        changed->stale |= a.went_stale;
     }
     iovageom_device_put(viommu, device);
     return error;

@@ -168,10 +168,9 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
         group->promised_wire = wire;
         wire->references++;
     }
-    if (endpoint->told == NULL)
-        iovageom_members_add(&group->told, IOVAGEOM_LIST_TOLD, endpoint);
-    iovageom_wire_put(viommu, endpoint->told);
-    endpoint->told = wire;
+    if (endpoint->promise == wire)
+        iovageom_wire_put(viommu, wire);
+    iovageom_endpoint_set(viommu, endpoint, endpoint->devices, endpoint->expected, wire);
     endpoint->generation = viommu->generation;
     return IOVAGEOM_OK;
 }
@@ -222,25 +221,22 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
 }
 
 /*
- * The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
+ * The first member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
  * the promise was made to a member that is gone. Neighbours on the list often share one object, so
  * wire_leaves() is asked again only where the pointer changes.
  */
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
 {
-    const struct iovageom_endpoint *first = NULL;
     const struct iovageom_wire_list *before = NULL;
-    bool leaves = false;
 
-    for (const struct iovageom_endpoint *member = group->told.first; member != NULL;
-         member = member->next[IOVAGEOM_LIST_TOLD]) {
-        if (member->told != before)
-            leaves = wire_leaves(member->told, range);
-        before = member->told;
-        if (leaves && (first == NULL || member->age < first->age))
-            first = member;
+    for (const struct iovageom_endpoint *member = group->members.first; member != NULL;
+         member = member->next[IOVAGEOM_LIST_GROUP]) {
+        if (member->promise != NULL && member->promise != before &&
+            wire_leaves(member->promise, range))
+            return member->id;
+        before = member->promise;
     }
-    return first != NULL ? first->id : IOVAGEOM_ID_NONE;
+    return IOVAGEOM_ID_NONE;
 }
 
 /* ---- comparing a promise with now ---- */
@@ -259,20 +255,19 @@ static int promise_compare(const struct iovageom_viommu *viommu,
 
     if (error != IOVAGEOM_OK)
         return error;
-    *current = endpoint->told != NULL && wire_same(endpoint->told, wire);
+    *current = endpoint->promise != NULL && wire_same(endpoint->promise, wire);
     error = wire_usable(viommu, wire, &shown, &sets[NOW]);
     iovageom_wire_put(viommu, wire);
-    if (error == IOVAGEOM_OK && endpoint->told != NULL)
-        error = wire_usable(viommu, endpoint->told, &shown, &sets[TOLD]);
+    if (error == IOVAGEOM_OK && endpoint->promise != NULL)
+        error = wire_usable(viommu, endpoint->promise, &shown, &sets[TOLD]);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
-    if (error != IOVAGEOM_OK || endpoint->told == NULL)
+    if (error != IOVAGEOM_OK || endpoint->promise == NULL)
         return error;
     /* REMOVED is not TOLD less NOW. A gap between regions that a PROBE would close now, to fit into
        probe_size, still maps: only what is reserved breaks a promise. */
-    error = iovageom_view_init(&view, viommu);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_group_view(viommu, endpoint->group, &view);
+    iovageom_view_init(&view, viommu);
+    error = iovageom_group_view(viommu, endpoint->group, &view);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_align_outward(&view.all, &view.all,
                                                 iovageom_pgsize_granule(shown.page_size_mask));
@@ -305,7 +300,7 @@ int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpo
         *promise = (struct iovageom_viommu_promise){
             .generation = found->generation,
             .now = viommu->generation,
-            .told = found->told != NULL,
+            .told = found->promise != NULL,
             .current = current,
             .safe = safe,
         };

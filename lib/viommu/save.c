@@ -32,12 +32,12 @@ static void save_space(struct iovageom_writer *w, const struct iovageom_viommu *
 
 static void save_promise(struct iovageom_writer *w, const struct iovageom_endpoint *endpoint)
 {
-    save_head(w, RECORD_PROMISE, 12 + endpoint->told->count * REGION_SIZE);
+    save_head(w, RECORD_PROMISE, 12 + endpoint->promise->count * REGION_SIZE);
     iovageom_write(w, endpoint->id, 4);
     iovageom_write(w, endpoint->generation, 8);
-    for (size_t i = 0; i < endpoint->told->count; i++) {
-        iovageom_write_range(w, endpoint->told->regions[i].range);
-        iovageom_write(w, endpoint->told->regions[i].type, 4);
+    for (size_t i = 0; i < endpoint->promise->count; i++) {
+        iovageom_write_range(w, endpoint->promise->regions[i].range);
+        iovageom_write(w, endpoint->promise->regions[i].type, 4);
     }
 }
 
@@ -72,7 +72,7 @@ static void save_domain(struct iovageom_writer *w, const struct iovageom_domain 
     struct iovageom_mapping mapping;
 
     save_head(w, RECORD_DOMAIN, 8);
-    iovageom_write(w, domain->node.index, 4);
+    iovageom_write(w, domain->id, 4);
     iovageom_write(w, domain->bypass, 4);
     for (; member != NULL; member = member->next[IOVAGEOM_LIST_DOMAIN]) {
         save_head(w, RECORD_ATTACHED, 4);
@@ -133,14 +133,14 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
         if (endpoint->group->members.first == endpoint)
             save_members(&w, endpoint->group);
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
-        if (endpoint->told != NULL)
+        if (endpoint->promise != NULL)
             save_promise(&w, endpoint);
         if (endpoint->group->members.first == endpoint &&
             iovageom_rangeset_count(&endpoint->group->promised) > 0)
             save_group(&w, endpoint->group);
     }
     for (; domain != NULL;
-         domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->node.index + 1))
+         domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->id + 1))
         save_domain(&w, domain);
     save_shut(&w, viommu);
     return iovageom_write_end(&w, &iovageom_viommu_form, needed);

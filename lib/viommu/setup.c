@@ -94,14 +94,13 @@ static int tables_init(struct iovageom_viommu *viommu)
 {
     struct iovageom_table *const tables[] = {
         &viommu->endpoints,   &viommu->groups,  &viommu->address_spaces,
-        &viommu->host_groups, &viommu->domains, &viommu->links,
+        &viommu->host_groups, &viommu->domains,
     };
     int error = iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
 
     for (size_t i = 0; error == IOVAGEOM_OK && i < sizeof(tables) / sizeof(tables[0]); i++)
         error = iovageom_table_init(tables[i], &viommu->allocator);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_view_init(&viommu->platform_view, viommu);
+    iovageom_view_init(&viommu->platform_view, viommu);
     if (error == IOVAGEOM_OK)
         error = iovageom_resv_new(&viommu->allocator, &viommu->platform);
     return error;
@@ -167,7 +166,6 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_table_deinit(&viommu->address_spaces);
     iovageom_table_deinit(&viommu->host_groups);
     iovageom_table_deinit(&viommu->domains);
-    iovageom_table_deinit(&viommu->links);
     iovageom_books_release(viommu, viommu, sizeof(*viommu));
 }
 
@@ -201,9 +199,8 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     error = iovageom_owner_init(&owner, source, name);
     if (error != IOVAGEOM_OK)
         return error;
-    error = iovageom_view_init(&view, viommu);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_resv_copy(viommu->platform, &resv);
+    iovageom_view_init(&view, viommu);
+    error = iovageom_resv_copy(viommu->platform, &resv);
     if (error == IOVAGEOM_OK)
         error = iovageom_resv_add(resv, range, type, &owner);
     /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
@@ -344,10 +341,11 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
 
 int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
 {
+    const struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_group *group = NULL;
 
-    while ((group = iovageom_group_after(viommu, group)) != NULL)
-        if (group->told.count > 0 || iovageom_rangeset_count(&group->promised) > 0)
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (endpoint->promise != NULL || iovageom_rangeset_count(&endpoint->group->promised) > 0)
             return IOVAGEOM_ERR_STATE;
     if (iovageom_table_count(&viommu->domains) > 0)
         return IOVAGEOM_ERR_STATE;
@@ -405,24 +403,10 @@ int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
 }
 
 /*
- * Devices that were expected since a load, and never came: the guest that relied on them is gone,
- * so their endpoints go. The next number is taken first, for the endpoint may be freed.
+ * Frees and clears only, so it can't fail. The last endpoint that leaves a domain frees it. Devices
+ * that were expected since a load, and never came, are expected no longer: the guest that relied on
+ * them is gone.
  */
-static void forget_expected(struct iovageom_viommu *viommu)
-{
-    struct iovageom_endpoint *endpoint = iovageom_table_from(&viommu->endpoints, 0);
-
-    while (endpoint != NULL) {
-        const uint64_t next = (uint64_t)endpoint->id + 1;
-
-        iovageom_endpoint_unexpect(endpoint);
-        if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
-            iovageom_endpoint_drop(viommu, endpoint);
-        endpoint = iovageom_table_from(&viommu->endpoints, next);
-    }
-}
-
-/* Frees and clears only, so it can't fail. The last endpoint that leaves a domain frees it. */
 void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
 {
     struct iovageom_domain *domain;
@@ -430,17 +414,18 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
 
     while ((domain = iovageom_table_from(&viommu->domains, 0)) != NULL)
         iovageom_domain_leave(viommu, domain->members.first);
-    for (uint64_t from = 0; (endpoint = iovageom_table_from(&viommu->endpoints, from)) != NULL;
-         from = (uint64_t)endpoint->id + 1)
-        iovageom_endpoint_forget(viommu, endpoint);
-    forget_expected(viommu);
+    for (uint64_t from = 0; (endpoint = iovageom_table_from(&viommu->endpoints, from)) != NULL;) {
+        from = (uint64_t)endpoint->id + 1;
+        iovageom_endpoint_set(viommu, endpoint, endpoint->devices, false, NULL);
+        if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
+            iovageom_endpoint_drop(viommu, endpoint);
+    }
     for (struct iovageom_group *group = NULL;
          (group = iovageom_group_after(viommu, group)) != NULL;) {
         iovageom_group_forgive(viommu, group);
         group->wire_clean = false;
     }
     viommu->accepted = viommu->config.features;
-    viommu->stale = false;
     viommu->changes++;
     if (system)
         viommu->bypass = viommu->config.boot_bypass;

@@ -89,9 +89,8 @@ int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom
 
     if (group->view_clean)
         return IOVAGEOM_OK;
-    error = iovageom_view_init(&view, viommu);
-    if (error == IOVAGEOM_OK)
-        error = view_build(viommu, group, &view);
+    iovageom_view_init(&view, viommu);
+    error = view_build(viommu, group, &view);
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&group->view.all, &view.all);
         iovageom_rangeset_swap(&group->view.msi, &view.msi);
@@ -153,7 +152,7 @@ uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *shar
 
         if (room == UINT64_MAX)
             continue;
-        if (address_space->mapped.down_count > 1) {
+        if (address_space->mapped.down->down_next != NULL) {
             others = iovageom_address_space_live(address_space) - own;
             *shared = true;
         }
@@ -169,8 +168,9 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out)
 {
     struct iovageom_view view;
-    int error = iovageom_view_init(&view, viommu);
+    int error = IOVAGEOM_OK;
 
+    iovageom_view_init(&view, viommu);
     for (const struct iovageom_link *link = domain->node.up; error == IOVAGEOM_OK && link != NULL;
          link = link->up_next) {
         const struct iovageom_group *group = link->upper->self;
@@ -263,7 +263,7 @@ bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
     const bool known = identity == &viommu->identity;
     bool fits = true;
 
-    if (address_space == NULL || (known && address_space->unfit == 0))
+    if (address_space == NULL || (known && !address_space->unfit))
         return true;
     if (known && report == NULL)
         return false;

@@ -47,10 +47,10 @@ static int view_regions(const struct iovageom_viommu *viommu, const struct iovag
                                               : &view->msi;
     struct iovageom_view aligned;
     struct iovageom_wire_list *wire = NULL;
-    int error = iovageom_view_init(&aligned, viommu);
+    int error;
 
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&aligned.all, &view->all, granule);
+    iovageom_view_init(&aligned, viommu);
+    error = iovageom_rangeset_align_outward(&aligned.all, &view->all, granule);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_align_outward(&aligned.msi, msi, granule);
     if (error == IOVAGEOM_OK)
@@ -156,10 +156,10 @@ int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovag
     struct iovageom_probe_plan plan;
     struct iovageom_wire_list *wire = NULL;
     struct iovageom_view view;
-    int error = iovageom_view_init(&view, viommu);
+    int error;
 
-    if (error == IOVAGEOM_OK)
-        error = iovageom_group_view(viommu, group, &view);
+    iovageom_view_init(&view, viommu);
+    error = iovageom_group_view(viommu, group, &view);
     if (error == IOVAGEOM_OK && extra != NULL)
         error = iovageom_view_add(&view, extra);
     /* A driver that declined to read the input range is told what lies outside (I2). */

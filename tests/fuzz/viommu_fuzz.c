@@ -54,8 +54,10 @@ static struct iovageom_viommu *books(void)
     return viommu;
 }
 
-static void plug(struct iovageom_viommu *viommu, uint32_t endpoint, unsigned flags)
+/* Whether it was let pass although something stands against it. */
+static bool plug(struct iovageom_viommu *viommu, uint32_t endpoint, unsigned flags)
 {
+    bool stale;
     struct iovageom_geometry *geometry = device(endpoint % DEVICES);
     struct iovageom_plug_options where;
     struct iovageom_report report;
@@ -73,8 +75,10 @@ static void plug(struct iovageom_viommu *viommu, uint32_t endpoint, unsigned fla
     fuzz_check(dry == status);
     if (status < 0)
         fuzz_check(iovageom_report_text(&report) != NULL);
+    stale = status == 0 && test_viommu_went_stale(&report);
     iovageom_report_deinit(&report);
     iovageom_geometry_free(geometry);
+    return stale;
 }
 
 static void request(struct iovageom_viommu *viommu, struct fuzz_input *input)
@@ -125,6 +129,7 @@ static void save_and_load(const struct iovageom_viommu *viommu, struct fuzz_inpu
 {
     unsigned changes = (unsigned)fuzz_number(input, 1) % 4;
     struct iovageom_viommu *other;
+    bool stale = false;
     size_t needed = 0;
     uint8_t *bytes;
     int status = iovageom_viommu_save(viommu, NULL, 0, &needed);
@@ -142,9 +147,9 @@ static void save_and_load(const struct iovageom_viommu *viommu, struct fuzz_inpu
     make_right(bytes, needed);
     other = books();
     for (uint32_t endpoint = 0; endpoint < DEVICES; endpoint++)
-        plug(other, endpoint, (unsigned)fuzz_number(input, 1));
+        stale |= plug(other, endpoint, (unsigned)fuzz_number(input, 1));
     (void)iovageom_viommu_load(other, bytes, needed, 0, NULL);
-    fuzz_check(test_viommu_check(other, NULL) == 0);
+    fuzz_check(test_viommu_check(other, stale, NULL) == 0);
     iovageom_viommu_free(other);
     free(bytes);
 }
@@ -153,6 +158,7 @@ static void guest(struct fuzz_input *input)
 {
     struct iovageom_viommu *viommu = books();
     struct iovageom_report report;
+    bool stale = false;
 
     iovageom_report_init(&report, NULL);
     while (input->size > 0) {
@@ -162,18 +168,19 @@ static void guest(struct fuzz_input *input)
         if ((what & 7) < 5)
             request(viommu, input);
         else if ((what & 7) == 5)
-            plug(viommu, endpoint, (unsigned)fuzz_number(input, 1));
+            stale |= plug(viommu, endpoint, (unsigned)fuzz_number(input, 1));
         else if ((what & 7) == 6)
             (void)iovageom_viommu_unplug(viommu, endpoint);
-        else if (endpoint < 2)
+        else if (endpoint < 2) {
             iovageom_viommu_reset(viommu, endpoint);
-        else if (endpoint == 2)
+            stale = false;
+        } else if (endpoint == 2)
             (void)iovageom_viommu_freeze(viommu, NULL);
         else if (endpoint == 3)
             save_and_load(viommu, input);
         else
             (void)iovageom_viommu_set_bypass(viommu, endpoint & 1, NULL);
-        if (test_viommu_check(viommu, &report) != 0) {
+        if (test_viommu_check(viommu, stale, &report) != 0) {
             fprintf(stderr, "the books: %s\n", iovageom_report_text(&report));
             abort();
         }
@@ -191,12 +198,12 @@ static void stream(struct fuzz_input *input)
     uint8_t *bytes = fuzz_bytes(input, SIZE_MAX, &length);
 
     for (uint32_t endpoint = 0; endpoint < 2; endpoint++)
-        plug(viommu, endpoint, 0);
+        (void)plug(viommu, endpoint, 0);
     make_right(bytes, length);
     iovageom_report_init(&report, NULL);
     (void)iovageom_viommu_load(viommu, bytes, length, 0, &report);
     (void)iovageom_report_text(&report);
-    if (test_viommu_check(viommu, &report) != 0) {
+    if (test_viommu_check(viommu, false, &report) != 0) {
         fprintf(stderr, "the books: %s\n", iovageom_report_text(&report));
         abort();
     }

@@ -86,14 +86,19 @@ static inline uint8_t test_probe(struct iovageom_viommu *viommu, uint32_t endpoi
     return status;
 }
 
-static inline void test_check(const struct iovageom_viommu *viommu)
+static inline void test_check_stale(const struct iovageom_viommu *viommu, bool stale)
 {
     struct iovageom_report report;
 
     iovageom_report_init(&report, NULL);
-    if (test_viommu_check(viommu, &report) != 0)
+    if (test_viommu_check(viommu, stale, &report) != 0)
         fail_msg("%s", iovageom_report_text(&report));
     iovageom_report_deinit(&report);
+}
+
+static inline void test_check(const struct iovageom_viommu *viommu)
+{
+    test_check_stale(viommu, false);
 }
 
 #endif

@@ -163,20 +163,21 @@ static const struct {
     const char *name;
     int (*change)(struct iovageom_viommu *);
     bool needs; /* memory, of any number */
+    bool stale; /* it may break a promise */
 } changes[] = {
-    {"plug_alone", plug_alone, true},
-    {"plug_into_all_numbers", plug_into_all_numbers, true},
-    {"plug_into_company", plug_into_company, true},
-    {"declare_slot", declare_slot, true},
-    {"declare_port", declare_port, true},
-    {"update", update, true},
-    {"set_identity", set_identity, true},
-    {"attach_anew", attach_anew, true},
-    {"attach_to_another", attach_to_another, false},
-    {"attach_by_bytes", attach_by_bytes, true},
-    {"map_one", map_one, false},
-    {"map_many", map_many, true},
-    {"probe_anew", probe_anew, false},
+    {"plug_alone", plug_alone, true, false},
+    {"plug_into_all_numbers", plug_into_all_numbers, true, false},
+    {"plug_into_company", plug_into_company, true, true},
+    {"declare_slot", declare_slot, true, false},
+    {"declare_port", declare_port, true, false},
+    {"update", update, true, true},
+    {"set_identity", set_identity, true, false},
+    {"attach_anew", attach_anew, true, false},
+    {"attach_to_another", attach_to_another, false, false},
+    {"attach_by_bytes", attach_by_bytes, true, false},
+    {"map_one", map_one, false, false},
+    {"map_many", map_many, true, false},
+    {"probe_anew", probe_anew, false, false},
 };
 
 static void try_all(struct iovageom_viommu *(*make)(uint32_t), uint32_t count, size_t index,
@@ -204,7 +205,7 @@ static void try_all(struct iovageom_viommu *(*make)(uint32_t), uint32_t count, s
             /* And with memory it goes on. */
             assert_int_equal(changes[index].change(viommu), 0);
         }
-        test_check(viommu);
+        test_check_stale(viommu, changes[index].stale);
         iovageom_viommu_free(viommu);
         assert_true(hit || nth > 1 || !changes[index].needs);
         if (!hit)

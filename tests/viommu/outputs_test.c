@@ -241,7 +241,7 @@ static void reports_of_the_books_are_fresh(void **state)
     SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, 1, &report)), 0);
     SAYS(iovageom_status_virtio(iovageom_viommu_detach(viommu, 1, 1, &report)),
          IOVAGEOM_VIRTIO_S_INVAL);
-    SAYS_NOTHING(test_viommu_check(viommu, &report), 0);
+    SAYS_NOTHING(test_viommu_check(viommu, false, &report), 0);
     iovageom_geometry_free(host);
     iovageom_viommu_free(viommu);
 }

@@ -181,7 +181,7 @@ static void a_live_mapping_stands_against_a_newcomer(void **state)
     assert_int_equal(iovageom_viommu_promise(viommu, PORT, &promise, NULL, NULL, NULL, NULL), 0);
     assert_false(promise.told);
     iovageom_geometry_free(geometry);
-    test_check(viommu);
+    test_check_stale(viommu, true);
     iovageom_report_deinit(&report);
     iovageom_viommu_free(viommu);
 }
@@ -1238,7 +1238,7 @@ static void what_went_stale_does_so_again(void **state)
                 assert_int_equal(iovageom_report_at(&report, 0)->fatal, 0);
                 assert_int_equal(iovageom_viommu_save(viommu, bytes, sizeof(bytes), &length), 0);
             }
-            test_check(viommu);
+            test_check_stale(viommu, again != 1);
             iovageom_viommu_free(viommu);
         }
     iovageom_geometry_free(wide);
@@ -1327,7 +1327,7 @@ static int promise_sets(struct iovageom_viommu *viommu)
 
 static int check_books(struct iovageom_viommu *viommu)
 {
-    return test_viommu_check(viommu, NULL);
+    return test_viommu_check(viommu, false, NULL);
 }
 
 /* Whatever allocation fails: the call says so, and the books are as they were, to the byte. */

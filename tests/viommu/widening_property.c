@@ -350,7 +350,7 @@ static void compare(void)
     struct iovageom_report report;
 
     iovageom_report_init(&report, NULL);
-    if (test_viommu_check(t.books, &report) != 0)
+    if (test_viommu_check(t.books, false, &report) != 0)
         ck_abort_msg("%s", iovageom_report_text(&report));
     iovageom_report_deinit(&report);
     if (!replayable()) {
