@@ -121,8 +121,9 @@ struct iovageom_members {
 
 /** The lists that an endpoint may be on: each one uses its own element of next[] and previous[]. */
 enum iovageom_list {
-    IOVAGEOM_LIST_GROUP,  /**< all endpoints of a guest group */
-    IOVAGEOM_LIST_DOMAIN, /**< endpoints that are attached to a domain */
+    IOVAGEOM_LIST_GROUP,    /**< all endpoints of a guest group */
+    IOVAGEOM_LIST_DOMAIN,   /**< endpoints that are attached to a domain */
+    IOVAGEOM_LIST_PROMISED, /**< endpoints of a guest group that have a promise */
     IOVAGEOM_LISTS
 };
 
@@ -186,6 +187,7 @@ struct iovageom_group {
     struct iovageom_node node; /**< links from address spaces, and to domains */
     uint64_t key;              /**< see IOVAGEOM_KEY_OWN */
     struct iovageom_members members;
+    struct iovageom_members promised_to; /**< those with a promise */
     size_t slots;              /**< members that are slots: with one, the envelope counts */
     size_t relied_on;          /**< members that are visible to the guest, or have a promise */
     struct iovageom_view view; /**< reserved for the group: machine, envelope, devices */
@@ -235,6 +237,7 @@ struct iovageom_endpoint {
     struct iovageom_endpoint *previous[IOVAGEOM_LISTS];
     struct iovageom_wire_list *promise; /**< the last answer to a PROBE; NULL: none */
     uint64_t generation;                /**< viommu->generation at that PROBE; else 0 */
+    uint64_t age; /**< endpoints_made when it was made: a smaller number is older */
 };
 
 /** The state of a virtual IOMMU. All pointers below are its own, in memory of `allocator`. */

@@ -304,6 +304,10 @@ void iovageom_endpoint_set(struct iovageom_viommu *viommu, struct iovageom_endpo
     group->relied_on -= endpoint_relied_on(endpoint);
     endpoint->devices = devices;
     endpoint->expected = expected;
+    if (promise == NULL && endpoint->promise != NULL)
+        members_remove(&group->promised_to, IOVAGEOM_LIST_PROMISED, endpoint);
+    if (promise != NULL && endpoint->promise == NULL)
+        members_add(&group->promised_to, IOVAGEOM_LIST_PROMISED, endpoint);
     if (promise != endpoint->promise)
         iovageom_wire_put(viommu, endpoint->promise);
     endpoint->promise = promise;
@@ -339,7 +343,7 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
         group_drop_if_empty(viommu, group);
         return NULL;
     }
-    viommu->endpoints_made++;
+    endpoint->age = viommu->endpoints_made++;
     endpoint->id = id;
     endpoint->kind = (uint32_t)kind;
     endpoint->group = group;

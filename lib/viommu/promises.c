@@ -221,22 +221,25 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
 }
 
 /*
- * The first member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
+ * The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
  * the promise was made to a member that is gone. Neighbours on the list often share one object, so
  * wire_leaves() is asked again only where the pointer changes.
  */
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
 {
+    const struct iovageom_endpoint *oldest = NULL;
     const struct iovageom_wire_list *before = NULL;
+    bool leaves = false;
 
-    for (const struct iovageom_endpoint *member = group->members.first; member != NULL;
-         member = member->next[IOVAGEOM_LIST_GROUP]) {
-        if (member->promise != NULL && member->promise != before &&
-            wire_leaves(member->promise, range))
-            return member->id;
+    for (const struct iovageom_endpoint *member = group->promised_to.first; member != NULL;
+         member = member->next[IOVAGEOM_LIST_PROMISED]) {
+        if (member->promise != before)
+            leaves = wire_leaves(member->promise, range);
         before = member->promise;
+        if (leaves && (oldest == NULL || member->age < oldest->age))
+            oldest = member;
     }
-    return IOVAGEOM_ID_NONE;
+    return oldest != NULL ? oldest->id : IOVAGEOM_ID_NONE;
 }
 
 /* ---- comparing a promise with now ---- */

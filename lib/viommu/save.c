@@ -139,8 +139,7 @@ int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, siz
             iovageom_rangeset_count(&endpoint->group->promised) > 0)
             save_group(&w, endpoint->group);
     }
-    for (; domain != NULL;
-         domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->id + 1))
+    for (; domain != NULL; domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->id + 1))
         save_domain(&w, domain);
     save_shut(&w, viommu);
     return iovageom_write_end(&w, &iovageom_viommu_form, needed);

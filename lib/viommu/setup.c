@@ -341,11 +341,10 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
 
 int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
 {
-    const struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_group *group = NULL;
 
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (endpoint->promise != NULL || iovageom_rangeset_count(&endpoint->group->promised) > 0)
+    while ((group = iovageom_group_after(viommu, group)) != NULL)
+        if (group->promised_to.count > 0 || iovageom_rangeset_count(&group->promised) > 0)
             return IOVAGEOM_ERR_STATE;
     if (iovageom_table_count(&viommu->domains) > 0)
         return IOVAGEOM_ERR_STATE;

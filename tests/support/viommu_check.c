@@ -131,7 +131,7 @@ static int check_group(struct check *check, const struct iovageom_group *group)
     struct iovageom_group stale = *group;
     struct iovageom_viommu_promise promise;
     const struct iovageom_viommu *viommu = check->viommu;
-    size_t slots = 0, relied_on = 0;
+    size_t slots = 0, relied_on = 0, promised = 0;
     struct iovageom_rangeset usable;
     struct iovageom_view view;
     int error = IOVAGEOM_OK;
@@ -142,6 +142,7 @@ static int check_group(struct check *check, const struct iovageom_group *group)
     for (const struct iovageom_endpoint *member = group->members.first;
          error == IOVAGEOM_OK && member != NULL; member = member->next[IOVAGEOM_LIST_GROUP]) {
         slots += member->kind == IOVAGEOM_ENDPOINT_SLOT;
+        promised += member->promise != NULL;
         relied_on += iovageom_endpoint_visible(member) || member->promise != NULL;
         expect(check, member->group == group, "an endpoint is on another guest group's roll");
         if (member->promise == NULL)
@@ -154,7 +155,10 @@ static int check_group(struct check *check, const struct iovageom_group *group)
            members_length(&group->members, IOVAGEOM_LIST_GROUP) == group->members.count &&
                group->members.count > 0,
            "the roll of a guest group is wrong");
-    expect(check, slots == group->slots && relied_on == group->relied_on,
+    expect(check,
+           slots == group->slots && relied_on == group->relied_on &&
+               promised == members_length(&group->promised_to, IOVAGEOM_LIST_PROMISED) &&
+               promised == group->promised_to.count,
            "the counts of a guest group are wrong");
     if (error == IOVAGEOM_OK)
         error = iovageom_group_view(viommu, &stale, &view);
