@@ -1,221 +1,288 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Addresses are strings in hexadecimal: 64 bits are more than JSON's numbers hold. */
+/* Groups as JSON, in the form of iovageom.schema.json. What is not known is null. */
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jsonout.h"
+#include "names.h"
 #include "show.h"
 
-#ifdef HAVE_JANSSON
-
-#include <jansson.h>
-#include <stdio.h>
-
-static json_t *hex(uint64_t value)
-{
-    return json_string(text("0x%llx", (unsigned long long)value));
-}
-
 /* With the zeros in front that such a number is always written with. */
-static json_t *hex_digits(unsigned value, int digits)
+static json_t *digits(unsigned value, int count)
 {
-    return json_string(text("0x%0*x", digits, value));
+    return out_string(text("0x%0*x", count, value));
 }
 
-static json_t *string_or_null(const char *words)
+static json_t *device_object(const struct device *device, bool numeric)
 {
-    return words != NULL ? json_string(words) : json_null();
-}
+    json_t *object = out_object();
+    bool pci = device->pci;
 
-static json_t *range_object(struct iovageom_range range)
-{
-    return json_pack("{s:o, s:o}", "start", hex(range.start), "last", hex(range.last));
-}
-
-static json_t *strings(const char *const *words, size_t count)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(array, json_string(words[i]));
-    return array;
-}
-
-static json_t *device_object(const struct device *device)
-{
-    json_t *object = json_pack("{s:s}", "address", device->address);
-
-    if (device->pci) {
-        (void)json_object_set_new(object, "vendor", hex_digits(device->vendor, 4));
-        (void)json_object_set_new(object, "device", hex_digits(device->device, 4));
-        (void)json_object_set_new(object, "class", hex_digits(device->class_code, 6));
-    }
-    (void)json_object_set_new(object, "driver", string_or_null(device->driver));
-    (void)json_object_set_new(object, "name", string_or_null(device->name));
-    (void)json_object_set_new(object, "iommu", string_or_null(device->unit));
+    out_set(object, "address", out_string(device->address));
+    out_set(object, "vendor", pci ? digits(device->vendor, 4) : NULL);
+    out_set(object, "device", pci ? digits(device->device, 4) : NULL);
+    out_set(object, "class", pci ? digits(device->class_code, 6) : NULL);
+    out_set(object, "vendor_name", out_string(numeric ? NULL : pci_vendor_name(device)));
+    out_set(object, "device_name", out_string(numeric ? NULL : pci_device_name(device)));
+    out_set(object, "driver", out_string(device->driver));
+    out_set(object, "name", out_string(device->name));
+    out_set(object, "iommu", out_string(device->unit));
     return object;
 }
 
 static json_t *statement_object(const struct statement *statement)
 {
-    json_t *object =
-        json_pack("{s:s, s:b}", "from", statement->source, "only_checked", !statement->counts);
+    json_t *object = out_object();
+    bool wide = statement->has_aperture;
 
-    if (statement->has_aperture) {
-        (void)json_object_set_new(object, "bits", json_integer(statement->bits));
-        (void)json_object_set_new(object, "aperture", range_object(statement->aperture));
-    }
-    if (statement->has_page_sizes)
-        (void)json_object_set_new(object, "page_sizes", hex(statement->page_sizes));
-    if (statement->has_alignment)
-        (void)json_object_set_new(object, "alignment", hex(statement->alignment));
-    if (statement->has_budget)
-        (void)json_object_set_new(object, "mappings", json_integer((json_int_t)statement->budget));
+    out_set(object, "from", out_string(statement->source));
+    out_set(object, "only_checked", out_bool(!statement->counts));
+    out_set(object, "bits", wide ? out_number(statement->bits) : NULL);
+    out_set(object, "aperture", wide ? out_range(statement->aperture) : NULL);
+    out_set(object, "page_sizes",
+            statement->has_page_sizes ? out_hex(statement->page_sizes) : NULL);
+    out_set(object, "alignment",
+            statement->has_alignment ? out_number(statement->alignment) : NULL);
+    out_set(object, "mappings", statement->has_budget ? out_number(statement->budget) : NULL);
     return object;
 }
 
 static json_t *ranges_array(const struct iovageom_range *ranges, size_t count)
 {
-    json_t *array = json_array();
+    json_t *array = out_array();
 
     for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(array, range_object(ranges[i]));
+        out_add(array, out_range(ranges[i]));
     return array;
+}
+
+/* ---- the verdict ---- */
+
+static void add_settings(json_t *array, const struct setting *settings, size_t count,
+                         bool virtual_iommu)
+{
+    for (size_t i = 0; i < count; i++) {
+        json_t *object = out_object();
+
+        out_set(object, "vmm", out_string(settings[i].vmm));
+        out_set(object, "virtual_iommu", out_bool(virtual_iommu));
+        out_set(object, "words", out_string(settings[i].words));
+        out_set(object, "since", out_string(settings[i].since));
+        out_add(array, object);
+    }
+}
+
+static json_t *verdict_object(const struct advice *advice)
+{
+    json_t *object = out_object();
+    json_t *settings = out_array();
+    int assignable = outcome_assignable(advice->outcome);
+    const struct iovageom_size bar = {0, advice->bar_most};
+
+    add_settings(settings, advice->settings, advice->setting_count, true);
+    add_settings(settings, advice->plain, advice->plain_count, false);
+    out_set(object, "outcome", out_string(outcome_word(advice->outcome)));
+    out_set(object, "assignable", assignable < 0 ? NULL : out_bool(assignable > 0));
+    out_set(object, "because", out_string(advice->because));
+    out_set(object, "ram_at_its_usual_place", advice->knows_ram ? out_size(advice->ram) : NULL);
+    out_set(object, "largest_bar", advice->knows_ram ? out_size(bar) : NULL);
+    out_set(object, "settings", settings);
+    out_set(object, "to_do", out_strings(advice->remedies, advice->remedy_count));
+    return object;
 }
 
 /* Whether the group may be assigned as far as drivers go: null when a driver is not known. */
 static json_t *viable(const struct verdict *verdict)
 {
     if (verdict->hinder_count != 0)
-        return json_false();
+        return out_bool(false);
     for (size_t i = 0; i < verdict->group->device_count; i++) {
         if (verdict->group->devices[i]->driver == NULL)
-            return json_null();
+            return NULL;
     }
-    return json_true();
+    return out_bool(true);
 }
 
-static void add_assignment(json_t *object, const struct verdict *verdict)
+static json_t *hindrances(const struct verdict *verdict)
 {
-    json_t *array = json_array();
+    json_t *array = out_array();
 
-    for (size_t i = 0; i < verdict->hinder_count; i++)
-        (void)json_array_append_new(array,
-                                    json_pack("{s:s, s:s}", "address", verdict->hinder[i]->address,
-                                              "driver", verdict->hinder[i]->driver));
-    (void)json_object_set_new(object, "viable", viable(verdict));
-    (void)json_object_set_new(object, "hindered_by", array);
-    (void)json_object_set_new(object, "no_iommu", json_boolean(verdict->no_iommu));
+    for (size_t i = 0; i < verdict->hinder_count; i++) {
+        json_t *object = out_object();
+
+        out_set(object, "address", out_string(verdict->hinder[i]->address));
+        out_set(object, "driver", out_string(verdict->hinder[i]->driver));
+        out_add(array, object);
+    }
+    return array;
 }
 
-static json_t *group_object(const struct verdict *verdict)
-{
-    const struct group *group = verdict->group;
-    json_t *object = json_pack("{s:s}", "group", group->name);
-    json_t *array = json_array();
+/* ---- groups ---- */
 
-    (void)json_object_set_new(object, "type", string_or_null(group->type));
-    (void)json_object_set_new(object, "name", string_or_null(group->title));
+static json_t *devices_array(const struct group *group, bool numeric)
+{
+    json_t *array = out_array();
+
     for (size_t i = 0; i < group->device_count; i++)
-        (void)json_array_append_new(array, device_object(group->devices[i]));
-    (void)json_object_set_new(object, "devices", array);
-    add_assignment(object, verdict);
-    (void)json_object_set_new(object, "bits",
-                              verdict->knows_width ? json_integer(verdict->bits) : json_null());
-    (void)json_object_set_new(object, "aperture",
-                              verdict->knows_width ? range_object(verdict->aperture) : json_null());
-    array = json_array();
-    for (size_t i = 0; i < verdict->statement_count; i++)
-        (void)json_array_append_new(array, statement_object(&verdict->statements[i]));
-    (void)json_object_set_new(object, "statements", array);
-    array = json_array();
+        out_add(array, device_object(group->devices[i], numeric));
+    return array;
+}
+
+static json_t *reserved_array(const struct verdict *verdict)
+{
+    json_t *array = out_array();
+
     for (size_t i = 0; i < verdict->reserved_count; i++) {
         const struct reserved *reserved = &verdict->reserved[i];
-        json_t *region = range_object(reserved->range);
+        json_t *region = out_range(reserved->range);
 
-        (void)json_object_set_new(region, "type",
-                                  json_string(iovageom_resv_type_string(reserved->type)));
-        (void)json_object_set_new(region, "from", json_string(reserved->source));
-        (void)json_array_append_new(array, region);
+        out_set(region, "type", out_string(iovageom_resv_type_string(reserved->type)));
+        out_set(region, "from", out_string(reserved->source));
+        out_add(array, region);
     }
-    (void)json_object_set_new(object, "reserved", array);
-    (void)json_object_set_new(object, "usable",
-                              ranges_array(verdict->usable, verdict->usable_count));
-    (void)json_object_set_new(object, "unknown",
-                              ranges_array(verdict->unknown, verdict->unknown_count));
-    (void)json_object_set_new(object, "notes", strings(verdict->notes, verdict->note_count));
-    (void)json_object_set_new(object, "faults",
-                              strings(verdict->faults.words, verdict->faults.count));
+    return array;
+}
+
+static json_t *statements_array(const struct verdict *verdict)
+{
+    json_t *array = out_array();
+
+    for (size_t i = 0; i < verdict->statement_count; i++)
+        out_add(array, statement_object(&verdict->statements[i]));
+    return array;
+}
+
+static json_t *group_object(const struct host *host, const struct verdict *verdict, bool numeric)
+{
+    const struct group *group = verdict->group;
+    struct advice advice = advise(host, verdict);
+    json_t *object = out_object();
+    bool wide = verdict->knows_width;
+
+    out_set(object, "group", out_string(group->name));
+    out_set(object, "type", out_string(group->type));
+    out_set(object, "name", out_string(group->title));
+    out_set(object, "devices", devices_array(group, numeric));
+    out_set(object, "verdict", verdict_object(&advice));
+    out_set(object, "viable", viable(verdict));
+    out_set(object, "hindered_by", hindrances(verdict));
+    out_set(object, "no_iommu", out_bool(verdict->no_iommu));
+    out_set(object, "bits", wide ? out_number(verdict->bits) : NULL);
+    out_set(object, "aperture", wide ? out_range(verdict->aperture) : NULL);
+    out_set(object, "statements", statements_array(verdict));
+    out_set(object, "reserved", reserved_array(verdict));
+    out_set(object, "usable", ranges_array(verdict->usable, verdict->usable_count));
+    out_set(object, "unknown", ranges_array(verdict->unknown, verdict->unknown_count));
+    out_set(object, "notes", out_strings(verdict->notes, verdict->note_count));
+    out_set(object, "faults", out_strings(verdict->faults.words, verdict->faults.count));
     return object;
 }
 
 static json_t *regions_array(const struct iovageom_region *regions, size_t count)
 {
-    json_t *array = json_array();
+    json_t *array = out_array();
 
     for (size_t i = 0; i < count; i++) {
-        json_t *region = range_object(regions[i].range);
+        json_t *region = out_range(regions[i].range);
 
-        (void)json_object_set_new(
-            region, "subtype",
-            json_string(regions[i].type == IOVAGEOM_RESV_MSI ? "MSI" : "RESERVED"));
-        (void)json_array_append_new(array, region);
+        out_set(region, "subtype",
+                out_string(regions[i].type == IOVAGEOM_RESV_MSI ? "MSI" : "RESERVED"));
+        out_add(array, region);
     }
     return array;
 }
 
 static json_t *promise_object(const struct verdict *verdict, const struct promise *promise)
 {
-    char *digits = keep(2 * promise->length + 1);
+    json_t *object = out_object();
+    char *hex = keep(2 * promise->length + 1);
 
+    out_set(object, "group", out_string(verdict->group->name));
+    out_set(object, "refused", out_string(promise->refused));
     if (promise->refused != NULL)
-        return json_pack("{s:s, s:s}", "group", verdict->group->name, "refused", promise->refused);
+        return object;
     for (size_t i = 0; i < promise->length; i++)
-        (void)snprintf(digits + 2 * i, 3, "%02x", promise->bytes[i]);
-    return json_pack("{s:s, s:o, s:b, s:o, s:o, s:I, s:s, s:o, s:o, s:o}", "group",
-                     verdict->group->name, "granule", hex(promise->granule), "granule_assumed",
-                     promise->granule_assumed, "page_size_mask", hex(promise->page_size_mask),
-                     "input_range", range_object(promise->input_range), "bytes",
-                     (json_int_t)promise->length, "probe", digits, "resv_mem",
-                     regions_array(promise->regions, promise->region_count), "decoded",
-                     regions_array(promise->decoded, promise->decoded_count), "notes",
-                     strings(promise->notes, promise->note_count));
+        (void)snprintf(hex + 2 * i, 3, "%02x", promise->bytes[i]);
+    out_set(object, "granule", out_number(promise->granule));
+    out_set(object, "granule_assumed", out_bool(promise->granule_assumed));
+    out_set(object, "page_size_mask", out_hex(promise->page_size_mask));
+    out_set(object, "input_range", out_range(promise->input_range));
+    out_set(object, "bytes", out_number(promise->length));
+    out_set(object, "probe", out_string(hex));
+    out_set(object, "resv_mem", regions_array(promise->regions, promise->region_count));
+    out_set(object, "decoded", regions_array(promise->decoded, promise->decoded_count));
+    out_set(object, "notes", out_strings(promise->notes, promise->note_count));
+    return object;
 }
 
-bool show_json(const struct host *host, const struct verdict *verdicts, size_t count,
+void show_json(const struct host *host, const struct verdict *verdicts, size_t count,
                const struct verdict *chosen, const struct promise *promise,
-               const struct faults *faults)
+               const struct faults *faults, bool numeric)
 {
-    json_t *root = json_object();
-    json_t *groups = json_array();
+    json_t *root = out_begin();
+    json_t *groups = out_array();
 
-    (void)json_object_set_new(root, "snapshot",
-                              *host->path != '\0' ? json_string(host->path) : json_null());
-    (void)json_object_set_new(root, "kernel", string_or_null(host->kernel));
+    out_set(root, "snapshot", *host->path != '\0' ? out_string(host->path) : NULL);
+    out_set(root, "kernel", out_string(host->kernel));
     for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(groups, group_object(&verdicts[i]));
-    (void)json_object_set_new(root, "groups", groups);
-    (void)json_object_set_new(root, "faults", strings(faults->words, faults->count));
+        out_add(groups, group_object(host, &verdicts[i], numeric));
+    out_set(root, "groups", groups);
+    out_set(root, "faults", out_strings(faults->words, faults->count));
     if (promise != NULL)
-        (void)json_object_set_new(root, "promise", promise_object(chosen, promise));
-    if (json_dumpf(root, stdout, JSON_INDENT(3)) != 0)
-        die(EXIT_BAD_INPUT, "can't write JSON");
-    putchar('\n');
-    json_decref(root);
-    return true;
+        out_set(root, "promise", promise_object(chosen, promise));
+    out_print(root);
 }
 
-#else
+/* ---- the columns that were asked for ---- */
 
-bool show_json(const struct host *host, const struct verdict *verdicts, size_t count,
-               const struct verdict *chosen, const struct promise *promise,
-               const struct faults *faults)
+static json_t *cell_value(const struct column *column, const char *cell)
 {
-    (void)faults;
-    (void)host;
-    (void)verdicts;
-    (void)count;
-    (void)chosen;
-    (void)promise;
-    return false;
+    /* Sizes in bytes are numbers; of all else, and of 2^64, the words are given. */
+    if (cell != NULL && column->right && *cell != '\0' && strlen(cell) < 20 &&
+        cell[strspn(cell, "0123456789")] == '\0' && strcmp(column->name, "GROUP") != 0)
+        return out_number(strtoull(cell, NULL, 10));
+    return out_string(cell);
 }
 
-#endif
+static json_t *row_object(const struct table *table, const struct row *row,
+                          const struct table_style *style)
+{
+    json_t *object = out_object();
+
+    for (size_t k = 0; k < style->shown_count; k++) {
+        const struct column *column = &table->columns[style->shown[k]];
+        char *name = text("%s", column->name);
+
+        for (char *at = name; *at != '\0'; at++)
+            *at = (char)(*at | 0x20);
+        out_set(object, name, cell_value(column, row->cells[style->shown[k]]));
+    }
+    return object;
+}
+
+void show_rows_json(const struct table *table, const struct table_style *style,
+                    const struct faults *faults)
+{
+    json_t *root = out_begin();
+    json_t *rows = out_array();
+    json_t *children = NULL;
+
+    /* Rows of the list are groups, each with its own rows below it. */
+    for (size_t i = 0; i < table->row_count; i++) {
+        json_t *object = row_object(table, table->rows[i], style);
+
+        if (table->rows[i]->parent != NULL) {
+            out_add(children, object);
+            continue;
+        }
+        children = out_array();
+        out_set(object, "children", children);
+        out_add(rows, object);
+    }
+    out_set(root, "rows", rows);
+    out_set(root, "faults", out_strings(faults->words, faults->count));
+    out_print(root);
+}

@@ -7,11 +7,15 @@
 
 #include <jansson.h>
 
-#define EXACT_BELOW ((uint64_t)1 << 53)
+#define SCHEMA_VERSION 1 /* of iovageom.schema.json */
+#define EXACT_BELOW    ((uint64_t)1 << 53)
 
 json_t *out_begin(void)
 {
-    return out_object();
+    json_t *root = out_object();
+
+    out_set(root, "schema_version", out_number(SCHEMA_VERSION));
+    return root;
 }
 
 json_t *out_object(void)

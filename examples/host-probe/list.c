@@ -35,6 +35,7 @@ struct options {
     bool raw;
     bool numeric;
     bool bytes;
+    bool rows; /**< columns were asked for */
 };
 
 static const struct option long_options[] = {
@@ -157,6 +158,7 @@ static void settle_parts(struct options *options)
     /* A script wants rows, and nothing before them. */
     if (options->raw || options->no_headings || options->columns != NULL)
         options->parts &= ~(unsigned)VERDICT;
+    options->rows = options->columns != NULL;
     usual = options->raw || options->context->verbose ? LONG_COLUMNS : SHORT_COLUMNS;
     if (options->columns == NULL)
         options->columns = usual;
@@ -371,12 +373,15 @@ static int show(const struct host *host, const struct options *options,
     if (options->refuse_direct && !only_list && !verdicts[chosen].assignable)
         die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
             direct_words(&verdicts[chosen]));
-    if (json) {
+    if (json && options->rows) {
+        struct table table = groups_table(host, verdicts, count, style);
+
+        show_rows_json(&table, &style->table, &faults);
+    } else if (json) {
         if (!only_list)
             promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
-        if (!show_json(host, verdicts, count, &verdicts[chosen], only_list ? NULL : &promise,
-                       &faults))
-            die(EXIT_USAGE, "--json: this program was built without libjansson");
+        show_json(host, verdicts, count, &verdicts[chosen], only_list ? NULL : &promise, &faults,
+                  options->numeric);
     } else {
         print_parts(host, verdicts, count, chosen, options, style);
     }

@@ -49,12 +49,13 @@ void show_promise_bytes(const struct verdict *verdict, const struct promise *pro
 /** Properties as a table: their number, subtype, range and size. */
 void show_regions(const struct iovageom_region *regions, size_t count, bool colors);
 
-/**
- * All of it as JSON. `promise` may be NULL; `faults` are those that belong to no group. False when
- * built without.
- */
-bool show_json(const struct host *host, const struct verdict *verdicts, size_t count,
+/** All of it as JSON. `promise` may be NULL; `faults` are those that belong to no group. */
+void show_json(const struct host *host, const struct verdict *verdicts, size_t count,
                const struct verdict *chosen, const struct promise *promise,
-               const struct faults *faults);
+               const struct faults *faults, bool numeric);
+
+/** The columns that were asked for, as JSON: an object for each group, with its rows in it. */
+void show_rows_json(const struct table *table, const struct table_style *style,
+                    const struct faults *faults);
 
 #endif

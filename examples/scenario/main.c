@@ -215,7 +215,7 @@ static void usage(FILE *out)
           "Plays scenarios on the books of a virtual IOMMU. FILE - is the standard input.\n"
           "\n"
           "  --explain  every finding of every command, notes too\n"
-          "  --json     one array of objects for each file\n"
+          "  --json     one JSON object for each file\n"
           "  --quiet    only expectations that do not hold\n"
           "  --help, --version\n"
           "\n"
@@ -246,6 +246,10 @@ int main(int argc, char **argv)
         if (strcmp(word, "--explain") == 0) {
             explain = true;
         } else if (strcmp(word, "--json") == 0) {
+            if (!json_is_there()) {
+                fputs("iovageom-scenario: --json: built without libjansson\n", stderr);
+                return 2;
+            }
             json = true;
         } else if (strcmp(word, "--quiet") == 0) {
             quiet = true;

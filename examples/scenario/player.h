@@ -121,6 +121,7 @@ void show_comment(struct player *p);
 void show_command(struct player *p);
 void show_end(struct player *p);
 bool finding_has_word(const struct iovageom_finding *finding, const char *word);
+const char *finding_word(const struct iovageom_finding *finding);
 bool finding_word_known(const char *word);
 
 /* main.c */
@@ -165,5 +166,11 @@ void do_access(struct player *p);
 void do_raw(struct player *p);
 void do_linux(struct player *p);
 void do_dma(struct player *p);
+
+/* As JSON (json.c), where the program was built with libjansson. */
+bool json_is_there(void);
+void json_begin(struct player *p);
+void json_command(struct player *p);
+void json_end(void);
 
 #endif

@@ -35,7 +35,7 @@ static const char *const finding_words[] = {
 };
 enum { FINDING_WORDS = sizeof(finding_words) / sizeof(finding_words[0]) };
 
-static const char *finding_word(const struct iovageom_finding *finding)
+const char *finding_word(const struct iovageom_finding *finding)
 {
     if (finding->kind >= FINDING_WORDS || finding_words[finding->kind] == NULL)
         return "unknown-kind";
@@ -196,84 +196,12 @@ static void text_findings(struct player *p)
     }
 }
 
-/* ---- JSON ---- */
-
-static void json_string(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            putchar('\\');
-        if ((unsigned char)*text < 0x20)
-            printf("\\u%04x", (unsigned)(unsigned char)*text);
-        else
-            putchar(*text);
-    }
-    putchar('"');
-}
-
-static void json_range(const char *name, struct iovageom_range range)
-{
-    printf(",\"%s\":[\"0x%" PRIx64 "\",\"0x%" PRIx64 "\"]", name, range.start, range.last);
-}
-
-static void json_items(const struct player *p)
-{
-    printf(",\"items\":[");
-    for (size_t i = 0; i < p->item_count; i++) {
-        const struct item *item = &p->items[i];
-
-        printf("%s{\"label\":", i > 0 ? "," : "");
-        json_string(item->label);
-        if (item->kind == ITEM_RANGE) {
-            json_range("range", item->range);
-        } else if (item->kind == ITEM_ADDRESS) {
-            printf(",\"address\":\"0x%" PRIx64 "\"", item->number);
-        } else if (item->kind == ITEM_NUMBER) {
-            printf(",\"number\":%" PRIu64, item->number);
-        } else {
-            printf(",\"text\":");
-            json_string(item->text);
-        }
-        putchar('}');
-    }
-    putchar(']');
-}
-
-static void json_findings(struct player *p)
-{
-    char text[1024];
-
-    printf(",\"findings\":[");
-    for (size_t i = 0; i < iovageom_report_count(&p->report); i++) {
-        const struct iovageom_finding *finding = iovageom_report_at(&p->report, i);
-
-        printf("%s{\"kind\":\"%s\",\"fatal\":%s", i > 0 ? "," : "", finding_word(finding),
-               finding->fatal ? "true" : "false");
-        json_range("range", finding->range);
-        json_range("against", finding->against);
-        printf(",\"wanted\":%" PRIu64 ",\"offered\":%" PRIu64, finding->wanted, finding->offered);
-        if (finding->endpoint != IOVAGEOM_ID_NONE)
-            printf(",\"endpoint\":%" PRIu64, finding->endpoint);
-        if (finding->domain != IOVAGEOM_ID_NONE)
-            printf(",\"domain\":%" PRIu64, finding->domain);
-        printf(",\"owner\":");
-        json_string(finding->owner.name);
-        iovageom_finding_text(finding, text, sizeof(text));
-        printf(",\"text\":");
-        json_string(text);
-        putchar('}');
-    }
-    putchar(']');
-}
-
 /* ---- the transcript ---- */
 
 void show_begin(struct player *p)
 {
-    p->first_object = true;
     if (p->json)
-        printf("[");
+        json_begin(p);
 }
 
 void show_comment(struct player *p)
@@ -285,14 +213,7 @@ void show_comment(struct player *p)
 void show_command(struct player *p)
 {
     if (p->json) {
-        printf("%s\n{\"line\":%d,\"command\":", p->first_object ? "" : ",", p->line);
-        json_string(p->source);
-        printf(",\"result\":");
-        json_string(p->result);
-        json_items(p);
-        json_findings(p);
-        printf("}");
-        p->first_object = false;
+        json_command(p);
         return;
     }
     if (p->quiet)
@@ -307,5 +228,5 @@ void show_command(struct player *p)
 void show_end(struct player *p)
 {
     if (p->json)
-        printf("\n]\n");
+        json_end();
 }
