@@ -26,6 +26,7 @@ static const struct {
     {"decode", command_decode, "what such bytes tell a guest, wherever they are from"},
     {"why", command_why, "who forbids a mapping, or what a failing line of a VMM means"},
     {"plan", command_plan, "whether a guest's RAM and BARs fit, and what moves where"},
+    {"map", command_map, "the address space of a group as a picture, in the terminal or as SVG"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -196,24 +196,17 @@ static void add_verdict(struct plan *plan, const struct verdict *verdict)
     plan->verdicts[plan->count++] = verdict;
 }
 
-static void choose(struct plan *plan, int argc, char **argv)
+void plan_choose(struct plan *plan, int count, char **names)
 {
     const struct host *host = &plan->host;
     struct verdict *verdicts = keep(host->group_count * sizeof(*verdicts));
 
     for (size_t i = 0; i < host->group_count; i++)
         verdicts[i] = judge(host, &host->groups[i], &plan->context->mode);
-    for (; optind < argc; optind++)
-        add_verdict(plan, &verdicts[context_find(host, argv[optind])]);
+    for (int i = 0; i < count; i++)
+        add_verdict(plan, &verdicts[context_find(host, names[i])]);
     if (plan->count == 0)
         add_verdict(plan, &verdicts[likeliest_group(verdicts, host->group_count)]);
-    for (size_t i = 0; i < plan->count; i++) {
-        for (size_t k = 0; k < plan->verdicts[i]->faults.count; k++)
-            warn("%s", plan->verdicts[i]->faults.words[k]);
-        if (!plan->verdicts[i]->judged)
-            die(EXIT_BAD_INPUT, "group %s: its files could not be read: nothing can be planned",
-                plan->verdicts[i]->group->name);
-    }
     plan->together = judge_together(plan->verdicts, plan->count);
     if (plan->spaces == 0)
         plan->spaces = (unsigned)plan->count;
@@ -239,6 +232,26 @@ static void add_bars(struct plan *plan)
     }
 }
 
+void plan_solve(struct plan *plan)
+{
+    if (plan->guest.bar_count == 0)
+        add_bars(plan);
+    guest_lay_out(&plan->guest, host_is_arm(&plan->host));
+    lay_out(plan);
+}
+
+/* Nothing can be planned with what could not be read. */
+static void check_read(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        for (size_t k = 0; k < plan->verdicts[i]->faults.count; k++)
+            warn("%s", plan->verdicts[i]->faults.words[k]);
+        if (!plan->verdicts[i]->judged)
+            die(EXIT_BAD_INPUT, "group %s: its files could not be read: nothing can be planned",
+                plan->verdicts[i]->group->name);
+    }
+}
+
 int command_plan(struct context *context, int argc, char **argv)
 {
     struct plan plan = {.context = context};
@@ -257,11 +270,9 @@ int command_plan(struct context *context, int argc, char **argv)
         die(EXIT_USAGE, "plan: --ram is missing: how much the guest has");
     plan.width = context_width(context);
     context_read(context, &plan.host);
-    choose(&plan, argc, argv);
-    if (plan.guest.bar_count == 0)
-        add_bars(&plan);
-    guest_lay_out(&plan.guest, host_is_arm(&plan.host));
-    lay_out(&plan);
+    plan_choose(&plan, argc - optind, argv + optind);
+    check_read(&plan);
+    plan_solve(&plan);
     if (context->json)
         plan_json(&plan);
     else

@@ -27,6 +27,12 @@ struct plan {
     uint64_t granule;
 };
 
+/** The groups that are named, or the likeliest one. */
+void plan_choose(struct plan *plan, int count, char **names);
+
+/** Lays the guest out, and finds what moves. The groups must have been judged. */
+void plan_solve(struct plan *plan);
+
 /** Bytes of RAM, `times` times. */
 struct iovageom_size plan_ram_times(const struct plan *plan, uint64_t times);
 
