@@ -40,8 +40,10 @@ extern "C" {
  * Put an answer into a geometry: usable ranges, page sizes and mapping budget, each if it is there.
  * All or nothing. O(n log n) for n bytes.
  *
- * Page sizes are taken as type1 applies them: VFIO pins whole host pages, so bits below 4 KiB, the
- * smallest page of any host, are replaced by that of 4 KiB. A list of 0 ranges is no constraint:
+ * Page sizes are taken as type1 applies them: VFIO pins whole host pages, and replaces sizes below
+ * the host's page by that (B1). A mask that has bits below 4 KiB all the same, the smallest page of
+ * any host, does not say what the host's page is: bits below 64 KiB, the largest one, are then
+ * replaced by that of 64 KiB, whose multiples every host maps. A list of 0 ranges is no constraint:
  * type1 keeps one for a container with mediated devices only, and lets everything be mapped. The
  * number of mappings that can still be made is a budget, unless it is 2^32-1: so says iommufd in the
  * place of VFIO, which counts none.

@@ -38,7 +38,9 @@
 #define MIGRATION_CAP_SIZE 32
 #define DMA_AVAIL_CAP_SIZE 12
 
-#define SMALLEST_HOST_PAGE 4096
+/* Of the architectures on which Linux has VFIO. */
+#define SMALLEST_HOST_PAGE ((uint64_t)4096)
+#define LARGEST_HOST_PAGE  ((uint64_t)65536)
 
 /* What iommufd's emulation of VFIO gives as the number of mappings: it does not count them (B2). */
 #define NO_LIMIT UINT32_MAX
@@ -186,14 +188,15 @@ static int read_chain(const struct vfio_answer *answer, uint32_t first, struct v
 
 /*
  * Type1 pins whole host pages. If an IOMMU has page sizes below that of the host, type1 replaces
- * them by the host's page size (B1). A kernel whose answer still has such sizes applies that to MAP
- * all the same. The host's page size is not in the answer; the smallest that Linux has is taken.
+ * them by the host's page size (B1), so its answer has no size that no host page has. If there is
+ * one all the same, the rule was not applied to the answer, but MAP still applies it. The host's
+ * page size is not in the answer. So the largest one is taken: it is a multiple of all others.
  */
 static uint64_t page_sizes_as_applied(uint64_t mask)
 {
-    uint64_t whole = mask & ~(uint64_t)(SMALLEST_HOST_PAGE - 1);
-
-    return whole == mask ? mask : whole | SMALLEST_HOST_PAGE;
+    if ((mask & (SMALLEST_HOST_PAGE - 1)) == 0)
+        return mask;
+    return (mask & ~(LARGEST_HOST_PAGE - 1)) | LARGEST_HOST_PAGE;
 }
 
 /*
