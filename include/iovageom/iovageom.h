@@ -25,6 +25,7 @@
 #include <iovageom/host_iommufd.h>
 #include <iovageom/host_sysfs.h>
 #include <iovageom/host_registers.h>
+#include <iovageom/plan_cover.h>
 #include <iovageom/plan_probe.h>
 #include <iovageom/plan_layout.h>
 #include <iovageom/plan_envelope.h>

@@ -7,6 +7,7 @@
 
 #include "../base/range.h"
 #include "../virtio/virtio_internal.h"
+#include "gaps.h"
 
 static void add_probe_size(struct iovageom_report *report, int status, uint64_t wanted,
                            uint64_t offered)
@@ -15,8 +16,7 @@ static void add_probe_size(struct iovageom_report *report, int status, uint64_t 
 
     finding.wanted = wanted;
     finding.offered = offered;
-    if (report != NULL)
-        iovageom_report_add(report, &finding);
+    iovageom_report_add(report, &finding);
 }
 
 static void add_lost(struct iovageom_report *report, struct iovageom_range range)
@@ -24,28 +24,20 @@ static void add_lost(struct iovageom_report *report, struct iovageom_range range
     struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
 
     finding.range = range;
-    if (report != NULL)
-        iovageom_report_add(report, &finding);
+    iovageom_report_add(report, &finding);
 }
 
 /*
- * How a list is fitted into a probe buffer that is too small. Closing the gap between two RESERVED
- * neighbours (reserving it, too) makes the list one region shorter, and loses the usable addresses
- * in the gap. Each gap can be closed without regard to the others. So a list that must be k regions
- * shorter loses least by closing the k smallest gaps.
+ * How a list is fitted into a probe buffer that is too small: gaps between RESERVED neighbours are
+ * closed, which reserves them, too, the smallest first (gaps.h).
  *
  * There is one exception: closed gaps must not make one region [0, 2^32-1] or [0, 2^64-1] of
  * several, because guests refuse such a region. [0, 2^32-1] may be the beginning of a longer list,
  * so it is watched for (`prefix` in struct source). [0, 2^64-1] can only be the whole list; so it
  * is enough that not all gaps are closed (count_closable()).
- *
- * Nothing is allocated: the size up to which gaps are closed is found by bisection, 64 passes over
- * the list.
  */
 
 /* ---- the list ---- */
-
-#define NO_GAP SIZE_MAX
 
 static const struct iovageom_range low_half = {0, UINT32_MAX >> 1};
 static const struct iovageom_range low_32 = {0, UINT32_MAX};
@@ -95,9 +87,10 @@ static bool gap_between(const struct iovageom_region *low, const struct iovageom
     return true;
 }
 
-/* The same for gap i. False for the last region, above which there is none. */
-static bool gap_above(const struct source *source, size_t i, uint64_t *size)
+/* The same for gap i of a struct source. False for the last region, above which there is none. */
+static bool gap_above(const void *list, size_t i, uint64_t *size)
 {
+    const struct source *source = list;
     struct iovageom_region low, high;
     struct iovageom_range gap;
 
@@ -106,6 +99,19 @@ static bool gap_above(const struct source *source, size_t i, uint64_t *size)
     low = region_at(source, i);
     high = region_at(source, i + 1);
     return gap_between(&low, &high, &gap, size);
+}
+
+/* The number of gaps of at most `most` bytes that can be closed, gap `but` not counted. */
+static size_t count_narrow(const struct source *source, uint64_t most, size_t but)
+{
+    return iovageom_gaps_narrow(&(struct iovageom_gaps){source, source->count, gap_above}, most,
+                                but);
+}
+
+static struct iovageom_gap_choice smallest(const struct source *source, size_t wanted, size_t but)
+{
+    return iovageom_gaps_smallest(&(struct iovageom_gaps){source, source->count, gap_above}, wanted,
+                                  but);
 }
 
 static struct source source_of(const struct iovageom_region *list, size_t count)
@@ -132,88 +138,23 @@ static struct source source_of(const struct iovageom_region *list, size_t count)
 
 /* ---- which gaps to close ---- */
 
-/*
- * Which gaps are closed: all smaller than `size`, and those of exactly that size but the lowest
- * `spare` of them. Low addresses are of use to more devices, so of equal gaps the higher are
- * closed.
- */
-struct choice {
-    uint64_t size; /* in bytes */
-    size_t spare;
-    bool any;     /* false: none but `close` */
-    size_t keep;  /* a gap that stays open in any case, or NO_GAP */
-    size_t close; /* one that is closed in any case, or NO_GAP */
-};
-
-/* The number of gaps of at most `most` bytes that can be closed, gap `but` not counted. */
-static size_t count_narrow_gaps(const struct source *source, uint64_t most, size_t but)
-{
-    uint64_t size;
-    size_t found = 0;
-
-    for (size_t i = 0; i + 1 < source->count; i++)
-        found += i != but && gap_above(source, i, &size) && size <= most;
-    return found;
-}
-
-/*
- * The `wanted` smallest gaps, without gap `but` (NO_GAP for all). Bisection finds the smallest size
- * for which at least `wanted` gaps are as small; of that size there may be more than are wanted,
- * which `spare` keeps open. At least `wanted` gaps must be closable.
- */
-static struct choice cheapest(const struct source *source, size_t wanted, size_t but)
-{
-    struct choice choice = {0, 0, wanted > 0, NO_GAP, NO_GAP};
-    /* Most lists fit: then only neighbours that touch are joined, which one pass finds out. */
-    uint64_t low = 0, high = count_narrow_gaps(source, 0, but) >= wanted ? 0 : UINT64_MAX;
-
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-
-        if (count_narrow_gaps(source, middle, but) >= wanted)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    choice.size = low;
-    if (wanted > 0)
-        choice.spare = count_narrow_gaps(source, low, but) - wanted;
-    return choice;
-}
-
-/*
- * Whether gap i, of `size` bytes, is closed. It counts `spare` down, so it must be asked once for
- * each gap that can be closed, in ascending order, on a copy of the choice.
- */
-static bool take(struct choice *choice, size_t i, uint64_t size)
-{
-    if (i == choice->keep || i == choice->close)
-        return i == choice->close;
-    if (!choice->any || size > choice->size)
-        return false;
-    if (size < choice->size || choice->spare == 0)
-        return true;
-    choice->spare--;
-    return false;
-}
-
-/* Whether a choice makes [0, 2^32-1] of several regions. `choice` is by value: see take(). */
-static bool makes_low_32(const struct source *source, struct choice choice)
+/* Whether a choice makes [0, 2^32-1] of several regions. It is a copy: see iovageom_gap_taken(). */
+static bool makes_low_32(const struct source *source, struct iovageom_gap_choice choice)
 {
     uint64_t size;
 
     for (size_t i = 0; i < source->prefix; i++)
-        if (!gap_above(source, i, &size) || !take(&choice, i, size))
+        if (!gap_above(source, i, &size) || !iovageom_gap_taken(&choice, i, size))
             return false;
-    return source->prefix > 0 &&
-           !(gap_above(source, source->prefix, &size) && take(&choice, source->prefix, size));
+    return source->prefix > 0 && !(gap_above(source, source->prefix, &size) &&
+                                   iovageom_gap_taken(&choice, source->prefix, size));
 }
 
 /*
  * Writes the list with the chosen gaps closed, unless `out` is NULL, and fills in the figures of
  * *plan but for the two sizes. Adds a finding for each gap that loses addresses.
  */
-static void close_gaps(const struct source *source, struct choice choice,
+static void close_gaps(const struct source *source, struct iovageom_gap_choice choice,
                        struct iovageom_region *out, struct iovageom_probe_plan *plan,
                        struct iovageom_report *report)
 {
@@ -227,7 +168,7 @@ static void close_gaps(const struct source *source, struct choice choice,
         /* `out` may be the list: read what is next before its place is written. */
         next = i + 1 < source->count ? region_at(source, i + 1) : open;
         if (i + 1 < source->count && gap_between(&open, &next, &gap, &size) &&
-            take(&choice, i, size)) {
+            iovageom_gap_taken(&choice, i, size)) {
             if (size > 0) {
                 plan->lost = iovageom_size_add(plan->lost, iovageom_range_size(gap));
                 add_lost(report, gap);
@@ -251,9 +192,9 @@ static void close_gaps(const struct source *source, struct choice choice,
  * another is closed instead; best the largest, which saves most. Both are tried, and the cheaper is
  * taken.
  */
-static struct choice choose(const struct source *source, size_t wanted)
+static struct iovageom_gap_choice choose(const struct source *source, size_t wanted)
 {
-    struct choice choice = cheapest(source, wanted, NO_GAP), other;
+    struct iovageom_gap_choice choice = smallest(source, wanted, IOVAGEOM_NO_GAP), other;
     struct iovageom_probe_plan with, without;
     uint64_t size, most = 0;
     size_t dearest = 0;
@@ -263,18 +204,17 @@ static struct choice choose(const struct source *source, size_t wanted)
         return choice;
     can_close = gap_above(source, source->prefix, &size);
     if (can_close) {
-        choice = cheapest(source, wanted - 1, source->prefix);
-        choice.close = source->prefix;
+        choice = smallest(source, wanted - 1, source->prefix);
+        choice.close = true;
     }
     for (size_t i = 0; i < source->prefix; i++)
         if (gap_above(source, i, &size) && size > most) {
             most = size;
             dearest = i;
         }
-    if (count_narrow_gaps(source, UINT64_MAX, dearest) < wanted)
+    if (count_narrow(source, UINT64_MAX, dearest) < wanted)
         return choice;
-    other = cheapest(source, wanted, dearest);
-    other.keep = dearest;
+    other = smallest(source, wanted, dearest);
     close_gaps(source, choice, NULL, &with, NULL);
     close_gaps(source, other, NULL, &without, NULL);
     return can_close && iovageom_size_compare(with.lost, without.lost) <= 0 ? choice : other;
@@ -287,11 +227,11 @@ static struct choice choose(const struct source *source, size_t wanted)
 static void count_closable(const struct source *source, size_t *most, size_t *touching)
 {
     const size_t count = source->count;
-    struct choice all = {UINT64_MAX, 0, true, NO_GAP, NO_GAP},
-                  gratis = {0, 0, true, NO_GAP, NO_GAP};
+    const struct iovageom_gap_choice all = {UINT64_MAX, 0, IOVAGEOM_NO_GAP, false},
+                                     gratis = {0, 0, IOVAGEOM_NO_GAP, false};
 
-    *most = count_narrow_gaps(source, UINT64_MAX, NO_GAP);
-    *touching = count_narrow_gaps(source, 0, NO_GAP);
+    *most = count_narrow(source, UINT64_MAX, IOVAGEOM_NO_GAP);
+    *touching = count_narrow(source, 0, IOVAGEOM_NO_GAP);
     /* With all gaps closed the list would be [0, 2^64-1], or begin with [0, 2^32-1], whole. */
     if (makes_low_32(source, all) ||
         (*most > 0 && *most == count - 1 && source->first.range.start == 0 &&
@@ -311,8 +251,7 @@ int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t
     int status = iovageom_virtio_wire_check(list, count);
     struct source source;
 
-    if (report != NULL)
-        iovageom_report_clear(report);
+    iovageom_report_clear(report);
     if (status < 0)
         return status;
     source = source_of(list, count);
@@ -345,32 +284,32 @@ static int report_granule_loss(const struct iovageom_allocator *allocator,
                                const struct iovageom_geometry *geometry, uint64_t granule,
                                struct iovageom_range window, struct iovageom_report *report)
 {
-    struct iovageom_rangeset accepted, offered;
+    struct iovageom_rangeset accepted;
     struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
+    struct iovageom_range range, whole, parts[2];
     uint64_t own = 1;
     int status;
 
     if (report == NULL || (iovageom_geometry_granule(geometry, &own) == 0 && own >= granule))
         return IOVAGEOM_OK;
     status = iovageom_rangeset_init(&accepted, allocator);
+    if (status == 0)
+        status = iovageom_geometry_usable(geometry, own, &accepted);
     if (status < 0)
         return status;
-    (void)iovageom_rangeset_init(&offered, allocator);
-    status = iovageom_geometry_usable(geometry, own, &accepted);
-    if (status == 0)
-        status = iovageom_geometry_usable(geometry, granule, &offered);
-    if (status == 0)
-        status = iovageom_rangeset_difference(&accepted, &accepted, &offered);
-    if (status == 0) {
-        iovageom_rangeset_seek(&accepted, window.start, &cursor);
-        while (iovageom_rangeset_next(&cursor, &range) &&
-               iovageom_range_intersect(range, window, &range))
-            add_lost(report, range);
+    iovageom_rangeset_seek(&accepted, window.start, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range)) {
+        unsigned count = 1;
+
+        parts[0] = range;
+        if (iovageom_range_align_inward(range, granule, &whole))
+            count = iovageom_range_subtract(range, whole, parts);
+        for (unsigned i = 0; i < count; i++)
+            if (iovageom_range_intersect(parts[i], window, &range))
+                add_lost(report, range);
     }
     iovageom_rangeset_deinit(&accepted);
-    iovageom_rangeset_deinit(&offered);
-    return status;
+    return IOVAGEOM_OK;
 }
 
 int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
@@ -383,8 +322,7 @@ int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
     size_t needed;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 
-    if (report != NULL)
-        iovageom_report_clear(report);
+    iovageom_report_clear(report);
     if (status < 0)
         return status;
     status = iovageom_plan_probe(wire.list, wire.count, size, wire.list, wire.capacity, &figures,

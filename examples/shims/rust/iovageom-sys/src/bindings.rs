@@ -1160,6 +1160,72 @@ extern "C" {
         geometry: *mut iovageom_geometry,
     ) -> ::std::os::raw::c_int;
 }
+extern "C" {
+    pub fn iovageom_plan_cover(
+        ranges: *const iovageom_range,
+        count: usize,
+        granule: u64,
+        most: usize,
+        out: *mut iovageom_range,
+        capacity: usize,
+        needed: *mut usize,
+        excess: *mut iovageom_size,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_plan_cover_map(
+        cover: *const iovageom_range,
+        count: usize,
+        mapped: iovageom_range,
+        granule: u64,
+        most: usize,
+        out: *mut iovageom_range,
+        capacity: usize,
+        needed: *mut usize,
+        changed: *mut bool,
+    ) -> ::std::os::raw::c_int;
+}
+extern "C" {
+    pub fn iovageom_plan_cover_unmap(
+        cover: *const iovageom_range,
+        count: usize,
+        hole: iovageom_range,
+        granule: u64,
+        most: usize,
+        out: *mut iovageom_range,
+        capacity: usize,
+        needed: *mut usize,
+        changed: *mut bool,
+    ) -> ::std::os::raw::c_int;
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct iovageom_dirty_bitmap {
+    pub words: *const u64,
+    pub start: u64,
+    pub page: u64,
+    pub pages: u64,
+}
+impl Default for iovageom_dirty_bitmap {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn iovageom_plan_cover_dirty(
+        mappings: *const iovageom_mapping,
+        count: usize,
+        bitmap: *const iovageom_dirty_bitmap,
+        out: *mut iovageom_range,
+        capacity: usize,
+        needed: *mut usize,
+    ) -> ::std::os::raw::c_int;
+}
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct iovageom_probe_plan {

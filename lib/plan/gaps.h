@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_LIB_PLAN_GAPS_H
+#define IOVAGEOM_LIB_PLAN_GAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * How an ascending list is made shorter. Closing the gap between two neighbours makes one entry of
+ * them, which has the addresses of the gap as well. Each gap can be closed without regard to the
+ * others; so a list that must be k entries shorter grows least by closing the k smallest gaps.
+ *
+ * Nothing is allocated and nothing is sorted: the size up to which gaps are closed is found by
+ * bisection, 64 passes over the list.
+ */
+
+#define IOVAGEOM_NO_GAP SIZE_MAX
+
+struct iovageom_gaps {
+    const void *list;
+    size_t count; /* of gaps: number i lies between entries i and i + 1 */
+    /* Whether gap i can be closed; *size receives its bytes, 0 when the neighbours touch. */
+    bool (*at)(const void *list, size_t i, uint64_t *size);
+};
+
+/*
+ * Which gaps are closed: all smaller than `size`, and those of exactly that size but the lowest
+ * `spare` of them. Low addresses are of use to more devices, so of equal gaps the higher are
+ * closed.
+ */
+struct iovageom_gap_choice {
+    uint64_t size; /* in bytes */
+    size_t spare;
+    size_t but; /* a gap that is not chosen by its size, or IOVAGEOM_NO_GAP */
+    bool close; /* whether that one is closed */
+};
+
+/* The number of gaps of at most `most` bytes that can be closed, gap `but` not counted. */
+size_t iovageom_gaps_narrow(const struct iovageom_gaps *gaps, uint64_t most, size_t but);
+
+/* The `wanted` smallest gaps but for gap `but`, which stays open. At least `wanted` must be closable
+ * without that one. */
+struct iovageom_gap_choice iovageom_gaps_smallest(const struct iovageom_gaps *gaps, size_t wanted,
+                                                  size_t but);
+
+/*
+ * Whether gap i, of `size` bytes, is closed. It counts `spare` down, so it must be asked once for
+ * each gap that can be closed, in ascending order, on a copy of the choice.
+ */
+bool iovageom_gap_taken(struct iovageom_gap_choice *choice, size_t i, uint64_t size);
+
+#endif
