@@ -45,7 +45,9 @@ struct iovageom_envelope {
  * The result has the same usable addresses, types, page sizes, alignment, budget and known facts as
  * iovageom_geometry_meet() of all of them would have, but they are its own (source ENVELOPE, name
  * `name`): ask iovageom_plan_envelope_who() which host stands behind a region. Its usable addresses
- * at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS that locks the envelope in.
+ * at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS that locks the envelope in. A number of
+ * mappings that VFIO says are left becomes a limit on all: a guest that comes to that host brings
+ * its mappings along. (For the host that it is on, ask before it maps, or the limit is too low.)
  *
  * @param hosts `count` pointers; none may be NULL. Of an empty pool the meet knows nothing.
  * @param name of the result; shorter than IOVAGEOM_NAME_SIZE.

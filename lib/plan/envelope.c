@@ -12,70 +12,37 @@
  * An envelope is the meet of a pool of hosts, with all facts owned by the envelope itself. It is
  * not made by repeated iovageom_geometry_narrow(), which would copy the regions of all hosts so far
  * once for each host: O(n^2) for a large pool.
+ *
+ * A number of mappings that VFIO says are *left* on a host becomes a limit on all that the guest
+ * has. A guest that comes to that host brings all its mappings along; so it can't have more.
  */
 
-/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. */
-static int add_facts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
+/* Copies the facts and the regions of all hosts to `met`, under `owner`; equal ones become one. */
+static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {
+    enum iovageom_resv_type type;
+    const struct iovageom_owner *of_host;
+    const struct iovageom_rangeset *ranges;
     size_t total = 0;
     int status;
 
     for (size_t i = 0; i < count; i++)
         total += hosts[i]->count;
     status = iovageom_geometry_reserve(met, total);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++)
+    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
         for (size_t j = 0; j < hosts[i]->count; j++) {
-            struct iovageom_geometry_fact *fact = &met->facts[met->count++];
-
-            *fact = hosts[i]->facts[j];
-            fact->owner = *owner;
+            met->facts[met->count] = hosts[i]->facts[j];
+            met->facts[met->count++].owner = *owner;
         }
+        for (size_t j = 0;
+             status == IOVAGEOM_OK &&
+             iovageom_resv_statement(hosts[i]->resv, j, &type, &of_host, &ranges) == IOVAGEOM_OK;
+             j++)
+            status = iovageom_resv_add_set(met->resv, ranges, type, owner);
+    }
     if (status == IOVAGEOM_OK)
         iovageom_geometry_settle(met);
-    return status;
-}
-
-/*
- * Adds a host's regions to the set of their type. Most hosts of a pool have the same regions; a
- * test whether a range is there already is cheaper than inserting it again.
- */
-static int collect_regions(struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI],
-                           const struct iovageom_geometry *host)
-{
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    int status = IOVAGEOM_OK;
-
-    for (size_t i = 0; iovageom_resv_statement(host->resv, i, &type, &owner, &ranges) == 0; i++) {
-        struct iovageom_rangeset *set = &sets[type - 1];
-        struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range range;
-
-        iovageom_rangeset_seek(ranges, 0, &cursor);
-        while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-            if (!iovageom_rangeset_contains(set, range))
-                status = iovageom_rangeset_insert(set, range);
-    }
-    return status;
-}
-
-static int add_host_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
-                            const struct iovageom_geometry *const *hosts, size_t count)
-{
-    struct iovageom_rangeset sets[IOVAGEOM_RESV_MSI]; /* by type - 1 */
-    int status = IOVAGEOM_OK;
-
-    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
-        (void)iovageom_rangeset_init(&sets[i], &met->allocator);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++)
-        status = collect_regions(sets, hosts[i]);
-    for (unsigned i = 0; status == IOVAGEOM_OK && i < IOVAGEOM_RESV_MSI; i++)
-        status =
-            iovageom_resv_add_set(met->resv, &sets[i], (enum iovageom_resv_type)(i + 1), owner);
-    for (unsigned i = 0; i < IOVAGEOM_RESV_MSI; i++)
-        iovageom_rangeset_deinit(&sets[i]);
     return status;
 }
 
@@ -130,9 +97,7 @@ static int meet_all(struct iovageom_geometry *met, const struct iovageom_geometr
     int status;
 
     (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
-    status = add_facts(met, &owner, hosts, count);
-    if (status == IOVAGEOM_OK)
-        status = add_host_regions(met, &owner, hosts, count);
+    status = add_hosts(met, &owner, hosts, count);
     if (status == IOVAGEOM_OK &&
         iovageom_geometry_granule(met, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
         status = IOVAGEOM_ERR_NOTHING_USABLE;

@@ -193,10 +193,31 @@ static void every_allocation_may_fail(void **state)
         iovageom_geometry_free(hosts[i]);
 }
 
+/* On the host that it comes to, the guest makes all its mappings anew: what is left there is all. */
+static void what_is_left_of_a_host_is_a_limit_on_all(void **state)
+{
+    struct iovageom_geometry *hosts[] = {host("h0", 0xffffffffffff, 0x1000, 65535),
+                                         host("h1", 0xffffffffffff, 0x1000, 900)};
+    struct iovageom_geometry *envelope;
+    uint64_t total, left;
+
+    (void)state;
+    assert_int_equal(iovageom_plan_envelope(NULL, POOL(hosts), 2, "pool", NULL, &envelope, NULL),
+                     0);
+    iovageom_geometry_budgets(hosts[1], &total, &left);
+    assert_true(total == UINT64_MAX && left == 900);
+    iovageom_geometry_budgets(envelope, &total, &left);
+    assert_true(total == 900 && left == UINT64_MAX);
+    iovageom_geometry_free(envelope);
+    iovageom_geometry_free(hosts[0]);
+    iovageom_geometry_free(hosts[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(E5_envelope_of_three_hosts),
+        cmocka_unit_test(what_is_left_of_a_host_is_a_limit_on_all),
         cmocka_unit_test(F8_allow_list_of_an_envelope),
         cmocka_unit_test(unknown_and_nothing),
         cmocka_unit_test(every_allocation_may_fail),
