@@ -133,7 +133,7 @@ struct iovageom_layout_plan {
  *         IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NOTHING_USABLE (page-size mask 0),
  *         IOVAGEOM_ERR_NO_MEMORY. O((pieces + k) log (pieces + k)) for k reserved regions, and
  *         O(pieces + k) more for each move to one of several holes, for each piece of RAM that is
- *         stuck, and for each piece of which an overlap is reported.
+ *         stuck, and for each piece that shares a granule with one that is fixed or reported.
  */
 IOVAGEOM_API int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                                       const struct iovageom_geometry *geometry, uint64_t granule,
