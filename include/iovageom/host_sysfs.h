@@ -93,7 +93,8 @@ enum iovageom_sysfs_mode {
  * @param line receives the number of the bad line, from 1, on IOVAGEOM_ERR_INVERTED, UNSUPPORTED,
  *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS, OVERLAP and UNKNOWN; 0 on success. May be NULL.
  * @return the errors of iovageom_host_sysfs_region(); IOVAGEOM_ERR_EXISTS: the line repeats an
- *         earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps an earlier one of the same type;
+ *         earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps earlier ones of the same type otherwise, or
+ *         repeats one that touches another, with which it was joined;
  *         IOVAGEOM_ERR_UNKNOWN: there are lines, of which LENIENT understood none, so that the text
  *         says nothing (*line is set to the first of them); IOVAGEOM_ERR_NO_MEMORY.
  */

@@ -26,8 +26,6 @@
  * so it tells the two registers apart. */
 #define AMD_EFR_IASUP ((uint64_t)1 << 6)
 
-#define TYPE_COUNT    5 /* of enum iovageom_resv_type, which counts from 1 */
-
 /* What is left of a text that is read from its front: [at, end). It has no NUL at its end. */
 struct scan {
     const char *at;
@@ -223,32 +221,18 @@ static bool may_be_cut(const char *text, size_t length)
     return length >= FULL_PAGE || (length > 0 && text[length - 1] != '\n');
 }
 
-/* The regions of a text so far, by type. */
+/* A text that is read. What it says goes into `fresh`, which the caller's geometry is narrowed to
+ * when all is read. */
 struct reading {
-    struct iovageom_rangeset sets[TYPE_COUNT + 1]; /* by enum iovageom_resv_type; 0 is not used */
-    enum iovageom_sysfs_mode mode;
+    const char *text;
+    size_t length;
+    bool lenient;
+    struct iovageom_geometry *fresh;
+    struct iovageom_owner owner;
     size_t passed_over; /* number of the first line that was skipped; 0 for none */
     bool understood;    /* at least one line was understood */
+    size_t fault;       /* number of the line that is the reason for an error; 0 for none */
 };
-
-/* Whether a line before number `line` says the same. Reads the text again, but is called only once,
- * for the refusal of the whole text. */
-static bool repeats(const char *text, size_t length, size_t line, struct iovageom_range range,
-                    enum iovageom_resv_type type)
-{
-    struct iovageom_sysfs_cursor cursor = {0, 0};
-    struct iovageom_range earlier = {0, 0};
-    enum iovageom_resv_type earlier_type = IOVAGEOM_RESV_RESERVED;
-
-    for (;;) {
-        int status = next_region(text, length, &cursor, &earlier, &earlier_type);
-
-        if (status == IOVAGEOM_ERR_NOT_FOUND || cursor.line >= line)
-            return false;
-        if (status == IOVAGEOM_OK && earlier_type == type && iovageom_range_equal(earlier, range))
-            return true;
-    }
-}
 
 /*
  * Handles a line that was read with `status`; an error refuses the whole text. A region of unknown
@@ -257,18 +241,17 @@ static bool repeats(const char *text, size_t length, size_t line, struct iovageo
  * incomplete. So leniency never makes an address usable that a line reserves, except where the
  * geometry says that it is incomplete.
  */
-static int take_line(const char *text, size_t length, size_t line, int status,
-                     struct iovageom_range range, enum iovageom_resv_type type,
-                     struct reading *reading)
+static int take_line(struct reading *reading, size_t line, int status, struct iovageom_range range,
+                     enum iovageom_resv_type type)
 {
-    bool lenient = reading->mode == IOVAGEOM_SYSFS_LENIENT;
+    const struct iovageom_rangeset *earlier;
     struct iovageom_range other;
 
-    if (status == IOVAGEOM_ERR_UNSUPPORTED && lenient) {
+    if (status == IOVAGEOM_ERR_UNSUPPORTED && reading->lenient) {
         type = IOVAGEOM_RESV_RESERVED;
         status = IOVAGEOM_OK;
-    } else if (status != IOVAGEOM_OK &&
-               (lenient || (status == IOVAGEOM_ERR_TRUNCATED && length >= FULL_PAGE))) {
+    } else if (status != IOVAGEOM_OK && (reading->lenient || (status == IOVAGEOM_ERR_TRUNCATED &&
+                                                              reading->length >= FULL_PAGE))) {
         if (reading->passed_over == 0)
             reading->passed_over = line;
         return IOVAGEOM_OK;
@@ -278,90 +261,58 @@ static int take_line(const char *text, size_t length, size_t line, int status,
     reading->understood = true;
     /* Linux merges regions of one type that overlap, so overlapping lines are a sign of a bad file.
      * But it doesn't merge with a region that ends at 2^64-1 (B3), and prints both. */
-    if (!lenient && iovageom_rangeset_first_overlap(&reading->sets[type], range, &other) &&
+    earlier = iovageom_resv_said(reading->fresh->resv, type, &reading->owner);
+    if (!reading->lenient && earlier != NULL &&
+        iovageom_rangeset_first_overlap(earlier, range, &other) &&
         other.last != IOVAGEOM_ADDRESS_MAX)
-        return repeats(text, length, line, range, type) ? IOVAGEOM_ERR_EXISTS
-                                                        : IOVAGEOM_ERR_OVERLAP;
-    return iovageom_rangeset_insert(&reading->sets[type], range);
+        return iovageom_range_equal(other, range) ? IOVAGEOM_ERR_EXISTS : IOVAGEOM_ERR_OVERLAP;
+    return iovageom_geometry_add_reserved(reading->fresh, range, type, IOVAGEOM_SOURCE_SYSFS);
 }
 
-/*
- * Reads all lines into the sets. On an error *line is the number of the line at fault, unless
- * memory was lacking. A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not
- * pass for one that reserves nothing. An empty text does reserve nothing.
- */
-static int read_text(const char *text, size_t length, struct reading *reading, size_t *line)
+/* Reads all lines. A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not pass
+ * for one that reserves nothing. An empty text does reserve nothing. */
+static int read_text(struct reading *reading)
 {
     struct iovageom_sysfs_cursor cursor = {0, 0};
     struct iovageom_range range = {0, 0};
     enum iovageom_resv_type type = IOVAGEOM_RESV_RESERVED;
     int status;
 
-    for (;;) {
-        status = next_region(text, length, &cursor, &range, &type);
-        if (status == IOVAGEOM_ERR_NOT_FOUND)
-            break;
-        status = take_line(text, length, cursor.line, status, range, type, reading);
+    while ((status = next_region(reading->text, reading->length, &cursor, &range, &type)) !=
+           IOVAGEOM_ERR_NOT_FOUND) {
+        status = take_line(reading, cursor.line, status, range, type);
         if (status != IOVAGEOM_OK) {
-            if (line != NULL && status != IOVAGEOM_ERR_NO_MEMORY)
-                *line = cursor.line;
+            if (status != IOVAGEOM_ERR_NO_MEMORY)
+                reading->fault = cursor.line;
             return status;
         }
     }
-    if (reading->passed_over == 0 || reading->understood)
-        return IOVAGEOM_OK;
-    if (line != NULL)
-        *line = reading->passed_over;
-    return IOVAGEOM_ERR_UNKNOWN;
-}
-
-/* States first that the reserved regions are known: without regions that is a fact, too. */
-static int add_regions(const struct reading *reading, struct iovageom_geometry *geometry)
-{
-    int status = iovageom_geometry_add_reserved_known(geometry, IOVAGEOM_SOURCE_SYSFS);
-
-    for (int type = 1; type <= TYPE_COUNT && status == IOVAGEOM_OK; type++) {
-        struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range range;
-
-        iovageom_rangeset_seek(&reading->sets[type], 0, &cursor);
-        while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-            status = iovageom_geometry_add_reserved(geometry, range, (enum iovageom_resv_type)type,
-                                                    IOVAGEOM_SOURCE_SYSFS);
-    }
-    return status;
+    reading->fault = reading->understood ? 0 : reading->passed_over;
+    return reading->fault == 0 ? IOVAGEOM_OK : IOVAGEOM_ERR_UNKNOWN;
 }
 
 int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                          enum iovageom_sysfs_mode mode, size_t *line,
                                          struct iovageom_geometry *geometry)
 {
-    struct reading reading = {.mode = mode};
-    struct iovageom_geometry *copy;
-    /* All or nothing: the regions are added to a copy, which is exchanged with the geometry at the
-     * end. */
-    int status = iovageom_geometry_copy(geometry, &copy);
+    struct reading reading = {
+        .text = text, .length = length, .lenient = mode == IOVAGEOM_SYSFS_LENIENT};
+    int status = iovageom_geometry_new(&geometry->allocator, geometry->name, &reading.fresh);
 
     if (status != IOVAGEOM_OK)
         return status;
-    for (int type = 1; type <= TYPE_COUNT; type++)
-        (void)iovageom_rangeset_init(&reading.sets[type], &copy->allocator);
-    status = read_text(text, length, &reading, line);
+    (void)iovageom_owner_init(&reading.owner, IOVAGEOM_SOURCE_SYSFS, geometry->name);
+    status = read_text(&reading);
+    /* That the regions are known is a fact of its own, which holds without any region, too. */
     if (status == IOVAGEOM_OK)
-        status = add_regions(&reading, copy);
+        status = iovageom_geometry_add_reserved_known(reading.fresh, IOVAGEOM_SOURCE_SYSFS);
     if (status == IOVAGEOM_OK && (reading.passed_over != 0 || may_be_cut(text, length)))
-        status = iovageom_geometry_add_incomplete(copy, IOVAGEOM_SOURCE_SYSFS);
-    for (int type = 1; type <= TYPE_COUNT; type++)
-        iovageom_rangeset_deinit(&reading.sets[type]);
-    if (status == IOVAGEOM_OK) {
-        struct iovageom_geometry old = *geometry;
-
-        *geometry = *copy;
-        *copy = old;
-        if (line != NULL)
-            *line = 0;
-    }
-    iovageom_geometry_free(copy);
+        status = iovageom_geometry_add_incomplete(reading.fresh, IOVAGEOM_SOURCE_SYSFS);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_narrow(geometry, reading.fresh);
+    if (line != NULL && (status == IOVAGEOM_OK || reading.fault != 0))
+        *line = reading.fault;
+    iovageom_geometry_free(reading.fresh);
     return status;
 }
 
