@@ -87,80 +87,66 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
     return found;
 }
 
-/*
- * Writes a list. The last region is kept pending, because the next one may touch it and have the
- * same type on the wire; then both are joined, and take one property.
- */
+/* A list that is written, or only counted (`out` NULL). `last` is the region at its end. */
 struct list_writer {
-    struct iovageom_region *out; /* NULL: only count */
-    size_t count;                /* the pending one not included */
-    struct iovageom_region pending;
-    bool has_pending;
+    struct iovageom_region *out;
+    size_t count;
+    struct iovageom_region last;
 };
 
-static void flush(struct list_writer *writer)
+/* Replaces the region at the end by `last`, after adding a place for it if `add`. */
+static void put_last(struct list_writer *writer, bool add)
 {
-    if (writer->has_pending && writer->out != NULL)
-        writer->out[writer->count] = writer->pending;
-    writer->count += writer->has_pending;
-    writer->has_pending = false;
-}
-
-static void put_region(struct list_writer *writer, struct iovageom_range range, uint32_t type)
-{
-    if (writer->has_pending && writer->pending.type == type &&
-        iovageom_range_precedes_directly(writer->pending.range, range)) {
-        writer->pending.range.last = range.last;
-        return;
-    }
-    flush(writer);
-    writer->pending = (struct iovageom_region){range, type, 0};
-    writer->has_pending = true;
+    writer->count += add;
+    if (writer->out != NULL)
+        writer->out[writer->count - 1] = writer->last;
 }
 
 /*
- * Sends a region that reserves everything in two halves. Linux computes its length as last - start
- * + 1, which is 0 for [0, 2^64-1], and refuses the device. A guest with 32-bit addresses, for which
- * the window ends at 2^32-1, does the same with [0, 2^32-1]. Only the pending region can be one.
+ * Writes the list, or counts it. Regions that touch and have the same type on the wire are joined,
+ * and take one property. `msi` is the window to be sent as MSI, or NULL.
+ *
+ * A region that reserves everything is sent in two halves. Linux computes its length as last -
+ * start + 1, which is 0 for [0, 2^64-1], and refuses the device. A guest with 32-bit addresses, for
+ * which the window ends at 2^32-1, does the same with [0, 2^32-1].
  */
-static void split_everything(struct list_writer *writer, struct iovageom_range window)
-{
-    struct iovageom_range range = writer->pending.range, upper[2];
-
-    if (!writer->has_pending || range.start != 0 || range.last != window.last ||
-        (range.last != UINT32_MAX && range.last != IOVAGEOM_ADDRESS_MAX))
-        return;
-    writer->pending.range.last = range.last >> 1;
-    (void)iovageom_range_subtract(range, writer->pending.range, upper);
-    flush(writer);
-    writer->pending = (struct iovageom_region){upper[0], IOVAGEOM_RESV_RESERVED, 0};
-    writer->has_pending = true;
-}
-
-/* Writes the list, or counts it (`out` NULL). `msi` is the window to be sent as MSI, or NULL. */
 static size_t write_list(const struct iovageom_region *regions, size_t count,
                          const struct iovageom_range *msi, struct iovageom_range window,
                          struct iovageom_region *out)
 {
-    struct list_writer writer = {out, 0, {IOVAGEOM_EVERYTHING, 0, 0}, false};
+    struct list_writer writer = {out, 0, {IOVAGEOM_EVERYTHING, 0, 0}};
     struct iovageom_range range;
 
     for (size_t i = 0; i < count; i++) {
         if (!listed(&regions[i], window, &range))
             continue;
-        put_region(&writer, range,
-                   msi != NULL && iovageom_range_contains(*msi, range) ? IOVAGEOM_RESV_MSI
-                                                                       : IOVAGEOM_RESV_RESERVED);
+        const uint32_t type = msi != NULL && iovageom_range_contains(*msi, range)
+                                  ? IOVAGEOM_RESV_MSI
+                                  : IOVAGEOM_RESV_RESERVED;
+        const bool joined = writer.count > 0 && writer.last.type == type &&
+                            iovageom_range_precedes_directly(writer.last.range, range);
+
+        if (joined)
+            range.start = writer.last.range.start;
+        writer.last = (struct iovageom_region){range, type, 0};
+        put_last(&writer, !joined);
     }
-    split_everything(&writer, window);
-    flush(&writer);
+    range = writer.last.range;
+    if (writer.count > 0 && range.start == 0 && range.last == window.last &&
+        (range.last == UINT32_MAX || range.last == IOVAGEOM_ADDRESS_MAX)) {
+        writer.last.range.last = range.last >> 1;
+        put_last(&writer, false);
+        range.start = range.last - (range.last >> 1); /* just above the first half */
+        writer.last = (struct iovageom_region){range, IOVAGEOM_RESV_RESERVED, 0};
+        put_last(&writer, true);
+    }
     return writer.count;
 }
 
 /*
  * In two passes, so that nothing is written when it does not fit. `out` may be `regions`: the list
- * never grows faster than it is read, and the pending region delays writing by one more; so no
- * region is overwritten before it is read. Only split_everything(), at the end, adds one.
+ * never grows faster than it is read, so no region is overwritten before it is read. Only the
+ * second half of everything, at the end, adds one.
  */
 int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
                               const struct iovageom_geometry *owners, struct iovageom_range window,
@@ -205,51 +191,24 @@ int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
     return IOVAGEOM_OK;
 }
 
-static int wire_allocate(struct iovageom_region_buffer *wire, size_t capacity)
-{
-    if (wire->allocator == NULL)
-        return IOVAGEOM_ERR_INVALID;
-    wire->list = iovageom_array_new(wire->allocator, capacity, sizeof(*wire->list));
-    wire->capacity = capacity;
-    return wire->list != NULL ? IOVAGEOM_OK : IOVAGEOM_ERR_NO_MEMORY;
-}
-
-/*
- * iovageom_geometry_reserved() in new memory, with room for one region more. A geometry without any
- * region needs no memory, and gets none.
- */
-static int wire_reserved(const struct iovageom_allocator *allocator,
-                         const struct iovageom_geometry *geometry, uint64_t granule,
-                         struct iovageom_region_buffer *wire)
-{
-    struct iovageom_region_buffer made = {iovageom_allocator_chosen(allocator), NULL, 0, 0};
-    size_t most = iovageom_geometry_most_regions(geometry) + 1;
-    int status = IOVAGEOM_OK;
-
-    if (most > 1)
-        status = wire_allocate(&made, most);
-    if (status == IOVAGEOM_OK)
-        status =
-            iovageom_geometry_reserved(geometry, granule, made.list, made.capacity, &made.count);
-    if (status < 0) {
-        iovageom_wire_free(&made);
-        return status;
-    }
-    *wire = made;
-    return IOVAGEOM_OK;
-}
-
+/* There is room for one region more than the geometry has, for the second half of everything. */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
                                 struct iovageom_range window, struct iovageom_region_buffer *wire)
 {
-    struct iovageom_region_buffer made = {0};
-    int status = wire_reserved(allocator, geometry, granule, &made);
+    struct iovageom_region_buffer made = {.allocator = iovageom_allocator_chosen(allocator)};
+    int status;
 
-    if (status < 0)
-        return status;
-    status = iovageom_virtio_wire_list(made.list, made.count, geometry, window, made.list,
-                                       made.capacity, &made.count);
+    if (made.allocator == NULL)
+        return IOVAGEOM_ERR_INVALID;
+    made.capacity = iovageom_geometry_most_regions(geometry) + 1;
+    made.list = iovageom_array_new(made.allocator, made.capacity, sizeof(*made.list));
+    if (made.list == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    status = iovageom_geometry_reserved(geometry, granule, made.list, made.capacity, &made.count);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_virtio_wire_list(made.list, made.count, geometry, window, made.list,
+                                           made.capacity, &made.count);
     if (status < 0)
         iovageom_wire_free(&made);
     else
