@@ -108,12 +108,14 @@ IOVAGEOM_API int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t gra
  * v1 tables (SECOND): 4, 5 or 6 levels by HATS, 48, 57 or 64 bits, and every page size from 4K to
  * 2^51 bytes but 512G; 7.3 leaves out those that take half the width. 6.1 and 6.12 don't look at
  * HATS, and let VFIO map 64 bits, which an IOMMU of fewer levels can't translate: a contradiction
- * that iovageom_geometry_check() finds is real there. 7.3 also honours the limit that the firmware
- * gives in IVRS (VASize), which no register has.
+ * that iovageom_geometry_check() finds is real there. 7.3 looks at the firmware's copy of EFR (in
+ * IVRS), which need not be there: then it takes 4 levels, whatever the register says. So by 7.3 it
+ * is 48 bits, with `depends` where the register has more. 7.3 also honours the limit that the
+ * firmware gives in IVRS (VASize), which no register has.
  *
  * v2 tables (FIRST; there if GTSup): 4K, 2M and 1G; 6.1: 48 bits. 6.12 and 7.3: 47 bits, or 56 where
- * GATS and the CPU have 5 levels. (With amd_iommu=pgtbl_v2, 6.1 and 6.12 give VFIO v1 tables, of
- * the width of v2.)
+ * GATS, in the firmware's copy, and the CPU have 5 levels. (With amd_iommu=pgtbl_v2, 6.1 and 6.12
+ * give VFIO v1 tables, of the width of v2.)
  *
  * @param stage DEFAULT: v1; by 7.3 v2 when HATS is reserved and v2 can be used.
  * @param cpu_levels levels of the CPU's own page tables, 5 (LA57) or 4; 0 when not known.

@@ -338,7 +338,8 @@ static void amd_v2(const struct question *question, enum iovageom_linux_rules ru
 /*
  * The second stage ("v1", "host") has 4, 5 or 6 levels by HATS: 48, 57 or 64 bits. Its tables can
  * make pages of every power of two from 4K up to 2^51, by several equal entries, except 512G: a
- * fault of the hardware.
+ * fault of the hardware. Linux 7.3 doesn't read HATS in the register, but in the firmware's copy of
+ * it (IVRS). Without a copy it uses 4 levels, so only these are safe.
  */
 static int amd(const struct question *question, enum iovageom_linux_rules rules,
                struct iovageom_host_limits *out)
@@ -359,10 +360,11 @@ static int amd(const struct question *question, enum iovageom_linux_rules rules,
     if (stage == IOVAGEOM_STAGE_FIRST) {
         amd_v2(question, rules, &limits);
     } else {
-        limits.gaw = v1;
+        limits.gaw = generic ? 48 : v1;
+        limits.depends = limits.gaw < v1;
         limits.page_sizes = (((uint64_t)1 << 52) - SIZE_4K) & ~SIZE_512G;
         if (generic)
-            limits.page_sizes &= ((uint64_t)1 << (v1 - 1)) - 1;
+            limits.page_sizes &= ((uint64_t)1 << 47) - 1;
     }
     *out = limits;
     return IOVAGEOM_OK;

@@ -432,8 +432,12 @@ static void hw_info_of_amd(void **state)
     assert_int_equal(info.amd_efr2, 0x1122334455667788);
     assert_int_equal(info.vtd_cap, 0);
     assert_int_equal(
-        iovageom_host_amd(info.amd_efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_ANY, &limits), 0);
+        iovageom_host_amd(info.amd_efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_6_12, &limits),
+        0);
     assert_int_equal(limits.gaw, 64);
+    assert_int_equal(
+        iovageom_host_amd(info.amd_efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_ANY, &limits), 0);
+    assert_int_equal(limits.gaw, 48);
 }
 
 /* A width of 0 is no width: the kernel has no PASIDs, or is too old to say. */

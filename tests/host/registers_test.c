@@ -338,14 +338,15 @@ static void amd(void **state)
         uint64_t page_sizes[4];
         uint32_t depends;
     } cases[] = {
-        {0x29d3, DEFAULT, 0, {64, 64, 64, 64}, {v1, v1, v1, v1}, 0}, /* QEMU's: HATS 2, GATS 2 */
-        {0x29d3, SECOND, 0, {64, 64, 64, 64}, {v1, v1, v1, v1}, 0},
+        /* QEMU's: HATS 2, GATS 2. In its machine 7.3 has 48 bits, for its IVRS has no EFR. */
+        {0x29d3, DEFAULT, 0, {48, 64, 64, 48}, {v1_of_48, v1, v1, v1_of_48}, 1},
+        {0x29d3, SECOND, 0, {48, 64, 64, 48}, {v1_of_48, v1, v1, v1_of_48}, 1},
         {0x29d3, FIRST, 0, {47, 48, 47, 47}, {v2, v2, v2, v2}, 1}, /* not 6 levels */
         {0x29d3, FIRST, 5, {47, 48, 47, 47}, {v2, v2, v2, v2}, 1},
-        {0x246577efa2254afa, DEFAULT, 5, {64, 64, 64, 64}, {v1, v1, v1, v1}, 0},
+        {0x246577efa2254afa, DEFAULT, 5, {48, 64, 64, 48}, {v1_of_48, v1, v1, v1_of_48}, 1},
         {0x246577efa2254afa, FIRST, 4, {47, 48, 47, 47}, {v2, v2, v2, v2}, 1},
         {1, DEFAULT, 0, {48, 48, 48, 48}, {v1_of_48, v1, v1, v1_of_48}, 1},
-        {1 << 10, DEFAULT, 0, {57, 57, 57, 57}, {v1, v1, v1, v1}, 0},
+        {1 << 10, DEFAULT, 0, {48, 57, 57, 48}, {v1_of_48, v1, v1, v1_of_48}, 1},
         {hats_none, DEFAULT, 0, {0, 0, 0, 0}, {0, 0, 0, 0}, 0},
         {hats_none | gtsup, DEFAULT, 4, {0, 0, 0, 0}, {0, 0, 0, 0}, 0},
         {hats_none | gtsup | giosup, DEFAULT, 4, {47, 0, 0, 47}, {v2, 0, 0, v2}, 1},
@@ -374,7 +375,13 @@ static void amd(void **state)
                 assert_int_equal(limits.depends, cases[i].depends);
         }
     }
-    /* A kernel is known, but not the CPU. */
+    /* A kernel is known, but not what the firmware copied of the register; or not the CPU. */
+    assert_int_equal(iovageom_host_amd(0x29d3, DEFAULT, 0, V7_3, &limits), 0);
+    assert_int_equal(limits.depends, 1);
+    assert_int_equal(iovageom_host_amd(0x29d3, DEFAULT, 0, V6_12, &limits), 0);
+    assert_int_equal(limits.depends, 0);
+    assert_int_equal(iovageom_host_amd(1, DEFAULT, 0, V7_3, &limits), 0);
+    assert_int_equal(limits.depends, 0);
     assert_int_equal(iovageom_host_amd(gtsup | gats_5, FIRST, 0, V7_3, &limits), 0);
     assert_int_equal(limits.depends, 1);
     assert_int_equal(iovageom_host_amd(gtsup | gats_5, FIRST, 4, V7_3, &limits), 0);
@@ -460,8 +467,8 @@ static void widths_of_generic_page_tables(void **state)
         assert_int_equal(limits.page_sizes, x86);
     }
     assert_int_equal(iovageom_host_amd(2 << 10, SECOND, 0, V7_3, &limits), 0);
-    assert_int_equal(limits.gaw, 64);
-    assert_int_equal(limits.page_sizes, (BIT(52) - K4) & ~G512);
+    assert_int_equal(limits.gaw, 48);
+    assert_int_equal(limits.page_sizes, (BIT(47) - K4) & ~G512);
 }
 
 /* Registers and VFIO of one captured host, in one geometry. */
