@@ -42,73 +42,121 @@ need_packages() {
         die "apt-get install failed, see $IOVAGEOM_CACHE/apt-install.log"
 }
 
-# apt-get with our own sources and lists: `suite_apt ARCH download PKG/SUITE`.
+# `suite_apt ARCH TOOL ARGUMENT...`: an apt tool with our own sources and lists. bookworm is what the
+# tests run on; the others have newer kernels and emulators, and sid keeps sources of some that
+# another suite has left behind.
 suite_apt() {
-    local arch=$1 dir mirror
-    shift
-    dir=$IOVAGEOM_CACHE/apt/$arch
+    local arch=$1 dir=$IOVAGEOM_CACHE/apt/$1 mirror suite
     if [ ! -f "$dir/updated" ]; then
         mirror=$(debian_mirror)
         [ -n "$mirror" ] || die "no bookworm archive among this machine's apt sources"
         mkdir -p "$dir/lists/partial" "$dir/archives/partial"
-        printf 'deb %s %s main\n' "$mirror" bookworm "$mirror" bookworm-backports \
-            "$mirror" trixie >"$dir/sources.list"
-        [ "$arch" != amd64 ] ||
-            printf 'deb-src %s %s main\n' "$mirror" bookworm "$mirror" bookworm-backports \
-                "$mirror" trixie >>"$dir/sources.list"
-        suite_apt_raw "$arch" update -qq || die "apt-get update of the private lists failed"
-        touch "$dir/updated"
+        for suite in bookworm bookworm-backports trixie trixie-backports; do
+            echo "deb $mirror $suite main"
+            [ "$arch" != amd64 ] || echo "deb-src $mirror $suite main"
+        done >"$dir/sources.list"
+        [ "$arch" != amd64 ] || echo "deb-src $mirror sid main" >>"$dir/sources.list"
+        # A mirror need not have all of these suites.
+        suite_apt_raw "$arch" apt-get update -qq >"$dir/update.log" 2>&1 ||
+            say "not all suites can be read, see $dir/update.log"
+        ! compgen -G "$dir/lists/*_Packages*" >/dev/null || touch "$dir/updated"
     fi
-    suite_apt_raw "$arch" "$@"
+    suite_apt_raw "$@"
 }
 
 suite_apt_raw() {
-    local arch=$1 dir=$IOVAGEOM_CACHE/apt/$1
-    shift
+    local arch=$1 tool=$2 dir=$IOVAGEOM_CACHE/apt/$1
+    shift 2
     local foreign=()
     [ "$arch" = "$(dpkg --print-architecture)" ] ||
         foreign=(-o "APT::Architecture=$arch" -o "APT::Architectures=$arch"
             -o "Dir::State::status=/dev/null")
-    apt-get -o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+    "$tool" -o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache::archives=$dir/archives" \
+        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
         -o APT::Get::AllowUnauthenticated=false -o APT::Sandbox::User=root \
         "${foreign[@]}" "$@"
 }
 
-# `unpack_package ARCH PKG/SUITE DIR`: fetch a binary package and unpack it, installing nothing.
-unpack_package() {
-    local arch=$1 name=$2 dir=$3 deb
-    deb=$IOVAGEOM_CACHE/deb/$arch
-    mkdir -p "$deb" "$dir"
-    if ! compgen -G "$deb/${name%%/*}_*.deb" >/dev/null; then
-        (cd "$deb" && suite_apt "$arch" download -qq "$name") || die "cannot download $name"
-    fi
-    dpkg-deb -x "$deb/${name%%/*}"_*.deb "$dir"
+# `fetched NAME FETCH...`: run FETCH, once more with new lists when the old ones name what is gone.
+# What the archive hasn't got is no failure of ours: another status than that of `die`.
+fetched() {
+    local name=$1
+    "${@:2}" >fetch.log 2>&1 && return
+    rm -f "$IOVAGEOM_CACHE"/apt/*/updated
+    "${@:2}" >>fetch.log 2>&1 && return
+    say "$name cannot be fetched"
+    exit 77
 }
 
-# `unpack_source PKG/SUITE DIR`: Debian's source package with Debian's patches applied.
-unpack_source() {
-    local name=$1 dir=$2 src=$IOVAGEOM_CACHE/src/${1//\//_} dsc
+# `fetch_package ARCH PKG[/SUITE]`: prints where the binary package lies.
+fetch_package() {
+    local arch=$1 name=$2 deb=$IOVAGEOM_CACHE/deb/$1
+    mkdir -p "$deb"
+    compgen -G "$deb/${name%%/*}_*.deb" >/dev/null ||
+        (cd "$deb" && fetched "$name" suite_apt "$arch" apt-get download -qq "$name") || exit
+    echo "$deb/${name%%/*}"_*.deb
+}
+
+# `unpack_package ARCH PKG[/SUITE] DIR`: unpacked there, and nothing installed.
+unpack_package() {
+    local deb
+    deb=$(fetch_package "$1" "$2") || exit
+    mkdir -p "$3"
+    dpkg-deb -x "$deb" "$3" || die "cannot unpack $deb"
+}
+
+# `source_versions PKG PREFIX`: the full versions, newest first, of the source packages whose version
+# begins so behind its epoch.
+source_versions() {
+    suite_apt amd64 apt-cache showsrc --only-source "$1" |
+        sed -n 's/^Version: //p' | grep -E "^([0-9]+:)?${2//./\\.}[.+]" | sort -rV
+}
+
+# An archive may name a source that it hasn't got yet, or any more: then the next older one.
+download_source() {
+    local version
+    for version in $(source_versions "$@"); do
+        ! suite_apt amd64 apt-get source -qq --download-only "$1=$version" || return 0
+    done
+    return 1
+}
+
+# `fetch_source PKG VERSION`: prints where the source package lies. VERSION is the beginning of one:
+# 10.0 is the newest 10.0.N that there is.
+fetch_source() {
+    local name=$1-$2 src=$IOVAGEOM_CACHE/src/$1-$2
     mkdir -p "$src"
-    if ! compgen -G "$src/*.dsc" >/dev/null; then
-        (cd "$src" && suite_apt amd64 source -qq --download-only "$name") ||
-            die "cannot download the source of $name"
-    fi
-    dsc=$(echo "$src"/*.dsc)
-    rm -rf "$dir"
-    dpkg-source --no-check -x "$dsc" "$dir" >"$src/unpack.log" 2>&1 ||
-        die "cannot unpack $dsc, see $src/unpack.log"
+    compgen -G "$src/*.dsc" >/dev/null || (cd "$src" && fetched "$name" download_source "$@") || exit
+    echo "$src"/*.dsc
+}
+
+# `unpack_source PKG VERSION DIR`: with Debian's patches applied.
+unpack_source() {
+    local dsc
+    dsc=$(fetch_source "$1" "$2") || exit
+    rm -rf "$3"
+    dpkg-source --no-check -x "$dsc" "$3" >"$dsc.log" 2>&1 || die "cannot unpack, see $dsc.log"
 }
 
 # ---- what runs inside the guests ----
 
-# The kernel's configuration is ours; its source is Debian's linux-source-6.12. ARCH is
-# Debian's word: amd64 or arm64.
-KERNEL_PACKAGE=linux-source-6.12/bookworm-backports
+# A kernel is named by its version, as Debian's package is (linux-source-VERSION), and by Debian's
+# word for the architecture: amd64 or arm64. The configuration is ours.
+kernel_config() { cat "$E2E/kernel.config" "$E2E/kernel-$2.config"; }
+kernel_dir() {
+    local key
+    key=$(cat <(kernel_config "$@") "$E2E/kernel-some.config" | grep ^CONFIG | md5sum)
+    echo "$IOVAGEOM_CACHE/kernel-$1-$2-${key:0:10}"
+}
+kernel_image() { echo "$(kernel_dir "$@")/image"; }
 
-kernel_config() { cat "$E2E/kernel.config" "$E2E/kernel-$1.config"; }
-kernel_dir() { echo "$IOVAGEOM_CACHE/kernel-$1-$(kernel_config "$1" | grep ^CONFIG | md5sum | cut -c1-10)"; }
-kernel_image() { echo "$(kernel_dir "$1")/image"; }
+# `known_options TREE ARCH`: the names of all options that a kernel of that architecture has.
+known_options() {
+    find "$1" -name 'Kconfig*' ! -path "$1/arch/*/*" -print0 | cat - \
+        <(find "$1/arch/$2" -name 'Kconfig*' -print0) |
+        xargs -0 sed -nE 's/^[[:space:]]*(menu)?config[[:space:]]+([A-Za-z0-9_]+).*/CONFIG_\2/p'
+}
 
 # `no_dropped_options RECIPE CONFIGURATION`: an option that allnoconfig dropped, for its name is
 # another in this kernel or it depends on one that we don't ask for, is a broken recipe: say so here,
@@ -118,39 +166,44 @@ no_dropped_options() {
     asked=$(grep '^CONFIG_' "$1") && [ -s "$2" ] || return 1
     dropped=$(grep -vxFf "$2" <<<"$asked")
     [ -n "$dropped" ] || return 0
-    printf 'the configuration has not, or not so: %s\n' $dropped
+    sed 's/^/the configuration has not, or not so: /' <<<"$dropped"
     return 1
 }
 
-# `build_kernel ARCH`: prints the image's path.
+# `options_for RECIPE SOME KNOWN`: RECIPE, and of SOME the options that are among the KNOWN.
+options_for() {
+    cat "$1" && grep '^CONFIG_' "$2" | awk -F= 'NR == FNR { known[$1] = 1; next } $1 in known' "$3" -
+}
+
+# `build_kernel VERSION ARCH`: prints the image's path.
 build_kernel() {
-    local arch=$1 out build tar image=arch/x86/boot/bzImage make=(make -s)
-    out=$(kernel_dir "$arch")
+    local version=$1 arch=$2 out build tar image=arch/x86/boot/bzImage source_arch=x86
+    local make=(make -s)
+    out=$(kernel_dir "$@")
     [ ! -e "$out/image" ] || { echo "$out/image" && return 0; }
-    need_packages gcc make bc flex bison libelf-dev libssl-dev xz-utils rsync kmod cpio
+    need_packages gcc make bc flex bison libelf-dev libssl-dev xz-utils kmod cpio
     [ "$arch" = amd64 ] || {
         need_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross
         make+=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
         image=arch/arm64/boot/Image
+        source_arch=arm64
     }
-    build=$IOVAGEOM_CACHE/build/kernel-$arch
+    build=$IOVAGEOM_CACHE/build/kernel-$version-$arch
     rm -rf "$build"
-    mkdir -p "$build" "$out"
-    say "building the guest kernel for $arch (about 8 CPU minutes)"
-    unpack_package amd64 "$KERNEL_PACKAGE" "$build/deb" || die "cannot unpack $KERNEL_PACKAGE"
+    mkdir -p "$build/linux" "$out"
+    unpack_package amd64 "linux-source-$version" "$build/deb"
+    say "building Linux $version for $arch (about 8 CPU minutes)"
     tar=$(echo "$build"/deb/usr/src/linux-source-*.tar.xz)
-    mkdir "$build/linux"
     tar -C "$build/linux" --strip-components=1 -xf "$tar" || die "cannot unpack $tar"
-    kernel_config "$arch" >"$build/config"
     # One chain, for `set -e` means nothing on the left of ||.
     (
         cd "$build/linux" &&
+            kernel_config "$@" >../recipe && known_options . "$source_arch" >../known &&
+            options_for ../recipe "$E2E/kernel-some.config" ../known >../config &&
             "${make[@]}" KCONFIG_ALLCONFIG="$build/config" allnoconfig &&
-            no_dropped_options "$build/config" .config &&
-            nice "${make[@]}" -j"$JOBS" "${image##*/}" &&
-            "${make[@]}" headers_install INSTALL_HDR_PATH="$out/uapi" &&
-            cp "$image" "$out/image.new"
-    ) >"$out/build.log" 2>&1 || die "the kernel doesn't build, see $out/build.log"
+            no_dropped_options ../config .config &&
+            nice "${make[@]}" -j"$JOBS" "${image##*/}" && cp "$image" "$out/image.new"
+    ) >"$out/build.log" 2>&1 || die "Linux $version doesn't build, see $out/build.log"
     mv "$out/image.new" "$out/image" || exit
     rm -rf "$build"
     echo "$out/image"
@@ -173,11 +226,23 @@ compiler() {
     esac
 }
 
+# `kernel_headers ARCH`: the compiler's words for them. bookworm's own know no iommufd; those of 6.12
+# have all that we ask of any kernel.
+kernel_headers() {
+    local dir=$IOVAGEOM_CACHE/uapi
+    if [ ! -e "$dir/done" ]; then
+        unpack_package amd64 linux-libc-dev/trixie "$dir"
+        touch "$dir/done"
+    fi
+    echo "-isystem $dir/usr/include -isystem $dir/usr/include/$("$(compiler "$1")" -print-multiarch)"
+}
+
 # The userland of all guests: busybox, our init, our programs. Prints the image's path.
 build_userland() {
-    local arch=$1 out=$IOVAGEOM_CACHE/guest-$1 root busybox=/bin/busybox
-    build_kernel "$arch" >/dev/null
+    local arch=$1 out=$IOVAGEOM_CACHE/guest-$1 root headers busybox=/bin/busybox
     need_packages busybox-static cpio gcc libc6-dev
+    [ "$arch" = amd64 ] || need_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    headers=$(kernel_headers "$arch") || exit
     if [ "$arch" != amd64 ]; then
         busybox=$out/deb/bin/busybox
         [ -e "$busybox" ] || unpack_package "$arch" busybox-static/bookworm "$out/deb"
@@ -187,8 +252,8 @@ build_userland() {
     cp "$busybox" "$root/bin/busybox"
     install -m 755 "$E2E/guest/init" "$root/init"
     cp "$E2E/guest/lib.sh" "$root/"
-    "$(compiler "$arch")" -static -O2 -s -Wall -Wextra -Werror \
-        -isystem "$(kernel_dir "$arch")/uapi/include" "$E2E/guest/vfio-try.c" \
+    # shellcheck disable=SC2086 # words
+    "$(compiler "$arch")" -static -O2 -s -Wall -Wextra -Werror $headers "$E2E/guest/vfio-try.c" \
         -o "$root/bin/vfio-try" || die "vfio-try doesn't build"
     pack "$root" "$out/userland.cpio.gz"
     rm -rf "$root"
@@ -221,25 +286,23 @@ build_qemu() {
     esac
     if [ ! -x "$prefix/bin/qemu-system-x86_64" ] || [ "$(cat "$prefix/key" 2>&1)" != "$key" ]; then
         "$E2E/../../examples/shims/qemu/build" "$version" --prefix "$prefix" "${how[@]}" \
-            >/dev/null || exit 1
+            >/dev/null || exit
         echo "$key" >"$prefix/key"
     fi
     echo "$prefix/bin/qemu-system-x86_64"
 }
 
-# `build_l1 VERSION KIND`: an image for L1 with an emulator, its firmware and L2's kernel;
-# prints its path.
+# `build_l1 VERSION KIND`: an image for L1 with an emulator and its firmware; prints its path.
 build_l1() {
-    local emulator kernel file root image=$IOVAGEOM_CACHE/qemu/$1-$2/l1.cpio.gz
+    local emulator file root image=$IOVAGEOM_CACHE/qemu/$1-$2/l1.cpio.gz
     need_packages seabios qemu-system-data
-    kernel=$(build_kernel amd64) && emulator=$(build_qemu "$1" "$2") || exit 1
+    emulator=$(build_qemu "$1" "$2") || exit
     root=$(mktemp -d)
-    mkdir -p "$root/qemu" "$root/l2"
+    mkdir -p "$root/qemu"
     cp "$emulator" "$root/qemu/"
     for file in seabios/bios-256k.bin qemu/linuxboot_dma.bin qemu/kvmvapic.bin; do
         cp "/usr/share/$file" "$root/qemu/"
     done
-    cp "$kernel" "$root/l2/bzImage"
     pack "$root" "$image"
     rm -rf "$root"
     echo "$image"
@@ -279,15 +342,15 @@ build_tool() {
 
 # `build_host_probe ARCH`: static, for a guest; prints its path.
 build_host_probe() {
-    local arch=$1 build=$IOVAGEOM_CACHE/host-probe-$1 cross=()
+    local arch=$1 build=$IOVAGEOM_CACHE/host-probe-$1 headers cross=()
     need_packages cmake ninja-build gcc
-    build_kernel "$arch" >/dev/null
+    headers=$(kernel_headers "$arch") || exit
     [ "$arch" = amd64 ] ||
         cross=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
             "-DCMAKE_C_COMPILER=$(compiler "$arch")")
     {
         configure_cmake "$build" -DIOVAGEOM_EXAMPLES=ON \
-            -DCMAKE_C_FLAGS="-isystem $(kernel_dir "$arch")/uapi/include" \
+            -DCMAKE_C_FLAGS="$headers" \
             -DIOVAGEOM_PROBE_STATIC=ON "${cross[@]}" &&
             cmake --build "$build" -j"$JOBS" --target host-probe-static
     } >"$IOVAGEOM_CACHE/host-probe-$arch.log" 2>&1 ||

@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple
 import feed
 import host
 import nested
-from machine import HERE, PATIENCE, SLOTS, emulators_under_test, kernel
+from machine import HERE, PATIENCE, SLOTS, shell, used
 
 
 class Case(NamedTuple):
@@ -32,8 +32,11 @@ def circumstances():
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "commit": first_line("git", "-C", HERE, "describe", "--always", "--dirty"),
         "emulator": first_line("qemu-system-x86_64", "--version"),
-        "under test": [first_line(qemu, "--version") for qemu in emulators_under_test()],
-        "kernel": first_line("file", "-b", kernel()),
+        "under test": [
+            first_line(shell("build_qemu", *which), "--version") for which in used("build_l1")
+        ],
+        "kernels": [first_line("file", "-b", shell("build_kernel", *which))
+                    for which in used("build_kernel")],
         "processors": os.cpu_count(),
         "machines at a time": SLOTS,
         "patience": PATIENCE,

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Case 2: a guest kernel is fed PROBE bytes that the library encoded, and does what we foretold."""
+import functools
 import os
 import subprocess
 import time
 
 from machine import HERE, CaseError, Checks, Scratch, boot, emulator, kernel, shell, userland
+from versions import KERNELS, NEWEST
 
 ENDPOINTS = 28  # edu devices 00:02.0 to 00:1d.0 of one boot
 BOOTS = 8
@@ -13,6 +15,7 @@ WIDTHS = (64, 39, 48, 52)
 
 def feeder():
     """The encoder's program, and a QEMU that answers with its bytes."""
+    shell("fetch_source", "qemu", "10.0")
     return shell("build_qemu", "10.0", "feed"), shell("build_tool", "probe-feed")
 
 
@@ -39,7 +42,7 @@ def seen(answer):
     return out
 
 
-def one_boot(name, number, seed, wrong):
+def one_boot(name, linux, number, seed, wrong):
     qemu, tool = feeder()
     bits = WIDTHS[number % len(WIDTHS)]
     with Scratch() as scratch:
@@ -58,7 +61,7 @@ def one_boot(name, number, seed, wrong):
         machine += ["-device", f"virtio-iommu-pci,addr=0x1,aw-bits={bits},granule=4k"]
         for slot in range(2, 2 + ENDPOINTS):
             machine += ["-device", f"edu,addr={slot:#x}"]
-        machine += ["-kernel", kernel(), "-initrd", image, "-append"]
+        machine += ["-kernel", kernel(linux), "-initrd", image, "-append"]
         machine += [
             "console=ttyS0 panic=-1 quiet pci=nomsi vfio_iommu_type1.allow_unsafe_interrupts=1"
         ]
@@ -77,14 +80,14 @@ def one_boot(name, number, seed, wrong):
     return counts
 
 
-def guest_side(name, boots=BOOTS, wrong=False):
+def guest_side(name, linux, boots=BOOTS, wrong=False):
     def run():
         seed = int(os.environ.get("IOVAGEOM_SEED") or time.time()) % 10**6
         print(f"      {name}: IOVAGEOM_SEED={seed}", flush=True)
         total = {}
         for number in range(boots):
             try:
-                for state, count in one_boot(name, number, seed, wrong).items():
+                for state, count in one_boot(name, linux, number, seed, wrong).items():
                     total[state] = total.get(state, 0) + count
             except CaseError as error:
                 if wrong and any("sysfs" in reason for reason in error.reasons):
@@ -97,16 +100,19 @@ def guest_side(name, boots=BOOTS, wrong=False):
     return run
 
 
-def needs():
+def needs(linux):
     emulator("")
-    kernel()
+    kernel(linux)
     userland()
     feeder()
 
 
-CASES = [
-    ("2.guest", "PROBE bytes: guestview against the kernel's sysfs and VFIO",
-     guest_side("2.guest"), needs),
-    ("2.wrong-byte", "a wrong byte in the PROBE answer is noticed",
-     guest_side("2.wrong-byte", boots=1, wrong=True), needs),
-]
+def case(name, compared, linux, **more):
+    name += "-on-" + linux
+    CASES.append((name, compared, guest_side(name, linux, **more), functools.partial(needs, linux)))
+
+
+CASES = []
+for each in KERNELS:
+    case("2.guest", "PROBE bytes: guestview against the kernel's sysfs and VFIO", each)
+case("2.wrong-byte", "a wrong byte in the PROBE answer is noticed", NEWEST, boots=1, wrong=True)

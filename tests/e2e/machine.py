@@ -29,6 +29,10 @@ class CaseError(Exception):
         self.log = log
 
 
+class Missing(CaseError):
+    """What a case needs is not in the archive that this machine installs from."""
+
+
 _ready = {}
 _preparing = threading.Lock()
 
@@ -50,14 +54,30 @@ def shell(*words):
                 except BaseException:
                     os.killpg(made.pid, signal.SIGKILL)  # with the compilers that it started
                     raise
-            _ready[words] = None if made.returncode else text
-        if _ready[words] is None:
+            _ready[words] = (made.returncode, text)
+        status, text = _ready[words]
+        if status == 77:
+            raise Missing(f"cannot be fetched: {' '.join(words[1:])}")
+        if status:
             raise CaseError(f"cannot prepare: {' '.join(words)}")
-        return _ready[words]
+        return text
 
 
-def kernel(arch="amd64"):
-    return shell("build_kernel", arch)
+def kernel(version, arch="amd64"):
+    shell("fetch_package", "amd64", "linux-source-" + version)
+    return shell("build_kernel", version, arch)
+
+
+def stock_qemu(version):
+    """A QEMU under test, stock, as the outermost machine."""
+    shell("fetch_source", "qemu", version)
+    return [shell("build_qemu", version, "stock"), "-L", "/usr/share/seabios", "-L", "/usr/share/qemu"]
+
+
+def image_with(qemu, kind):
+    """L1's image with an emulator under test."""
+    shell("fetch_source", "qemu", qemu)
+    return shell("build_l1", qemu, kind)
 
 
 def userland(arch="amd64"):
@@ -71,10 +91,9 @@ def emulator(name):
     return name
 
 
-def emulators_under_test():
-    """Those that this run has used."""
-    used = sorted({words[1:] for words in _ready if words[0] == "build_l1" and _ready[words]})
-    return [shell("build_qemu", *which) for which in used]
+def used(what):
+    """What this run has made in that way: the words of its names."""
+    return sorted(words[1:] for words, (status, _) in _ready.items() if words[0] == what and not status)
 
 
 class Scratch:

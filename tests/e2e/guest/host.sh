@@ -8,12 +8,12 @@ mkdir /tmp/out
 for address in $(devices 0x1234 0x11e8); do
     bind_vfio "$address"
 done
-host-probe --color=never >/tmp/out/live.txt 2>&1 || say "host-probe-failed $?"
+host-probe --color=never --numeric >/tmp/out/live.txt 2>&1 || say "host-probe-failed $?"
 host-probe --save /tmp/out/snapshot --list >/dev/null 2>&1 || say "save-failed $?"
 for address in $(devices 0x1234 0x11e8); do
     group=$(readlink "/sys/bus/pci/devices/$address/iommu_group")
     group=${group##*/}
-    ranges=$(host-probe -lnr -o group,name,start,last 2>/dev/null |
+    ranges=$(host-probe list -nr -o group,name,start,last 2>/dev/null |
         awk -v group="$group" '$1 == group && $2 == "usable" { print $3 "-" $4 }')
     # shellcheck disable=SC2086
     say "claim $address" $ranges
