@@ -243,7 +243,7 @@ IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geomet
  * doubted. Where nobody but the machine or the user gave usable ranges or reserved regions, no address
  * is known.
  *
- * O(facts x (statements + log facts)).
+ * O(facts^2).
  *
  * @return IOVAGEOM_ERR_UNKNOWN when no address is known.
  */
@@ -310,7 +310,7 @@ IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geom
  * device of its pool.
  *
  * @return IOVAGEOM_OK; IOVAGEOM_ERR_CONFLICT with one finding for each owner (device and source),
- *         that has the lowest region and says how many there are. O(statements).
+ *         that has the lowest region and says how many there are. O(facts).
  */
 IOVAGEOM_API int iovageom_geometry_assignable(const struct iovageom_geometry *geometry,
                                               struct iovageom_report *report);
@@ -360,8 +360,8 @@ IOVAGEOM_API int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
 /**
  * Whether both say the same to a guest and to a VMM: the same regions and types, aperture, page
  * sizes, alignment, budget, and the same things unknown. Names and owners do not count.
- * O(n log n) for n ranges of both. It can't fail: where more than 8 statements need scratch memory,
- * and there is none, the answer takes O(n x statements x log).
+ * O(n log n) for n ranges of both. It can't fail: where more than 8 facts of regions need scratch memory,
+ * and there is none, the answer takes O(n x facts x log).
  */
 IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
                                           const struct iovageom_geometry *b);

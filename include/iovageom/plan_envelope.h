@@ -68,7 +68,7 @@ IOVAGEOM_API int iovageom_plan_envelope(const struct iovageom_allocator *allocat
  * Which hosts of a pool can't map all of `range`.
  *
  * @param out receives the indices of the first `capacity` of them; may be NULL when that is 0.
- * @return how many they are. O(count x statements x log).
+ * @return how many they are. O(count x facts x log).
  */
 IOVAGEOM_API size_t iovageom_plan_envelope_who(const struct iovageom_geometry *const *hosts,
                                                size_t count, struct iovageom_range range,

@@ -64,24 +64,19 @@ static struct iovageom_range common_aperture(const struct iovageom_geometry *geo
 static int explain_regions(const struct iovageom_geometry *geometry, struct iovageom_range range,
                            struct iovageom_report *report)
 {
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
     int status = IOVAGEOM_OK;
 
     /* From the highest precedence down, as findings come in the order of importance (report.h). */
-    for (size_t i = iovageom_resv_statement_count(geometry->resv); i-- > 0;) {
+    for (size_t i = geometry->count; i-- > 0 && iovageom_fact_forbids(&geometry->facts[i]);) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
+        const struct iovageom_range common = common_aperture(geometry, &fact->owner);
         struct iovageom_finding finding =
             iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
         struct iovageom_rangeset_cursor cursor;
 
-        (void)iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges);
-        if (!iovageom_resv_type_forbids(type))
-            continue;
-        const struct iovageom_range common = common_aperture(geometry, owner);
-        finding.owner = *owner;
-        finding.type = (uint32_t)type;
-        iovageom_rangeset_seek(ranges, range.start, &cursor);
+        finding.owner = fact->owner;
+        finding.type = iovageom_fact_type(fact);
+        iovageom_rangeset_seek(fact->ranges, range.start, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.against) &&
                iovageom_range_intersect(range, finding.against, &finding.range)) {
             /* Outside an aperture: reported already as OUT_OF_APERTURE. */
@@ -107,79 +102,12 @@ static int explain_granule(const struct iovageom_geometry *geometry, struct iova
         return IOVAGEOM_OK;
     if (status < 0) {
         finding = iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, status);
-        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->name);
+        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->self.name);
     } else {
         finding.range = range;
     }
     iovageom_report_add(report, &finding);
     return finding.status;
-}
-
-void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
-                              struct iovageom_report *report)
-{
-    /* A note is made when none of these facts is known. */
-    static const struct {
-        uint32_t facts;
-        char what[28];
-    } doubts[] = {
-        {IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE, "how wide its addresses are"},
-        {IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED, "what is reserved"},
-        {IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT, "which pages it maps"},
-    };
-    const uint32_t known = iovageom_geometry_knows(geometry);
-    const struct iovageom_geometry_fact *fact;
-    size_t index = 0;
-
-    for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++)
-        if ((known & doubts[i].facts) == 0) {
-            struct iovageom_finding finding =
-                iovageom_finding_blank(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
-
-            (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->name);
-            finding.endpoint = endpoint;
-            finding.detail = doubts[i].what;
-            iovageom_report_add(report, &finding);
-        }
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_INCOMPLETE, &index))) {
-        struct iovageom_finding finding =
-            iovageom_finding_blank(IOVAGEOM_FINDING_INCOMPLETE, IOVAGEOM_OK);
-
-        finding.owner = fact->owner;
-        finding.endpoint = endpoint;
-        iovageom_report_add(report, &finding);
-    }
-    iovageom_geometry_msi_windows(geometry, endpoint, report);
-}
-
-bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
-                                     struct iovageom_range *rest, struct iovageom_finding *finding)
-{
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-
-    while (iovageom_range_valid(*rest)) {
-        struct iovageom_range piece = *rest;
-        struct iovageom_range above;
-        size_t index = iovageom_resv_walk_at(walk, piece.start, &piece.last);
-
-        if (piece.last < rest->last && iovageom_range_above(piece, &above)) {
-            rest->start = above.start;
-        } else {
-            piece.last = rest->last;
-            *rest = (struct iovageom_range){1, 0}; /* invalid: nothing is left */
-        }
-        if (iovageom_resv_statement(walk->resv, index, &type, &owner, &ranges) < 0 ||
-            !iovageom_resv_type_forbids(type))
-            continue;
-        finding->range = piece;
-        finding->owner = *owner;
-        finding->type = (uint32_t)type;
-        (void)iovageom_rangeset_lookup(ranges, piece.start, &finding->against);
-        return true;
-    }
-    return false;
 }
 
 int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct iovageom_range range,
@@ -209,6 +137,16 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
  * does it: statements about different devices may differ.
  */
 
+/* The first fact of a kind and owner; NULL for none. */
+static const struct iovageom_geometry_fact *first_of(const struct iovageom_geometry *geometry,
+                                                     uint32_t kind,
+                                                     const struct iovageom_owner *owner)
+{
+    size_t count;
+
+    return iovageom_geometry_facts_of(geometry, kind, owner, &count);
+}
+
 static int disagree(struct iovageom_report *report, const struct iovageom_owner *owner,
                     const struct iovageom_owner *other, struct iovageom_range range)
 {
@@ -230,7 +168,7 @@ static int disagree(struct iovageom_report *report, const struct iovageom_owner 
 static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
 {
     return iovageom_source_is_registers(owner->source) &&
-           iovageom_geometry_first_of(geometry, IOVAGEOM_FACT_INCOMPLETE, owner) != NULL;
+           first_of(geometry, IOVAGEOM_FACT_INCOMPLETE, owner) != NULL;
 }
 
 /* The same owner's name, with another source. */
@@ -251,17 +189,14 @@ static struct iovageom_owner as_source(const struct iovageom_owner *owner, uint3
 static int reserved_by_others(const struct iovageom_geometry *geometry,
                               struct iovageom_rangeset *others)
 {
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
+    const struct iovageom_geometry_fact *fact;
     int status = IOVAGEOM_OK;
 
-    for (size_t i = 0; status == IOVAGEOM_OK &&
-                       iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == 0;
-         i++)
-        if (iovageom_resv_type_forbids(type) &&
-            iovageom_geometry_first_of(geometry, IOVAGEOM_FACT_USABLE, owner) == NULL)
-            status = iovageom_rangeset_union(others, others, ranges);
+    for (size_t i = 0;
+         status == IOVAGEOM_OK && (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+        if (iovageom_fact_forbids(fact) &&
+            first_of(geometry, IOVAGEOM_FACT_USABLE, &fact->owner) == NULL)
+            status = iovageom_rangeset_union(others, others, fact->ranges);
     return status;
 }
 
@@ -318,17 +253,17 @@ static int check_regions(const struct iovageom_geometry *geometry,
 {
     int result = IOVAGEOM_OK;
 
-    for (int type = IOVAGEOM_RESV_RESERVED; type <= IOVAGEOM_RESV_MSI; type++)
+    for (uint32_t type = IOVAGEOM_RESV_RESERVED; type <= IOVAGEOM_RESV_MSI; type++)
         for (uint32_t source = IOVAGEOM_SOURCE_VFIO; source <= IOVAGEOM_SOURCE_SYSFS; source++) {
             const struct iovageom_owner owner = as_source(&usable->owner, source);
-            const struct iovageom_rangeset *ranges =
-                iovageom_resv_said(geometry->resv, (enum iovageom_resv_type)type, &owner);
+            const struct iovageom_geometry_fact *regions =
+                first_of(geometry, IOVAGEOM_FACT_REGIONS + type, &owner);
             struct iovageom_rangeset_cursor cursor;
             struct iovageom_range region;
 
-            if (ranges == NULL || source == usable->owner.source)
+            if (regions == NULL || source == usable->owner.source)
                 continue;
-            iovageom_rangeset_seek(ranges, 0, &cursor);
+            iovageom_rangeset_seek(regions->ranges, 0, &cursor);
             while (iovageom_rangeset_next(&cursor, &region))
                 if (!iovageom_rangeset_contains(reserved, region))
                     result = disagree(report, &owner, &usable->owner, region);
@@ -336,19 +271,20 @@ static int check_regions(const struct iovageom_geometry *geometry,
     return result;
 }
 
-/* Checks one list of usable ranges. An owner without a RESERVED statement lists all as usable. */
+/* Checks one list of usable ranges. An owner that reserves nothing lists all as usable. */
 static int check_usable(const struct iovageom_geometry *geometry,
                         const struct iovageom_geometry_fact *usable,
                         const struct iovageom_rangeset *others, struct iovageom_report *report)
 {
+    const struct iovageom_geometry_fact *regions =
+        first_of(geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_RESERVED, &usable->owner);
     struct iovageom_rangeset none;
-    const struct iovageom_rangeset *reserved =
-        iovageom_resv_said(geometry->resv, IOVAGEOM_RESV_RESERVED, &usable->owner);
+    const struct iovageom_rangeset *reserved = &none;
     int result;
 
     (void)iovageom_rangeset_init(&none, &geometry->allocator);
-    if (reserved == NULL)
-        reserved = &none;
+    if (regions != NULL)
+        reserved = regions->ranges;
     result = check_regions(geometry, usable, reserved, report);
     for (uint32_t source = IOVAGEOM_SOURCE_VTD_REGISTERS; iovageom_source_is_registers(source);
          source++) {
@@ -391,7 +327,7 @@ static int check_granules(const struct iovageom_geometry_fact *fine,
  * none. *count receives how many there are.
  */
 static const struct iovageom_geometry_fact *extreme(const struct iovageom_geometry *geometry,
-                                                    enum iovageom_fact kind,
+                                                    uint32_t kind,
                                                     const struct iovageom_owner *owner,
                                                     bool largest, size_t *count)
 {

@@ -17,7 +17,7 @@
  * unless their top bit says that it must not.
  */
 enum { HEADER = 32 };
-enum { TAG_NAME = 1, TAG_FACT = 0x100, TAG_REGIONS = 0x200, TAG_SUB = 0xff };
+enum { TAG_NAME = 1, TAG_FACT = 0x100, TAG_REGIONS = IOVAGEOM_FACT_REGIONS, TAG_SUB = 0xff };
 #define TAG_CRITICAL UINT32_C(0x80000000)
 
 static const struct iovageom_form geometry_form = {
@@ -42,28 +42,23 @@ static void put_record(struct iovageom_writer *writer, uint32_t tag, uint32_t so
     iovageom_write_bytes(writer, name, length);
 }
 
-/* Facts and statements are written in their order, so that equal content gives equal bytes. */
+/* Facts are written in their order, so that equal content gives equal bytes. */
 static void put_geometry(struct iovageom_writer *writer, const struct iovageom_geometry *geometry)
 {
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-
-    put_record(writer, TAG_NAME, 0, geometry->name, 0);
+    put_record(writer, TAG_NAME, 0, geometry->self.name, 0);
     for (size_t i = 0; i < geometry->count; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
-
-        put_record(writer, TAG_FACT + fact->kind, fact->owner.source, fact->owner.name, 2);
-        iovageom_write_range(writer, (struct iovageom_range){fact->value, fact->last});
-    }
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
+        const uint32_t tag = fact->ranges != NULL ? fact->kind : TAG_FACT + fact->kind;
+        const size_t count = fact->ranges != NULL ? iovageom_rangeset_count(fact->ranges) : 1;
         struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range range;
+        struct iovageom_range range = {fact->value, fact->last};
 
-        put_record(writer, TAG_REGIONS + (uint32_t)type, owner->source, owner->name,
-                   2 * iovageom_rangeset_count(ranges));
-        iovageom_rangeset_seek(ranges, 0, &cursor);
+        put_record(writer, tag, fact->owner.source, fact->owner.name, 2 * count);
+        if (fact->ranges == NULL) {
+            iovageom_write_range(writer, range);
+            continue;
+        }
+        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &range))
             iovageom_write_range(writer, range);
     }
@@ -124,9 +119,10 @@ static int next_record(struct iovageom_reader *reader, struct record *record)
  * them, which would forbid nothing. settle() joins the two.
  */
 static int load_ranges(struct iovageom_geometry *geometry, struct iovageom_reader ranges,
-                       bool aperture, enum iovageom_resv_type type,
-                       const struct iovageom_owner *owner)
+                       bool aperture, uint32_t type, const struct iovageom_owner *owner)
 {
+    const struct iovageom_geometry_fact key = {.kind = IOVAGEOM_FACT_REGIONS + type,
+                                               .owner = *owner};
     struct iovageom_rangeset set;
     int status = iovageom_rangeset_init(&set, &geometry->allocator);
 
@@ -137,7 +133,7 @@ static int load_ranges(struct iovageom_geometry *geometry, struct iovageom_reade
     if (status == IOVAGEOM_OK && aperture)
         status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
-        status = iovageom_resv_append(geometry->resv, &set, type, owner);
+        status = iovageom_geometry_append(geometry, &key, &set);
     iovageom_rangeset_deinit(&set);
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }
@@ -168,11 +164,7 @@ static int load_fact(struct iovageom_geometry *geometry, const struct record *re
         fact.last = range.last;
         status = load_ranges(geometry, record->numbers, true, IOVAGEOM_RESV_RESERVED, &fact.owner);
     }
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_reserve(geometry, geometry->count + 1);
-    if (status == IOVAGEOM_OK)
-        geometry->facts[geometry->count++] = fact;
-    return status;
+    return status < 0 ? status : iovageom_geometry_append(geometry, &fact, NULL);
 }
 
 static int load_regions(struct iovageom_geometry *geometry, const struct record *record)
@@ -183,8 +175,7 @@ static int load_regions(struct iovageom_geometry *geometry, const struct record 
         return IOVAGEOM_ERR_MALFORMED;
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         type = IOVAGEOM_RESV_RESERVED; /* a type of a later version: safe, as a guest does (N72) */
-    return load_ranges(geometry, record->numbers, false, (enum iovageom_resv_type)type,
-                       &record->owner);
+    return load_ranges(geometry, record->numbers, false, type, &record->owner);
 }
 
 /*
@@ -201,7 +192,7 @@ static int load_records(struct iovageom_geometry *geometry, struct iovageom_read
         if (status < 0)
             break;
         if (record.tag == TAG_NAME)
-            memcpy(geometry->name, record.owner.name, sizeof(geometry->name));
+            memcpy(geometry->self.name, record.owner.name, sizeof(geometry->self.name));
         else if ((record.tag & ~(uint32_t)TAG_SUB) == TAG_FACT)
             status = load_fact(geometry, &record);
         else if ((record.tag & ~(uint32_t)TAG_SUB) == TAG_REGIONS)
@@ -209,8 +200,7 @@ static int load_records(struct iovageom_geometry *geometry, struct iovageom_read
         else if ((record.tag & TAG_CRITICAL) != 0)
             status = IOVAGEOM_ERR_VERSION;
     }
-    iovageom_geometry_settle(geometry);
-    return status == IOVAGEOM_OK ? iovageom_resv_settle(geometry->resv) : status;
+    return status < 0 ? status : iovageom_geometry_settle(geometry);
 }
 
 int iovageom_geometry_load(const struct iovageom_allocator *allocator, const void *bytes,

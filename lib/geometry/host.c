@@ -3,6 +3,7 @@
 
 #include <iovageom/status.h>
 
+#include "../base/array.h"
 #include "internal.h"
 
 /*
@@ -16,23 +17,21 @@
 bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               int status, struct iovageom_report *report)
 {
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
+    const struct iovageom_geometry_fact *fact;
     bool found = false;
 
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
+    for (size_t i = 0; (fact = iovageom_geometry_next_fact(
+                            geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_DIRECT, &i)) != NULL;) {
         struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_DIRECT, status);
         struct iovageom_rangeset_cursor cursor;
 
-        if (type != IOVAGEOM_RESV_DIRECT || iovageom_source_is_guest(owner->source))
+        if (iovageom_source_is_guest(fact->owner.source))
             continue;
         /* The first region stands for all; `wanted` is their number, for "and 2 more". */
-        iovageom_rangeset_seek(ranges, 0, &cursor);
+        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
         (void)iovageom_rangeset_next(&cursor, &finding.range);
-        finding.wanted = iovageom_rangeset_count(ranges);
-        finding.owner = *owner;
+        finding.wanted = iovageom_rangeset_count(fact->ranges);
+        finding.owner = fact->owner;
         finding.endpoint = endpoint;
         iovageom_report_add(report, &finding);
         found = true;
@@ -49,33 +48,31 @@ int iovageom_geometry_assignable(const struct iovageom_geometry *geometry,
                : IOVAGEOM_OK;
 }
 
-/* ---- windows of the host's software ---- */
+/* ---- what is not known ---- */
 
 /*
- * Linux prints software windows as "msi", too; a guess by size and place is all there is. A
+ * Linux prints windows of its software as "msi", too; a guess by size and place is all there is. A
  * software window of Linux is 1 MiB long (MSI_IOVA_LENGTH). So is the hardware's window on x86, but
  * its address is fixed; hardware doorbells of other architectures have other lengths.
  */
-void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry, uint64_t endpoint,
-                                   struct iovageom_report *report)
+static void note_msi_windows(const struct iovageom_geometry *geometry, uint64_t endpoint,
+                             struct iovageom_report *report)
 {
     static const struct iovageom_range x86 = {0xfee00000, 0xfeefffff};
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
+    const struct iovageom_geometry_fact *fact;
     uint64_t length;
 
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
+    for (size_t i = 0; (fact = iovageom_geometry_next_fact(
+                            geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_MSI, &i)) != NULL;) {
         struct iovageom_finding finding =
             iovageom_finding_blank(IOVAGEOM_FINDING_MSI_WINDOW, IOVAGEOM_OK);
         struct iovageom_rangeset_cursor cursor;
 
-        if (type != IOVAGEOM_RESV_MSI || iovageom_source_is_guest(owner->source))
+        if (iovageom_source_is_guest(fact->owner.source))
             continue;
-        finding.owner = *owner;
+        finding.owner = fact->owner;
         finding.endpoint = endpoint;
-        iovageom_rangeset_seek(ranges, 0, &cursor);
+        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.range))
             if (iovageom_range_length(finding.range, &length) == IOVAGEOM_OK &&
                 length == 0x100000 && !iovageom_range_equal(finding.range, x86))
@@ -83,60 +80,112 @@ void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry, uin
     }
 }
 
-/* Adds `ranges`, which `owner` calls MSI: within `window` as SOFTWARE_MSI, the rest as MSI. */
-static int add_parts(struct iovageom_resv *resv, const struct iovageom_rangeset *ranges,
-                     const struct iovageom_owner *owner, struct iovageom_range window)
+void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
+                              struct iovageom_report *report)
 {
-    struct iovageom_rangeset part;
-    int status = iovageom_rangeset_init(&part, iovageom_resv_allocator(resv));
+    /* A note is made when none of these facts is known. */
+    static const struct {
+        uint32_t facts;
+        char what[28];
+    } doubts[] = {
+        {IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE, "how wide its addresses are"},
+        {IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED, "what is reserved"},
+        {IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT, "which pages it maps"},
+    };
+    const uint32_t known = iovageom_geometry_knows(geometry);
+    const struct iovageom_geometry_fact *fact;
+    size_t index = 0;
 
+    for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++)
+        if ((known & doubts[i].facts) == 0) {
+            struct iovageom_finding finding =
+                iovageom_finding_blank(IOVAGEOM_FINDING_UNKNOWN, IOVAGEOM_OK);
+
+            (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, geometry->self.name);
+            finding.endpoint = endpoint;
+            finding.detail = doubts[i].what;
+            iovageom_report_add(report, &finding);
+        }
+    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_INCOMPLETE, &index))) {
+        struct iovageom_finding finding =
+            iovageom_finding_blank(IOVAGEOM_FINDING_INCOMPLETE, IOVAGEOM_OK);
+
+        finding.owner = fact->owner;
+        finding.endpoint = endpoint;
+        iovageom_report_add(report, &finding);
+    }
+    note_msi_windows(geometry, endpoint, report);
+}
+
+/* ---- windows of the host's software ---- */
+
+/* Appends to `to` the part of `from`, regions, that lies in the window or, if not `inside`, beside
+ * it, as regions of `type`. */
+static int append_part(struct iovageom_geometry *to, const struct iovageom_geometry_fact *from,
+                       enum iovageom_resv_type type, struct iovageom_range window, bool inside)
+{
+    struct iovageom_geometry_fact key = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type,
+                                         .owner = from->owner};
+    struct iovageom_rangeset part;
+    int status;
+
+    (void)iovageom_rangeset_init(&part, &to->allocator);
+    if (inside) {
+        status = iovageom_rangeset_clip(&part, from->ranges, window);
+    } else {
+        status = iovageom_rangeset_assign(&part, from->ranges);
+        if (status == IOVAGEOM_OK)
+            status = iovageom_rangeset_remove(&part, window);
+    }
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_clip(&part, ranges, window);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_add_set(resv, &part, IOVAGEOM_RESV_SOFTWARE_MSI, owner);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_assign(&part, ranges);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_remove(&part, window);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_add_set(resv, &part, IOVAGEOM_RESV_MSI, owner);
+        status = iovageom_geometry_append(to, &key, &part);
     iovageom_rangeset_deinit(&part);
     return status;
 }
 
 /*
- * Statements can only be added, so a new collection is built with the types changed. It replaces
- * the old one when nothing can fail any more.
+ * Facts can only be added, so another geometry is built with the types changed. The two exchange
+ * their contents when nothing can fail any more.
  */
 int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                        struct iovageom_range window, enum iovageom_source source)
 {
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
+    const struct iovageom_geometry old = *geometry;
+    struct iovageom_geometry *changed;
     struct iovageom_owner speaker;
-    struct iovageom_resv *resv;
-    int status = iovageom_owner_init(&speaker, source, geometry->name);
+    int status = iovageom_owner_init(&speaker, source, geometry->self.name);
 
     if (status == IOVAGEOM_OK && !iovageom_range_valid(window))
         status = IOVAGEOM_ERR_INVERTED;
     if (status == IOVAGEOM_OK)
-        status = iovageom_resv_new(&geometry->allocator, &resv);
+        status = iovageom_geometry_new(&old.allocator, old.self.name, &changed);
     if (status < 0)
         return status;
-    for (size_t i = 0; status == IOVAGEOM_OK &&
-                       iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == 0;
-         i++)
-        status = type == IOVAGEOM_RESV_MSI && !iovageom_source_is_guest(owner->source)
-                     ? add_parts(resv, ranges, owner, window)
-                     : iovageom_resv_add_set(resv, ranges, type, owner);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_add(resv, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
-    if (status < 0) {
-        iovageom_resv_free(resv);
-        return status;
+    for (size_t i = 0; status == IOVAGEOM_OK && i < old.count; i++) {
+        const struct iovageom_geometry_fact *fact = &old.facts[i];
+        const bool msi = iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
+                         !iovageom_source_is_guest(fact->owner.source);
+
+        if (fact->ranges == NULL) {
+            status = iovageom_geometry_append(changed, fact, NULL);
+        } else if (msi) {
+            status = append_part(changed, fact, IOVAGEOM_RESV_SOFTWARE_MSI, window, true);
+            if (status == IOVAGEOM_OK)
+                status = append_part(changed, fact, IOVAGEOM_RESV_MSI, window, false);
+        } else {
+            status = append_part(changed, fact, (enum iovageom_resv_type)iovageom_fact_type(fact),
+                                 IOVAGEOM_EVERYTHING, true);
+        }
     }
-    iovageom_resv_free(geometry->resv);
-    geometry->resv = resv;
-    return IOVAGEOM_OK;
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_settle(changed);
+    if (status == IOVAGEOM_OK)
+        status =
+            iovageom_geometry_put_region(changed, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
+    if (status == IOVAGEOM_OK) {
+        *geometry = *changed;
+        *changed = old;
+    }
+    iovageom_geometry_free(changed);
+    return status;
 }

@@ -4,82 +4,219 @@
 
 #include <iovageom/geometry.h>
 
-#include "resv.h"
+/* ---- owners ---- */
+
+/* -1, 0 or 1: a total order, by source, then by the bytes of the name. */
+int iovageom_owner_compare(const struct iovageom_owner *a, const struct iovageom_owner *b);
 
 /*
- * One fact that a source stated. An aperture or a list of usable ranges also forbids addresses:
- * their complement is kept in `resv`, as RESERVED, under the same owner. So the question "is this
- * address usable" reads `resv` alone, and the facts say only what is known and by whom.
+ * What kind of source speaks. Those of a host are numbered from registers to sysfs: first what its
+ * hardware says of itself, then what its kernel says. What the machine's model and the user state is
+ * about the guest's machine, and says nothing about a host.
+ */
+static inline bool iovageom_source_is_registers(uint32_t source)
+{
+    return source >= IOVAGEOM_SOURCE_VTD_REGISTERS && source <= IOVAGEOM_SOURCE_RISCV_REGISTERS;
+}
+
+static inline bool iovageom_source_is_kernel(uint32_t source)
+{
+    return source >= IOVAGEOM_SOURCE_VFIO && source <= IOVAGEOM_SOURCE_SYSFS;
+}
+
+static inline bool iovageom_source_is_host(uint32_t source)
+{
+    return iovageom_source_is_registers(source) || iovageom_source_is_kernel(source);
+}
+
+static inline bool iovageom_source_is_guest(uint32_t source)
+{
+    return source == IOVAGEOM_SOURCE_MACHINE || source == IOVAGEOM_SOURCE_USER;
+}
+
+/* ---- the table of facts ---- */
+
+/* Added to an enum iovageom_resv_type it is the kind of a fact that reserves regions of that type. */
+#define IOVAGEOM_FACT_REGIONS 0x200u
+
+/*
+ * One fact. Either it says what a source made known, an enum iovageom_fact; or it holds all ranges
+ * that one owner reserves with one type. An aperture or a list of usable ranges also forbids
+ * addresses: their complement is such a fact, of type RESERVED, with the same owner. So the question
+ * "is this address usable" reads regions alone, and the others say only what is known and by whom.
  */
 struct iovageom_geometry_fact {
-    uint32_t kind; /* an enum iovageom_fact */
+    uint32_t
+        kind; /* an enum iovageom_fact, or IOVAGEOM_FACT_REGIONS + an enum iovageom_resv_type */
     struct iovageom_owner owner;
     uint64_t value; /* mask, alignment, number of mappings, or start of the aperture; else 0 */
     uint64_t last;  /* of the aperture; else 0 */
+    struct iovageom_rangeset *ranges; /* of regions, never empty; NULL with other kinds */
 };
 
 /*
- * Invariant: facts ascend by kind, then owner, then value, then last, and no two are equal. So the
- * facts of one kind and owner are neighbours, a search is a bisection, and the meet of two
- * geometries is the union of two sorted sets. Only the loader and the envelope append out of order;
- * they call iovageom_geometry_settle() before anything else reads the facts.
+ * Invariant: facts ascend by kind, then owner, then value, then last, and no two are equal in all of
+ * them. So the facts of one kind and owner are neighbours, a search is a bisection, and the meet of
+ * two geometries is the union of two sorted tables.
  *
- * The geometry owns `resv` and `facts`; both come from its own copy of the allocator.
+ * Regions come last, by type, then owner, both in ascending precedence. So an index is also a rank:
+ * where several cover one address, the one with the highest index takes precedence ("shows").
+ *
+ * Only who calls iovageom_geometry_append() breaks the order; it must call iovageom_geometry_settle()
+ * before anything else reads the facts. All memory comes from the geometry's copy of the allocator.
  */
 struct iovageom_geometry {
     struct iovageom_allocator allocator;
-    char name[IOVAGEOM_NAME_SIZE];
-    struct iovageom_resv *resv;
+    struct iovageom_owner self; /* its name; the source is filled in for each fact */
     struct iovageom_geometry_fact *facts;
     size_t count;    /* of facts */
     size_t capacity; /* of facts, allocated */
 };
+
+/* The type of regions; of another fact, and of NULL, 0. */
+static inline uint32_t iovageom_fact_type(const struct iovageom_geometry_fact *fact)
+{
+    return fact != NULL && fact->kind > IOVAGEOM_FACT_REGIONS ? fact->kind - IOVAGEOM_FACT_REGIONS
+                                                              : 0;
+}
+
+/* Whether a fact has regions that a guest may not map. NULL may be given. */
+static inline bool iovageom_fact_forbids(const struct iovageom_geometry_fact *fact)
+{
+    return iovageom_fact_type(fact) > IOVAGEOM_RESV_DIRECT_RELAXABLE;
+}
+
+/* Makes room for `capacity` facts in all, so that adding them can't fail later. */
+int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
+
+/*
+ * Adds a fact with the kind, owner, value and last of *key. For regions, `ranges` is what they
+ * reserve: its contents are taken, and an empty set adds nothing. What is there already is joined
+ * with it. For another kind `ranges` is NULL; where there is room, that can't fail.
+ *
+ * O(facts), to make place among them. IOVAGEOM_ERR_NO_MEMORY: the geometry is as it was.
+ */
+int iovageom_geometry_put(struct iovageom_geometry *geometry,
+                          const struct iovageom_geometry_fact *key,
+                          struct iovageom_rangeset *ranges);
+
+/* The same for one range, which `owner` reserves. IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID. */
+int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iovageom_range range,
+                                 enum iovageom_resv_type type, const struct iovageom_owner *owner);
+
+/*
+ * For who adds many facts in any order: like iovageom_geometry_put(), but behind all others, in
+ * constant time. iovageom_geometry_settle() sorts them, and joins equal ones; O(n log n). When that
+ * fails (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed.
+ */
+int iovageom_geometry_append(struct iovageom_geometry *geometry,
+                             const struct iovageom_geometry_fact *key,
+                             struct iovageom_rangeset *ranges);
+int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
 /* A copy that lives in another allocator. */
 int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
                               const struct iovageom_geometry *geometry,
                               struct iovageom_geometry **out);
 
-/* Makes room for `capacity` facts in all, so that adding them can't fail later. */
-int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
-
-/*
- * Adds all facts of another geometry, which must not be the same object. The caller has reserved
- * room for the sum of both counts; then it can't fail. O(n log n).
- */
-void iovageom_geometry_put_all(struct iovageom_geometry *geometry,
-                               const struct iovageom_geometry *other);
-
-/* Sorts facts that were appended out of order, and drops equal ones. O(n log n). */
-void iovageom_geometry_settle(struct iovageom_geometry *geometry);
-
-/* The first of the facts of one kind and owner, or NULL. O(log n). */
-const struct iovageom_geometry_fact *iovageom_geometry_first_of(
-    const struct iovageom_geometry *geometry, enum iovageom_fact kind,
-    const struct iovageom_owner *owner);
-
-/* The facts of one kind and owner: the first, and how many. O(log n + those). */
+/* The facts of one kind and owner: the first, or NULL, and how many. O(log n + those). */
 const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
-    const struct iovageom_geometry *geometry, enum iovageom_fact kind,
-    const struct iovageom_owner *owner, size_t *count);
+    const struct iovageom_geometry *geometry, uint32_t kind, const struct iovageom_owner *owner,
+    size_t *count);
 
 /* The first fact of a kind from index *index on, or NULL; *index becomes the index after it. */
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
-    const struct iovageom_geometry *geometry, enum iovageom_fact kind, size_t *index);
+    const struct iovageom_geometry *geometry, uint32_t kind, size_t *index);
+
+/* The same for regions of any type. */
+const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
+    const struct iovageom_geometry *geometry, size_t *index);
+
+/* ---- the resolved view ---- */
+
+/* A piece of the resolved view: `fact` is the index of the fact that takes precedence there. */
+struct iovageom_resolved_piece {
+    struct iovageom_range range;
+    size_t fact;
+};
 
 /*
- * Finds the lowest part of *rest that one statement forbids. finding->range receives that part;
- * finding->owner, ->type and ->against receive the statement's owner and type and its whole region.
- * `walk` must be open on the geometry's regions. *rest becomes what is above that part, or an
- * invalid range when nothing is: call it again with the same *rest for the next part. False when
- * nobody forbids any address of *rest.
+ * The resolved view: pieces that are disjoint and ascend. Addresses between them are in no region;
+ * neighbours of the same fact are joined.
+ *
+ * The second half of `few`, or of `memory`, is scratch space for building the view. 48 is two
+ * halves of 24 pieces, enough for 12 ranges: the usual host has fewer, and needs no allocation.
+ * Must not be copied or moved, because `pieces` may point to `few`; valid while the geometry exists
+ * and does not change.
  */
-bool iovageom_geometry_next_obstacle(const struct iovageom_resv_walk *walk,
-                                     struct iovageom_range *rest, struct iovageom_finding *finding);
+struct iovageom_resolved {
+    struct iovageom_resolved_piece *pieces;
+    size_t count;
+    const struct iovageom_allocator *allocator;
+    struct iovageom_resolved_piece *memory; /* NULL when `few` suffices */
+    size_t size;                            /* of `memory`, in pieces */
+    struct iovageom_resolved_piece few[48];
+};
+
+/*
+ * Makes the view. `granule` is a power of two in bytes: each region is widened outward to it before
+ * types are resolved (what a granule touches in part, it reserves whole); 1 for none.
+ *
+ * O(n log facts) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there is
+ * nothing to close.
+ */
+int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
+                     struct iovageom_resolved *view);
+/* Frees the memory of a view that was made. */
+void iovageom_resolved_close(struct iovageom_resolved *view);
+
+/*
+ * Answers many questions about one geometry, which must not change meanwhile. With more than
+ * IOVAGEOM_WALK_FEW facts of regions a view is made at the start, and a step is a bisection in it,
+ * O(log n). With no more, or without memory for a view, the facts are searched, O(facts x log). The
+ * answers are the same: callers such as iovageom_geometry_equal() can't return an error, so opening
+ * a walk must not fail. Must not be moved, because a view must not.
+ */
+enum { IOVAGEOM_WALK_FEW = 8 }; /* up to so many facts are searched one by one */
+struct iovageom_walk {
+    const struct iovageom_geometry *geometry;
+    bool viewed;
+    struct iovageom_resolved view;
+};
+
+/* Starts; O(n log facts) for n ranges. */
+void iovageom_walk_open(struct iovageom_walk *walk, const struct iovageom_geometry *geometry);
+void iovageom_walk_close(struct iovageom_walk *walk);
+
+/*
+ * One step. *piece becomes the lowest part of *rest in which one fact takes precedence, *fact that
+ * fact, or NULL where there is none. *rest becomes what is above, or an invalid range when nothing
+ * is. False, at the end: *rest is not valid.
+ *
+ * What follows above may have the same type all the same, from another fact.
+ */
+bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range *rest,
+                        struct iovageom_range *piece, const struct iovageom_geometry_fact **fact);
+
+/* Whether some owner forbids some address of `range`. O(pieces in it x a step). */
+bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_range range);
+
+/* ---- questions ---- */
+
+/* Whether some owner forbids some address of `range`. O(facts x log). */
+bool iovageom_geometry_forbids(const struct iovageom_geometry *geometry,
+                               struct iovageom_range range);
+
+/* All addresses that some owner forbids. `out` is an initialised set, replaced on success. */
+int iovageom_geometry_forbidden(const struct iovageom_geometry *geometry,
+                                struct iovageom_rangeset *out);
+
+/* The highest address that nobody forbids. False, and *address untouched, when there is none. */
+bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address);
 
 /*
  * An upper bound of the number of regions that iovageom_geometry_reserved() gives, for any granule:
- * so a caller can allocate once and need not ask for the size first. O(statements).
+ * so a caller can allocate once and need not ask for the size first. O(facts).
  */
 size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry);
 
@@ -105,14 +242,10 @@ bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iov
 bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               int status, struct iovageom_report *report);
 
-/* Adds a note for each region that a host calls MSI but that may be a software MSI window. */
-void iovageom_geometry_msi_windows(const struct iovageom_geometry *geometry, uint64_t endpoint,
-                                   struct iovageom_report *report);
-
 /*
  * Adds notes on what no source stated: width, reserved regions, page sizes; on what may be
- * incomplete; and those of iovageom_geometry_msi_windows(). `endpoint` only goes into the findings;
- * it may be IOVAGEOM_ID_NONE.
+ * incomplete; and for each region that a host calls MSI but that may be a software MSI window.
+ * `endpoint` only goes into the findings; it may be IOVAGEOM_ID_NONE.
  */
 void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               struct iovageom_report *report);

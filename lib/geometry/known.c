@@ -23,11 +23,12 @@ static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
                       const struct iovageom_owner *name)
 {
     struct iovageom_owner owner = *name;
+    size_t count;
 
     owner.source =
         kind == IOVAGEOM_FACT_INCOMPLETE ? IOVAGEOM_SOURCE_VFIO : IOVAGEOM_SOURCE_VTD_REGISTERS;
     for (; owner.source <= IOVAGEOM_SOURCE_SYSFS; owner.source++)
-        if (iovageom_geometry_first_of(geometry, (enum iovageom_fact)kind, &owner) != NULL)
+        if (iovageom_geometry_facts_of(geometry, kind, &owner, &count) != NULL)
             return true;
     return false;
 }
@@ -40,21 +41,16 @@ static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
 static bool last_reserved(const struct iovageom_geometry *geometry,
                           const struct iovageom_owner *name, uint64_t *last)
 {
-    const struct iovageom_rangeset *ranges;
-    const struct iovageom_owner *owner;
-    enum iovageom_resv_type type;
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_range hull;
     bool any = false;
 
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++) {
-        struct iovageom_range hull;
-
-        if (!iovageom_source_is_host(owner->source) || !same_name(owner, name) ||
-            !iovageom_rangeset_hull(ranges, &hull))
-            continue;
-        *last = any ? iovageom_higher(*last, hull.last) : hull.last;
-        any = true;
-    }
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+        if (iovageom_source_is_host(fact->owner.source) && same_name(&fact->owner, name) &&
+            iovageom_rangeset_hull(fact->ranges, &hull)) {
+            *last = any ? iovageom_higher(*last, hull.last) : hull.last;
+            any = true;
+        }
     return any;
 }
 
@@ -88,7 +84,7 @@ int iovageom_geometry_known_range(const struct iovageom_geometry *geometry,
     struct iovageom_range least = IOVAGEOM_EVERYTHING;
     uint32_t told = 0;
 
-    for (size_t i = 0; i < geometry->count; i++) {
+    for (size_t i = 0; i < geometry->count && geometry->facts[i].ranges == NULL; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
         uint64_t last;
 

@@ -14,7 +14,7 @@ uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
 {
     uint32_t known = 0;
 
-    for (size_t i = 0; i < geometry->count; i++)
+    for (size_t i = 0; i < geometry->count && geometry->facts[i].ranges == NULL; i++)
         known |= geometry->facts[i].kind;
     return known;
 }
@@ -58,7 +58,7 @@ int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bi
     if ((iovageom_geometry_knows(geometry) & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_USABLE)) == 0)
         return IOVAGEOM_ERR_UNKNOWN;
     /* From the highest usable address, not from an aperture: regions may take the top (Q24). */
-    if (!iovageom_resv_top(geometry->resv, &top))
+    if (!iovageom_geometry_top(geometry, &top))
         return IOVAGEOM_ERR_NOTHING_USABLE;
     *bits = iovageom_range_gaw((struct iovageom_range){top, top});
     return IOVAGEOM_OK;
@@ -162,7 +162,7 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
     int status = iovageom_rangeset_init(&set, &geometry->allocator);
 
     if (status == IOVAGEOM_OK)
-        status = iovageom_resv_forbidden(geometry->resv, &set);
+        status = iovageom_geometry_forbidden(geometry, &set);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
@@ -181,7 +181,7 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
  *
  * A region that grows is written again each time; its last writing is the right one.
  */
-static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_view *view,
+static size_t emit(const struct iovageom_geometry *geometry, const struct iovageom_resolved *view,
                    struct iovageom_region *out, size_t capacity)
 {
     struct iovageom_region region = {.type = 0};
@@ -189,13 +189,13 @@ static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_
     size_t count = 0;
 
     for (size_t i = 0; i < view->count; i++) {
-        struct iovageom_resv_piece entry = view->entries[i];
-        uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
+        const struct iovageom_resolved_piece entry = view->pieces[i];
+        const uint32_t type = iovageom_fact_type(&geometry->facts[entry.fact]);
         struct iovageom_size size = iovageom_range_size(entry.range);
         bool joins =
             region.type == type && iovageom_range_precedes_directly(region.range, entry.range);
 
-        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)type))
+        if (!iovageom_fact_forbids(&geometry->facts[entry.fact]))
             continue;
         if (joins)
             region.range.last = entry.range.last;
@@ -203,7 +203,7 @@ static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_
             region.range = entry.range;
         region.type = type;
         if (!joins || iovageom_size_compare(size, largest) > 0) {
-            region.owner = (uint32_t)entry.value;
+            region.owner = (uint32_t)entry.fact;
             largest = size;
         }
         count += !joins;
@@ -213,59 +213,81 @@ static size_t emit(const struct iovageom_resv *resv, const struct iovageom_resv_
     return count;
 }
 
-/*
- * In the resolved view a region starts where some range starts, or just above the end of a range
- * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more.
- */
-size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry)
-{
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    size_t most = 0;
-
-    for (size_t i = 0;
-         iovageom_resv_statement(geometry->resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
-        most += 2 * iovageom_rangeset_count(ranges);
-    return most;
-}
-
 int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
                                struct iovageom_region *out, size_t capacity, size_t *needed)
 {
-    struct iovageom_resv_view view;
-    int status = iovageom_resv_view(geometry->resv, granule, &view);
+    struct iovageom_resolved view;
+    int status = iovageom_resolve(geometry, granule, &view);
     size_t count;
 
     if (status < 0)
         return status;
     /* Pieces only join: where there is room for all of them nothing has to be counted first. */
-    count = emit(geometry->resv, &view, out, view.count <= capacity ? capacity : 0);
+    count = emit(geometry, &view, out, view.count <= capacity ? capacity : 0);
     if (count > capacity)
         status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     else if (view.count > capacity)
-        (void)emit(geometry->resv, &view, out, capacity);
+        (void)emit(geometry, &view, out, capacity);
     if (needed != NULL)
         *needed = count;
-    iovageom_resv_view_close(&view);
+    iovageom_resolved_close(&view);
     return status;
 }
 
 int iovageom_geometry_regions(const struct iovageom_geometry *geometry, struct iovageom_region *out,
                               size_t capacity, size_t *needed)
 {
-    size_t count;
-    int status = iovageom_resv_resolve(geometry->resv, 1, out, capacity, &count);
+    struct iovageom_resolved view;
+    int status = iovageom_resolve(geometry, 1, &view);
 
-    if (needed != NULL && (status == IOVAGEOM_OK || status == IOVAGEOM_ERR_BUFFER_TOO_SMALL))
-        *needed = count;
+    if (status < 0)
+        return status;
+    if (view.count > capacity)
+        status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    for (size_t i = 0; status == IOVAGEOM_OK && i < view.count; i++)
+        out[i] = (struct iovageom_region){view.pieces[i].range,
+                                          iovageom_fact_type(&geometry->facts[view.pieces[i].fact]),
+                                          (uint32_t)view.pieces[i].fact};
+    if (needed != NULL)
+        *needed = view.count;
+    iovageom_resolved_close(&view);
     return status;
 }
 
 const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geometry *geometry,
                                                      size_t index)
 {
-    return iovageom_resv_owner(geometry->resv, index);
+    return index < geometry->count && geometry->facts[index].ranges != NULL
+               ? &geometry->facts[index].owner
+               : NULL;
+}
+
+int iovageom_geometry_forbidden(const struct iovageom_geometry *geometry,
+                                struct iovageom_rangeset *out)
+{
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_rangeset all;
+    int status = iovageom_rangeset_init(&all, &geometry->allocator);
+
+    for (size_t i = 0;
+         status == IOVAGEOM_OK && (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+        if (iovageom_fact_forbids(fact))
+            status = iovageom_rangeset_union(&all, &all, fact->ranges);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_assign(out, &all);
+    iovageom_rangeset_deinit(&all);
+    return status;
+}
+
+bool iovageom_geometry_forbids(const struct iovageom_geometry *geometry,
+                               struct iovageom_range range)
+{
+    const struct iovageom_geometry_fact *fact;
+
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+        if (iovageom_fact_forbids(fact) && iovageom_rangeset_overlaps(fact->ranges, range))
+            return true;
+    return false;
 }
 
 bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
@@ -276,6 +298,5 @@ bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
     if (!iovageom_range_valid(range) ||
         iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
         return false;
-    return iovageom_range_is_aligned(range, granule) &&
-           !iovageom_resv_forbids(geometry->resv, range);
+    return iovageom_range_is_aligned(range, granule) && !iovageom_geometry_forbids(geometry, range);
 }

@@ -7,7 +7,7 @@
 
 #include "../base/array.h"
 #include "../base/text.h"
-#include "resv.h"
+#include "internal.h"
 
 #define INSIDE     6 /* findings that need no allocation; the opaque words have room for no more */
 #define DETAIL_MAX 160 /* keeps every sentence within the 512 bytes that report.h promises */

@@ -113,9 +113,9 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
             *needed = size;
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     }
-    /* All or nothing: room for two facts is reserved first. Adding the list may still fail, so it
+    /* All or nothing: room for three facts is reserved first. Adding the list may still fail, so it
      * comes next; the alignment can't fail then. */
-    status = iovageom_geometry_reserve(geometry, geometry->count + 2);
+    status = iovageom_geometry_reserve(geometry, geometry->count + 3);
     if (status == IOVAGEOM_OK)
         status = iovageom_host_add_usable(geometry, ranges, count, IOVAGEOM_SOURCE_IOMMUFD);
     if (status == IOVAGEOM_OK)

@@ -438,9 +438,9 @@ int iovageom_host_limits_add(const struct iovageom_host_limits *limits,
                              struct iovageom_geometry *geometry)
 {
     enum iovageom_source source = (enum iovageom_source)limits->source;
-    int status = iovageom_geometry_reserve(geometry, geometry->count + 3);
+    /* All or nothing: once there is room for four facts, only the first of them can fail. */
+    int status = iovageom_geometry_reserve(geometry, geometry->count + 4);
 
-    /* All or nothing: once there is room for three facts, only a gaw that is not valid can fail. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_add_gaw(geometry, limits->gaw, source);
     if (status != IOVAGEOM_OK)

@@ -244,8 +244,9 @@ struct reading {
 static int take_line(struct reading *reading, size_t line, int status, struct iovageom_range range,
                      enum iovageom_resv_type type)
 {
-    const struct iovageom_rangeset *earlier;
+    const struct iovageom_geometry_fact *earlier;
     struct iovageom_range other;
+    size_t count;
 
     if (status == IOVAGEOM_ERR_UNSUPPORTED && reading->lenient) {
         type = IOVAGEOM_RESV_RESERVED;
@@ -261,9 +262,10 @@ static int take_line(struct reading *reading, size_t line, int status, struct io
     reading->understood = true;
     /* Linux merges regions of one type that overlap, so overlapping lines are a sign of a bad file.
      * But it doesn't merge with a region that ends at 2^64-1 (B3), and prints both. */
-    earlier = iovageom_resv_said(reading->fresh->resv, type, &reading->owner);
+    earlier = iovageom_geometry_facts_of(reading->fresh, IOVAGEOM_FACT_REGIONS + (uint32_t)type,
+                                         &reading->owner, &count);
     if (!reading->lenient && earlier != NULL &&
-        iovageom_rangeset_first_overlap(earlier, range, &other) &&
+        iovageom_rangeset_first_overlap(earlier->ranges, range, &other) &&
         other.last != IOVAGEOM_ADDRESS_MAX)
         return iovageom_range_equal(other, range) ? IOVAGEOM_ERR_EXISTS : IOVAGEOM_ERR_OVERLAP;
     return iovageom_geometry_add_reserved(reading->fresh, range, type, IOVAGEOM_SOURCE_SYSFS);
@@ -297,11 +299,11 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
 {
     struct reading reading = {
         .text = text, .length = length, .lenient = mode == IOVAGEOM_SYSFS_LENIENT};
-    int status = iovageom_geometry_new(&geometry->allocator, geometry->name, &reading.fresh);
+    int status = iovageom_geometry_new(&geometry->allocator, geometry->self.name, &reading.fresh);
 
     if (status != IOVAGEOM_OK)
         return status;
-    (void)iovageom_owner_init(&reading.owner, IOVAGEOM_SOURCE_SYSFS, geometry->name);
+    (void)iovageom_owner_init(&reading.owner, IOVAGEOM_SOURCE_SYSFS, geometry->self.name);
     status = read_text(&reading);
     /* That the regions are known is a fact of its own, which holds without any region, too. */
     if (status == IOVAGEOM_OK)

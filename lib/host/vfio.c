@@ -261,10 +261,10 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
     struct vfio_info info;
     int status = decode(bytes, length, needed, &info);
 
-    /* All or nothing: room for three facts is reserved first. Adding the list may still fail, so it
+    /* All or nothing: room for four facts is reserved first. Adding the list may still fail, so it
      * comes next; the two others can't fail then. */
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_reserve(geometry, geometry->count + 3);
+        status = iovageom_geometry_reserve(geometry, geometry->count + 4);
     /* An empty list is not "nothing is usable": type1 has it for a container that has only
      * mediated devices, and maps everything there. So the usable ranges stay unknown. */
     if (status == IOVAGEOM_OK && info.range_count != 0)

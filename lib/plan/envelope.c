@@ -17,33 +17,45 @@
  * has. A guest that comes to that host brings all its mappings along; so it can't have more.
  */
 
-/* Copies the facts and the regions of all hosts to `met`, under `owner`; equal ones become one. */
+/* Adds regions of a host as the envelope's. */
+static int add_regions(struct iovageom_geometry *met, struct iovageom_geometry_fact regions,
+                       const struct iovageom_owner *owner)
+{
+    struct iovageom_rangeset copy;
+    int status;
+
+    (void)iovageom_rangeset_init(&copy, &met->allocator);
+    status = iovageom_rangeset_assign(&copy, regions.ranges);
+    regions.owner = *owner;
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_put(met, &regions, &copy);
+    iovageom_rangeset_deinit(&copy);
+    return status;
+}
+
+/*
+ * Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions are joined
+ * at once, as hosts of a pool mostly have the same.
+ */
 static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {
-    enum iovageom_resv_type type;
-    const struct iovageom_owner *of_host;
-    const struct iovageom_rangeset *ranges;
-    size_t total = 0;
-    int status;
+    const struct iovageom_geometry_fact *regions;
+    int status = IOVAGEOM_OK;
 
     for (size_t i = 0; i < count; i++)
-        total += hosts[i]->count;
-    status = iovageom_geometry_reserve(met, total);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
-        for (size_t j = 0; j < hosts[i]->count; j++) {
-            met->facts[met->count] = hosts[i]->facts[j];
-            met->facts[met->count++].owner = *owner;
+        for (size_t j = 0; status == IOVAGEOM_OK &&
+                           (regions = iovageom_geometry_next_regions(hosts[i], &j)) != NULL;)
+            status = add_regions(met, *regions, owner);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; status == IOVAGEOM_OK && j < hosts[i]->count; j++) {
+            struct iovageom_geometry_fact fact = hosts[i]->facts[j];
+
+            fact.owner = *owner;
+            if (fact.ranges == NULL)
+                status = iovageom_geometry_append(met, &fact, NULL);
         }
-        for (size_t j = 0;
-             status == IOVAGEOM_OK &&
-             iovageom_resv_statement(hosts[i]->resv, j, &type, &of_host, &ranges) == IOVAGEOM_OK;
-             j++)
-            status = iovageom_resv_add_set(met->resv, ranges, type, owner);
-    }
-    if (status == IOVAGEOM_OK)
-        iovageom_geometry_settle(met);
-    return status;
+    return status < 0 ? status : iovageom_geometry_settle(met);
 }
 
 /*
@@ -71,7 +83,7 @@ static struct iovageom_envelope figures_of(const struct iovageom_geometry *met,
         uint64_t number = 0;
 
         figures.knows &= iovageom_geometry_knows(hosts[i]);
-        if (iovageom_resv_top(hosts[i]->resv, &number) && number < lowest) {
+        if (iovageom_geometry_top(hosts[i], &number) && number < lowest) {
             figures.gaw_host = i;
             lowest = number;
         }
@@ -96,7 +108,7 @@ static int meet_all(struct iovageom_geometry *met, const struct iovageom_geometr
     uint64_t granule = 1;
     int status;
 
-    (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->name);
+    (void)iovageom_owner_init(&owner, IOVAGEOM_SOURCE_ENVELOPE, met->self.name);
     status = add_hosts(met, &owner, hosts, count);
     if (status == IOVAGEOM_OK &&
         iovageom_geometry_granule(met, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
@@ -149,7 +161,7 @@ size_t iovageom_plan_envelope_who(const struct iovageom_geometry *const *hosts, 
     size_t found = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (!iovageom_resv_forbids(hosts[i]->resv, range))
+        if (!iovageom_geometry_forbids(hosts[i], range))
             continue;
         if (found < capacity)
             out[found] = i;

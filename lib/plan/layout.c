@@ -198,14 +198,16 @@ static int take_fixed(struct work *work)
 /* Doorbells need no mapping where the host has doorbells too. */
 static bool among_doorbells(const struct work *work, struct iovageom_range range)
 {
-    struct iovageom_finding finding;
-    struct iovageom_resv_walk walk;
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_range piece;
+    struct iovageom_walk walk;
     bool among = true;
 
-    iovageom_resv_walk_open(&walk, work->geometry->resv);
-    while (among && iovageom_geometry_next_obstacle(&walk, &range, &finding))
-        among = finding.type == IOVAGEOM_RESV_MSI || finding.type == IOVAGEOM_RESV_SOFTWARE_MSI;
-    iovageom_resv_walk_close(&walk);
+    iovageom_walk_open(&walk, work->geometry);
+    while (among && iovageom_walk_next(&walk, &range, &piece, &fact))
+        among = !iovageom_fact_forbids(fact) || iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI ||
+                iovageom_fact_type(fact) == IOVAGEOM_RESV_SOFTWARE_MSI;
+    iovageom_walk_close(&walk);
     return among;
 }
 
@@ -385,7 +387,7 @@ static int conclude(struct work *work)
                                       &plan->page_mappings);
     plan->budget = UINT64_MAX;
     (void)iovageom_geometry_map_budget(work->geometry, &plan->budget);
-    (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, work->geometry->name);
+    (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, work->geometry->self.name);
     finding.offered = plan->budget;
     finding.wanted = plan->mappings;
     if (plan->mappings > plan->budget)

@@ -278,20 +278,16 @@ static void ask_platform(struct iovageom_admission *a)
 {
     const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
     struct iovageom_range hit, left[2] = {{0, 0}, {0, 0}};
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    enum iovageom_resv_type type;
+    const struct iovageom_geometry_fact *fact;
 
     if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0)
         return;
-    for (size_t i = 0;
-         iovageom_resv_statement(a->viommu->platform, i, &type, &owner, &ranges) == IOVAGEOM_OK;
-         i++) {
-        if (type == IOVAGEOM_RESV_MSI || !iovageom_resv_type_forbids(type) ||
-            !iovageom_rangeset_first_overlap(ranges, guest, &hit))
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(a->viommu->platform, &i)) != NULL;) {
+        if (iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI || !iovageom_fact_forbids(fact) ||
+            !iovageom_rangeset_first_overlap(fact->ranges, guest, &hit))
             continue;
         (void)iovageom_range_subtract(guest, hit, left);
-        object_width(a, guest, left[0], owner);
+        object_width(a, guest, left[0], &fact->owner);
     }
 }
 

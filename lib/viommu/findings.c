@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include "../geometry/internal.h"
 #include "internal.h"
 
 /*
@@ -24,22 +23,26 @@ struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const ch
 /* ---- who reserves something ---- */
 
 /*
- * The owner in `resv` who reserves an address of `range`; of several, the one with the highest
- * type.
+ * The owner in `geometry` who reserves an address of `range`; of several, the one with the highest
+ * type. `walk` is open on the geometry, or NULL.
  */
-static void name_resv(struct iovageom_finding *finding, const struct iovageom_resv *resv,
-                      struct iovageom_range range)
+static void name_regions(struct iovageom_finding *finding, const struct iovageom_geometry *geometry,
+                         const struct iovageom_walk *walk, struct iovageom_range range)
 {
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    enum iovageom_resv_type type;
+    const struct iovageom_geometry_fact *fact, *found = NULL;
+    struct iovageom_range piece;
 
-    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK; i++)
-        if (iovageom_resv_type_forbids(type) && (uint32_t)type >= finding->type &&
-            iovageom_rangeset_overlaps(ranges, range)) {
-            finding->type = (uint32_t)type;
-            finding->owner = *owner;
-        }
+    for (size_t i = geometry->count; walk == NULL && found == NULL && i-- > 0;)
+        if (iovageom_fact_forbids(&geometry->facts[i]) &&
+            iovageom_rangeset_overlaps(geometry->facts[i].ranges, range))
+            found = &geometry->facts[i];
+    while (walk != NULL && iovageom_walk_next(walk, &range, &piece, &fact))
+        if (iovageom_fact_forbids(fact) && (found == NULL || fact > found))
+            found = fact;
+    if (found != NULL && iovageom_fact_type(found) >= finding->type) {
+        finding->type = iovageom_fact_type(found);
+        finding->owner = found->owner;
+    }
 }
 
 /*
@@ -51,17 +54,7 @@ void iovageom_name_device(struct iovageom_finding *finding, const struct iovageo
 {
     finding->owner =
         iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
-    if (device->walk == NULL) {
-        name_resv(finding, device->geometry->resv, range);
-        return;
-    }
-    const size_t index = iovageom_resv_walk_heaviest(device->walk, range);
-    const uint32_t type = iovageom_resv_type_at(device->walk->resv, index);
-    if (iovageom_resv_type_forbids((enum iovageom_resv_type)type) && type >= finding->type &&
-        index != IOVAGEOM_RESV_NONE) {
-        finding->type = type;
-        finding->owner = *iovageom_resv_owner(device->walk->resv, index);
-    }
+    name_regions(finding, device->geometry, device->walk, range);
 }
 
 /*
@@ -73,8 +66,8 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
                          const struct iovageom_group *group, struct iovageom_range range)
 {
     if (group->slots > 0 && viommu->envelope != NULL)
-        name_resv(finding, viommu->envelope->geometry->resv, range);
-    name_resv(finding, viommu->platform, range);
+        name_regions(finding, viommu->envelope->geometry, NULL, range);
+    name_regions(finding, viommu->platform, NULL, range);
     for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
         const struct iovageom_address_space *address_space = link->upper->self;
         const struct iovageom_plug *lead = address_space->leads;

@@ -5,7 +5,7 @@
 #include <iovageom/viommu.h>
 
 #include "../base/array.h"
-#include "../geometry/resv.h"
+#include "../geometry/internal.h"
 #include "../set/mappings.h"
 #include "../set/table.h"
 
@@ -57,7 +57,7 @@ struct iovageom_device {
     size_t references;
     size_t size; /**< of this allocation, in bytes: release() has to be told it */
     struct iovageom_geometry *geometry; /**< our own copy: the caller may free its geometry */
-    struct iovageom_resv_walk *walk;    /**< an index to find owners fast; NULL if there are few */
+    struct iovageom_walk *walk;         /**< an index to find owners fast; NULL if there are few */
     uint64_t mask;                      /**< page-size mask; all ones when unknown */
     /** How many mappings its address space may hold in all, with those that were live when the host
         was asked; all ones when unknown. */
@@ -254,7 +254,7 @@ struct iovageom_viommu {
     uint64_t changes;
     uint64_t endpoints_made;            /**< ever, so never the same again: keys come from it */
     uint64_t mapping_count;             /**< in all domains together */
-    struct iovageom_resv *platform;     /**< regions of iovageom_viommu_add_region(), with owners */
+    struct iovageom_geometry *platform; /**< regions of iovageom_viommu_add_region(), with owners */
     struct iovageom_view platform_view; /**< the same as sets */
     struct iovageom_device *envelope;   /**< or NULL */
     struct iovageom_rangeset identity;  /**< guest-physical ranges that bypass must map */

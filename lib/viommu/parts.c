@@ -38,19 +38,17 @@ static size_t take_ranges(struct iovageom_range *out, const struct iovageom_regi
 }
 
 /*
- * A finding names the owner of a range. With few statements it is found by trying each. With many,
+ * A finding names the owner of a range. With few facts it is found by trying each. With many,
  * each of k findings would try them all, so an index is kept.
  */
 static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_device *device)
 {
-    const struct iovageom_resv *resv = device->geometry->resv;
-
-    if (iovageom_resv_statement_count(resv) <= IOVAGEOM_RESV_WALK_FEW)
+    if (device->geometry->count <= IOVAGEOM_WALK_FEW)
         return IOVAGEOM_OK;
     device->walk = iovageom_books_allocate(viommu, sizeof(*device->walk));
     if (device->walk == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_resv_walk_open(device->walk, resv);
+    iovageom_walk_open(device->walk, device->geometry);
     return IOVAGEOM_OK;
 }
 
@@ -129,7 +127,7 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
     if (device == NULL || --device->references > 0)
         return;
     if (device->walk != NULL)
-        iovageom_resv_walk_close(device->walk);
+        iovageom_walk_close(device->walk);
     iovageom_books_release(viommu, device->walk, sizeof(*device->walk));
     iovageom_geometry_free(device->geometry);
     iovageom_books_release(viommu, device, device->size);

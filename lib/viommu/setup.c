@@ -102,7 +102,7 @@ static int tables_init(struct iovageom_viommu *viommu)
         error = iovageom_table_init(tables[i], &viommu->allocator);
     iovageom_view_init(&viommu->platform_view, viommu);
     if (error == IOVAGEOM_OK)
-        error = iovageom_resv_new(&viommu->allocator, &viommu->platform);
+        error = iovageom_geometry_new(&viommu->allocator, "", &viommu->platform);
     return error;
 }
 
@@ -158,7 +158,7 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
             iovageom_endpoint_drop(viommu, endpoint);
     }
     iovageom_device_put(viommu, viommu->envelope);
-    iovageom_resv_free(viommu->platform);
+    iovageom_geometry_free(viommu->platform);
     iovageom_view_deinit(&viommu->platform_view);
     iovageom_rangeset_deinit(&viommu->identity);
     iovageom_table_deinit(&viommu->endpoints);
@@ -170,18 +170,15 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
 }
 
 /* The MSI doorbells that the machine says it has; those of hosts are not in here. */
-static int platform_msi(const struct iovageom_resv *resv, struct iovageom_rangeset *out)
+static int platform_msi(const struct iovageom_geometry *platform, struct iovageom_rangeset *out)
 {
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    enum iovageom_resv_type type;
+    const struct iovageom_geometry_fact *fact;
     int error = IOVAGEOM_OK;
 
     for (size_t i = 0; error == IOVAGEOM_OK &&
-                       iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK;
-         i++)
-        if (type == IOVAGEOM_RESV_MSI)
-            error = iovageom_rangeset_union(out, out, ranges);
+                       (fact = iovageom_geometry_next_fact(
+                            platform, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_MSI, &i)) != NULL;)
+        error = iovageom_rangeset_union(out, out, fact->ranges);
     return error;
 }
 
@@ -189,7 +186,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
                                enum iovageom_resv_type type, enum iovageom_source source,
                                const char *name)
 {
-    struct iovageom_resv *resv = NULL;
+    struct iovageom_geometry *platform = NULL;
     struct iovageom_owner owner;
     struct iovageom_view view;
     int error;
@@ -200,24 +197,24 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error != IOVAGEOM_OK)
         return error;
     iovageom_view_init(&view, viommu);
-    error = iovageom_resv_copy(viommu->platform, &resv);
+    error = iovageom_geometry_copy(viommu->platform, &platform);
     if (error == IOVAGEOM_OK)
-        error = iovageom_resv_add(resv, range, type, &owner);
+        error = iovageom_geometry_put_region(platform, range, type, &owner);
     /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
     if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
         type != IOVAGEOM_RESV_MSI && iovageom_resv_type_forbids(type) &&
         iovageom_range_overlaps(range, iovageom_guest_input(viommu, viommu->accepted)))
         error = IOVAGEOM_ERR_UNSUPPORTED;
     if (error == IOVAGEOM_OK)
-        error = iovageom_resv_forbidden(resv, &view.all);
+        error = iovageom_geometry_forbidden(platform, &view.all);
     if (error == IOVAGEOM_OK)
-        error = platform_msi(resv, &view.msi);
+        error = platform_msi(platform, &view.msi);
     /* All that can fail is done, on copies: swap them in, and free the old ones below. */
     if (error == IOVAGEOM_OK) {
-        struct iovageom_resv *old = viommu->platform;
+        struct iovageom_geometry *old = viommu->platform;
 
-        viommu->platform = resv;
-        resv = old;
+        viommu->platform = platform;
+        platform = old;
         iovageom_rangeset_swap(&viommu->platform_view.all, &view.all);
         iovageom_rangeset_swap(&viommu->platform_view.msi, &view.msi);
         for (struct iovageom_group *group = NULL;
@@ -226,7 +223,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         viommu->generation++;
         viommu->changes++;
     }
-    iovageom_resv_free(resv);
+    iovageom_geometry_free(platform);
     iovageom_view_deinit(&view);
     return error;
 }

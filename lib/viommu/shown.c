@@ -232,19 +232,15 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
     static const struct iovageom_range window = {0x8000000, 0x80fffff};
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
-    const struct iovageom_resv *resv = device->geometry->resv;
-    const struct iovageom_owner *owner;
-    const struct iovageom_rangeset *ranges;
-    enum iovageom_resv_type type;
+    const struct iovageom_geometry_fact *fact;
     bool software = false, refused = false;
 
     if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
         return false;
-    for (size_t i = 0; iovageom_resv_statement(resv, i, &type, &owner, &ranges) == IOVAGEOM_OK;
-         i++) {
-        software |= type == IOVAGEOM_RESV_SOFTWARE_MSI;
-        if (iovageom_resv_type_forbids(type) &&
-            iovageom_rangeset_first_overlap(ranges, window, &finding.range)) {
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(device->geometry, &i)) != NULL;) {
+        software |= iovageom_fact_type(fact) == IOVAGEOM_RESV_SOFTWARE_MSI;
+        if (iovageom_fact_forbids(fact) &&
+            iovageom_rangeset_first_overlap(fact->ranges, window, &finding.range)) {
             (void)iovageom_range_intersect(finding.range, window, &finding.range);
             refused = true;
         }

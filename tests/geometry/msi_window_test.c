@@ -39,7 +39,7 @@ static void check_type(const struct iovageom_geometry *geometry, struct iovageom
     struct iovageom_region regions[16];
     size_t count;
 
-    assert_int_equal(iovageom_resv_resolve(geometry->resv, 1, regions, 16, &count), 0);
+    assert_int_equal(iovageom_geometry_regions(geometry, regions, 16, &count), 0);
     for (size_t i = 0; i < count; i++)
         if (iovageom_range_equal(regions[i].range, range)) {
             assert_int_equal(regions[i].type, type);

@@ -54,7 +54,7 @@ static void assert_regions(const struct iovageom_geometry *geometry, const struc
     struct iovageom_region regions[16];
     size_t found;
 
-    assert_int_equal(iovageom_resv_resolve(geometry->resv, 1, regions, 16, &found), 0);
+    assert_int_equal(iovageom_geometry_regions(geometry, regions, 16, &found), 0);
     assert_int_equal(found, count);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(regions[i].range.start, expected[i].start);

@@ -109,9 +109,9 @@ START_TEST(F8_an_envelope_is_the_meet)
                 size_t who[HOSTS];
                 size_t found = iovageom_plan_envelope_who(pool, count, byte, who, HOSTS);
 
-                property_check((found > 0) == iovageom_resv_forbids(envelope->resv, byte));
+                property_check((found > 0) == iovageom_geometry_forbids(envelope, byte));
                 for (size_t j = 0; j < found; j++)
-                    property_check(iovageom_resv_forbids(hosts[who[j]]->resv, byte));
+                    property_check(iovageom_geometry_forbids(hosts[who[j]], byte));
             }
         } else {
             struct iovageom_rangeset usable;

@@ -76,7 +76,7 @@ static void E5_envelope_of_three_hosts(void **state)
         assert_int_equal(regions[i].range.start, wanted[i].range.start);
         assert_int_equal(regions[i].range.last, wanted[i].range.last);
         assert_int_equal(regions[i].type, wanted[i].type);
-        assert_int_equal(iovageom_resv_owner(envelope->resv, regions[i].owner)->source,
+        assert_int_equal(iovageom_geometry_owner(envelope, regions[i].owner)->source,
                          IOVAGEOM_SOURCE_ENVELOPE);
     }
     assert_int_equal(iovageom_plan_envelope_who(POOL(hosts), 3, wanted[0].range, who, 3), 1);

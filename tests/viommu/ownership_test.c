@@ -148,7 +148,7 @@ static void sets_from_a_geometry(void **state)
     test_ownership_mark(&memory);
     assert_int_equal(iovageom_geometry_usable(a, 4096, &usable), 0);
     handed_out(&usable);
-    assert_int_equal(iovageom_resv_forbidden(a->resv, &forbidden), 0);
+    assert_int_equal(iovageom_geometry_forbidden(a, &forbidden), 0);
     handed_out(&forbidden);
     assert_int_equal(iovageom_geometry_difference(a, b, &added, &removed), 0);
     handed_out(&added);
@@ -186,7 +186,6 @@ static void geometries_from_geometries(void **state)
     const struct iovageom_geometry *const pool[] = {b, b};
     struct iovageom_geometry *met, *again, *envelope, *loaded;
     static uint8_t bytes[1 << 16];
-    struct iovageom_resv *both;
     size_t needed;
 
     (void)state;
@@ -195,7 +194,6 @@ static void geometries_from_geometries(void **state)
     assert_true(test_ownership_object_same(&memory));
     assert_int_equal(iovageom_geometry_copy(met, &again), 0);
     assert_int_equal(iovageom_geometry_narrow(a, b), 0);
-    assert_int_equal(iovageom_resv_union(a->resv, b->resv, &both), 0);
     assert_int_equal(iovageom_plan_envelope(&memory.caller.allocator, pool, 2, "envelope", NULL,
                                             &envelope, NULL),
                      0);
@@ -207,7 +205,6 @@ static void geometries_from_geometries(void **state)
     assert_true(iovageom_geometry_equal(met, again));
     assert_true(iovageom_geometry_equal(met, a));
     assert_true(iovageom_geometry_within(envelope, loaded));
-    iovageom_resv_free(both);
     iovageom_geometry_free(a);
     iovageom_geometry_free(met);
     iovageom_geometry_free(again);

@@ -10,113 +10,44 @@
 #include "../base/bytes.h"
 #include "internal.h"
 #include "../set/rangeset_internal.h"
-#include "../base/text.h"
 
 /*
- * Everything in a geometry narrows it, so the meet is the union of the facts and of the statements.
- * Room for the facts and the new regions are had first; what follows can't fail.
+ * One step of a walk, whose piece is as long as possible: pieces of several owners that follow one
+ * another and have one type are taken together, since owners do not count in a comparison. With
+ * `typed` false it only counts whether they forbid. *kind receives the type, or 1 for that.
  */
-int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
-                             const struct iovageom_geometry *other)
+static bool next_kind(const struct iovageom_walk *walk, bool typed, struct iovageom_range *rest,
+                      struct iovageom_range *piece, uint32_t *kind)
 {
-    struct iovageom_resv *resv;
-    int status = iovageom_geometry_reserve(geometry, geometry->count + other->count);
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_range ahead, more;
 
-    if (status == IOVAGEOM_OK)
-        status = iovageom_resv_union(geometry->resv, other->resv, &resv);
-    if (status < 0)
-        return status;
-    iovageom_resv_free(geometry->resv);
-    geometry->resv = resv;
-    if (geometry != other) /* the meet with itself adds no fact, and put_all() must not read them */
-        iovageom_geometry_put_all(geometry, other);
-    return IOVAGEOM_OK;
-}
-
-/* A new geometry with all that `a` and `b` say; `b` may be NULL. */
-static int joined(const struct iovageom_allocator *allocator, const char *name,
-                  const struct iovageom_geometry *a, const struct iovageom_geometry *b,
-                  struct iovageom_geometry **out)
-{
-    struct iovageom_geometry *met;
-    int status = iovageom_geometry_new(allocator, name, &met);
-
-    if (status < 0)
-        return status;
-    status = iovageom_geometry_narrow(met, a);
-    if (status == IOVAGEOM_OK && b != NULL)
-        status = iovageom_geometry_narrow(met, b);
-    if (status == IOVAGEOM_OK)
-        *out = met;
-    else
-        iovageom_geometry_free(met);
-    return status;
-}
-
-int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
-{
-    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
-}
-
-int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
-                              const struct iovageom_geometry *geometry,
-                              struct iovageom_geometry **out)
-{
-    return joined(allocator, geometry->name, geometry, NULL, out);
-}
-
-int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
-                           const char *name, struct iovageom_geometry **out)
-{
-    return joined(&a->allocator, name, a, b, out);
-}
-
-/*
- * The type that takes precedence at an address, 0 for none; when `typed` is false only whether it
- * forbids, 1 or 0. *last receives an address up to which that holds.
- */
-static uint32_t kind_at(const struct iovageom_resv_walk *walk, bool typed, uint64_t address,
-                        uint64_t *last)
-{
-    uint32_t type = iovageom_resv_type_at(walk->resv, iovageom_resv_walk_at(walk, address, last));
-
-    return typed ? type : type > IOVAGEOM_RESV_DIRECT_RELAXABLE;
-}
-
-/*
- * The same, with *last as high as possible: pieces of several owners that follow one another and
- * have one kind are taken together, since owners do not count in a comparison.
- */
-static uint32_t piece(const struct iovageom_resv_walk *walk, bool typed, uint64_t address,
-                      uint64_t *last)
-{
-    uint32_t kind = kind_at(walk, typed, address, last);
-    struct iovageom_range above;
-    uint64_t end;
-
-    while (iovageom_range_above((struct iovageom_range){address, *last}, &above) &&
-           kind_at(walk, typed, above.start, &end) == kind)
-        *last = end;
-    return kind;
+    if (!iovageom_walk_next(walk, rest, piece, &fact))
+        return false;
+    *kind = typed ? iovageom_fact_type(fact) : iovageom_fact_forbids(fact);
+    for (ahead = *rest; iovageom_walk_next(walk, &ahead, &more, &fact) &&
+                        *kind == (typed ? iovageom_fact_type(fact) : iovageom_fact_forbids(fact));
+         *rest = ahead)
+        piece->last = more.last;
+    return true;
 }
 
 /* Walks both from 0 upward, piece by piece; each piece must be equally long and of equal type. */
 static bool equal_regions(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
 {
-    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
-    struct iovageom_resv_walk of_a, of_b;
-    bool equal;
-    uint64_t last;
+    struct iovageom_range rest_a = IOVAGEOM_EVERYTHING, rest_b = IOVAGEOM_EVERYTHING;
+    struct iovageom_range of_a, of_b;
+    struct iovageom_walk walk_a, walk_b;
+    uint32_t kind_a, kind_b;
+    bool equal = true;
 
-    iovageom_resv_walk_open(&of_a, a->resv);
-    iovageom_resv_walk_open(&of_b, b->resv);
-    do {
-        equal =
-            piece(&of_a, true, rest.start, &rest.last) == piece(&of_b, true, rest.start, &last) &&
-            rest.last == last;
-    } while (equal && iovageom_range_above(rest, &rest));
-    iovageom_resv_walk_close(&of_a);
-    iovageom_resv_walk_close(&of_b);
+    iovageom_walk_open(&walk_a, a);
+    iovageom_walk_open(&walk_b, b);
+    while (equal && next_kind(&walk_a, true, &rest_a, &of_a, &kind_a) &&
+           next_kind(&walk_b, true, &rest_b, &of_b, &kind_b))
+        equal = kind_a == kind_b && of_a.last == of_b.last;
+    iovageom_walk_close(&walk_a);
+    iovageom_walk_close(&walk_b);
     return equal;
 }
 
@@ -180,20 +111,18 @@ bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iov
 static bool regions_within(const struct iovageom_geometry *inner, uint64_t granule,
                            const struct iovageom_geometry *outer, bool fits)
 {
-    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
-    struct iovageom_resv_walk inside, outside;
-    struct iovageom_range whole;
-    bool within;
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING, piece, whole;
+    struct iovageom_walk inside, outside;
+    bool within = true;
+    uint32_t forbidden;
 
-    iovageom_resv_walk_open(&inside, inner->resv);
-    iovageom_resv_walk_open(&outside, outer->resv);
-    do {
-        within = piece(&inside, false, rest.start, &rest.last) != 0 ||
-                 !iovageom_range_align_inward(rest, granule, &whole) ||
-                 (fits && !iovageom_resv_walk_forbids(&outside, whole));
-    } while (within && iovageom_range_above(rest, &rest));
-    iovageom_resv_walk_close(&inside);
-    iovageom_resv_walk_close(&outside);
+    iovageom_walk_open(&inside, inner);
+    iovageom_walk_open(&outside, outer);
+    while (within && next_kind(&inside, false, &rest, &piece, &forbidden))
+        within = forbidden || !iovageom_range_align_inward(piece, granule, &whole) ||
+                 (fits && !iovageom_walk_forbids(&outside, whole));
+    iovageom_walk_close(&inside);
+    iovageom_walk_close(&outside);
     return within;
 }
 
@@ -261,15 +190,15 @@ static uint64_t mix(uint64_t hash, uint64_t number)
  * Mixes in the regions, joined by type whoever their owners are: geometries that
  * iovageom_geometry_equal() calls equal may have been cut into different pieces.
  */
-static uint64_t mix_regions(uint64_t hash, const struct iovageom_resv *resv,
-                            const struct iovageom_resv_view *view)
+static uint64_t mix_regions(uint64_t hash, const struct iovageom_geometry *geometry,
+                            const struct iovageom_resolved *view)
 {
     struct iovageom_range region = {0, 0};
     uint32_t before = 0;
 
     for (size_t i = 0; i < view->count; i++) {
-        struct iovageom_resv_piece entry = view->entries[i];
-        uint32_t type = iovageom_resv_type_at(resv, (size_t)entry.value);
+        const struct iovageom_resolved_piece entry = view->pieces[i];
+        const uint32_t type = iovageom_fact_type(&geometry->facts[entry.fact]);
 
         if (type != before || !iovageom_range_precedes_directly(region, entry.range)) {
             hash = mix(hash, region.last);
@@ -286,8 +215,8 @@ int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint
 {
     struct numbers numbers = numbers_of(geometry, false);
     uint64_t hash = IOVAGEOM_FNV_NONE;
-    struct iovageom_resv_view view;
-    int status = iovageom_resv_view(geometry->resv, 1, &view);
+    struct iovageom_resolved view;
+    int status = iovageom_resolve(geometry, 1, &view);
 
     if (status < 0)
         return status;
@@ -298,7 +227,7 @@ int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint
     hash = mix(hash, numbers.page_sizes);
     hash = mix(hash, numbers.alignment);
     hash = mix(hash, numbers.map_budget);
-    *fingerprint = mix_regions(hash, geometry->resv, &view);
-    iovageom_resv_view_close(&view);
+    *fingerprint = mix_regions(hash, geometry, &view);
+    iovageom_resolved_close(&view);
     return IOVAGEOM_OK;
 }

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of facts: what makes, fills, joins and copies geometries. */
+#include <iovageom/geometry.h>
+
+#include <string.h>
+
+#include <iovageom/status.h>
+
+#include "../base/array.h"
+#include "../base/sort.h"
+#include "../set/rangeset_internal.h"
+#include "internal.h"
+
+/* The first allocation of facts. A usual host states fewer, so it costs one allocation for all. */
+enum { FEW_FACTS = 8 };
+
+/* ---- making ---- */
+
+int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
+                          struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *geometry;
+    struct iovageom_owner self;
+    int status = iovageom_owner_init(&self, IOVAGEOM_SOURCE_OTHER, name);
+
+    allocator = iovageom_allocator_chosen(allocator);
+    if (status < 0 || allocator == NULL)
+        return IOVAGEOM_ERR_INVALID;
+    geometry = allocator->allocate(allocator->context, sizeof(*geometry));
+    if (geometry == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    *geometry = (struct iovageom_geometry){.allocator = *allocator, .self = self};
+    *out = geometry;
+    return IOVAGEOM_OK;
+}
+
+static void free_ranges(const struct iovageom_allocator *allocator,
+                        struct iovageom_rangeset *ranges)
+{
+    iovageom_rangeset_deinit(ranges);
+    iovageom_array_free(allocator, ranges, 1, sizeof(*ranges));
+}
+
+static void free_facts(struct iovageom_geometry *geometry)
+{
+    for (size_t i = 0; i < geometry->count; i++)
+        free_ranges(&geometry->allocator, geometry->facts[i].ranges);
+    iovageom_array_free(&geometry->allocator, geometry->facts, geometry->capacity,
+                        sizeof(*geometry->facts));
+}
+
+void iovageom_geometry_free(struct iovageom_geometry *geometry)
+{
+    if (geometry == NULL)
+        return;
+    free_facts(geometry);
+    geometry->allocator.release(geometry->allocator.context, geometry, sizeof(*geometry));
+}
+
+const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
+{
+    return geometry->self.name;
+}
+
+/* ---- the table ---- */
+
+static int compare_facts(const void *one, const void *other)
+{
+    const struct iovageom_geometry_fact *a = one;
+    const struct iovageom_geometry_fact *b = other;
+    int order;
+
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    order = iovageom_owner_compare(&a->owner, &b->owner);
+    if (order == 0)
+        order = (a->value > b->value) - (a->value < b->value);
+    if (order == 0)
+        order = (a->last > b->last) - (a->last < b->last);
+    return order;
+}
+
+int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity)
+{
+    struct iovageom_geometry_fact *facts;
+
+    if (capacity <= geometry->capacity)
+        return IOVAGEOM_OK;
+    /* The 2 is for the doubling below. */
+    if (capacity > SIZE_MAX / 2 / sizeof(*facts))
+        return IOVAGEOM_ERR_NO_MEMORY;
+    if (capacity < geometry->capacity * 2)
+        capacity = geometry->capacity * 2;
+    if (capacity < FEW_FACTS)
+        capacity = FEW_FACTS;
+    facts = iovageom_array_moved(&geometry->allocator, geometry->facts, geometry->count,
+                                 geometry->capacity, capacity, sizeof(*facts));
+    if (facts == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    geometry->facts = facts;
+    geometry->capacity = capacity;
+    return IOVAGEOM_OK;
+}
+
+/* The index of a fact, or where it would have to be inserted. */
+static size_t place_of(const struct iovageom_geometry *geometry,
+                       const struct iovageom_geometry_fact *fact)
+{
+    size_t low = 0;
+    size_t high = geometry->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_facts(&geometry->facts[middle], fact) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The fact that equals *fact in all but its ranges, at `index` = place_of(fact); or NULL. */
+static struct iovageom_geometry_fact *same_at(const struct iovageom_geometry *geometry,
+                                              const struct iovageom_geometry_fact *fact,
+                                              size_t index)
+{
+    return index < geometry->count && compare_facts(&geometry->facts[index], fact) == 0
+               ? &geometry->facts[index]
+               : NULL;
+}
+
+/* iovageom_geometry_put() of what is not there yet, at its place. */
+static int insert_fact(struct iovageom_geometry *geometry, size_t index,
+                       const struct iovageom_geometry_fact *key, struct iovageom_rangeset *ranges)
+{
+    struct iovageom_geometry_fact *place;
+    struct iovageom_rangeset *set = NULL;
+    int status;
+
+    if (ranges != NULL && iovageom_rangeset_count(ranges) == 0)
+        return IOVAGEOM_OK;
+    status = iovageom_geometry_reserve(geometry, geometry->count + 1);
+    if (status < 0)
+        return status;
+    if (ranges != NULL) {
+        set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
+        if (set == NULL)
+            return IOVAGEOM_ERR_NO_MEMORY;
+        /* Can't fail: allocates nothing, and the allocator was checked when it was copied. */
+        (void)iovageom_rangeset_init(set, &geometry->allocator);
+        iovageom_rangeset_swap(set, ranges);
+    }
+    place = geometry->facts + index;
+    memmove(place + 1, place, (geometry->count - index) * sizeof(*place));
+    *place = *key;
+    place->ranges = set;
+    geometry->count++;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_geometry_put(struct iovageom_geometry *geometry,
+                          const struct iovageom_geometry_fact *key,
+                          struct iovageom_rangeset *ranges)
+{
+    const size_t index = place_of(geometry, key);
+    struct iovageom_geometry_fact *same = same_at(geometry, key, index);
+
+    if (same == NULL)
+        return insert_fact(geometry, index, key, ranges);
+    return ranges == NULL ? IOVAGEOM_OK
+                          : iovageom_rangeset_union(same->ranges, same->ranges, ranges);
+}
+
+int iovageom_geometry_append(struct iovageom_geometry *geometry,
+                             const struct iovageom_geometry_fact *key,
+                             struct iovageom_rangeset *ranges)
+{
+    return insert_fact(geometry, geometry->count, key, ranges);
+}
+
+int iovageom_geometry_settle(struct iovageom_geometry *geometry)
+{
+    struct iovageom_geometry_fact *facts = geometry->facts;
+    int status = IOVAGEOM_OK;
+    size_t kept = 0;
+
+    iovageom_sort(facts, geometry->count, sizeof(*facts), compare_facts);
+    for (size_t i = 0; i < geometry->count; i++) {
+        struct iovageom_geometry_fact *last = kept > 0 ? &facts[kept - 1] : NULL;
+
+        if (last == NULL || compare_facts(last, &facts[i]) != 0) {
+            facts[kept++] = facts[i];
+            continue;
+        }
+        if (status == IOVAGEOM_OK && last->ranges != NULL)
+            status = iovageom_rangeset_union(last->ranges, last->ranges, facts[i].ranges);
+        free_ranges(&geometry->allocator, facts[i].ranges);
+    }
+    geometry->count = kept;
+    return status;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
+    const struct iovageom_geometry *geometry, uint32_t kind, const struct iovageom_owner *owner,
+    size_t *count)
+{
+    /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
+    const struct iovageom_geometry_fact key = {.kind = kind, .owner = *owner};
+    const size_t first = place_of(geometry, &key);
+    size_t end = first;
+
+    while (end < geometry->count && geometry->facts[end].kind == kind &&
+           iovageom_owner_compare(&geometry->facts[end].owner, owner) == 0)
+        end++;
+    *count = end - first;
+    return end > first ? &geometry->facts[first] : NULL;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
+    const struct iovageom_geometry *geometry, uint32_t kind, size_t *index)
+{
+    while (*index < geometry->count) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[(*index)++];
+
+        if (fact->kind == kind)
+            return fact;
+    }
+    return NULL;
+}
+
+const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
+    const struct iovageom_geometry *geometry, size_t *index)
+{
+    while (*index < geometry->count) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[(*index)++];
+
+        if (fact->ranges != NULL)
+            return fact;
+    }
+    return NULL;
+}
+
+/* ---- the meet ---- */
+
+/*
+ * Appends to `more`, which has the facts that `geometry` is to get, a fact of another geometry. Of
+ * regions that both have it is the union of both.
+ */
+static int add_copy(struct iovageom_geometry *more, const struct iovageom_geometry *geometry,
+                    const struct iovageom_geometry_fact *fact)
+{
+    const struct iovageom_geometry_fact *same = same_at(geometry, fact, place_of(geometry, fact));
+    struct iovageom_rangeset set;
+    int status;
+
+    if (fact->ranges == NULL)
+        return same != NULL ? IOVAGEOM_OK : iovageom_geometry_append(more, fact, NULL);
+    (void)iovageom_rangeset_init(&set, &more->allocator);
+    if (same != NULL)
+        status = iovageom_rangeset_union(&set, same->ranges, fact->ranges);
+    else
+        status = iovageom_rangeset_assign(&set, fact->ranges);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_append(more, fact, &set);
+    iovageom_rangeset_deinit(&set);
+    return status;
+}
+
+/*
+ * Gives the facts of `more` to a geometry that has room for them; `more` is left without any. Where
+ * both have regions of one type and owner, those of `more` replace the others. All else is a merge
+ * of two sorted tables in place: it writes from the end of the room down, so it never overwrites a
+ * fact that is still to be read.
+ */
+static void give_facts(struct iovageom_geometry *geometry, struct iovageom_geometry *more)
+{
+    struct iovageom_geometry_fact *facts = geometry->facts;
+    size_t kept = 0;
+    size_t i = geometry->count;
+
+    for (size_t j = 0; j < more->count; j++) {
+        struct iovageom_geometry_fact *fact = &more->facts[j];
+        struct iovageom_geometry_fact *same = same_at(geometry, fact, place_of(geometry, fact));
+
+        if (same == NULL) {
+            more->facts[kept++] = *fact;
+        } else {
+            free_ranges(&geometry->allocator, same->ranges);
+            same->ranges = fact->ranges;
+        }
+    }
+    more->count = 0;
+    geometry->count += kept;
+    for (size_t at = geometry->count; kept > 0;)
+        facts[--at] = i > 0 && compare_facts(&facts[i - 1], &more->facts[kept - 1]) > 0
+                          ? facts[--i]
+                          : more->facts[--kept];
+}
+
+/*
+ * Everything in a geometry narrows it, so the meet is the union of the facts. All that can fail is
+ * done apart first.
+ */
+int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
+                             const struct iovageom_geometry *other)
+{
+    struct iovageom_geometry more = {.allocator = geometry->allocator};
+    int status;
+
+    if (geometry == other) /* adds nothing, and the table must not be read while it changes */
+        return IOVAGEOM_OK;
+    status = iovageom_geometry_reserve(geometry, geometry->count + other->count);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < other->count; i++)
+        status = add_copy(&more, geometry, &other->facts[i]);
+    if (status == IOVAGEOM_OK)
+        give_facts(geometry, &more);
+    free_facts(&more);
+    return status;
+}
+
+/* A new geometry with all that `a` and `b` say; `b` may be NULL. */
+static int joined(const struct iovageom_allocator *allocator, const char *name,
+                  const struct iovageom_geometry *a, const struct iovageom_geometry *b,
+                  struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *met;
+    int status = iovageom_geometry_new(allocator, name, &met);
+
+    if (status < 0)
+        return status;
+    status = iovageom_geometry_narrow(met, a);
+    if (status == IOVAGEOM_OK && b != NULL)
+        status = iovageom_geometry_narrow(met, b);
+    if (status == IOVAGEOM_OK)
+        *out = met;
+    else
+        iovageom_geometry_free(met);
+    return status;
+}
+
+int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
+{
+    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
+}
+
+int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
+                              const struct iovageom_geometry *geometry,
+                              struct iovageom_geometry **out)
+{
+    return joined(allocator, geometry->self.name, geometry, NULL, out);
+}
+
+int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
+                           const char *name, struct iovageom_geometry **out)
+{
+    return joined(&a->allocator, name, a, b, out);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which of several regions takes precedence where: the resolved view. */
+#include <iovageom/status.h>
+
+#include "../base/array.h"
+#include "../base/range.h"
+#include "../set/rangeset_internal.h"
+#include "internal.h"
+
+/* ---- the view ---- */
+
+/*
+ * Appends an entry to `count` others and returns the new count. An entry that touches or overlaps
+ * the last one and has its fact is joined with it: ranges of one fact can overlap once they
+ * are widened to a granule. Entries of different facts must not overlap; overlay() cuts them
+ * first.
+ */
+static size_t append_entry(struct iovageom_resolved_piece *out, size_t count,
+                           struct iovageom_range range, size_t fact)
+{
+    if (count > 0 && out[count - 1].fact == fact &&
+        iovageom_range_touches(out[count - 1].range, range)) {
+        out[count - 1].range = iovageom_range_hull(out[count - 1].range, range);
+        return count;
+    }
+    out[count] = (struct iovageom_resolved_piece){range, fact};
+    return count + 1;
+}
+
+/*
+ * Merges two resolved views, both ascending and disjoint: where they overlap, `high` takes
+ * precedence and `low` is cut. Each step of the loops passes an entry of one of them, so it is
+ * linear. `rest` is what is not yet written of the current entry of `low`. An entry of `high` that
+ * reaches the end of `rest` is not written there and then, because it may cover the next entries of
+ * `low` as well; it is written when it is passed, or by the last loop.
+ */
+static size_t overlay(const struct iovageom_resolved_piece *low, size_t low_count,
+                      const struct iovageom_resolved_piece *high, size_t high_count,
+                      struct iovageom_resolved_piece *out)
+{
+    size_t count = 0;
+    size_t j = 0;
+
+    for (size_t i = 0; i < low_count; i++) {
+        struct iovageom_range rest = low[i].range;
+        bool more = true;
+
+        while (more && j < high_count && high[j].range.start <= rest.last) {
+            struct iovageom_range over = high[j].range;
+            struct iovageom_range below;
+
+            if (over.start > rest.start && iovageom_range_below(over, &below)) {
+                below.start = rest.start;
+                count = append_entry(out, count, below, low[i].fact);
+            }
+            more = over.last < rest.last;
+            if (!more) /* nothing is left of this entry of `low` */
+                break;
+            count = append_entry(out, count, over, high[j++].fact);
+            if (over.last >= rest.start && iovageom_range_above(over, &over))
+                rest.start = over.start;
+        }
+        if (more)
+            count = append_entry(out, count, rest, low[i].fact);
+    }
+    for (; j < high_count; j++)
+        count = append_entry(out, count, high[j].range, high[j].fact);
+    return count;
+}
+
+/*
+ * Resolves the regions of facts `first` to `end` - 1 into `out` and returns the number of entries: a merge
+ * sort, whose merge is overlay(). Ranges are widened to the granule first, so that precedence is
+ * decided for whole granules.
+ *
+ * Each entry starts where one of their n ranges starts, or just above where one ends. So there are
+ * 2 n entries at most, and `out` and `scratch` have room for 2 n each. The two swap roles at each
+ * level: both halves are resolved into `scratch`, one behind the other, while `out` holds nothing
+ * yet and serves as their scratch. The recursion is log2(facts) deep.
+ */
+static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule, size_t first,
+                      size_t end, struct iovageom_resolved_piece *out,
+                      struct iovageom_resolved_piece *scratch)
+{
+    size_t middle = first + (end - first) / 2;
+    size_t count = 0;
+
+    if (end - first == 1) {
+        struct iovageom_rangeset_cursor cursor;
+        struct iovageom_range range;
+
+        iovageom_rangeset_seek(geometry->facts[first].ranges, 0, &cursor);
+        while (iovageom_rangeset_next(&cursor, &range))
+            count = append_entry(out, count, iovageom_range_align_outward(range, granule), first);
+        return count;
+    }
+    size_t low = resolve(geometry, granule, first, middle, scratch, out);
+    size_t high = resolve(geometry, granule, middle, end, scratch + low, out);
+    return overlay(scratch, low, scratch + low, high, out);
+}
+
+int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
+                     struct iovageom_resolved *view)
+{
+    const size_t most = iovageom_geometry_most_regions(geometry); /* 2 entries for each range */
+    size_t half = sizeof(view->few) / sizeof(view->few[0]) / 2;   /* the other half is scratch */
+    size_t first = geometry->count;
+
+    if (!iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    view->pieces = view->few;
+    view->count = 0;
+    view->allocator = &geometry->allocator;
+    view->memory = NULL;
+    if (most > half) {
+        half = most;
+        view->size = 2 * half;
+        view->memory = iovageom_array_new(view->allocator, view->size, sizeof(*view->memory));
+        if (view->memory == NULL)
+            return IOVAGEOM_ERR_NO_MEMORY;
+        view->pieces = view->memory;
+    }
+    while (first > 0 && geometry->facts[first - 1].ranges != NULL)
+        first--;
+    if (first < geometry->count)
+        view->count =
+            resolve(geometry, granule, first, geometry->count, view->pieces, view->pieces + half);
+    return IOVAGEOM_OK;
+}
+
+void iovageom_resolved_close(struct iovageom_resolved *view)
+{
+    iovageom_array_free(view->allocator, view->memory, view->size, sizeof(*view->memory));
+}
+
+/*
+ * In the resolved view a region starts where some range starts, or just above the end of a range
+ * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more.
+ */
+size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry)
+{
+    const struct iovageom_geometry_fact *fact;
+    size_t most = 0;
+
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+        most += 2 * iovageom_rangeset_count(fact->ranges);
+    return most;
+}
+
+/* ---- a walk ---- */
+
+void iovageom_walk_open(struct iovageom_walk *walk, const struct iovageom_geometry *geometry)
+{
+    size_t regions = 0;
+
+    while (regions < geometry->count &&
+           geometry->facts[geometry->count - 1 - regions].ranges != NULL)
+        regions++;
+    walk->geometry = geometry;
+    /* A failed allocation is no error: `viewed` stays false, and the facts are searched. */
+    walk->viewed =
+        regions > IOVAGEOM_WALK_FEW && iovageom_resolve(geometry, 1, &walk->view) == IOVAGEOM_OK;
+}
+
+void iovageom_walk_close(struct iovageom_walk *walk)
+{
+    if (walk->viewed)
+        iovageom_resolved_close(&walk->view);
+}
+
+/* The index of the first piece that ends at `address` or above: it has the address, or is above. */
+static size_t piece_from(const struct iovageom_resolved *view, uint64_t address)
+{
+    size_t low = 0;
+    size_t high = view->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (view->pieces[middle].range.last < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/*
+ * The fact that takes precedence at `address`, and *last, up to which that holds, by a search of the
+ * facts, from the highest precedence down. The first that has the address is the answer, and lower
+ * ones are not asked: they can't change it. The answer ends where that range ends, or where a range
+ * of a higher fact starts.
+ */
+static const struct iovageom_geometry_fact *search(const struct iovageom_geometry *geometry,
+                                                   uint64_t address, uint64_t *last)
+{
+    *last = IOVAGEOM_ADDRESS_MAX;
+    for (size_t i = geometry->count; i-- > 0 && geometry->facts[i].ranges != NULL;) {
+        const struct iovageom_rangeset *ranges = geometry->facts[i].ranges;
+        struct iovageom_range range;
+        const bool here = iovageom_rangeset_lookup(ranges, address, &range);
+
+        if (here || (iovageom_rangeset_above(ranges, address, &range) &&
+                     iovageom_range_below(range, &range)))
+            *last = iovageom_lower(*last, range.last);
+        if (here)
+            return &geometry->facts[i];
+    }
+    return NULL;
+}
+
+/* The same by the view. */
+static const struct iovageom_geometry_fact *look_up_piece(const struct iovageom_walk *walk,
+                                                          uint64_t address, uint64_t *last)
+{
+    const size_t index = piece_from(&walk->view, address);
+    const struct iovageom_resolved_piece *piece = &walk->view.pieces[index];
+    struct iovageom_range below;
+
+    *last = IOVAGEOM_ADDRESS_MAX;
+    if (index == walk->view.count)
+        return NULL;
+    if (piece->range.start <= address) {
+        *last = piece->range.last;
+        return &walk->geometry->facts[piece->fact];
+    }
+    if (iovageom_range_below(piece->range, &below))
+        *last = below.last;
+    return NULL;
+}
+
+bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range *rest,
+                        struct iovageom_range *piece, const struct iovageom_geometry_fact **fact)
+{
+    struct iovageom_range above;
+
+    if (!iovageom_range_valid(*rest))
+        return false;
+    *piece = *rest;
+    *fact = walk->viewed ? look_up_piece(walk, rest->start, &piece->last)
+                         : search(walk->geometry, rest->start, &piece->last);
+    if (piece->last < rest->last && iovageom_range_above(*piece, &above)) {
+        rest->start = above.start;
+    } else {
+        piece->last = rest->last;
+        *rest = (struct iovageom_range){1, 0}; /* invalid: nothing is left */
+    }
+    return true;
+}
+
+bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_range range)
+{
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_range piece;
+
+    while (iovageom_walk_next(walk, &range, &piece, &fact))
+        if (iovageom_fact_forbids(fact))
+            return true;
+    return false;
+}
+
+bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address)
+{
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING, piece;
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_walk walk;
+    bool any = false;
+
+    iovageom_walk_open(&walk, geometry);
+    while (iovageom_walk_next(&walk, &rest, &piece, &fact))
+        if (!iovageom_fact_forbids(fact)) {
+            *address = piece.last;
+            any = true;
+        }
+    iovageom_walk_close(&walk);
+    return any;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_TEST_FACTS_H
+#define IOVAGEOM_TEST_FACTS_H
+
+#include "geometry/internal.h"
+
+/** How many facts are regions: distinct pairs of owner and type. */
+static inline size_t test_regions_count(const struct iovageom_geometry *geometry)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; iovageom_geometry_next_regions(geometry, &i) != NULL;)
+        count++;
+    return count;
+}
+
+/** Whether both hold the same regions of the same owners. */
+static inline bool test_regions_equal(const struct iovageom_geometry *a,
+                                      const struct iovageom_geometry *b)
+{
+    const struct iovageom_geometry_fact *of_a, *of_b;
+    size_t j = 0;
+
+    if (test_regions_count(a) != test_regions_count(b))
+        return false;
+    for (size_t i = 0; (of_a = iovageom_geometry_next_regions(a, &i)) != NULL;) {
+        of_b = iovageom_geometry_next_regions(b, &j);
+        if (of_a->kind != of_b->kind || iovageom_owner_compare(&of_a->owner, &of_b->owner) != 0 ||
+            !iovageom_rangeset_equal(of_a->ranges, of_b->ranges))
+            return false;
+    }
+    return true;
+}
+
+#endif
