@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <string.h>
-
 #include <iovageom/pgsize.h>
 
 #include "../base/range.h"
@@ -24,9 +22,9 @@ static void conflict(struct iovageom_admission *a)
 }
 
 /*
- * Report an objection. It refuses unless allow_stale lets it pass: then it is a note, and the
- * object counts as stale. Only promises, mappings and budgets can pass, since the VMM can live with
- * those; a guest that was never told of a hole could not.
+ * Report an objection. It refuses unless allow_stale lets it pass: then it is a note. Only
+ * promises, mappings and budgets can pass, since the VMM can live with those; a guest that was
+ * never told of a hole could not.
  */
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding)
 {
@@ -35,12 +33,10 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
                                             finding->kind == IOVAGEOM_FINDING_BUDGET);
 
     /* While loading, a device without a usable address is safe: PROBE reserves everything. */
-    const bool useless = a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE;
-
-    finding->status = lenient || useless ? IOVAGEOM_OK : finding->status;
-    finding->fatal = !lenient && !useless;
-    a->objections += finding->fatal;
-    if (finding->fatal && a->status == IOVAGEOM_OK)
+    if (lenient || (a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE))
+        finding->status = IOVAGEOM_OK;
+    finding->fatal = finding->status != IOVAGEOM_OK;
+    if (a->status == IOVAGEOM_OK)
         a->status = finding->status;
     /* In a PROMISE, `endpoint` is the one with the promise, and stays NONE if that one is gone. */
     if (finding->endpoint == IOVAGEOM_ID_NONE && finding->kind != IOVAGEOM_FINDING_PROMISE)
@@ -56,12 +52,9 @@ static void object(struct iovageom_admission *a, const struct iovageom_device *d
                    enum iovageom_finding_kind kind, uint64_t domain, uint64_t endpoint,
                    struct iovageom_range range, struct iovageom_range against)
 {
-    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_finding finding =
+        iovageom_finding_of(kind, IOVAGEOM_ERR_CONFLICT, domain, endpoint, range, against);
 
-    finding.domain = domain;
-    finding.endpoint = endpoint;
-    finding.range = range;
-    finding.against = against;
     iovageom_name_device(&finding, device, against);
     iovageom_object(a, &finding);
 }
@@ -71,17 +64,15 @@ static void object_number(struct iovageom_admission *a, const struct iovageom_de
                           enum iovageom_finding_kind kind, uint64_t domain, uint64_t wanted,
                           uint64_t offered)
 {
-    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_finding finding = iovageom_finding_of(
+        kind, IOVAGEOM_ERR_CONFLICT, domain, IOVAGEOM_ID_NONE, IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
 
-    finding.domain = domain;
     finding.wanted = wanted;
     finding.offered = offered;
     iovageom_name_device(&finding, device, IOVAGEOM_EVERYTHING);
     finding.type = 0;
     iovageom_object(a, &finding);
 }
-
-/* ---- direct regions ---- */
 
 bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flags)
 {
@@ -139,10 +130,9 @@ static void object_width(struct iovageom_admission *a, struct iovageom_range gue
                          struct iovageom_range against, const struct iovageom_owner *owner)
 {
     struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
+        iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
+                            IOVAGEOM_ID_NONE, guest, against);
 
-    finding.range = guest;
-    finding.against = against;
     finding.owner = *owner;
     iovageom_object(a, &finding);
 }
@@ -197,12 +187,14 @@ struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu,
  * devices can map, which tells the guest of their ends. That works unless they have no granule in
  * common: each device may be fine alone and all together not, so they are asked together, once.
  */
-static void ask_common(struct iovageom_admission *a, struct iovageom_range input)
+static void ask_common(struct iovageom_admission *a)
 {
+    const struct iovageom_range input = a->viommu->config.input_range;
     const uint64_t mask = iovageom_pgsize_meet(iovageom_shown_mask(a->viommu), a->device->mask);
     struct iovageom_range common = input, hit = input;
     bool whole = true;
-    int error = iovageom_shown_input(a->viommu, iovageom_pgsize_granule(mask), a, &common, &whole);
+    int error =
+        iovageom_shown_input(a->viommu, iovageom_pgsize_granule(mask), a, NULL, &common, &whole);
 
     for (size_t i = a->device->all_count; i > 0; i--)
         if (iovageom_range_overlaps(a->device->ranges[i - 1], input))
@@ -215,8 +207,9 @@ static void ask_common(struct iovageom_admission *a, struct iovageom_range input
 
 /*
  * Something must be usable, in the largest granule that is known: guest's, configured or device's.
+ * False when nothing is: that refuses, except while loading.
  */
-static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
+static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
 {
     uint64_t granule = guest_granule(a->viommu);
 
@@ -224,8 +217,10 @@ static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
         granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
     if (granule < iovageom_pgsize_granule(a->device->mask))
         granule = iovageom_pgsize_granule(a->device->mask);
-    if (!leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
-        object_number(a, a->device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
+    if (leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
+        return true;
+    object_number(a, a->device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
+    return a->loading;
 }
 
 /*
@@ -236,9 +231,10 @@ static void ask_some(struct iovageom_admission *a, struct iovageom_range input)
  *   open   the input range is yet to be cut to what hosts map (INPUT_AS_HOST, not frozen): it will
  *          tell of a reserved range at either end (`edge`), but not of one in between
  *   strict the VMM wants no reserved range at either end (STRICT_INPUT), even if PROBE tells it
- *   said   objections so far: more than that means that this function has objected
+ *
+ * With `common` all devices are asked together, too: one answer holds for all of them.
  */
-static void ask_input(struct iovageom_admission *a)
+static void ask_input(struct iovageom_admission *a, bool common)
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_device *device = a->device;
@@ -249,16 +245,15 @@ static void ask_input(struct iovageom_admission *a)
     const struct iovageom_range guest = iovageom_guest_input(viommu, a->features);
     const bool strict = !a->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
     const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
-    const size_t said = a->objections;
 
-    ask_some(a, input);
-    if (a->objections > said)
+    if (!ask_some(a, input))
         return;
     if (!told && !iovageom_range_equal(guest, input)) {
         const struct iovageom_owner machine =
             iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
 
         object_width(a, guest, input, &machine);
+        common = false;
     }
     for (size_t i = 0; i < device->all_count; i++) {
         const struct iovageom_range range = device->ranges[i];
@@ -266,11 +261,13 @@ static void ask_input(struct iovageom_admission *a)
             iovageom_range_has(range, guest.start) || iovageom_range_has(range, guest.last);
 
         if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
-            ((strict && edge) || (!told && !only_doorbells(device, range))))
+            ((strict && edge) || (!told && !only_doorbells(device, range)))) {
             object_input(a, guest, range);
+            common = false;
+        }
     }
-    if (open && !told && a->objections == said && !a->common_asked)
-        ask_common(a, input);
+    if (open && !told && common)
+        ask_common(a);
 }
 
 /* Regions of the machine that a driver without PROBE can't be told of, other than its doorbells. */
@@ -310,6 +307,7 @@ int iovageom_ask_all(struct iovageom_admission *a, bool granules)
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_plug *plug = NULL;
+    bool first = true;
 
     a->endpoint = IOVAGEOM_ID_NONE;
     ask_platform(a);
@@ -318,16 +316,16 @@ int iovageom_ask_all(struct iovageom_admission *a, bool granules)
         ask_granule(a);
     /* It is told where there is a slot, and stands for nothing elsewhere. */
     if (a->device != NULL && has_slot(viommu)) {
-        ask_input(a);
-        a->common_asked = true;
+        ask_input(a, true);
+        first = false;
     }
     while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
         a->device = plug->device;
         a->endpoint = plug->contacts[0].endpoint->id;
         if (granules)
             ask_granule(a);
-        ask_input(a);
-        a->common_asked = true;
+        ask_input(a, first);
+        first = false;
     }
     return a->status;
 }
@@ -345,7 +343,7 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
 
     ask_direct(&a, true);
     ask_granule(&a);
-    ask_input(&a);
+    ask_input(&a, true);
     ask_direct(&a, false);
     return a.status;
 }
@@ -357,28 +355,26 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
  */
 
 /* Bypass, live mappings and budget of one domain, if `device` comes to serve it. */
-
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
                        const struct iovageom_domain *domain)
 {
-    const uint32_t id = domain->id;
     const bool here = a->address_space != NULL &&
                       iovageom_link_count(&a->address_space->mapped, &domain->mapped) > 0;
     const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
-    const uint64_t live = iovageom_address_space_live(a->address_space) + joining;
     struct iovageom_mapping mapping;
 
     if (domain->bypass &&
-        !iovageom_identity_fits(&a->viommu->identity, device, a->endpoint, id, a->report))
+        !iovageom_identity_fits(&a->viommu->identity, device, a->endpoint, domain->id, a->report))
         conflict(a);
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
-            object(a, device, IOVAGEOM_FINDING_MAPPING, id, IOVAGEOM_ID_NONE, mapping.range,
+            object(a, device, IOVAGEOM_FINDING_MAPPING, domain->id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
     /* A domain that is not in this address space yet (`joining`) will be mapped there as a whole.
        If it is empty and not there, the device takes part in nothing, and no budget is exceeded. */
-    if ((here || joining > 0) && live > device->budget)
-        object_number(a, device, IOVAGEOM_FINDING_BUDGET, id, live, device->budget);
+    if ((here || joining > 0) && a->live + joining > device->budget)
+        object_number(a, device, IOVAGEOM_FINDING_BUDGET, domain->id, a->live + joining,
+                      device->budget);
 }
 
 /* What `device` would take from a guest group, and from the domains where that group is. */
@@ -397,27 +393,47 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_device
         ask_domain(a, device, link->lower->self);
 }
 
+/* No more regions than these come into a list: each range, and two for each MSI range, which may cut
+ * another one in two. */
+static size_t device_regions_most(const struct iovageom_device *device)
+{
+    return device->all_count + 2 * device->msi_count;
+}
+
+static size_t view_regions_most(const struct iovageom_view *view)
+{
+    return iovageom_rangeset_count(&view->all) + 2 * iovageom_rangeset_count(&view->msi);
+}
+
 /*
- * Whether the group's list, with the device, still fits the probe_size that the guest has read. A
- * longer list is joined until it fits, which loses addresses: the report notes them. A list that
- * can't be joined so far is a conflict.
+ * Whether the list of a guest group (NULL: one that does not exist yet), with the device, still fits
+ * the probe_size that the guest has read. `joined`: the address space that the group comes into,
+ * where every lead reserves something too; or NULL. A longer list is joined until it fits, which
+ * loses addresses: the report notes them. A list that can't be joined so far is a conflict.
  */
-static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *group)
+static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *group,
+                     const struct iovageom_address_space *joined)
 {
     const struct iovageom_viommu *viommu = a->viommu;
+    const struct iovageom_plug *lead = joined != NULL ? joined->leads : NULL;
     const size_t limit = viommu->shown.probe_size;
+    const struct iovageom_wire_question question = {viommu, group,  &viommu->shown,
+                                                    limit,  joined, a->device};
     struct iovageom_wire_list *wire;
+    size_t most;
     int error;
 
     if (!viommu->frozen || limit == 0)
         return IOVAGEOM_OK;
-    /* Most of the time there is room for twice as many regions as there are ranges, and no list is
-       made. Twice: the MSI region may cut ranges, and the outside of the input range counts. */
-    if (group->view_clean &&
-        iovageom_virtio_probe_bytes(
-            2 * (a->device->all_count + 1 + iovageom_rangeset_count(&group->view.all))) <= limit)
+    /* Most of the time there is room for as many regions as there can be, and no list is made. The
+       outside of the input range makes two, and one more is needed to say [0, 2^64-1] in two. */
+    most = 3 + view_regions_most(group != NULL ? &group->view : &viommu->platform_view) +
+           2 * iovageom_rangeset_count(&viommu->platform_view.msi) + device_regions_most(a->device);
+    for (; lead != NULL; lead = lead->lead_next)
+        most += device_regions_most(lead->device);
+    if ((group == NULL || group->view_clean) && iovageom_virtio_probe_bytes(most) <= limit)
         return IOVAGEOM_OK;
-    error = iovageom_group_wire(viommu, group, &viommu->shown, limit, a->device, a->report, &wire);
+    error = iovageom_group_wire(&question, a->report, &wire);
     if (error == IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
     } else if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
@@ -425,32 +441,6 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
         error = IOVAGEOM_OK;
     }
     return error;
-}
-
-/*
- * The same for a guest group that does not exist yet. A group on the stack stands for it, with one
- * link to the address space where the device will be: all that iovageom_group_wire() looks at. The
- * cast removes a const, but nothing is written through it.
- */
-static int ask_probe_alone(struct iovageom_admission *a)
-{
-    struct iovageom_address_space *address_space =
-        (struct iovageom_address_space *)(uintptr_t)a->address_space;
-    struct iovageom_link link;
-    struct iovageom_group group;
-
-    if (address_space == NULL &&
-        iovageom_virtio_probe_bytes(2 * (a->device->all_count + 1 +
-                                         iovageom_rangeset_count(&a->viommu->platform_view.all))) <=
-            a->viommu->shown.probe_size)
-        return IOVAGEOM_OK;
-    memset(&group, 0, sizeof(group));
-    memset(&link, 0, sizeof(link));
-    if (address_space != NULL) {
-        link.upper = &address_space->node;
-        group.node.up = &link;
-    }
-    return ask_probe(a, &group);
 }
 
 /*
@@ -462,10 +452,10 @@ int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group 
     int error = IOVAGEOM_OK;
 
     if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
-        ask_input(a);
+        ask_input(a, true);
     if (a->status != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
         ask_group(a, a->device, group);
-        error = ask_probe(a, group);
+        error = ask_probe(a, group, NULL);
     }
     return error != IOVAGEOM_OK ? error : a->status;
 }
@@ -475,7 +465,7 @@ void iovageom_ask_device(struct iovageom_admission *a)
 {
     ask_direct(a, true);
     ask_granule(a);
-    ask_input(a);
+    ask_input(a, true);
     if (iovageom_bypass_unattached(a->viommu) &&
         !iovageom_identity_fits(&a->viommu->identity, a->device, a->endpoint, IOVAGEOM_ID_NONE,
                                 a->report))
@@ -502,11 +492,11 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
     int error;
 
     if (group == NULL)
-        return ask_probe_alone(a);
+        return ask_probe(a, NULL, address_space);
     if (address_space != NULL && iovageom_link_count(&address_space->node, &group->node) > 0)
         return IOVAGEOM_OK;
     ask_group(a, a->device, group);
-    error = ask_probe(a, group);
+    error = ask_probe(a, group, address_space);
     for (; lead != NULL; lead = lead->lead_next)
         if (lead != known)
             ask_group(a, lead->device, group);
@@ -528,7 +518,7 @@ int iovageom_ask_neighbours(struct iovageom_admission *a)
         link = NULL;
     for (; error == IOVAGEOM_OK && link != NULL; link = link->down_next) {
         ask_group(a, a->device, link->lower->self);
-        error = ask_probe(a, link->lower->self);
+        error = ask_probe(a, link->lower->self, NULL);
     }
     ask_direct(a, false);
     /* A device of which something is unknown is admitted with a note: unknown is not empty (Q5). */

@@ -431,12 +431,12 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
         return IOVAGEOM_ERR_INVALID;
     if (iovageom_plug_at(found, false) == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
-    error = iovageom_device_make(viommu, geometry,
-                                 iovageom_address_space_live(found->address_space), &device);
+    a.address_space = found->address_space;
+    a.live = iovageom_address_space_live(a.address_space);
+    error = iovageom_device_make(viommu, geometry, a.live, &device);
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;
-    a.address_space = found->address_space;
     iovageom_ask_device(&a);
     error = iovageom_ask_neighbours(&a);
     /* The VMM names an endpoint, so devices that were plugged at this one itself can't be told

@@ -95,6 +95,21 @@ void iovageom_name_domain(struct iovageom_finding *finding, const struct iovageo
  * Each puts one finding into the report, and returns the status of it: `return refuse(...)`.
  */
 
+/* A finding of which the rest is yet to be filled in; its fields have the order of the parameters. */
+struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status,
+                                            uint64_t domain, uint64_t endpoint,
+                                            struct iovageom_range range,
+                                            struct iovageom_range against)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(kind, status);
+
+    finding.domain = domain;
+    finding.endpoint = endpoint;
+    finding.range = range;
+    finding.against = against;
+    return finding;
+}
+
 int iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding)
 {
     iovageom_report_add(report, finding);
@@ -104,11 +119,10 @@ int iovageom_refuse(struct iovageom_report *report, const struct iovageom_findin
 int iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,
                            uint64_t domain, uint64_t endpoint)
 {
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, error);
+    struct iovageom_finding finding = iovageom_finding_of(
+        IOVAGEOM_FINDING_OTHER, error, domain, endpoint, IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
 
     finding.detail = detail;
-    finding.domain = domain;
-    finding.endpoint = endpoint;
     return iovageom_refuse(report, &finding);
 }
 
@@ -116,10 +130,9 @@ int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding
                            int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
                            uint64_t offered)
 {
-    struct iovageom_finding finding = iovageom_finding_blank(kind, error);
+    struct iovageom_finding finding =
+        iovageom_finding_of(kind, error, domain, endpoint, IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
 
-    finding.domain = domain;
-    finding.endpoint = endpoint;
     finding.wanted = wanted;
     finding.offered = offered;
     if (kind == IOVAGEOM_FINDING_BUDGET)
@@ -135,12 +148,30 @@ int iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uin
 
 /* ---- notes ---- */
 
+/* Adds findings that were made in a report of their own, and ends that one. */
+void iovageom_report_take(struct iovageom_report *report, struct iovageom_report *notes)
+{
+    for (size_t i = 0; i < iovageom_report_count(notes); i++)
+        iovageom_report_add(report, iovageom_report_at(notes, i));
+    iovageom_report_deinit(notes);
+}
+
 void iovageom_note_lost(struct iovageom_report *report, struct iovageom_range range)
 {
     struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
 
     finding.range = range;
     iovageom_report_add(report, &finding);
+}
+
+void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost)
+{
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+
+    iovageom_rangeset_seek(lost, 0, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range))
+        iovageom_note_lost(report, range);
 }
 
 /*

@@ -336,6 +336,12 @@ void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpo
 
 /* ---- findings.c ---- */
 
+#define IOVAGEOM_NOWHERE ((struct iovageom_range){0, 0})
+
+struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status,
+                                            uint64_t domain, uint64_t endpoint,
+                                            struct iovageom_range range,
+                                            struct iovageom_range against);
 struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name);
 void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
                           struct iovageom_range range);
@@ -350,6 +356,8 @@ int iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uin
 int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding_kind kind,
                            int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
                            uint64_t offered);
+void iovageom_report_take(struct iovageom_report *report, struct iovageom_report *notes);
+void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost);
 void iovageom_note_lost(struct iovageom_report *report, struct iovageom_range range);
 void iovageom_note_nothing(struct iovageom_report *report, const char *who);
 
@@ -381,17 +389,27 @@ struct iovageom_admission;
 uint64_t iovageom_shown_mask(const struct iovageom_viommu *viommu);
 uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu);
 int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
-                         const struct iovageom_admission *a, struct iovageom_range *input,
-                         bool *whole);
+                         const struct iovageom_admission *a, struct iovageom_report *report,
+                         struct iovageom_range *input, bool *whole);
 int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
                    struct iovageom_report *report);
 bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
                                 const struct iovageom_device *device, uint64_t endpoint,
                                 struct iovageom_report *report);
-int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        const struct iovageom_virtio_config *shown, size_t limit,
-                        const struct iovageom_device *extra, struct iovageom_report *report,
-                        struct iovageom_wire_list **out);
+
+/** Which list is wanted. */
+struct iovageom_wire_question {
+    const struct iovageom_viommu *viommu;
+    const struct iovageom_group *group;         /**< NULL: a new one */
+    const struct iovageom_virtio_config *shown; /**< the config space that goes with it */
+    size_t limit; /**< in bytes of properties; SIZE_MAX: it is never joined to fit */
+    /** As if the group had come into this address space, and this device were there; or NULL. */
+    const struct iovageom_address_space *joined;
+    const struct iovageom_device *extra;
+};
+
+int iovageom_group_wire(const struct iovageom_wire_question *question,
+                        struct iovageom_report *report, struct iovageom_wire_list **out);
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range);
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire_list *wire);
@@ -411,6 +429,7 @@ struct iovageom_admission {
     const struct iovageom_device *device;
     struct iovageom_report *report;
     const struct iovageom_address_space *address_space; /**< where the device will be; or NULL */
+    uint64_t live;                                      /**< mappings in it */
     const struct iovageom_endpoint *renewed; /**< its devices are replaced by this one; or NULL */
     uint64_t endpoint;                       /**< IOVAGEOM_ID_NONE for the envelope */
     /** Features of the driver: PROBE tells it of holes, INPUT_RANGE of both ends. */
@@ -421,8 +440,6 @@ struct iovageom_admission {
     bool loading;
     bool allow_stale;
     bool refuse_direct; /**< a region of type DIRECT refuses; else it is noted */
-    bool common_asked;  /**< ask_common() has reported: one answer holds for all devices */
-    size_t objections;  /**< findings that refuse */
     int status;         /**< of the first objection; IOVAGEOM_OK while there is none */
 };
 

@@ -277,13 +277,13 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
     if (options == NULL)
         options = &defaults;
     error = place_find(viommu, endpoint, options, report, &place);
+    a.address_space = place.address_space;
+    a.live = iovageom_address_space_live(a.address_space);
     if (error == IOVAGEOM_OK)
-        error = iovageom_device_make(viommu, geometry,
-                                     iovageom_address_space_live(place.address_space), &device);
+        error = iovageom_device_make(viommu, geometry, a.live, &device);
     if (error != IOVAGEOM_OK)
         return error;
     a.device = device;
-    a.address_space = place.address_space;
     a.allow_stale = (options->flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
     a.refuse_direct = iovageom_refuses_direct(viommu, options->flags);
     error = plug_ask(&a, &place);

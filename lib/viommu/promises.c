@@ -77,13 +77,12 @@ static int told_now(const struct iovageom_viommu *viommu, const struct iovageom_
                     struct iovageom_virtio_config *shown, struct iovageom_report *report,
                     struct iovageom_wire_list **out)
 {
-    int error = iovageom_shown(viommu, shown, NULL);
+    const int error = iovageom_shown(viommu, shown, NULL);
+    const struct iovageom_wire_question question = {
+        viommu, endpoint->group, shown, shown->probe_size != 0 ? shown->probe_size : SIZE_MAX, NULL,
+        NULL};
 
-    return error != IOVAGEOM_OK
-               ? error
-               : iovageom_group_wire(viommu, endpoint->group, shown,
-                                     shown->probe_size != 0 ? shown->probe_size : SIZE_MAX, NULL,
-                                     report, out);
+    return error != IOVAGEOM_OK ? error : iovageom_group_wire(&question, report, out);
 }
 
 int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint,
@@ -122,13 +121,14 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
 static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group,
                         struct iovageom_report *report)
 {
+    const struct iovageom_wire_question question = {
+        viommu, group, &viommu->shown, viommu->shown.probe_size, NULL, NULL};
     struct iovageom_wire_list *wire;
     int error = iovageom_group_refresh(viommu, group);
 
     if (error != IOVAGEOM_OK || (group->wire_clean && report == NULL))
         return error;
-    error = iovageom_group_wire(viommu, group, &viommu->shown, viommu->shown.probe_size, NULL,
-                                report, &wire);
+    error = iovageom_group_wire(&question, report, &wire);
     if (error != IOVAGEOM_OK)
         return error;
     if (group->wire != NULL && wire_same(group->wire, wire)) {

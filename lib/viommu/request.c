@@ -140,9 +140,7 @@ static void begin_first(struct iovageom_viommu *viommu, const void *readable, si
     frozen = iovageom_viommu_freeze(viommu, &notes);
     transaction->status = begin(viommu, frozen, readable, readable_size, writable_size, transaction,
                                 report, decision);
-    for (size_t i = 0; i < iovageom_report_count(&notes); i++)
-        iovageom_report_add(report, iovageom_report_at(&notes, i));
-    iovageom_report_deinit(&notes);
+    iovageom_report_take(report, &notes);
 }
 
 static void begin_any(struct iovageom_viommu *viommu, const void *readable, size_t readable_size,

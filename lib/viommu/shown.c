@@ -73,67 +73,37 @@ static int usable_to_all(const struct iovageom_viommu *viommu, struct iovageom_r
  * that all devices can map; if there is none, `*whole` is false and `*input` as it was. Then to the
  * span of those that iovageom_viommu_add_region() leaves too; if there is none, the first span
  * holds. One range can't tell of holes between its ends: PROBE tells those.
+ *
+ * With a report, it notes what all can map, but lies outside of that span: it is lost to the guest.
  */
 int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
-                         const struct iovageom_admission *a, struct iovageom_range *input,
-                         bool *whole)
+                         const struct iovageom_admission *a, struct iovageom_report *report,
+                         struct iovageom_range *input, bool *whole)
 {
-    struct iovageom_rangeset set;
-    int error = iovageom_rangeset_init(&set, &viommu->allocator);
+    struct iovageom_rangeset usable, granules;
+    int error;
 
     *whole = false;
+    (void)iovageom_rangeset_init(&usable, &viommu->allocator);
+    (void)iovageom_rangeset_init(&granules, &viommu->allocator);
+    error = usable_to_all(viommu, *input, a, &usable);
     if (error == IOVAGEOM_OK)
-        error = usable_to_all(viommu, *input, a, &set);
+        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&set, &set, granule);
+        *whole = iovageom_rangeset_hull(&granules, input);
     if (error == IOVAGEOM_OK)
-        *whole = iovageom_rangeset_hull(&set, input);
+        error = iovageom_rangeset_difference(&usable, &usable, &viommu->platform_view.all);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&set, &set, &viommu->platform_view.all);
+        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&set, &set, granule);
-    if (error == IOVAGEOM_OK)
-        (void)iovageom_rangeset_hull(&set, input);
-    iovageom_rangeset_deinit(&set);
-    return error;
-}
-
-/*
- * Note what all devices can map of `from`, but lies outside of `offered`: it is lost to the guest.
- */
-static int note_not_offered(const struct iovageom_viommu *viommu, struct iovageom_range from,
-                            struct iovageom_range offered, struct iovageom_report *report)
-{
-    struct iovageom_rangeset set;
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
-    int error = iovageom_rangeset_init(&set, &viommu->allocator);
-
-    if (error == IOVAGEOM_OK)
-        error = usable_to_all(viommu, from, NULL, &set);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&set, &set, &viommu->platform_view.all);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_remove(&set, offered);
-    iovageom_rangeset_seek(&set, 0, &cursor);
-    while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        iovageom_note_lost(report, range);
-    iovageom_rangeset_deinit(&set);
-    return error;
-}
-
-static int input_as_host(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *shown,
-                         struct iovageom_report *report)
-{
-    const struct iovageom_range all = shown->input_range;
-    bool whole;
-    int error = iovageom_shown_input(viommu, iovageom_pgsize_granule(shown->page_size_mask), NULL,
-                                     &shown->input_range, &whole);
-
-    if (error == IOVAGEOM_OK && !whole)
-        iovageom_note_nothing(report, "all devices together");
-    else if (error == IOVAGEOM_OK && report != NULL)
-        error = note_not_offered(viommu, all, shown->input_range, report);
+        (void)iovageom_rangeset_hull(&granules, input);
+    if (error == IOVAGEOM_OK && *whole && report != NULL) {
+        error = iovageom_rangeset_remove(&usable, *input);
+        if (error == IOVAGEOM_OK)
+            iovageom_note_all_lost(report, &usable);
+    }
+    iovageom_rangeset_deinit(&usable);
+    iovageom_rangeset_deinit(&granules);
     return error;
 }
 
@@ -165,8 +135,9 @@ static int choose_probe_size(const struct iovageom_viommu *viommu,
 
     for (struct iovageom_group *group = NULL;
          (group = iovageom_group_after(viommu, group)) != NULL;) {
+        const struct iovageom_wire_question question = {viommu, group, shown, SIZE_MAX, NULL, NULL};
         struct iovageom_wire_list *wire;
-        int error = iovageom_group_wire(viommu, group, shown, SIZE_MAX, NULL, NULL, &wire);
+        int error = iovageom_group_wire(&question, NULL, &wire);
 
         if (error != IOVAGEOM_OK)
             return error;
@@ -187,6 +158,7 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
 {
     const struct iovageom_viommu_config *config = &viommu->config;
     struct iovageom_virtio_config shown = {0};
+    bool whole = true;
     int error = IOVAGEOM_OK;
 
     if (viommu->frozen) {
@@ -203,7 +175,10 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
        tell it nothing, and would refuse its MAPs. */
     if ((config->flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0 &&
         (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0)
-        error = input_as_host(viommu, &shown, report);
+        error = iovageom_shown_input(viommu, iovageom_pgsize_granule(shown.page_size_mask), NULL,
+                                     report, &shown.input_range, &whole);
+    if (error == IOVAGEOM_OK && !whole)
+        iovageom_note_nothing(report, "all devices together");
     if (error == IOVAGEOM_OK)
         input_to_granules(&shown, report);
     shown.probe_size = config->probe_size;

@@ -31,14 +31,19 @@ static bool view_has(const struct iovageom_view *view, const struct iovageom_dev
     return true;
 }
 
+static int view_assign(struct iovageom_view *out, const struct iovageom_view *view)
+{
+    const int error = iovageom_rangeset_assign(&out->all, &view->all);
+
+    return error != IOVAGEOM_OK ? error : iovageom_rangeset_assign(&out->msi, &view->msi);
+}
+
 /* Compute a group's view: the machine's regions, the envelope if it has a slot, and all leads. */
 static int view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                       struct iovageom_view *out)
 {
-    int error = iovageom_rangeset_assign(&out->all, &viommu->platform_view.all);
+    int error = view_assign(out, &viommu->platform_view);
 
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_assign(&out->msi, &viommu->platform_view.msi);
     if (error == IOVAGEOM_OK && group->slots > 0 && viommu->envelope != NULL)
         error = iovageom_view_add(out, viommu->envelope);
     for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
@@ -51,16 +56,16 @@ static int view_build(const struct iovageom_viommu *viommu, const struct iovageo
     return error;
 }
 
-/* The view of now, without a change to the cache: `out` is initialised, and replaced. */
+/*
+ * The view of now, without a change to the cache: `out` is initialised, and replaced. For NULL, that
+ * of a group to come: what the machine reserves.
+ */
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         struct iovageom_view *out)
 {
-    int error;
-
-    if (!group->view_clean)
-        return view_build(viommu, group, out);
-    error = iovageom_rangeset_assign(&out->all, &group->view.all);
-    return error != IOVAGEOM_OK ? error : iovageom_rangeset_assign(&out->msi, &group->view.msi);
+    if (group == NULL)
+        return view_assign(out, &viommu->platform_view);
+    return group->view_clean ? view_assign(out, &group->view) : view_build(viommu, group, out);
 }
 
 /*

@@ -89,21 +89,30 @@ static int add_outside(struct iovageom_rangeset *set, struct iovageom_range rang
 }
 
 /*
- * The page sizes that all hosts of a group map; all ones when none says. Every plug is asked, not
- * leads alone: a lead stands for what is reserved, not for page sizes.
+ * The page sizes that all plugs of an address space (or NULL) map, within `mask`. Every plug is
+ * asked, not leads alone: a lead stands for what is reserved, not for page sizes.
  */
-static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct iovageom_group *group)
+static uint64_t mask_within(uint64_t mask, const struct iovageom_address_space *address_space)
 {
-    uint64_t mask =
-        group->slots > 0 && viommu->envelope != NULL ? viommu->envelope->mask : UINT64_MAX;
+    const struct iovageom_plug *plug = address_space != NULL ? address_space->first : NULL;
 
-    for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
-        const struct iovageom_address_space *address_space = link->upper->self;
+    for (; plug != NULL; plug = plug->next)
+        mask = iovageom_pgsize_meet(mask, plug->device->mask);
+    return mask;
+}
 
-        for (const struct iovageom_plug *plug = address_space->first; plug != NULL;
-             plug = plug->next)
-            mask = iovageom_pgsize_meet(mask, plug->device->mask);
-    }
+/* The page sizes that all hosts of the group map; all ones when none says. */
+static uint64_t hosts_mask(const struct iovageom_wire_question *question)
+{
+    const struct iovageom_group *group = question->group;
+    const struct iovageom_link *link = group != NULL ? group->node.up : NULL;
+    uint64_t mask = question->extra != NULL ? question->extra->mask : UINT64_MAX;
+
+    mask = mask_within(mask, question->joined);
+    if (group != NULL && group->slots > 0 && question->viommu->envelope != NULL)
+        mask = iovageom_pgsize_meet(mask, question->viommu->envelope->mask);
+    for (; link != NULL; link = link->up_next)
+        mask = mask_within(mask, link->upper->self);
     return mask;
 }
 
@@ -111,18 +120,16 @@ static uint64_t group_mask(const struct iovageom_viommu *viommu, const struct io
  * Note what the guest loses because its granule is larger than that of its hosts: addresses that
  * they map in pages of their own, but that are no whole granule of the guest.
  */
-static int note_scraps(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                       const struct iovageom_virtio_config *shown,
+static int note_scraps(const struct iovageom_wire_question *question,
                        const struct iovageom_rangeset *reserved, struct iovageom_report *report)
 {
+    const struct iovageom_virtio_config *shown = question->shown;
     struct iovageom_rangeset scraps, whole;
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
-    int error = iovageom_rangeset_init(&scraps, &viommu->allocator);
+    int error;
 
-    (void)iovageom_rangeset_init(&whole, &viommu->allocator);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_complement(&scraps, reserved, shown->input_range);
+    (void)iovageom_rangeset_init(&scraps, &question->viommu->allocator);
+    (void)iovageom_rangeset_init(&whole, &question->viommu->allocator);
+    error = iovageom_rangeset_complement(&scraps, reserved, shown->input_range);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_align_inward(&whole, &scraps,
                                                iovageom_pgsize_granule(shown->page_size_mask));
@@ -131,64 +138,74 @@ static int note_scraps(const struct iovageom_viommu *viommu, const struct iovage
     /* Most of the time nothing is left over, and no page sizes are looked for. */
     if (error == IOVAGEOM_OK && !iovageom_rangeset_equal(&scraps, &whole))
         error = iovageom_rangeset_align_inward(&scraps, &scraps,
-                                               iovageom_pgsize_granule(group_mask(viommu, group)));
+                                               iovageom_pgsize_granule(hosts_mask(question)));
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_difference(&scraps, &scraps, &whole);
-    iovageom_rangeset_seek(&scraps, 0, &cursor);
-    while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        iovageom_note_lost(report, range);
+    if (error == IOVAGEOM_OK)
+        iovageom_note_all_lost(report, &scraps);
     iovageom_rangeset_deinit(&scraps);
     iovageom_rangeset_deinit(&whole);
     return error;
 }
 
-/*
- * The list of a group for the config space `shown`, joined until it fits into `limit` bytes of
- * properties (SIZE_MAX: never joined). `extra` is a device that may come, or NULL: the list is made
- * as if it were there. `*out` has one reference, the caller's. With a report, it notes what is
- * lost.
- */
-int iovageom_group_wire(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        const struct iovageom_virtio_config *shown, size_t limit,
-                        const struct iovageom_device *extra, struct iovageom_report *report,
-                        struct iovageom_wire_list **out)
+/* What is reserved, as the question puts it. */
+static int question_view(const struct iovageom_wire_question *question, struct iovageom_view *out)
 {
+    const struct iovageom_viommu *viommu = question->viommu;
+    const struct iovageom_plug *lead = question->joined != NULL ? question->joined->leads : NULL;
+    int error = iovageom_group_view(viommu, question->group, out);
+
+    for (; error == IOVAGEOM_OK && lead != NULL; lead = lead->lead_next)
+        error = iovageom_view_add(out, lead->device);
+    if (error == IOVAGEOM_OK && question->extra != NULL)
+        error = iovageom_view_add(out, question->extra);
+    /* A driver that declined to read the input range is told what lies outside (I2). */
+    if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        error = add_outside(&out->all, question->shown->input_range);
+    return error;
+}
+
+/* Join the list until it fits. There is room for one region more, which it has if it needs it. */
+static int wire_fit(const struct iovageom_wire_question *question, struct iovageom_wire_list *wire,
+                    struct iovageom_report *report)
+{
+    struct iovageom_report notes;
     struct iovageom_probe_plan plan;
+    int error;
+
+    /* The planner clears the report that it is given; the caller's has findings already. */
+    if (report != NULL)
+        iovageom_report_init(&notes, &question->viommu->allocator);
+    error = iovageom_plan_probe(wire->regions, wire->count, question->limit, wire->regions,
+                                wire->count + 1, &plan, report != NULL ? &notes : NULL);
+    if (report != NULL)
+        iovageom_report_take(report, &notes);
+    if (error == IOVAGEOM_OK)
+        wire->count = plan.count;
+    return error;
+}
+
+/* `*out` has one reference, the caller's. With a report, it notes what is lost. */
+int iovageom_group_wire(const struct iovageom_wire_question *question,
+                        struct iovageom_report *report, struct iovageom_wire_list **out)
+{
     struct iovageom_wire_list *wire = NULL;
     struct iovageom_view view;
     int error;
 
-    iovageom_view_init(&view, viommu);
-    error = iovageom_group_view(viommu, group, &view);
-    if (error == IOVAGEOM_OK && extra != NULL)
-        error = iovageom_view_add(&view, extra);
-    /* A driver that declined to read the input range is told what lies outside (I2). */
-    if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
-        error = add_outside(&view.all, shown->input_range);
+    iovageom_view_init(&view, question->viommu);
+    error = question_view(question, &view);
     if (error == IOVAGEOM_OK)
-        error = view_regions(viommu, &view, iovageom_pgsize_granule(shown->page_size_mask), &wire);
-    /* There is room for one region more, which the list has where it does not use that already. */
-    if (error == IOVAGEOM_OK) {
-        struct iovageom_report notes;
-
-        if (report != NULL)
-            iovageom_report_init(&notes, &viommu->allocator);
-        error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions,
-                                    wire->count + 1, &plan, report != NULL ? &notes : NULL);
-        /* The planner clears the report that it is given; this one has findings already. */
-        for (size_t i = 0; report != NULL && i < iovageom_report_count(&notes); i++)
-            iovageom_report_add(report, iovageom_report_at(&notes, i));
-        if (report != NULL)
-            iovageom_report_deinit(&notes);
-    }
+        error = view_regions(question->viommu, &view,
+                             iovageom_pgsize_granule(question->shown->page_size_mask), &wire);
+    if (error == IOVAGEOM_OK)
+        error = wire_fit(question, wire, report);
     if (error == IOVAGEOM_OK && report != NULL)
-        error = note_scraps(viommu, group, shown, &view.all, report);
+        error = note_scraps(question, &view.all, report);
     iovageom_view_deinit(&view);
-    if (error != IOVAGEOM_OK) {
-        iovageom_wire_put(viommu, wire);
-        return error;
-    }
-    wire->count = plan.count;
-    *out = wire;
-    return IOVAGEOM_OK;
+    if (error == IOVAGEOM_OK)
+        *out = wire;
+    else
+        iovageom_wire_put(question->viommu, wire);
+    return error;
 }
