@@ -174,19 +174,37 @@ static void ask_place(struct iovageom_admission *a, const struct iovageom_place 
     iovageom_object(a, &finding);
 }
 
+/* Ask each guest group that gets an endpoint of the device, once. */
+static int ask_groups(struct iovageom_admission *a, const struct iovageom_place *place)
+{
+    const struct iovageom_viommu *viommu = a->viommu;
+    struct iovageom_table asked;
+    int error = iovageom_table_init(&asked, &viommu->allocator);
+
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
+        const uint64_t key = group_key(viommu, place, i);
+
+        error = iovageom_table_put_range(&asked, (struct iovageom_range){key, key}, 0);
+        if (error == IOVAGEOM_OK)
+            error = iovageom_ask_joining(a, iovageom_table_at(&viommu->groups, key));
+        else if (error == IOVAGEOM_ERR_OVERLAP)
+            error = IOVAGEOM_OK;
+    }
+    iovageom_table_deinit(&asked);
+    return error;
+}
+
 /*
  * All questions of a plug, in the order in which the report has the findings. ask_device() judges
- * the device alone; ask_joining() each guest group that gets an endpoint of it; ask_neighbours()
- * the groups that share its address space already. `before` only saves asking for one group twice
- * in a row.
+ * the device alone; ask_groups() each guest group that gets an endpoint of it; ask_neighbours()
+ * the groups that share its address space already.
  */
 static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *place)
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_endpoint newcomer = {.id = place->endpoint,
                                                .address_space = place->address_space};
-    const struct iovageom_group *before = NULL;
-    int error = IOVAGEOM_OK;
+    int error;
 
     for (size_t i = 0; i <= place->options->alias_count; i++)
         ask_place(a, place, i);
@@ -196,14 +214,7 @@ static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *p
         !iovageom_bypass_fits(viommu, &newcomer, &viommu->identity, a->report))
         a->status = IOVAGEOM_ERR_CONFLICT;
     iovageom_ask_device(a);
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
-        const struct iovageom_group *group =
-            iovageom_table_at(&viommu->groups, group_key(viommu, place, i));
-
-        if (i == 0 || (group != NULL && group != before))
-            error = iovageom_ask_joining(a, group);
-        before = group;
-    }
+    error = ask_groups(a, place);
     return error != IOVAGEOM_OK ? error : iovageom_ask_neighbours(a);
 }
 
