@@ -137,6 +137,8 @@ int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding
     finding.offered = offered;
     if (kind == IOVAGEOM_FINDING_BUDGET)
         finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
+    else if (kind == IOVAGEOM_FINDING_GRANULE)
+        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
     return iovageom_refuse(report, &finding);
 }
 

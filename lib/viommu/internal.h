@@ -223,10 +223,10 @@ struct iovageom_domain {
 /** An endpoint: declared by the VMM, made for a plug, or made by load. */
 struct iovageom_endpoint {
     uint32_t id;
-    uint32_t kind;    /**< an enum iovageom_endpoint_kind */
-    size_t devices;   /**< contacts with a committed plug; an EMULATED endpoint is one itself */
-    bool expected;    /**< visible to the guest, but its device is yet to come: see load.c */
-    bool loaded_shut; /**< while loading: it could not bypass at the source either */
+    uint32_t kind;  /**< an enum iovageom_endpoint_kind */
+    size_t devices; /**< contacts with a committed plug; an EMULATED endpoint is one itself */
+    bool expected;  /**< visible to the guest, but its device is yet to come: see load.c */
+    bool faulted;   /**< while loading: it could not bypass at the source either */
     struct iovageom_contact *first, *last;
     struct iovageom_plug *departed; /**< their host groups stay: see devices.c */
     struct iovageom_group *group;   /**< never NULL, and never another one */

@@ -26,23 +26,12 @@ struct loader {
     bool open;       /**< there was a RECORD_DOMAIN: `domain` and `bypass` are valid */
     bool expect;     /**< IOVAGEOM_LOAD_EXPECT_DEVICES: endpoints that are missing are made */
     bool refused;    /**< something can't be honoured: the load will end with CONFLICT */
+    struct iovageom_endpoint *endpoint; /**< that the record at hand begins with */
 };
 
-static void load_object(struct loader *l, const struct iovageom_finding *finding)
+static void load_refused(struct loader *l, int status)
 {
-    iovageom_report_add(l->report, finding);
-    l->refused = true;
-}
-
-/*
- * The endpoint with the number `id`. A missing one was reported by load_members(), which comes
- * first: so `refused` is set, `*out` is NULL, and the caller skips the record with IOVAGEOM_OK. One
- * that was not reported is in no RECORD_MEMBERS, and the stream is MALFORMED.
- */
-static int stream_endpoint(const struct loader *l, uint32_t id, struct iovageom_endpoint **out)
-{
-    *out = iovageom_endpoint_at(l->viommu, id);
-    return *out != NULL || l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
+    l->refused |= status != IOVAGEOM_OK;
 }
 
 /*
@@ -95,9 +84,6 @@ static int load_members(struct loader *l, struct iovageom_reader *body)
     while (body->left >= 4) {
         const uint32_t id = iovageom_read32(body);
         struct iovageom_endpoint *endpoint = iovageom_endpoint_at(l->viommu, id);
-        struct iovageom_finding finding = iovageom_finding_blank(
-            endpoint == NULL ? IOVAGEOM_FINDING_NOT_FOUND : IOVAGEOM_FINDING_OTHER,
-            IOVAGEOM_ERR_CONFLICT);
 
         if (endpoint == NULL && l->expect) {
             endpoint = expect_endpoint(l->viommu, id, group);
@@ -105,34 +91,31 @@ static int load_members(struct loader *l, struct iovageom_reader *body)
                 return IOVAGEOM_ERR_NO_MEMORY;
             group = endpoint->group;
         }
-        finding.endpoint = id;
-        if (endpoint != NULL)
-            finding.detail = "an endpoint is in another guest group than at the source";
-        if (endpoint == NULL || endpoint->group != group)
-            load_object(l, &finding);
+        if (endpoint == NULL)
+            load_refused(l,
+                         iovageom_refuse_number(l->report, IOVAGEOM_FINDING_NOT_FOUND,
+                                                IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE, id, 0, 0));
+        else if (endpoint->group != group)
+            load_refused(l, iovageom_refuse_saying(
+                                l->report, IOVAGEOM_ERR_CONFLICT,
+                                "an endpoint is in another guest group than at the source",
+                                IOVAGEOM_ID_NONE, id));
         else
             group->loaded = true;
     }
     return iovageom_read_end(body);
 }
 
-/* RECORD_PROMISE: endpoint, generation, regions. Recorded as if a PROBE had been answered so. */
+/* RECORD_PROMISE: generation, regions. Recorded as if a PROBE had been answered so. */
 static int load_promise(struct loader *l, struct iovageom_reader *body)
 {
-    const uint32_t id = iovageom_read32(body);
     const uint64_t generation = iovageom_read64(body);
     const size_t count = body->left / REGION_SIZE;
-    struct iovageom_endpoint *endpoint;
     struct iovageom_wire_list *wire;
     int error;
 
     if (body->status < 0 || body->left % REGION_SIZE != 0 || generation == 0 ||
-        generation > l->viommu->generation)
-        return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, id, &endpoint);
-    if (endpoint == NULL)
-        return error;
-    if (endpoint->promise != NULL)
+        generation > l->viommu->generation || l->endpoint->promise != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     error = iovageom_wire_new(l->viommu, count, &wire);
     if (error != IOVAGEOM_OK)
@@ -144,34 +127,29 @@ static int load_promise(struct loader *l, struct iovageom_reader *body)
     }
     error = iovageom_virtio_wire_check(wire->regions, count) != IOVAGEOM_OK
                 ? IOVAGEOM_ERR_MALFORMED
-                : iovageom_promise_keep(l->viommu, endpoint, wire);
+                : iovageom_promise_keep(l->viommu, l->endpoint, wire);
     if (error != IOVAGEOM_OK) {
         iovageom_wire_put(l->viommu, wire);
         return error;
     }
-    endpoint->generation = generation;
+    l->endpoint->generation = generation;
     return IOVAGEOM_OK;
 }
 
 /* RECORD_GROUP. More than the promises of its members: some were made to members that are gone. */
 static int load_group(struct loader *l, struct iovageom_reader *body)
 {
-    const uint32_t id = iovageom_read32(body);
     struct iovageom_rangeset promised;
-    struct iovageom_endpoint *endpoint;
-    int error;
+    int error = IOVAGEOM_OK;
 
-    if (body->status < 0 || body->left % 16 != 0)
+    if (body->left % 16 != 0)
         return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, id, &endpoint);
-    if (endpoint == NULL)
-        return error;
-    error = iovageom_rangeset_init(&promised, &l->viommu->allocator);
+    (void)iovageom_rangeset_init(&promised, &l->viommu->allocator);
     while (error == IOVAGEOM_OK && body->left > 0)
         error = iovageom_rangeset_insert(&promised, iovageom_read_range(body));
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_union(&endpoint->group->promised, &endpoint->group->promised,
-                                        &promised);
+        error = iovageom_rangeset_union(&l->endpoint->group->promised,
+                                        &l->endpoint->group->promised, &promised);
     iovageom_rangeset_deinit(&promised);
     return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
 }
@@ -184,7 +162,7 @@ static int load_status(struct loader *l, int status)
 {
     if (status == IOVAGEOM_ERR_NO_MEMORY)
         return status;
-    l->refused |= status != IOVAGEOM_OK;
+    load_refused(l, status);
     return IOVAGEOM_OK;
 }
 
@@ -194,22 +172,15 @@ static int load_status(struct loader *l, int status)
 static int load_attached(struct loader *l, struct iovageom_reader *body)
 {
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
-    const uint32_t id = iovageom_read32(body);
-    struct iovageom_endpoint *endpoint;
     struct iovageom_attach attach;
     int status;
-    int error;
 
-    if (iovageom_read_end(body) < 0 || !l->open)
-        return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, id, &endpoint);
-    if (endpoint == NULL)
-        return error;
-    if (endpoint->domain != NULL)
+    if (iovageom_read_end(body) < 0 || !l->open || l->endpoint->domain != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     if (l->expect)
-        expect(l->viommu, endpoint);
-    status = iovageom_attach_decide(l->viommu, l->domain, endpoint->id, flags, l->report, &attach);
+        expect(l->viommu, l->endpoint);
+    status =
+        iovageom_attach_decide(l->viommu, l->domain, l->endpoint->id, flags, l->report, &attach);
     if (status == IOVAGEOM_OK)
         status = iovageom_attach_do(l->viommu, &attach);
     return load_status(l, status);
@@ -223,18 +194,18 @@ static int load_attached(struct loader *l, struct iovageom_reader *body)
 static int load_mapping(struct loader *l, struct iovageom_domain *domain,
                         const struct iovageom_mapping *mapping)
 {
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_range reserved;
     struct iovageom_map map;
     int status;
 
     if (iovageom_range_valid(mapping->range) &&
-        iovageom_rangeset_first_overlap(&domain->reserved, mapping->range, &finding.against)) {
-        finding.range = mapping->range;
-        finding.domain = l->domain;
+        iovageom_rangeset_first_overlap(&domain->reserved, mapping->range, &reserved)) {
+        struct iovageom_finding finding =
+            iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, l->domain,
+                                IOVAGEOM_ID_NONE, mapping->range, reserved);
+
         iovageom_name_domain(&finding, l->viommu, domain, mapping->range);
-        load_object(l, &finding);
-        return IOVAGEOM_OK;
+        return load_status(l, iovageom_refuse(l->report, &finding));
     }
     status = iovageom_map_decide(l->viommu, l->domain, domain, mapping, l->report, &map);
     if (status == IOVAGEOM_OK)
@@ -281,19 +252,11 @@ static int load_domain(struct loader *l, struct iovageom_reader *body)
     return IOVAGEOM_OK;
 }
 
-/* RECORD_SHUT: load_bypass() does not ask this endpoint. */
-static int load_shut(struct loader *l, struct iovageom_reader *body)
+/* RECORD_FAULTS: load_bypass() does not ask this endpoint. */
+static int load_faults(struct loader *l, struct iovageom_reader *body)
 {
-    const uint32_t id = iovageom_read32(body);
-    struct iovageom_endpoint *endpoint;
-    int error;
-
-    if (iovageom_read_end(body) < 0)
-        return IOVAGEOM_ERR_MALFORMED;
-    error = stream_endpoint(l, id, &endpoint);
-    if (endpoint != NULL)
-        endpoint->loaded_shut = true;
-    return error;
+    l->endpoint->faulted = true;
+    return iovageom_read_end(body);
 }
 
 /* Whether any save() can have written this config space: what freeze and new() guarantee. */
@@ -310,19 +273,6 @@ static bool space_sane(const struct iovageom_virtio_config *space, uint32_t feat
                 : space->probe_size == 0);
 }
 
-/* A number of the config space that the destination can't take over; `kind` says which number. */
-static void load_number(struct loader *l, enum iovageom_finding_kind kind, uint64_t wanted,
-                        uint64_t offered)
-{
-    struct iovageom_finding finding = iovageom_finding_blank(kind, IOVAGEOM_ERR_CONFLICT);
-
-    finding.wanted = wanted;
-    finding.offered = offered;
-    if (kind == IOVAGEOM_FINDING_GRANULE)
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
-    load_object(l, &finding);
-}
-
 /*
  * The guest has read the config space of the source, so the destination must go on showing it: the
  * VMM's configuration here must allow that. Devices are asked later, by iovageom_ask_all().
@@ -336,26 +286,31 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
                           ? config->granule == granule
                           : iovageom_pgsize_accepts(config->page_size_mask, granule);
     struct iovageom_finding wide =
-        iovageom_finding_blank(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT);
-    struct iovageom_finding other =
-        iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
+        iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
+                            IOVAGEOM_ID_NONE, space->input_range, config->input_range);
 
-    wide.range = space->input_range;
-    wide.against = config->input_range;
     wide.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
     if (!iovageom_range_contains(config->input_range, space->input_range))
-        load_object(l, &wide);
+        load_refused(l, iovageom_refuse(l->report, &wide));
     if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) != 0 && config->probe_size != 0 &&
         config->probe_size != space->probe_size)
-        load_number(l, IOVAGEOM_FINDING_PROBE_SIZE, space->probe_size, config->probe_size);
+        load_refused(l, iovageom_refuse_number(l->report, IOVAGEOM_FINDING_PROBE_SIZE,
+                                               IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
+                                               IOVAGEOM_ID_NONE, space->probe_size,
+                                               config->probe_size));
     if (!fits)
-        load_number(l, IOVAGEOM_FINDING_GRANULE, granule,
-                    config->granule != 0 ? config->granule
-                                         : iovageom_pgsize_granule(config->page_size_mask));
-    other.detail = "the destination offers other features or domain numbers";
+        load_refused(
+            l, iovageom_refuse_number(l->report, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ERR_CONFLICT,
+                                      IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, granule,
+                                      config->granule != 0
+                                          ? config->granule
+                                          : iovageom_pgsize_granule(config->page_size_mask)));
     if (features != config->features || space->domain_start < config->domain_start ||
         space->domain_last > config->domain_last)
-        load_object(l, &other);
+        load_refused(
+            l, iovageom_refuse_saying(l->report, IOVAGEOM_ERR_CONFLICT,
+                                      "the destination offers other features or domain numbers",
+                                      IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE));
 }
 
 /*
@@ -390,28 +345,48 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     if (generation > viommu->generation)
         viommu->generation = generation;
     ask.features = viommu->accepted;
-    l->refused |= iovageom_ask_all(&ask, true) != IOVAGEOM_OK;
+    load_refused(l, iovageom_ask_all(&ask, true));
     return IOVAGEOM_OK;
+}
+
+/*
+ * The endpoint whose number a record begins with. A missing one was reported by load_members(),
+ * which comes first; then `refused` is set, and its records are passed over. One that was not
+ * reported is in no RECORD_MEMBERS, and the stream is MALFORMED.
+ */
+static int load_record(struct loader *l, uint32_t tag, struct iovageom_reader *body)
+{
+    static const struct {
+        int (*read)(struct loader *, struct iovageom_reader *);
+        bool of_endpoint;
+    } records[] = {
+        [RECORD_PROMISE] = {load_promise, true},    [RECORD_GROUP] = {load_group, true},
+        [RECORD_DOMAIN] = {load_domain, false},     [RECORD_ATTACHED] = {load_attached, true},
+        [RECORD_MAPPINGS] = {load_mappings, false}, [RECORD_MEMBERS] = {load_members, false},
+        [RECORD_FAULTS] = {load_faults, true},
+    };
+
+    if (tag >= sizeof(records) / sizeof(records[0]) || records[tag].read == NULL)
+        return IOVAGEOM_OK;
+    if (records[tag].of_endpoint) {
+        l->endpoint = iovageom_endpoint_at(l->viommu, iovageom_read32(body));
+        if (body->status < 0 || (l->endpoint == NULL && !l->refused))
+            return IOVAGEOM_ERR_MALFORMED;
+        if (l->endpoint == NULL)
+            return IOVAGEOM_OK;
+    }
+    return records[tag].read(l, body);
 }
 
 static int load_all_records(struct loader *l, struct iovageom_reader *reader)
 {
-    static int (*const readers[])(struct loader *, struct iovageom_reader *) = {
-        [RECORD_PROMISE] = load_promise,   [RECORD_GROUP] = load_group,
-        [RECORD_DOMAIN] = load_domain,     [RECORD_ATTACHED] = load_attached,
-        [RECORD_MAPPINGS] = load_mappings, [RECORD_MEMBERS] = load_members,
-        [RECORD_SHUT] = load_shut,
-    };
     int error = IOVAGEOM_OK;
 
     while (error == IOVAGEOM_OK && reader->left > 0) {
         const uint32_t tag = iovageom_read32(reader);
         struct iovageom_reader body = iovageom_read_part(reader, iovageom_read64(reader));
 
-        error = reader->status;
-        if (error == IOVAGEOM_OK && tag < sizeof(readers) / sizeof(readers[0]) &&
-            readers[tag] != NULL)
-            error = readers[tag](l, &body);
+        error = reader->status < 0 ? reader->status : load_record(l, tag, &body);
     }
     return error;
 }
@@ -422,24 +397,25 @@ static int load_compare(struct loader *l)
     struct iovageom_group *group = NULL;
     struct iovageom_rangeset broken;
     struct iovageom_rangeset_cursor cursor;
-    int error = iovageom_rangeset_init(&broken, &l->viommu->allocator);
+    int error = IOVAGEOM_OK;
 
+    (void)iovageom_rangeset_init(&broken, &l->viommu->allocator);
     while (error == IOVAGEOM_OK && (group = iovageom_group_after(l->viommu, group)) != NULL) {
-        struct iovageom_range against;
+        struct iovageom_range against, promised;
 
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view.all);
         iovageom_rangeset_seek(&broken, 0, &cursor);
         while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &against)) {
-            struct iovageom_finding finding =
-                iovageom_finding_blank(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT);
+            struct iovageom_finding finding;
 
-            finding.against = against;
-            (void)iovageom_rangeset_first_overlap(&group->promised, against, &finding.range);
-            finding.endpoint = iovageom_promised_to(group, against);
+            (void)iovageom_rangeset_first_overlap(&group->promised, against, &promised);
+            finding = iovageom_finding_of(IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ERR_CONFLICT,
+                                          IOVAGEOM_ID_NONE, iovageom_promised_to(group, against),
+                                          promised, against);
             iovageom_name_group(&finding, l->viommu, group, against);
-            load_object(l, &finding);
+            load_refused(l, iovageom_refuse(l->report, &finding));
         }
     }
     iovageom_rangeset_deinit(&broken);
@@ -458,7 +434,7 @@ static void load_bypass(struct loader *l)
 
     while (iovageom_bypass_unattached(viommu) &&
            (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        l->refused |= endpoint->domain == NULL && !endpoint->loaded_shut &&
+        l->refused |= endpoint->domain == NULL && !endpoint->faulted &&
                       !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, l->report);
 }
 
@@ -467,7 +443,7 @@ static void load_begin(struct iovageom_viommu *viommu)
     struct iovageom_endpoint *endpoint = NULL;
 
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        endpoint->loaded_shut = endpoint->group->loaded = false;
+        endpoint->faulted = endpoint->group->loaded = false;
 }
 
 /*

@@ -79,6 +79,10 @@ static void save_domain(struct iovageom_writer *w, const struct iovageom_domain 
         iovageom_write(w, member->id, 4);
     }
     save_head(w, RECORD_MAPPINGS, iovageom_mappings_count(&domain->mappings) * MAPPING_SIZE);
+    if (w->bytes == NULL) {
+        w->used += iovageom_mappings_count(&domain->mappings) * MAPPING_SIZE;
+        return;
+    }
     iovageom_mappings_seek(&domain->mappings, 0, &cursor);
     while (iovageom_mappings_next(&cursor, &mapping)) {
         iovageom_write_range(w, mapping.range);
@@ -92,19 +96,33 @@ static void save_domain(struct iovageom_writer *w, const struct iovageom_domain 
  * identity range. Then it may fault at the destination too. Without its record, load would refuse
  * the stream.
  */
-static bool is_shut(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
+static bool faults(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
 {
     return endpoint->domain == NULL && iovageom_bypass_unattached(viommu) &&
            !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
 }
 
-static void save_shut(struct iovageom_writer *w, const struct iovageom_viommu *viommu)
+static void save_all(struct iovageom_writer *w, const struct iovageom_viommu *viommu)
 {
+    const struct iovageom_domain *domain = iovageom_table_from(&viommu->domains, 0);
     const struct iovageom_endpoint *endpoint = NULL;
 
+    save_space(w, viommu);
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (is_shut(viommu, endpoint)) {
-            save_head(w, RECORD_SHUT, 4);
+        if (endpoint->group->members.first == endpoint)
+            save_members(w, endpoint->group);
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
+        if (endpoint->promise != NULL)
+            save_promise(w, endpoint);
+        if (endpoint->group->members.first == endpoint &&
+            iovageom_rangeset_count(&endpoint->group->promised) > 0)
+            save_group(w, endpoint->group);
+    }
+    for (; domain != NULL; domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->id + 1))
+        save_domain(w, domain);
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (faults(viommu, endpoint)) {
+            save_head(w, RECORD_FAULTS, 4);
             iovageom_write(w, endpoint->id, 4);
         }
 }
@@ -122,25 +140,15 @@ static bool any_prepared(const struct iovageom_viommu *viommu)
 int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, size_t size,
                          size_t *needed)
 {
-    struct iovageom_writer w = {buffer, size, HEAD_SIZE};
-    const struct iovageom_endpoint *endpoint = NULL;
-    const struct iovageom_domain *domain = iovageom_table_from(&viommu->domains, 0);
+    struct iovageom_writer w = {NULL, 0, HEAD_SIZE};
 
     if (!viommu->frozen || any_prepared(viommu))
         return IOVAGEOM_ERR_STATE;
-    save_space(&w, viommu);
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (endpoint->group->members.first == endpoint)
-            save_members(&w, endpoint->group);
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
-        if (endpoint->promise != NULL)
-            save_promise(&w, endpoint);
-        if (endpoint->group->members.first == endpoint &&
-            iovageom_rangeset_count(&endpoint->group->promised) > 0)
-            save_group(&w, endpoint->group);
+    /* Counted first: a buffer that is too small is left as it was. */
+    save_all(&w, viommu);
+    if (w.used <= size) {
+        w = (struct iovageom_writer){buffer, size, HEAD_SIZE};
+        save_all(&w, viommu);
     }
-    for (; domain != NULL; domain = iovageom_table_from(&viommu->domains, (uint64_t)domain->id + 1))
-        save_domain(&w, domain);
-    save_shut(&w, viommu);
     return iovageom_write_end(&w, &iovageom_viommu_form, needed);
 }

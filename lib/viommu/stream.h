@@ -30,7 +30,7 @@ enum viommu_record {
     RECORD_ATTACHED = 4, /* an endpoint of it */
     RECORD_MAPPINGS = 5, /* all mappings of it */
     RECORD_MEMBERS = 6,  /* the endpoints of a guest group */
-    RECORD_SHUT = 7      /* an endpoint in no domain that faults although `bypass` is on */
+    RECORD_FAULTS = 7    /* an endpoint in no domain that faults although `bypass` is on */
 };
 
 static const struct iovageom_form iovageom_viommu_form = {

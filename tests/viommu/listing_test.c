@@ -582,6 +582,8 @@ static void needed_is_written_when_it_is_said_to_be(void **state)
     assert_int_equal(iovageom_viommu_save(viommu, bytes, length - 1, &needed),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(needed, length);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        assert_int_equal(bytes[i], 0xee);
     needed = 0;
     assert_true(length < sizeof(bytes));
     assert_int_equal(iovageom_viommu_save(viommu, bytes, length, &needed), 0);
