@@ -49,11 +49,7 @@ int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
     return IOVAGEOM_OK;
 }
 
-/* ---- address spaces, and their leads ----
- *
- * See struct iovageom_plug: of all plugs of an address space for which iovageom_device_same()
- * holds, exactly one is on the list of leads.
- */
+/* ---- address spaces, and their leads: see struct iovageom_plug ---- */
 
 static void groups_stale(struct iovageom_address_space *address_space)
 {
@@ -74,16 +70,23 @@ static bool identity_fits_all(const struct iovageom_viommu *viommu,
 }
 
 /*
- * Make the plug a lead if no lead reserves the same. Then the address space reserves more than
- * before, and the caller must tell its groups; false means that nothing has changed for them.
+ * Put the plug behind the lead that reserves the same, or make it a lead. In that case the address
+ * space reserves more than before, and the caller must tell its groups; false means that nothing
+ * has changed for them.
  */
-static bool lead_if_new(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+static bool list_enter(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
+    struct iovageom_plug *lead = iovageom_lead_like(address_space, plug->device);
 
-    if (iovageom_lead_like(address_space, plug->device) != NULL)
+    plug->previous = lead;
+    plug->next = lead != NULL ? lead->next : NULL;
+    if (plug->next != NULL)
+        plug->next->previous = plug;
+    if (lead != NULL) {
+        lead->next = plug;
         return false;
-    plug->leads = true;
+    }
     plug->lead_next = address_space->leads;
     address_space->leads = plug;
     address_space->unfit |= !iovageom_identity_fits(&viommu->identity, plug->device,
@@ -92,26 +95,29 @@ static bool lead_if_new(const struct iovageom_viommu *viommu, struct iovageom_pl
 }
 
 /*
- * The plug leaves, or its device is about to be replaced. If it is a lead, another plug that
- * reserves the same becomes the lead, and nothing changes for the groups. Without one, less is
+ * The plug leaves, or its device is about to be replaced. If it is a lead, the next plug that
+ * reserves the same takes its place, and nothing changes for the groups. Without one, less is
  * reserved, so their views are out of date. Needs no memory.
  */
-static void lead_no_more(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+static void list_leave(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_plug **at = &address_space->leads;
-    struct iovageom_plug *heir = address_space->first;
 
-    if (!plug->leads)
+    if (plug->next != NULL)
+        plug->next->previous = plug->previous;
+    if (plug->previous != NULL) {
+        plug->previous->next = plug->next;
         return;
+    }
     while (*at != plug)
         at = &(*at)->lead_next;
     *at = plug->lead_next;
-    plug->leads = false;
-    while (heir != NULL && (heir == plug || !iovageom_device_same(heir->device, plug->device)))
-        heir = heir->next;
-    if (heir != NULL && lead_if_new(viommu, heir))
+    if (plug->next != NULL) {
+        plug->next->lead_next = *at;
+        *at = plug->next;
         return;
+    }
     address_space->unfit = address_space->unfit && !identity_fits_all(viommu, address_space);
     groups_stale(address_space);
 }
@@ -154,10 +160,8 @@ static void address_space_leave(struct iovageom_viommu *viommu, struct iovageom_
 {
     struct iovageom_address_space *address_space = plug->address_space;
 
-    lead_no_more(viommu, plug);
-    *(plug->next != NULL ? &plug->next->previous : &address_space->last) = plug->previous;
-    *(plug->previous != NULL ? &plug->previous->next : &address_space->first) = plug->next;
-    if (address_space->first == NULL)
+    list_leave(viommu, plug);
+    if (address_space->leads == NULL)
         iovageom_object_free(viommu, &viommu->address_spaces, address_space->key, address_space,
                              sizeof(*address_space));
 }
@@ -177,10 +181,7 @@ static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_
         address_space->node.self = address_space->mapped.self = address_space;
     }
     plug->address_space = address_space;
-    plug->previous = address_space->last;
-    *(plug->previous != NULL ? &plug->previous->next : &address_space->first) = plug;
-    address_space->last = plug;
-    if (lead_if_new(viommu, plug))
+    if (list_enter(viommu, plug))
         for (struct iovageom_link *link = address_space->node.down; link != NULL;
              link = link->down_next)
             iovageom_group_add(link->lower->self, plug->device);
@@ -366,11 +367,11 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
 static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_device *device)
 {
-    lead_no_more(viommu, plug);
+    list_leave(viommu, plug);
     iovageom_device_put(viommu, plug->device);
     plug->device = device;
     device->references++;
-    (void)lead_if_new(viommu, plug);
+    (void)list_enter(viommu, plug);
     groups_stale(plug->address_space);
 }
 

@@ -140,17 +140,16 @@ struct iovageom_contact {
 /**
  * A device as it was plugged, at one endpoint or more.
  *
- * The devices of a host with one IOMMU often reserve the same. Of such plugs in one address space,
- * exactly one is the *lead* and stands for all of them; which one does not matter. Plugging or
- * unplugging another of them changes nothing for any guest group. So most questions walk the leads
- * alone: one step for a hundred functions of one card.
+ * The devices of a host with one IOMMU often reserve the same (iovageom_device_same()). Such plugs
+ * in one address space are on one list. The first of it is the *lead* and stands for all of them;
+ * which one that is does not matter. Plugging or unplugging another of them changes nothing for any
+ * guest group. So most questions walk the leads alone: one step for a hundred functions of one card.
  */
 struct iovageom_plug {
     struct iovageom_device *device;
     struct iovageom_address_space *address_space;
-    struct iovageom_plug *next, *previous; /**< in the address space, in the order of plugging */
-    struct iovageom_plug *lead_next;       /**< defined only while `leads` */
-    bool leads;
+    struct iovageom_plug *next, *previous; /**< that reserve the same; the lead has no previous */
+    struct iovageom_plug *lead_next;       /**< for a lead: the next lead of the address space */
     /** Between prepare and commit: its reserved ranges count, but the guest can't see it yet. */
     bool prepared;
     struct iovageom_host_group *host_group; /**< NULL when the VMM named none */
@@ -164,8 +163,7 @@ struct iovageom_address_space {
     struct iovageom_node node;   /**< links to the guest groups with an endpoint in it */
     struct iovageom_node mapped; /**< links to the domains with an endpoint in it */
     uint64_t key;
-    struct iovageom_plug *first, *last;
-    struct iovageom_plug *leads;
+    struct iovageom_plug *leads; /**< never NULL for long: it goes with its last plug */
     bool unfit; /**< a lead can't map the identity ranges: so bypass is impossible */
 };
 

@@ -94,10 +94,11 @@ static int add_outside(struct iovageom_rangeset *set, struct iovageom_range rang
  */
 static uint64_t mask_within(uint64_t mask, const struct iovageom_address_space *address_space)
 {
-    const struct iovageom_plug *plug = address_space != NULL ? address_space->first : NULL;
+    const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
 
-    for (; plug != NULL; plug = plug->next)
-        mask = iovageom_pgsize_meet(mask, plug->device->mask);
+    for (; lead != NULL; lead = lead->lead_next)
+        for (const struct iovageom_plug *plug = lead; plug != NULL; plug = plug->next)
+            mask = iovageom_pgsize_meet(mask, plug->device->mask);
     return mask;
 }
 
