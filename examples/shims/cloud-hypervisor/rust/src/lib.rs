@@ -1,414 +1,395 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The books of a virtual IOMMU, for cloud-hypervisor's `virtio-devices/src/iommu.rs`.
 //!
-//! [`Iommu::parse`] stands where `Request::parse` decides today: the bytes of a descriptor chain go
-//! in, the external mappings are called in between, the answer comes out. See the README beside for
-//! where each method is called from.
+//! [`Books`] stand where `IommuMapping` stands today: in an `Arc`, shared by the device, its worker
+//! and the queue threads of the devices behind it. See the README beside for where each method is
+//! called from.
 
-mod ffi;
-
-use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
 use std::io;
-use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::ops::RangeInclusive;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-pub use iovageom_refusal::{status, Refused};
+use iovageom::{
+    features, Access, Answer, Config, Declared, Error, Fault, Geometry, HostRefused, Mapping,
+    PlugOptions, Result, ResvType, Source, Status, Transaction, Viommu, Work,
+};
 
-/// The trait of `vm-device`, as it is there.
-pub trait ExternalDmaMapping: Send + Sync {
-    fn map(&self, iova: u64, gpa: u64, size: u64) -> Result<(), io::Error>;
-    fn unmap(&self, iova: u64, size: u64) -> Result<(), io::Error>;
+/// Feature bits of the device type to offer: bits of `avail_features`.
+pub const FEATURES: u64 =
+    (features::INPUT_RANGE | features::MAP_UNMAP | features::PROBE | features::BYPASS_CONFIG)
+        as u64;
+
+/// cloud-hypervisor's limits: what a guest can make it keep.
+const MAX_MAPPINGS_PER_DOMAIN: u64 = 1 << 20;
+const MAX_DOMAINS: u32 = 1 << 16;
+
+/// The external mappings: what `BTreeMap<u32, Arc<dyn ExternalDmaMapping>>` does. An endpoint that
+/// has none is the VMM's own: there is nothing to do for it.
+pub trait Hosts {
+    fn map(&self, endpoint: u32, iova: u64, gpa: u64, size: u64) -> io::Result<()>;
+    fn unmap(&self, endpoint: u32, iova: u64, size: u64) -> io::Result<()>;
 }
 
-/// `Request::parse`'s `ext_mapping`.
-pub type ExternalMappings = BTreeMap<u32, Arc<dyn ExternalDmaMapping>>;
+/// The books of one virtio-iommu. All calls take `&self`; translations run beside each other, and
+/// beside the host's part of a request.
+#[derive(Debug)]
+pub struct Books(RwLock<Viommu>);
 
-/// What the container behind an external mapping can map. What is `None` is not known.
-#[derive(Clone, Debug, Default)]
-pub struct Host<'a> {
-    /// The device's id, for messages.
-    pub name: &'a str,
-    /// The bytes that `VFIO_IOMMU_GET_INFO` gave.
-    pub vfio_info: Option<&'a [u8]>,
-    /// The host's address width in bits, where that is all that is known.
-    pub address_width: Option<u32>,
-}
-
-/// The books of one virtio-iommu device.
-pub struct Iommu(NonNull<ffi::Iommu>);
-
-// SAFETY: one object without thread affinity, and this is the only pointer to it: it may move to the
-// epoll thread. It is not Sync: put it behind the lock that IommuMapping has today.
-unsafe impl Send for Iommu {}
-
-impl Drop for Iommu {
-    fn drop(&mut self) {
-        // SAFETY: it came from iovageom_ch_new, is freed here only, and not used again.
-        unsafe { ffi::iovageom_ch_free(self.0.as_ptr()) }
-    }
-}
-
-impl Iommu {
-    /// `Iommu::new`. `address_width_bits` is the user's `iommu_address_width`, or 64.
-    pub fn new(msi_iova_space: (u64, u64), address_width_bits: u8) -> Result<Iommu, Refused> {
-        let mut iommu = ptr::null_mut();
-        // SAFETY: numbers by value, and a place for one pointer that outlives the call.
-        let rc = unsafe {
-            ffi::iovageom_ch_new(
-                msi_iova_space.0,
-                msi_iova_space.1,
-                u32::from(address_width_bits),
-                &mut iommu,
-            )
+impl Books {
+    /// `Iommu::new`. `address_width_bits` is the user's, 64 when not given: it only narrows, since
+    /// what hosts can map is known without it. `state` is what [`Books::save`] wrote: the devices of
+    /// it are expected, and each is judged when it comes.
+    pub fn new(msi: (u64, u64), address_width_bits: u8, state: Option<&[u8]>) -> Result<Books> {
+        let mut config = Config::default();
+        config.features = FEATURES as u32;
+        config.input_as_host = true;
+        config.max_domain_mappings = MAX_MAPPINGS_PER_DOMAIN;
+        config.max_domains = MAX_DOMAINS;
+        config.input_range = match address_width_bits {
+            bits @ 1..=63 => 0..=(1 << bits) - 1,
+            64 => 0..=u64::MAX,
+            _ => return Err(Error::new(Status::Invalid, "an address has 1 to 64 bits")),
         };
-        match NonNull::new(iommu) {
-            Some(iommu) if rc == 0 => Ok(Iommu(iommu)),
-            _ => Err(Refused::new(rc, String::new())),
+        let mut books = Viommu::new(&config)?;
+        books.add_region(msi.0..=msi.1, ResvType::Msi, Source::Machine, "msi_iova_space")?;
+        if let Some(bytes) = state {
+            books.load(bytes, true)?;
         }
+        Ok(Books(RwLock::new(books)))
     }
 
-    /// A sentence on what the last call refused; empty when it refused nothing.
-    pub fn why(&self) -> String {
-        // SAFETY: the books are live as long as `self`. The answer is never NULL, ends with NUL, and
-        // stays until they change: `&self` keeps them, and it is copied below.
-        let text = unsafe { CStr::from_ptr(ffi::iovageom_ch_why(self.0.as_ptr())) };
-        text.to_string_lossy().into_owned()
+    // A thread that panicked has not left the books half changed: no call of the library does.
+    fn read(&self) -> RwLockReadGuard<'_, Viommu> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn outcome(&self, rc: i32) -> Result<(), Refused> {
-        Refused::unless_ok(rc, || self.why())
+    fn write(&self) -> RwLockWriteGuard<'_, Viommu> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `add_external_mapping`, at boot or for a hot-plugged device: the point of admission. When it
-    /// is refused, nothing has changed.
-    pub fn add(&mut self, device_id: u32, host: &Host) -> Result<(), Refused> {
-        let rc = with_host(host, |raw| {
-            // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
-            // `raw` and what it points at outlive the call, which keeps none of it.
-            unsafe { ffi::iovageom_ch_add(self.0.as_ptr(), device_id, raw) }
-        })?;
-        self.outcome(rc)
+    /// A place where a device may come: `add_external_mapping`, when the host has not been asked
+    /// yet, and a place of `iommu_segments`.
+    pub fn declare(&self, device_id: u32) -> Result<()> {
+        let mut books = self.write();
+        // A place of a segment, or one that was loaded, is there already, and what it holds stays.
+        if books.endpoint(device_id).map_or(false, |found| found.expected || found.plugged == 0) {
+            return Ok(());
+        }
+        books.declare(device_id, Declared::Slot, None).map(drop)
     }
 
-    /// The device is ejected.
-    pub fn remove(&mut self, device_id: u32) -> Result<(), Refused> {
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
-        let rc = unsafe { ffi::iovageom_ch_remove(self.0.as_ptr(), device_id) };
-        self.outcome(rc)
+    /// The device is there, and its host has said what it maps: the point of admission. When it is
+    /// refused, nothing has changed.
+    pub fn admit(&self, device_id: u32, host: &Geometry) -> Result<()> {
+        self.write().plug(device_id, &PlugOptions::default(), host).map(drop)
+    }
+
+    /// The device is ejected, or was not admitted.
+    pub fn remove(&self, device_id: u32) {
+        let mut books = self.write();
+        // Of a place that holds no device only the second one succeeds, of a device first the first.
+        let _ = books.unplug(device_id);
+        let _ = books.undeclare(device_id);
     }
 
     /// A device of the VMM's own behind the IOMMU.
-    pub fn add_emulated(&mut self, device_id: u32) -> Result<(), Refused> {
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
-        let rc = unsafe { ffi::iovageom_ch_add_emulated(self.0.as_ptr(), device_id) };
-        self.outcome(rc)
-    }
-
-    /// A place of `iommu_segments` in which a device may be plugged later.
-    pub fn declare(&mut self, device_id: u32) -> Result<(), Refused> {
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
-        let rc = unsafe { ffi::iovageom_ch_declare(self.0.as_ptr(), device_id) };
-        self.outcome(rc)
+    pub fn add_emulated(&self, device_id: u32) -> Result<()> {
+        let mut books = self.write();
+        if books.endpoint(device_id).is_some() {
+            return Ok(());
+        }
+        books.declare(device_id, Declared::Emulated, None).map(drop)
     }
 
     /// What any device to come can map.
-    pub fn set_floor(&mut self, host: &Host) -> Result<(), Refused> {
-        let rc = with_host(host, |raw| {
-            // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
-            // `raw` and what it points at outlive the call, which keeps none of it.
-            unsafe { ffi::iovageom_ch_set_floor(self.0.as_ptr(), raw) }
-        })?;
-        self.outcome(rc)
+    pub fn set_floor(&self, host: &Geometry) -> Result<()> {
+        self.write().set_envelope(Some(host)).map(drop)
     }
 
-    /// `VirtioDevice::read_config`.
-    pub fn config(&self) -> Result<[u8; 40], Refused> {
-        let mut bytes = [0; 40];
-        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
-        // The 40 bytes that it writes are there.
-        let rc = unsafe { ffi::iovageom_ch_config(self.0.as_ptr(), bytes.as_mut_ptr()) };
-        self.outcome(rc).map(|_| bytes)
+    /// `VirtioDevice::read_config`: all 40 bytes.
+    pub fn config(&self) -> Result<[u8; 40]> {
+        self.read().config_space().map(|space| space.bytes)
     }
 
-    /// The features of the device type to offer, as bits.
-    pub fn features() -> u64 {
-        // SAFETY: it takes nothing, and answers a constant.
-        unsafe { ffi::iovageom_ch_features() }
+    /// `VirtioDevice::activate`, before the worker starts: all of `acked_features`. When it is
+    /// refused, such a driver can't be told what a device can't map: refuse to activate.
+    pub fn driver_features(&self, acked: u64) -> Result<()> {
+        self.write().driver_features((acked & FEATURES) as u32)
     }
 
-    /// `VirtioDevice::activate`, before the driver's first request: all of `acked_features`. When it
-    /// is refused, such a driver can't be told what a device can't map: refuse to activate.
-    pub fn driver_features(&mut self, acked: u64) -> Result<(), Refused> {
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
-        let rc = unsafe { ffi::iovageom_ch_driver_features(self.0.as_ptr(), acked) };
-        self.outcome(rc)
+    /// `VirtioDevice::write_config` of the field `bypass`, of which the specification has the device
+    /// ignore bits 1 to 7 (N10).
+    pub fn set_bypass(&self, value: u8) -> Result<()> {
+        self.write().set_bypass(value & 1 == 1)
     }
 
-    /// `VirtioDevice::write_config` of the field `bypass`.
-    pub fn set_bypass(&mut self, value: u8) -> Result<(), Refused> {
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away.
-        let rc = unsafe { ffi::iovageom_ch_set_bypass(self.0.as_ptr(), value) };
-        self.outcome(rc)
+    /// `VirtioDevice::reset`.
+    pub fn reset(&self) {
+        self.write().reset(false);
     }
 
-    /// `Request::parse`: any bytes, any lengths. Calls the external mappings, writes the answer, and
-    /// returns the used length. What an external mapping refuses is undone everywhere, and answered
-    /// DEVERR.
-    pub fn parse(&mut self, readable: &[u8], writable: &mut [u8], external: &ExternalMappings) -> usize {
-        let mut step = ffi::Step::default();
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
-        // the bytes outlive the call, and `step` has the layout of the C structure (ffi.rs).
-        unsafe {
-            ffi::iovageom_ch_parse(
-                self.0.as_ptr(),
-                readable.as_ptr(),
-                readable.len(),
-                writable.len(),
-                &mut step,
-            )
-        };
-        let worked = match step.work {
-            ffi::MAP => {
-                let mapping = ffi::Mapping { start: step.start, last: step.last, gpa: step.gpa };
-                self.map_all(step.domain, &mapping, external)
-            }
-            ffi::UNMAP => self.unmap_all(step.domain, step.start, step.last, external),
-            ffi::ATTACH => self.switch(&step, external),
-            ffi::DETACH => match external.get(&step.endpoint) {
-                Some(host) => leave(self, step.domain, &**host),
-                None => Ok(()),
-            },
-            other => {
-                debug_assert_eq!(other, ffi::NOTHING);
-                Ok(())
-            }
-        };
-        let worked = worked.is_ok();
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
-        // it writes within the length of `writable`, which parse was told.
-        unsafe {
-            ffi::iovageom_ch_finish(self.0.as_ptr(), worked, writable.as_mut_ptr(), writable.len())
+    /// `Request::parse`: any bytes, any lengths. Calls the hosts, and writes the answer. What a host
+    /// refuses is undone everywhere.
+    pub fn parse(&self, readable: &[u8], writable: &mut [u8], hosts: &dyn Hosts) -> Answer {
+        let begun = self.write().begin(readable, writable.len());
+        let worked = carry_out(&self.read(), begun.work(), hosts);
+        self.finish(begun, worked, writable, hosts)
+    }
+
+    fn finish(
+        &self,
+        begun: Transaction,
+        worked: io::Result<()>,
+        writable: &mut [u8],
+        hosts: &dyn Hosts,
+    ) -> Answer {
+        let work = begun.work().clone();
+        let host = worked.as_ref().map(|_| ()).map_err(HostRefused::from);
+        let answer = self.write().end(begun, host, writable);
+        if worked.is_ok() && answer.refused.is_some() {
+            // A device came or went while the lock was free, and the books refuse now.
+            take_back(&self.read(), &work, hosts);
         }
+        answer
     }
 
-    /// The domain that a device is attached to, for the VMM's own listings.
+    /// The domain that a device is attached to, for listings.
     pub fn domain_of(&self, device_id: u32) -> Option<u32> {
-        let mut domain = 0;
-        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
-        let found = unsafe { ffi::iovageom_ch_domain_of(self.0.as_ptr(), device_id, &mut domain) };
-        found.then_some(domain)
+        self.read().endpoint(device_id)?.domain
     }
 
-    /// `DmaRemapping::translate_gva`: all `size` bytes, which must follow each other in guest memory.
-    pub fn translate(&self, device_id: u32, address: u64, size: u64, write: bool) -> Option<u64> {
-        let mut gpa = 0;
-        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
-        let found = unsafe {
-            ffi::iovageom_ch_translate(self.0.as_ptr(), device_id, address, size, write, &mut gpa)
-        };
-        found.then_some(gpa)
+    /// `DmaRemapping::translate_gva`: all `size` bytes, in as many mappings as it takes, which must
+    /// follow each other in guest memory. Allocates nothing.
+    pub fn translate_gva(
+        &self,
+        device_id: u32,
+        address: u64,
+        size: u64,
+    ) -> std::result::Result<u64, Fault> {
+        self.read().translate_whole(device_id, address, size, Access::ANY)
     }
 
-    /// `Snapshottable::snapshot`.
-    pub fn save(&self) -> Result<Vec<u8>, Refused> {
-        let mut needed = 0;
-        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
-        // Without room it only says how much is needed.
-        unsafe { ffi::iovageom_ch_save(self.0.as_ptr(), ptr::null_mut(), 0, &mut needed) };
-        let mut bytes = vec![0; needed];
-        // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
-        // It writes within the length of `bytes`.
-        let rc = unsafe {
-            ffi::iovageom_ch_save(self.0.as_ptr(), bytes.as_mut_ptr(), bytes.len(), &mut needed)
-        };
-        self.outcome(rc).map(|_| bytes)
+    /// `DmaRemapping::translate_gpa`: the way back, for vDPA.
+    pub fn translate_gpa(
+        &self,
+        device_id: u32,
+        address: u64,
+        size: u64,
+    ) -> std::result::Result<u64, Fault> {
+        self.read().translate_back(device_id, address, size)
     }
 
-    /// Restore into books that have the same devices, and have seen no guest yet.
-    pub fn load(&mut self, bytes: &[u8]) -> Result<(), Refused> {
-        // SAFETY: the books are live as long as `self`, and `&mut self` keeps others away;
-        // the bytes outlive the call.
-        let rc = unsafe { ffi::iovageom_ch_load(self.0.as_ptr(), bytes.as_ptr(), bytes.len()) };
-        self.outcome(rc)
-    }
-
-    /// The mappings of a domain that touch `start` to `last`, ascending.
-    fn mappings(&self, domain: u32, start: u64, last: u64) -> Mappings<'_> {
-        Mappings { iommu: self, domain, from: Some(start), last }
-    }
-
-    /// The external mappings of the endpoints that are attached to a domain.
-    fn hosts<'a>(&self, domain: u32, external: &'a ExternalMappings) -> Vec<&'a dyn ExternalDmaMapping> {
-        let mut found = Vec::new();
-        let mut previous = u64::MAX;
-        let mut endpoint = 0;
-        loop {
-            // SAFETY: the books are live as long as `self`, and the call changes nothing of them.
-            let more = unsafe {
-                ffi::iovageom_ch_next_endpoint(self.0.as_ptr(), domain, previous, &mut endpoint)
-            };
-            if !more {
-                return found;
-            }
-            found.extend(external.get(&endpoint).map(|host| &**host));
-            previous = u64::from(endpoint);
+    /// `Snapshottable::snapshot`. Before the guest has read anything there is nothing to keep.
+    pub fn save(&self) -> Result<Option<Vec<u8>>> {
+        let books = self.read();
+        if !books.frozen() {
+            return Ok(None);
         }
-    }
-
-    fn map_all(&self, domain: u32, mapping: &ffi::Mapping, external: &ExternalMappings) -> io::Result<()> {
-        let hosts = self.hosts(domain, external);
-        for (count, host) in hosts.iter().enumerate() {
-            if let Err(failure) = map_one(*host, mapping) {
-                for done in &hosts[..count] {
-                    let _ = unmap_one(*done, mapping);
-                }
-                return Err(failure);
-            }
-        }
-        Ok(())
-    }
-
-    fn unmap_all(&self, domain: u32, start: u64, last: u64, external: &ExternalMappings) -> io::Result<()> {
-        let hosts = self.hosts(domain, external);
-        let mut done: Vec<(&dyn ExternalDmaMapping, ffi::Mapping)> = Vec::new();
-        for mapping in self.mappings(domain, start, last) {
-            for host in &hosts {
-                if let Err(failure) = unmap_one(*host, &mapping) {
-                    for (host, mapping) in done {
-                        let _ = map_one(host, &mapping);
-                    }
-                    return Err(failure);
-                }
-                done.push((*host, mapping));
-            }
-        }
-        Ok(())
-    }
-
-    /// The host's side of ATTACH: out of the old domain's mappings, into the new one's. When that
-    /// fails, back again.
-    fn switch(&self, step: &ffi::Step, external: &ExternalMappings) -> io::Result<()> {
-        let host = match external.get(&step.endpoint) {
-            Some(host) => &**host,
-            None => return Ok(()),
-        };
-        if step.attached != 0 {
-            leave(self, step.from_domain, host)?;
-        }
-        if let Err(failure) = enter(self, step.domain, host) {
-            if step.attached != 0 {
-                let _ = enter(self, step.from_domain, host);
-            }
-            return Err(failure);
-        }
-        Ok(())
+        books.save().map(Some)
     }
 }
 
-/// Map all of a domain for one host, or nothing.
-fn enter(iommu: &Iommu, domain: u32, host: &dyn ExternalDmaMapping) -> io::Result<()> {
-    let mut done = Vec::new();
-    for mapping in iommu.mappings(domain, 0, u64::MAX) {
-        if let Err(failure) = map_one(host, &mapping) {
-            for mapping in done {
-                let _ = unmap_one(host, &mapping);
+/// The host's part of a request: all of it, or none.
+fn carry_out(books: &Viommu, work: &Work, hosts: &dyn Hosts) -> io::Result<()> {
+    match *work {
+        Work::Map { domain, ref range, phys, .. } => {
+            map_everywhere(books, domain, range, phys, hosts)
+        }
+        Work::Unmap { domain, ref range } => unmap_everywhere(books, domain, range, hosts),
+        Work::Attach { domain, endpoint, from, .. } => {
+            if let Some(old) = from {
+                leave(books, old, endpoint, hosts)?;
+            }
+            enter(books, domain, endpoint, hosts).map_err(|failure| {
+                if let Some(old) = from {
+                    let _ = enter(books, old, endpoint, hosts);
+                }
+                failure
+            })
+        }
+        Work::Detach { domain, endpoint } => leave(books, domain, endpoint, hosts),
+        _ => Ok(()),
+    }
+}
+
+fn take_back(books: &Viommu, work: &Work, hosts: &dyn Hosts) {
+    match *work {
+        Work::Map { domain, ref range, .. } => {
+            for endpoint in books.domain_endpoints(domain) {
+                let _ = unmap(hosts, endpoint, range);
+            }
+        }
+        Work::Attach { domain, endpoint, from, .. } => {
+            let _ = leave(books, domain, endpoint, hosts);
+            if let Some(old) = from {
+                let _ = enter(books, old, endpoint, hosts);
+            }
+        }
+        _ => (),
+    }
+}
+
+fn map_everywhere(
+    books: &Viommu,
+    domain: u32,
+    range: &RangeInclusive<u64>,
+    phys: u64,
+    hosts: &dyn Hosts,
+) -> io::Result<()> {
+    for (count, endpoint) in books.domain_endpoints(domain).enumerate() {
+        if let Err(failure) = map(hosts, endpoint, range, phys) {
+            for done in books.domain_endpoints(domain).take(count) {
+                let _ = unmap(hosts, done, range);
             }
             return Err(failure);
         }
-        done.push(mapping);
     }
     Ok(())
 }
 
-/// Unmap all of a domain for one host, or nothing.
-fn leave(iommu: &Iommu, domain: u32, host: &dyn ExternalDmaMapping) -> io::Result<()> {
+/// One call for each run and endpoint; what is gone is mapped again, one by one, when one fails.
+fn unmap_everywhere(
+    books: &Viommu,
+    domain: u32,
+    range: &RangeInclusive<u64>,
+    hosts: &dyn Hosts,
+) -> io::Result<()> {
     let mut done = Vec::new();
-    for mapping in iommu.mappings(domain, 0, u64::MAX) {
-        if let Err(failure) = unmap_one(host, &mapping) {
-            for mapping in done {
-                let _ = map_one(host, &mapping);
+    for run in books.runs(domain, range.clone()) {
+        for endpoint in books.domain_endpoints(domain) {
+            if let Err(failure) = unmap(hosts, endpoint, &run) {
+                for (endpoint, run) in done {
+                    put(books, domain, &run, endpoint, hosts);
+                }
+                return Err(failure);
+            }
+            done.push((endpoint, run.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Map what the books have in a run.
+fn put(books: &Viommu, domain: u32, run: &RangeInclusive<u64>, endpoint: u32, hosts: &dyn Hosts) {
+    for mapping in within(books, domain, run) {
+        let _ = map(hosts, endpoint, &mapping.range, mapping.phys);
+    }
+}
+
+fn within<'a>(
+    books: &'a Viommu,
+    domain: u32,
+    run: &'a RangeInclusive<u64>,
+) -> impl Iterator<Item = Mapping> + 'a {
+    books.mappings(domain, *run.start()).take_while(move |mapping| mapping.range.end() <= run.end())
+}
+
+/// Map all of a domain for one endpoint, or nothing.
+fn enter(books: &Viommu, domain: u32, endpoint: u32, hosts: &dyn Hosts) -> io::Result<()> {
+    for (count, mapping) in books.mappings(domain, 0).enumerate() {
+        if let Err(failure) = map(hosts, endpoint, &mapping.range, mapping.phys) {
+            for done in books.mappings(domain, 0).take(count) {
+                let _ = unmap(hosts, endpoint, &done.range);
             }
             return Err(failure);
         }
-        done.push(mapping);
+    }
+    Ok(())
+}
+
+/// Unmap all of a domain for one endpoint, or nothing.
+fn leave(books: &Viommu, domain: u32, endpoint: u32, hosts: &dyn Hosts) -> io::Result<()> {
+    for (count, run) in books.runs(domain, 0..=u64::MAX).enumerate() {
+        if let Err(failure) = unmap(hosts, endpoint, &run) {
+            for done in books.runs(domain, 0..=u64::MAX).take(count) {
+                put(books, domain, &done, endpoint, hosts);
+            }
+            return Err(failure);
+        }
     }
     Ok(())
 }
 
 /// The trait speaks of sizes, and 64 bits can't say 2^64: such a mapping is done in two halves.
-fn halves(mapping: &ffi::Mapping) -> [Option<(u64, u64, u64)>; 2] {
-    match (mapping.last - mapping.start).checked_add(1) {
-        Some(size) => [Some((mapping.start, mapping.gpa, size)), None],
-        None => {
-            let half = 1 << 63;
-            [Some((0, mapping.gpa, half)), Some((half, mapping.gpa.wrapping_add(half), half))]
-        }
-    }
+fn halves(range: &RangeInclusive<u64>) -> impl Iterator<Item = (u64, u64)> {
+    let half = 1 << 63;
+    let pieces = match (range.end() - range.start()).checked_add(1) {
+        Some(size) => [Some((*range.start(), size)), None],
+        None => [Some((0, half)), Some((half, half))],
+    };
+    pieces.into_iter().flatten()
 }
 
-fn map_one(host: &dyn ExternalDmaMapping, mapping: &ffi::Mapping) -> io::Result<()> {
-    let [first, second] = halves(mapping);
-    if let Some((iova, gpa, size)) = first {
-        host.map(iova, gpa, size)?;
-    }
-    if let Some((iova, gpa, size)) = second {
-        if let Err(failure) = host.map(iova, gpa, size) {
-            let _ = host.unmap(mapping.start, size);
+fn map(hosts: &dyn Hosts, endpoint: u32, range: &RangeInclusive<u64>, phys: u64) -> io::Result<()> {
+    let mut done = None;
+    for (iova, size) in halves(range) {
+        let gpa = phys + (iova - range.start());
+        if let Err(failure) = hosts.map(endpoint, iova, gpa, size) {
+            if let Some((iova, size)) = done {
+                let _ = hosts.unmap(endpoint, iova, size);
+            }
             return Err(failure);
         }
+        done = Some((iova, size));
     }
     Ok(())
 }
 
-fn unmap_one(host: &dyn ExternalDmaMapping, mapping: &ffi::Mapping) -> io::Result<()> {
-    for (iova, _, size) in halves(mapping).iter().flatten() {
-        host.unmap(*iova, *size)?;
+fn unmap(hosts: &dyn Hosts, endpoint: u32, range: &RangeInclusive<u64>) -> io::Result<()> {
+    for (iova, size) in halves(range) {
+        hosts.unmap(endpoint, iova, size)?;
     }
     Ok(())
 }
 
-struct Mappings<'a> {
-    iommu: &'a Iommu,
-    domain: u32,
-    from: Option<u64>,
-    last: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
 
-impl Iterator for Mappings<'_> {
-    type Item = ffi::Mapping;
+    #[derive(Default)]
+    struct Log(RefCell<Vec<(u32, bool, u64)>>);
 
-    fn next(&mut self) -> Option<ffi::Mapping> {
-        let mut mapping = ffi::Mapping::default();
-        // SAFETY: the books are live as long as the borrow of `iommu`, and the call changes nothing of
-        // them. `mapping` has the layout of the C structure (ffi.rs).
-        let found = unsafe {
-            ffi::iovageom_ch_next_mapping(
-                self.iommu.0.as_ptr(),
-                self.domain,
-                self.from?,
-                self.last,
-                &mut mapping,
-            )
+    impl Hosts for Log {
+        fn map(&self, endpoint: u32, iova: u64, _: u64, _: u64) -> io::Result<()> {
+            self.0.borrow_mut().push((endpoint, true, iova));
+            Ok(())
+        }
+
+        fn unmap(&self, endpoint: u32, iova: u64, _: u64) -> io::Result<()> {
+            self.0.borrow_mut().push((endpoint, false, iova));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_the_books_refuse_at_last_is_taken_back_on_the_hosts() {
+        let books = Books::new((0xfee0_0000, 0xfeef_ffff), 64, None).unwrap();
+        let host = |name: &str, reserved: RangeInclusive<u64>| {
+            let mut host = Geometry::new(name).unwrap();
+            host.add_gaw(39, Source::Vfio).unwrap();
+            host.add_reserved(reserved, ResvType::Reserved, Source::Sysfs).unwrap();
+            host
         };
-        self.from = if found { mapping.last.checked_add(1) } else { None };
-        found.then_some(mapping)
-    }
-}
+        books.admit(8, &host("first", 0x10_0000..=0x10_ffff)).unwrap();
+        let mut tail = [0; 4];
+        let hosts = Log::default();
+        let attach = [1, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(books.parse(&attach, &mut tail, &hosts).refused, None);
+        let mut map = vec![3, 0, 0, 0, 1, 0, 0, 0];
+        for word in [0x20_0000_u64, 0x20_0fff, 0] {
+            map.extend_from_slice(&word.to_le_bytes());
+        }
+        map.extend_from_slice(&3_u32.to_le_bytes());
 
-fn with_host<T>(host: &Host, call: impl FnOnce(*const ffi::Host) -> T) -> Result<T, Refused> {
-    let name = CString::new(host.name).map_err(|_| Refused::name(host.name))?;
-    let raw = ffi::Host {
-        name: name.as_ptr(),
-        vfio_info: host.vfio_info.map_or(ptr::null(), |bytes| bytes.as_ptr()),
-        vfio_info_size: host.vfio_info.map_or(0, |bytes| bytes.len()),
-        // 0 is "not known" in C. A host that says 0 bits has said something, which is refused.
-        address_width: match host.address_width {
-            None => 0,
-            Some(0) => u32::MAX,
-            Some(bits) => bits,
-        },
-        reserved: 0,
-    };
-    Ok(call(&raw))
+        let begun = books.write().begin(&map, tail.len());
+        let worked = carry_out(&books.read(), begun.work(), &hosts);
+        // Its host says something new meanwhile: the page is reserved now.
+        books.write().update(8, &host("first", 0x20_0000..=0x20_ffff), false).unwrap();
+        let answer = books.finish(begun, worked, &mut tail, &hosts);
+        assert!(answer.refused.unwrap().to_string().contains("first"));
+        assert_ne!(tail[0], 0);
+        assert_eq!(*hosts.0.borrow(), [(8, true, 0x20_0000), (8, false, 0x20_0000)]);
+        assert!(books.translate_gva(8, 0x20_0000, 1).is_err());
+    }
 }

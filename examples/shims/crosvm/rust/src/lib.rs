@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The books of a virtual IOMMU, for crosvm's `devices/src/virtio/iommu.rs`.
 //!
-//! One method for each `process_*_request`, taking the fields as that function has read them and
-//! answering the `tail.status` to write; one for each place where an endpoint comes or goes. See
-//! the README beside for where each is called from.
-
-mod ffi;
+//! One method for each `process_*_request`, taking the fields as that function has read them, and
+//! one for each place where an endpoint comes or goes. What is refused is an [`Error`]: its
+//! `virtio()` is the `tail.status` to write, its text is for the log. See the README beside for where
+//! each is called from.
 
 use std::any::TypeId;
-use std::ffi::{CStr, CString};
 use std::ops::RangeInclusive;
-use std::ptr::{self, NonNull};
 
-pub use ffi::{Config, Mapping};
-pub use iovageom_refusal::{status, Refused};
+use iovageom::{
+    features, Access, Config, ConfigSpace, Declared, Error, Fault, Geometry, Mapping, PlugOptions,
+    Result, ResvType, Segment, Source, Status, Viommu,
+};
+
+/// Feature bits of the device type to offer.
+pub const FEATURES: u64 = (features::MAP_UNMAP | features::INPUT_RANGE | features::PROBE) as u64;
 
 /// What a MemoryMapper can map. `None` is "it does not say", which is not the same as empty.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,19 @@ pub struct Host {
     pub ranges: Option<Vec<RangeInclusive<u64>>>,
 }
 
+impl Host {
+    fn geometry(&self) -> Result<Geometry> {
+        let mut host = Geometry::new(&self.name)?;
+        if let Some(ranges) = &self.ranges {
+            host.add_usable(ranges, Source::Vfio)?;
+        }
+        if let Some(mask) = self.page_mask {
+            host.add_page_sizes(mask, Source::Vfio)?;
+        }
+        Ok(host)
+    }
+}
+
 /// Which container: type and id together, as crosvm compares them itself. An id alone is unique
 /// among the mappers of one type only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,225 +53,231 @@ pub struct Container {
     pub id: u32,
 }
 
-/// The books of one virtio-iommu device.
+/// The books of one virtio-iommu device. They are `Send` for the worker thread, and `Sync`: share
+/// them behind a lock with the mappers that export memory.
+#[derive(Debug)]
 pub struct Books {
-    raw: NonNull<ffi::Books>,
+    books: Viommu,
     /// Types of mappers met so far: a type's number is its place here.
     types: Vec<TypeId>,
 }
 
-// SAFETY: the books are one object without thread affinity, and `raw` is the only pointer to it:
-// they may move to the worker thread that crosvm's `activate` starts. They are not Sync: `why` reads
-// what the last call has written.
-unsafe impl Send for Books {}
-
-impl Drop for Books {
-    fn drop(&mut self) {
-        // SAFETY: `raw` came from iovageom_crosvm_new, is freed here only, and not used again.
-        unsafe { ffi::iovageom_crosvm_free(self.raw.as_ptr()) }
-    }
-}
-
 impl Books {
     /// `page_size` is that of the VMM's own process, `msi` the machine's window if it has one.
-    pub fn new(page_size: u64, msi: Option<RangeInclusive<u64>>) -> Result<Books, Refused> {
-        let (start, last) = msi.map_or((1, 0), RangeInclusive::into_inner);
-        let mut books = ptr::null_mut();
-        // SAFETY: numbers by value, and a place for one pointer that outlives the call.
-        let rc = unsafe { ffi::iovageom_crosvm_new(page_size, start, last, &mut books) };
-        match NonNull::new(books) {
-            Some(raw) if rc == 0 => Ok(Books { raw, types: Vec::new() }),
-            _ => Err(Refused::new(rc, String::new())),
+    pub fn new(page_size: u64, msi: Option<RangeInclusive<u64>>) -> Result<Books> {
+        let mut config = Config::default();
+        // All sizes from that of a page up: 0 for a number that is no power of two, which is refused.
+        config.page_size_mask =
+            if page_size.is_power_of_two() { page_size.wrapping_neg() } else { 0 };
+        config.features = FEATURES as u32;
+        config.boot_bypass = false;
+        // PROBE says what a guest must not use; a narrower input range tells those that don't probe.
+        config.input_as_host = true;
+        let mut books = Viommu::new(&config)?;
+        if let Some(window) = msi {
+            books.add_region(window, ResvType::Msi, Source::Machine, "msi")?;
         }
-    }
-
-    /// A sentence on what the last call refused; empty when it refused nothing.
-    pub fn why(&self) -> String {
-        // SAFETY: `raw` is live as long as `self`. The answer is never NULL, ends with NUL, and stays
-        // until the books change: `&self` keeps them, and it is copied below.
-        let text = unsafe { CStr::from_ptr(ffi::iovageom_crosvm_why(self.raw.as_ptr())) };
-        text.to_string_lossy().into_owned()
-    }
-
-    fn outcome(&self, rc: i32) -> Result<(), Refused> {
-        Refused::unless_ok(rc, || self.why())
+        Ok(Books { books, types: Vec::new() })
     }
 
     /// `Iommu::new` for each of `endpoints`, `handle_add_vfio_device` for a hot-plugged one. When
     /// it is refused, nothing has changed.
-    pub fn add_endpoint(&mut self, endpoint: u32, host: &Host) -> Result<(), Refused> {
-        let container_type = self.number_of(host);
-        let rc = with_host(host, container_type, |raw_host| {
-            // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away;
-            // `raw_host` and what it points at outlive the call, which keeps none of it.
-            unsafe { ffi::iovageom_crosvm_add_endpoint(self.raw.as_ptr(), endpoint, raw_host) }
-        })?;
-        self.outcome(rc)
+    pub fn add_endpoint(&mut self, endpoint: u32, host: &Host) -> Result<()> {
+        let geometry = host.geometry()?;
+        let address_space =
+            host.container.map(|container| self.number_of(container)).transpose()?;
+        let options = PlugOptions { address_space, ..PlugOptions::default() };
+        self.books.plug(endpoint, &options, &geometry).map(drop)
     }
 
     /// `handle_del_vfio_device`.
-    pub fn remove_endpoint(&mut self, endpoint: u32) -> Result<(), Refused> {
-        // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away.
-        let rc = unsafe { ffi::iovageom_crosvm_remove_endpoint(self.raw.as_ptr(), endpoint) };
-        self.outcome(rc)
+    pub fn remove_endpoint(&mut self, endpoint: u32) -> Result<()> {
+        self.books.unplug(endpoint)
     }
 
-    /// One of `hp_endpoints_ranges`. `floor` is what any device to come will be able to map.
-    pub fn declare(&mut self, range: RangeInclusive<u32>, floor: Option<&Host>) -> Result<(), Refused> {
-        let (first, last) = range.into_inner();
-        let container_type = floor.map_or(0, |host| self.number_of(host));
-        let call = |raw_host: *const ffi::Host| {
-            // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away;
-            // `raw_host` is NULL, or it and what it points at outlive the call, which keeps none.
-            unsafe { ffi::iovageom_crosvm_declare(self.raw.as_ptr(), first, last, raw_host) }
+    /// One of `hp_endpoints_ranges`: all of them are declared, or none. `floor` is what any device to
+    /// come will be able to map.
+    pub fn declare(&mut self, range: RangeInclusive<u32>, floor: Option<&Host>) -> Result<()> {
+        let floor = floor.map(Host::geometry).transpose()?;
+        if range.is_empty() {
+            return Err(Error::new(Status::Inverted, "the range of endpoints is empty"));
+        }
+        let mut done = 0;
+        let mut declare = || -> Result<()> {
+            for endpoint in range.clone() {
+                self.books.declare(endpoint, Declared::Slot, None)?;
+                done += 1;
+            }
+            match &floor {
+                Some(floor) => self.books.set_envelope(Some(floor)).map(drop),
+                None => Ok(()),
+            }
         };
-        let rc = match floor {
-            Some(host) => with_host(host, container_type, call)?,
-            None => call(ptr::null()),
-        };
-        self.outcome(rc)
+        declare().map_err(|refused| {
+            for endpoint in range.clone().take(done) {
+                let _ = self.books.undeclare(endpoint);
+            }
+            refused
+        })
     }
 
-    /// What `virtio_iommu_config` and `avail_features` become.
-    pub fn config(&self) -> Result<Config, Refused> {
-        let mut config = Config::default();
-        // SAFETY: `raw` is live as long as `self`, the call changes nothing of it, and `config` has
-        // the layout of the C structure (ffi.rs).
-        let rc = unsafe { ffi::iovageom_crosvm_config(self.raw.as_ptr(), &mut config) };
-        self.outcome(rc).map(|_| config)
+    /// What `virtio_iommu_config` becomes.
+    pub fn config(&self) -> Result<ConfigSpace> {
+        self.books.config_space()
     }
 
     /// `VirtioDevice::activate`: the guest has read the config space.
-    pub fn activate(&mut self) -> Result<(), Refused> {
-        // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away.
-        let rc = unsafe { ffi::iovageom_crosvm_activate(self.raw.as_ptr()) };
-        self.outcome(rc)
+    pub fn activate(&mut self) -> Result<()> {
+        self.books.freeze().map(drop)
     }
 
-    /// `process_attach_request`. UNSUPP, too, while another endpoint of its container is in another
-    /// domain: a mapper can't hold two.
-    pub fn attach(&mut self, domain: u32, endpoint: u32, reserved: &[u8; 8]) -> u8 {
-        // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away;
-        // 8 bytes are what the call reads.
-        unsafe { ffi::iovageom_crosvm_attach(self.raw.as_ptr(), domain, endpoint, reserved.as_ptr()) }
+    /// `process_attach_request`, with `reserved` as it stands in the request. UNSUPP, too, while
+    /// another endpoint of its container is in another domain: one mapper can't hold two domains,
+    /// each would see the mappings of the other.
+    pub fn attach(&mut self, domain: u32, endpoint: u32, reserved: &[u8; 8]) -> Result<()> {
+        // The first four bytes are what the specification now calls flags.
+        let [a, b, c, d, rest @ ..] = *reserved;
+        if rest != [0; 4] {
+            return Err(Error::new(
+                Status::Invalid,
+                "a reserved byte of the ATTACH request is not 0 (N24)",
+            ));
+        }
+        let flags = u32::from_le_bytes([a, b, c, d]);
+        self.books.attach_check(domain, endpoint, flags)?;
+        if self.container_is(endpoint, |other| other != domain) {
+            return Err(Error::new(
+                Status::Unsupported,
+                "another endpoint on the same host page tables is in another domain (N27)",
+            ));
+        }
+        self.books.attach(domain, endpoint, flags)
     }
 
-    /// `process_detach_request`. UNSUPP, too, while another endpoint of its container stays.
-    pub fn detach(&mut self, domain: u32, endpoint: u32) -> u8 {
-        // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away.
-        unsafe { ffi::iovageom_crosvm_detach(self.raw.as_ptr(), domain, endpoint) }
+    /// `process_detach_request`. UNSUPP, too, while another endpoint of its container stays: through
+    /// their common mapper, it would go on reaching what is mapped there.
+    pub fn detach(&mut self, domain: u32, endpoint: u32) -> Result<()> {
+        self.books.detach_check(domain, endpoint)?;
+        if self.container_is(endpoint, |other| other == domain) {
+            return Err(Error::new(
+                Status::Unsupported,
+                "another endpoint on the same host page tables stays in the domain (N34)",
+            ));
+        }
+        self.books.detach(domain, endpoint)
     }
 
-    /// `process_dma_map_request`. `add_map` does the host's part; when it fails, the books go back
-    /// and the guest is answered the status it gives.
-    pub fn map(
+    /// `process_dma_map_request`. `add_map` does the host's part; when it fails, the books go back.
+    pub fn map<E: From<Error>>(
         &mut self,
         domain: u32,
         virt: (u64, u64),
         phys_start: u64,
         flags: u32,
-        add_map: impl FnOnce(&Mapping) -> Result<(), u8>,
-    ) -> u8 {
-        let mut todo = Mapping::default();
-        // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away;
-        // `todo` has the layout of the C structure (ffi.rs) and outlives the call.
-        let answer = unsafe {
-            ffi::iovageom_crosvm_map(self.raw.as_ptr(), domain, virt.0, virt.1, phys_start, flags, &mut todo)
-        };
-        if answer != status::OK {
-            return answer;
-        }
-        match add_map(&todo) {
-            Ok(()) => status::OK,
-            Err(failure) => {
-                // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away.
-                unsafe { ffi::iovageom_crosvm_map_undo(self.raw.as_ptr(), domain, virt.0, virt.1) };
-                failure
-            }
-        }
+        add_map: impl FnOnce(&Mapping) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let range = virt.0..=virt.1;
+        let access = Access::from_bits(flags);
+        self.books.map(domain, range.clone(), phys_start, access)?;
+        add_map(&Mapping { range: range.clone(), phys: phys_start, access }).map_err(|failure| {
+            let _ = self.books.map_undo(domain, range);
+            failure
+        })
     }
 
-    /// `process_dma_unmap_request`. `remove_map` is called for each mapping that goes, ascending;
-    /// when one fails, the guest is answered the status it gives, those before it are gone from the
-    /// books too, and the others stay.
-    pub fn unmap(
+    /// `process_dma_unmap_request`. `remove_map` is called for each run of mappings that goes,
+    /// ascending; when one fails, those before it are gone from the books too, and the others stay.
+    pub fn unmap<E: From<Error>>(
         &mut self,
         domain: u32,
         virt: (u64, u64),
-        mut remove_map: impl FnMut(&Mapping) -> Result<(), u8>,
-    ) -> u8 {
-        let books = self.raw.as_ptr();
-        // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away.
-        let answer = unsafe { ffi::iovageom_crosvm_unmap_check(books, domain, virt.0, virt.1) };
-        if answer != status::OK {
-            return answer;
-        }
-        let mut todo = Mapping::default();
+        mut remove_map: impl FnMut(&RangeInclusive<u64>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let range = virt.0..=virt.1;
+        self.books.unmap_check(domain, range.clone())?;
         loop {
-            // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away;
-            // `todo` has the layout of the C structure (ffi.rs) and outlives the call.
-            let found = unsafe {
-                ffi::iovageom_crosvm_unmap_next(books, domain, virt.0, virt.1, &mut todo)
+            let run = self.books.runs(domain, range.clone()).next();
+            let run = match run {
+                Some(run) => run,
+                None => return Ok(()),
             };
-            if !found {
-                return status::OK;
-            }
-            if let Err(failure) = remove_map(&todo) {
-                return failure;
-            }
-            // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away.
-            let done = unsafe { ffi::iovageom_crosvm_unmap(books, domain, todo.iova, todo.last) };
-            if done != status::OK {
-                return done;
+            remove_map(&run)?;
+            self.books.unmap(domain, run)?;
+        }
+    }
+
+    /// `process_probe_request`: fills `properties`, the buffer without its tail, unless it is refused.
+    pub fn probe(&mut self, endpoint: u32, properties: &mut [u8]) -> Result<()> {
+        self.books.probe(endpoint, properties)
+    }
+
+    /// `MemoryMapper::export` of a mapper that keeps no ledger of its own: where an access of an
+    /// endpoint goes, in as few pieces as can be. Those that differ in rights are several.
+    pub fn export(
+        &self,
+        endpoint: u32,
+        iova: u64,
+        size: u64,
+    ) -> std::result::Result<Vec<Segment>, Fault> {
+        if size == 0 {
+            return Err(Fault::Range);
+        }
+        let last = iova.checked_add(size - 1).ok_or(Fault::Range)?;
+        let mut pieces = vec![Segment::default(); 4];
+        loop {
+            let found = self
+                .books
+                .translate(endpoint, iova..=last, Access::ANY, &mut pieces)
+                .map(<[_]>::len);
+            match found {
+                Ok(count) => {
+                    pieces.truncate(count);
+                    return Ok(pieces);
+                }
+                Err(Fault::TooMany { needed }) => pieces.resize(needed, Segment::default()),
+                Err(fault) => return Err(fault),
             }
         }
     }
 
-    /// `process_probe_request`: fills `properties`, the buffer without its tail, unless it answers
-    /// something else than OK.
-    pub fn probe(&mut self, endpoint: u32, properties: &mut [u8]) -> u8 {
-        // SAFETY: `raw` is live as long as `self`, and `&mut self` keeps others away;
-        // the call writes within the length of `properties`, or nothing.
-        unsafe {
-            ffi::iovageom_crosvm_probe(
-                self.raw.as_ptr(),
-                endpoint,
-                properties.as_mut_ptr(),
-                properties.len(),
-            )
-        }
+    /// What a mapper has to be given that is new in a domain.
+    pub fn mappings(&self, domain: u32) -> impl Iterator<Item = Mapping> + '_ {
+        self.books.mappings(domain, 0)
     }
 
-    /// The number of the type of a host's container, given out when it is met first. Types are those
-    /// of a program's source: there are few.
-    fn number_of(&mut self, host: &Host) -> u32 {
-        let wanted = match host.container {
-            Some(container) => container.type_id,
-            None => return 0,
-        };
-        let number = self.types.iter().position(|known| *known == wanted).unwrap_or_else(|| {
-            self.types.push(wanted);
+    /// The endpoints of a domain, each with a mapper of its own or with one in common.
+    pub fn endpoints_of(&self, domain: u32) -> impl Iterator<Item = u32> + '_ {
+        self.books.domain_endpoints(domain)
+    }
+
+    pub fn domain_of(&self, endpoint: u32) -> Option<u32> {
+        self.books.endpoint(endpoint)?.domain
+    }
+
+    /// Whether another endpoint on the page tables of `endpoint` is in such a domain. Goes through
+    /// all of them, as crosvm does.
+    fn container_is(&self, endpoint: u32, such: impl Fn(u32) -> bool) -> bool {
+        let own = self.books.endpoint(endpoint).and_then(|found| found.address_space);
+        own.is_some()
+            && self.books.endpoints().any(|other| {
+                other.endpoint != endpoint
+                    && other.address_space == own
+                    && other.domain.map_or(false, &such)
+            })
+    }
+
+    /// Type and id in one number, without loss: the library's end at 2^62-1. The number of a type is
+    /// given out when it is met first. Types are those of a program's source: there are few.
+    fn number_of(&mut self, container: Container) -> Result<u64> {
+        let known = self.types.iter().position(|known| *known == container.type_id);
+        let number = known.unwrap_or_else(|| {
+            self.types.push(container.type_id);
             self.types.len() - 1
         });
-        // Beyond what C takes it is refused there; it doesn't wrap.
-        u32::try_from(number).unwrap_or(u32::MAX)
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        if number >= 1 << 30 {
+            return Err(Error::new(Status::Limit, "there are more types of mapper than numbers"));
+        }
+        Ok(number << 32 | u64::from(container.id))
     }
-}
-
-fn with_host<T>(host: &Host, container_type: u32, call: impl FnOnce(*const ffi::Host) -> T) -> Result<T, Refused> {
-    let name = CString::new(host.name.as_str()).map_err(|_| Refused::name(&host.name))?;
-    let flat: Option<Vec<u64>> = host.ranges.as_ref().map(|ranges| {
-        ranges.iter().flat_map(|range| [*range.start(), *range.end()]).collect()
-    });
-    let raw = ffi::Host {
-        name: name.as_ptr(),
-        page_mask: host.page_mask.unwrap_or(0),
-        ranges: flat.as_ref().map_or(ptr::null(), |flat| flat.as_ptr()),
-        range_count: flat.as_ref().map_or(0, |flat| flat.len() / 2),
-        container_type,
-        container_id: host.container.map_or(0, |container| container.id),
-        container_known: host.container.is_some() as u32,
-        page_mask_known: host.page_mask.is_some() as u32,
-    };
-    Ok(call(&raw))
 }

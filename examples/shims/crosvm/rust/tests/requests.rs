@@ -7,7 +7,8 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::convert::TryInto;
 
-use iovageom_crosvm::{status, Books, Container as ContainerId, Host};
+use iovageom::{virtio_status as status, Error};
+use iovageom_crosvm::{Books, Container as ContainerId, Host};
 
 const X86_MSI_IOVA_START: u64 = 0xfee0_0000;
 const X86_MSI_IOVA_END: u64 = 0xfeef_ffff;
@@ -57,10 +58,36 @@ impl Container {
     }
 }
 
+/// Refused by the books, or by the mapper with a status of its own.
+enum Failure {
+    Books(Error),
+    Mapper(u8),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Books(error)
+    }
+}
+
 /// What is left of crosvm's `State`.
 struct State {
     books: Books,
     container: Container,
+    /// What goes into the log for the last request.
+    why: String,
+}
+
+impl State {
+    fn answer(&mut self, outcome: Result<(), Failure>) -> u8 {
+        let (answer, why) = match outcome {
+            Ok(()) => (status::OK, String::new()),
+            Err(Failure::Books(refused)) => (refused.virtio(), refused.to_string()),
+            Err(Failure::Mapper(answer)) => (answer, String::new()),
+        };
+        self.why = why;
+        answer
+    }
 }
 
 /// Two implementations of MemoryMapper: ids are the number of the host group, and a count from 0.
@@ -103,34 +130,40 @@ impl State {
         for (endpoint, host) in endpoints {
             books.add_endpoint(*endpoint, host).unwrap();
         }
-        State { books, container: Container::of_39_bits() }
+        State { books, container: Container::of_39_bits(), why: String::new() }
     }
 
     /// `execute_request`: returns the used length.
     fn execute(&mut self, request: &[u8], reply: &mut [u8]) -> usize {
         let u32_at = |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().unwrap());
         let u64_at = |at: usize| u64::from_le_bytes(request[at..at + 8].try_into().unwrap());
-        let State { books, container } = self;
-        let (written, answer) = match request[0] {
-            ATTACH => (0, books.attach(u32_at(4), u32_at(8), request[12..20].try_into().unwrap())),
-            DETACH => (0, books.detach(u32_at(4), u32_at(8))),
+        let State { books, container, .. } = self;
+        let mut written = 0;
+        let outcome = match request[0] {
+            ATTACH => books
+                .attach(u32_at(4), u32_at(8), request[12..20].try_into().unwrap())
+                .map_err(Failure::Books),
+            DETACH => books.detach(u32_at(4), u32_at(8)).map_err(Failure::Books),
             MAP => {
                 let virt = (u64_at(8), u64_at(16));
-                let answer = books.map(u32_at(4), virt, u64_at(24), u32_at(32), |mapping| {
-                    container.map(mapping.iova, mapping.last)
-                });
-                (0, answer)
+                books.map(u32_at(4), virt, u64_at(24), u32_at(32), |mapping| {
+                    let (start, last) = mapping.range.clone().into_inner();
+                    container.map(start, last).map_err(Failure::Mapper)
+                })
             }
             UNMAP => {
                 let virt = (u64_at(8), u64_at(16));
-                (0, books.unmap(u32_at(4), virt, |m| container.unmap(m.iova, m.last)))
+                books.unmap(u32_at(4), virt, |run| {
+                    container.unmap(*run.start(), *run.end()).map_err(Failure::Mapper)
+                })
             }
             PROBE => {
-                let size = reply.len() - TAIL_SIZE;
-                (size, books.probe(u32_at(4), &mut reply[..size]))
+                written = reply.len() - TAIL_SIZE;
+                books.probe(u32_at(4), &mut reply[..written]).map_err(Failure::Books)
             }
             _ => return 0,
         };
+        let answer = self.answer(outcome);
         reply[written..written + TAIL_SIZE].copy_from_slice(&[answer, 0, 0, 0]);
         written + TAIL_SIZE
     }
@@ -196,8 +229,8 @@ fn iova_max_is_the_least_of_the_hosts_not_the_most() {
         (0x10, host_of_39_bits("0000:3c:00.0", 2)),
     ]);
     let config = state.books.config().unwrap();
-    assert_eq!(config.input_last, 0x7f_ffff_ffff);
-    assert_eq!(config.input_start, 0);
+    assert_eq!(*config.input_range.end(), 0x7f_ffff_ffff);
+    assert_eq!(*config.input_range.start(), 0);
     assert_eq!(config.page_size_mask, 0x4020_1000);
 }
 
@@ -218,8 +251,8 @@ fn n63_a_short_buffer_does_not_turn_noent_into_inval() {
     let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
     state.books.activate().unwrap();
     let mut short = [0xaa_u8; 8];
-    assert_eq!(state.books.probe(0x99, &mut short), status::NOENT);
-    assert_eq!(state.books.probe(0x08, &mut short), status::INVAL);
+    assert_eq!(state.books.probe(0x99, &mut short).unwrap_err().virtio(), status::NOENT);
+    assert_eq!(state.books.probe(0x08, &mut short).unwrap_err().virtio(), status::INVAL);
     assert_eq!(short, [0xaa; 8]);
 }
 
@@ -238,7 +271,7 @@ fn i2_a_map_beyond_39_bits_never_reaches_the_host() {
     assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
     let request = map(1, 0x80_0000_0000, 0x80_0000_0fff, 0x1000, 3);
     assert_eq!(state.status_of(&request), status::RANGE);
-    assert!(state.books.why().contains("0x8000000000"), "{}", state.books.why());
+    assert!(state.why.contains("0x8000000000"), "{}", state.why);
     assert_eq!(state.status_of(&map(1, 0x7f_ffff_f000, 0x7f_ffff_ffff, 0x1000, 3)), status::OK);
     assert_eq!(state.container.mapped.len(), 1);
 }
@@ -294,7 +327,7 @@ fn a_hot_plugged_device_must_fit_what_the_guest_was_told() {
     state.books.activate().unwrap();
     assert_eq!(state.probe(0x100).0, status::OK);
     let refused = state.books.add_endpoint(0x100, &host_of_39_bits("0000:3c:00.0", 2)).unwrap_err();
-    assert!(refused.why.contains("0000:3c:00.0"), "{}", refused);
+    assert!(refused.to_string().contains("0000:3c:00.0"), "{}", refused);
     // Nothing stays of it: a device that fits takes the same place.
     state.books.add_endpoint(0x100, &host_of_48_bits("0000:3d:00.0", 3)).unwrap();
     state.books.remove_endpoint(0x100).unwrap();
@@ -304,7 +337,10 @@ fn a_hot_plugged_device_must_fit_what_the_guest_was_told() {
 #[test]
 fn a_declared_floor_lets_the_narrow_device_in() {
     let mut state = State::with(&[(0x08, host_of_48_bits("0000:3b:00.0", 1))]);
-    state.books.declare(0x100..=0x107, Some(&Host { container: None, ..host_of_39_bits("pool", 0) })).unwrap();
+    state
+        .books
+        .declare(0x100..=0x107, Some(&Host { container: None, ..host_of_39_bits("pool", 0) }))
+        .unwrap();
     state.books.activate().unwrap();
     assert_eq!(state.probe(0x100).0, status::OK);
     state.books.add_endpoint(0x100, &host_of_39_bits("0000:3c:00.0", 2)).unwrap();
@@ -316,7 +352,7 @@ fn unknown_is_not_empty() {
     books.add_endpoint(1, &Host { name: "silent".into(), ..Host::default() }).unwrap();
     let nothing = Host { name: "nothing".into(), ranges: Some(vec![]), ..Host::default() };
     let refused = books.add_endpoint(2, &nothing).unwrap_err();
-    assert!(refused.why.contains("nothing"), "{}", refused);
+    assert!(refused.to_string().contains("nothing"), "{}", refused);
 }
 
 #[test]
@@ -356,14 +392,17 @@ fn equal_ids_of_two_types_of_mapper_are_two_containers() {
         (0x10, emulated("virtio-blk", 1)),
         (0x18, emulated("virtio-net", 0)),
     ]);
-    assert_eq!(state.books.config().unwrap().input_last, 0x7f_ffff_ffff);
+    assert_eq!(*state.books.config().unwrap().input_range.end(), 0x7f_ffff_ffff);
     state.books.activate().unwrap();
     // What the host's device can't map is no business of the emulated one's,
     assert!(state.probe(0x08).1[24..].iter().any(|byte| *byte != 0));
     let (answer, properties) = state.probe(0x10);
     assert_eq!(answer, status::OK);
     assert_eq!(properties[..24], resv_mem(1, X86_MSI_IOVA_START, X86_MSI_IOVA_END)[..]);
-    assert!(properties[24..].iter().all(|byte| *byte == 0), "told what another one's host reserves");
+    assert!(
+        properties[24..].iter().all(|byte| *byte == 0),
+        "told what another one's host reserves"
+    );
     // and each may be in a domain of its own.
     for endpoint in [0x08, 0x10, 0x18] {
         assert_eq!(state.status_of(&attach(endpoint, endpoint, [0; 8])), status::OK);
@@ -394,13 +433,13 @@ fn n27_one_container_is_in_one_domain() {
     ]);
     assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
     assert_eq!(state.status_of(&attach(2, 0x09, [0; 8])), status::UNSUPP);
-    assert!(state.books.why().contains("domain"), "{}", state.books.why());
+    assert!(state.why.contains("domain"), "{}", state.why);
     assert_eq!(state.status_of(&attach(2, 0x10, [0; 8])), status::OK);
     assert_eq!(state.status_of(&attach(1, 0x09, [0; 8])), status::OK);
     // Neither can leave while the other stays: it would reach what is mapped there.
     assert_eq!(state.status_of(&attach(2, 0x09, [0; 8])), status::UNSUPP);
     assert_eq!(state.status_of(&detach(1, 0x09)), status::UNSUPP);
-    assert!(state.books.why().contains("stays"), "{}", state.books.why());
+    assert!(state.why.contains("stays"), "{}", state.why);
     // A wrong request stays a wrong request,
     assert_eq!(state.status_of(&detach(2, 0x09)), status::INVAL);
     // and alone it may go where it likes.
@@ -413,7 +452,60 @@ fn n27_one_container_is_in_one_domain() {
 fn what_the_shim_refuses_is_told_as_well() {
     let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
     assert_eq!(state.status_of(&attach(1, 0x08, [0, 0, 0, 0, 1, 0, 0, 0])), status::INVAL);
-    assert!(state.books.why().contains("reserved"), "{}", state.books.why());
+    assert!(state.why.contains("reserved"), "{}", state.why);
     assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
-    assert_eq!(state.books.why(), "");
+    assert_eq!(state.why, "");
+}
+
+#[test]
+fn a_mapper_exports_what_the_books_have() {
+    let mut state =
+        State::with(&[(0x10, emulated("virtio-blk", 1)), (0x18, emulated("virtio-net", 2))]);
+    assert_eq!(state.status_of(&attach(1, 0x10, [0; 8])), status::OK);
+    let export = |state: &State, endpoint, iova, size| {
+        let pieces = state.books.export(endpoint, iova, size).ok()?;
+        Some(pieces.iter().map(|piece| (piece.phys(), piece.access().bits())).collect::<Vec<_>>())
+    };
+    for (page, phys, flags) in [(1, 0x8000, 1), (2, 0x9000, 1), (3, 0xa000, 3), (4, 0x1000, 3)] {
+        assert_eq!(
+            state.status_of(&map(1, page << 12, (page << 12) + 0xfff, phys, flags)),
+            status::OK
+        );
+    }
+    // What follows on with the same rights is one piece; else it is several.
+    assert_eq!(export(&state, 0x10, 0x1800, 0x1000), Some(vec![(0x8800, 1)]));
+    assert_eq!(export(&state, 0x10, 0x1800, 0x2000), Some(vec![(0x8800, 1), (0xa000, 3)]));
+    assert_eq!(
+        export(&state, 0x10, 0x1000, 0x4000),
+        Some(vec![(0x8000, 1), (0xa000, 3), (0x1000, 3)])
+    );
+    for (iova, size) in [(0xfff, 2), (0x1000, 0x4001), (0x1000, 0), (u64::MAX, 2)] {
+        assert_eq!(export(&state, 0x10, iova, size), None);
+    }
+    // Another endpoint reaches nothing of it before it is in the domain.
+    assert_eq!(export(&state, 0x18, 0x1000, 1), None);
+    assert_eq!(state.status_of(&attach(1, 0x18, [0; 8])), status::OK);
+    assert_eq!(export(&state, 0x18, 0x1000, 1), Some(vec![(0x8000, 1)]));
+    assert!(state.books.endpoints_of(1).eq([0x10, 0x18]));
+    assert_eq!(state.books.mappings(1).count(), 4);
+    // More pieces than it makes room for at first.
+    for page in 0x10..0x30_u64 {
+        let flags = 1 + 2 * (page as u32 & 1);
+        assert_eq!(
+            state.status_of(&map(1, page << 12, (page << 12) + 0xfff, page << 12, flags)),
+            status::OK
+        );
+    }
+    assert_eq!(export(&state, 0x10, 0x1_0000, 0x2_0000).unwrap().len(), 32);
+}
+
+#[test]
+fn a_range_of_endpoints_is_declared_whole_or_not_at_all() {
+    let mut state = State::with(&[(0x105, host_of_39_bits("0000:3b:00.0", 1))]);
+    assert!(state.books.declare(0x100..=0x107, None).is_err());
+    // Nothing of it stays: a device that needs its place to be free gets it.
+    state.books.declare(0x100..=0x104, None).unwrap();
+    #[allow(clippy::reversed_empty_ranges)]
+    let refused = state.books.declare(9..=8, None).unwrap_err();
+    assert!(!refused.to_string().is_empty());
 }
