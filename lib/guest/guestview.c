@@ -17,13 +17,7 @@
 /* The driver's MSI_IOVA_BASE and _LENGTH: without an MSI region it adds this window as SW_MSI. */
 static const struct iovageom_range software_msi = {0x8000000, 0x80fffff};
 
-enum {
-    PROPERTY_TYPE_MASK = 0xfff, /* 12 bits (I4); the other 4 are reserved */
-    RESV_MEM_SIZE = IOVAGEOM_VIRTIO_RESV_MEM_SIZE,
-    /* Linux rounds allocations of fewer granules than this up to a power of two, because it keeps
-     * freed ranges in caches by size. */
-    CACHED_GRANULES = 32
-};
+enum { PROPERTY_TYPE_MASK = 0xfff }; /* 12 bits (I4); the other 4 are reserved */
 
 struct iovageom_guestview_kernel iovageom_guestview_kernel_default(void)
 {
@@ -90,44 +84,35 @@ static bool region_follows(const struct iovageom_region *one, const struct iovag
 }
 
 /*
- * A step of the heap sort: moves the region at index `at` down until no child belongs behind it. In
- * the heap of `count` regions, index 0 is the one that belongs behind all others.
- */
-static void sink_region(struct iovageom_region *regions, size_t at, size_t count)
-{
-    const struct iovageom_region held = regions[at];
-
-    for (size_t child; at < count / 2; at = child) {
-        child = 2 * at + 1;
-        if (child + 1 < count && region_follows(&regions[child + 1], &regions[child]))
-            child++;
-        if (!region_follows(&regions[child], &held))
-            break;
-        regions[at] = regions[child];
-        regions[child] = held;
-    }
-}
-
-/*
  * Linux inserts region by region, O(n^2); a hostile answer may be long, so this is a heap sort,
- * which needs no memory. An answer that is sorted already, as ours are, costs one pass.
+ * which needs no memory. In the heap of `end` regions none belongs behind its parent: that of
+ * region n is (n - 1) / 2. First the heap is made, region by region from the back; then the region
+ * at its top, which belongs behind all others, changes places with the last, again and again. An
+ * answer that is sorted already, as ours are, costs one pass.
  */
 static void sort_regions(struct iovageom_region *regions, size_t count)
 {
-    size_t sorted = 1;
+    size_t sorted = 1, top = count / 2, end;
 
     while (sorted < count && region_follows(&regions[sorted], &regions[sorted - 1]))
         sorted++;
-    if (sorted < count) {
-        for (size_t at = count / 2; at-- > 0;)
-            sink_region(regions, at, count);
-        for (size_t end = count - 1; end > 0; end--) {
-            const struct iovageom_region last = regions[0];
+    for (end = sorted < count ? count : 0; end > 1;) {
+        struct iovageom_region held;
+        size_t hole, child;
 
-            regions[0] = regions[end];
-            regions[end] = last;
-            sink_region(regions, 0, end);
+        if (top > 0) {
+            held = regions[--top];
+        } else {
+            held = regions[--end];
+            regions[end] = regions[0];
         }
+        for (hole = top; (child = 2 * hole + 1) < end; hole = child) {
+            child += child + 1 < end && region_follows(&regions[child + 1], &regions[child]);
+            if (!region_follows(&regions[child], &held))
+                break;
+            regions[hole] = regions[child];
+        }
+        regions[hole] = held;
     }
     for (size_t i = 0; i < count; i++)
         regions[i].owner = 0;
@@ -154,7 +139,7 @@ static void read_resv_mem(struct reader *reader, size_t offset, unsigned step)
     if (range.start > reader->address_max || range.last > reader->address_max ||
         range.last - range.start >= reader->address_max)
         reader->error = IOVAGEOM_ERR_OVERFLOW;
-    else if (step < RESV_MEM_SIZE)
+    else if (step < IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
         reader->error = IOVAGEOM_ERR_MALFORMED;
     if (reader->error < 0)
         return;
@@ -427,124 +412,5 @@ int iovageom_guestview_vfio(struct iovageom_range input_range,
     if (found == 0)
         return IOVAGEOM_ERR_NOTHING_USABLE;
     *count = found;
-    return IOVAGEOM_OK;
-}
-
-/* ---- its DMA allocator ---- */
-
-/*
- * As drivers/iommu/dma-iommu.c and iova.c: addresses are given from the top of a window down, in
- * granules, aligned to the next power of two of their size.
- */
-
-int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
-                                const struct iovageom_allocator *allocator,
-                                const struct iovageom_virtio_config *config,
-                                const struct iovageom_region *regions, size_t count)
-{
-    struct iovageom_range usable[2];
-    uint64_t granule = iovageom_pgsize_granule(config->page_size_mask);
-    int status;
-
-    if (granule == 0)
-        return IOVAGEOM_ERR_INVALID;
-    if (!iovageom_range_valid(config->input_range))
-        return IOVAGEOM_ERR_INVERTED;
-    /* Linux uses granules that the input range has in part, but never the one at address 0. */
-    if (iovageom_range_subtract(iovageom_range_align_outward(config->input_range, granule),
-                                (struct iovageom_range){0, granule - 1}, usable) == 0)
-        return IOVAGEOM_ERR_NOTHING_USABLE;
-    status = iovageom_rangeset_init(&dma->taken, allocator);
-    if (status < 0)
-        return status;
-    dma->limits = usable[0];
-    dma->granule = granule;
-    dma->low_first = true;
-    dma->low_always = false;
-    for (size_t i = 0; i < count && status == 0; i++)
-        if (regions[i].type != IOVAGEOM_RESV_SOFTWARE_MSI && iovageom_range_valid(regions[i].range))
-            status = iovageom_guestview_dma_reserve(dma, regions[i].range);
-    if (status < 0)
-        iovageom_rangeset_deinit(&dma->taken);
-    return status;
-}
-
-void iovageom_guestview_dma_deinit(struct iovageom_guestview_dma *dma)
-{
-    if (dma != NULL)
-        iovageom_rangeset_deinit(&dma->taken);
-}
-
-int iovageom_guestview_dma_reserve(struct iovageom_guestview_dma *dma, struct iovageom_range range)
-{
-    if (!iovageom_range_valid(range))
-        return IOVAGEOM_ERR_INVERTED;
-    return iovageom_rangeset_insert(&dma->taken, iovageom_range_align_outward(range, dma->granule));
-}
-
-/* *out receives the addresses up to the DMA mask `mask`, as whole granules; false for none. */
-static bool window_for(const struct iovageom_guestview_dma *dma, uint64_t mask,
-                       struct iovageom_range *out)
-{
-    return iovageom_range_intersect(dma->limits,
-                                    (struct iovageom_range){0, mask | (dma->granule - 1)}, out);
-}
-
-/* The smallest power of two that is not below `value`, which is at most 2^63. */
-static uint64_t power_at_least(uint64_t value)
-{
-    uint64_t power = 1;
-
-    while (power < value)
-        power <<= 1;
-    return power;
-}
-
-int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t size, uint64_t mask,
-                                 struct iovageom_range *out)
-{
-    /* At most half of all granules, so that the next power of two still has a name. */
-    uint64_t most = (IOVAGEOM_ADDRESS_MAX / dma->granule >> 1) + 1, granules, aligned;
-    struct iovageom_range window, found;
-    int status = IOVAGEOM_ERR_NOT_FOUND;
-    bool low = false;
-
-    if (size == 0)
-        return IOVAGEOM_ERR_INVALID;
-    granules = (size - 1) / dma->granule + 1;
-    if (granules > most)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    aligned = power_at_least(granules);
-    if (granules < CACHED_GRANULES)
-        granules = aligned;
-    /* For PCI, Linux tries addresses below 4 GiB first: some devices are broken above. */
-    if (dma->low_first && mask > UINT32_MAX && dma->limits.last > UINT32_MAX) {
-        if (window_for(dma, UINT32_MAX, &window))
-            status = iovageom_rangeset_last_hole(&dma->taken, window, granules * dma->granule,
-                                                 aligned * dma->granule, &found);
-        low = status == 0;
-    }
-    if (status < 0 && window_for(dma, mask, &window))
-        status = iovageom_rangeset_last_hole(&dma->taken, window, granules * dma->granule,
-                                             aligned * dma->granule, &found);
-    if (status == 0)
-        status = iovageom_rangeset_insert(&dma->taken, found);
-    if (status < 0)
-        return status;
-    /* Once an allocation found nothing below 4 GiB, newer kernels no longer try there. */
-    dma->low_first &=
-        dma->low_always || low || mask <= UINT32_MAX || dma->limits.last <= UINT32_MAX;
-    *out = found;
-    return IOVAGEOM_OK;
-}
-
-int iovageom_guestview_dma_choices(const struct iovageom_guestview_dma *dma, uint64_t mask,
-                                   struct iovageom_rangeset *out)
-{
-    struct iovageom_range window;
-
-    if (window_for(dma, mask, &window))
-        return iovageom_rangeset_complement(out, &dma->taken, window);
-    iovageom_rangeset_clear(out);
     return IOVAGEOM_OK;
 }
