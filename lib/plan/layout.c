@@ -242,13 +242,13 @@ static int scatter(struct work *work, const struct iovageom_piece *piece,
     int status;
 
     do {
-        if (!iovageom_place_near(&work->blocked, piece->limits, rest, work->granule, true, &hole) &&
-            !iovageom_place_largest(&work->blocked, piece->limits, work->granule, &hole))
-            return IOVAGEOM_ERR_NOTHING_USABLE; /* iovageom_place_room() excludes this */
         part = rest;
-        if (hole.last - hole.start < part.last - part.start)
+        if (!iovageom_place_near(&work->blocked, piece->limits, rest, work->granule, true, &hole)) {
+            if (!iovageom_place_largest(&work->blocked, piece->limits, work->granule, &hole))
+                return IOVAGEOM_ERR_NOTHING_USABLE; /* iovageom_place_room() excludes this */
+            /* One that is as long as `rest` would have been found before. */
             part.last = part.start + (hole.last - hole.start);
-        hole.last = hole.start + (part.last - part.start);
+        }
         status = place(work, piece, part, hole);
     } while (status == IOVAGEOM_OK && iovageom_range_above(part, &rest) &&
              iovageom_range_intersect(rest, from, &rest));

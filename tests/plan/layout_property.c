@@ -275,12 +275,15 @@ START_TEST(E4_no_smaller_change_fits)
         uint64_t best = UINT64_MAX;
         unsigned room = 0;
         unsigned lost = 0;
+        unsigned runs = 0; /* of what can stay */
 
         (void)iovageom_plan_layout(NULL, world.geometry, 0, piece, 1, out, CELLS, &plan, NULL);
         for (uint64_t at = 0; at < CELLS; at++) {
             bool inside = iovageom_range_has(piece->range, at);
 
             lost += inside && world.refused[at];
+            runs +=
+                inside && !world.refused[at] && (at == piece->range.start || world.refused[at - 1]);
             room += !inside && !world.refused[at] && iovageom_range_has(piece->limits, at);
         }
         for (uint64_t start = 0; start + length_of(piece->range) <= CELLS; start += alignment) {
@@ -299,6 +302,7 @@ START_TEST(E4_no_smaller_change_fits)
         } else if (piece->flags == (IOVAGEOM_PIECE_MOVABLE | IOVAGEOM_PIECE_SPLITTABLE)) {
             property_check(plan.stuck == (room < lost));
             property_check(plan.moved.lo == (room < lost ? 0 : lost));
+            property_check(plan.mappings == (room < lost ? 0 : runs + plan.placements));
         } else if (piece->flags == IOVAGEOM_PIECE_MOVABLE) {
             property_check(plan.stuck == (best == UINT64_MAX));
             property_check(plan.placements == !plan.stuck);
