@@ -375,6 +375,48 @@ static void layout_move(size_t n)
     free(out);
 }
 
+/* A list of which each other gap is closed. */
+static void cover(size_t n)
+{
+    struct iovageom_range *list = room(n, sizeof(*list)), *out = room(n, sizeof(*out));
+    struct iovageom_size excess;
+    uint64_t at = 0;
+    size_t count;
+    bool changed;
+
+    for (size_t i = 0; i < n; i++, at += 1 + (i * 7919) % n)
+        list[i] = R(at, at), at++;
+    start();
+    must(iovageom_plan_cover(list, n, 1, n / 2, list, n, &count, &excess) == 0 && count == n / 2);
+    must(iovageom_plan_cover_map(list, count, R(at, at), 1, n / 2, out, n, &count, &changed) == 0);
+    stop();
+    must(changed && count == n / 2);
+    free(list);
+    free(out);
+}
+
+/* A bitmap of n words, and as many mappings in it, of which each has a page that is dirty. */
+static void dirty(size_t n)
+{
+    struct iovageom_mapping *mappings = room(n, sizeof(*mappings));
+    struct iovageom_range *out = room(n, sizeof(*out));
+    uint64_t *words = room(n, sizeof(*words));
+    const struct iovageom_dirty_bitmap bitmap = {words, 0, PAGE, 64 * n};
+    size_t count;
+
+    for (size_t i = 0; i < n; i++) {
+        mappings[i] = (struct iovageom_mapping){R(i * 64 * PAGE, (i + 1) * 64 * PAGE - 1),
+                                                (n - i) * 64 * PAGE, 3};
+        words[i] = (uint64_t)1 << i % 64;
+    }
+    start();
+    must(iovageom_plan_cover_dirty(mappings, n, &bitmap, out, n, &count) == 0 && count == n);
+    stop();
+    free(mappings);
+    free(words);
+    free(out);
+}
+
 const struct measure measures_of_facts[] = {
     {"geometry_add_reserved", "n times O(log n)", GROWTH_LINEAR_LOG, 4096, add_reserved},
     {"geometry_add_usable", "O(n log n)", GROWTH_LINEAR_LOG, 4096, add_usable},
@@ -395,5 +437,7 @@ const struct measure measures_of_facts[] = {
     {"plan_envelope, _who", "O(n log n)", GROWTH_LINEAR_LOG, 1024, envelope},
     {"plan_layout, scattering", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_scatter},
     {"plan_layout, moving", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_move},
+    {"plan_cover, _map", "O(64 n)", GROWTH_LINEAR, 4096, cover},
+    {"plan_cover_dirty", "O(mappings + words + ranges)", GROWTH_LINEAR, 4096, dirty},
     {NULL, NULL, GROWTH_CONSTANT, 0, NULL},
 };

@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include <iovageom/guest.h>
+#include <iovageom/plan_cover.h>
 #include <iovageom/plan_probe.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
@@ -38,6 +39,30 @@ static void tell_again(const struct iovageom_region *list, size_t count)
         fuzz_check(status == 0 || room < 3 || plan.minimum_bytes == 4 * 24);
         if (status == 0)
             fuzz_check(plan.count <= room && iovageom_virtio_wire_check(planned, plan.count) == 0);
+    }
+}
+
+/* What a list takes at most so many ranges to cover, covers it. */
+static void cover_it(const struct iovageom_region *list, size_t count)
+{
+    struct iovageom_range ranges[MOST], cover[MOST];
+    struct iovageom_size excess, least = {UINT64_MAX, UINT64_MAX};
+    size_t found;
+    int status;
+
+    for (size_t i = 0; i < count; i++)
+        ranges[i] = list[i].range;
+    for (size_t most = 1; most <= count && most <= 8; most++) {
+        status = iovageom_plan_cover(ranges, count, 1, most, cover, MOST, &found, &excess);
+        if (status < 0)
+            return; /* not in order, inverted, or it overlaps */
+        fuzz_check(found <= most && iovageom_size_compare(excess, least) <= 0);
+        least = excess;
+        for (size_t i = 0, k = 0; i < count; i++) {
+            while (k < found && cover[k].last < ranges[i].start)
+                k++;
+            fuzz_check(k < found && iovageom_range_contains(cover[k], ranges[i]));
+        }
     }
 }
 
@@ -95,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (iovageom_guest_decode_probe(bytes, length, list, MOST, &count) == 0) {
         fuzz_check(count <= properties);
         tell_again(list, count);
+        cover_it(list, count);
     }
     if (iovageom_guest_decode_config(head, head_size, &config) == 0) {
         fuzz_check(iovageom_virtio_encode_config(&config, again) == 0);
