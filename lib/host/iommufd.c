@@ -22,20 +22,20 @@
 
 /*
  * struct iommu_hw_info. It has 32 bytes in Linux 6.6; out_capabilities came in 6.7, at the end, and
- * out_max_pasid_log2 later, in a byte that was 0 before. Then the registers: struct
- * iommu_hw_info_vtd, _arm_smmuv3 (of which IDR0 to IDR5 are read) and _amd. An _END is one behind
- * the last byte of a field: a kernel that gives fewer bytes does not say what the field holds.
+ * out_max_pasid_log2 later, in a byte that was 0 before.
  */
 #define HW_INFO_MINIMUM          32
 #define HW_INFO_PASID_BITS       28
 #define HW_INFO_CAPABILITIES_END 40
-#define VTD_CAP_END              16
-#define VTD_ECAP_END             24
-#define SMMUV3_IDR_COUNT         6
-#define SMMUV3_IDR               8
-#define SMMUV3_IDR_END           (SMMUV3_IDR + 4 * SMMUV3_IDR_COUNT)
-#define AMD_EFR_END              8
-#define AMD_EFR2_END             16
+
+/* Then the registers: struct iommu_hw_info_vtd, _arm_smmuv3 (of which IDR0 to IDR5 are read) and
+ * _amd. */
+#define VTD_CAP          8
+#define VTD_ECAP         16
+#define SMMUV3_IDR       8
+#define SMMUV3_IDR_COUNT 6
+#define AMD_EFR          0
+#define AMD_EFR2         8
 
 /* Bytes of a list of `count` ranges; false when a size_t is too small for them, or the kernel's
  * 32-bit number of ranges is too small for `count`. */
@@ -217,38 +217,37 @@ int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *r
     return IOVAGEOM_OK;
 }
 
-/* struct iommu_hw_info_vtd: 32 bits of flags and 32 reserved ones come before CAP and ECAP. */
-static void read_vtd(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
-{
-    if (length >= VTD_CAP_END) {
-        info->knows |= IOVAGEOM_HW_INFO_VTD_CAP;
-        info->vtd_cap = iovageom_host_load64(registers, 8);
-    }
-    if (length >= VTD_ECAP_END) {
-        info->knows |= IOVAGEOM_HW_INFO_VTD_ECAP;
-        info->vtd_ecap = iovageom_host_load64(registers, 16);
-    }
-}
+/* The registers of one answer. */
+struct hw_data {
+    const void *bytes;
+    size_t length;
+    struct iovageom_hw_info *info;
+};
 
-static void read_smmuv3(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
+/* Reads a register of 64 bits. A kernel that gives fewer bytes does not say what it holds. */
+static void read_register(const struct hw_data *data, size_t offset, uint32_t fact, uint64_t *out)
 {
-    if (length < SMMUV3_IDR_END)
+    if (data->length < offset + sizeof(*out))
         return;
-    info->knows |= IOVAGEOM_HW_INFO_SMMUV3_IDR;
-    for (unsigned i = 0; i < SMMUV3_IDR_COUNT; i++)
-        info->smmuv3_idr[i] = iovageom_host_load32(registers, SMMUV3_IDR + 4 * i);
+    data->info->knows |= fact;
+    *out = iovageom_host_load64(data->bytes, offset);
 }
 
-/* struct iommu_hw_info_amd: no flags before it, EFR and EFR2 come first. */
-static void read_amd(const uint8_t *registers, size_t length, struct iovageom_hw_info *info)
+static void read_registers(const struct hw_data *data)
 {
-    if (length >= AMD_EFR_END) {
-        info->knows |= IOVAGEOM_HW_INFO_AMD_EFR;
-        info->amd_efr = iovageom_host_load64(registers, 0);
-    }
-    if (length >= AMD_EFR2_END) {
-        info->knows |= IOVAGEOM_HW_INFO_AMD_EFR2;
-        info->amd_efr2 = iovageom_host_load64(registers, 8);
+    struct iovageom_hw_info *info = data->info;
+
+    if (info->type == IOVAGEOM_HW_INFO_VTD) {
+        read_register(data, VTD_CAP, IOVAGEOM_HW_INFO_VTD_CAP, &info->vtd_cap);
+        read_register(data, VTD_ECAP, IOVAGEOM_HW_INFO_VTD_ECAP, &info->vtd_ecap);
+    } else if (info->type == IOVAGEOM_HW_INFO_AMD) {
+        read_register(data, AMD_EFR, IOVAGEOM_HW_INFO_AMD_EFR, &info->amd_efr);
+        read_register(data, AMD_EFR2, IOVAGEOM_HW_INFO_AMD_EFR2, &info->amd_efr2);
+    } else if (info->type == IOVAGEOM_HW_INFO_SMMUV3 &&
+               data->length >= SMMUV3_IDR + sizeof(info->smmuv3_idr)) {
+        info->knows |= IOVAGEOM_HW_INFO_SMMUV3_IDR;
+        for (size_t i = 0; i < SMMUV3_IDR_COUNT; i++)
+            info->smmuv3_idr[i] = iovageom_host_load32(data->bytes, SMMUV3_IDR + 4 * i);
     }
 }
 
@@ -273,12 +272,7 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
      * registers. */
     if (data_length > info.full_length)
         data_length = (size_t)info.full_length;
-    if (info.type == IOVAGEOM_HW_INFO_VTD)
-        read_vtd((const uint8_t *)data, data_length, &info);
-    else if (info.type == IOVAGEOM_HW_INFO_SMMUV3)
-        read_smmuv3((const uint8_t *)data, data_length, &info);
-    else if (info.type == IOVAGEOM_HW_INFO_AMD)
-        read_amd((const uint8_t *)data, data_length, &info);
+    read_registers(&(struct hw_data){data, data_length, &info});
     *out = info;
     return IOVAGEOM_OK;
 }

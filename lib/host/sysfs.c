@@ -102,18 +102,15 @@ static bool is_word(const struct scan *word, const char *text)
 static int read_type(const struct scan *word, struct iovageom_range range,
                      enum iovageom_resv_type *type)
 {
-    static const enum iovageom_resv_type types[] = {IOVAGEOM_RESV_DIRECT_RELAXABLE,
-                                                    IOVAGEOM_RESV_RESERVED, IOVAGEOM_RESV_DIRECT,
-                                                    IOVAGEOM_RESV_MSI};
-
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (is_word(word, iovageom_resv_type_string(types[i]))) {
-            *type = types[i];
-            if (*type == IOVAGEOM_RESV_MSI && range.start == SOFTWARE_MSI_START &&
-                range.last == SOFTWARE_MSI_LAST)
-                *type = IOVAGEOM_RESV_SOFTWARE_MSI;
-            return IOVAGEOM_OK;
-        }
+    for (int i = IOVAGEOM_RESV_DIRECT_RELAXABLE; i <= IOVAGEOM_RESV_MSI; i++) {
+        if (i == IOVAGEOM_RESV_SOFTWARE_MSI ||
+            !is_word(word, iovageom_resv_type_string((enum iovageom_resv_type)i)))
+            continue;
+        *type = (enum iovageom_resv_type)i;
+        if (i == IOVAGEOM_RESV_MSI && range.start == SOFTWARE_MSI_START &&
+            range.last == SOFTWARE_MSI_LAST)
+            *type = IOVAGEOM_RESV_SOFTWARE_MSI;
+        return IOVAGEOM_OK;
     }
     for (const char *at = word->at; at < word->end; at++) {
         if (!((*at >= 'a' && *at <= 'z') || *at == '-' || *at == '_'))
