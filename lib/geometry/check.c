@@ -133,22 +133,20 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
 
 /*
  * Sources about one name can contradict each other: what registers say about the hardware, and what
- * a kernel says about the same device. Only statements about one name are compared, as as_source()
- * does it: statements about different devices may differ.
+ * a kernel says about the same device. Only facts about one name are compared: those about different
+ * devices may differ.
  */
+struct check {
+    const struct iovageom_geometry *geometry;
+    struct iovageom_report *report;
+    struct iovageom_rangeset others; /* see reserved_by_others() */
+    int result;
+};
 
-/* The first fact of a kind and owner; NULL for none. */
-static const struct iovageom_geometry_fact *first_of(const struct iovageom_geometry *geometry,
-                                                     uint32_t kind,
-                                                     const struct iovageom_owner *owner)
-{
-    size_t count;
-
-    return iovageom_geometry_facts_of(geometry, kind, owner, &count);
-}
-
-static int disagree(struct iovageom_report *report, const struct iovageom_owner *owner,
-                    const struct iovageom_owner *other, struct iovageom_range range)
+/* `owner` and `other` contradict each other about a range; or about numbers, if `detail` is given. */
+static void disagree(struct check *check, const struct iovageom_owner *owner,
+                     const struct iovageom_owner *other, struct iovageom_range range,
+                     uint64_t wanted, uint64_t offered, const char *detail)
 {
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_DISAGREEMENT, IOVAGEOM_ERR_DISAGREEMENT);
@@ -156,8 +154,22 @@ static int disagree(struct iovageom_report *report, const struct iovageom_owner 
     finding.owner = *owner;
     finding.other = *other;
     finding.range = range;
-    iovageom_report_add(report, &finding);
-    return finding.status;
+    finding.wanted = wanted;
+    finding.offered = offered;
+    finding.detail = detail;
+    iovageom_report_add(check->report, &finding);
+    check->result = finding.status;
+}
+
+/* The facts of a kind that `source` states of the name in `owner`; NULL for none. */
+static const struct iovageom_geometry_fact *said_by(const struct check *check, uint32_t kind,
+                                                    const struct iovageom_owner *owner,
+                                                    uint32_t source, size_t *count)
+{
+    struct iovageom_owner speaker = *owner;
+
+    speaker.source = source;
+    return iovageom_geometry_facts_of(check->geometry, kind, &speaker, count);
 }
 
 /*
@@ -165,19 +177,12 @@ static int disagree(struct iovageom_report *report, const struct iovageom_owner 
  * kernel (INCOMPLETE). The decoder then took the least that they may mean, so a kernel that maps
  * more is no contradiction.
  */
-static bool is_least(const struct iovageom_geometry *geometry, const struct iovageom_owner *owner)
+static bool is_least(const struct check *check, const struct iovageom_owner *owner)
 {
+    size_t count;
+
     return iovageom_source_is_registers(owner->source) &&
-           first_of(geometry, IOVAGEOM_FACT_INCOMPLETE, owner) != NULL;
-}
-
-/* The same owner's name, with another source. */
-static struct iovageom_owner as_source(const struct iovageom_owner *owner, uint32_t source)
-{
-    struct iovageom_owner other = *owner;
-
-    other.source = source;
-    return other;
+           said_by(check, IOVAGEOM_FACT_INCOMPLETE, owner, owner->source, &count) != NULL;
 }
 
 /*
@@ -186,160 +191,109 @@ static struct iovageom_owner as_source(const struct iovageom_owner *owner, uint3
  * usable list must not count as such a region: VFIO and iommufd usually end at the same address,
  * and each would explain the other.
  */
-static int reserved_by_others(const struct iovageom_geometry *geometry,
-                              struct iovageom_rangeset *others)
+static int reserved_by_others(struct check *check)
 {
     const struct iovageom_geometry_fact *fact;
     int status = IOVAGEOM_OK;
+    size_t count;
 
-    for (size_t i = 0;
-         status == IOVAGEOM_OK && (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+    for (size_t i = 0; status == IOVAGEOM_OK &&
+                       (fact = iovageom_geometry_next_regions(check->geometry, &i)) != NULL;)
         if (iovageom_fact_forbids(fact) &&
-            first_of(geometry, IOVAGEOM_FACT_USABLE, &fact->owner) == NULL)
-            status = iovageom_rangeset_union(others, others, fact->ranges);
+            said_by(check, IOVAGEOM_FACT_USABLE, &fact->owner, fact->owner.source, &count) == NULL)
+            status = iovageom_rangeset_union(&check->others, &check->others, fact->ranges);
     return status;
-}
-
-/* *left receives `range` from its first address on that `others` don't reserve; false for none. */
-static bool left_by(const struct iovageom_rangeset *others, struct iovageom_range range,
-                    struct iovageom_range *left)
-{
-    struct iovageom_range gap;
-
-    if (!iovageom_rangeset_gap_above(others, range.start, &gap) || gap.start > range.last)
-        return false;
-    *left = range;
-    left->start = gap.start > range.start ? gap.start : range.start;
-    return true;
 }
 
 /*
  * Compares the width in registers with a list of usable ranges, of which `reserved` is the
  * complement. Only the highest usable range matters. It may not reach above the width, unless the
- * registers are is_least(). And between its end and the width something must be reserved.
+ * registers are is_least(). And between its end and the width something must be reserved: all of it,
+ * or the finding has what is left from the first address on that is not.
  */
-static int check_width(const struct iovageom_geometry *geometry,
-                       const struct iovageom_rangeset *others,
-                       const struct iovageom_geometry_fact *usable,
-                       const struct iovageom_rangeset *reserved,
-                       const struct iovageom_geometry_fact *width, struct iovageom_report *report)
+static void check_width(struct check *check, const struct iovageom_geometry_fact *usable,
+                        const struct iovageom_rangeset *reserved,
+                        const struct iovageom_geometry_fact *width)
 {
-    struct iovageom_range aperture = {width->value, width->last};
-    struct iovageom_range top;
-    struct iovageom_range parts[2];
+    const struct iovageom_range aperture = {width->value, width->last};
+    struct iovageom_range top, gap, parts[2];
     unsigned beyond;
 
     if (!iovageom_rangeset_gap_below(reserved, IOVAGEOM_ADDRESS_MAX, &top))
-        return IOVAGEOM_OK; /* nothing is usable, which no width contradicts */
+        return; /* nothing is usable, which no width contradicts */
     beyond = iovageom_range_subtract(top, aperture, parts);
-    if (beyond > 0 && top.last > aperture.last && is_least(geometry, &width->owner))
-        return IOVAGEOM_OK;
-    if (beyond > 0 && top.last > aperture.last)
-        return disagree(report, &usable->owner, &width->owner, parts[beyond - 1]);
-    if (iovageom_range_above(top, &parts[0]) &&
-        iovageom_range_intersect(parts[0], aperture, &parts[0]) &&
-        left_by(others, parts[0], &parts[0]))
-        return disagree(report, &usable->owner, &width->owner, parts[0]);
-    return IOVAGEOM_OK;
+    if (beyond > 0 && top.last > aperture.last) {
+        if (!is_least(check, &width->owner))
+            disagree(check, &usable->owner, &width->owner, parts[beyond - 1], 0, 0, NULL);
+    } else if (iovageom_range_above(top, &top) && iovageom_range_intersect(top, aperture, &top) &&
+               iovageom_rangeset_gap_above(&check->others, top.start, &gap) &&
+               gap.start <= top.last) {
+        top.start = iovageom_higher(top.start, gap.start);
+        disagree(check, &usable->owner, &width->owner, top, 0, 0, NULL);
+    }
 }
 
 /*
  * Reports regions that another kernel source reserves for the same name, and that this list calls
  * usable, even if only in part. `reserved` is the complement of the list.
  */
-static int check_regions(const struct iovageom_geometry *geometry,
-                         const struct iovageom_geometry_fact *usable,
-                         const struct iovageom_rangeset *reserved, struct iovageom_report *report)
+static void check_regions(struct check *check, const struct iovageom_geometry_fact *usable,
+                          const struct iovageom_rangeset *reserved)
 {
-    int result = IOVAGEOM_OK;
-
     for (uint32_t type = IOVAGEOM_RESV_RESERVED; type <= IOVAGEOM_RESV_MSI; type++)
-        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; source <= IOVAGEOM_SOURCE_SYSFS; source++) {
-            const struct iovageom_owner owner = as_source(&usable->owner, source);
-            const struct iovageom_geometry_fact *regions =
-                first_of(geometry, IOVAGEOM_FACT_REGIONS + type, &owner);
+        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; iovageom_source_is_kernel(source); source++) {
+            size_t count;
+            const struct iovageom_geometry_fact *fact =
+                said_by(check, IOVAGEOM_FACT_REGIONS + type, &usable->owner, source, &count);
             struct iovageom_rangeset_cursor cursor;
             struct iovageom_range region;
 
-            if (regions == NULL || source == usable->owner.source)
+            if (fact == NULL || source == usable->owner.source)
                 continue;
-            iovageom_rangeset_seek(regions->ranges, 0, &cursor);
+            iovageom_rangeset_seek(fact->ranges, 0, &cursor);
             while (iovageom_rangeset_next(&cursor, &region))
                 if (!iovageom_rangeset_contains(reserved, region))
-                    result = disagree(report, &owner, &usable->owner, region);
+                    disagree(check, &fact->owner, &usable->owner, region, 0, 0, NULL);
         }
-    return result;
 }
 
 /* Checks one list of usable ranges. An owner that reserves nothing lists all as usable. */
-static int check_usable(const struct iovageom_geometry *geometry,
-                        const struct iovageom_geometry_fact *usable,
-                        const struct iovageom_rangeset *others, struct iovageom_report *report)
+static void check_usable(struct check *check, const struct iovageom_geometry_fact *usable)
 {
-    const struct iovageom_geometry_fact *regions =
-        first_of(geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_RESERVED, &usable->owner);
+    size_t count;
+    const struct iovageom_geometry_fact *fact =
+        said_by(check, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_RESERVED, &usable->owner,
+                usable->owner.source, &count);
+    const struct iovageom_rangeset *reserved;
     struct iovageom_rangeset none;
-    const struct iovageom_rangeset *reserved = &none;
-    int result;
 
-    (void)iovageom_rangeset_init(&none, &geometry->allocator);
-    if (regions != NULL)
-        reserved = regions->ranges;
-    result = check_regions(geometry, usable, reserved, report);
+    (void)iovageom_rangeset_init(&none, &check->geometry->allocator);
+    reserved = fact != NULL ? fact->ranges : &none;
+    check_regions(check, usable, reserved);
     for (uint32_t source = IOVAGEOM_SOURCE_VTD_REGISTERS; iovageom_source_is_registers(source);
          source++) {
-        const struct iovageom_owner owner = as_source(&usable->owner, source);
-        size_t count;
-        const struct iovageom_geometry_fact *width =
-            iovageom_geometry_facts_of(geometry, IOVAGEOM_FACT_APERTURE, &owner, &count);
-
-        for (; count > 0; count--, width++)
-            if (check_width(geometry, others, usable, reserved, width, report) < 0)
-                result = IOVAGEOM_ERR_DISAGREEMENT;
+        fact = said_by(check, IOVAGEOM_FACT_APERTURE, &usable->owner, source, &count);
+        for (size_t i = 0; i < count; i++)
+            check_width(check, usable, reserved, &fact[i]);
     }
-    return result;
 }
 
 /*
- * Two statements about the smallest page or alignment. That in `coarse` is a lower bound for that
- * in `fine`, as check_page_sizes() explains; a smaller value in `fine` is reported.
+ * Of the facts of one kind, name and source, the one with the largest or the smallest granule; NULL
+ * for none. *count receives how many there are.
  */
-static int check_granules(const struct iovageom_geometry_fact *fine,
-                          const struct iovageom_geometry_fact *coarse,
-                          struct iovageom_report *report)
-{
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_DISAGREEMENT, IOVAGEOM_ERR_DISAGREEMENT);
-
-    finding.owner = fine->owner;
-    finding.other = coarse->owner;
-    finding.wanted = iovageom_pgsize_granule(fine->value);
-    finding.offered = iovageom_pgsize_granule(coarse->value);
-    finding.detail = "bytes in the smallest page";
-    if (finding.wanted >= finding.offered)
-        return IOVAGEOM_OK;
-    iovageom_report_add(report, &finding);
-    return finding.status;
-}
-
-/*
- * Of the facts of one kind and owner, the one with the largest or the smallest granule; NULL for
- * none. *count receives how many there are.
- */
-static const struct iovageom_geometry_fact *extreme(const struct iovageom_geometry *geometry,
-                                                    uint32_t kind,
+static const struct iovageom_geometry_fact *extreme(const struct check *check, uint32_t kind,
                                                     const struct iovageom_owner *owner,
-                                                    bool largest, size_t *count)
+                                                    uint32_t source, bool largest, size_t *count)
 {
-    const struct iovageom_geometry_fact *fact =
-        iovageom_geometry_facts_of(geometry, kind, owner, count);
-    const struct iovageom_geometry_fact *best = *count > 0 ? fact : NULL;
+    const struct iovageom_geometry_fact *fact = said_by(check, kind, owner, source, count);
+    const struct iovageom_geometry_fact *best = fact;
 
     for (size_t i = 1; i < *count; i++) {
         const uint64_t granule = iovageom_pgsize_granule(fact[i].value);
+        const uint64_t least = iovageom_pgsize_granule(best->value);
 
-        if (largest ? granule > iovageom_pgsize_granule(best->value)
-                    : granule < iovageom_pgsize_granule(best->value))
+        if (largest ? granule > least : granule < least)
             best = &fact[i];
     }
     return best;
@@ -347,63 +301,56 @@ static const struct iovageom_geometry_fact *extreme(const struct iovageom_geomet
 
 /*
  * A kernel can't map smaller pages than its hardware, nor accept an alignment smaller than the
- * smallest page. So masks in registers are compared with masks of the kernel, and every mask with
- * every alignment. A source may state several values: its largest bound is compared with the
- * smallest value of each other source, which costs one comparison and misses no contradiction.
+ * smallest page. So every mask is compared with every alignment, and masks in registers with masks
+ * of the kernel. A source may state several values: its largest bound is compared with the smallest
+ * value of each other source, which costs one comparison and misses no contradiction.
  */
-static int check_page_sizes(const struct iovageom_geometry *geometry,
-                            struct iovageom_report *report)
+static void check_page_sizes(struct check *check)
 {
-    const struct iovageom_geometry_fact *mask;
-    int result = IOVAGEOM_OK;
+    static const uint32_t kinds[] = {IOVAGEOM_FACT_ALIGNMENT, IOVAGEOM_FACT_PAGE_SIZES};
+    const struct iovageom_geometry_fact *mask, *fine;
+    size_t count, others;
 
     for (size_t i = 0;
-         (mask = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));) {
-        const bool registers = iovageom_source_is_registers(mask->owner.source);
-        const struct iovageom_geometry_fact *fine;
-        size_t count, others;
+         (mask = iovageom_geometry_next_fact(check->geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));) {
+        const struct iovageom_owner *owner = &mask->owner;
 
-        mask = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &mask->owner, true, &count);
+        mask = extreme(check, IOVAGEOM_FACT_PAGE_SIZES, owner, owner->source, true, &count);
         i += count - 1; /* past the other masks of this owner, which follow directly */
-        if (is_least(geometry, &mask->owner))
-            continue;
-        for (uint32_t source = 0; source <= IOVAGEOM_SOURCE_USER; source++) {
-            const struct iovageom_owner owner = as_source(&mask->owner, source);
+        for (uint32_t k = 0; k < 2 && !is_least(check, owner); k++)
+            for (uint32_t source = 0; source <= IOVAGEOM_SOURCE_USER; source++) {
+                uint64_t granule = iovageom_pgsize_granule(mask->value);
 
-            fine = extreme(geometry, IOVAGEOM_FACT_ALIGNMENT, &owner, false, &others);
-            if (fine != NULL && check_granules(fine, mask, report) < 0)
-                result = IOVAGEOM_ERR_DISAGREEMENT;
-        }
-        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; registers && iovageom_source_is_kernel(source);
-             source++) {
-            const struct iovageom_owner owner = as_source(&mask->owner, source);
-
-            fine = extreme(geometry, IOVAGEOM_FACT_PAGE_SIZES, &owner, false, &others);
-            if (fine != NULL && check_granules(fine, mask, report) < 0)
-                result = IOVAGEOM_ERR_DISAGREEMENT;
-        }
+                if (kinds[k] == IOVAGEOM_FACT_PAGE_SIZES &&
+                    !(iovageom_source_is_registers(owner->source) &&
+                      iovageom_source_is_kernel(source)))
+                    continue;
+                fine = extreme(check, kinds[k], owner, source, false, &others);
+                if (fine != NULL && iovageom_pgsize_granule(fine->value) < granule)
+                    disagree(check, &fine->owner, owner, (struct iovageom_range){0, 0},
+                             iovageom_pgsize_granule(fine->value), granule,
+                             "bytes in the smallest page");
+            }
     }
-    return result;
 }
 
 int iovageom_geometry_check(const struct iovageom_geometry *geometry,
                             struct iovageom_report *report)
 {
+    struct check check = {.geometry = geometry, .report = report, .result = IOVAGEOM_OK};
     const struct iovageom_geometry_fact *usable;
-    struct iovageom_rangeset others;
-    int result;
-    int status = iovageom_rangeset_init(&others, &geometry->allocator);
-    size_t index = 0;
+    int status = iovageom_rangeset_init(&check.others, &geometry->allocator);
 
     iovageom_report_clear(report);
     if (status == IOVAGEOM_OK)
-        status = reserved_by_others(geometry, &others);
-    result = status != IOVAGEOM_OK ? status : check_page_sizes(geometry, report);
-    while (status == IOVAGEOM_OK &&
-           (usable = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &index)) != NULL)
-        if (usable->owner.source <= IOVAGEOM_SOURCE_USER &&
-            check_usable(geometry, usable, &others, report) < 0)
-            result = IOVAGEOM_ERR_DISAGREEMENT;
-    iovageom_rangeset_deinit(&others);
-    return result;
+        status = reserved_by_others(&check);
+    if (status == IOVAGEOM_OK) {
+        check_page_sizes(&check);
+        for (size_t i = 0;
+             (usable = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &i)) != NULL;)
+            if (usable->owner.source <= IOVAGEOM_SOURCE_USER)
+                check_usable(&check, usable);
+    }
+    iovageom_rangeset_deinit(&check.others);
+    return status < 0 ? status : check.result;
 }

@@ -172,12 +172,6 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
 
 /* ---- fingerprint ---- */
 
-/*
- * The value is the same on every machine and in every version with one major number: the order of
- * the numbers below must not change. So numbers are hashed one by one and not as a struct in
- * memory.
- */
-
 static uint64_t mix(uint64_t hash, uint64_t number)
 {
     uint8_t bytes[8];
@@ -187,47 +181,31 @@ static uint64_t mix(uint64_t hash, uint64_t number)
 }
 
 /*
- * Mixes in the regions, joined by type whoever their owners are: geometries that
- * iovageom_geometry_equal() calls equal may have been cut into different pieces.
+ * The value is the same on every machine and in every version with one major number: so numbers are
+ * hashed one by one, in the order of struct numbers, which must not change. Then come the regions,
+ * as iovageom_geometry_equal() compares them: joined by type whoever their owners are.
  */
-static uint64_t mix_regions(uint64_t hash, const struct iovageom_geometry *geometry,
-                            const struct iovageom_resolved *view)
-{
-    struct iovageom_range region = {0, 0};
-    uint32_t before = 0;
-
-    for (size_t i = 0; i < view->count; i++) {
-        const struct iovageom_resolved_piece entry = view->pieces[i];
-        const uint32_t type = iovageom_fact_type(&geometry->facts[entry.fact]);
-
-        if (type != before || !iovageom_range_precedes_directly(region, entry.range)) {
-            hash = mix(hash, region.last);
-            hash = mix(hash, type);
-            hash = mix(hash, entry.range.start);
-        }
-        region = entry.range;
-        before = type;
-    }
-    return mix(hash, region.last);
-}
-
 int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint64_t *fingerprint)
 {
-    struct numbers numbers = numbers_of(geometry, false);
-    uint64_t hash = IOVAGEOM_FNV_NONE;
-    struct iovageom_resolved view;
-    int status = iovageom_resolve(geometry, 1, &view);
+    const struct numbers numbers = numbers_of(geometry, false);
+    uint64_t words[sizeof(numbers) / sizeof(uint64_t)];
+    uint64_t hash = IOVAGEOM_FNV_NONE, last = 0;
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING, piece;
+    struct iovageom_walk walk;
+    uint32_t type;
 
-    if (status < 0)
-        return status;
-    hash = mix(hash, numbers.knows);
-    hash = mix(hash, numbers.aperture_status);
-    hash = mix(hash, numbers.aperture.start);
-    hash = mix(hash, numbers.aperture.last);
-    hash = mix(hash, numbers.page_sizes);
-    hash = mix(hash, numbers.alignment);
-    hash = mix(hash, numbers.map_budget);
-    *fingerprint = mix_regions(hash, geometry, &view);
-    iovageom_resolved_close(&view);
+    memcpy(words, &numbers, sizeof(words));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        hash = mix(hash, words[i]);
+    iovageom_walk_open(&walk, geometry);
+    while (next_kind(&walk, true, &rest, &piece, &type))
+        if (type != 0) {
+            hash = mix(hash, last);
+            hash = mix(hash, type);
+            hash = mix(hash, piece.start);
+            last = piece.last;
+        }
+    iovageom_walk_close(&walk);
+    *fingerprint = mix(hash, last);
     return IOVAGEOM_OK;
 }

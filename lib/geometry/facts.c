@@ -119,16 +119,6 @@ static size_t place_of(const struct iovageom_geometry *geometry,
     return low;
 }
 
-/* The fact that equals *fact in all but its ranges, at `index` = place_of(fact); or NULL. */
-static struct iovageom_geometry_fact *same_at(const struct iovageom_geometry *geometry,
-                                              const struct iovageom_geometry_fact *fact,
-                                              size_t index)
-{
-    return index < geometry->count && compare_facts(&geometry->facts[index], fact) == 0
-               ? &geometry->facts[index]
-               : NULL;
-}
-
 /* iovageom_geometry_put() of what is not there yet, at its place. */
 static int insert_fact(struct iovageom_geometry *geometry, size_t index,
                        const struct iovageom_geometry_fact *key, struct iovageom_rangeset *ranges)
@@ -163,12 +153,12 @@ int iovageom_geometry_put(struct iovageom_geometry *geometry,
                           struct iovageom_rangeset *ranges)
 {
     const size_t index = place_of(geometry, key);
-    struct iovageom_geometry_fact *same = same_at(geometry, key, index);
+    struct iovageom_geometry_fact *fact = geometry->facts + index;
 
-    if (same == NULL)
+    if (index == geometry->count || compare_facts(fact, key) != 0)
         return insert_fact(geometry, index, key, ranges);
     return ranges == NULL ? IOVAGEOM_OK
-                          : iovageom_rangeset_union(same->ranges, same->ranges, ranges);
+                          : iovageom_rangeset_union(fact->ranges, fact->ranges, ranges);
 }
 
 int iovageom_geometry_append(struct iovageom_geometry *geometry,
@@ -242,79 +232,44 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
 
 /* ---- the meet ---- */
 
-/*
- * Appends to `more`, which has the facts that `geometry` is to get, a fact of another geometry. Of
- * regions that both have it is the union of both.
- */
-static int add_copy(struct iovageom_geometry *more, const struct iovageom_geometry *geometry,
-                    const struct iovageom_geometry_fact *fact)
+int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
+                                  const struct iovageom_geometry_fact *fact)
 {
-    const struct iovageom_geometry_fact *same = same_at(geometry, fact, place_of(geometry, fact));
-    struct iovageom_rangeset set;
+    struct iovageom_rangeset copy;
     int status;
 
     if (fact->ranges == NULL)
-        return same != NULL ? IOVAGEOM_OK : iovageom_geometry_append(more, fact, NULL);
-    (void)iovageom_rangeset_init(&set, &more->allocator);
-    if (same != NULL)
-        status = iovageom_rangeset_union(&set, same->ranges, fact->ranges);
-    else
-        status = iovageom_rangeset_assign(&set, fact->ranges);
+        return iovageom_geometry_append(geometry, fact, NULL);
+    (void)iovageom_rangeset_init(&copy, &geometry->allocator);
+    status = iovageom_rangeset_assign(&copy, fact->ranges);
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_append(more, fact, &set);
-    iovageom_rangeset_deinit(&set);
+        status = iovageom_geometry_append(geometry, fact, &copy);
+    iovageom_rangeset_deinit(&copy);
     return status;
 }
 
 /*
- * Gives the facts of `more` to a geometry that has room for them; `more` is left without any. Where
- * both have regions of one type and owner, those of `more` replace the others. All else is a merge
- * of two sorted tables in place: it writes from the end of the room down, so it never overwrites a
- * fact that is still to be read.
- */
-static void give_facts(struct iovageom_geometry *geometry, struct iovageom_geometry *more)
-{
-    struct iovageom_geometry_fact *facts = geometry->facts;
-    size_t kept = 0;
-    size_t i = geometry->count;
-
-    for (size_t j = 0; j < more->count; j++) {
-        struct iovageom_geometry_fact *fact = &more->facts[j];
-        struct iovageom_geometry_fact *same = same_at(geometry, fact, place_of(geometry, fact));
-
-        if (same == NULL) {
-            more->facts[kept++] = *fact;
-        } else {
-            free_ranges(&geometry->allocator, same->ranges);
-            same->ranges = fact->ranges;
-        }
-    }
-    more->count = 0;
-    geometry->count += kept;
-    for (size_t at = geometry->count; kept > 0;)
-        facts[--at] = i > 0 && compare_facts(&facts[i - 1], &more->facts[kept - 1]) > 0
-                          ? facts[--i]
-                          : more->facts[--kept];
-}
-
-/*
- * Everything in a geometry narrows it, so the meet is the union of the facts. All that can fail is
- * done apart first.
+ * Everything in a geometry narrows it, so the meet is the union of the facts. It is built apart, and
+ * replaces the old table when nothing can fail any more.
  */
 int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
                              const struct iovageom_geometry *other)
 {
-    struct iovageom_geometry more = {.allocator = geometry->allocator};
+    struct iovageom_geometry all = *geometry, old = *geometry;
     int status;
 
-    if (geometry == other) /* adds nothing, and the table must not be read while it changes */
-        return IOVAGEOM_OK;
-    status = iovageom_geometry_reserve(geometry, geometry->count + other->count);
+    all.facts = NULL;
+    all.count = all.capacity = 0;
+    status = iovageom_geometry_reserve(&all, old.count + other->count);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < old.count; i++)
+        status = iovageom_geometry_append_copy(&all, &old.facts[i]);
     for (size_t i = 0; status == IOVAGEOM_OK && i < other->count; i++)
-        status = add_copy(&more, geometry, &other->facts[i]);
+        status = iovageom_geometry_append_copy(&all, &other->facts[i]);
     if (status == IOVAGEOM_OK)
-        give_facts(geometry, &more);
-    free_facts(&more);
+        status = iovageom_geometry_settle(&all);
+    if (status == IOVAGEOM_OK)
+        *geometry = all;
+    free_facts(status == IOVAGEOM_OK ? &old : &all);
     return status;
 }
 

@@ -119,26 +119,25 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 
 /* ---- windows of the host's software ---- */
 
-/* Appends to `to` the part of `from`, regions, that lies in the window or, if not `inside`, beside
- * it, as regions of `type`. */
-static int append_part(struct iovageom_geometry *to, const struct iovageom_geometry_fact *from,
-                       enum iovageom_resv_type type, struct iovageom_range window, bool inside)
+/* Appends regions that a host calls MSI: within the window as SOFTWARE_MSI, the rest as MSI. */
+static int append_msi(struct iovageom_geometry *to, struct iovageom_geometry_fact fact,
+                      struct iovageom_range window)
 {
-    struct iovageom_geometry_fact key = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type,
-                                         .owner = from->owner};
+    const struct iovageom_rangeset *msi = fact.ranges;
     struct iovageom_rangeset part;
     int status;
 
     (void)iovageom_rangeset_init(&part, &to->allocator);
-    if (inside) {
-        status = iovageom_rangeset_clip(&part, from->ranges, window);
-    } else {
-        status = iovageom_rangeset_assign(&part, from->ranges);
-        if (status == IOVAGEOM_OK)
-            status = iovageom_rangeset_remove(&part, window);
-    }
+    status = iovageom_rangeset_assign(&part, msi);
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_append(to, &key, &part);
+        status = iovageom_rangeset_remove(&part, window);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_append(to, &fact, &part);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_rangeset_clip(&part, msi, window);
+    fact.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_SOFTWARE_MSI;
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_append(to, &fact, &part);
     iovageom_rangeset_deinit(&part);
     return status;
 }
@@ -163,19 +162,12 @@ int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
         return status;
     for (size_t i = 0; status == IOVAGEOM_OK && i < old.count; i++) {
         const struct iovageom_geometry_fact *fact = &old.facts[i];
-        const bool msi = iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
-                         !iovageom_source_is_guest(fact->owner.source);
 
-        if (fact->ranges == NULL) {
-            status = iovageom_geometry_append(changed, fact, NULL);
-        } else if (msi) {
-            status = append_part(changed, fact, IOVAGEOM_RESV_SOFTWARE_MSI, window, true);
-            if (status == IOVAGEOM_OK)
-                status = append_part(changed, fact, IOVAGEOM_RESV_MSI, window, false);
-        } else {
-            status = append_part(changed, fact, (enum iovageom_resv_type)iovageom_fact_type(fact),
-                                 IOVAGEOM_EVERYTHING, true);
-        }
+        if (iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
+            !iovageom_source_is_guest(fact->owner.source))
+            status = append_msi(changed, *fact, window);
+        else
+            status = iovageom_geometry_append_copy(changed, fact);
     }
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_settle(changed);

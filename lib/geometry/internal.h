@@ -114,6 +114,10 @@ int iovageom_geometry_append(struct iovageom_geometry *geometry,
                              struct iovageom_rangeset *ranges);
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
+/* Appends a copy of a fact, its ranges included. */
+int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
+                                  const struct iovageom_geometry_fact *fact);
+
 /* A copy that lives in another allocator. */
 int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
                               const struct iovageom_geometry *geometry,

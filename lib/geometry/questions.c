@@ -172,76 +172,50 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
 }
 
 /*
- * Writes the regions of a view and returns their number; with `out` NULL and capacity 0 it only
- * counts. Neighbours of one type are joined into one region, whose owner is that of its largest
- * piece. Types that forbid nothing are left out.
+ * Joins neighbours of one type in a view, and leaves out what forbids nothing. The owner of a joined
+ * piece is that of its largest part.
  *
  * Usable ranges that are smaller than a granule need no code here: the view was made with regions
  * widened outward to the granule, so the neighbours of such a range already cover it.
- *
- * A region that grows is written again each time; its last writing is the right one.
  */
-static size_t emit(const struct iovageom_geometry *geometry, const struct iovageom_resolved *view,
-                   struct iovageom_region *out, size_t capacity)
+static void join_types(const struct iovageom_geometry *geometry, struct iovageom_resolved *view)
 {
-    struct iovageom_region region = {.type = 0};
     struct iovageom_size largest = {0, 0};
-    size_t count = 0;
+    size_t kept = 0;
 
     for (size_t i = 0; i < view->count; i++) {
-        const struct iovageom_resolved_piece entry = view->pieces[i];
-        const uint32_t type = iovageom_fact_type(&geometry->facts[entry.fact]);
-        struct iovageom_size size = iovageom_range_size(entry.range);
-        bool joins =
-            region.type == type && iovageom_range_precedes_directly(region.range, entry.range);
+        const struct iovageom_resolved_piece piece = view->pieces[i];
+        const struct iovageom_size size = iovageom_range_size(piece.range);
+        struct iovageom_resolved_piece *last = kept > 0 ? &view->pieces[kept - 1] : NULL;
 
-        if (!iovageom_fact_forbids(&geometry->facts[entry.fact]))
+        if (!iovageom_fact_forbids(&geometry->facts[piece.fact]))
             continue;
-        if (joins)
-            region.range.last = entry.range.last;
-        else
-            region.range = entry.range;
-        region.type = type;
-        if (!joins || iovageom_size_compare(size, largest) > 0) {
-            region.owner = (uint32_t)entry.fact;
+        if (last == NULL || geometry->facts[last->fact].kind != geometry->facts[piece.fact].kind ||
+            !iovageom_range_precedes_directly(last->range, piece.range)) {
+            view->pieces[kept++] = piece;
+            largest = size;
+            continue;
+        }
+        last->range.last = piece.range.last;
+        if (iovageom_size_compare(size, largest) > 0) {
+            last->fact = piece.fact;
             largest = size;
         }
-        count += !joins;
-        if (count <= capacity)
-            out[count - 1] = region;
     }
-    return count;
+    view->count = kept;
 }
 
-int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
-                               struct iovageom_region *out, size_t capacity, size_t *needed)
+/* iovageom_geometry_reserved() if `joined`, else iovageom_geometry_regions(). */
+static int give_regions(const struct iovageom_geometry *geometry, uint64_t granule, bool joined,
+                        struct iovageom_region *out, size_t capacity, size_t *needed)
 {
     struct iovageom_resolved view;
     int status = iovageom_resolve(geometry, granule, &view);
-    size_t count;
 
     if (status < 0)
         return status;
-    /* Pieces only join: where there is room for all of them nothing has to be counted first. */
-    count = emit(geometry, &view, out, view.count <= capacity ? capacity : 0);
-    if (count > capacity)
-        status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    else if (view.count > capacity)
-        (void)emit(geometry, &view, out, capacity);
-    if (needed != NULL)
-        *needed = count;
-    iovageom_resolved_close(&view);
-    return status;
-}
-
-int iovageom_geometry_regions(const struct iovageom_geometry *geometry, struct iovageom_region *out,
-                              size_t capacity, size_t *needed)
-{
-    struct iovageom_resolved view;
-    int status = iovageom_resolve(geometry, 1, &view);
-
-    if (status < 0)
-        return status;
+    if (joined)
+        join_types(geometry, &view);
     if (view.count > capacity)
         status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     for (size_t i = 0; status == IOVAGEOM_OK && i < view.count; i++)
@@ -252,6 +226,18 @@ int iovageom_geometry_regions(const struct iovageom_geometry *geometry, struct i
         *needed = view.count;
     iovageom_resolved_close(&view);
     return status;
+}
+
+int iovageom_geometry_reserved(const struct iovageom_geometry *geometry, uint64_t granule,
+                               struct iovageom_region *out, size_t capacity, size_t *needed)
+{
+    return give_regions(geometry, granule, true, out, capacity, needed);
+}
+
+int iovageom_geometry_regions(const struct iovageom_geometry *geometry, struct iovageom_region *out,
+                              size_t capacity, size_t *needed)
+{
+    return give_regions(geometry, 1, false, out, capacity, needed);
 }
 
 const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geometry *geometry,

@@ -55,15 +55,18 @@ static const struct state *const_state_of(const struct iovageom_report *report)
     return (const struct state *)report;
 }
 
+/* The rest is not cleared: a report on the stack costs nothing until something is put into it. */
 void iovageom_report_init(struct iovageom_report *report,
                           const struct iovageom_allocator *allocator)
 {
     struct state *state = state_of(report);
 
-    memset(state, 0, sizeof(*state));
     allocator = iovageom_allocator_chosen(allocator);
-    if (allocator != NULL)
-        state->allocator = *allocator;
+    state->allocator =
+        allocator != NULL ? *allocator : (struct iovageom_allocator){NULL, NULL, NULL};
+    state->more = NULL;
+    state->capacity = 0;
+    iovageom_report_clear(report);
 }
 
 void iovageom_report_deinit(struct iovageom_report *report)
@@ -72,7 +75,10 @@ void iovageom_report_deinit(struct iovageom_report *report)
         return;
     struct state *state = state_of(report);
     iovageom_array_free(&state->allocator, state->more, state->capacity, sizeof(*state->more));
-    memset(state, 0, sizeof(*state));
+    state->allocator.allocate = NULL;
+    state->more = NULL;
+    state->capacity = 0;
+    iovageom_report_clear(report);
 }
 
 void iovageom_report_clear(struct iovageom_report *report)
@@ -253,7 +259,7 @@ static bool holds(enum when when, const struct iovageom_finding *finding)
  * the finding:
  *
  *   r range   a against   t type     o owner   p other    s source of the owner   q of the other
- *   e endpoint   d domain   w wanted   f offered   W, F the same in hex   x detail
+ *   e endpoint   d domain   w wanted   m wanted - 1   f offered   W, F the same in hex   x detail
  *   R  "reserves AGAINST (TYPE)" or, when no type is given, "cannot map AGAINST"
  *   n  " and WANTED - 1 more", or nothing when there is one only
  */
@@ -351,66 +357,58 @@ static void put_owner(struct iovageom_text *text, const struct iovageom_owner *o
     iovageom_text_string(text, named ? owner->name : source, IOVAGEOM_NAME_SIZE);
 }
 
-/* The letter R. */
-static void put_reserves(struct iovageom_text *text, const struct iovageom_finding *finding)
+/* Writes a sentence. Of letters that stand for a part of one, the part is written by another call. */
+static void put_sentence(struct iovageom_text *text, const struct iovageom_finding *finding,
+                         const char *sentence)
 {
-    iovageom_text_string(text, finding->type != 0 ? "reserves " : "cannot map ", SIZE_MAX);
-    iovageom_text_range(text, finding->against);
-    if (finding->type == 0)
-        return;
-    iovageom_text_string(text, " (", SIZE_MAX);
-    iovageom_text_string(text, iovageom_resv_type_string((enum iovageom_resv_type)finding->type),
-                         SIZE_MAX);
-    iovageom_text_string(text, ")", SIZE_MAX);
-}
-
-/* The letter n: `wanted` is a number of regions, of which the sentence names one. */
-static void put_more(struct iovageom_text *text, const struct iovageom_finding *finding)
-{
-    if (finding->wanted < 2)
-        return;
-    iovageom_text_string(text, " and ", SIZE_MAX);
-    iovageom_text_decimal(text, finding->wanted - 1);
-    iovageom_text_string(text, " more", SIZE_MAX);
-}
-
-static void put_field(struct iovageom_text *text, const struct iovageom_finding *finding,
-                      char letter)
-{
-    switch (letter) {
-    case 'n':
-        put_more(text, finding);
-        break;
-    case 'r':
-    case 'a':
-        iovageom_text_range(text, letter == 'r' ? finding->range : finding->against);
-        break;
-    case 'R':
-        put_reserves(text, finding);
-        break;
-    case 'o':
-    case 's':
-        put_owner(text, &finding->owner, letter == 'o');
-        break;
-    case 'p':
-    case 'q':
-        put_owner(text, &finding->other, letter == 'p');
-        break;
-    case 'e':
-    case 'd':
-        iovageom_text_decimal(text, letter == 'e' ? finding->endpoint : finding->domain);
-        break;
-    case 'w':
-    case 'f':
-        iovageom_text_decimal(text, letter == 'w' ? finding->wanted : finding->offered);
-        break;
-    case 'W':
-    case 'F':
-        iovageom_text_hex(text, letter == 'W' ? finding->wanted : finding->offered);
-        break;
-    default: /* x */
-        iovageom_text_string(text, finding->detail != NULL ? finding->detail : "more", DETAIL_MAX);
-        break;
+    for (const char *at = sentence; *at != '\0'; at++) {
+        if (*at != '%') {
+            iovageom_text_string(text, at, 1);
+            continue;
+        }
+        switch (*++at) {
+        case 'r':
+        case 'a':
+            iovageom_text_range(text, *at == 'r' ? finding->range : finding->against);
+            break;
+        case 'R':
+            put_sentence(text, finding, finding->type != 0 ? "reserves %a (%t)" : "cannot map %a");
+            break;
+        case 't':
+            iovageom_text_string(
+                text, iovageom_resv_type_string((enum iovageom_resv_type)finding->type), SIZE_MAX);
+            break;
+        case 'n':
+            put_sentence(text, finding, finding->wanted > 1 ? " and %m more" : "");
+            break;
+        case 'm':
+            iovageom_text_decimal(text, finding->wanted - 1);
+            break;
+        case 'o':
+        case 's':
+            put_owner(text, &finding->owner, *at == 'o');
+            break;
+        case 'p':
+        case 'q':
+            put_owner(text, &finding->other, *at == 'p');
+            break;
+        case 'e':
+        case 'd':
+            iovageom_text_decimal(text, *at == 'e' ? finding->endpoint : finding->domain);
+            break;
+        case 'w':
+        case 'f':
+            iovageom_text_decimal(text, *at == 'w' ? finding->wanted : finding->offered);
+            break;
+        case 'W':
+        case 'F':
+            iovageom_text_hex(text, *at == 'W' ? finding->wanted : finding->offered);
+            break;
+        default: /* x */
+            iovageom_text_string(text, finding->detail != NULL ? finding->detail : "more",
+                                 DETAIL_MAX);
+            break;
+        }
     }
 }
 
@@ -419,11 +417,6 @@ size_t iovageom_finding_text(const struct iovageom_finding *finding, char *out, 
     struct iovageom_text text;
 
     iovageom_text_init(&text, out, size);
-    for (const char *place = sentence_of(finding); *place != '\0'; place++) {
-        if (*place == '%')
-            put_field(&text, finding, *++place);
-        else
-            iovageom_text_string(&text, place, 1);
-    }
+    put_sentence(&text, finding, sentence_of(finding));
     return text.length;
 }
