@@ -11,15 +11,19 @@
  * compiled for size, and a branch that leads to its call counts as unlikely. It implies noinline,
  * so that the code does not come back into a hot caller.
  *
+ * NOINLINE keeps what is needed seldom from taking registers of a hot caller.
+ *
  * ALWAYS_INLINE is for searches that several hot functions share. PREFETCH may be given any
  * address: a bad one does no harm.
  */
 #if defined(__GNUC__)
 #define IOVAGEOM_COLD     __attribute__((cold, noinline))
+#define NOINLINE          __attribute__((noinline))
 #define ALWAYS_INLINE     inline __attribute__((always_inline))
 #define PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define IOVAGEOM_COLD
+#define NOINLINE
 #define ALWAYS_INLINE     inline
 #define PREFETCH(address) ((void)(address))
 #endif

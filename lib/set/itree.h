@@ -41,7 +41,7 @@ struct iovageom_itree_spare;
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
     void *root;       /* a leaf or an inner node; NULL while the ranges are in the object */
     size_t count;     /* entries */
-    uint64_t highest; /* the last address of the highest range, when there is one */
+    uint64_t highest; /* the last address of the highest range; 0 when there is none */
     uint32_t height;  /* levels of inner nodes above the leaves */
     uint32_t width;   /* words of value for each range */
     struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
@@ -176,7 +176,7 @@ size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
 struct iovageom_itree_builder {
     struct iovageom_itree *target;
     struct iovageom_itree
-        tree; /* what is built: only its allocator, width, count and memory hold */
+        tree; /* what is built: only its allocator, width, count, highest and memory hold */
     uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH];
     void *open[IOVAGEOM_ITREE_LEVELS]; /* the node of each level that is being filled */
     uint32_t used[IOVAGEOM_ITREE_LEVELS];

@@ -336,7 +336,8 @@ IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
 }
 
 /* Removes roots with only one child, so that the height shrinks with the number of entries. When
- * they are few enough, the entries move back into the object. */
+ * they are few enough, the entries move back into the object. A leaf that lost all of them at once
+ * had no last address to give to the tree. */
 IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
 {
     while (tree->height > 0 && tree->root_count == 1) {
@@ -353,6 +354,8 @@ IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
         memcpy(inline_values(tree), leaf_values(leaf),
                IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
         iovageom_itree_release(tree);
+        if (tree->count == 0)
+            tree->highest = 0;
     }
 }
 

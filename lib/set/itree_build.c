@@ -27,6 +27,7 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
     builder->tree.width = tree->width;
     builder->tree.root = NULL;
     builder->tree.count = 0;
+    builder->tree.highest = 0;
     builder->tree.memory = 0;
     builder->tree.height = 0; /* the highest level with an open node, if there is any */
     builder->open[0] = NULL;

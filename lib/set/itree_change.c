@@ -253,8 +253,8 @@ static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, u
 
     if (!tree->root) {
         take_out(tree, ranges, inline_values(tree), index, n, count);
-        if (index + n == count && index > 0)
-            tree->highest = ranges[index - 1].last;
+        if (index + n == count)
+            tree->highest = index > 0 ? ranges[index - 1].last : 0;
         tree->count -= n;
         tree->changes++;
         return;

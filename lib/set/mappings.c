@@ -5,36 +5,13 @@
 
 #include "../base/array.h"
 
-/*
- * The ledger is a tree in which the range of an entry is the IOVA range of a mapping. Its two words
- * are the address that it leads to and its flags; there are no spare bits for flags in the address,
- * which need not be aligned. Neighbouring mappings are never joined, because the guest unmaps whole
- * mappings.
- */
-enum { WIDTH = 2 };
-
-_Static_assert(sizeof(struct iovageom_itree) + IOVAGEOM_ITREE_INLINE * WIDTH * sizeof(uint64_t) <=
-                   sizeof(struct iovageom_mappings),
-               "storage");
-_Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_mappings_cursor),
-               "storage");
-
-static struct iovageom_itree *ledger_of(struct iovageom_mappings *mappings)
-{
-    return (struct iovageom_itree *)mappings;
-}
-
-static const struct iovageom_itree *ledger_in(const struct iovageom_mappings *mappings)
-{
-    return (const struct iovageom_itree *)mappings;
-}
-
 /* The entry as a result: *out, and whether there is one. */
 static bool give_mapping(struct iovageom_itree_entry entry, struct iovageom_mapping *out)
 {
     if (!entry.range)
         return false;
-    *out = (struct iovageom_mapping){*entry.range, entry.values[0], (uint32_t)entry.values[1]};
+    *out = (struct iovageom_mapping){*entry.range, entry.values[IOVAGEOM_MAPPING_PHYS],
+                                     (uint32_t)entry.values[IOVAGEOM_MAPPING_FLAGS]};
     return true;
 }
 
@@ -42,7 +19,7 @@ static bool give_mapping(struct iovageom_itree_entry entry, struct iovageom_mapp
 static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *mappings,
                                                struct iovageom_range range)
 {
-    struct iovageom_itree_entry entry = iovageom_itree_find(ledger_in(mappings), range.start);
+    struct iovageom_itree_entry entry = iovageom_itree_find(&mappings->tree, range.start);
 
     if (entry.range && (!iovageom_range_valid(range) || entry.range->start > range.last))
         entry.range = NULL;
@@ -52,14 +29,13 @@ static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *m
 int iovageom_mappings_init(struct iovageom_mappings *mappings,
                            const struct iovageom_allocator *allocator)
 {
-    return iovageom_itree_init(ledger_of(mappings), WIDTH, allocator) ? IOVAGEOM_ERR_INVALID
-                                                                      : IOVAGEOM_OK;
+    return iovageom_itree_init(&mappings->tree, IOVAGEOM_MAPPING_WIDTH, allocator);
 }
 
 void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
 {
     if (mappings)
-        iovageom_itree_clear(ledger_of(mappings));
+        iovageom_itree_clear(&mappings->tree);
 }
 
 bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
@@ -68,7 +44,7 @@ bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
                                   struct iovageom_mapping *hit)
 {
     const struct iovageom_itree_entry entry =
-        iovageom_itree_seek(ledger_in(mappings), range.start, &place->path);
+        iovageom_itree_seek(&mappings->tree, range.start, &place->path);
 
     return entry.range && entry.range->start <= range.last && give_mapping(entry, hit);
 }
@@ -77,14 +53,14 @@ int iovageom_mappings_insert(struct iovageom_mappings *mappings,
                              struct iovageom_mappings_place *place,
                              const struct iovageom_mapping *mapping)
 {
-    const uint64_t values[WIDTH] = {mapping->phys, mapping->flags};
+    const uint64_t values[IOVAGEOM_MAPPING_WIDTH] = {mapping->phys, mapping->flags};
 
-    return iovageom_itree_insert(ledger_of(mappings), &place->path, mapping->range, values);
+    return iovageom_itree_insert(&mappings->tree, &place->path, mapping->range, values);
 }
 
 size_t iovageom_mappings_remove(struct iovageom_mappings *mappings, struct iovageom_range range)
 {
-    return iovageom_itree_erase(ledger_of(mappings), range);
+    return iovageom_itree_erase(&mappings->tree, range);
 }
 
 bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
@@ -109,13 +85,13 @@ bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
 
 size_t iovageom_mappings_count(const struct iovageom_mappings *mappings)
 {
-    return ledger_in(mappings)->count;
+    return mappings->tree.count;
 }
 
 bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
                               struct iovageom_mapping *out)
 {
-    return give_mapping(overlapping(mappings, (struct iovageom_range){address, address}), out);
+    return give_mapping(iovageom_mappings_at(mappings, address), out);
 }
 
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
@@ -145,7 +121,7 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
         if (!iovageom_rangeset_next(&place, &range))
             return count;
         range.start = range.start < rest.start ? rest.start : range.start;
-        entry = iovageom_itree_find(ledger_in(mappings), range.start);
+        entry = iovageom_itree_find(&mappings->tree, range.start);
         if (!entry.range)
             return count;
         if (entry.range->start > range.last) {
@@ -163,11 +139,10 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
 void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t address,
                             struct iovageom_mappings_cursor *cursor)
 {
-    iovageom_itree_cursor_init((struct iovageom_itree_cursor *)cursor, ledger_in(mappings),
-                               address);
+    iovageom_itree_cursor_init(&cursor->cursor, &mappings->tree, address);
 }
 
 bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out)
 {
-    return give_mapping(iovageom_itree_next((struct iovageom_itree_cursor *)cursor), out);
+    return give_mapping(iovageom_itree_next(&cursor->cursor), out);
 }

@@ -6,7 +6,7 @@
 #include <iovageom/mapping.h>
 #include <iovageom/rangeset.h>
 
-#include "itree.h"
+#include "itree_search.h"
 
 /*
  * The ledger of a domain's live mappings: which IOVAs the guest has mapped, to where, with what
@@ -20,10 +20,17 @@
  * duplicated so. A call that fails leaves the ledger as it was.
  */
 
-/* A ledger. Opaque: no member is to be read or written. Storage for a tree with its inline values:
- * a _Static_assert in mappings.c compares the sizes. */
+/*
+ * The range of an entry is the IOVA range of a mapping. Its two words are the address that it leads
+ * to and its flags; there are no spare bits for flags in the address, which need not be aligned.
+ * Neighbouring mappings are never joined, because the guest unmaps whole mappings.
+ */
+enum { IOVAGEOM_MAPPING_PHYS, IOVAGEOM_MAPPING_FLAGS, IOVAGEOM_MAPPING_WIDTH };
+
 struct iovageom_mappings {
-    uint64_t opaque[60];
+    struct iovageom_itree tree;
+    /* of `tree`: must follow it directly */
+    uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_MAPPING_WIDTH];
 };
 
 /* Makes an empty ledger. Allocates nothing. IOVAGEOM_ERR_INVALID: no allocator. */
@@ -39,7 +46,15 @@ void iovageom_mappings_deinit(struct iovageom_mappings *mappings);
 /* The number of mappings. O(1). */
 size_t iovageom_mappings_count(const struct iovageom_mappings *mappings);
 
-/* The mapping that `address` lies in. False, and *out untouched, when there is none. O(log n). */
+/* The mapping that `address` lies in, as an entry of the tree: for each access of a device, so the
+ * search is inlined. O(log n). */
+static inline struct iovageom_itree_entry iovageom_mappings_at(
+    const struct iovageom_mappings *mappings, uint64_t address)
+{
+    return holding(&mappings->tree, IOVAGEOM_MAPPING_WIDTH, address);
+}
+
+/* The same as a mapping. False, and *out untouched, when there is none. O(log n). */
 bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
                               struct iovageom_mapping *out);
 
@@ -67,9 +82,9 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
 
 /* ---- cursors: they keep their place when the ledger changes, as in rangeset.h ---- */
 
-/* A place in a ledger. Opaque: no member is to be read or written. Not to be shared by threads. */
+/* A place in a ledger. Not to be shared by threads. */
 struct iovageom_mappings_cursor {
-    uint64_t opaque[8];
+    struct iovageom_itree_cursor cursor;
 };
 
 /* Stands just below `address`: the next mapping is the lowest whose last >= address. */

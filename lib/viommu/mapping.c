@@ -302,15 +302,13 @@ int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
 /* ---- where an access goes ---- */
 
 /*
- * Which domain translates for the endpoint: `*out`, or NULL while it bypasses.
+ * Which domain translates for an endpoint (NULL: there is none): `*out`, or NULL while it bypasses.
  * IOVAGEOM_ERR_NOT_FOUND when every access faults: an endpoint in no domain, where bypass is off or
  * its host can't do it.
  */
-static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
+static int translates(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *found,
                       const struct iovageom_domain **out)
 {
-    const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
-
     if (found == NULL || !iovageom_endpoint_visible(found))
         return IOVAGEOM_ERR_NOT_FOUND;
     if (found->domain == NULL && !(iovageom_bypass_unattached(viommu) &&
@@ -380,31 +378,52 @@ static int segments_of(const struct iovageom_domain *domain, struct iovageom_ran
     return IOVAGEOM_ERR_FAULT;
 }
 
-int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                              struct iovageom_range range, uint32_t flags,
-                              struct iovageom_segment *segments, size_t capacity, size_t *needed,
-                              uint64_t *fault)
+/*
+ * Most accesses lie in one mapping. True when this one does, and is answered. An endpoint that is in
+ * a domain is visible; and a domain in bypass has no mappings.
+ */
+static ALWAYS_INLINE bool translate_one(const struct iovageom_endpoint *endpoint,
+                                        struct iovageom_range range, uint32_t flags,
+                                        struct iovageom_segment *segments, size_t capacity,
+                                        size_t *needed)
 {
+    struct iovageom_itree_entry entry;
+
+    if (endpoint == NULL || endpoint->domain == NULL)
+        return false;
+    entry = iovageom_mappings_at(&endpoint->domain->mappings, range.start);
+    if (entry.range == NULL || entry.range->last < range.last || range.last < range.start ||
+        (flags & ~entry.values[IOVAGEOM_MAPPING_FLAGS]) != 0 || capacity == 0)
+        return false;
+    segments->range.start = range.start;
+    segments->range.last = range.last;
+    segments->phys = entry.values[IOVAGEOM_MAPPING_PHYS] + (range.start - entry.range->start);
+    segments->flags = (uint32_t)entry.values[IOVAGEOM_MAPPING_FLAGS];
+    segments->reserved = 0;
+    if (needed != NULL)
+        *needed = 1;
+    return true;
+}
+
+/* An endpoint that has to be searched for, several segments, bypass or a fault. */
+static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                                  struct iovageom_range range, uint32_t flags,
+                                  struct iovageom_segment *segments, size_t capacity,
+                                  size_t *needed, uint64_t *fault)
+{
+    const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     const struct iovageom_domain *domain;
-    struct iovageom_mapping mapping;
     uint64_t gap = 0;
     size_t count = 1;
-    int error = translates(viommu, endpoint, &domain);
+    int error;
 
+    if (translate_one(found, range, flags, segments, capacity, needed))
+        return IOVAGEOM_OK;
+    error = translates(viommu, found, &domain);
     if (error != IOVAGEOM_OK)
         return error;
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    /* Most accesses lie in one mapping. */
-    if (domain != NULL && capacity > 0 &&
-        iovageom_mappings_lookup(&domain->mappings, range.start, &mapping) &&
-        mapping.range.last >= range.last && (flags & ~mapping.flags) == 0) {
-        *segments = (struct iovageom_segment){
-            range, mapping.phys + (range.start - mapping.range.start), mapping.flags, 0};
-        if (needed != NULL)
-            *needed = 1;
-        return IOVAGEOM_OK;
-    }
     /* Counted first: what is handed out is untouched when it is not all of it. */
     if (domain != NULL)
         error = segments_of(domain, range, flags, NULL, 0, &count, &gap);
@@ -423,13 +442,24 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
     return IOVAGEOM_OK;
 }
 
+int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                              struct iovageom_range range, uint32_t flags,
+                              struct iovageom_segment *segments, size_t capacity, size_t *needed,
+                              uint64_t *fault)
+{
+    if (translate_one(iovageom_table_near(&viommu->endpoints, endpoint), range, flags, segments,
+                      capacity, needed))
+        return IOVAGEOM_OK;
+    return translate_any(viommu, endpoint, range, flags, segments, capacity, needed, fault);
+}
+
 int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                    struct iovageom_range phys, struct iovageom_range *out)
 {
     const struct iovageom_domain *domain;
     struct iovageom_mappings_cursor cursor;
     struct iovageom_mapping mapping;
-    int error = translates(viommu, endpoint, &domain);
+    int error = translates(viommu, iovageom_endpoint_at(viommu, endpoint), &domain);
 
     if (error != IOVAGEOM_OK)
         return error;

@@ -58,12 +58,15 @@ static bool number_valid(uint64_t number)
 static int ids_distinct(const struct iovageom_viommu *viommu, const struct iovageom_place *place)
 {
     struct iovageom_table named;
-    int error = iovageom_table_init(&named, &viommu->allocator);
+    int error;
 
+    if (place->options->alias_count == 0)
+        return IOVAGEOM_OK;
+    error = iovageom_table_init(&named, &viommu->allocator);
     for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
         const uint32_t id = place_id(place, i);
 
-        error = iovageom_table_put_range(&named, (struct iovageom_range){id, id}, 0);
+        error = iovageom_table_put(&named, id, NULL);
     }
     iovageom_table_deinit(&named);
     return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;

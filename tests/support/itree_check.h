@@ -25,7 +25,7 @@ static inline const char *itree_check_ranges(struct itree_check *check,
         uint64_t gap;
 
         if (i >= count) {
-            if (ranges[i].last != UINT64_MAX)
+            if (ranges[i].start != UINT64_MAX || ranges[i].last != UINT64_MAX)
                 return "an unused slot would be found";
             continue;
         }
@@ -94,7 +94,7 @@ static inline const char *itree_check(const struct iovageom_itree *tree)
         return wrong;
     if (check.count != tree->count)
         return "wrong count";
-    if (check.any && check.last != tree->highest)
+    if (tree->highest != (check.any ? check.last : 0))
         return "wrong highest";
     return NULL;
 }

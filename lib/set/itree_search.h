@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef IOVAGEOM_ITREE_SEARCH_H
+#define IOVAGEOM_ITREE_SEARCH_H
+
+#include "../base/hints.h"
+#include "itree.h"
+
+/*
+ * The nodes. None has a header: the number of entries in a node is kept in its parent, so that a
+ * leaf is exactly 8 cache lines of ranges. Unused slots have a last of 2^64-1, so that a search for
+ * the first last >= x needs no count and takes the same steps in every node.
+ *
+ * For each child an inner node keeps two summaries: the last address of the child's highest range,
+ * and the length of the longest gap in front of any range of the child. A gap belongs to the range
+ * above it. So the gap in front of the child's first range counts, though it begins in an earlier
+ * node, and the gap behind its last range doesn't. The gap above all ranges belongs to no node.
+ *
+ * What always holds between two public calls; tests/support/itree_check.h checks it node by node:
+ *
+ *  - Up to 8 entries are in the object, and `root` is NULL; more are in nodes.
+ *  - Entries ascend and don't overlap, across all leaves.
+ *  - All leaves are at level 0, the root at level `height`. An inner node has 2 to 60 children,
+ *    none of them empty. How full a node must be is no invariant: removal merges nodes that have
+ *    become small where a neighbour can take them, which keeps the height logarithmic.
+ *  - `last`, `gap` and `count` of each child are exact; so are `highest` and `count` of the tree.
+ *  - Slots that are not used have a start and a last of 2^64-1.
+ *  - `highest` of an empty tree is 0.
+ *
+ * So the longest gap below any node is known without going there: a hole of a given size is found
+ * in one way down, and an allocator of addresses takes O(log n) whatever is mapped.
+ */
+enum {
+    LEAF_SLOTS = 32,
+    INNER_SLOTS = 60,  /* children */
+    SEARCH_SLOTS = 64, /* lasts: rank_inner() reads past INNER_SLOTS, in fixed steps */
+    CACHE_LINE = 64
+};
+
+struct iovageom_itree_leaf {
+    struct iovageom_range ranges[LEAF_SLOTS];
+    /* followed by LEAF_SLOTS * width words of values */
+};
+
+struct iovageom_itree_inner {
+    uint64_t last[SEARCH_SLOTS];
+    uint64_t gap[INNER_SLOTS];
+    void *child[INNER_SLOTS];
+    uint8_t count[INNER_SLOTS]; /* entries in use in each child */
+};
+
+/*
+ * The searches: how many lasts are below x. At least one must not be, so callers compare x with the
+ * tree's `highest` first. Because lasts ascend, it suffices to compare the last ones of groups,
+ * then of smaller groups within the right one; the highest group needs no comparison, as it is what
+ * is left. The compiler makes a compare and an add-with-carry of each term, and no branch: whether
+ * a last is below a random x can't be predicted.
+ *
+ * BELOW3 uses the x of the function that it stands in.
+ */
+#define BELOW3(a, b, c) ((size_t)((a) < x) + ((b) < x) + ((c) < x))
+
+static inline size_t rank_leaf(const struct iovageom_range *ranges, uint64_t x)
+{
+    const struct iovageom_range *r = ranges;
+
+    r += 8 * BELOW3(r[7].last, r[15].last, r[23].last);
+    r += 4 * (size_t)(r[3].last < x);
+    r += BELOW3(r[0].last, r[1].last, r[2].last);
+    return (size_t)(r - ranges);
+}
+
+/* The same with 8 groups of 4: more comparisons, but one dependent load less. That is faster in a
+ * higher tree, whose leaves are mostly not in the cache. */
+static inline size_t rank_far_leaf(const struct iovageom_range *ranges, uint64_t x)
+{
+    const struct iovageom_range *r = ranges;
+
+    r += 4 * (BELOW3(r[3].last, r[7].last, r[11].last) +
+              BELOW3(r[15].last, r[19].last, r[23].last) + (r[27].last < x));
+    r += BELOW3(r[0].last, r[1].last, r[2].last);
+    return (size_t)(r - ranges);
+}
+
+static inline size_t rank_inline(const struct iovageom_range *ranges, uint64_t x)
+{
+    const struct iovageom_range *r = ranges + 4 * (size_t)(ranges[3].last < x);
+
+    return (size_t)(r - ranges) + BELOW3(r[0].last, r[1].last, r[2].last);
+}
+
+/* Of the children of an inner node. A `count` of few children saves steps; INNER_SLOTS is always
+ * right. */
+static inline size_t rank_inner(const uint64_t *last, uint64_t x, uint32_t count)
+{
+    const uint64_t *at = last;
+
+    if (count > 16)
+        at += 16 * BELOW3(at[15], at[31], at[47]);
+    if (count > 4)
+        at += 4 * BELOW3(at[3], at[7], at[11]);
+    at += BELOW3(at[0], at[1], at[2]);
+    return (size_t)(at - last);
+}
+
+/* The values follow the ranges of a leaf, or the tree object, as `width` words for each slot. The
+ * casts take const away: callers with a const tree only read. */
+static inline uint64_t *leaf_values(const void *leaf)
+{
+    return (uint64_t *)(uintptr_t)((const struct iovageom_itree_leaf *)leaf + 1);
+}
+
+static inline uint64_t *inline_values(const struct iovageom_itree *tree)
+{
+    return (uint64_t *)(uintptr_t)(tree + 1);
+}
+
+static inline struct iovageom_itree_entry entry_at(const struct iovageom_range *ranges,
+                                                   const uint64_t *values, uint32_t width,
+                                                   size_t index)
+{
+    return (struct iovageom_itree_entry){ranges + index, values + index * width};
+}
+
+/* The lowest entry whose last >= address, which is not above the highest of the tree. `width` is that
+ * of the tree: a caller that knows it by itself saves a multiplication. */
+static ALWAYS_INLINE struct iovageom_itree_entry find_below(const struct iovageom_itree *tree,
+                                                            uint32_t width, uint64_t address)
+{
+    const void *node = tree->root;
+
+    if (!node)
+        return entry_at(tree->inline_ranges, inline_values(tree), width,
+                        rank_inline(tree->inline_ranges, address));
+    /*
+     * The root is the same node in every search, so the branches on its count are predicted. Counts
+     * of other nodes differ from one search to the next; there a fixed number of steps is cheaper.
+     */
+    for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
+        const struct iovageom_itree_inner *inner = node;
+
+        node = inner->child[rank_inner(inner->last, address, few)];
+        few = INNER_SLOTS;
+    }
+    return entry_at(node, leaf_values(node), width,
+                    tree->height > 1 ? rank_far_leaf(node, address) : rank_leaf(node, address));
+}
+
+/*
+ * iovageom_itree_find() and the question for the entry that holds an address, to be inlined where a
+ * guest's request or a device's access passes: there, a call costs as much as the search.
+ */
+static ALWAYS_INLINE struct iovageom_itree_entry find(const struct iovageom_itree *tree,
+                                                      uint64_t address)
+{
+    if (tree->count == 0 || address > tree->highest)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    return find_below(tree, tree->width, address);
+}
+
+/*
+ * The entry that holds the address. No count is asked: the highest address of an empty tree is 0,
+ * and then the search leads to an unused slot, which starts at 2^64-1.
+ */
+static ALWAYS_INLINE struct iovageom_itree_entry holding(const struct iovageom_itree *tree,
+                                                         uint32_t width, uint64_t address)
+{
+    struct iovageom_itree_entry entry = {NULL, NULL};
+
+    if (address <= tree->highest)
+        entry = find_below(tree, width, address);
+    if (entry.range && entry.range->start > address)
+        entry.range = NULL;
+    return entry;
+}
+
+/*
+ * Whether the entry that find(range.start) gave overlaps the range, which may be inverted and then
+ * overlaps nothing. If so, *out becomes the entry's range, else it stays. `keep` is all ones or 0,
+ * in the place of a branch that would be mispredicted half of the time for random queries.
+ */
+static ALWAYS_INLINE bool overlap_into(struct iovageom_itree_entry entry,
+                                       struct iovageom_range range, struct iovageom_range *out)
+{
+    bool hit;
+    uint64_t keep;
+
+    if (!entry.range)
+        return false;
+    hit = (entry.range->start <= range.last) & (range.start <= range.last);
+    keep = (uint64_t)hit - 1;
+    out->start = (out->start & keep) | (entry.range->start & ~keep);
+    out->last = (out->last & keep) | (entry.range->last & ~keep);
+    return hit;
+}
+
+#endif
