@@ -134,9 +134,10 @@ IOVAGEOM_API int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t 
 /** A request between begin and end. By value; opaque but for what is said here. */
 struct iovageom_viommu_transaction {
     struct iovageom_virtio_request request; /**< as decoded */
-    int32_t status;   /**< 0, or the negative enum iovageom_status that it is answered with */
-    bool answered;    /**< false: leave the buffer unwritten, used length 0 (I6, N18, N64) */
-    uint64_t changes; /**< opaque */
+    int32_t status;        /**< 0, or the negative enum iovageom_status that it is answered with */
+    bool answered;         /**< false: leave the buffer unwritten, used length 0 (I6, N18, N64) */
+    uint64_t changes;      /**< opaque */
+    uint64_t decision[32]; /**< opaque; not set while nothing was decided */
 };
 
 /**

@@ -25,7 +25,7 @@ static void lead_down(const struct iovageom_itree *tree, struct iovageom_itree_p
     }
 }
 
-static void seek_end(const struct iovageom_itree *tree, struct iovageom_itree_path *path)
+void iovageom_itree_seek_end(const struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
     path->node[tree->height] = tree->root;
     lead_down(tree, path, tree->height, false);
@@ -50,34 +50,7 @@ bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itre
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
                                                 struct iovageom_itree_path *path)
 {
-    const void *node = tree->root;
-    bool none = tree->count == 0 || address > tree->highest;
-
-    if (!node) {
-        size_t index = none ? tree->count : rank_inline(tree->inline_ranges, address);
-
-        path->slot[0] = (uint16_t)index;
-        if (none)
-            return (struct iovageom_itree_entry){NULL, NULL};
-        return entry_at(tree->inline_ranges, inline_values(tree), tree->width, index);
-    }
-    if (none) {
-        seek_end(tree, path);
-        return (struct iovageom_itree_entry){NULL, NULL};
-    }
-    for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
-        struct iovageom_itree_inner *inner = (struct iovageom_itree_inner *)(uintptr_t)node;
-        size_t slot = rank_inner(inner->last, address, few);
-
-        few = INNER_SLOTS;
-        path->node[level] = inner;
-        path->slot[level] = (uint16_t)slot;
-        node = inner->child[slot];
-    }
-    path->node[0] = (void *)(uintptr_t)node;
-    path->slot[0] =
-        (uint16_t)(tree->height > 1 ? rank_far_leaf(node, address) : rank_leaf(node, address));
-    return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
+    return seek(tree, address, path);
 }
 
 struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
@@ -158,7 +131,7 @@ static void look_up(struct iovageom_itree_cursor *cursor)
     path.node[1] = NULL;
     path.slot[1] = 0;
     if (cursor->end)
-        seek_end(tree, &path);
+        iovageom_itree_seek_end(tree, &path);
     else
         (void)iovageom_itree_seek(tree, cursor->address, &path);
     cursor->changes = tree->changes;

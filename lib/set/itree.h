@@ -36,8 +36,6 @@ enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20, IOVAGEOM_ITREE_WID
 #define IOVAGEOM_ITREE_ALIAS
 #endif
 
-struct iovageom_itree_spare;
-
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
     void *root;       /* a leaf or an inner node; NULL while the ranges are in the object */
     size_t count;     /* entries */
@@ -45,13 +43,9 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
     uint32_t height;  /* levels of inner nodes above the leaves */
     uint32_t width;   /* words of value for each range */
     struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
-    uint64_t changes;      /* goes up with each change, so that cursors notice it */
-    uint32_t root_count;   /* entries or children in the root; a node does not know its own */
-    uint32_t spare_leaves; /* length of the two lists */
-    uint32_t spare_inners;
-    struct iovageom_itree_spare *leaves; /* nodes for the change that is being made; else empty */
-    struct iovageom_itree_spare *inners;
-    size_t memory; /* bytes that all nodes take, those in the two lists included */
+    uint64_t changes;    /* goes up with each change, so that cursors notice it */
+    uint32_t root_count; /* entries or children in the root; a node does not know its own */
+    size_t memory;       /* bytes that all nodes take */
     struct iovageom_allocator allocator;
     /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
 };
@@ -68,7 +62,7 @@ struct iovageom_itree_entry {
  * node and `slot` the child that leads to the place. While the entries are inline, only slot[0] is
  * set. Invalid after any change of the tree.
  */
-struct iovageom_itree_path {
+struct IOVAGEOM_ITREE_ALIAS iovageom_itree_path {
     void *node[IOVAGEOM_ITREE_LEVELS];
     uint16_t slot[IOVAGEOM_ITREE_LEVELS];
 };
@@ -115,6 +109,8 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
  * memory. Invalidates `path`. */
 void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                            struct iovageom_range range);
+/* Removes n entries of the path's leaf, from the place on. Needs no memory. Invalidates `path`. */
+void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n);
 /* Removes all entries that overlap `range`, whole; returns how many. Needs no memory. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
 /*

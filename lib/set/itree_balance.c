@@ -3,13 +3,14 @@
  * Moving entries between neighbouring nodes, of leaves and inner nodes alike.
  *
  * Everything here is done by iovageom_itree_shift(), which moves entries between two neighbours,
- * and keeps the summaries of both in their parent exact. A full node first lends entries to a
- * neighbour that has room. Only if none has, it splits, together with both neighbours: three full
- * nodes become four that are three quarters full, so that nodes stay fuller than with the usual
- * split into halves. Nothing here allocates: the nodes that a split takes are in stock before.
+ * and keeps the summaries of both in their parent exact. A full leaf first lends entries to a
+ * neighbour that has room, so that leaves stay fuller than they would if each split at once; only
+ * if none has, it splits in two.
  */
 #include "../base/hints.h"
 #include "itree_internal.h"
+
+#include <iovageom/status.h>
 
 /* Copies n entries from one place to another, perhaps in the same node. */
 static void move_entries(const struct iovageom_itree *tree, uint32_t level, void *to, uint32_t at,
@@ -139,12 +140,10 @@ void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itr
         parent->gap[from] = longest(tree, path, level, from, 0, parent->count[from]);
 }
 
-/* Puts a new root above the old one, which is its only child until the split that follows. An inner
- * node must be in stock. */
-IOVAGEOM_COLD static void grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+/* Puts `root` above the old one, which is its only child until the split that follows. */
+IOVAGEOM_COLD static void grow_root(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                    struct iovageom_itree_inner *root)
 {
-    struct iovageom_itree_inner *root = iovageom_itree_take(tree, tree->height + 1);
-
     root->child[0] = tree->root;
     root->count[0] = (uint8_t)tree->root_count;
     tree->root = root;
@@ -165,20 +164,20 @@ static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_p
 }
 
 /*
- * Puts an empty node from the stock into the path's node at that level, as child `slot`. Until
- * entries come to it, its last is that of the child before, so that lasts still ascend.
+ * Puts an empty node into the path's node at that level, as child `slot`, which is not the first.
+ * Until entries come to it, its last is that of the child before, so that lasts still ascend.
  */
 IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                                    uint32_t level, uint32_t slot)
+                                    uint32_t level, uint32_t slot, void *child)
 {
     struct iovageom_itree_inner *inner = inner_of(path, level);
     uint32_t count = count_at(tree, path, level);
 
     open_slot(tree, level, inner, slot, count);
-    inner->child[slot] = iovageom_itree_take(tree, level - 1);
+    inner->child[slot] = child;
     inner->count[slot] = 0;
     inner->gap[slot] = 0;
-    inner->last[slot] = slot > 0 ? inner->last[slot - 1] : 0;
+    inner->last[slot] = inner->last[slot - 1];
     set_count(tree, path, level, count + 1);
 }
 
@@ -195,110 +194,96 @@ IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageo
 }
 
 /*
- * Entries have moved between n children from `first` on. Leads the path to the same place again,
- * which is `place` entries behind the start of the first child. A place behind the entries of all n
- * is in the last child.
+ * Moves k entries from child `slot` to the next one, or for k < 0 back, and leads the path to the
+ * same place again, which may be behind all entries of the lower child: then it is in front of
+ * those of the higher one.
  */
-static void relocate(struct iovageom_itree_path *path, uint32_t level, uint32_t first, uint32_t n,
-                     uint32_t place)
+static void rearrange(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level,
+                      uint32_t slot, int32_t k)
 {
     const struct iovageom_itree_inner *parent = inner_of(path, level);
-    uint32_t slot = first;
+    uint32_t place = path->slot[level - 1];
 
-    while (slot + 1 < first + n && place >= parent->count[slot])
+    if (path->slot[level] > slot)
+        place += parent->count[slot];
+    if (k != 0)
+        iovageom_itree_shift(tree, path, level, slot, k);
+    if (place >= parent->count[slot])
         place -= parent->count[slot++];
     path->slot[level] = (uint16_t)slot;
     path->node[level - 1] = parent->child[slot];
     path->slot[level - 1] = (uint16_t)place;
 }
 
-/*
- * Spreads the entries of n neighbouring children evenly, from the highest child down: each gets
- * from the child below what it lacks, or gives it what it has too much. If the child below has
- * fewer entries than that, or too little room, as many move as can, and another round follows. `n`
- * is 4 at most, so there are few rounds. The path keeps its place.
- */
-static void spread(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level,
-                   uint32_t first, uint32_t n)
+/* False when no neighbour of the path's leaf has room for two: after both are equally full, each
+ * must have a free slot, for the entry that is to come. */
+static bool lend(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
-    const struct iovageom_itree_inner *parent = inner_of(path, level);
-    const int32_t slots = level == 1 ? LEAF_SLOTS : INNER_SLOTS;
-    uint32_t place = path->slot[level - 1];
-    uint32_t total = 0;
-    bool moved = true;
+    const struct iovageom_itree_inner *parent;
+    uint32_t slot, low, high;
 
-    for (uint32_t i = 0; i < n; i++) {
-        place += first + i < path->slot[level] ? parent->count[first + i] : 0u;
-        total += parent->count[first + i];
-    }
-    while (moved) {
-        moved = false;
-        for (uint32_t i = n - 1; i > 0; i--) {
-            int32_t below = parent->count[first + i - 1];
-            int32_t k = (int32_t)(total / n + (i < total % n)) - parent->count[first + i];
-
-            k = k > below ? below : k < below - slots ? below - slots : k;
-            if (k != 0)
-                iovageom_itree_shift(tree, path, level, first + i - 1, k);
-            moved |= k != 0;
-        }
-    }
-    relocate(path, level, first, n, place);
-}
-
-bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                         uint32_t level)
-{
-    struct iovageom_itree_inner *parent;
-    uint32_t slots = level == 0 ? LEAF_SLOTS : INNER_SLOTS;
-    uint32_t slot;
-    uint32_t low;
-    uint32_t high;
-
-    if (level == tree->height)
+    if (tree->height == 0)
         return false;
-    parent = inner_of(path, level + 1);
-    slot = path->slot[level + 1];
-    low = slot > 0 ? parent->count[slot - 1] : slots;
-    high = slot + 1 < count_at(tree, path, level + 1) ? parent->count[slot + 1] : slots;
-    /* Two free slots in the neighbour: after an even spread both nodes have one, and so the entry
-     * that is to come has a slot in whichever of them its place is. */
-    if ((low < high ? low : high) + 2 > slots)
+    parent = inner_of(path, 1);
+    slot = path->slot[1];
+    low = slot > 0 ? parent->count[slot - 1] : LEAF_SLOTS;
+    high = slot + 1 < count_at(tree, path, 1) ? parent->count[slot + 1] : LEAF_SLOTS;
+    if ((low < high ? low : high) + 2 > LEAF_SLOTS)
         return false;
-    spread(tree, path, level + 1, low < high ? slot - 1 : slot, 2);
+    slot -= low < high;
+    rearrange(tree, path, 1, slot, ((int32_t)parent->count[slot] - parent->count[slot + 1]) / 2);
     return true;
 }
 
-void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                          uint32_t level)
+/*
+ * Splits the path's full nodes up to `top`, from there down, so that each has a parent with room for
+ * the new one. Entries that come in ascending order leave full nodes behind them, not half empty
+ * ones: the highest of all gets a leaf of its own.
+ */
+IOVAGEOM_COLD static void split_full(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                     uint32_t top, void *const fresh[])
 {
-    uint32_t slot;
-    uint32_t siblings;
-    uint32_t first;
-    uint32_t n;
+    const bool ascending =
+        path->slot[0] == LEAF_SLOTS; /* there is no place behind the entries of another leaf */
 
-    if (level == tree->height)
-        grow_root(tree, path);
-    else if (count_at(tree, path, level + 1) == INNER_SLOTS &&
-             !iovageom_itree_lend(tree, path, level + 1))
-        iovageom_itree_split(tree, path, level + 1);
-    /* When the parent was split or has lent, this node may have another neighbour now, which has
-     * room. The new leaf then stays in the stock, and the caller drops it. */
-    if (iovageom_itree_lend(tree, path, level))
-        return;
-    slot = path->slot[level + 1];
-    siblings = count_at(tree, path, level + 1);
-    if (level == 0 && slot + 1 == siblings && path->slot[0] == LEAF_SLOTS) {
-        /* The new entry will be the highest of all. It gets a leaf of its own, so that entries
-         * which come in ascending order leave full leaves behind them, not half empty ones. */
-        add_child(tree, path, 1, slot + 1);
-        relocate(path, 1, slot + 1, 1, 0);
-        return;
+    if (top == tree->height)
+        grow_root(tree, path, fresh[top + 1]);
+    for (uint32_t level = top + 1; level > 0; level--) {
+        const uint32_t slot = path->slot[level];
+        const int32_t half = (level == 1 ? LEAF_SLOTS : INNER_SLOTS) / 2;
+
+        add_child(tree, path, level, slot + 1, fresh[level - 1]);
+        rearrange(tree, path, level, slot, !ascending ? half : level > 1);
     }
-    first = slot > 0 ? slot - 1 : 0;
-    n = (slot + 1 < siblings ? slot + 2 : slot + 1) - first;
-    add_child(tree, path, level + 1, first + n);
-    spread(tree, path, level + 1, first, n + 1);
+}
+
+/*
+ * A split needs a leaf, an inner node for each full one above, and a new root if all are full. All of
+ * them are allocated before the first entry moves.
+ */
+int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    void *fresh[IOVAGEOM_ITREE_LEVELS + 1];
+    uint32_t top = 0;
+    uint32_t nodes, have;
+
+    if (lend(tree, path))
+        return IOVAGEOM_OK;
+    while (top < tree->height && count_at(tree, path, top + 1) == INNER_SLOTS)
+        top++;
+    nodes = top + 1 + (top == tree->height);
+    for (have = 0; have < nodes; have++) {
+        fresh[have] = iovageom_itree_new_empty(tree, have);
+        if (!fresh[have])
+            break;
+    }
+    if (have == nodes) {
+        split_full(tree, path, top, fresh);
+        return IOVAGEOM_OK;
+    }
+    while (have-- > 0)
+        iovageom_itree_free_node(tree, fresh[have], have);
+    return IOVAGEOM_ERR_NO_MEMORY;
 }
 
 /*

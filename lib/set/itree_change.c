@@ -126,40 +126,15 @@ static inline void change_count(struct iovageom_itree *tree, const struct iovage
 /* The object is full: moves its entries to a first leaf. */
 static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
-    struct iovageom_itree_leaf *leaf;
+    struct iovageom_itree_leaf *leaf = iovageom_itree_new_empty(tree, 0);
 
-    if (iovageom_itree_stock(tree, 1, 0))
+    if (!leaf)
         return IOVAGEOM_ERR_NO_MEMORY;
-    leaf = iovageom_itree_take(tree, 0);
     memcpy(leaf->ranges, tree->inline_ranges, tree->count * sizeof(leaf->ranges[0]));
     memcpy(leaf_values(leaf), inline_values(tree), tree->count * tree->width * sizeof(uint64_t));
     tree->root = leaf;
     tree->root_count = (uint32_t)tree->count;
     path->node[0] = leaf;
-    return IOVAGEOM_OK;
-}
-
-/*
- * Makes room for one entry at the place, in a full leaf or a full object. Lending entries to a
- * neighbour needs no memory. A split needs a leaf, an inner node for each full one above, and a new
- * root if all are full. All of them are allocated before the first entry moves: so the tree is as
- * it was when one can't be had. A split may then need fewer, as inner nodes lend, too.
- */
-static int make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path)
-{
-    uint32_t inners = 0;
-    uint32_t level = 1;
-
-    if (!tree->root)
-        return outgrow(tree, path);
-    if (iovageom_itree_lend(tree, path, 0))
-        return IOVAGEOM_OK;
-    for (; level <= tree->height && count_at(tree, path, level) == INNER_SLOTS; level++)
-        inners++;
-    if (iovageom_itree_stock(tree, 1, inners + (level > tree->height)))
-        return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_itree_split(tree, path, 0);
-    iovageom_itree_drop_stock(tree);
     return IOVAGEOM_OK;
 }
 
@@ -180,7 +155,7 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
         return IOVAGEOM_OK;
     }
     if (!tree->root || count == LEAF_SLOTS) {
-        if (make_room(tree, path))
+        if (tree->root ? iovageom_itree_make_room(tree, path) : outgrow(tree, path))
             return IOVAGEOM_ERR_NO_MEMORY;
         count = count_at(tree, path, 0);
         index = path->slot[0];
@@ -240,11 +215,11 @@ static void cut_end(struct iovageom_itree *tree, struct iovageom_itree_path *pat
 }
 
 /*
- * Removes n entries of the path's leaf, from the place on. Invalidates `path`. The gaps around them
- * become one gap that is longer than each of them, so the longest gap can only grow, and not all
- * gaps need be compared. The limit below which a leaf counts as small is that of merge_children().
+ * The gaps around what is removed become one gap that is longer than each of them, so the longest
+ * gap can only grow, and not all gaps need be compared. The limit below which a leaf counts as small
+ * is that of merge_children().
  */
-static void cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
+void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
 {
     struct iovageom_range *ranges = ranges_at(tree, path);
     uint32_t index = path->slot[0];
@@ -283,7 +258,7 @@ size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range r
 
         while (n < room && entry.range[n].start <= range.last)
             n++;
-        cut(tree, &path, n);
+        iovageom_itree_cut(tree, &path, n);
         if (n < room)
             break;
         entry = iovageom_itree_seek(tree, range.start, &path);
@@ -292,24 +267,22 @@ size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range r
 }
 
 /* The entry at the path becomes two, both with its values: rest[0] below and rest[1] above what is
- * cut out. */
+ * cut out. Without memory for the second one, the first becomes whole again. */
 static int carve_inside(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                         const struct iovageom_range rest[2], const uint64_t *values)
 {
     uint64_t copy[IOVAGEOM_ITREE_WIDTH];
     int status;
 
-    /* All the memory that the insertion may need comes first: if it failed after the resize, the
-     * tree would have lost a range. */
-    status = iovageom_itree_stock(tree, 1, tree->height + 1);
-    if (status)
-        return status;
     memcpy(copy, values, tree->width * sizeof(copy[0]));
     iovageom_itree_resize(tree, path, rest[0]);
     iovageom_itree_seek(tree, rest[1].start, path);
-    (void)iovageom_itree_insert(tree, path, rest[1], copy);
-    iovageom_itree_drop_stock(tree);
-    return IOVAGEOM_OK;
+    status = iovageom_itree_insert(tree, path, rest[1], copy);
+    if (status) {
+        iovageom_itree_seek(tree, rest[0].start, path);
+        iovageom_itree_resize(tree, path, (struct iovageom_range){rest[0].start, rest[1].last});
+    }
+    return status;
 }
 
 /*
@@ -332,7 +305,7 @@ int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range rang
             return carve_inside(tree, &path, rest, entry.values);
         iovageom_itree_resize(tree, &path, rest[0]);
     } else if (entry.range->last == range.last) {
-        cut(tree, &path, 1);
+        iovageom_itree_cut(tree, &path, 1);
         return IOVAGEOM_OK;
     }
     entry = iovageom_itree_seek(tree, range.last, &path);

@@ -88,25 +88,16 @@ static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint3
 bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                          bool forward);
 
-/*
- * Releases all nodes and the stock. `count` stays: the caller has the entries inline, or clears it.
- */
+/* Releases all nodes. `count` stays: the caller has the entries inline, or clears it. */
 void iovageom_itree_release(struct iovageom_itree *tree);
 /* Releases a node, with `count` entries in use, and all below it. */
 void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
                                uint32_t count);
 /* One node more, not initialised; NULL for lack of memory. */
 void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level);
+/* The same, with all slots unused. */
+void *iovageom_itree_new_empty(struct iovageom_itree *tree, uint32_t level);
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level);
-/*
- * A change that splits nodes allocates the new ones before it begins, so that it can't fail
- * halfway. stock() sees to it that so many are there, or releases all and gives
- * IOVAGEOM_ERR_NO_MEMORY; take() hands one out as an empty node, and never fails; drop_stock()
- * releases those that are left.
- */
-int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners);
-void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level);
-void iovageom_itree_drop_stock(struct iovageom_itree *tree);
 
 /*
  * Moves the highest k entries of child `slot` of the path's node at that level to the next child,
@@ -115,15 +106,11 @@ void iovageom_itree_drop_stock(struct iovageom_itree *tree);
 void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                           uint32_t level, uint32_t slot, int32_t k);
 /*
- * Make room for one entry in the path's node at that level, which is full. lend() moves entries to
- * a neighbour; it returns false if none has room. split() takes new nodes from the stock: one at
- * that level, one at each full level above, and one inner node if the root is full. Afterwards the
- * path leads to the same place, in the node with the entry that follows the place.
+ * Makes room for one entry in the path's leaf, which is full. Afterwards the path leads to the same
+ * place, in the leaf with the entry that follows the place. IOVAGEOM_ERR_NO_MEMORY: the tree is as
+ * it was.
  */
-bool iovageom_itree_lend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                         uint32_t level);
-void iovageom_itree_split(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                          uint32_t level);
+int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 /* After entries have gone from the path's leaf: merges what has become small. Invalidates
  * `path`. */
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path);

@@ -5,11 +5,6 @@
 
 #include <iovageom/status.h>
 
-/* A node in stock: its first word links it to the next, so the list needs no memory of its own. */
-struct iovageom_itree_spare {
-    struct iovageom_itree_spare *next;
-};
-
 static size_t node_bytes(const struct iovageom_itree *tree, uint32_t level)
 {
     if (level > 0)
@@ -24,10 +19,6 @@ static void forget(struct iovageom_itree *tree)
     tree->root = NULL;
     tree->height = 0;
     tree->root_count = 0;
-    tree->spare_leaves = 0;
-    tree->spare_inners = 0;
-    tree->leaves = NULL;
-    tree->inners = NULL;
     tree->memory = 0;
     tree->changes++;
 }
@@ -60,6 +51,18 @@ void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level)
 
     if (node)
         tree->memory += node_bytes(tree, level);
+    return node;
+}
+
+/* Only lasts: gaps, children and counts of unused slots are not read. */
+void *iovageom_itree_new_empty(struct iovageom_itree *tree, uint32_t level)
+{
+    void *node = iovageom_itree_new_node(tree, level);
+
+    if (node)
+        memset(node, 0xff,
+               level == 0 ? sizeof(struct iovageom_itree_leaf)
+                          : sizeof(((struct iovageom_itree_inner *)NULL)->last));
     return node;
 }
 
@@ -103,7 +106,6 @@ void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t
 
 void iovageom_itree_release(struct iovageom_itree *tree)
 {
-    iovageom_itree_drop_stock(tree);
     if (tree->root)
         iovageom_itree_free_below(tree, tree->root, tree->height, tree->root_count);
     forget(tree);
@@ -134,60 +136,4 @@ void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
         memcpy(other + at, &x, sizeof(x));
     }
     a->changes = b->changes = changes;
-}
-
-static bool add_to_stock(struct iovageom_itree *tree, uint32_t level)
-{
-    struct iovageom_itree_spare **list = level == 0 ? &tree->leaves : &tree->inners;
-    struct iovageom_itree_spare *node = iovageom_itree_new_node(tree, level);
-
-    if (!node)
-        return false;
-    node->next = *list;
-    *list = node;
-    ++*(level == 0 ? &tree->spare_leaves : &tree->spare_inners);
-    return true;
-}
-
-static void *out_of_stock(struct iovageom_itree *tree, uint32_t level)
-{
-    struct iovageom_itree_spare **list = level == 0 ? &tree->leaves : &tree->inners;
-    struct iovageom_itree_spare *node = *list;
-
-    *list = node->next;
-    --*(level == 0 ? &tree->spare_leaves : &tree->spare_inners);
-    return node;
-}
-
-void iovageom_itree_drop_stock(struct iovageom_itree *tree)
-{
-    while (tree->leaves)
-        iovageom_itree_free_node(tree, out_of_stock(tree, 0), 0);
-    while (tree->inners)
-        iovageom_itree_free_node(tree, out_of_stock(tree, 1), 1);
-}
-
-int iovageom_itree_stock(struct iovageom_itree *tree, uint32_t leaves, uint32_t inners)
-{
-    bool enough = true;
-
-    while (enough && tree->spare_leaves < leaves)
-        enough = add_to_stock(tree, 0);
-    while (enough && tree->spare_inners < inners)
-        enough = add_to_stock(tree, 1);
-    if (enough)
-        return IOVAGEOM_OK;
-    iovageom_itree_drop_stock(tree);
-    return IOVAGEOM_ERR_NO_MEMORY;
-}
-
-/*
- * An empty node needs its unused lasts only: gaps, children and counts of unused slots are not
- * read. So one inner node is like another, and the list of inner nodes serves all levels above 0.
- */
-void *iovageom_itree_take(struct iovageom_itree *tree, uint32_t level)
-{
-    return memset(out_of_stock(tree, level), 0xff,
-                  level == 0 ? sizeof(struct iovageom_itree_leaf)
-                             : sizeof(((struct iovageom_itree_inner *)NULL)->last));
 }

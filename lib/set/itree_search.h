@@ -69,23 +69,10 @@ static inline size_t rank_leaf(const struct iovageom_range *ranges, uint64_t x)
     return (size_t)(r - ranges);
 }
 
-/* The same with 8 groups of 4: more comparisons, but one dependent load less. That is faster in a
- * higher tree, whose leaves are mostly not in the cache. */
-static inline size_t rank_far_leaf(const struct iovageom_range *ranges, uint64_t x)
+static inline size_t rank_inline(const struct iovageom_range *r, uint64_t x)
 {
-    const struct iovageom_range *r = ranges;
-
-    r += 4 * (BELOW3(r[3].last, r[7].last, r[11].last) +
-              BELOW3(r[15].last, r[19].last, r[23].last) + (r[27].last < x));
-    r += BELOW3(r[0].last, r[1].last, r[2].last);
-    return (size_t)(r - ranges);
-}
-
-static inline size_t rank_inline(const struct iovageom_range *ranges, uint64_t x)
-{
-    const struct iovageom_range *r = ranges + 4 * (size_t)(ranges[3].last < x);
-
-    return (size_t)(r - ranges) + BELOW3(r[0].last, r[1].last, r[2].last);
+    return BELOW3(r[0].last, r[1].last, r[2].last) + (r[3].last < x) +
+           BELOW3(r[4].last, r[5].last, r[6].last);
 }
 
 /* Of the children of an inner node. A `count` of few children saves steps; INNER_SLOTS is always
@@ -141,8 +128,7 @@ static ALWAYS_INLINE struct iovageom_itree_entry find_below(const struct iovageo
         node = inner->child[rank_inner(inner->last, address, few)];
         few = INNER_SLOTS;
     }
-    return entry_at(node, leaf_values(node), width,
-                    tree->height > 1 ? rank_far_leaf(node, address) : rank_leaf(node, address));
+    return entry_at(node, leaf_values(node), width, rank_leaf(node, address));
 }
 
 /*
@@ -171,6 +157,43 @@ static ALWAYS_INLINE struct iovageom_itree_entry holding(const struct iovageom_i
     if (entry.range && entry.range->start > address)
         entry.range = NULL;
     return entry;
+}
+
+/* Leads the path behind the highest entry. */
+void iovageom_itree_seek_end(const struct iovageom_itree *tree, struct iovageom_itree_path *path);
+
+/* iovageom_itree_seek(), for a guest's MAP and UNMAP. */
+static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itree *tree,
+                                                      uint64_t address,
+                                                      struct iovageom_itree_path *path)
+{
+    const void *node = tree->root;
+    bool none = tree->count == 0 || address > tree->highest;
+
+    if (!node) {
+        size_t index = none ? tree->count : rank_inline(tree->inline_ranges, address);
+
+        path->slot[0] = (uint16_t)index;
+        if (none)
+            return (struct iovageom_itree_entry){NULL, NULL};
+        return entry_at(tree->inline_ranges, inline_values(tree), tree->width, index);
+    }
+    if (none) {
+        iovageom_itree_seek_end(tree, path);
+        return (struct iovageom_itree_entry){NULL, NULL};
+    }
+    for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
+        struct iovageom_itree_inner *inner = (struct iovageom_itree_inner *)(uintptr_t)node;
+        size_t slot = rank_inner(inner->last, address, few);
+
+        few = INNER_SLOTS;
+        path->node[level] = inner;
+        path->slot[level] = (uint16_t)slot;
+        node = inner->child[slot];
+    }
+    path->node[0] = (void *)(uintptr_t)node;
+    path->slot[0] = (uint16_t)rank_leaf(node, address);
+    return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
 }
 
 /*

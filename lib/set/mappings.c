@@ -4,14 +4,19 @@
 #include <iovageom/status.h>
 
 #include "../base/array.h"
+#include "itree_internal.h"
 
 /* The entry as a result: *out, and whether there is one. */
-static bool give_mapping(struct iovageom_itree_entry entry, struct iovageom_mapping *out)
+static bool give_mapping(const struct iovageom_itree *tree, struct iovageom_itree_entry entry,
+                         struct iovageom_mapping *out)
 {
+    const uint64_t low = IOVAGEOM_MAPPING_PACKED - 1;
+
     if (!entry.range)
         return false;
-    *out = (struct iovageom_mapping){*entry.range, entry.values[IOVAGEOM_MAPPING_PHYS],
-                                     (uint32_t)entry.values[IOVAGEOM_MAPPING_FLAGS]};
+    out->range = *entry.range;
+    out->phys = tree->width == 1 ? entry.values[0] & ~low : entry.values[0];
+    out->flags = (uint32_t)(tree->width == 1 ? entry.values[0] & low : entry.values[1]);
     return true;
 }
 
@@ -26,10 +31,12 @@ static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *m
     return entry;
 }
 
-int iovageom_mappings_init(struct iovageom_mappings *mappings,
+int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t granule,
                            const struct iovageom_allocator *allocator)
 {
-    return iovageom_itree_init(&mappings->tree, IOVAGEOM_MAPPING_WIDTH, allocator);
+    return iovageom_itree_init(&mappings->tree,
+                               granule >= IOVAGEOM_MAPPING_PACKED ? 1 : IOVAGEOM_MAPPING_WIDTH,
+                               allocator);
 }
 
 void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
@@ -38,66 +45,52 @@ void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
         iovageom_itree_clear(&mappings->tree);
 }
 
-bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
+/*
+ * A range can split a mapping only at its two ends, and a guest mostly unmaps exactly what it has
+ * mapped: so the mapping at the lower end mostly decides. Those behind it in the same leaf are at
+ * hand; only a range that goes on beyond them needs a search for its upper end.
+ */
+bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
                                   struct iovageom_range range,
                                   struct iovageom_mappings_place *place,
                                   struct iovageom_mapping *hit)
 {
-    const struct iovageom_itree_entry entry =
-        iovageom_itree_seek(&mappings->tree, range.start, &place->path);
+    const struct iovageom_itree *tree = &mappings->tree;
+    struct iovageom_itree_entry entry = seek(tree, range.start, &place->path);
+    uint32_t run = 0;
+    uint32_t room;
 
-    return entry.range && entry.range->start <= range.last && give_mapping(entry, hit);
-}
-
-int iovageom_mappings_insert(struct iovageom_mappings *mappings,
-                             struct iovageom_mappings_place *place,
-                             const struct iovageom_mapping *mapping)
-{
-    const uint64_t values[IOVAGEOM_MAPPING_WIDTH] = {mapping->phys, mapping->flags};
-
-    return iovageom_itree_insert(&mappings->tree, &place->path, mapping->range, values);
-}
-
-size_t iovageom_mappings_remove(struct iovageom_mappings *mappings, struct iovageom_range range)
-{
-    return iovageom_itree_erase(&mappings->tree, range);
-}
-
-bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
-                                   struct iovageom_range range, struct iovageom_mapping *out)
-{
-    struct iovageom_itree_entry entry = overlapping(mappings, range);
-
-    if (!entry.range)
+    place->run = 0;
+    place->beyond = false;
+    if (!entry.range || entry.range->start > range.last)
         return false;
-    if (iovageom_range_contains(range, *entry.range)) {
-        /* A guest mostly unmaps exactly what it has mapped; this saves the second search. */
-        if (entry.range->last == range.last)
-            return false;
-        /* A range can split a mapping only at its two ends. The lower end splits none, as its
-         * mapping is inside; so the mapping at the upper end decides. */
-        entry = overlapping(mappings, (struct iovageom_range){range.last, range.last});
-        if (!entry.range || iovageom_range_contains(range, *entry.range))
-            return false;
+    if (entry.range->start < range.start)
+        return give_mapping(&mappings->tree, entry, hit);
+    if (entry.range->last == range.last) {
+        place->run = 1;
+        return false;
     }
-    return give_mapping(entry, out);
-}
-
-size_t iovageom_mappings_count(const struct iovageom_mappings *mappings)
-{
-    return mappings->tree.count;
-}
-
-bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
-                              struct iovageom_mapping *out)
-{
-    return give_mapping(iovageom_mappings_at(mappings, address), out);
+    room = count_at(tree, &place->path, 0) - place->path.slot[0];
+    while (run < room && entry.range[run].last < range.last)
+        run++;
+    place->run = run;
+    if (run < room && entry.range[run].last > range.last)
+        return entry.range[run].start <= range.last &&
+               give_mapping(&mappings->tree, entry_at(entry.range, entry.values, tree->width, run),
+                            hit);
+    place->run += run < room;
+    place->beyond = run == room;
+    if (!place->beyond)
+        return false;
+    entry = find(tree, range.last);
+    return entry.range && entry.range->start <= range.last && entry.range->last > range.last &&
+           give_mapping(&mappings->tree, entry, hit);
 }
 
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
                                      struct iovageom_range range, struct iovageom_mapping *out)
 {
-    return give_mapping(overlapping(mappings, range), out);
+    return give_mapping(&mappings->tree, overlapping(mappings, range), out);
 }
 
 size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
@@ -129,7 +122,7 @@ size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
             continue;
         }
         if (count < capacity)
-            give_mapping(entry, &out[count]);
+            give_mapping(&mappings->tree, entry, &out[count]);
         count++;
         if (!iovageom_range_above(*entry.range, &rest))
             return count;
@@ -144,5 +137,5 @@ void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t a
 
 bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out)
 {
-    return give_mapping(iovageom_itree_next(&cursor->cursor), out);
+    return give_mapping(cursor->cursor.tree, iovageom_itree_next(&cursor->cursor), out);
 }

@@ -21,11 +21,12 @@
  */
 
 /*
- * The range of an entry is the IOVA range of a mapping. Its two words are the address that it leads
- * to and its flags; there are no spare bits for flags in the address, which need not be aligned.
- * Neighbouring mappings are never joined, because the guest unmaps whole mappings.
+ * The range of an entry is the IOVA range of a mapping. Its value is one word, if addresses are
+ * multiples of IOVAGEOM_MAPPING_PACKED: the address that it leads to, with the flags in the bits that
+ * are 0 there. Else it is two words, address and flags. Neighbouring mappings are never joined,
+ * because the guest unmaps whole mappings.
  */
-enum { IOVAGEOM_MAPPING_PHYS, IOVAGEOM_MAPPING_FLAGS, IOVAGEOM_MAPPING_WIDTH };
+enum { IOVAGEOM_MAPPING_PACKED = 8, IOVAGEOM_MAPPING_WIDTH = 2 };
 
 struct iovageom_mappings {
     struct iovageom_itree tree;
@@ -33,8 +34,10 @@ struct iovageom_mappings {
     uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_MAPPING_WIDTH];
 };
 
-/* Makes an empty ledger. Allocates nothing. IOVAGEOM_ERR_INVALID: no allocator. */
-int iovageom_mappings_init(struct iovageom_mappings *mappings,
+/* Makes an empty ledger. `granule` is a power of two of which each address that will be mapped to is
+ * a multiple, and flags are below IOVAGEOM_MAPPING_PACKED; or 0: any address, any flags. Allocates
+ * nothing. IOVAGEOM_ERR_INVALID: no allocator. */
+int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t granule,
                            const struct iovageom_allocator *allocator);
 
 /* Frees all memory. Before it is used again, the object must be initialised again. NULL is
@@ -44,30 +47,24 @@ void iovageom_mappings_deinit(struct iovageom_mappings *mappings);
 /* ---- asking ---- */
 
 /* The number of mappings. O(1). */
-size_t iovageom_mappings_count(const struct iovageom_mappings *mappings);
-
-/* The mapping that `address` lies in, as an entry of the tree: for each access of a device, so the
- * search is inlined. O(log n). */
-static inline struct iovageom_itree_entry iovageom_mappings_at(
-    const struct iovageom_mappings *mappings, uint64_t address)
+static inline size_t iovageom_mappings_count(const struct iovageom_mappings *mappings)
 {
-    return holding(&mappings->tree, IOVAGEOM_MAPPING_WIDTH, address);
+    return mappings->tree.count;
 }
 
-/* The same as a mapping. False, and *out untouched, when there is none. O(log n). */
-bool iovageom_mappings_lookup(const struct iovageom_mappings *mappings, uint64_t address,
-                              struct iovageom_mapping *out);
+/* For each access of a device: the entry that `address` lies in. None when there is none, or values
+ * are not packed: then first_overlap() knows. O(log n). */
+static inline struct iovageom_itree_entry iovageom_mappings_near(
+    const struct iovageom_mappings *mappings, uint64_t address)
+{
+    if (mappings->tree.width != 1)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    return holding(&mappings->tree, 1, address);
+}
 
 /* The lowest mapping that overlaps `range`. False when there is none. O(log n). */
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
                                      struct iovageom_range range, struct iovageom_mapping *out);
-
-/*
- * The lowest mapping of which `range` covers a part but not the whole. False when there is none, so
- * that what it covers can be removed. O(log n).
- */
-bool iovageom_mappings_first_split(const struct iovageom_mappings *mappings,
-                                   struct iovageom_range range, struct iovageom_mapping *out);
 
 /*
  * The hot-plug question: which mappings overlap a set of addresses that are to become unusable?
@@ -97,31 +94,60 @@ bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iova
 /* ---- changes, in two steps ---- */
 
 /*
- * lib/viommu decides on a MAP request while the state is const; the VMM then maps on the host, and
- * only after that the mapping is kept. The place that the first step found is used by the second,
- * so nothing is searched twice.
+ * lib/viommu decides on a request while the state is const; the VMM then works on the host, and only
+ * after that the ledger is changed. The place that the first step found is used by the second, so
+ * nothing is searched twice. Invalid after any change of the ledger.
  */
-
-/* Where a mapping will go. Invalid after any change of the ledger. */
-struct iovageom_mappings_place {
+struct IOVAGEOM_ITREE_ALIAS iovageom_mappings_place {
     struct iovageom_itree_path path;
+    uint32_t run; /* UNMAP: mappings that go in the leaf of the place */
+    bool beyond;  /* UNMAP: others may go, in the leaves that follow */
 };
 
-/* Whether a mapping overlaps the range, which must be valid. If so, *hit is the lowest one; if not,
- * *place is where a mapping of the range goes. O(log n). */
-bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
+/* MAP. Whether no mapping overlaps the range, which must be valid. Then *place is where a mapping of
+ * the range goes. O(log n). */
+static ALWAYS_INLINE bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
+                                                       struct iovageom_range range,
+                                                       struct iovageom_mappings_place *place)
+{
+    const struct iovageom_itree_entry entry = seek(&mappings->tree, range.start, &place->path);
+
+    return !entry.range || entry.range->start > range.last;
+}
+
+/* UNMAP. Whether the range, which must be valid, covers a part of a mapping but not the whole. If
+ * so, *hit is the lowest one; if not, *place is where the mappings are that it covers. O(log n). */
+bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
                                   struct iovageom_range range,
                                   struct iovageom_mappings_place *place,
                                   struct iovageom_mapping *hit);
 
 /* Inserts at a place that seek_place() gave for the same range. Invalidates `place`.
  * IOVAGEOM_ERR_NO_MEMORY: the ledger is as it was. O(log n). */
-int iovageom_mappings_insert(struct iovageom_mappings *mappings,
-                             struct iovageom_mappings_place *place,
-                             const struct iovageom_mapping *mapping);
+static inline int iovageom_mappings_insert(struct iovageom_mappings *mappings,
+                                           struct iovageom_mappings_place *place,
+                                           const struct iovageom_mapping *mapping)
+{
+    const bool packed = mappings->tree.width == 1;
+    const uint64_t values[IOVAGEOM_MAPPING_WIDTH] = {
+        packed ? mapping->phys | mapping->flags : mapping->phys, mapping->flags};
 
-/* Removes all mappings in the range, and returns how many. The caller has checked that the range
- * splits none: one that it does split would be removed whole. */
-size_t iovageom_mappings_remove(struct iovageom_mappings *mappings, struct iovageom_range range);
+    return iovageom_itree_insert(&mappings->tree, &place->path, mapping->range, values);
+}
+
+/* Removes all mappings in the range, and returns how many. The place is what seek_split() gave for
+ * the same range; it is invalid afterwards. */
+static inline size_t iovageom_mappings_remove(struct iovageom_mappings *mappings,
+                                              struct iovageom_mappings_place *place,
+                                              struct iovageom_range range)
+{
+    size_t removed = place->run;
+
+    if (place->run > 0)
+        iovageom_itree_cut(&mappings->tree, &place->path, place->run);
+    if (place->beyond)
+        removed += iovageom_itree_erase(&mappings->tree, range);
+    return removed;
+}
 
 #endif

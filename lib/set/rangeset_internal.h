@@ -4,6 +4,8 @@
 
 #include <iovageom/rangeset.h>
 
+#include "itree_search.h"
+
 /* What other floors need of a set, beside the public header. A gap is a range of addresses that are
  * not in the set, as long as it can be. */
 
@@ -15,6 +17,16 @@
  */
 int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovageom_rangeset *from,
                             size_t count);
+
+/* Whether the set has addresses of `range`, which must be valid. For each MAP of a guest, so it is
+ * inlined. O(log n). */
+static inline bool iovageom_rangeset_meets(const struct iovageom_rangeset *set,
+                                           struct iovageom_range range)
+{
+    const struct iovageom_itree_entry entry = find((const struct iovageom_itree *)set, range.start);
+
+    return entry.range && entry.range->start <= range.last;
+}
 
 /* The lowest range that lies wholly above `address`. False when there is none. O(log n). */
 bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,

@@ -5,11 +5,16 @@
 
 #include <iovageom/status.h>
 
-/* Cleared shortcuts say that there is no object with number 0. No other number is sought in the
- * shortcut that would be wrong for it: 0 is not its key. */
+/* Makes a shortcut lead nowhere. 0 belongs into the first shortcut, 1 into another one. */
+static void forget_shortcut(struct iovageom_table *table, size_t index)
+{
+    table->shortcuts[index].key = index == 0;
+}
+
 int iovageom_table_init(struct iovageom_table *table, const struct iovageom_allocator *allocator)
 {
     memset(table->shortcuts, 0, sizeof(table->shortcuts));
+    forget_shortcut(table, 0);
     return iovageom_itree_init(&table->tree, 1, allocator);
 }
 
@@ -30,10 +35,14 @@ void *iovageom_table_from(const struct iovageom_table *table, uint64_t key)
     return entry.range ? (void *)(uintptr_t)*entry.values : NULL;
 }
 
-void *iovageom_table_search(const struct iovageom_table *table, uint64_t key)
+void *iovageom_table_at(const struct iovageom_table *table, uint64_t key)
 {
-    struct iovageom_itree_entry entry = iovageom_itree_find(&table->tree, key);
+    const struct iovageom_table_shortcut *near = iovageom_table_near(table, key);
+    struct iovageom_itree_entry entry;
 
+    if (near)
+        return near->object;
+    entry = iovageom_itree_find(&table->tree, key);
     return entry.range && entry.range->start == key ? (void *)(uintptr_t)*entry.values : NULL;
 }
 
@@ -48,13 +57,13 @@ int iovageom_table_put(struct iovageom_table *table, uint64_t key, void *object)
         return IOVAGEOM_ERR_OVERLAP;
     status = iovageom_itree_insert(&table->tree, &path, (struct iovageom_range){key, key}, &value);
     if (status == IOVAGEOM_OK)
-        table->shortcuts[iovageom_table_shortcut(key)] =
-            (struct iovageom_table_shortcut){key, object};
+        table->shortcuts[iovageom_table_index(key)] = (struct iovageom_table_shortcut){key, object};
     return status;
 }
 
 void iovageom_table_drop(struct iovageom_table *table, uint64_t key)
 {
     (void)iovageom_itree_erase(&table->tree, (struct iovageom_range){key, key});
-    table->shortcuts[iovageom_table_shortcut(key)] = (struct iovageom_table_shortcut){key, NULL};
+    if (iovageom_table_near(table, key))
+        forget_shortcut(table, iovageom_table_index(key));
 }

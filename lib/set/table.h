@@ -13,23 +13,23 @@ enum { IOVAGEOM_TABLE_SHORTCUT_BITS = 7, IOVAGEOM_TABLE_SHORTCUTS = 128 };
  * doesn't own the objects: who puts one in takes it out before freeing it.
  *
  * Each request of a guest and each access of a device begins with a number. So beside the tree
- * stands a small array of shortcuts, found by a hash of the number: the numbers that were put in or
- * taken out last. Only these two change it, so that readers may run at once.
+ * stands a small array of shortcuts, found by a hash of the number, to those that were put in last.
+ * Only putting in and taking out change it, so that readers may run at once.
  */
 struct iovageom_table {
     struct iovageom_itree tree;
     uint64_t inline_values[IOVAGEOM_ITREE_INLINE]; /* of `tree`: must follow it directly */
     struct iovageom_table_shortcut {
-        uint64_t key;
-        void *object; /* NULL: there is none with that number */
+        uint64_t key; /* while it is not in use, one that another shortcut is for */
+        void *object;
     } shortcuts[IOVAGEOM_TABLE_SHORTCUTS];
 };
 
 int iovageom_table_init(struct iovageom_table *table, const struct iovageom_allocator *allocator);
 void iovageom_table_deinit(struct iovageom_table *table);
 size_t iovageom_table_count(const struct iovageom_table *table);
-/* iovageom_table_at() without the shortcuts. */
-void *iovageom_table_search(const struct iovageom_table *table, uint64_t key);
+/* The object with that number; NULL when there is none. O(log n). */
+void *iovageom_table_at(const struct iovageom_table *table, uint64_t key);
 /* The object with the lowest number from `key` up; NULL when there is none. O(log n). */
 void *iovageom_table_from(const struct iovageom_table *table, uint64_t key);
 /* IOVAGEOM_ERR_OVERLAP: there is one with that number. IOVAGEOM_ERR_NO_MEMORY. */
@@ -39,26 +39,19 @@ void iovageom_table_drop(struct iovageom_table *table, uint64_t key);
 
 /* Numbers that follow one another, and those that differ in high bits only, as the bus of a PCI
  * device, get shortcuts of their own: the multiplier is 2^64 divided by the golden ratio. */
-static inline size_t iovageom_table_shortcut(uint64_t key)
+static inline size_t iovageom_table_index(uint64_t key)
 {
     return (size_t)(key * 0x9e3779b97f4a7c15U >> (64 - IOVAGEOM_TABLE_SHORTCUT_BITS));
 }
 
-/* The object with that number, if it is known without a search; else NULL. */
-static inline void *iovageom_table_near(const struct iovageom_table *table, uint64_t key)
+/* Where the object with that number is, if that is known without a search; else NULL, and table_at()
+ * may know it. */
+static inline const struct iovageom_table_shortcut *iovageom_table_near(
+    const struct iovageom_table *table, uint64_t key)
 {
-    const struct iovageom_table_shortcut *shortcut =
-        &table->shortcuts[iovageom_table_shortcut(key)];
+    const struct iovageom_table_shortcut *shortcut = &table->shortcuts[iovageom_table_index(key)];
 
-    return shortcut->key == key ? shortcut->object : NULL;
-}
-
-/* The object with that number; NULL when there is none. O(log n). */
-static inline void *iovageom_table_at(const struct iovageom_table *table, uint64_t key)
-{
-    void *object = iovageom_table_near(table, key);
-
-    return object ? object : iovageom_table_search(table, key);
+    return shortcut->key == key ? shortcut : NULL;
 }
 
 #endif

@@ -463,10 +463,10 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
 void iovageom_judge_identity(struct iovageom_viommu *viommu);
 
 /**
- * What iovageom_attach_decide() found. Like struct iovageom_map below, it points into the model and
+ * What iovageom_attach_decide() found. Like struct iovageom_change below, it points into the model and
  * is void after any change: `do` follows `decide` at once.
  */
-struct iovageom_attach {
+struct IOVAGEOM_ITREE_ALIAS iovageom_attach {
     struct iovageom_endpoint *endpoint;
     struct iovageom_domain *domain; /**< NULL: it is to be made, with number `id` */
     uint32_t id;
@@ -479,21 +479,42 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
 int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_attach *attach);
 int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            struct iovageom_report *report, struct iovageom_endpoint **out);
-/** What iovageom_map_decide() found. */
-struct iovageom_map {
+/** A MAP or an UNMAP: what is asked, and what iovageom_map_decide() or iovageom_unmap_decide() found. */
+struct IOVAGEOM_ITREE_ALIAS iovageom_change {
+    struct iovageom_mapping mapping; /**< the question; of an UNMAP only the range */
     struct iovageom_domain *domain;
-    struct iovageom_mappings_place place; /**< in the tree, so that the insert searches nothing */
+    struct iovageom_mappings_place place; /**< in the tree, so that doing it searches nothing */
 };
 
-int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                        struct iovageom_domain *target, const struct iovageom_mapping *mapping,
-                        struct iovageom_report *report, struct iovageom_map *out);
-int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_map *map,
-                    const struct iovageom_mapping *mapping);
+int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
+                        struct iovageom_report *report, struct iovageom_change *change);
 int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                          struct iovageom_range range, struct iovageom_report *report,
-                          struct iovageom_domain **out);
-size_t iovageom_unmap_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
-                         struct iovageom_range range);
+                          struct iovageom_report *report, struct iovageom_change *change);
+
+/**
+ * To be called once iovageom_map_decide() has agreed, with no change in between: `change->place`
+ * points into the tree. IOVAGEOM_ERR_NO_MEMORY; nothing has changed then.
+ */
+static inline int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_change *change)
+{
+    const int error =
+        iovageom_mappings_insert(&change->domain->mappings, &change->place, &change->mapping);
+
+    viommu->mapping_count += error == IOVAGEOM_OK;
+    viommu->changes += error == IOVAGEOM_OK;
+    return error;
+}
+
+/** The same after iovageom_unmap_decide(). Returns how many mappings were removed. */
+static inline size_t iovageom_unmap_do(struct iovageom_viommu *viommu,
+                                       struct iovageom_change *change)
+{
+    const size_t count =
+        iovageom_mappings_remove(&change->domain->mappings, &change->place, change->mapping.range);
+
+    viommu->mapping_count -= count;
+    viommu->changes++;
+    return count;
+}
 
 #endif

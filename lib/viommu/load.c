@@ -195,7 +195,7 @@ static int load_mapping(struct loader *l, struct iovageom_domain *domain,
                         const struct iovageom_mapping *mapping)
 {
     struct iovageom_range reserved;
-    struct iovageom_map map;
+    struct iovageom_change change = {.mapping = *mapping};
     int status;
 
     if (iovageom_range_valid(mapping->range) &&
@@ -207,9 +207,9 @@ static int load_mapping(struct loader *l, struct iovageom_domain *domain,
         iovageom_name_domain(&finding, l->viommu, domain, mapping->range);
         return load_status(l, iovageom_refuse(l->report, &finding));
     }
-    status = iovageom_map_decide(l->viommu, l->domain, domain, mapping, l->report, &map);
+    status = iovageom_map_decide(l->viommu, l->domain, l->report, &change);
     if (status == IOVAGEOM_OK)
-        status = iovageom_map_do(l->viommu, &map, mapping);
+        status = iovageom_map_do(l->viommu, &change);
     return load_status(l, status);
 }
 

@@ -3,6 +3,7 @@
 
 #include "../base/range.h"
 #include "../base/hints.h"
+#include "../set/rangeset_internal.h"
 #include "internal.h"
 
 /*
@@ -42,25 +43,33 @@ static IOVAGEOM_COLD int refuse_map(uint32_t domain, int error, const char *deta
     return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
 }
 
-/*
- * `hit` is the reserved range that `range` meets; the owner is looked up only if there is a report.
- */
+/* `reserved` has addresses of `range`; the owner is looked up only if there is a report. */
 static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
                                          const struct iovageom_domain *domain,
-                                         struct iovageom_range range, struct iovageom_range hit,
+                                         struct iovageom_range range,
+                                         const struct iovageom_rangeset *reserved,
                                          struct iovageom_report *report)
 {
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
+    struct iovageom_range hit;
 
     if (report == NULL)
         return IOVAGEOM_ERR_RESERVED;
     finding.domain = domain->id;
     finding.range = range;
-    finding.against = hit;
-    (void)iovageom_range_intersect(range, hit, &hit);
+    (void)iovageom_rangeset_first_overlap(reserved, range, &finding.against);
+    (void)iovageom_range_intersect(range, finding.against, &hit);
     iovageom_name_domain(&finding, viommu, domain, hit);
     return iovageom_refuse(report, &finding);
+}
+
+/* The domain with that number, or NULL: mostly known without a search. */
+static inline struct iovageom_domain *domain_at(const struct iovageom_viommu *viommu, uint32_t id)
+{
+    const struct iovageom_table_shortcut *near = iovageom_table_near(&viommu->domains, id);
+
+    return near != NULL ? near->object : iovageom_domain_at(viommu, id);
 }
 
 /* ---- MAP ---- */
@@ -89,44 +98,52 @@ static int map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
     return IOVAGEOM_OK;
 }
 
-/* Whether one mapping more is within the limits: of the object, of the domain, of its hosts. */
-static int map_limits(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
-                      uint64_t budget, struct iovageom_report *report)
+static IOVAGEOM_COLD int refuse_overlap(const struct iovageom_viommu *viommu,
+                                        const struct iovageom_domain *domain,
+                                        struct iovageom_range range, struct iovageom_report *report)
 {
-    const uint64_t live = iovageom_mappings_count(&domain->mappings);
-    const struct {
-        uint64_t used, most;
-        enum iovageom_finding_kind kind;
-    } limits[] = {
-        {viommu->mapping_count, viommu->config.max_mappings, IOVAGEOM_FINDING_LIMIT},
-        {live, viommu->config.max_domain_mappings, IOVAGEOM_FINDING_LIMIT},
-        {live, budget, IOVAGEOM_FINDING_BUDGET},
-    };
+    struct iovageom_mapping hit;
 
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-        if (limits[i].used >= limits[i].most)
-            return iovageom_refuse_number(report, limits[i].kind, IOVAGEOM_ERR_LIMIT, domain->id,
-                                          IOVAGEOM_ID_NONE, limits[i].used + 1, limits[i].most);
-    return IOVAGEOM_OK;
+    (void)iovageom_mappings_first_overlap(&domain->mappings, range, &hit);
+    return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->id, range, &hit, report);
+}
+
+static IOVAGEOM_COLD int refuse_limit(const struct iovageom_domain *domain,
+                                      enum iovageom_finding_kind kind, uint64_t used, uint64_t most,
+                                      struct iovageom_report *report)
+{
+    return iovageom_refuse_number(report, kind, IOVAGEOM_ERR_LIMIT, domain->id,
+                                  IOVAGEOM_ID_NONE, used + 1, most);
 }
 
 /*
- * Whether the range is free: not reserved (N76), not mapped (N42), and within the limits. `*place`
- * is where it goes in the tree; the search that finds no overlap has found that too.
+ * Whether the range is free: not reserved (N76), not mapped (N42), and one mapping more within the
+ * limits of the object, of the domain and of its hosts. `*place` is where it goes in the tree; the
+ * search that finds no overlap has found that too.
  */
-static int map_place(const struct iovageom_viommu *viommu, const struct iovageom_domain *domain,
-                     const struct iovageom_mapping *mapping,
-                     const struct iovageom_rangeset *reserved, uint64_t budget,
-                     struct iovageom_report *report, struct iovageom_mappings_place *place)
+static ALWAYS_INLINE int map_place(const struct iovageom_viommu *viommu,
+                                   const struct iovageom_domain *domain,
+                                   const struct iovageom_mapping *mapping,
+                                   const struct iovageom_rangeset *reserved, uint64_t budget,
+                                   struct iovageom_report *report,
+                                   struct iovageom_mappings_place *place)
 {
-    struct iovageom_range taken;
-    struct iovageom_mapping hit;
+    const struct iovageom_range range = mapping->range;
+    const uint64_t live = iovageom_mappings_count(&domain->mappings);
 
-    if (iovageom_rangeset_first_overlap(reserved, mapping->range, &taken))
-        return refuse_reserved(viommu, domain, mapping->range, taken, report);
-    if (iovageom_mappings_seek_place(&domain->mappings, mapping->range, place, &hit))
-        return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->id, mapping->range, &hit, report);
-    return map_limits(viommu, domain, budget, report);
+    if (iovageom_rangeset_meets(reserved, range))
+        return refuse_reserved(viommu, domain, range, reserved, report);
+    if (!iovageom_mappings_seek_place(&domain->mappings, range, place))
+        return refuse_overlap(viommu, domain, range, report);
+    if (viommu->mapping_count >= viommu->config.max_mappings)
+        return refuse_limit(domain, IOVAGEOM_FINDING_LIMIT, viommu->mapping_count,
+                            viommu->config.max_mappings, report);
+    if (live >= viommu->config.max_domain_mappings)
+        return refuse_limit(domain, IOVAGEOM_FINDING_LIMIT, live,
+                            viommu->config.max_domain_mappings, report);
+    if (live >= budget)
+        return refuse_limit(domain, IOVAGEOM_FINDING_BUDGET, live, budget, report);
+    return IOVAGEOM_OK;
 }
 
 /* What is asked before that, and needs no view: flags, domain, bypass and numbers. */
@@ -148,91 +165,98 @@ static int map_front(const struct iovageom_viommu *viommu, const struct iovageom
     return map_numbers(viommu, domain, mapping, report);
 }
 
-/*
- * The one place where a MAP is decided. With a clean domain it uses the cached set and allocates
- * nothing. Else it computes the set anew, since the object is const: callers that may change it
- * refresh the domain first. `target` is the domain with that number, or NULL.
- */
-int iovageom_map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                        struct iovageom_domain *target, const struct iovageom_mapping *mapping,
-                        struct iovageom_report *report, struct iovageom_map *out)
+/* The same while the cached set of the domain is not up to date. */
+static NOINLINE int map_unclean(const struct iovageom_viommu *viommu,
+                                const struct iovageom_domain *domain,
+                                const struct iovageom_mapping *mapping,
+                                struct iovageom_report *report,
+                                struct iovageom_mappings_place *place)
 {
     struct iovageom_rangeset reserved;
-    int status = map_front(viommu, target, domain, mapping, report);
     bool shared;
+    int status = iovageom_rangeset_init(&reserved, &viommu->allocator);
 
-    out->domain = target;
-    if (status != IOVAGEOM_OK)
-        return status;
-    if (target->clean)
-        return map_place(viommu, target, mapping, &target->reserved,
-                         target->shared ? iovageom_domain_budget(target, &shared) : target->budget,
-                         report, &out->place);
-    status = iovageom_rangeset_init(&reserved, &viommu->allocator);
     if (status == IOVAGEOM_OK)
-        status = iovageom_domain_reserved(viommu, target, &reserved);
+        status = iovageom_domain_reserved(viommu, domain, &reserved);
     if (status == IOVAGEOM_OK)
-        status = map_place(viommu, target, mapping, &reserved,
-                           iovageom_domain_budget(target, &shared), report, &out->place);
+        status = map_place(viommu, domain, mapping, &reserved,
+                           iovageom_domain_budget(domain, &shared), report, place);
     iovageom_rangeset_deinit(&reserved);
     return status;
 }
 
 /*
- * To be called once iovageom_map_decide() has agreed, with no change in between: `map->place`
- * points into the tree. IOVAGEOM_ERR_NO_MEMORY; nothing has changed then.
+ * The one place where a MAP is decided. With a clean domain it uses the cached set and allocates
+ * nothing. Else it computes the set anew, since the object is const.
  */
-int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_map *map,
-                    const struct iovageom_mapping *mapping)
+static ALWAYS_INLINE int map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
+                                    struct iovageom_domain *target, struct iovageom_report *report,
+                                    struct iovageom_change *change)
 {
-    int error = iovageom_mappings_insert(&map->domain->mappings, &map->place, mapping);
+    const struct iovageom_mapping *mapping = &change->mapping;
+    int status = map_front(viommu, target, domain, mapping, report);
+    bool shared;
 
-    if (error == IOVAGEOM_OK) {
-        viommu->mapping_count++;
-        viommu->changes++;
-    }
-    return error;
+    change->domain = target;
+    if (status != IOVAGEOM_OK)
+        return status;
+    if (!target->clean)
+        return map_unclean(viommu, target, mapping, report, &change->place);
+    return map_place(viommu, target, mapping, &target->reserved,
+                     target->shared ? iovageom_domain_budget(target, &shared) : target->budget,
+                     report, &change->place);
+}
+
+/* Refreshes the domain first. If there is no memory for that, the decision needs as much memory too,
+ * and reports it. */
+int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
+                        struct iovageom_report *report, struct iovageom_change *change)
+{
+    struct iovageom_domain *target = domain_at(viommu, domain);
+
+    if (target != NULL && !target->clean)
+        (void)iovageom_domain_refresh(viommu, target);
+    return map_decide(viommu, domain, target, report, change);
 }
 
 IOVAGEOM_COLD int iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t domain,
                                             struct iovageom_range range, uint64_t phys,
                                             uint32_t flags, struct iovageom_report *report)
 {
-    const struct iovageom_mapping mapping = {range, phys, flags};
-    struct iovageom_map map;
+    struct iovageom_change change = {.mapping = {range, phys, flags}};
 
     iovageom_report_clear(report);
-    return iovageom_map_decide(viommu, domain, iovageom_domain_at(viommu, domain), &mapping, report,
-                               &map);
+    return map_decide(viommu, domain, iovageom_domain_at(viommu, domain), report, &change);
 }
 
 int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                         struct iovageom_range range, uint64_t phys, uint32_t flags,
                         struct iovageom_report *report)
 {
-    const struct iovageom_mapping mapping = {range, phys, flags};
-    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    struct iovageom_map map;
+    struct iovageom_change change;
     int status;
 
-    iovageom_report_clear(report);
-    /* If there is no memory for this, the decision needs as much memory too, and reports that. */
-    if (target != NULL && !target->clean)
-        (void)iovageom_domain_refresh(viommu, target);
-    status = iovageom_map_decide(viommu, domain, target, &mapping, report, &map);
-    return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, &map, &mapping);
+    if (report != NULL)
+        iovageom_report_clear(report);
+    change.mapping = (struct iovageom_mapping){range, phys, flags};
+    status = iovageom_map_decide(viommu, domain, report, &change);
+    return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, &change);
 }
 
 int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
                              struct iovageom_range range)
 {
-    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    struct iovageom_change change;
     struct iovageom_mapping mapping;
 
-    if (target == NULL || !iovageom_mappings_first_overlap(&target->mappings, range, &mapping) ||
+    change.domain = iovageom_domain_at(viommu, domain);
+    if (change.domain == NULL ||
+        !iovageom_mappings_first_overlap(&change.domain->mappings, range, &mapping) ||
         !iovageom_range_equal(mapping.range, range))
         return IOVAGEOM_ERR_NOT_FOUND;
-    (void)iovageom_unmap_do(viommu, target, range);
+    (void)iovageom_mappings_seek_split(&change.domain->mappings, range, &change.place, &mapping);
+    change.mapping.range = range;
+    (void)iovageom_unmap_do(viommu, &change);
     return IOVAGEOM_OK;
 }
 
@@ -243,57 +267,48 @@ int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
  * (N54). Neither alignment nor the input range is asked, for a range with holes is fine (N55).
  */
 int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                          struct iovageom_range range, struct iovageom_report *report,
-                          struct iovageom_domain **out)
+                          struct iovageom_report *report, struct iovageom_change *change)
 {
-    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    const struct iovageom_range range = change->mapping.range;
+    struct iovageom_domain *target = domain_at(viommu, domain);
     struct iovageom_mapping split;
 
-    *out = target;
+    change->domain = target;
     if (target == NULL)
         return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
     if (target->bypass)
         return refuse_map(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N53)", report);
     if (!iovageom_range_valid(range))
         return refuse_map(domain, IOVAGEOM_ERR_INVALID, "virt_end is below virt_start", report);
-    if (iovageom_mappings_first_split(&target->mappings, range, &split))
+    if (iovageom_mappings_seek_split(&target->mappings, range, &change->place, &split))
         return refuse_range(viommu, IOVAGEOM_ERR_SPLIT, domain, range, &split, report);
     return IOVAGEOM_OK;
-}
-
-/* To be called once iovageom_unmap_decide() has agreed. Returns how many mappings were removed. */
-size_t iovageom_unmap_do(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
-                         struct iovageom_range range)
-{
-    const size_t count = iovageom_mappings_remove(&domain->mappings, range);
-
-    viommu->mapping_count -= count;
-    viommu->changes++;
-    return count;
 }
 
 int iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
                                 struct iovageom_range range, struct iovageom_report *report)
 {
-    struct iovageom_domain *target;
+    struct iovageom_change change = {.mapping.range = range};
 
     iovageom_report_clear(report);
-    return iovageom_unmap_decide(viommu, domain, range, report, &target);
+    return iovageom_unmap_decide(viommu, domain, report, &change);
 }
 
 int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
                           struct iovageom_range range, size_t *removed,
                           struct iovageom_report *report)
 {
-    struct iovageom_domain *target;
+    struct iovageom_change change;
     size_t count;
     int status;
 
-    iovageom_report_clear(report);
-    status = iovageom_unmap_decide(viommu, domain, range, report, &target);
+    if (report != NULL)
+        iovageom_report_clear(report);
+    change.mapping.range = range;
+    status = iovageom_unmap_decide(viommu, domain, report, &change);
     if (status != IOVAGEOM_OK)
         return status;
-    count = iovageom_unmap_do(viommu, target, range);
+    count = iovageom_unmap_do(viommu, &change);
     if (removed != NULL)
         *removed = count;
     return IOVAGEOM_OK;
@@ -302,13 +317,15 @@ int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
 /* ---- where an access goes ---- */
 
 /*
- * Which domain translates for an endpoint (NULL: there is none): `*out`, or NULL while it bypasses.
+ * Which domain translates for the endpoint: `*out`, or NULL while it bypasses.
  * IOVAGEOM_ERR_NOT_FOUND when every access faults: an endpoint in no domain, where bypass is off or
  * its host can't do it.
  */
-static int translates(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *found,
+static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
                       const struct iovageom_domain **out)
 {
+    const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
+
     if (found == NULL || !iovageom_endpoint_visible(found))
         return IOVAGEOM_ERR_NOT_FOUND;
     if (found->domain == NULL && !(iovageom_bypass_unattached(viommu) &&
@@ -378,52 +395,31 @@ static int segments_of(const struct iovageom_domain *domain, struct iovageom_ran
     return IOVAGEOM_ERR_FAULT;
 }
 
-/*
- * Most accesses lie in one mapping. True when this one does, and is answered. An endpoint that is in
- * a domain is visible; and a domain in bypass has no mappings.
- */
-static ALWAYS_INLINE bool translate_one(const struct iovageom_endpoint *endpoint,
-                                        struct iovageom_range range, uint32_t flags,
-                                        struct iovageom_segment *segments, size_t capacity,
-                                        size_t *needed)
-{
-    struct iovageom_itree_entry entry;
-
-    if (endpoint == NULL || endpoint->domain == NULL)
-        return false;
-    entry = iovageom_mappings_at(&endpoint->domain->mappings, range.start);
-    if (entry.range == NULL || entry.range->last < range.last || range.last < range.start ||
-        (flags & ~entry.values[IOVAGEOM_MAPPING_FLAGS]) != 0 || capacity == 0)
-        return false;
-    segments->range.start = range.start;
-    segments->range.last = range.last;
-    segments->phys = entry.values[IOVAGEOM_MAPPING_PHYS] + (range.start - entry.range->start);
-    segments->flags = (uint32_t)entry.values[IOVAGEOM_MAPPING_FLAGS];
-    segments->reserved = 0;
-    if (needed != NULL)
-        *needed = 1;
-    return true;
-}
-
-/* An endpoint that has to be searched for, several segments, bypass or a fault. */
+/* An endpoint that has to be searched for, several segments, bypass or a fault; any access. */
 static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                   struct iovageom_range range, uint32_t flags,
                                   struct iovageom_segment *segments, size_t capacity,
                                   size_t *needed, uint64_t *fault)
 {
-    const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     const struct iovageom_domain *domain;
+    struct iovageom_mapping mapping;
     uint64_t gap = 0;
     size_t count = 1;
-    int error;
+    int error = translates(viommu, endpoint, &domain);
 
-    if (translate_one(found, range, flags, segments, capacity, needed))
-        return IOVAGEOM_OK;
-    error = translates(viommu, found, &domain);
     if (error != IOVAGEOM_OK)
         return error;
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
+    if (domain != NULL && capacity > 0 &&
+        iovageom_mappings_first_overlap(&domain->mappings, range, &mapping) &&
+        iovageom_range_contains(mapping.range, range) && (flags & ~mapping.flags) == 0) {
+        segment_put(segments, capacity, 0, range,
+                    mapping.phys + (range.start - mapping.range.start), mapping.flags);
+        if (needed != NULL)
+            *needed = 1;
+        return IOVAGEOM_OK;
+    }
     /* Counted first: what is handed out is untouched when it is not all of it. */
     if (domain != NULL)
         error = segments_of(domain, range, flags, NULL, 0, &count, &gap);
@@ -447,10 +443,31 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
                               struct iovageom_segment *segments, size_t capacity, size_t *needed,
                               uint64_t *fault)
 {
-    if (translate_one(iovageom_table_near(&viommu->endpoints, endpoint), range, flags, segments,
-                      capacity, needed))
-        return IOVAGEOM_OK;
-    return translate_any(viommu, endpoint, range, flags, segments, capacity, needed, fault);
+    const struct iovageom_table_shortcut *near = iovageom_table_near(&viommu->endpoints, endpoint);
+    const struct iovageom_domain *domain = NULL;
+    struct iovageom_itree_entry entry = {NULL, NULL};
+    uint64_t value;
+    uint32_t allowed;
+
+    /* Most accesses lie in one mapping. An endpoint that is in a domain is visible; and a domain in
+     * bypass has no mappings. */
+    if (capacity > 0 && near != NULL)
+        domain = ((const struct iovageom_endpoint *)near->object)->domain;
+    if (domain != NULL)
+        entry = iovageom_mappings_near(&domain->mappings, range.start);
+    if (entry.range == NULL || entry.range->last < range.last || range.last < range.start)
+        return translate_any(viommu, endpoint, range, flags, segments, capacity, needed, fault);
+    value = *entry.values;
+    allowed = value & (IOVAGEOM_MAPPING_PACKED - 1);
+    if ((flags | allowed) != allowed)
+        return translate_any(viommu, endpoint, range, flags, segments, capacity, needed, fault);
+    segments->phys = value - allowed + (range.start - entry.range->start);
+    segments->range = range;
+    segments->flags = allowed;
+    segments->reserved = 0;
+    if (needed != NULL)
+        *needed = 1;
+    return IOVAGEOM_OK;
 }
 
 int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_t endpoint,
@@ -459,7 +476,7 @@ int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_
     const struct iovageom_domain *domain;
     struct iovageom_mappings_cursor cursor;
     struct iovageom_mapping mapping;
-    int error = translates(viommu, iovageom_endpoint_at(viommu, endpoint), &domain);
+    int error = translates(viommu, endpoint, &domain);
 
     if (error != IOVAGEOM_OK)
         return error;

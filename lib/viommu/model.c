@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include <iovageom/pgsize.h>
+
 #include "internal.h"
 
 /* ---- members ----
@@ -383,7 +385,9 @@ struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uin
     domain->id = id;
     domain->bypass = bypass;
     (void)iovageom_rangeset_init(&domain->reserved, &viommu->allocator);
-    (void)iovageom_mappings_init(&domain->mappings, &viommu->allocator);
+    (void)iovageom_mappings_init(&domain->mappings,
+                                 iovageom_pgsize_granule(viommu->shown.page_size_mask),
+                                 &viommu->allocator);
     return domain;
 }
 

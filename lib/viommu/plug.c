@@ -66,7 +66,7 @@ static int ids_distinct(const struct iovageom_viommu *viommu, const struct iovag
     for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
         const uint32_t id = place_id(place, i);
 
-        error = iovageom_table_put(&named, id, NULL);
+        error = iovageom_table_put(&named, id, &named);
     }
     iovageom_table_deinit(&named);
     return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
@@ -187,7 +187,7 @@ static int ask_groups(struct iovageom_admission *a, const struct iovageom_place 
     for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
         const uint64_t key = group_key(viommu, place, i);
 
-        error = iovageom_table_put_range(&asked, (struct iovageom_range){key, key}, 0);
+        error = iovageom_table_put(&asked, key, &asked);
         if (error == IOVAGEOM_OK)
             error = iovageom_ask_joining(a, iovageom_table_at(&viommu->groups, key));
         else if (error == IOVAGEOM_ERR_OVERLAP)

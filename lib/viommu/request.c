@@ -5,9 +5,9 @@
 #include "internal.h"
 
 /*
- * Requests as bytes: decode, decide, do. A decision points into the model, so it does not outlive
- * the call that made it. request_end() comes after the VMM's own work, when anything may have
- * changed: it decides anew, and does what that decision says.
+ * Requests as bytes: decode, decide, do. A decision points into the model, so it is void after any
+ * change. request_end() comes after the VMM's own work: it does what was decided if the object is
+ * as it was, and else decides anew.
  */
 
 static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const char *detail)
@@ -19,33 +19,47 @@ static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const
  * Every refusal has a finding, except lack of memory: add one. If the last finding refuses,
  * somebody has reported already; notes of an earlier step do not refuse.
  */
-static int explained(int status, struct iovageom_report *report)
+static IOVAGEOM_COLD void explain_memory(struct iovageom_report *report)
 {
-    const size_t count =
-        status == IOVAGEOM_ERR_NO_MEMORY && report != NULL ? iovageom_report_count(report) : 0;
+    const size_t count = report != NULL ? iovageom_report_count(report) : 0;
 
-    if (status == IOVAGEOM_ERR_NO_MEMORY &&
-        (count == 0 || !iovageom_report_at(report, count - 1)->fatal))
-        (void)refuse(report, status, "there is no memory for the request");
+    if (count == 0 || !iovageom_report_at(report, count - 1)->fatal)
+        (void)refuse(report, IOVAGEOM_ERR_NO_MEMORY, "there is no memory for the request");
+}
+
+static inline int explained(int status, struct iovageom_report *report)
+{
+    if (status == IOVAGEOM_ERR_NO_MEMORY)
+        explain_memory(report);
     return status;
 }
 
 /**
  * What was decided, by the type of request. A PROBE needs nothing: its endpoint is looked up again.
+ * It is kept in the transaction.
  */
-union iovageom_decision {
+union IOVAGEOM_ITREE_ALIAS iovageom_decision {
     struct iovageom_attach attach;
     struct iovageom_endpoint *detached;
-    struct iovageom_domain *unmapped;
-    struct iovageom_map map;
+    struct iovageom_change change; /**< of MAP and UNMAP */
 };
 
-/* Answers the request. Changes nothing but caches: it refreshes the domain of a MAP. */
-static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
-                  struct iovageom_report *report, union iovageom_decision *out)
+_Static_assert(sizeof(union iovageom_decision) <=
+                   sizeof(((struct iovageom_viommu_transaction *)NULL)->decision),
+               "storage");
+
+static union iovageom_decision *decision_of(struct iovageom_viommu_transaction *transaction)
 {
-    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
-    struct iovageom_domain *domain;
+    return (union iovageom_decision *)transaction->decision;
+}
+
+/* Answers the request. Changes nothing but caches: it refreshes the domain of a MAP. */
+static ALWAYS_INLINE int decide(struct iovageom_viommu *viommu,
+                                struct iovageom_viommu_transaction *transaction,
+                                struct iovageom_report *report)
+{
+    const struct iovageom_virtio_request *request = &transaction->request;
+    union iovageom_decision *out = decision_of(transaction);
 
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
@@ -58,26 +72,26 @@ static int decide(struct iovageom_viommu *viommu, const struct iovageom_virtio_r
         return iovageom_detach_decide(viommu, request->domain, request->endpoint, report,
                                       &out->detached);
     case IOVAGEOM_VIRTIO_T_MAP:
-        domain = iovageom_domain_at(viommu, request->domain);
-        if (domain != NULL && !domain->clean)
-            (void)iovageom_domain_refresh(viommu, domain);
-        return iovageom_map_decide(viommu, request->domain, domain, &mapping, report, &out->map);
+        out->change.mapping.range = request->virt;
+        out->change.mapping.phys = request->phys;
+        out->change.mapping.flags = request->flags;
+        return iovageom_map_decide(viommu, request->domain, report, &out->change);
     case IOVAGEOM_VIRTIO_T_UNMAP:
         if (request->body_reserved)
             return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
-        return iovageom_unmap_decide(viommu, request->domain, request->virt, report,
-                                     &out->unmapped);
+        out->change.mapping.range = request->virt;
+        return iovageom_unmap_decide(viommu, request->domain, report, &out->change);
     default:
         return iovageom_probe_decide(viommu, request->endpoint, request->properties_size, report);
     }
 }
 
 /* Does what decide() has agreed to, at once after it. Only lack of memory can be in the way. */
-static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_request *request,
-                   union iovageom_decision *decision, void *writable,
-                   struct iovageom_report *report)
+static int perform(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
+                   void *writable, struct iovageom_report *report)
 {
-    const struct iovageom_mapping mapping = {request->virt, request->phys, request->flags};
+    const struct iovageom_virtio_request *request = &transaction->request;
+    union iovageom_decision *decision = decision_of(transaction);
 
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
@@ -87,9 +101,9 @@ static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_
         viommu->changes++;
         return IOVAGEOM_OK;
     case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_map_do(viommu, &decision->map, &mapping);
+        return iovageom_map_do(viommu, &decision->change);
     case IOVAGEOM_VIRTIO_T_UNMAP:
-        (void)iovageom_unmap_do(viommu, decision->unmapped, request->virt);
+        (void)iovageom_unmap_do(viommu, &decision->change);
         return IOVAGEOM_OK;
     default:
         return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
@@ -103,13 +117,11 @@ static int perform(struct iovageom_viommu *viommu, const struct iovageom_virtio_
  */
 static int begin(struct iovageom_viommu *viommu, int frozen, const void *readable,
                  size_t readable_size, size_t writable_size,
-                 struct iovageom_viommu_transaction *transaction, struct iovageom_report *report,
-                 union iovageom_decision *decision)
+                 struct iovageom_viommu_transaction *transaction, struct iovageom_report *report)
 {
     struct iovageom_virtio_request *request = &transaction->request;
     int error;
 
-    memset(transaction, 0, sizeof(*transaction));
     error = iovageom_virtio_decode_request(readable, readable_size, writable_size,
                                            viommu->shown.probe_size, request);
     transaction->answered = request->has_tail;
@@ -122,7 +134,7 @@ static int begin(struct iovageom_viommu *viommu, int frozen, const void *readabl
     if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
         (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
         return refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
-    return explained(decide(viommu, request, report, decision), report);
+    return explained(decide(viommu, transaction, report), report);
 }
 
 /*
@@ -131,29 +143,16 @@ static int begin(struct iovageom_viommu *viommu, int frozen, const void *readabl
  */
 static void begin_first(struct iovageom_viommu *viommu, const void *readable, size_t readable_size,
                         size_t writable_size, struct iovageom_viommu_transaction *transaction,
-                        struct iovageom_report *report, union iovageom_decision *decision)
+                        struct iovageom_report *report)
 {
     struct iovageom_report notes;
     int frozen;
 
     iovageom_report_init(&notes, &viommu->allocator);
     frozen = iovageom_viommu_freeze(viommu, &notes);
-    transaction->status = begin(viommu, frozen, readable, readable_size, writable_size, transaction,
-                                report, decision);
+    transaction->status =
+        begin(viommu, frozen, readable, readable_size, writable_size, transaction, report);
     iovageom_report_take(report, &notes);
-}
-
-static void begin_any(struct iovageom_viommu *viommu, const void *readable, size_t readable_size,
-                      size_t writable_size, struct iovageom_viommu_transaction *transaction,
-                      struct iovageom_report *report, union iovageom_decision *decision)
-{
-    iovageom_report_clear(report);
-    if (!viommu->frozen)
-        begin_first(viommu, readable, readable_size, writable_size, transaction, report, decision);
-    else
-        transaction->status = begin(viommu, IOVAGEOM_OK, readable, readable_size, writable_size,
-                                    transaction, report, decision);
-    transaction->changes = viommu->changes;
 }
 
 void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
@@ -161,32 +160,40 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
                                    struct iovageom_viommu_transaction *transaction,
                                    struct iovageom_report *report)
 {
-    union iovageom_decision decision;
+    if (report != NULL)
+        iovageom_report_clear(report);
+    if (!viommu->frozen)
+        begin_first(viommu, readable, readable_size, writable_size, transaction, report);
+    else
+        transaction->status =
+            begin(viommu, IOVAGEOM_OK, readable, readable_size, writable_size, transaction, report);
+    transaction->changes = viommu->changes;
+}
 
-    begin_any(viommu, readable, readable_size, writable_size, transaction, report, &decision);
+static NOINLINE int decide_anew(struct iovageom_viommu *viommu,
+                                struct iovageom_viommu_transaction *transaction,
+                                struct iovageom_report *report)
+{
+    return decide(viommu, transaction, report);
 }
 
 /*
- * Decide anew and do it. If nothing has changed since begin(), the decision is the same one, and
- * its findings are in the report already: so it gets none again.
+ * Do what begin() decided. If something has changed since, decide anew: so a finding is not made
+ * twice. The object may have been thawed in between; a promise and a domain need a frozen config
+ * space, for the guest goes by what it has read there.
  */
-static int end(struct iovageom_viommu *viommu,
-               const struct iovageom_viommu_transaction *transaction, void *writable,
-               struct iovageom_report *report)
+static int end(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
+               void *writable, struct iovageom_report *report)
 {
-    const bool changed = transaction->changes != viommu->changes;
-    union iovageom_decision decision;
     int status = IOVAGEOM_OK;
 
-    /* It may have been thawed in between. A promise and a domain need a frozen config space, for
-       the guest goes by what it has read there. */
-    if (!viommu->frozen)
-        status = iovageom_viommu_freeze(viommu, NULL);
-    if (status == IOVAGEOM_OK)
-        status = decide(viommu, &transaction->request, changed ? report : NULL, &decision);
-    return status != IOVAGEOM_OK
-               ? status
-               : perform(viommu, &transaction->request, &decision, writable, report);
+    if (transaction->changes != viommu->changes) {
+        if (!viommu->frozen)
+            status = iovageom_viommu_freeze(viommu, NULL);
+        if (status == IOVAGEOM_OK)
+            status = decide_anew(viommu, transaction, report);
+    }
+    return status != IOVAGEOM_OK ? status : perform(viommu, transaction, writable, report);
 }
 
 static bool tail_fits(const struct iovageom_virtio_request *request, size_t writable_size)
@@ -201,12 +208,13 @@ static bool tail_fits(const struct iovageom_virtio_request *request, size_t writ
  */
 static size_t answer_tail(const struct iovageom_viommu_transaction *transaction, void *writable)
 {
-    const size_t tail = transaction->request.tail_offset;
+    uint8_t *tail = (uint8_t *)writable + transaction->request.tail_offset;
 
-    if (transaction->status != IOVAGEOM_OK)
-        memset(writable, 0, tail);
-    iovageom_virtio_encode_tail(iovageom_status_virtio(transaction->status),
-                                (uint8_t *)writable + tail);
+    iovageom_virtio_encode_tail(IOVAGEOM_VIRTIO_S_OK, tail);
+    if (transaction->status != IOVAGEOM_OK) {
+        memset(writable, 0, transaction->request.tail_offset);
+        iovageom_virtio_encode_tail(iovageom_status_virtio(transaction->status), tail);
+    }
     return transaction->request.used_length;
 }
 
@@ -234,15 +242,11 @@ size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *reada
                                struct iovageom_report *report)
 {
     struct iovageom_viommu_transaction transaction;
-    union iovageom_decision decision;
 
-    begin_any(viommu, readable, readable_size, writable_size, &transaction, report, &decision);
-    if (!transaction.answered)
-        return 0;
-    if (transaction.status == IOVAGEOM_OK)
-        transaction.status =
-            explained(perform(viommu, &transaction.request, &decision, writable, report), report);
-    return answer_tail(&transaction, writable);
+    iovageom_viommu_request_begin(viommu, readable, readable_size, writable_size, &transaction,
+                                  report);
+    return iovageom_viommu_request_end(viommu, &transaction, IOVAGEOM_OK, writable, writable_size,
+                                       report);
 }
 
 int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,

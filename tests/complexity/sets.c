@@ -202,7 +202,7 @@ static void set_cursor(size_t n)
 
 static void ledger(struct iovageom_mappings *mappings, size_t n)
 {
-    must(iovageom_mappings_init(mappings, NULL) == 0);
+    must(iovageom_mappings_init(mappings, 8, NULL) == 0);
     for (size_t i = 0; i < n; i++) {
         const struct iovageom_mapping mapping = {scattered(i, n), 0, 3};
 

@@ -11,9 +11,8 @@ static inline int test_mappings_map(struct iovageom_mappings *mappings,
                                     const struct iovageom_mapping *mapping)
 {
     struct iovageom_mappings_place place;
-    struct iovageom_mapping hit;
 
-    if (iovageom_mappings_seek_place(mappings, mapping->range, &place, &hit))
+    if (!iovageom_mappings_seek_place(mappings, mapping->range, &place))
         return IOVAGEOM_ERR_OVERLAP;
     return iovageom_mappings_insert(mappings, &place, mapping);
 }
@@ -21,12 +20,13 @@ static inline int test_mappings_map(struct iovageom_mappings *mappings,
 static inline int test_mappings_unmap(struct iovageom_mappings *mappings,
                                       struct iovageom_range range, size_t *removed)
 {
+    struct iovageom_mappings_place place;
     struct iovageom_mapping split;
     size_t count;
 
-    if (iovageom_mappings_first_split(mappings, range, &split))
+    if (iovageom_mappings_seek_split(mappings, range, &place, &split))
         return IOVAGEOM_ERR_SPLIT;
-    count = iovageom_mappings_remove(mappings, range);
+    count = iovageom_mappings_remove(mappings, &place, range);
     if (removed)
         *removed = count;
     return IOVAGEOM_OK;

@@ -1724,6 +1724,7 @@ pub struct iovageom_viommu_transaction {
     pub status: i32,
     pub answered: bool,
     pub changes: u64,
+    pub decision: [u64; 32usize],
 }
 extern "C" {
     pub fn iovageom_viommu_request_begin(
