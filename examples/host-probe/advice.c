@@ -8,6 +8,7 @@
 #include <iovageom/status.h>
 
 #define GIB            (1ULL << 30)
+#define MOST_NAMED     8            /* devices in one sentence */
 #define HYPERTRANSPORT 0xfd00000000 /* no memory on AMD, from here to 1T */
 
 bool device_is_bridge(const struct device *device)
@@ -21,7 +22,7 @@ const char *outcome_word(enum outcome outcome)
         [OUTCOME_READY] = "ready",           [OUTCOME_BIND] = "bind first",
         [OUTCOME_NOTHING] = "nothing",       [OUTCOME_NOT_VIABLE] = "not viable",
         [OUTCOME_DIRECT] = "direct regions", [OUTCOME_NO_IOMMU] = "no IOMMU",
-        [OUTCOME_NOT_READ] = "not read",
+        [OUTCOME_NOT_READ] = "not read",     [OUTCOME_UNKNOWN] = "not known",
     };
 
     return words[outcome];
@@ -37,6 +38,7 @@ const char *outcome_sentence(enum outcome outcome)
         [OUTCOME_DIRECT] = "can't be assigned: firmware demands direct regions",
         [OUTCOME_NO_IOMMU] = "can be assigned without an IOMMU only: nothing is protected",
         [OUTCOME_NOT_READ] = "can't be judged: a file could not be read",
+        [OUTCOME_UNKNOWN] = "can't be judged: too little is known of it",
     };
 
     return sentences[outcome];
@@ -50,6 +52,7 @@ int outcome_assignable(enum outcome outcome)
     case OUTCOME_NO_IOMMU:
         return 1;
     case OUTCOME_NOT_READ:
+    case OUTCOME_UNKNOWN:
         return -1;
     case OUTCOME_NOTHING:
     case OUTCOME_NOT_VIABLE:
@@ -69,17 +72,24 @@ static void remedy(struct advice *advice, const char *words)
 static void add_bindings(struct advice *advice)
 {
     const struct group *group = advice->verdict->group;
+    size_t left = 0;
 
     for (size_t i = 0; i < group->device_count; i++) {
         const struct device *device = group->devices[i];
 
         if (device_is_bridge(device) || driver_is_vfio(device->driver) || !device->pci)
             continue;
+        if (advice->remedy_count == MOST_NAMED) {
+            left++;
+            continue;
+        }
         remedy(advice, text("driverctl set-override %s vfio-pci%s", device->address,
                             device->driver != NULL && *device->driver != '\0'
                                 ? text("    (it has the driver %s)", device->driver)
                                 : ""));
     }
+    if (left != 0)
+        remedy(advice, text("the same for %zu more", left));
 }
 
 /* Whoever is not root, or has not given the device to VFIO, knows less than could be known. */
@@ -113,6 +123,11 @@ static void add_remedies(struct advice *advice, const struct host *host)
         break;
     case OUTCOME_NOT_READ:
         remedy(advice, "see the lines on standard error; --lenient passes over bad lines");
+        break;
+    case OUTCOME_UNKNOWN:
+        if (advice->verdict->group->assumed)
+            remedy(advice, "add what dmesg says of \"iommu group\", or the output of lspci -nnk");
+        remedy(advice, "add the output of: grep -r . /sys/kernel/iommu_groups");
         break;
     case OUTCOME_READY:
     case OUTCOME_NOTHING:
@@ -235,18 +250,26 @@ static uint64_t largest_block(const struct verdict *verdict)
     return 0;
 }
 
+/* Where VFIO or iommufd answered, the group was given to somebody already. */
+static bool regions_are_unknown(const struct verdict *verdict)
+{
+    const struct answers *answers = &verdict->group->answers;
+
+    return (iovageom_geometry_knows(verdict->geometry) & IOVAGEOM_FACT_RESERVED) == 0 &&
+           !answers->vfio.there && !answers->attached_header.there;
+}
+
 enum outcome outcome_of(const struct verdict *verdict)
 {
     const struct group *group = verdict->group;
     bool bound = false;
-    bool known = false;
+    bool asked = group->answers.vfio.there || group->answers.attached_header.there;
     size_t endpoints = 0;
 
     for (size_t i = 0; i < group->device_count; i++) {
         const struct device *device = group->devices[i];
 
         endpoints += device_is_bridge(device) ? 0 : 1;
-        known = known || device->driver != NULL;
         bound = bound || driver_is_vfio(device->driver);
     }
     if (verdict->no_iommu)
@@ -256,29 +279,47 @@ enum outcome outcome_of(const struct verdict *verdict)
     if (!verdict->assignable)
         return OUTCOME_DIRECT;
     if (endpoints == 0)
-        return OUTCOME_NOTHING;
+        return group->assumed ? OUTCOME_UNKNOWN : OUTCOME_NOTHING;
+    if (regions_are_unknown(verdict))
+        return OUTCOME_UNKNOWN;
     if (verdict->hinder_count != 0)
         return OUTCOME_NOT_VIABLE;
-    return bound || !known ? OUTCOME_READY : OUTCOME_BIND;
+    return bound || asked ? OUTCOME_READY : OUTCOME_BIND;
+}
+
+const char *direct_reason(const struct verdict *verdict)
+{
+    struct iovageom_report report;
+
+    iovageom_report_init(&report, &lasting);
+    if (iovageom_geometry_assignable(verdict->geometry, &report) != IOVAGEOM_OK)
+        return text("%s", iovageom_report_text(&report));
+    return verdict->group->direct
+               ? "firmware wants regions for it mapped one to one, says the kernel's log; Linux "
+                 "6.6 "
+                 "and later gives it to nobody"
+               : "it can't be assigned while firmware demands a direct region, of length 0";
 }
 
 static const char *reason(const struct verdict *verdict, enum outcome outcome)
 {
-    const char *words = "";
-    struct iovageom_report report;
+    struct buffer words = {NULL, 0, 0};
 
-    if (outcome == OUTCOME_DIRECT) {
-        iovageom_report_init(&report, &lasting);
-        if (iovageom_geometry_assignable(verdict->geometry, &report) == IOVAGEOM_OK)
-            return "it can't be assigned while firmware demands a direct region, of length 0";
-        return text("%s", iovageom_report_text(&report));
-    }
+    if (outcome == OUTCOME_DIRECT)
+        return direct_reason(verdict);
+    if (outcome == OUTCOME_UNKNOWN)
+        return verdict->group->assumed
+                   ? "the text names no groups"
+                   : "its reserved regions are not known, of which firmware may demand one";
     if (outcome != OUTCOME_NOT_VIABLE)
         return NULL;
-    for (size_t i = 0; i < verdict->hinder_count; i++)
-        words = text("%s%s%s has the driver %s", words, *words != '\0' ? ", " : "",
-                     verdict->hinder[i]->address, verdict->hinder[i]->driver);
-    return text("%s; all devices of a group go to VFIO together, or have no driver", words);
+    for (size_t i = 0; i < verdict->hinder_count && i < MOST_NAMED; i++)
+        buffer_add(&words, "%s%s has the driver %s", i != 0 ? ", " : "",
+                   verdict->hinder[i]->address, verdict->hinder[i]->driver);
+    if (verdict->hinder_count > MOST_NAMED)
+        buffer_add(&words, ", and %zu more", verdict->hinder_count - MOST_NAMED);
+    buffer_add(&words, "; all devices of a group go to VFIO together, or have no driver");
+    return buffer_text(&words);
 }
 
 struct advice advise(const struct host *host, const struct verdict *verdict)

@@ -14,6 +14,7 @@ enum outcome {
     OUTCOME_DIRECT,     /**< firmware demands direct regions */
     OUTCOME_NO_IOMMU,   /**< can be, without any protection */
     OUTCOME_NOT_READ,   /**< files could not be read */
+    OUTCOME_UNKNOWN,    /**< who is in it is not known */
 };
 
 /** Who is told what: a line for each VMM. */
@@ -54,6 +55,9 @@ const char *outcome_sentence(enum outcome outcome);
 
 /** Whether a group with that outcome may end up with a guest: yes (1), no (0), not known (-1). */
 int outcome_assignable(enum outcome outcome);
+
+/** Why firmware keeps a group from being assigned. */
+const char *direct_reason(const struct verdict *verdict);
 
 struct advice advise(const struct host *host, const struct verdict *verdict);
 

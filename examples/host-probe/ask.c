@@ -67,7 +67,7 @@ struct ioas_alloc {
 
 static struct blob answer(const void *bytes, size_t length, const char *path)
 {
-    struct blob blob = {true, keep(length + 1), length, path};
+    struct blob blob = {true, keep(length + 1), length, path, NULL};
 
     if (length != 0)
         memcpy(blob.bytes, bytes, length);

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "basics.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define LARGEST_FILE ((size_t)1 << 20)
-#define KEPT_ALIGN   16
+#define KEPT_ALIGN  16
+#define MOST_FAULTS 1000
 
 /* Blocks stand in a list, for the end. */
 struct kept {
@@ -21,7 +17,7 @@ struct kept {
 
 static struct kept *all_kept;
 
-static void free_kept(void)
+void free_kept(void)
 {
     while (all_kept != NULL) {
         struct kept *next = all_kept->next;
@@ -60,12 +56,14 @@ void warn(const char *format, ...)
 
 void *keep(size_t size)
 {
+    static bool registered;
     struct kept *block = calloc(1, KEPT_ALIGN + size);
 
     if (block == NULL)
         die(EXIT_BAD_INPUT, "out of memory");
-    if (all_kept == NULL)
+    if (!registered)
         atexit(free_kept);
+    registered = true;
     block->next = all_kept;
     all_kept = block;
     return (char *)block + KEPT_ALIGN;
@@ -117,6 +115,84 @@ char *text(const char *format, ...)
     return made;
 }
 
+void buffer_add(struct buffer *buffer, const char *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        die(EXIT_BAD_INPUT, "can't format a text");
+    if (buffer->length + (size_t)length >= buffer->room) {
+        char *grown;
+
+        buffer->room = 2 * (buffer->length + (size_t)length) + 64;
+        grown = keep(buffer->room);
+        if (buffer->length != 0)
+            memcpy(grown, buffer->text, buffer->length);
+        buffer->text = grown;
+    }
+    va_start(arguments, format);
+    (void)vsnprintf(buffer->text + buffer->length, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    buffer->length += (size_t)length;
+}
+
+const char *buffer_text(const struct buffer *buffer)
+{
+    return buffer->length != 0 ? buffer->text : "";
+}
+
+/* ---- things by their names ---- */
+
+static size_t hash_of(const char *name)
+{
+    size_t hash = 2166136261u;
+
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return hash;
+}
+
+/* The place of a name, or the free one where it would stand. */
+static struct named *place_of(const struct lookup *lookup, const char *name)
+{
+    size_t at = hash_of(name) & (lookup->room - 1);
+
+    while (lookup->places[at].name != NULL && strcmp(lookup->places[at].name, name) != 0)
+        at = (at + 1) & (lookup->room - 1);
+    return &lookup->places[at];
+}
+
+bool lookup_find(const struct lookup *lookup, const char *name, size_t *number)
+{
+    const struct named *place = lookup->room != 0 ? place_of(lookup, name) : NULL;
+
+    if (place == NULL || place->name == NULL)
+        return false;
+    *number = place->number;
+    return true;
+}
+
+void lookup_add(struct lookup *lookup, const char *name, size_t number)
+{
+    if (lookup->count * 2 >= lookup->room) {
+        struct lookup grown = {.room = lookup->room != 0 ? 2 * lookup->room : 64};
+
+        grown.places = keep(grown.room * sizeof(*grown.places));
+        for (size_t i = 0; i < lookup->room; i++) {
+            if (lookup->places[i].name != NULL)
+                *place_of(&grown, lookup->places[i].name) = lookup->places[i];
+        }
+        grown.count = lookup->count;
+        *lookup = grown;
+    }
+    *place_of(lookup, name) = (struct named){name, number};
+    lookup->count++;
+}
+
 void add_words(const char ***list, size_t *count, const char *words)
 {
     *list = keep_grown(*list, *count, sizeof(**list));
@@ -128,6 +204,10 @@ void fault(struct faults *faults, const char *format, ...)
     va_list arguments;
     char words[1024];
 
+    if (faults->count >= MOST_FAULTS) {
+        faults->more++;
+        return;
+    }
     va_start(arguments, format);
     (void)vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
@@ -136,8 +216,13 @@ void fault(struct faults *faults, const char *format, ...)
 
 void faults_join(struct faults *faults, const struct faults *more)
 {
-    for (size_t i = 0; i < more->count; i++)
-        add_words(&faults->words, &faults->count, more->words[i]);
+    faults->more += more->more;
+    for (size_t i = 0; i < more->count; i++) {
+        if (faults->count >= MOST_FAULTS)
+            faults->more++;
+        else
+            add_words(&faults->words, &faults->count, more->words[i]);
+    }
 }
 
 void finish(int code)
@@ -152,6 +237,17 @@ void finish(int code)
         exit(EXIT_BAD_INPUT);
     }
     exit(code);
+}
+
+const char *printable(const char *words)
+{
+    char *made = text("%s", words);
+
+    for (char *at = made; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
+            *at = '?';
+    }
+    return made;
 }
 
 const char *quoted(const char *bytes, size_t length)
@@ -172,185 +268,6 @@ const char *quoted(const char *bytes, size_t length)
     }
     (void)sprintf(made + at, "%s\"", shown < length ? "..." : "");
     return made;
-}
-
-/* All that an open file gives, if that is not too much, or why not. */
-static const char *read_all(int fd, struct blob *blob)
-{
-    uint8_t *bytes = malloc(LARGEST_FILE + 1);
-    int error = 0;
-    ssize_t got = 1;
-
-    if (bytes == NULL)
-        die(EXIT_BAD_INPUT, "out of memory");
-    while (blob->length <= LARGEST_FILE && got > 0) {
-        got = read(fd, bytes + blob->length, LARGEST_FILE + 1 - blob->length);
-        if (got > 0)
-            blob->length += (size_t)got;
-        else if (got < 0 && errno == EINTR)
-            got = 1;
-    }
-    if (got < 0)
-        error = errno;
-    else if (blob->length <= LARGEST_FILE) {
-        blob->bytes = keep(blob->length + 1);
-        memcpy(blob->bytes, bytes, blob->length);
-    }
-    free(bytes);
-    if (error != 0)
-        return strerror(error);
-    return blob->length > LARGEST_FILE ? text("larger than %zu bytes", LARGEST_FILE) : NULL;
-}
-
-static const char *read_open(int fd, struct blob *blob)
-{
-    struct stat status;
-
-    if (fstat(fd, &status) != 0)
-        return strerror(errno);
-    if (S_ISDIR(status.st_mode))
-        return "not a file, but a directory";
-    if (!S_ISREG(status.st_mode))
-        return "not a plain file";
-    return read_all(fd, blob);
-}
-
-struct blob read_stdin(struct faults *faults)
-{
-    struct blob blob = {.path = "standard input"};
-    const char *wrong = read_all(STDIN_FILENO, &blob);
-
-    blob.there = wrong == NULL;
-    if (wrong != NULL) {
-        blob.length = 0;
-        fault(faults, "%s: %s", blob.path, wrong);
-    }
-    return blob;
-}
-
-struct blob read_file(const char *path, struct faults *faults)
-{
-    struct blob blob = {.path = text("%s", path)};
-    /* What stands in a file's place may be a FIFO, which would wait for a writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    const char *wrong;
-
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return blob;
-    wrong = fd < 0 ? strerror(errno) : read_open(fd, &blob);
-    if (fd >= 0)
-        (void)close(fd);
-    blob.there = wrong == NULL;
-    if (wrong != NULL) {
-        blob.length = 0;
-        fault(faults, "%s: %s", path, wrong);
-    }
-    return blob;
-}
-
-char **lines_of(const struct blob *blob)
-{
-    char **lines = keep(sizeof(*lines));
-    size_t count = 0;
-    char *copy;
-    char *rest;
-    char *line;
-
-    if (!blob->there)
-        return lines;
-    copy = text("%s", (const char *)blob->bytes);
-    for (line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        size_t length = strlen(line);
-
-        if (length > 0 && line[length - 1] == '\r')
-            line[--length] = '\0';
-        if (length == 0)
-            continue;
-        lines = keep_grown(lines, count + 1, sizeof(*lines));
-        lines[count++] = line;
-        lines[count] = NULL;
-    }
-    return lines;
-}
-
-char *read_line(const char *path, struct faults *faults)
-{
-    struct blob blob = read_file(path, faults);
-    char **lines = lines_of(&blob);
-
-    if (!blob.there)
-        return NULL;
-    return lines[0] != NULL ? lines[0] : text("%s", "");
-}
-
-/* Numbers by their value, as in iommu_groups, all else by bytes. */
-static int compare_names(const void *a, const void *b)
-{
-    return strverscmp(*(char *const *)a, *(char *const *)b);
-}
-
-char **list_directory(const char *path, struct faults *faults)
-{
-    DIR *directory = opendir(path);
-    int error = errno;
-    struct stat status;
-    char **names = keep(sizeof(*names));
-    struct dirent *entry;
-    size_t count = 0;
-
-    if (directory == NULL) {
-        /* ENOTDIR is said of a path below a file as well: then there is no such directory. */
-        if (error != ENOENT && (error != ENOTDIR || lstat(path, &status) == 0))
-            fault(faults, "%s: %s", path, strerror(error));
-        return NULL;
-    }
-    while ((entry = readdir(directory)) != NULL) {
-        if (entry->d_name[0] == '.')
-            continue;
-        names = keep_grown(names, count + 1, sizeof(*names));
-        names[count++] = text("%s", entry->d_name);
-        names[count] = NULL;
-    }
-    (void)closedir(directory);
-    qsort(names, count, sizeof(*names), compare_names);
-    return names;
-}
-
-char *link_name(const char *path)
-{
-    char target[4096];
-    ssize_t length = readlink(path, target, sizeof(target) - 1);
-    const char *slash;
-
-    if (length < 0)
-        return errno == ENOENT || errno == ENOTDIR ? text("%s", "") : NULL;
-    target[length] = '\0';
-    slash = strrchr(target, '/');
-    return text("%s", slash != NULL ? slash + 1 : target);
-}
-
-static void make_directories(const char *path)
-{
-    char *copy = text("%s", path);
-
-    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            die(EXIT_BAD_INPUT, "%s: %s", copy, strerror(errno));
-        *slash = '/';
-    }
-}
-
-void write_file(const char *path, const void *bytes, size_t length)
-{
-    FILE *stream;
-
-    make_directories(path);
-    stream = fopen(path, "wbe");
-    if (stream == NULL)
-        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
-    if ((length != 0 && fwrite(bytes, 1, length, stream) != length) || fclose(stream) != 0)
-        die(EXIT_BAD_INPUT, "%s: %s", path, strerror(errno));
 }
 
 void print_field(unsigned width, unsigned indent, unsigned label_width, const char *label,

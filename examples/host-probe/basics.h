@@ -40,13 +40,44 @@ void *keep_grown(void *array, size_t count, size_t element_size);
 /** The same for the library: what it makes lives until the end, too. */
 extern const struct iovageom_allocator lasting;
 
+/** Frees all that keep() gave. The end of the program does it. */
+void free_kept(void);
+
 /** Text from keep(). */
 char *text(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/** A text that grows, for what is put together from many pieces. */
+struct buffer {
+    char *text;
+    size_t length;
+    size_t room;
+};
+
+void buffer_add(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/** All of it; "" for nothing. */
+const char *buffer_text(const struct buffer *buffer);
+
+/** Numbers by names, each found at once, however many there are. Empty when zeroed. */
+struct lookup {
+    struct named {
+        const char *name;
+        size_t number;
+    } * places;
+    size_t room; /**< a power of two */
+    size_t count;
+};
+
+bool lookup_find(const struct lookup *lookup, const char *name, size_t *number);
+
+/** Adds a name that is not there yet. It must last. */
+void lookup_add(struct lookup *lookup, const char *name, size_t number);
 
 /** What is wrong with a group, an IOMMU or a host: each names the file. */
 struct faults {
     const char **words;
     size_t count;
+    size_t more; /**< that are only counted: there are too many to be read */
 };
 
 /** Adds a fault. */
@@ -63,8 +94,12 @@ struct blob {
     bool there;
     uint8_t *bytes; /**< a 0 follows, that is not counted */
     size_t length;
-    const char *path; /**< for messages */
+    const char *path;      /**< for messages */
+    const size_t *numbers; /**< of its lines, in the file of which they are a part; NULL for all */
 };
+
+/** The number of a line, from 1 on, for messages. */
+size_t line_number(const struct blob *blob, size_t line);
 
 /**
  * Reads a file. One that does not exist gives a blob that is not there; so does one that can't be
@@ -74,6 +109,9 @@ struct blob read_file(const char *path, struct faults *faults);
 
 /** All of standard input, within the same bounds. */
 struct blob read_stdin(struct faults *faults);
+
+/** A file, or standard input ("-"), that may be as large as a kernel's log or an archive. */
+struct blob read_large(const char *path, struct faults *faults);
 
 /** The first line of a file, without its newline; NULL when it is not there. */
 char *read_line(const char *path, struct faults *faults);
@@ -95,6 +133,9 @@ void write_file(const char *path, const void *bytes, size_t length);
 
 /** Ends with `code`, or with EXIT_BAD_INPUT when standard output could not be written. */
 _Noreturn void finish(int code);
+
+/** Foreign text with a ? for whatever a terminal may obey. */
+const char *printable(const char *words);
 
 /** Foreign text for a message: in double quotes, cut when it is long, nothing that a terminal obeys. */
 const char *quoted(const char *bytes, size_t length);

@@ -13,7 +13,8 @@
 #include <iovageom/status.h>
 
 const char context_help[] =
-    " -s, --snapshot DIR    read a captured host instead of this machine\n"
+    " -s, --snapshot FROM   read a captured host instead of this machine: a folder, an archive\n"
+    "                       (tar), or text (dmesg, grep -r . over sysfs, lspci); - for stdin\n"
     "     --fallback DIR    read that captured host if this machine has no IOMMU groups\n"
     "     --sysroot DIR     read DIR/sys instead of /sys, and ask no kernel\n"
     "     --no-ask          do not ask VFIO and iommufd, read sysfs only\n"
@@ -149,7 +150,7 @@ unsigned context_width(const struct context *context)
 void context_read(const struct context *context, struct host *host)
 {
     if (context->snapshot != NULL) {
-        host_read_snapshot(host, context->snapshot);
+        host_read_captured(host, context->snapshot);
     } else {
         host_read_live(host, context->sysroot);
         if (host->group_count == 0 && context->fallback != NULL) {
@@ -158,7 +159,7 @@ void context_read(const struct context *context, struct host *host)
             else
                 printf("This machine has no IOMMU groups. A captured host is shown instead: %s\n",
                        context->fallback);
-            host_read_snapshot(host, context->fallback);
+            host_read_captured(host, context->fallback);
         } else if (host->live && context->ask) {
             host_ask(host);
         }

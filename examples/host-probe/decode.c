@@ -37,7 +37,7 @@ static _Noreturn void usage(void)
 /* The bytes that the arguments are, or that the file they name holds. */
 static struct blob input_of(int count, char **words)
 {
-    struct faults faults = {NULL, 0};
+    struct faults faults = {NULL, 0, 0};
     const char *joined = "";
     struct blob blob;
 
@@ -52,7 +52,8 @@ static struct blob input_of(int count, char **words)
     }
     for (int i = 0; i < count; i++)
         joined = text("%s%s ", joined, words[i]);
-    blob = (struct blob){true, (uint8_t *)text("%s", joined), strlen(joined), "the arguments"};
+    blob =
+        (struct blob){true, (uint8_t *)text("%s", joined), strlen(joined), "the arguments", NULL};
     if (!bytes_from_text(&blob))
         die(EXIT_BAD_INPUT, "%s: no such file, and no hexadecimal bytes",
             quoted(words[0], strlen(words[0])));

@@ -3,6 +3,7 @@
 /* The list of groups: who is in them, what is said of them and by whom, and what is left usable. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <iovageom/status.h>
@@ -11,6 +12,7 @@
 #include "show.h"
 
 #define MOST_NOTES 40
+#define MOST_RUNS  30 /* of groups, in one sentence */
 
 enum {
     COLUMN_NAME,
@@ -374,23 +376,39 @@ static const char *groups_with_note(const struct verdict *verdicts, size_t first
                 group_names(verdicts + first, with, count - first));
 }
 
+/* Whether two groups have numbers that follow each other: only those are joined to "0-3". */
+static bool follows(const char *name, const char *next)
+{
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+
+    return *end == '\0' && end != name && strcmp(text("%lu", number + 1), next) == 0;
+}
+
 const char *group_names(const struct verdict *verdicts, const bool *with, size_t count)
 {
-    const char *words = "";
+    struct buffer words = {NULL, 0, 0};
+    size_t runs = 0;
 
     for (size_t i = 0; i < count; i++) {
         size_t end = i;
 
         if (!with[i])
             continue;
-        while (end + 1 < count && with[end + 1])
+        while (end + 1 < count && with[end + 1] &&
+               follows(verdicts[end].group->name, verdicts[end + 1].group->name))
             end++;
-        words = text("%s%s%s", words, *words != '\0' ? ", " : "", verdicts[i].group->name);
+        if (runs++ == MOST_RUNS) {
+            buffer_add(&words, ", ...");
+            break;
+        }
+        buffer_add(&words, "%s%s", i != 0 && words.length != 0 ? ", " : "",
+                   verdicts[i].group->name);
         if (end != i)
-            words = text("%s%s%s", words, end == i + 1 ? ", " : "-", verdicts[end].group->name);
+            buffer_add(&words, "%s%s", end == i + 1 ? ", " : "-", verdicts[end].group->name);
         i = end;
     }
-    return words;
+    return buffer_text(&words);
 }
 
 /* Notes that say the same of several groups are one line; and they are no flood. */

@@ -6,9 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <iovageom/host_registers.h>
+
 #include "basics.h"
 
 /* A host as it was read: live, or from a snapshot (docs/snapshot.md). Nothing is judged here. */
+
+#define ANY_GROUP "any" /* the name of an assumed group */
 
 /** What VFIO and iommufd answered for a group. Any of it may not be there. */
 struct answers {
@@ -43,6 +47,11 @@ struct group {
     struct device **devices;
     size_t device_count;
     struct answers answers;
+    void *pasted; /**< for who reads a text (paste.c) */
+    bool assumed; /**< a text has no groups: what holds for any stands here */
+    bool direct;  /**< the kernel said that it is given to nobody, as firmware wants it direct */
+    const char **said; /**< notes from where it was read */
+    size_t said_count;
     const char *not_asked; /**< why the kernel was not asked of a device that VFIO has; NULL */
 };
 
@@ -51,6 +60,16 @@ struct attribute {
     struct blob blob;
 };
 
+/** What an IOMMU's registers mean where the kernel gave nothing to hold them against. */
+struct unit_meaning {
+    bool looked_up;
+    bool good; /**< the next one */
+    struct iovageom_host_limits limits;
+    struct faults faults;
+};
+
+#define MOST_ATTRIBUTES 64
+
 /** An IOMMU, as in /sys/class/iommu. */
 struct unit {
     const char *name;
@@ -58,11 +77,16 @@ struct unit {
     size_t attribute_count;
     char **devices; /**< NULL when not known */
     struct faults faults;
+    struct unit_meaning *meaning; /**< filled when it is needed */
 };
 
 struct host {
     const char *path; /**< of the snapshot, or "" for a live machine */
     bool live;
+    bool groups_left, units_left; /**< there were too many of them */
+    struct device *spare;         /**< given where there are too many devices */
+    struct lookup group_lookup;
+    struct lookup device_lookup;
     struct group *groups;
     size_t group_count;
     struct device **devices; /**< all PCI devices, in a group or not */
@@ -73,8 +97,23 @@ struct host {
     struct faults faults; /**< of what belongs to no group */
 };
 
-/** The device with an address, added if it is new. */
+/**
+ * The device with an address, added if it is new. Where there are too many it is one that nobody
+ * has, and a fault.
+ */
 struct device *host_device(struct host *host, const char *address);
+
+/** Whether a name is one as the kernel gives them, so that nothing else reaches a terminal. */
+bool well_named(const char *path, const char *name, struct faults *faults);
+
+/** A name that is alone in its file, or NULL. */
+const char *read_name(const char *path, struct faults *faults);
+
+/** A new group; NULL when there are too many, which is a fault. It moves when one is added. */
+struct group *host_add_group(struct host *host, const char *path, const char *name);
+
+/** A new IOMMU; NULL when there are too many, which is a fault. */
+struct unit *host_add_unit(struct host *host, const char *path, const char *name);
 
 /** The group with a name, or NULL. */
 struct group *host_group(const struct host *host, const char *name);
@@ -104,8 +143,20 @@ void host_read_live(struct host *host, const char *sysroot);
 /** Asks VFIO and iommufd for those groups of this machine where they may be asked. */
 void host_ask(struct host *host);
 
-/** A captured host. */
+/** A captured host: a folder, an archive, or a text that somebody pasted; "-" is standard input. */
+void host_read_captured(struct host *host, const char *path);
+
+/** A captured host that is one file: an archive or a text. */
+void host_read_bytes(struct host *host, const struct blob *blob);
+
+/** The folder of a captured host. */
 void host_read_snapshot(struct host *host, const char *path);
+
+/** The sysfs below `sys`, of a machine that is captured or not. */
+void host_read_sys(struct host *host, const char *sys);
+
+/** What a text says: a kernel's log, listings with file names, lspci. It is told when that is nothing. */
+void host_read_paste(struct host *host, const struct blob *text);
 
 /** Writes a snapshot. */
 void host_save(const struct host *host, const char *path);

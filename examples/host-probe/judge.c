@@ -15,7 +15,8 @@
 
 #include "meaning.h"
 
-#define PAGE_4K 4096
+#define PAGE_4K     4096
+#define MOST_HINDER 8 /* that are named */
 
 static const struct iovageom_range everything = {0, UINT64_MAX};
 
@@ -161,7 +162,7 @@ static bool read_register(const struct unit *unit, const char *name, uint64_t *v
     return status == IOVAGEOM_OK;
 }
 
-static bool amd_unit_limits(const struct verdict *verdict, const struct unit *unit,
+static bool amd_unit_limits(const struct iovageom_geometry *known, const struct unit *unit,
                             struct iovageom_host_limits *limits, struct faults *faults)
 {
     struct blob blob = register_of(unit, "features");
@@ -178,23 +179,39 @@ static bool amd_unit_limits(const struct verdict *verdict, const struct unit *un
               iovageom_status_string(status), quoted((const char *)blob.bytes, blob.length));
         return false;
     }
-    return meaning_of_amd(verdict->geometry, efr, limits);
+    return meaning_of_amd(known, efr, limits);
 }
 
-static bool unit_limits(struct verdict *verdict, const struct unit *unit,
-                        struct iovageom_host_limits *limits)
+static bool read_unit(const struct iovageom_geometry *known, const struct unit *unit,
+                      struct iovageom_host_limits *limits, struct faults *faults)
 {
-    struct faults *faults = &verdict->faults;
     uint64_t cap;
     uint64_t ecap = 0;
 
     faults_join(faults, &unit->faults);
     if (strncmp(unit->name, "dmar", 4) != 0 || !unit_attribute(unit, "cap").there)
-        return amd_unit_limits(verdict, unit, limits, faults);
+        return amd_unit_limits(known, unit, limits, faults);
     if (!read_register(unit, "cap", &cap, faults))
         return false;
     (void)read_register(unit, "ecap", &ecap, faults);
-    return meaning_of_vtd(verdict->geometry, cap, ecap, limits);
+    return meaning_of_vtd(known, cap, ecap, limits);
+}
+
+/* What an IOMMU can do; where nothing is known to hold it against, that is the same for all groups. */
+static bool unit_limits(const struct iovageom_geometry *known, const struct unit *unit,
+                        struct iovageom_host_limits *limits, struct faults *faults)
+{
+    struct unit_meaning *meaning = unit->meaning;
+    unsigned bits;
+
+    if (iovageom_geometry_gaw(known, &bits) == IOVAGEOM_OK)
+        return read_unit(known, unit, limits, faults);
+    if (!meaning->looked_up)
+        meaning->good = read_unit(known, unit, &meaning->limits, &meaning->faults);
+    meaning->looked_up = true;
+    faults_join(faults, &meaning->faults);
+    *limits = meaning->limits;
+    return meaning->good;
 }
 
 static bool serves(const struct unit *unit, const struct group *group)
@@ -255,15 +272,16 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
  */
 static void read_registers(const struct host *host, struct verdict *verdict, bool counts)
 {
-    struct iovageom_geometry *checked;
+    struct iovageom_geometry *checked, *known;
     struct iovageom_report report;
 
     must(iovageom_geometry_copy(verdict->geometry, &checked));
+    must(iovageom_geometry_copy(verdict->geometry, &known));
     for (size_t i = 0; i < host->unit_count; i++) {
         const struct unit *unit = &host->units[i];
         struct iovageom_host_limits limits;
 
-        if (serves(unit, verdict->group) && unit_limits(verdict, unit, &limits))
+        if (serves(unit, verdict->group) && unit_limits(known, unit, &limits, &verdict->faults))
             take_limits(verdict, &limits,
                         text("%s of %s",
                              iovageom_source_string((enum iovageom_source)limits.source),
@@ -419,7 +437,7 @@ static void add_doubts(struct verdict *verdict)
 static void find_hindrances(struct verdict *verdict)
 {
     const struct group *group = verdict->group;
-    const char *words = "";
+    struct buffer words = {NULL, 0, 0};
 
     if (group->device_count < 2)
         return;
@@ -431,14 +449,17 @@ static void find_hindrances(struct verdict *verdict)
         verdict->hinder =
             keep_grown(verdict->hinder, verdict->hinder_count, sizeof(*verdict->hinder));
         verdict->hinder[verdict->hinder_count++] = device;
-        words = text("%s%s%s has the driver %s", words, *words != '\0' ? ", " : "", device->address,
-                     device->driver);
+        if (verdict->hinder_count <= MOST_HINDER)
+            buffer_add(&words, "%s%s has the driver %s", words.length != 0 ? ", " : "",
+                       device->address, device->driver);
     }
+    if (verdict->hinder_count > MOST_HINDER)
+        buffer_add(&words, ", and %zu more", verdict->hinder_count - MOST_HINDER);
     if (verdict->hinder_count != 0)
         note(&verdict->notes, &verdict->note_count,
              text("not viable: no device of it can be assigned to a guest while %s: all devices of "
                   "a group must have vfio-pci, pci-stub or no driver (bridges aside)",
-                  words));
+                  buffer_text(&words)));
 }
 
 /* A group of which nothing can be said: nothing is usable, and everything is unknown. */
@@ -456,6 +477,9 @@ static void judge_translated(const struct host *host, struct verdict *verdict,
     bool asked;
 
     faults_join(&verdict->faults, &verdict->group->faults);
+    for (size_t i = 0; i < verdict->group->said_count; i++)
+        note(&verdict->notes, &verdict->note_count, verdict->group->said[i]);
+    verdict->assignable = verdict->assignable && !verdict->group->direct;
     read_sysfs(verdict, mode->lenient);
     if (mode->has_software_msi)
         must(iovageom_geometry_add_software_msi(verdict->geometry, mode->software_msi,

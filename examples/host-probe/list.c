@@ -35,6 +35,7 @@ struct options {
     bool raw;
     bool numeric;
     bool bytes;
+    bool one;  /**< the likeliest group, where none was asked for */
     bool rows; /**< columns were asked for */
 };
 
@@ -244,22 +245,11 @@ size_t likeliest_group(const struct verdict *verdicts, size_t count)
     return best;
 }
 
-/* Why a group can't be assigned. */
-static const char *direct_words(const struct verdict *verdict)
-{
-    struct iovageom_report report;
-
-    iovageom_report_init(&report, &lasting);
-    if (iovageom_geometry_assignable(verdict->geometry, &report) == IOVAGEOM_OK)
-        return "it can't be assigned while firmware demands a direct region, of length 0";
-    return text("%s", iovageom_report_text(&report));
-}
-
 /* What is wrong with files of no group, as far as the groups that are shown may be touched by it. */
 static struct faults host_faults(const struct host *host, const struct verdict *verdicts,
                                  size_t count, bool all)
 {
-    const struct faults none = {NULL, 0};
+    const struct faults none = {NULL, 0, 0};
 
     if (all)
         return host->faults;
@@ -277,28 +267,31 @@ static int outcome(const struct verdict *verdicts, size_t count, const struct fa
                    bool aloud)
 {
     struct faults said = *faults;
+    struct lookup known = {NULL, 0, 0};
     bool left_out = faults->count != 0;
     bool answered = false;
+    size_t number;
 
     for (size_t i = 0; i < count; i++) {
         left_out = left_out || verdicts[i].faults.count != 0;
         answered = answered || verdicts[i].judged;
-        for (size_t k = 0; k < verdicts[i].faults.count; k++) {
+        said.more += verdicts[i].faults.more;
+        for (size_t k = 0; k < verdicts[i].faults.count && aloud; k++) {
             const char *words = verdicts[i].faults.words[k];
-            bool old = false;
 
             /* An IOMMU's fault is that of every group behind it. */
-            for (size_t j = 0; j < said.count && !old; j++)
-                old = strcmp(said.words[j], words) == 0;
-            if (!old)
-                add_words(&said.words, &said.count, words);
+            if (lookup_find(&known, words, &number))
+                continue;
+            lookup_add(&known, words, 0);
+            add_words(&said.words, &said.count, words);
         }
     }
     for (size_t i = 0; i < said.count && i < MOST_FAULTS && aloud; i++)
         warn("%s", said.words[i]);
-    if (said.count > MOST_FAULTS && aloud)
-        warn("and %zu more files or lines that can't be read: --json has them all",
-             said.count - MOST_FAULTS);
+    if (said.count > MOST_FAULTS)
+        said.more += said.count - MOST_FAULTS;
+    if (said.more != 0 && aloud)
+        warn("and %zu more that can't be read", said.more);
     if (!left_out)
         return EXIT_GOOD;
     return answered ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
@@ -313,7 +306,7 @@ static void faults_of_all(const struct host *host, struct faults *faults)
         faults_join(faults, &host->units[i].faults);
 }
 
-/* The verdict on the one group that was asked for, or on all. */
+/* The verdict on one group, or on all. */
 static void show_verdicts(const struct host *host, const struct verdict *verdicts, size_t count,
                           const struct options *options)
 {
@@ -322,7 +315,7 @@ static void show_verdicts(const struct host *host, const struct verdict *verdict
 
     for (size_t i = 0; i < count; i++)
         advices[i] = advise(host, &verdicts[i]);
-    if (options->chosen != NULL)
+    if (options->chosen != NULL || options->one)
         show_verdict(&advices[0], width, context_colors(options->context));
     else
         show_host_verdict(host, verdicts, advices, count, width);
@@ -372,7 +365,7 @@ static int show(const struct host *host, const struct options *options,
     chosen = likeliest_group(verdicts, count);
     if (options->refuse_direct && !only_list && !verdicts[chosen].assignable)
         die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
-            direct_words(&verdicts[chosen]));
+            direct_reason(&verdicts[chosen]));
     if (json && options->rows) {
         struct table table = groups_table(host, verdicts, count, style);
 
@@ -389,29 +382,35 @@ static int show(const struct host *host, const struct options *options,
     return outcome(verdicts, count, &faults, !json);
 }
 
-static int run(struct context *context, int count, char **words, unsigned parts)
+static int run(struct context *context, int count, char **words, unsigned parts, bool one)
 {
     struct options options = parse(context, count, words, parts);
     struct list_style style = style_of(&options);
     struct host host;
 
+    options.one = one;
     context_read(context, &host);
     if (options.save != NULL)
         host_save(&host, options.save);
     return show(&host, &options, &style);
 }
 
+int command_all(struct context *context, int argc, char **argv)
+{
+    return run(context, argc, argv, VERDICT | LIST, false);
+}
+
 int command_list(struct context *context, int argc, char **argv)
 {
-    return run(context, argc, argv, LIST);
+    return run(context, argc, argv, LIST, false);
 }
 
 int command_show(struct context *context, int argc, char **argv)
 {
-    return run(context, argc, argv, VERDICT | LIST);
+    return run(context, argc, argv, VERDICT | LIST, true);
 }
 
 int command_probe(struct context *context, int argc, char **argv)
 {
-    return run(context, argc, argv, PROMISE);
+    return run(context, argc, argv, PROMISE, false);
 }

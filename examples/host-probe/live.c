@@ -32,7 +32,7 @@ static bool read_number(const char *path, unsigned *number, struct faults *fault
 static const char *provided_name(const char *directory)
 {
     static const char *const classes[] = {"net", "nvme", "drm", "infiniband"};
-    struct faults ignored = {NULL, 0};
+    struct faults ignored = {NULL, 0, 0};
     const char *label = read_line(text("%s/label", directory), &ignored);
 
     for (size_t i = 0; label == NULL && i < sizeof(classes) / sizeof(classes[0]); i++) {
@@ -41,17 +41,25 @@ static const char *provided_name(const char *directory)
         if (names != NULL && names[0] != NULL)
             label = names[0];
     }
-    return label;
+    return label != NULL ? printable(label) : NULL;
+}
+
+/* The name of a driver is the end of a link, and a link of a captured machine may be any. */
+static const char *read_link(const char *path, struct faults *faults)
+{
+    const char *name = link_name(path);
+
+    return name != NULL && well_named(path, name, faults) ? name : NULL;
 }
 
 static void read_device(struct device *device, const char *directory, struct faults *faults)
 {
-    const char *unit = link_name(text("%s/iommu", directory));
+    const char *unit = read_link(text("%s/iommu", directory), faults);
 
     device->pci = read_number(text("%s/vendor", directory), &device->vendor, faults) &&
                   read_number(text("%s/device", directory), &device->device, faults) &&
                   read_number(text("%s/class", directory), &device->class_code, faults);
-    device->driver = link_name(text("%s/driver", directory));
+    device->driver = read_link(text("%s/driver", directory), faults);
     device->name = provided_name(directory);
     device->unit = unit != NULL && *unit != '\0' ? unit : NULL;
 }
@@ -66,16 +74,21 @@ static void read_live_groups(struct host *host, const char *sys)
         struct group *group;
         char **addresses;
 
-        host->groups = keep_grown(host->groups, host->group_count, sizeof(*host->groups));
-        group = &host->groups[host->group_count++];
-        *group = (struct group){.name = names[i]};
+        if (!well_named(root, names[i], &host->faults))
+            continue;
+        group = host_add_group(host, root, names[i]);
+        if (group == NULL)
+            break;
         addresses = list_directory(text("%s/devices", directory), &group->faults);
-        group->type = read_line(text("%s/type", directory), &group->faults);
-        group->title = read_line(text("%s/name", directory), &group->faults);
+        group->type = read_name(text("%s/type", directory), &group->faults);
+        group->title = read_name(text("%s/name", directory), &group->faults);
         group->reserved_regions = read_file(text("%s/reserved_regions", directory), &group->faults);
         for (size_t k = 0; addresses != NULL && addresses[k] != NULL; k++) {
-            struct device *device = host_device(host, addresses[k]);
+            struct device *device;
 
+            if (!well_named(directory, addresses[k], &group->faults))
+                continue;
+            device = host_device(host, addresses[k]);
             read_device(device, text("%s/devices/%s", directory, addresses[k]), &group->faults);
             group_add(group, device);
         }
@@ -91,8 +104,11 @@ static void read_live_unit(struct unit *unit, const char *directory)
         char **files = list_directory(text("%s/%s", directory, folders[i]), &unit->faults);
 
         for (size_t k = 0; files != NULL && files[k] != NULL; k++) {
-            struct blob blob =
-                read_file(text("%s/%s/%s", directory, folders[i], files[k]), &unit->faults);
+            struct blob blob;
+
+            if (unit->attribute_count == MOST_ATTRIBUTES)
+                break;
+            blob = read_file(text("%s/%s/%s", directory, folders[i], files[k]), &unit->faults);
 
             unit->attributes =
                 keep_grown(unit->attributes, unit->attribute_count, sizeof(*unit->attributes));
@@ -102,28 +118,42 @@ static void read_live_unit(struct unit *unit, const char *directory)
     unit->devices = list_directory(text("%s/devices", directory), &unit->faults);
 }
 
-void host_read_live(struct host *host, const char *sysroot)
+void host_read_sys(struct host *host, const char *sys)
 {
-    char *sys = text("%s/sys", sysroot);
     char **names;
-    struct utsname kernel;
 
-    *host = (struct host){.path = "", .live = *sysroot == '\0'};
     read_live_groups(host, sys);
     names = list_directory(text("%s/bus/pci/devices", sys), &host->faults);
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        struct device *device = host_device(host, names[i]);
+        struct device *device;
 
+        if (!well_named(sys, names[i], &host->faults))
+            continue;
+        device = host_device(host, names[i]);
         if (device->group == NULL)
             read_device(device, text("%s/bus/pci/devices/%s", sys, names[i]), &host->faults);
     }
     names = list_directory(text("%s/class/iommu", sys), &host->faults);
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        host->units = keep_grown(host->units, host->unit_count, sizeof(*host->units));
-        host->units[host->unit_count] = (struct unit){.name = names[i]};
-        read_live_unit(&host->units[host->unit_count++], text("%s/class/iommu/%s", sys, names[i]));
+        struct unit *unit;
+
+        if (!well_named(sys, names[i], &host->faults))
+            continue;
+        unit = host_add_unit(host, text("%s/class/iommu", sys), names[i]);
+        if (unit == NULL)
+            break;
+        read_live_unit(unit, text("%s/class/iommu/%s", sys, names[i]));
     }
+}
+
+void host_read_live(struct host *host, const char *sysroot)
+{
+    struct utsname kernel;
+
+    *host = (struct host){.path = "", .live = *sysroot == '\0'};
+    host_read_sys(host, text("%s/sys", sysroot));
     if (host->live && uname(&kernel) == 0)
-        host->kernel = text("%s %s %s %s %s", kernel.sysname, kernel.nodename, kernel.release,
-                            kernel.version, kernel.machine);
+        /* As uname -a has it, but for the name of the machine, which is nobody's business. */
+        host->kernel = text("%s (none) %s %s %s", kernel.sysname, kernel.release, kernel.version,
+                            kernel.machine);
 }

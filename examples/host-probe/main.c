@@ -14,7 +14,6 @@
 
 const char *program_name = "iovageom-probe";
 
-/* The first is what is done where no command is named. */
 static const struct {
     const char *name;
     command_function *call;
@@ -35,7 +34,8 @@ static _Noreturn void usage(void)
 {
     printf("Usage: %s [COMMAND] [options] [argument...]\n\n"
            "Show what the IOMMUs of this machine let a guest map, and what a virtual IOMMU\n"
-           "should tell a guest.\n\n"
+           "should tell a guest. Without a command: what can be said of all groups, or of the\n"
+           "one that is named, and the list of them; with the options of list.\n\n"
            "Commands, each with a --help of its own:\n",
            program_name);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
@@ -84,8 +84,8 @@ static void set_name(const char *path)
 
 int main(int count, char **words)
 {
-    struct context context = {.sysroot = "", .ask = true, .color = "auto"};
-    size_t command = 0;
+    struct context context = {.sysroot = "", .ask = true, .color = "auto", .command = "list"};
+    command_function *call = command_all; /* where no command is named */
     int place;
 
     (void)setlocale(LC_CTYPE, "");
@@ -95,11 +95,11 @@ int main(int count, char **words)
         usage();
     place = command_place(count, words);
     if (place != 0) {
-        command = find_command(words[place]);
+        context.command = words[place];
+        call = commands[find_command(words[place])].call;
         memmove(words + place, words + place + 1, (size_t)(count - place) * sizeof(*words));
         count--;
     }
-    context.command = commands[command].name;
     optind = 0; /* glibc and musl begin anew */
-    finish(commands[command].call(&context, count, words));
+    finish(call(&context, count, words));
 }

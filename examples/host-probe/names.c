@@ -54,7 +54,7 @@ const char *pci_class_name(unsigned class_code)
 #ifdef HAVE_PCIACCESS
 
 /* The file of names is the machine's own; a terminal obeys nothing of it all the same. */
-static const char *printable(const char *name)
+static const char *harmless(const char *name)
 {
     for (const char *at = name; at != NULL && *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
@@ -87,7 +87,7 @@ const char *pci_vendor_name(const struct device *device)
 
     if (device->pci && may_look_up(device->vendor))
         pci_get_strings(&match, NULL, &vendor_name, NULL, NULL);
-    return printable(vendor_name);
+    return harmless(vendor_name);
 }
 
 const char *pci_device_name(const struct device *device)
@@ -98,7 +98,7 @@ const char *pci_device_name(const struct device *device)
 
     if (device->pci && may_look_up(device->vendor))
         pci_get_strings(&match, &device_name, NULL, NULL, NULL);
-    return printable(device_name);
+    return harmless(device_name);
 }
 
 #else

@@ -215,7 +215,7 @@ void plan_choose(struct plan *plan, int count, char **names)
 /* The BARs that the devices have, where the host is this machine: others do not tell. */
 static void add_bars(struct plan *plan)
 {
-    struct faults faults = {NULL, 0};
+    struct faults faults = {NULL, 0, 0};
 
     for (size_t i = 0; i < plan->count && *plan->host.path == 0 && plan->context->snapshot == NULL;
          i++) {

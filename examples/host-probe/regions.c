@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <iovageom/host_sysfs.h>
@@ -47,6 +48,8 @@ struct listing {
     size_t regions;
     size_t others; /* lines of other files */
     size_t bad;
+    size_t empty;   /* regions of length 0 */
+    size_t strange; /* types that are not known */
 };
 
 static bool is_blank(char c)
@@ -115,14 +118,21 @@ static struct span nth_line(const struct blob *blob, size_t number)
 /* What the library makes of one line; an end of the line is put after it. */
 static int status_of(struct span region)
 {
-    char *one = keep(region.length + 1);
+    char space[256];
+    char *one = region.length < sizeof(space) ? space : malloc(region.length + 1);
     struct iovageom_sysfs_cursor cursor = {0, 0};
     struct iovageom_range range;
     enum iovageom_resv_type type;
+    int status;
 
+    if (one == NULL)
+        die(EXIT_BAD_INPUT, "out of memory");
     memcpy(one, region.at, region.length);
     one[region.length] = '\n';
-    return iovageom_host_sysfs_region(one, region.length + 1, &cursor, &range, &type);
+    status = iovageom_host_sysfs_region(one, region.length + 1, &cursor, &range, &type);
+    if (one != space)
+        free(one);
+    return status;
 }
 
 /* "==> /sys/kernel/iommu_groups/1/reserved_regions <==" */
@@ -223,6 +233,9 @@ static void take_line(struct listing *listing, const struct line *line, size_t n
         return;
     case LINE_NO_LENGTH:
         listing->regions++;
+        read->direct = read->direct || is_direct(line->region);
+        if (listing->empty++ >= MOST_NAMED)
+            break;
         add_words(&read->notes, &read->note_count,
                   text("%s:%zu: a region of length 0, which reserves nothing: %s%s", path, number,
                        quoted(line->words.at, line->words.length),
@@ -230,14 +243,14 @@ static void take_line(struct listing *listing, const struct line *line, size_t n
                            ? "; but it is direct, for which Linux 6.6 and later gives the group to "
                              "no guest: it can't be assigned while firmware demands that"
                            : ""));
-        read->direct = read->direct || is_direct(line->region);
         break;
     case LINE_BAD:
         if (line->status == IOVAGEOM_ERR_UNSUPPORTED && lenient) {
             listing->regions++;
-            add_words(&read->notes, &read->note_count,
-                      text("%s:%zu: a type that is not known is taken for \"reserved\": %s", path,
-                           number, quoted(line->words.at, line->words.length)));
+            if (listing->strange++ < MOST_NAMED)
+                add_words(&read->notes, &read->note_count,
+                          text("%s:%zu: a type that is not known is taken for \"reserved\": %s",
+                               path, number, quoted(line->words.at, line->words.length)));
             put(listing, line->region, ended);
             return;
         }
@@ -271,7 +284,7 @@ static void read_lines(struct listing *listing, bool lenient, struct regions_rea
         if (line.kind == LINE_BAD && line.status == IOVAGEOM_ERR_TRUNCATED &&
             listing->length + line.region.length >= FULL_PAGE)
             line.kind = LINE_CUT;
-        take_line(listing, &line, number, newline != NULL, lenient, read);
+        take_line(listing, &line, line_number(blob, number), newline != NULL, lenient, read);
         at = newline != NULL ? newline + 1 : end;
     }
 }
@@ -290,6 +303,14 @@ static void say_all(const struct listing *listing, bool lenient, struct regions_
         else
             fault(&read->faults, "%s", words);
     }
+    if (listing->empty > MOST_NAMED)
+        add_words(
+            &read->notes, &read->note_count,
+            text("%s: and %zu regions of length 0 more", blob->path, listing->empty - MOST_NAMED));
+    if (listing->strange > MOST_NAMED)
+        add_words(&read->notes, &read->note_count,
+                  text("%s: and %zu types more that are not known", blob->path,
+                       listing->strange - MOST_NAMED));
     if (listing->others != 0)
         add_words(&read->notes, &read->note_count,
                   text("%s: %zu lines are of other files, and were not taken", blob->path,
@@ -327,8 +348,9 @@ struct regions_read regions_read(const struct group *group, bool lenient,
         /* Each line is good for itself: it repeats or overlaps another. */
         struct span words = nth_line(blob, line);
 
-        fault(&read.faults, "%s:%zu: %s: %s (--lenient joins them)", blob->path, line,
-              iovageom_status_string(status), quoted(words.at, words.length));
+        fault(&read.faults, "%s:%zu: %s: %s (--lenient joins them)", blob->path,
+              line_number(blob, line), iovageom_status_string(status),
+              quoted(words.at, words.length));
     }
     return read;
 }

@@ -9,6 +9,8 @@
 
 #include <iovageom/virtio.h>
 
+#define MOST_NAMED 8
+
 void show_regions(const struct iovageom_region *regions, size_t count, bool colors)
 {
     static const struct column columns[] = {{.name = "NUMBER", .right = true},
@@ -89,8 +91,10 @@ void show_promise(const struct verdict *verdict, const struct promise *promise, 
     const struct group *group = verdict->group;
 
     printf("\nWhat a virtual IOMMU should tell a guest of group %s (", group->name);
-    for (size_t i = 0; i < group->device_count; i++)
+    for (size_t i = 0; i < group->device_count && i < MOST_NAMED; i++)
         printf("%s%s", i != 0 ? " " : "", group->devices[i]->address);
+    if (group->device_count > MOST_NAMED)
+        printf(" and %zu more", group->device_count - MOST_NAMED);
     printf(")\n");
     if (promise->refused != NULL) {
         printf("nothing: %s\n", promise->refused);

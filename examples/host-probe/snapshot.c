@@ -9,28 +9,73 @@
 
 #include "host.h"
 
+#define MOST_GROUPS  16384
+#define MOST_DEVICES 65536
+#define MOST_UNITS   128
+
 struct device *host_device(struct host *host, const char *address)
 {
     struct device *device;
+    size_t number;
 
-    for (size_t i = 0; i < host->device_count; i++) {
-        if (strcmp(host->devices[i]->address, address) == 0)
-            return host->devices[i];
+    if (lookup_find(&host->device_lookup, address, &number))
+        return host->devices[number];
+    if (host->device_count == MOST_DEVICES) {
+        if (host->spare == NULL)
+            fault(&host->faults, "%s: more than %d devices: the rest is left out", host->path,
+                  MOST_DEVICES);
+        if (host->spare == NULL)
+            host->spare = keep(sizeof(*host->spare));
+        *host->spare = (struct device){.address = "left out", .group = "left out"};
+        return host->spare;
     }
     device = keep(sizeof(*device));
     device->address = text("%s", address);
     host->devices = keep_grown(host->devices, host->device_count, sizeof(*host->devices));
+    lookup_add(&host->device_lookup, device->address, host->device_count);
     host->devices[host->device_count++] = device;
     return device;
 }
 
 struct group *host_group(const struct host *host, const char *name)
 {
-    for (size_t i = 0; i < host->group_count; i++) {
-        if (strcmp(host->groups[i].name, name) == 0)
-            return &host->groups[i];
+    size_t number;
+
+    return lookup_find(&host->group_lookup, name, &number) ? &host->groups[number] : NULL;
+}
+
+struct group *host_add_group(struct host *host, const char *path, const char *name)
+{
+    struct group *group;
+
+    if (host->group_count == MOST_GROUPS) {
+        if (!host->groups_left)
+            fault(&host->faults, "%s: more than %d groups: the rest is left out", path,
+                  MOST_GROUPS);
+        host->groups_left = true;
+        return NULL;
     }
-    return NULL;
+    host->groups = keep_grown(host->groups, host->group_count, sizeof(*host->groups));
+    group = &host->groups[host->group_count];
+    *group = (struct group){.name = text("%s", name)};
+    lookup_add(&host->group_lookup, group->name, host->group_count++);
+    return group;
+}
+
+struct unit *host_add_unit(struct host *host, const char *path, const char *name)
+{
+    struct unit *unit;
+
+    if (host->unit_count == MOST_UNITS) {
+        if (!host->units_left)
+            fault(&host->faults, "%s: more than %d IOMMUs: the rest is left out", path, MOST_UNITS);
+        host->units_left = true;
+        return NULL;
+    }
+    host->units = keep_grown(host->units, host->unit_count, sizeof(*host->units));
+    unit = &host->units[host->unit_count++];
+    *unit = (struct unit){.name = text("%s", name), .meaning = keep(sizeof(*unit->meaning))};
+    return unit;
 }
 
 void group_add(struct group *group, struct device *device)
@@ -115,8 +160,7 @@ static bool any_answer(struct answers answers)
     return false;
 }
 
-/* Whether a name is one as the kernel gives them, so that nothing else reaches a terminal. */
-static bool well_named(const char *path, const char *name, struct faults *faults)
+bool well_named(const char *path, const char *name, struct faults *faults)
 {
     for (const char *at = name; *at != '\0'; at++) {
         if (isalnum((unsigned char)*at) == 0 && strchr(":._-+@,", *at) == NULL) {
@@ -128,8 +172,7 @@ static bool well_named(const char *path, const char *name, struct faults *faults
     return true;
 }
 
-/* A name that is alone in its file, or NULL. */
-static const char *read_name(const char *path, struct faults *faults)
+const char *read_name(const char *path, struct faults *faults)
 {
     const char *name = read_line(path, faults);
 
@@ -242,9 +285,9 @@ static void read_groups(struct host *host, const char *path)
 
         if (!well_named(root, names[i], &host->faults))
             continue;
-        host->groups = keep_grown(host->groups, host->group_count, sizeof(*host->groups));
-        group = &host->groups[host->group_count++];
-        *group = (struct group){.name = names[i]};
+        group = host_add_group(host, root, names[i]);
+        if (group == NULL)
+            break;
         read_group(host, group, path);
     }
 }
@@ -261,9 +304,9 @@ static void read_units(struct host *host, const char *path)
 
         if (!well_named(root, names[i], &host->faults))
             continue;
-        host->units = keep_grown(host->units, host->unit_count, sizeof(*host->units));
-        unit = &host->units[host->unit_count++];
-        *unit = (struct unit){.name = names[i]};
+        unit = host_add_unit(host, root, names[i]);
+        if (unit == NULL)
+            break;
         files = list_directory(directory, &unit->faults);
         if (files == NULL && unit->faults.count == 0)
             fault(&unit->faults, "%s: no directory", directory);
@@ -274,6 +317,8 @@ static void read_units(struct host *host, const char *path)
                 unit->devices = blob.there ? lines_of(&blob) : NULL;
                 continue;
             }
+            if (unit->attribute_count == MOST_ATTRIBUTES)
+                break;
             unit->attributes =
                 keep_grown(unit->attributes, unit->attribute_count, sizeof(*unit->attributes));
             unit->attributes[unit->attribute_count++] = (struct attribute){files[k], blob};
@@ -300,7 +345,7 @@ static struct group *answering_group(const struct host *host)
 /* The answers at the top go to their group. */
 static void place_answers(struct host *host, const char *pci)
 {
-    struct faults faults = {NULL, 0};
+    struct faults faults = {NULL, 0, 0};
     struct answers answers = read_answers(host->path, &faults);
     struct group *group;
 
@@ -352,19 +397,19 @@ static void save_group(const struct group *group, const char *path, bool at_the_
 {
     char *directory = text("%s/sysfs/iommu_groups/%s", path, group->name);
     struct answers answers = group->answers;
-    const char *devices = "";
-    const char *drivers = "";
+    struct buffer devices = {NULL, 0, 0};
+    struct buffer drivers = {NULL, 0, 0};
 
     for (size_t i = 0; i < group->device_count; i++) {
         const struct device *device = group->devices[i];
 
-        devices = text("%s%s\n", devices, device->address);
+        buffer_add(&devices, "%s\n", device->address);
         if (!device->pci && device->driver != NULL)
-            drivers = text("%s%s %s\n", drivers, device->address, device->driver);
+            buffer_add(&drivers, "%s %s\n", device->address, device->driver);
     }
-    save_text(text("%s/devices", directory), devices);
-    if (*drivers != '\0')
-        save_text(text("%s/drivers", directory), drivers);
+    save_text(text("%s/devices", directory), buffer_text(&devices));
+    if (drivers.length != 0)
+        save_text(text("%s/drivers", directory), buffer_text(&drivers));
     if (group->title != NULL)
         save_text(text("%s/name", directory), text("%s\n", group->title));
     if (group->type != NULL)
@@ -380,14 +425,14 @@ static void save_group(const struct group *group, const char *path, bool at_the_
 static void save_unit(const struct unit *unit, const char *path)
 {
     char *directory = text("%s/sysfs/class_iommu/%s", path, unit->name);
-    const char *devices = "";
+    struct buffer devices = {NULL, 0, 0};
 
     for (size_t i = 0; i < unit->attribute_count; i++)
         save_blob(&unit->attributes[i].blob, text("%s/%s", directory, unit->attributes[i].name));
     for (size_t i = 0; unit->devices != NULL && unit->devices[i] != NULL; i++)
-        devices = text("%s%s\n", devices, unit->devices[i]);
+        buffer_add(&devices, "%s\n", unit->devices[i]);
     if (unit->devices != NULL)
-        save_text(text("%s/devices", directory), devices);
+        save_text(text("%s/devices", directory), buffer_text(&devices));
 }
 
 static int compare_addresses(const void *a, const void *b)
@@ -399,7 +444,7 @@ static int compare_addresses(const void *a, const void *b)
 static void save_pci(const struct host *host, const char *path)
 {
     struct device **devices = keep((host->device_count + 1) * sizeof(struct device *));
-    const char *pci = "";
+    struct buffer pci = {NULL, 0, 0};
 
     if (host->device_count != 0)
         memcpy(devices, host->devices, host->device_count * sizeof(*devices));
@@ -408,18 +453,18 @@ static void save_pci(const struct host *host, const char *path)
         const struct device *device = devices[i];
 
         if (device->pci)
-            pci = text("%s%s 0x%04x 0x%04x 0x%06x group=%s driver=%s\n", pci, device->address,
+            buffer_add(&pci, "%s 0x%04x 0x%04x 0x%06x group=%s driver=%s\n", device->address,
                        device->vendor, device->device, device->class_code,
                        device->group != NULL ? device->group : "",
                        device->driver != NULL ? device->driver : "");
     }
-    save_text(text("%s/pci", path), pci);
+    save_text(text("%s/pci", path), buffer_text(&pci));
 }
 
 void host_save(const struct host *host, const char *path)
 {
     struct group *top = answering_group(host);
-    struct faults none = {NULL, 0}; /* what can't be listed can't be written either */
+    struct faults none = {NULL, 0, 0}; /* what can't be listed can't be written either */
     size_t answering = 0;
 
     if (list_directory(text("%s/sysfs", path), &none) != NULL)

@@ -10,6 +10,7 @@
 #include "show.h"
 
 #define LABEL_WIDTH 9
+#define MOST_NAMED  8
 
 static void print_settings(const struct setting *settings, size_t count, const char *title,
                            unsigned width)
@@ -64,11 +65,17 @@ static const char *pages_text(const struct verdict *verdict)
 
 static const char *name_of(const struct group *group)
 {
-    const char *words = text("group %s (", group->name);
+    struct buffer words = {NULL, 0, 0};
 
-    for (size_t i = 0; i < group->device_count; i++)
-        words = text("%s%s%s", words, i != 0 ? " " : "", group->devices[i]->address);
-    return text("%s)", words);
+    if (group->assumed)
+        return "any group";
+    buffer_add(&words, "group %s (", group->name);
+    for (size_t i = 0; i < group->device_count && i < MOST_NAMED; i++)
+        buffer_add(&words, "%s%s", i != 0 ? " " : "", group->devices[i]->address);
+    if (group->device_count > MOST_NAMED)
+        buffer_add(&words, " and %zu more", group->device_count - MOST_NAMED);
+    buffer_add(&words, ")");
+    return buffer_text(&words);
 }
 
 static void show_room(const struct advice *advice, unsigned width)
@@ -161,7 +168,7 @@ void show_host_verdict(const struct host *host, const struct verdict *verdicts,
     print_field(width, 0, 0, "",
                 text("%zu %s, %zu %s", count, count == 1 ? "group" : "groups", devices,
                      devices == 1 ? "device" : "devices"));
-    for (int outcome = OUTCOME_READY; outcome <= OUTCOME_NOT_READ; outcome++) {
+    for (int outcome = OUTCOME_READY; outcome <= OUTCOME_UNKNOWN; outcome++) {
         size_t found;
         const char *words = groups_with(verdicts, advices, count, (enum outcome)outcome, &found);
 
@@ -177,10 +184,11 @@ void show_host_verdict(const struct host *host, const struct verdict *verdicts,
             if (advices[i].verdict->knows_width && advices[i].verdict->bits == bits)
                 (void)iovageom_geometry_page_sizes(advices[i].verdict->geometry, &page_sizes);
         }
-        print_field(
-            width, 2, LABEL_WIDTH, "width",
-            text("%u bits%s", bits,
-                 unknown != 0 ? text(", as far as is known: not of %zu groups", unknown) : ""));
+        print_field(width, 2, LABEL_WIDTH, "width",
+                    text("%u bits%s", bits,
+                         unknown != 0 ? text(", as far as is known: not of %zu %s", unknown,
+                                             unknown == 1 ? "group" : "groups")
+                                      : ""));
         advise_settings(host, bits, page_sizes, &least);
         print_advice_settings(&least, width);
     } else {

@@ -297,7 +297,7 @@ static json_t *question_json(const struct asked *asked, const struct question *q
 
 static int say_faults(const struct asked *asked)
 {
-    struct faults said = {NULL, 0};
+    struct faults said = {NULL, 0, 0};
     bool judged = false;
 
     for (size_t i = 0; i < asked->count; i++) {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Captured hosts as iovageom-probe reads them from one file: archives, a kernel's log, listings; and
+ * bytes of a PROBE answer as text. Whatever it is, it ends, and nothing is called usable of what could
+ * not be read. Where the program would end with a message, the input is done.
+ */
+#include "fuzz.h"
+
+#include <setjmp.h>
+
+#include "../../examples/host-probe/advice.h"
+#include "../../examples/host-probe/bytes.h"
+#include "../../examples/host-probe/tree.h"
+
+#define MOST_GROUPS 16
+
+const char *program_name = "forms_fuzz";
+static jmp_buf ended;
+
+/* In place of the program's own (-Wl,--wrap). */
+_Noreturn void __wrap_die(int code, const char *format, ...);
+void __wrap_warn(const char *format, ...);
+
+_Noreturn void __wrap_die(int code, const char *format, ...)
+{
+    fuzz_check(code > EXIT_GOOD && code <= EXIT_REFUSED && format != NULL);
+    longjmp(ended, 1);
+}
+
+void __wrap_warn(const char *format, ...)
+{
+    (void)format;
+}
+
+static void check_verdict(const struct verdict *verdict)
+{
+    fuzz_check(verdict->judged || verdict->usable_count == 0);
+    fuzz_check(verdict->judged || verdict->faults.count != 0);
+    for (size_t i = 0; i < verdict->usable_count; i++) {
+        fuzz_check(iovageom_range_valid(verdict->usable[i]));
+        fuzz_check(i == 0 || verdict->usable[i - 1].last < verdict->usable[i].start);
+    }
+}
+
+static void judge_all(const struct host *host)
+{
+    for (size_t i = 0; i < host->group_count && i < MOST_GROUPS; i++) {
+        for (int lenient = 0; lenient < 2; lenient++) {
+            const struct mode mode = {.lenient = lenient != 0};
+            struct verdict verdict = judge(host, &host->groups[i], &mode);
+            struct advice advice = advise(host, &verdict);
+
+            check_verdict(&verdict);
+            fuzz_check(outcome_word(advice.outcome) != NULL);
+            (void)promise_for(&verdict, 0, 0);
+        }
+    }
+}
+
+/* Text that was made from bytes is those bytes again. */
+static void read_words(const struct blob *blob)
+{
+    char *hex = keep(3 * blob->length + 1);
+    struct blob again = {true, (uint8_t *)hex, 3 * blob->length, "hex", NULL};
+    struct blob copy = *blob;
+
+    (void)bytes_from_text(&copy);
+    for (size_t i = 0; i < blob->length; i++)
+        snprintf(hex + 3 * i, 4, "%02x ", blob->bytes[i]);
+    if (blob->length == 0)
+        return;
+    fuzz_check(bytes_from_text(&again) && again.length == blob->length);
+    fuzz_check(memcmp(again.bytes, blob->bytes, blob->length) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct blob blob = {.there = true, .path = "input"};
+    struct host host;
+
+    if (size == 0)
+        return 0;
+    if (setjmp(ended) == 0) {
+        blob.length = size - 1;
+        blob.bytes = keep(size);
+        memcpy(blob.bytes, data + 1, size - 1);
+        if (*data == 'w') {
+            read_words(&blob);
+        } else {
+            host_read_bytes(&host, &blob);
+            judge_all(&host);
+        }
+    }
+    tree_unmount();
+    free_kept();
+    return 0;
+}
