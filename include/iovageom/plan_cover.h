@@ -42,8 +42,9 @@ extern "C" {
  * @param ranges ascending and disjoint.
  * @param granule power of two in bytes; each range is widened outward to it. 1 for none. VFIO wants
  *        ranges at multiples of the page that is asked for.
- * @param most at least 1; SIZE_MAX for the fewest ranges without closing a gap. VFIO names no
- *        limit: a driver that can't take so many fails, and is asked again with fewer.
+ * @param most at least 1; SIZE_MAX for the fewest ranges without closing a gap. Linux takes as many
+ *        for DMA logging as one of its pages has room for (256 with pages of 4 KiB), and answers
+ *        E2BIG to more.
  * @param out room for `capacity` ranges; may be `ranges` itself. `count` or `most` always suffice.
  * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @param excess receives the bytes that the cover has and the list has not. May be NULL.

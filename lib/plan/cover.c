@@ -150,17 +150,26 @@ int iovageom_plan_cover(const struct iovageom_range *ranges, size_t count, uint6
 
 /* ---- what a request changes of it ---- */
 
-/* `cover` with the addresses of `range` or without them, covered anew. `parts` is 1, or 0 when
- * there is no range after all. */
+/* `cover` with the granules of `range`, or without the whole ones, covered anew. */
 static int change(const struct iovageom_range *cover, size_t count, bool add,
-                  struct iovageom_range range, size_t parts, uint64_t granule, size_t most,
+                  struct iovageom_range range, uint64_t granule, size_t most,
                   struct iovageom_range *out, size_t capacity, size_t *needed, bool *changed)
 {
     size_t listed = 0;
-    int status =
-        add ? iovageom_ranges_union(cover, count, &range, parts, out, capacity, &listed)
-            : iovageom_ranges_difference(cover, count, &range, parts, out, capacity, &listed);
+    int status;
 
+    if (!iovageom_range_valid(range))
+        return IOVAGEOM_ERR_INVERTED;
+    if (most == 0 || !iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    if (add) {
+        range = iovageom_range_align_outward(range, granule);
+        status = iovageom_ranges_union(cover, count, &range, 1, out, capacity, &listed);
+    } else {
+        const size_t parts = iovageom_range_align_inward(range, granule, &range);
+
+        status = iovageom_ranges_difference(cover, count, &range, parts, out, capacity, &listed);
+    }
     *needed = listed;
     if (status == IOVAGEOM_OK)
         status = iovageom_plan_cover(out, listed, granule, most, out, capacity, needed, NULL);
@@ -175,12 +184,7 @@ int iovageom_plan_cover_map(const struct iovageom_range *cover, size_t count,
                             struct iovageom_range *out, size_t capacity, size_t *needed,
                             bool *changed)
 {
-    if (!iovageom_range_valid(mapped))
-        return IOVAGEOM_ERR_INVERTED;
-    if (most == 0 || !iovageom_pgsize_is_power(granule))
-        return IOVAGEOM_ERR_INVALID;
-    return change(cover, count, true, iovageom_range_align_outward(mapped, granule), 1, granule,
-                  most, out, capacity, needed, changed);
+    return change(cover, count, true, mapped, granule, most, out, capacity, needed, changed);
 }
 
 int iovageom_plan_cover_unmap(const struct iovageom_range *cover, size_t count,
@@ -188,14 +192,7 @@ int iovageom_plan_cover_unmap(const struct iovageom_range *cover, size_t count,
                               struct iovageom_range *out, size_t capacity, size_t *needed,
                               bool *changed)
 {
-    size_t parts;
-
-    if (!iovageom_range_valid(hole))
-        return IOVAGEOM_ERR_INVERTED;
-    if (most == 0 || !iovageom_pgsize_is_power(granule))
-        return IOVAGEOM_ERR_INVALID;
-    parts = iovageom_range_align_inward(hole, granule, &hole) ? 1 : 0;
-    return change(cover, count, false, hole, parts, granule, most, out, capacity, needed, changed);
+    return change(cover, count, false, hole, granule, most, out, capacity, needed, changed);
 }
 
 /* ---- what was written to ---- */
