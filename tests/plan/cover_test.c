@@ -236,10 +236,30 @@ static void bits_become_addresses(void **state)
     bitmap = (struct iovageom_dirty_bitmap){words, 0x2000, 0x1000, 40};
     assert_int_equal(iovageom_plan_cover_dirty(mappings, 4, &bitmap, out, 4, &count), 0);
     assert_ranges(out, count, &R(0x82000, 0x82fff), 1);
-    bitmap.pages = 0;
+    words[0] = 1;
+    bitmap = (struct iovageom_dirty_bitmap){words, 0x1000, 0x1000, 0}; /* no page at all */
     assert_int_equal(iovageom_plan_cover_dirty(mappings, 4, &bitmap, NULL, 0, &count), 0);
     assert_int_equal(count, 0);
     assert_int_equal(iovageom_plan_cover_dirty(NULL, 0, &bitmap, NULL, 0, &count), 0);
+}
+
+/* What is written to first has none before it to be joined with, be it at address 1. */
+static void pages_of_a_byte(void **state)
+{
+    static const struct iovageom_mapping mappings[] = {{{MAX - 1, MAX}, 1, 3}};
+    static const struct iovageom_mapping bad[] = {{{1, 2}, 0, 3}, {{9, 8}, 0, 3}};
+    const uint64_t words[1] = {3};
+    const struct iovageom_dirty_bitmap bitmap = {words, MAX - 1, 1, 2};
+    struct iovageom_range out[1];
+    size_t count = 7;
+
+    (void)state;
+    assert_int_equal(iovageom_plan_cover_dirty(mappings, 1, &bitmap, out, 1, &count), 0);
+    assert_ranges(out, count, &R(1, 2), 1);
+    count = 7;
+    assert_int_equal(iovageom_plan_cover_dirty(bad, 2, &bitmap, out, 1, &count),
+                     IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(count, 7);
 }
 
 static void bitmaps_reach_the_highest_address(void **state)
@@ -282,6 +302,7 @@ int main(void)
         cmocka_unit_test(bad_arguments_change_nothing),
         cmocka_unit_test(requests_change_a_cover),
         cmocka_unit_test(bits_become_addresses),
+        cmocka_unit_test(pages_of_a_byte),
         cmocka_unit_test(bitmaps_reach_the_highest_address),
     };
 

@@ -97,6 +97,29 @@ static void E4_the_AMD_hole_below_1_TiB(void **state)
     iovageom_geometry_free(amd);
 }
 
+/* The highest page is a place like others; for all addresses there is none but themselves. */
+static void the_ends_of_the_address_space(void **state)
+{
+    struct iovageom_geometry *wide = host("wide", 64);
+    struct iovageom_piece piece = {R(0x1000, 0x1fff), IOVAGEOM_PIECE_BAR, IOVAGEOM_PIECE_MOVABLE, 0,
+                                   R(UINT64_MAX - 0xfff, UINT64_MAX)};
+    struct iovageom_placement out[1];
+    struct iovageom_layout_plan plan;
+
+    (void)state;
+    reserve(wide, R(0x1000, 0x1fff), IOVAGEOM_RESV_RESERVED);
+    assert_int_equal(iovageom_plan_layout(NULL, wide, 0, &piece, 1, out, 1, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_true(plan.placements == 1 && plan.outcome == IOVAGEOM_LAYOUT_SOLVED);
+    check_placement(&out[0], 0, R(0x1000, 0x1fff), R(UINT64_MAX - 0xfff, UINT64_MAX));
+
+    piece.limits = piece.range = ALL;
+    assert_int_equal(iovageom_plan_layout(NULL, wide, 0, &piece, 1, out, 1, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_true(plan.placements == 0 && plan.outcome == IOVAGEOM_LAYOUT_STUCK);
+    iovageom_geometry_free(wide);
+}
+
 /* E15: RAM from 0 runs into the software MSI window of an ARM host. */
 static void E15_the_ARM_MSI_window_in_RAM(void **state)
 {
@@ -661,6 +684,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(E4_the_AMD_hole_below_1_TiB),
+        cmocka_unit_test(the_ends_of_the_address_space),
         cmocka_unit_test(E15_the_ARM_MSI_window_in_RAM),
         cmocka_unit_test(E8_a_high_BAR_on_a_39_bit_host),
         cmocka_unit_test(E14_pinned_bytes_and_the_mapping_budget),
