@@ -16,6 +16,12 @@ struct kept {
 };
 
 static struct kept *all_kept;
+static bool registered;
+
+void keep_apart(void)
+{
+    all_kept = NULL;
+}
 
 void free_kept(void)
 {

@@ -43,6 +43,9 @@ extern const struct iovageom_allocator lasting;
 /** Frees all that keep() gave. The end of the program does it. */
 void free_kept(void);
 
+/** What was kept until now stays, whatever free_kept() does: for a process that reads many hosts. */
+void keep_apart(void);
+
 /** Text from keep(). */
 char *text(const char *format, ...) PRINTF_LIKE(1, 2);
 

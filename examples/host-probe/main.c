@@ -26,6 +26,9 @@ static const struct {
     {"why", command_why, "who forbids a mapping, or what a failing line of a VMM means"},
     {"plan", command_plan, "whether a guest's RAM and BARs fit, and what moves where"},
     {"map", command_map, "the address space of a group as a picture, in the terminal or as SVG"},
+    {"pool", command_pool, "what all hosts of a pool can do, and what each costs the others"},
+    {"diff", command_diff, "what differs between two hosts, or one at two times"},
+    {"check", command_check, "whether this host keeps what a guest was promised on another"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
