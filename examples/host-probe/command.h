@@ -38,7 +38,8 @@ struct context {
 typedef int command_function(struct context *context, int argc, char **argv);
 
 command_function command_all, command_list, command_show, command_probe, command_decode;
-command_function command_why, command_plan, command_map, command_pool, command_diff, command_check;
+command_function command_why, command_plan, command_map, command_pool, command_diff, command_check,
+    command_report, command_features;
 
 /** The options that all commands have, for their `shortopts` and their tables. */
 #define COMMON_SHORT "hJks:vVw:"

@@ -29,6 +29,8 @@ static const struct {
     {"pool", command_pool, "what all hosts of a pool can do, and what each costs the others"},
     {"diff", command_diff, "what differs between two hosts, or one at two times"},
     {"check", command_check, "whether this host keeps what a guest was promised on another"},
+    {"report", command_report, "a page of HTML about a group, for a bug report or a ticket"},
+    {"features", command_features, "labels for Kubernetes, or metrics for Prometheus"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

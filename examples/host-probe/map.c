@@ -73,6 +73,7 @@ int command_map(struct context *context, int argc, char **argv)
     struct plan plan = {.context = context};
     struct promise promise = {.refused = "its files could not be read"};
     const struct verdict *verdict;
+    struct context aside;
     bool svg = false;
     bool guest;
     int option;
@@ -89,7 +90,10 @@ int command_map(struct context *context, int argc, char **argv)
     if (argc - optind > 1)
         die(EXIT_USAGE, "%s: one group or device is enough", argv[optind + 1]);
     guest = plan.guest.ram.size != 0 || plan.guest.ram.count != 0 || plan.guest.bar_count != 0;
-    context_read(context, &plan.host);
+    /* Beside SVG, too, what is said goes to standard error. */
+    aside = *context;
+    aside.json = aside.json || svg;
+    context_read(&aside, &plan.host);
     plan_choose(&plan, argc - optind, argv + optind);
     verdict = plan.verdicts[0];
     if (verdict->judged && !verdict->no_iommu)

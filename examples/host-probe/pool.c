@@ -274,6 +274,15 @@ static void find_envelope(struct pool *pool)
 
 /* ---- the command ---- */
 
+/* Hosts are read in any order, and what is said of them has one. */
+static int by_first_host(const void *a, const void *b)
+{
+    const struct kind *one = a;
+    const struct kind *two = b;
+
+    return (one->names[0] > two->names[0]) - (one->names[0] < two->names[0]);
+}
+
 static int by_source(const void *a, const void *b)
 {
     const struct trouble *one = a;
@@ -313,6 +322,7 @@ int command_pool(struct context *context, int argc, char **argv)
     pool.width = context_width(context);
     summaries_read(context, pool.sources, pool.source_count, take, &pool);
     qsort(pool.troubles, pool.trouble_count, sizeof(*pool.troubles), by_source);
+    qsort(pool.kinds, pool.kind_count, sizeof(*pool.kinds), by_first_host);
     find_envelope(&pool);
     if (context->json)
         pool_json(&pool);
