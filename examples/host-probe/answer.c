@@ -35,8 +35,10 @@ static void describe(struct answer *answer)
         for (size_t i = 0; i < placing->obstacle_count; i++)
             add_sentence(answer, obstacle_text(&placing->obstacles[i], placing->verdict));
         if (placing->has_nearest)
-            add_sentence(answer, text("nearest place for %s: %s", range_size_text(placing->nearest),
-                                      range_text(placing->nearest)));
+            add_sentence(answer,
+                         text("nearest place for %s%s: %s", range_size_text(placing->nearest),
+                              placing->guessed ? ", if nothing is reserved there" : "",
+                              range_text(placing->nearest)));
         else
             add_sentence(answer, "there is no place of that size");
         break;

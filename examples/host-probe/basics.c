@@ -16,7 +16,6 @@ struct kept {
 };
 
 static struct kept *all_kept;
-static bool registered;
 
 void keep_apart(void)
 {

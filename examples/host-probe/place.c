@@ -97,6 +97,15 @@ static bool in_unknown(const struct verdict *verdict, struct iovageom_range rang
     return false;
 }
 
+static bool nearest_of(struct placing *placing, const struct iovageom_range *ranges, size_t count,
+                       uint64_t start, uint64_t size)
+{
+    /* A BAR has to begin at a multiple of its size, and where a BAR fits, RAM does. */
+    return (iovageom_pgsize_is_power(size) &&
+            place_nearest(ranges, count, start, size, size, &placing->nearest)) ||
+           place_nearest(ranges, count, start, size, placing->granule, &placing->nearest);
+}
+
 static void find_nearest(struct placing *placing, struct iovageom_range range)
 {
     const struct verdict *verdict = placing->verdict;
@@ -105,13 +114,12 @@ static void find_nearest(struct placing *placing, struct iovageom_range range)
 
     if (rounded < size || size == 0)
         return;
-    /* A BAR has to begin at a multiple of its size, and where a BAR fits, RAM does. */
-    if (iovageom_pgsize_is_power(rounded))
-        placing->has_nearest = place_nearest(verdict->usable, verdict->usable_count, range.start,
-                                             rounded, rounded, &placing->nearest);
-    if (!placing->has_nearest)
-        placing->has_nearest = place_nearest(verdict->usable, verdict->usable_count, range.start,
-                                             rounded, placing->granule, &placing->nearest);
+    placing->has_nearest =
+        nearest_of(placing, verdict->usable, verdict->usable_count, range.start, rounded);
+    if (placing->has_nearest)
+        return;
+    placing->guessed = placing->has_nearest =
+        nearest_of(placing, verdict->unknown, verdict->unknown_count, range.start, rounded);
 }
 
 struct placing place_range(const struct verdict *verdict, struct iovageom_range range)

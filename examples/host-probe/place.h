@@ -25,6 +25,7 @@ struct placing {
     uint64_t granule;              /**< of the host, or 4K where it does not say */
     bool has_nearest;              /**< the next one */
     struct iovageom_range nearest; /**< the place of that size that is nearest and is mapped */
+    bool guessed; /**< nobody vouches for that place: what is reserved there is not known */
 };
 
 /**

@@ -16,6 +16,7 @@
 
 #include "advice.h"
 #include "jsonin.h"
+#include "tree.h"
 
 #define WORKERS_MAX      64
 #define BATCH_MAX        4096 /* hosts that a process takes at a time */
@@ -135,7 +136,7 @@ static void read_captured(const struct context *context, const struct source *so
     struct verdict *judged;
     struct verdict together;
 
-    host_read_snapshot(&host, source->name);
+    host_read_captured(&host, source->name);
     verdicts = keep((host.group_count + 1) * sizeof(*verdicts));
     judged = keep((host.group_count + 1) * sizeof(*judged));
     message->groups = host.group_count;
@@ -181,6 +182,7 @@ static _Noreturn void work(const struct context *context, const struct source *s
         send_bytes(results, &message, sizeof(message));
         if (message.ranges != 0)
             send_bytes(results, ranges, message.ranges * sizeof(*ranges));
+        tree_unmount();
         free_kept();
     }
     _exit(0);

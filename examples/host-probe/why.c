@@ -253,6 +253,7 @@ static json_t *answer_json(const struct placing *placing)
         out_add(array, obstacle_json(&placing->obstacles[i], placing->verdict));
     out_set(object, "obstacles", array);
     out_set(object, "nearest", placing->has_nearest ? out_range(placing->nearest) : NULL);
+    out_set(object, "nearest_known", out_bool(placing->has_nearest && !placing->guessed));
     out_set(object, "assignable", out_bool(placing->verdict->assignable));
     return object;
 }
