@@ -363,6 +363,11 @@ static int show(const struct host *host, const struct options *options,
     if (options->save != NULL)
         faults_of_all(host, &faults);
     chosen = likeliest_group(verdicts, count);
+    if (options->one && options->chosen == NULL) {
+        verdicts[0] = verdicts[chosen];
+        chosen = 0;
+        count = 1;
+    }
     if (options->refuse_direct && !only_list && !verdicts[chosen].assignable)
         die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
             direct_reason(&verdicts[chosen]));

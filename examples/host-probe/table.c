@@ -3,6 +3,7 @@
 
 #include <langinfo.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "basics.h"
@@ -70,8 +71,7 @@ static unsigned width_of(const struct table *table, const struct table_style *st
                          bool ranges)
 {
     size_t column = style->shown[shown];
-    unsigned width =
-        style->headings && !ranges ? (unsigned)strlen(table->columns[column].name) : LEAST_WIDTH;
+    unsigned width = style->headings && !ranges ? (unsigned)strlen(table->columns[column].name) : 0;
 
     for (size_t i = 0; i < table->row_count; i++) {
         const struct row *row = table->rows[i];
@@ -92,13 +92,15 @@ static void narrow(const struct table *table, const struct table_style *style, u
 {
     for (size_t k = style->shown_count; k-- > 0 && sum > style->width;) {
         const struct column *column = &table->columns[style->shown[k]];
-        unsigned least = hard ? LEAST_WIDTH : width_of(table, style, k, true);
+        unsigned least = hard ? 0 : width_of(table, style, k, true);
         unsigned spare;
 
         if (column->floor == 0)
             continue;
         if (!hard && least < column->floor)
             least = column->floor;
+        if (least < LEAST_WIDTH)
+            least = LEAST_WIDTH;
         spare = widths[k] > least ? widths[k] - least : 0;
         if (spare > sum - style->width)
             spare = sum - style->width;
@@ -139,6 +141,21 @@ static void fit(struct table *table, const struct table_style *style)
             if (length_of(*cell) > widths[k])
                 *cell = cut(*cell, widths[k]);
         }
+    }
+}
+
+/* Prints lines without blanks at their ends. */
+static void print_trimmed(const char *lines)
+{
+    while (*lines != '\0') {
+        size_t length = strcspn(lines, "\n");
+        size_t end = length;
+
+        while (end > 0 && lines[end - 1] == ' ')
+            end--;
+        printf("%.*s\n", (int)end, lines);
+        lines += length;
+        lines += *lines == '\n' ? 1 : 0;
     }
 }
 
@@ -185,7 +202,17 @@ void table_print(struct table *table, const struct table_style *style)
             die(EXIT_BAD_INPUT, "out of memory");
     }
     add_lines(printer, table, style);
-    (void)scols_print_table(printer);
+    if (style->raw) {
+        (void)scols_print_table(printer);
+    } else {
+        char *lines = NULL;
+
+        if (scols_print_table_to_string(printer, &lines) != 0)
+            die(EXIT_BAD_INPUT, "out of memory");
+        if (lines != NULL)
+            print_trimmed(lines);
+        free(lines);
+    }
     scols_unref_table(printer);
 }
 
@@ -206,51 +233,76 @@ static const char *raw_text(const char *cell)
     return raw;
 }
 
-/* The words of a cell; those below another row are indented in the first column that is shown. */
-static const char *cell_text(const struct table *table, const struct table_style *style,
-                             const struct row *row, size_t shown)
+/* Whether another row with the same parent follows. */
+static bool has_sibling(const struct table *table, size_t number)
 {
-    const char *cell = row->cells[style->shown[shown]];
+    for (size_t i = number + 1; i < table->row_count; i++) {
+        if (table->rows[i]->parent == table->rows[number]->parent)
+            return true;
+        if (table->rows[i]->parent == NULL)
+            return false;
+    }
+    return false;
+}
+
+/* As libsmartcols draws it; rows of our tables stand below groups, and no deeper. */
+static const char *branch(const struct table *table, size_t number)
+{
+    bool more;
+
+    if (!table->tree || table->rows[number]->parent == NULL)
+        return "";
+    more = has_sibling(table, number);
+    if (is_utf8())
+        return more ? "\xe2\x94\x9c\xe2\x94\x80" : "\xe2\x94\x94\xe2\x94\x80";
+    return more ? "|-" : "`-";
+}
+
+static const char *cell_text(const struct table *table, const struct table_style *style,
+                             size_t number, size_t shown)
+{
+    const char *cell = table->rows[number]->cells[style->shown[shown]];
 
     if (cell == NULL)
         cell = "";
     if (style->raw)
         return raw_text(cell);
-    return shown == 0 ? text("%*s%s", (int)(2 * depth_of(table, row)), "", cell) : cell;
+    return shown == 0 ? text("%s%s", branch(table, number), cell) : cell;
 }
 
-static void print_line(const struct table *table, const struct table_style *style,
-                       const unsigned *widths, const struct row *row)
+static void print_cell(struct buffer *line, const struct table *table,
+                       const struct table_style *style, unsigned width, size_t shown,
+                       const char *cell)
 {
-    const char *line = "";
-    size_t length;
+    bool right = table->columns[style->shown[shown]].right && !style->raw;
+    unsigned length = length_of(cell);
+    int blanks = !style->raw && length < width ? (int)(width - length) : 0;
 
-    for (size_t k = 0; k < style->shown_count; k++) {
-        const struct column *column = &table->columns[style->shown[k]];
-        const char *cell = row != NULL ? cell_text(table, style, row, k) : column->name;
-        unsigned blanks =
-            length_of(cell) < widths[k] && !style->raw ? widths[k] - length_of(cell) : 0;
-
-        line = text("%s%s%*s%s%*s", line, k != 0 ? " " : "", column->right ? (int)blanks : 0, "",
-                    cell, column->right ? 0 : (int)blanks, "");
-    }
-    length = strlen(line);
-    while (length > 0 && line[length - 1] == ' ' && !style->raw)
-        length--;
-    printf("%.*s\n", (int)length, line);
+    buffer_add(line, "%s%*s%s%*s", shown != 0 ? " " : "", right ? blanks : 0, "", cell,
+               right ? 0 : blanks, "");
 }
 
 void table_print(struct table *table, const struct table_style *style)
 {
     unsigned widths[TABLE_COLUMNS_MAX] = {0};
+    struct buffer lines = {NULL, 0, 0};
 
     fit(table, style);
     for (size_t k = 0; k < style->shown_count; k++)
         widths[k] = width_of(table, style, k, false);
+    for (size_t k = 0; k < style->shown_count && style->headings; k++)
+        print_cell(&lines, table, style, widths[k], k, table->columns[style->shown[k]].name);
     if (style->headings)
-        print_line(table, style, widths, NULL);
-    for (size_t i = 0; i < table->row_count; i++)
-        print_line(table, style, widths, table->rows[i]);
+        buffer_add(&lines, "\n");
+    for (size_t i = 0; i < table->row_count; i++) {
+        for (size_t k = 0; k < style->shown_count; k++)
+            print_cell(&lines, table, style, widths[k], k, cell_text(table, style, i, k));
+        buffer_add(&lines, "\n");
+    }
+    if (style->raw)
+        fputs(buffer_text(&lines), stdout);
+    else
+        print_trimmed(buffer_text(&lines));
 }
 
 #endif

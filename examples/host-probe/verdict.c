@@ -186,7 +186,7 @@ void show_host_verdict(const struct host *host, const struct verdict *verdicts,
         }
         print_field(width, 2, LABEL_WIDTH, "width",
                     text("%u bits%s", bits,
-                         unknown != 0 ? text(", as far as is known: not of %zu %s", unknown,
+                         unknown != 0 ? text("; not known of %zu %s", unknown,
                                              unknown == 1 ? "group" : "groups")
                                       : ""));
         advise_settings(host, bits, page_sizes, &least);
