@@ -23,27 +23,27 @@ size_t iovageom_gaps_narrow(const struct iovageom_gaps *gaps, uint64_t most, siz
 }
 
 /*
- * The bisection finds the smallest size for which at least `wanted` gaps are as small; of that size
- * there may be more than are wanted, which `spare` keeps open.
+ * The bisection finds a size for which just `wanted` gaps are as small, or else the smallest for
+ * which more are: those of exactly that size which are not wanted stay open (`spare`).
  */
 struct iovageom_gap_choice iovageom_gaps_smallest(const struct iovageom_gaps *gaps, size_t wanted,
                                                   size_t but)
 {
-    struct iovageom_gap_choice choice = {0, 0, but, false};
     /* Most lists fit: then only neighbours that touch are joined, which one pass finds out. */
-    uint64_t low = 0, high = iovageom_gaps_narrow(gaps, 0, but) >= wanted ? 0 : UINT64_MAX;
+    size_t found = iovageom_gaps_narrow(gaps, 0, but);
+    uint64_t low = 0, high = found >= wanted ? 0 : UINT64_MAX;
 
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
+    while (low < high && found != wanted) {
+        const uint64_t middle = low + (high - low) / 2;
 
-        if (iovageom_gaps_narrow(gaps, middle, but) >= wanted)
+        found = iovageom_gaps_narrow(gaps, middle, but);
+        if (found >= wanted)
             high = middle;
         else
             low = middle + 1;
     }
-    choice.size = low;
-    choice.spare = iovageom_gaps_narrow(gaps, low, but) - wanted;
-    return choice;
+    return (struct iovageom_gap_choice){high, iovageom_gaps_narrow(gaps, high, but) - wanted, but,
+                                        false};
 }
 
 bool iovageom_gap_taken(struct iovageom_gap_choice *choice, size_t i, uint64_t size)
@@ -65,22 +65,17 @@ struct range_list {
     uint64_t granule;
 };
 
-/* Bytes between two ranges that are widened to granules; 0 when these touch or share a granule. */
-static uint64_t bytes_between(struct iovageom_range low, struct iovageom_range high)
+/* Range i, widened to granules. */
+static struct iovageom_range granules_of(const struct range_list *list, size_t i)
 {
-    struct iovageom_range gap;
-
-    return iovageom_range_between(low, high, &gap)
-               ? iovageom_size_saturate(iovageom_range_size(gap))
-               : 0;
+    return iovageom_range_align_outward(list->ranges[i], list->granule);
 }
 
 static bool range_gap(const void *list, size_t i, uint64_t *size)
 {
-    const struct range_list *of = list;
+    struct iovageom_range gap;
 
-    *size = bytes_between(iovageom_range_align_outward(of->ranges[i], of->granule),
-                          iovageom_range_align_outward(of->ranges[i + 1], of->granule));
+    *size = iovageom_gap_bytes(granules_of(list, i), granules_of(list, i + 1), &gap);
     return true;
 }
 
@@ -108,10 +103,11 @@ static struct iovageom_size write_cover(const struct range_list *list, size_t co
     size_t written = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const struct iovageom_range next =
-            iovageom_range_align_outward(list->ranges[i], list->granule);
+        const struct iovageom_range next = granules_of(list, i);
+        struct iovageom_range gap;
 
-        if (i > 0 && iovageom_gap_taken(&choice, i - 1, bytes_between(out[written - 1], next)))
+        if (i > 0 &&
+            iovageom_gap_taken(&choice, i - 1, iovageom_gap_bytes(out[written - 1], next, &gap)))
             out[written - 1].last = next.last;
         else
             out[written++] = next;

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/range.h"
+
 /*
  * How an ascending list is made shorter. Closing the gap between two neighbours makes one entry of
  * them, which has the addresses of the gap as well. Each gap can be closed without regard to the
@@ -16,6 +18,15 @@
  */
 
 #define IOVAGEOM_NO_GAP SIZE_MAX
+
+/* Bytes of the gap between two ranges, which *gap receives; 0 when they touch or overlap. */
+static inline uint64_t iovageom_gap_bytes(struct iovageom_range low, struct iovageom_range high,
+                                          struct iovageom_range *gap)
+{
+    return iovageom_range_between(low, high, gap)
+               ? iovageom_size_saturate(iovageom_range_size(*gap))
+               : 0;
+}
 
 struct iovageom_gaps {
     const void *list;

@@ -81,9 +81,7 @@ static bool gap_between(const struct iovageom_region *low, const struct iovageom
 {
     if (low->type != IOVAGEOM_RESV_RESERVED || high->type != IOVAGEOM_RESV_RESERVED)
         return false;
-    *size = 0;
-    if (iovageom_range_between(low->range, high->range, gap))
-        *size = iovageom_size_saturate(iovageom_range_size(*gap));
+    *size = iovageom_gap_bytes(low->range, high->range, gap);
     return true;
 }
 
