@@ -17,43 +17,18 @@
  * has. A guest that comes to that host brings all its mappings along; so it can't have more.
  */
 
-/* Adds regions of a host as the envelope's. */
-static int add_regions(struct iovageom_geometry *met, struct iovageom_geometry_fact regions,
-                       const struct iovageom_owner *owner)
-{
-    struct iovageom_rangeset copy;
-    int status;
-
-    (void)iovageom_rangeset_init(&copy, &met->allocator);
-    status = iovageom_rangeset_assign(&copy, regions.ranges);
-    regions.owner = *owner;
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_put(met, &regions, &copy);
-    iovageom_rangeset_deinit(&copy);
-    return status;
-}
-
-/*
- * Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions are joined
- * at once, as hosts of a pool mostly have the same.
- */
+/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. */
 static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {
-    const struct iovageom_geometry_fact *regions;
     int status = IOVAGEOM_OK;
 
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; status == IOVAGEOM_OK &&
-                           (regions = iovageom_geometry_next_regions(hosts[i], &j)) != NULL;)
-            status = add_regions(met, *regions, owner);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; status == IOVAGEOM_OK && j < hosts[i]->count; j++) {
             struct iovageom_geometry_fact fact = hosts[i]->facts[j];
 
             fact.owner = *owner;
-            if (fact.ranges == NULL)
-                status = iovageom_geometry_append(met, &fact, NULL);
+            status = iovageom_geometry_append_copy(met, &fact);
         }
     return status < 0 ? status : iovageom_geometry_settle(met);
 }
