@@ -6,6 +6,7 @@ import time
 from typing import Callable, NamedTuple
 
 import feed
+import firmware
 import host
 import nested
 from machine import HERE, PATIENCE, SLOTS, shell, used
@@ -18,7 +19,7 @@ class Case(NamedTuple):
     needs: Callable  # builds into the cache; its time is not the case's
 
 
-ALL = {case[0]: Case(*case) for case in host.CASES + feed.CASES + nested.CASES}
+ALL = {case[0]: Case(*case) for case in host.CASES + feed.CASES + nested.CASES + firmware.CASES}
 
 
 def circumstances():

@@ -63,7 +63,7 @@ def one_boot(name, linux, number, seed, wrong):
             machine += ["-device", f"edu,addr={slot:#x}"]
         machine += ["-kernel", kernel(linux), "-initrd", image, "-append"]
         machine += [
-            "console=ttyS0 panic=-1 quiet pci=nomsi vfio_iommu_type1.allow_unsafe_interrupts=1"
+            "console=ttyS0 panic=-1 no_timer_check quiet pci=nomsi vfio_iommu_type1.allow_unsafe_interrupts=1"
         ]
         answer = boot(f"{name}-{number}", machine, 200, IOVAGEOM_E2E_PROBE=scratch.path)
     check = Checks(answer)

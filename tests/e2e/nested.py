@@ -12,37 +12,16 @@ import os
 import random
 import subprocess
 import threading
-from typing import NamedTuple
 
-from machine import (
-    HERE, PATIENCE, Answer, CaseError, Checks, Scratch, boot, emulator, image_with, kernel, shell,
-    userland,
-)
+import l1
+from l1 import Under, boot_l1, guest
+from machine import PATIENCE, Answer, CaseError, Checks, Scratch, kernel, shell, userland
 from versions import DRIVER_PAIRS, PAIRS
 
-EDU = ("0x1234", "0x11e8")
-RNG = ("0x1af4", "0x1044")
-DEVICE = {
-    "edu": ["-device", "edu,dma_mask=0xffffffffffffffff"],
-    "rng": ["-device", "virtio-rng-pci,iommu_platform=on,disable-legacy=on"],
-}
 TOP = 2**64 - 1
 MSI = (0xFEE00000, 0xFEEFFFFF)
 # what QEMU 7.2 to 10.2 say when the host refuses a map that they promised to the guest
 COMPLAINT = r"dma_map\(.*\) = -22"
-
-
-def guest(name):
-    return os.path.join(HERE, "guest", name)
-
-
-
-class Under(NamedTuple):
-    """What is under test: L1's emulator, and the kernel of L1 and L2."""
-
-    qemu: str
-    kind: str
-    linux: str
 
 
 _booted = {}
@@ -77,33 +56,23 @@ def arguments(device):
 def nest_once(name, under, what, bits, port="pcie-root-port", viommu="", l2=(),
               cold=(COLD,), hot=(HOT,), wrong=False):
     """@cold@ and @hot@ stand for the addresses of the two devices; `hot` are plugged over QMP."""
-    image, base = image_with(under.qemu, under.kind), userland()
-    vendor, device = EDU if what == "edu" else RNG
     inner_machine = ["-device", "virtio-iommu-pci" + viommu]
     for number in (1, 2):
         inner_machine += ["-device", f"{port},id=rp{number},chassis={number},slot={number}"]
     for each in cold:
         inner_machine += arguments(each)
     words = [
-        "console=ttyS0 panic=-1 quiet intel_iommu=on",
-        f"e2e.vendor={vendor} e2e.device={device}",
+        "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
         f"e2e.patience={PATIENCE}",
-        "e2e.l2="
-        + ";".join(
-            [
-                "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
-                f"e2e.patience={PATIENCE}",
-                "iommu.forcedac=1" if what == "rng" else "",
-                *l2,
-            ]
-        ).replace(" ", ";"),
+        "iommu.forcedac=1" if what == "rng" else "",
+        *l2,
     ]
     with Scratch() as scratch:
         script = "l2-vfio.sh" if what == "edu" else "l2-rng.sh"
-        inner = scratch.join(base, scratch.pack({"case.sh": guest(script)}, "l2"), to="l2.cpio")
+        inner = scratch.pack({"case.sh": guest(script)}, "l2")
         files = {
             "case.sh": guest("l1-nested.sh"),
-            "l2/initrd": inner,
+            "l2/initrd": scratch.join(userland(), inner, to="l2.cpio"),
             "l2/bzImage": kernel(under.linux),
             "args": scratch.write("args", "\n".join(inner_machine)),
             "plugs": scratch.write(
@@ -116,16 +85,8 @@ def nest_once(name, under, what, bits, port="pcie-root-port", viommu="", l2=(),
                 command = [tool, "host", str(bits), scratch.path, endpoint, "wrong"]
                 subprocess.run(command, check=True)
                 files["feed/" + endpoint] = os.path.join(scratch.path, endpoint)
-        outer = scratch.pack(files, "l1")
-        command = [emulator("qemu-system-x86_64"), "-accel", "tcg", "-m", "2048"]
-        command += ["-nodefaults", "-display", "none", "-no-reboot", "-machine", "q35"]
-        # with nested paging, so that L2 is as quick as L1
-        command += ["-cpu", "qemu64,+svm,+npt", "-device", f"intel-iommu,aw-bits={bits}"]
-        command += DEVICE[what] * 2
-        command += ["-kernel", kernel(under.linux)]
-        command += ["-initrd", scratch.join(base, image, outer, to="initrd")]
-        command += ["-append", " ".join(words)]
-        return boot(name, command, 400)
+        spoken = "e2e.l2=" + ";".join(words).replace(" ", ";")
+        return boot_l1(name, under, scratch, files, what, bits, [spoken])
 
 
 def regions(answer: Answer, address):
@@ -407,10 +368,7 @@ CASES = []
 
 
 def needs(under):
-    emulator("qemu-system-x86_64")
-    kernel(under.linux)
-    userland()
-    image_with(under.qemu, under.kind)
+    l1.needs(under)
     if under.kind == "feed":
         shell("build_tool", "probe-feed")
 

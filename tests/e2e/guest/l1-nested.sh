@@ -17,16 +17,24 @@ done
 host=$(vfio-try ranges "$cold" | awk '$2 == "usable" { printf "%s%s-%s", n++ ? "," : "", $5, $6 }')
 sed -i "s/@cold@/$cold/g; s/@hot@/$hot/g" /args /plugs
 
-clock start
-# PROBE answers from files, for a QEMU that takes them (feed.insertions)
-[ ! -d /feed ] || export IOVAGEOM_E2E_PROBE=/feed
-start_l2 "e2e.host=$host $(echo "$l2" | tr ';' ' ')" $(cat /args)
-if wait_for 150 l2_said_or_gone wants-hot && ! l2_gone; then
+plug_all() {
     while read -r name arguments; do
         qmp device_add "$name" "$arguments"
     done </plugs
+}
+
+clock start
+# PROBE answers from files, for a QEMU that takes them (feed.insertions)
+[ ! -d /feed ] || export IOVAGEOM_E2E_PROBE=/feed
+start_l2 -kernel /l2/bzImage -initrd /l2/initrd $(cat /args) \
+    -append "console=ttyS0 panic=-1 quiet e2e.host=$host $(echo "$l2" | tr ';' ' ')"
+most_pinned start qmp query-status up # the devices are there by then
+if wait_for 150 l2_said_or_gone wants-hot && ! l2_gone; then
+    pinned driven
+    most_pinned plugged plug_all
 fi
 clock hot
 end_l2 200
+pinned over
 clock over
 dmesg | grep -i 'dmar' | grep -i 'fault\|MGAW\|error' | sed 's/^/L1| /'

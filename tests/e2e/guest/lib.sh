@@ -58,10 +58,8 @@ relay() {
     tail -n +1 -f "$2" | while IFS= read -r line; do echo "$1| $line"; done &
 }
 
-# `start_l2 APPEND ARGUMENTS...`. KVM stands on the emulated SVM of L1.
+# `start_l2 ARGUMENTS...`. KVM stands on the emulated SVM of L1. From the command line: accel.
 start_l2() {
-    append=$1
-    shift
     mkfifo /tmp/qmp.in
     : >/tmp/l2.log
     : >/tmp/qmp.out
@@ -69,13 +67,41 @@ start_l2() {
     relay L2 /tmp/l2.log
     relay QMP /tmp/qmp.out
     relay QEMU /tmp/qemu.err
-    /qemu/qemu-system-x86_64 -L /qemu -accel kvm -M q35 -cpu qemu64 -m 256 -nodefaults \
-        -display none -no-reboot -kernel /l2/bzImage -initrd /l2/initrd \
-        -append "console=ttyS0 panic=-1 quiet $append" -serial file:/tmp/l2.log \
-        -qmp stdio "$@" </tmp/qmp.in >/tmp/qmp.out 2>/tmp/qemu.err &
+    /qemu/qemu-system-x86_64 -L /qemu -accel "${accel:-kvm}" -M q35 -cpu qemu64 -m 256 -nodefaults \
+        -display none -no-reboot -serial file:/tmp/l2.log -qmp stdio "$@" </tmp/qmp.in >/tmp/qmp.out 2>/tmp/qemu.err &
     L2=$!
     exec 3>/tmp/qmp.in
     echo '{"execute":"qmp_capabilities"}' >&3
+}
+
+# What of L2's memory is pinned for its devices, in KiB.
+locked() {
+    while read -r key value _; do
+        [ "$key" != VmLck: ] || locked=$value
+    done <"/proc/$L2/status"
+}
+pinned() {
+    locked=
+    locked
+    say "pinned $1 $locked"
+}
+
+# `most_pinned WORD COMMAND...`: at most while the command runs, and a second later.
+most_pinned() {
+    (
+        most=0
+        trap 'say "pinned $word $most"; exit' TERM
+        word=$1
+        while locked && sleep 0.02; do
+            [ "$locked" -le "$most" ] || most=$locked
+        done
+    ) &
+    watcher=$!
+    shift
+    "$@"
+    sleep 1
+    kill "$watcher"
+    wait "$watcher"
 }
 
 l2_said() { grep -q "^E2E $1" /tmp/l2.log; }
