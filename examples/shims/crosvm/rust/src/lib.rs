@@ -15,7 +15,8 @@ use iovageom::{
 };
 
 /// Feature bits of the device type to offer.
-pub const FEATURES: u64 = (features::MAP_UNMAP | features::INPUT_RANGE | features::PROBE) as u64;
+pub const FEATURES: u64 =
+    (features::MAP_UNMAP | features::INPUT_RANGE | features::PROBE | features::MMIO) as u64;
 
 /// What a MemoryMapper can map. `None` is "it does not say", which is not the same as empty.
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,7 @@
 
 use std::ops::{BitOr, RangeInclusive};
 use std::ptr;
+use std::sync::Arc;
 
 use iovageom_sys as sys;
 
@@ -95,6 +96,7 @@ pub enum Work {
 #[must_use = "a request that is not ended is not answered"]
 pub struct Transaction {
     raw: sys::iovageom_viommu_transaction,
+    books: Arc<()>,
     work: Work,
     why: Report,
 }
@@ -255,7 +257,7 @@ impl Viommu {
         let agreed = raw.answered && raw.status == sys::IOVAGEOM_OK;
         let work = if agreed { self.work_of(&raw.request) } else { Work::Nothing };
         let why = if agreed { Report::default() } else { self.last_said() };
-        Transaction { raw, work, why }
+        Transaction { raw, books: self.identity.clone(), work, why }
     }
 
     fn work_of(&self, request: &sys::iovageom_virtio_request) -> Work {
@@ -283,14 +285,15 @@ impl Viommu {
     /// nothing has changed. `writable` is as long as `begin` was told.
     ///
     /// # Panics
-    /// When it is not.
+    /// When it is shorter, or when the request was begun in other books.
     pub fn end(
         &mut self,
         transaction: Transaction,
         host: std::result::Result<(), HostRefused>,
         writable: &mut [u8],
     ) -> Answer {
-        let Transaction { mut raw, why, .. } = transaction;
+        let Transaction { mut raw, books, why, .. } = transaction;
+        assert!(Arc::ptr_eq(&books, &self.identity), "the request was begun in other books");
         let request = raw.request;
         assert!(
             !raw.answered || request.used_length <= writable.len(),

@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use iovageom_sys as sys;
 
@@ -52,6 +53,8 @@ pub struct Viommu {
     /// What the last call that may change the books has said: kept, so that none has to be made for
     /// each request of a guest.
     said: Box<Raw>,
+    /// Which books a transaction is of: it keeps places in them.
+    pub(crate) identity: Arc<()>,
 }
 
 // SAFETY: the books have no thread affinity, and `raw` is the only pointer to them.
@@ -84,7 +87,7 @@ impl Viommu {
         // SAFETY: a configuration that outlives the call, and room for a pointer.
         plain(unsafe { sys::iovageom_viommu_new(ptr::null(), &config.raw(), &mut raw) })?;
         let raw = NonNull::new(raw).expect("a call that succeeds has made one");
-        Ok(Viommu { raw, said: Box::new(Raw::new()) })
+        Ok(Viommu { raw, said: Box::new(Raw::new()), identity: Arc::new(()) })
     }
 
     pub(crate) fn as_ptr(&self) -> *const sys::iovageom_viommu {

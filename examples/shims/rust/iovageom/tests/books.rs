@@ -293,6 +293,16 @@ fn a_buffer_can_not_shrink_meanwhile() {
 }
 
 #[test]
+#[should_panic(expected = "other books")]
+fn a_request_ends_where_it_was_begun() {
+    let mut books = bytes();
+    let begun = books.begin(&map_request(1, 0, 9, 0), 4);
+    // The second ones may well lie where the first did: what was decided is a place in those.
+    drop(books);
+    let _ = bytes().end(begun, Ok(()), &mut [0; 4]);
+}
+
+#[test]
 fn a_moved_endpoint_says_where_it_comes_from() {
     let mut books = bytes();
     let attach = |domain: u32| {

@@ -113,6 +113,13 @@ fn readers_of_one_object_need_no_lock() {
                     assert!(set.contains(page(n)) && host.accepts(page(n)));
                     assert!(host.explain(page(n)).is_ok());
                     assert_eq!(set.iter().count(), 1);
+                    let taken = books.map_check(1, page(n), 0, RW).unwrap_err();
+                    assert!(taken.to_string().contains("overlaps"), "{taken}");
+                    assert!(books.map_check(1, page(PAGES + n), 0, RW).is_ok());
+                    assert!(books.unmap_check(1, page(n)).is_ok());
+                    assert!(books.attach_check(2, 1, 0).is_ok());
+                    assert!(books.told(1).unwrap().is_empty() && books.promise(1).unwrap().safe);
+                    assert!(books.config_space().is_ok() && books.domain_usable(1).is_ok());
                 }
             });
         }
