@@ -13,9 +13,10 @@
 #include <iovageom/status.h>
 
 const char context_help[] =
-    " -s, --snapshot FROM   read a captured host instead of this machine: a folder, an archive\n"
-    "                       (tar), or text (dmesg, grep -r . over sysfs, lspci); - for stdin\n"
-    "     --fallback DIR    read that captured host if this machine has no IOMMU groups\n"
+    " -s, --snapshot FROM   read a captured host instead of this machine: a folder,\n"
+    "                       an archive (tar), or a text (dmesg, lspci -nnk, grep -r .\n"
+    "                       /sys/kernel/iommu_groups); - for standard input\n"
+    "     --fallback FROM   read that one if this machine has no IOMMU groups\n"
     "     --sysroot DIR     read DIR/sys instead of /sys, and ask no kernel\n"
     "     --no-ask          do not ask VFIO and iommufd, read sysfs only\n"
     " -k, --lenient         pass over bad lines of reserved_regions\n"

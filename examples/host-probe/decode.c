@@ -26,8 +26,9 @@ static const struct option long_options[] = {
 static _Noreturn void usage(void)
 {
     printf("Usage: %s decode [options] FILE|-|HEX...\n\n"
-           "Say what the bytes of a PROBE answer tell a guest. A file, or standard input, holds\n"
-           "them raw or as text: hexadecimal digits, a dump (hexdump -C, xxd), a C array.\n\n"
+           "Say what the bytes of a PROBE answer tell a guest. A file, or standard input,\n"
+           "holds them raw or as text: hexadecimal digits, a dump (hexdump -C, xxd), a C\n"
+           "array.\n\n"
            " -g, --granule SIZE    the smallest page of the config space (4K)\n"
            "%s",
            program_name, context_help);

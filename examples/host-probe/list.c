@@ -69,7 +69,7 @@ static _Noreturn void usage(const char *command)
            " -g, --granule SIZE    what the guest maps in multiples of (4K, 64K)\n"
            " -p, --probe-size N    make the properties fit N bytes\n"
            "     --refuse-direct   end with 6 if the group has regions of type direct\n"
-           " -o, --output LIST     columns of the list of groups; +LIST adds to the usual ones\n"
+           " -o, --output LIST     columns of the list; +LIST adds to the usual ones\n"
            "     --output-all      all columns\n"
            " -b, --bytes           sizes in bytes\n"
            " -n, --no-heading      no line of headings\n"
