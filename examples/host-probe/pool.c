@@ -321,8 +321,10 @@ int command_pool(struct context *context, int argc, char **argv)
         add_host(&pool, argv[optind]);
     pool.width = context_width(context);
     summaries_read(context, pool.sources, pool.source_count, take, &pool);
-    qsort(pool.troubles, pool.trouble_count, sizeof(*pool.troubles), by_source);
-    qsort(pool.kinds, pool.kind_count, sizeof(*pool.kinds), by_first_host);
+    if (pool.trouble_count != 0)
+        qsort(pool.troubles, pool.trouble_count, sizeof(*pool.troubles), by_source);
+    if (pool.kind_count != 0)
+        qsort(pool.kinds, pool.kind_count, sizeof(*pool.kinds), by_first_host);
     find_envelope(&pool);
     if (context->json)
         pool_json(&pool);
