@@ -200,6 +200,7 @@ static void check_plan(const struct world *world, const struct iovageom_placemen
 static void check_findings(const struct world *world, const struct iovageom_layout_plan *plan,
                            const struct iovageom_report *report)
 {
+    bool named[PIECES] = {false};
     size_t stuck = 0;
 
     for (size_t i = 0; i < iovageom_report_count(report); i++) {
@@ -214,6 +215,8 @@ static void check_findings(const struct world *world, const struct iovageom_layo
             continue;
         }
         property_check(finding->offered < world->count && finding->offered != finding->wanted);
+        property_check(!named[finding->wanted]); /* one in its way is enough */
+        named[finding->wanted] = true;
         property_check(
             iovageom_range_equal(finding->against, world->pieces[finding->offered].range));
         property_check(finding->range.start / world->granule <=
