@@ -49,9 +49,10 @@ struct question {
     bool scalable; /* VT-d: whether the kernel uses scalable mode */
 };
 
-/* The rule of one kernel. IOVAGEOM_ERR_UNSUPPORTED: it has no page tables for such an IOMMU. */
-typedef int rule_function(const struct question *question, enum iovageom_linux_rules rules,
-                          struct iovageom_host_limits *out);
+/* The rule of one kernel. A gaw of 0: it has no page tables for such an IOMMU. */
+typedef struct iovageom_host_limits rule_function(const struct question *question, uint32_t rules);
+
+static const struct iovageom_host_limits unsupported = {0, 0, 0, 0};
 
 /*
  * Reduces `all` to what also holds by another possible answer: the smaller width, and the page
@@ -78,27 +79,23 @@ static void take_least(struct iovageom_host_limits *all, const struct iovageom_h
 static int answer(rule_function *rule, const struct question *question, uint32_t rules,
                   struct iovageom_host_limits *out)
 {
-    struct iovageom_host_limits all = {0}, one = {0};
-    int result = IOVAGEOM_ERR_UNSUPPORTED;
+    struct iovageom_host_limits all = unsupported;
     bool refused = false;
 
     if (rules > IOVAGEOM_LINUX_7_3)
         return IOVAGEOM_ERR_INVALID;
-    for (unsigned kernel = IOVAGEOM_LINUX_6_1; kernel <= IOVAGEOM_LINUX_7_3; kernel++) {
-        int status;
-
+    for (uint32_t kernel = IOVAGEOM_LINUX_6_1; kernel <= IOVAGEOM_LINUX_7_3; kernel++) {
         if (rules != IOVAGEOM_LINUX_ANY && rules != kernel)
             continue;
-        status = rule(question, (enum iovageom_linux_rules)kernel, &one);
-        if (status == IOVAGEOM_OK) {
-            take_least(&all, &one);
-            result = IOVAGEOM_OK;
-        } else {
+        const struct iovageom_host_limits one = rule(question, kernel);
+
+        if (one.gaw == 0)
             refused = true;
-        }
+        else
+            take_least(&all, &one);
     }
-    if (result != IOVAGEOM_OK)
-        return result;
+    if (all.gaw == 0)
+        return IOVAGEOM_ERR_UNSUPPORTED;
     all.depends |= refused;
     *out = all;
     return IOVAGEOM_OK;
@@ -159,7 +156,7 @@ static unsigned vtd_second_bits(uint64_t cap, unsigned mgaw)
 
 /* Page sizes of the second stage: SLLPS, bits 34 and 35. Up to 6.12 Linux took 1G pages to mean
  * that 2M pages are there, too. */
-static uint64_t vtd_second_sizes(uint64_t cap, enum iovageom_linux_rules rules)
+static uint64_t vtd_second_sizes(uint64_t cap, uint32_t rules)
 {
     bool has_1g = bit(cap, 35), has_2m = bit(cap, 34);
 
@@ -173,8 +170,7 @@ static uint64_t vtd_second_sizes(uint64_t cap, enum iovageom_linux_rules rules)
  * choose. The width is limited by MGAW. One bit less is left of the first stage: its addresses are
  * sign-extended like those of a CPU, and Linux uses the lower half, which begins at 0.
  */
-static int vtd(const struct question *question, enum iovageom_linux_rules rules,
-               struct iovageom_host_limits *out)
+static struct iovageom_host_limits vtd(const struct question *question, uint32_t rules)
 {
     uint64_t cap = question->first, ecap = question->second;
     bool modern = question->scalable && bit(ecap, 43); /* SMTS */
@@ -189,7 +185,7 @@ static int vtd(const struct question *question, enum iovageom_linux_rules rules,
         stage = IOVAGEOM_STAGE_SECOND;
     stage = choose_stage(stage, first, second);
     if (stage == IOVAGEOM_STAGE_DEFAULT)
-        return IOVAGEOM_ERR_UNSUPPORTED;
+        return unsupported;
     if (!generic)
         gaw = vtd_common_bits(cap, first, second);
     else if (stage == IOVAGEOM_STAGE_SECOND)
@@ -204,11 +200,10 @@ static int vtd(const struct question *question, enum iovageom_linux_rules rules,
     if (generic && gaw > 0)
         page_sizes &= ((uint64_t)1 << (gaw - 1)) - 1;
     if (gaw <= 1 || page_sizes == 0)
-        return IOVAGEOM_ERR_UNSUPPORTED;
+        return unsupported;
     if (stage == IOVAGEOM_STAGE_FIRST)
         gaw--;
-    *out = (struct iovageom_host_limits){IOVAGEOM_SOURCE_VTD_REGISTERS, gaw, page_sizes, 0};
-    return IOVAGEOM_OK;
+    return (struct iovageom_host_limits){IOVAGEOM_SOURCE_VTD_REGISTERS, gaw, page_sizes, 0};
 }
 
 int iovageom_host_vtd(uint64_t cap, uint64_t ecap, bool scalable, enum iovageom_host_stage stage,
@@ -240,13 +235,13 @@ static const struct granule {
 };
 
 /*
- * The limits with one granule. IOVAGEOM_ERR_UNSUPPORTED: IDR5 does not have it, IDR0 not the stage
+ * The limits with one granule. Unsupported: IDR5 does not have it, IDR0 not the stage
  * (S1P is bit 1, S2P bit 0) or no AArch64 tables (bit 3, the upper bit of TTF). The first stage has
  * 48 bits of addresses, or 52 with VAX (bits 10 and 11 of IDR5); the second those of its output
  * (OAS, bits 0 to 2). Linux takes 48 bits for an OAS that it doesn't know, 7.
  */
-static int smmuv3_granule(const struct question *question, enum iovageom_linux_rules rules,
-                          const struct granule *granule, struct iovageom_host_limits *out)
+static struct iovageom_host_limits smmuv3_granule(const struct question *question, uint32_t rules,
+                                                  const struct granule *granule)
 {
     static const uint8_t output_bits[] = {32, 36, 40, 42, 44, 48, 52, 48};
     uint32_t idr0 = (uint32_t)question->first, idr5 = (uint32_t)question->second;
@@ -255,7 +250,7 @@ static int smmuv3_granule(const struct question *question, enum iovageom_linux_r
     struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_SMMUV3_REGISTERS, 0, 0, 0};
 
     if (!bit(idr5, granule->bit) || stage == IOVAGEOM_STAGE_DEFAULT || !bit(idr0, 3))
-        return IOVAGEOM_ERR_UNSUPPORTED;
+        return unsupported;
     gaw = field(idr5, 10, 2) == 1 ? 52 : 48;
     if (stage == IOVAGEOM_STAGE_SECOND) {
         gaw = output;
@@ -273,19 +268,19 @@ static int smmuv3_granule(const struct question *question, enum iovageom_linux_r
     /* 52-bit output lets 64K tables have blocks one level up. */
     if (granule->page == SIZE_64K && output == 52)
         limits.page_sizes |= SIZE_4T;
-    *out = limits;
-    return IOVAGEOM_OK;
+    return limits;
 }
 
-static int smmuv3(const struct question *question, enum iovageom_linux_rules rules,
-                  struct iovageom_host_limits *out)
+static struct iovageom_host_limits smmuv3(const struct question *question, uint32_t rules)
 {
-    struct iovageom_host_limits all = {0}, one = {0};
+    struct iovageom_host_limits all = unsupported;
     uint64_t coarsest = 0;
 
     for (unsigned i = 0; i < sizeof(smmuv3_granules) / sizeof(smmuv3_granules[0]); i++) {
-        if ((question->granule != 0 && question->granule != smmuv3_granules[i].page) ||
-            smmuv3_granule(question, rules, &smmuv3_granules[i], &one) != IOVAGEOM_OK)
+        const struct granule *granule = &smmuv3_granules[i];
+        const struct iovageom_host_limits one = smmuv3_granule(question, rules, granule);
+
+        if ((question->granule != 0 && question->granule != granule->page) || one.gaw == 0)
             continue;
         take_least(&all, &one);
         /* Granules have no common page size, so the AND in take_least() is of no use. But what is
@@ -293,11 +288,8 @@ static int smmuv3(const struct question *question, enum iovageom_linux_rules rul
          * all. */
         coarsest = one.page_sizes;
     }
-    if (all.gaw == 0)
-        return IOVAGEOM_ERR_UNSUPPORTED;
     all.page_sizes = coarsest;
-    *out = all;
-    return IOVAGEOM_OK;
+    return all;
 }
 
 int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigned kernel_va_bits,
@@ -321,7 +313,7 @@ int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigne
  * addresses, which is one bit less. Five levels need the IOMMU (GATS) and the CPU; if the CPU is
  * not known, 4 are safe.
  */
-static void amd_v2(const struct question *question, enum iovageom_linux_rules rules,
+static void amd_v2(const struct question *question, uint32_t rules,
                    struct iovageom_host_limits *limits)
 {
     bool five = field(question->first, 12, 2) == 1; /* GATS; Linux doesn't use 6 levels */
@@ -341,8 +333,7 @@ static void amd_v2(const struct question *question, enum iovageom_linux_rules ru
  * fault of the hardware. Linux 7.3 doesn't read HATS in the register, but in the firmware's copy of
  * it (IVRS). Without a copy it uses 4 levels, so only these are safe.
  */
-static int amd(const struct question *question, enum iovageom_linux_rules rules,
-               struct iovageom_host_limits *out)
+static struct iovageom_host_limits amd(const struct question *question, uint32_t rules)
 {
     static const uint8_t v1_bits[] = {48, 57, 64, 0};
     uint64_t efr = question->first;
@@ -356,7 +347,7 @@ static int amd(const struct question *question, enum iovageom_linux_rules rules,
         stage = generic && v1 == 0 && guest && bit(efr, 48) /* GIOSup */ ? IOVAGEOM_STAGE_FIRST
                                                                          : IOVAGEOM_STAGE_SECOND;
     if (stage == IOVAGEOM_STAGE_FIRST ? !guest : v1 == 0)
-        return IOVAGEOM_ERR_UNSUPPORTED;
+        return unsupported;
     if (stage == IOVAGEOM_STAGE_FIRST) {
         amd_v2(question, rules, &limits);
     } else {
@@ -366,8 +357,7 @@ static int amd(const struct question *question, enum iovageom_linux_rules rules,
         if (generic)
             limits.page_sizes &= ((uint64_t)1 << 47) - 1;
     }
-    *out = limits;
-    return IOVAGEOM_OK;
+    return limits;
 }
 
 int iovageom_host_amd(uint64_t efr, enum iovageom_host_stage stage, unsigned cpu_levels,
