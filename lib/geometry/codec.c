@@ -123,18 +123,18 @@ static int load_ranges(struct iovageom_geometry *geometry, struct iovageom_reade
 {
     const struct iovageom_geometry_fact key = {.kind = IOVAGEOM_FACT_REGIONS + type,
                                                .owner = *owner};
-    struct iovageom_rangeset set;
-    int status = iovageom_rangeset_init(&set, &geometry->allocator);
+    struct iovageom_geometry_fact *row = iovageom_geometry_open_last(geometry, &key);
+    int status = IOVAGEOM_OK;
 
+    if (row == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
     if (aperture)
         ranges.left = 16;
     while (status == IOVAGEOM_OK && ranges.left > 0)
-        status = iovageom_rangeset_insert(&set, iovageom_read_range(&ranges));
+        status = iovageom_rangeset_insert(row->ranges, iovageom_read_range(&ranges));
     if (status == IOVAGEOM_OK && aperture)
-        status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_append(geometry, &key, &set);
-    iovageom_rangeset_deinit(&set);
+        status = iovageom_rangeset_complement(row->ranges, row->ranges, IOVAGEOM_EVERYTHING);
+    status = iovageom_geometry_close(geometry, row, status);
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }
 
@@ -164,7 +164,7 @@ static int load_fact(struct iovageom_geometry *geometry, const struct record *re
         fact.last = range.last;
         status = load_ranges(geometry, record->numbers, true, IOVAGEOM_RESV_RESERVED, &fact.owner);
     }
-    return status < 0 ? status : iovageom_geometry_append(geometry, &fact, NULL);
+    return status < 0 ? status : iovageom_geometry_append_copy(geometry, &fact);
 }
 
 static int load_regions(struct iovageom_geometry *geometry, const struct record *record)

@@ -8,7 +8,6 @@
 
 #include "../base/array.h"
 #include "../base/sort.h"
-#include "../set/rangeset_internal.h"
 #include "internal.h"
 
 /* The first allocation of facts. A usual host states fewer, so it costs one allocation for all. */
@@ -119,53 +118,55 @@ static size_t place_of(const struct iovageom_geometry *geometry,
     return low;
 }
 
-/* iovageom_geometry_put() of what is not there yet, at its place. */
-static int insert_fact(struct iovageom_geometry *geometry, size_t index,
-                       const struct iovageom_geometry_fact *key, struct iovageom_rangeset *ranges)
+/* Makes a row at `index`, its place in the order or the end. */
+static struct iovageom_geometry_fact *make_row(struct iovageom_geometry *geometry, size_t index,
+                                               const struct iovageom_geometry_fact *key)
 {
-    struct iovageom_geometry_fact *place;
+    struct iovageom_geometry_fact *row;
     struct iovageom_rangeset *set = NULL;
-    int status;
 
-    if (ranges != NULL && iovageom_rangeset_count(ranges) == 0)
-        return IOVAGEOM_OK;
-    status = iovageom_geometry_reserve(geometry, geometry->count + 1);
-    if (status < 0)
-        return status;
-    if (ranges != NULL) {
+    if (iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
+        return NULL;
+    if (key->kind > IOVAGEOM_FACT_REGIONS) {
         set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
         if (set == NULL)
-            return IOVAGEOM_ERR_NO_MEMORY;
+            return NULL;
         /* Can't fail: allocates nothing, and the allocator was checked when it was copied. */
         (void)iovageom_rangeset_init(set, &geometry->allocator);
-        iovageom_rangeset_swap(set, ranges);
     }
-    place = geometry->facts + index;
-    memmove(place + 1, place, (geometry->count - index) * sizeof(*place));
-    *place = *key;
-    place->ranges = set;
+    row = geometry->facts + index;
+    memmove(row + 1, row, (geometry->count - index) * sizeof(*row));
+    *row = *key;
+    row->ranges = set;
     geometry->count++;
-    return IOVAGEOM_OK;
+    return row;
 }
 
-int iovageom_geometry_put(struct iovageom_geometry *geometry,
-                          const struct iovageom_geometry_fact *key,
-                          struct iovageom_rangeset *ranges)
+struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
+                                                      const struct iovageom_geometry_fact *key)
 {
     const size_t index = place_of(geometry, key);
-    struct iovageom_geometry_fact *fact = geometry->facts + index;
 
-    if (index == geometry->count || compare_facts(fact, key) != 0)
-        return insert_fact(geometry, index, key, ranges);
-    return ranges == NULL ? IOVAGEOM_OK
-                          : iovageom_rangeset_union(fact->ranges, fact->ranges, ranges);
+    return index < geometry->count && compare_facts(&geometry->facts[index], key) == 0
+               ? &geometry->facts[index]
+               : make_row(geometry, index, key);
 }
 
-int iovageom_geometry_append(struct iovageom_geometry *geometry,
-                             const struct iovageom_geometry_fact *key,
-                             struct iovageom_rangeset *ranges)
+struct iovageom_geometry_fact *iovageom_geometry_open_last(struct iovageom_geometry *geometry,
+                                                           const struct iovageom_geometry_fact *key)
 {
-    return insert_fact(geometry, geometry->count, key, ranges);
+    return make_row(geometry, geometry->count, key);
+}
+
+int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
+                            int status)
+{
+    if (row->ranges == NULL || iovageom_rangeset_count(row->ranges) > 0)
+        return status;
+    free_ranges(&geometry->allocator, row->ranges);
+    geometry->count--;
+    memmove(row, row + 1, (size_t)(geometry->facts + geometry->count - row) * sizeof(*row));
+    return status;
 }
 
 int iovageom_geometry_settle(struct iovageom_geometry *geometry)
@@ -235,17 +236,14 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact)
 {
-    struct iovageom_rangeset copy;
-    int status;
+    struct iovageom_geometry_fact *row = iovageom_geometry_open_last(geometry, fact);
 
+    if (row == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
     if (fact->ranges == NULL)
-        return iovageom_geometry_append(geometry, fact, NULL);
-    (void)iovageom_rangeset_init(&copy, &geometry->allocator);
-    status = iovageom_rangeset_assign(&copy, fact->ranges);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_append(geometry, fact, &copy);
-    iovageom_rangeset_deinit(&copy);
-    return status;
+        return IOVAGEOM_OK;
+    return iovageom_geometry_close(geometry, row,
+                                   iovageom_rangeset_assign(row->ranges, fact->ranges));
 }
 
 /*

@@ -2,6 +2,8 @@
 /* What sources state, one by one. */
 #include <iovageom/geometry.h>
 
+#include <string.h>
+
 #include <iovageom/pgsize.h>
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
@@ -12,87 +14,102 @@
 /* Lists up to this length are complemented on the stack: a usual host's are shorter. */
 enum { FEW_RANGES = 8 };
 
-/*
- * Adds a fact of the geometry's own name, and the addresses that it reserves (NULL for none) as
- * `type`; both or neither. What can fail comes first: the room, then the regions.
- */
-static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
-               enum iovageom_source source, struct iovageom_rangeset *reserved,
-               enum iovageom_resv_type type)
+/* Adds ranges in normal form to a set. On an error it is as it was. */
+static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_allocator *allocator,
+                       const struct iovageom_range *ranges, size_t count)
 {
-    struct iovageom_geometry_fact regions = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type};
+    struct iovageom_rangeset more;
     int status;
 
-    if ((unsigned)source > IOVAGEOM_SOURCE_USER)
-        return IOVAGEOM_ERR_INVALID;
-    fact.owner = geometry->self;
-    fact.owner.source = (uint32_t)source;
-    status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (reserved != NULL));
-    if (status == IOVAGEOM_OK && reserved != NULL) {
-        regions.owner = fact.owner;
-        status = iovageom_geometry_put(geometry, &regions, reserved);
-    }
+    if (count == 1)
+        return iovageom_rangeset_insert(set, ranges[0]);
+    if (iovageom_rangeset_count(set) == 0)
+        return iovageom_rangeset_from_array(set, ranges, count);
+    (void)iovageom_rangeset_init(&more, allocator);
+    status = iovageom_rangeset_from_array(&more, ranges, count);
     if (status == IOVAGEOM_OK)
-        (void)iovageom_geometry_put(geometry, &fact, NULL);
+        status = iovageom_rangeset_union(set, set, &more);
+    iovageom_rangeset_deinit(&more);
     return status;
 }
 
-/* A set of one range, for `type`: both are checked. */
-static int one_region(struct iovageom_rangeset *one, const struct iovageom_allocator *allocator,
-                      struct iovageom_range range, enum iovageom_resv_type type)
+/* Adds ranges in normal form to the regions that `owner` has of `type`. */
+static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_type type,
+                      const struct iovageom_owner *owner, const struct iovageom_range *ranges,
+                      size_t count)
 {
-    (void)iovageom_rangeset_init(one, allocator);
+    const struct iovageom_geometry_fact key = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type,
+                                               .owner = *owner};
+    struct iovageom_geometry_fact *row;
+
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         return IOVAGEOM_ERR_INVALID;
-    return iovageom_rangeset_insert(one, range);
+    row = iovageom_geometry_open(geometry, &key);
+    if (row == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    return iovageom_geometry_close(geometry, row,
+                                   join_ranges(row->ranges, &geometry->allocator, ranges, count));
 }
 
 int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iovageom_range range,
                                  enum iovageom_resv_type type, const struct iovageom_owner *owner)
 {
-    const struct iovageom_geometry_fact key = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type,
-                                               .owner = *owner};
-    struct iovageom_rangeset one;
-    int status = one_region(&one, &geometry->allocator, range, type);
+    return put_ranges(geometry, type, owner, &range, 1);
+}
 
+/*
+ * Adds a fact of the geometry's own name, and `count` ranges that it reserves as `type`; both or
+ * neither. What can fail comes first: the room, then the regions.
+ */
+static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *fact,
+               enum iovageom_source source, enum iovageom_resv_type type,
+               const struct iovageom_range *ranges, size_t count)
+{
+    int status;
+
+    if ((unsigned)source > IOVAGEOM_SOURCE_USER)
+        return IOVAGEOM_ERR_INVALID;
+    fact->owner = geometry->self;
+    fact->owner.source = (uint32_t)source;
+    status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (count > 0));
+    if (status == IOVAGEOM_OK && count > 0)
+        status = put_ranges(geometry, type, &fact->owner, ranges, count);
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_put(geometry, &key, &one);
-    iovageom_rangeset_deinit(&one);
+        (void)iovageom_geometry_open(geometry, fact);
     return status;
 }
 
 /*
- * The complement of `ranges` in [0, 2^64-1]. The usual list is short and sorted; it is complemented
- * in an array, where n ranges leave n + 1 gaps at most, and not by way of a second set.
+ * Adds a fact by which only the addresses in `ranges` are usable; an empty list leaves none. The
+ * usual list is short: its normal form, and the complement of that, which has one range more at
+ * most, are made on the stack.
  */
-static int complement(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
-                      size_t count)
-{
-    struct iovageom_range few[FEW_RANGES + 1];
-    int status;
-
-    if (count <= FEW_RANGES && iovageom_ranges_normal(ranges, count)) {
-        (void)iovageom_ranges_complement(ranges, count, IOVAGEOM_EVERYTHING, few, FEW_RANGES + 1,
-                                         &count);
-        return iovageom_rangeset_from_array(set, few, count);
-    }
-    status = iovageom_rangeset_from_array(set, ranges, count);
-    return status < 0 ? status : iovageom_rangeset_complement(set, set, IOVAGEOM_EVERYTHING);
-}
-
-/* Adds a fact by which only the addresses in `ranges` are usable; an empty list leaves none. */
-static int add_complement(struct iovageom_geometry *geometry, struct iovageom_geometry_fact fact,
+static int add_complement(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *fact,
                           const struct iovageom_range *ranges, size_t count,
                           enum iovageom_source source)
 {
-    struct iovageom_rangeset set;
-    int status = iovageom_rangeset_init(&set, &geometry->allocator);
+    struct iovageom_range few[2 * FEW_RANGES + 1];
+    struct iovageom_range *normal = few, *gaps;
+    size_t kept = count, room = 2 * count + 1;
+    int status;
 
+    if (count > FEW_RANGES)
+        normal = count < SIZE_MAX / 2
+                     ? iovageom_array_new(&geometry->allocator, room, sizeof(*normal))
+                     : NULL;
+    if (normal == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    if (count > 0)
+        memcpy(normal, ranges, count * sizeof(*normal));
+    gaps = normal + count;
+    status = iovageom_ranges_normalize(normal, &kept);
     if (status == IOVAGEOM_OK)
-        status = complement(&set, ranges, count);
+        status =
+            iovageom_ranges_complement(normal, kept, IOVAGEOM_EVERYTHING, gaps, count + 1, &kept);
     if (status == IOVAGEOM_OK)
-        status = add(geometry, fact, source, &set, IOVAGEOM_RESV_RESERVED);
-    iovageom_rangeset_deinit(&set);
+        status = add(geometry, fact, source, IOVAGEOM_RESV_RESERVED, gaps, kept);
+    if (normal != few)
+        iovageom_array_free(&geometry->allocator, normal, room, sizeof(*normal));
     return status;
 }
 
@@ -102,7 +119,7 @@ int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
     struct iovageom_geometry_fact fact = {
         .kind = IOVAGEOM_FACT_APERTURE, .value = aperture.start, .last = aperture.last};
 
-    return add_complement(geometry, fact, &aperture, 1, source);
+    return add_complement(geometry, &fact, &aperture, 1, source);
 }
 
 int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
@@ -122,20 +139,15 @@ int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
 {
     struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
 
-    return add_complement(geometry, fact, ranges, count, source);
+    return add_complement(geometry, &fact, ranges, count, source);
 }
 
 int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,
                                    enum iovageom_resv_type type, enum iovageom_source source)
 {
     struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
-    struct iovageom_rangeset one;
-    int status = one_region(&one, &geometry->allocator, range, type);
 
-    if (status == IOVAGEOM_OK)
-        status = add(geometry, fact, source, &one, type);
-    iovageom_rangeset_deinit(&one);
-    return status;
+    return add(geometry, &fact, source, type, &range, 1);
 }
 
 /* Adds a fact that is a number and reserves nothing. */
@@ -144,7 +156,7 @@ static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kin
 {
     struct iovageom_geometry_fact fact = {.kind = (uint32_t)kind, .value = value};
 
-    return add(geometry, fact, source, NULL, IOVAGEOM_RESV_RESERVED);
+    return add(geometry, &fact, source, IOVAGEOM_RESV_RESERVED, NULL, 0);
 }
 
 int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,

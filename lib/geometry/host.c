@@ -119,27 +119,27 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 
 /* ---- windows of the host's software ---- */
 
-/* Appends regions that a host calls MSI: within the window as SOFTWARE_MSI, the rest as MSI. */
+/* Appends regions that a host calls MSI: those beside the window as they are, and the part within
+ * it as SOFTWARE_MSI. */
 static int append_msi(struct iovageom_geometry *to, struct iovageom_geometry_fact fact,
                       struct iovageom_range window)
 {
-    const struct iovageom_rangeset *msi = fact.ranges;
-    struct iovageom_rangeset part;
+    struct iovageom_geometry_fact *row = iovageom_geometry_open_last(to, &fact);
     int status;
 
-    (void)iovageom_rangeset_init(&part, &to->allocator);
-    status = iovageom_rangeset_assign(&part, msi);
+    if (row == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    status = iovageom_rangeset_assign(row->ranges, fact.ranges);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_remove(&part, window);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_append(to, &fact, &part);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_clip(&part, msi, window);
+        status = iovageom_rangeset_remove(row->ranges, window);
+    if (iovageom_geometry_close(to, row, status) < 0)
+        return status;
     fact.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_SOFTWARE_MSI;
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_append(to, &fact, &part);
-    iovageom_rangeset_deinit(&part);
-    return status;
+    row = iovageom_geometry_open_last(to, &fact);
+    if (row == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    return iovageom_geometry_close(to, row,
+                                   iovageom_rangeset_clip(row->ranges, fact.ranges, window));
 }
 
 /*

@@ -62,7 +62,7 @@ struct iovageom_geometry_fact {
  * Regions come last, by type, then owner, both in ascending precedence. So an index is also a rank:
  * where several cover one address, the one with the highest index takes precedence ("shows").
  *
- * Only who calls iovageom_geometry_append() breaks the order; it must call iovageom_geometry_settle()
+ * Only iovageom_geometry_open_last() breaks the order; who calls it must call iovageom_geometry_settle()
  * before anything else reads the facts. All memory comes from the geometry's copy of the allocator.
  */
 struct iovageom_geometry {
@@ -90,31 +90,31 @@ static inline bool iovageom_fact_forbids(const struct iovageom_geometry_fact *fa
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
 /*
- * Adds a fact with the kind, owner, value and last of *key. For regions, `ranges` is what they
- * reserve: its contents are taken, and an empty set adds nothing. What is there already is joined
- * with it. For another kind `ranges` is NULL; where there is room, that can't fail.
- *
- * O(facts), to make place among them. IOVAGEOM_ERR_NO_MEMORY: the geometry is as it was.
+ * The row of the fact with the kind, owner, value and last of *key, made if there is none; NULL
+ * without memory for that. O(facts). Where room was reserved, and the fact has no regions, it can't
+ * fail. New regions have an empty set: the caller adds to row->ranges, by a call that leaves it as it
+ * was on an error, and closes the row with that call's status, which is returned. A row whose set is
+ * empty is removed then.
  */
-int iovageom_geometry_put(struct iovageom_geometry *geometry,
-                          const struct iovageom_geometry_fact *key,
-                          struct iovageom_rangeset *ranges);
+struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
+                                                      const struct iovageom_geometry_fact *key);
+int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
+                            int status);
 
-/* The same for one range, which `owner` reserves. IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID. */
+/* Adds a region of `owner`. IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID (type). */
 int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iovageom_range range,
                                  enum iovageom_resv_type type, const struct iovageom_owner *owner);
 
 /*
- * For who adds many facts in any order: like iovageom_geometry_put(), but behind all others, in
- * constant time. iovageom_geometry_settle() sorts them, and joins equal ones; O(n log n). When that
- * fails (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed.
+ * For who adds many facts in any order: a new row behind all others, in constant time.
+ * iovageom_geometry_settle() sorts them, and joins equal ones; O(n log n). When that fails
+ * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed.
  */
-int iovageom_geometry_append(struct iovageom_geometry *geometry,
-                             const struct iovageom_geometry_fact *key,
-                             struct iovageom_rangeset *ranges);
+struct iovageom_geometry_fact *iovageom_geometry_open_last(
+    struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *key);
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
-/* Appends a copy of a fact, its ranges included. */
+/* Adds a copy of a fact behind all others, its ranges included. */
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact);
 
@@ -138,21 +138,19 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
 
 /* ---- the resolved view ---- */
 
-/* A piece of the resolved view: `fact` is the index of the fact that takes precedence there. */
+/*
+ * What shows where: pieces that are disjoint and ascend, each with the index of the fact that takes
+ * precedence in it. Addresses between them are in no region. Neighbours of one fact are joined.
+ *
+ * The second half of `few`, or of `memory`, is scratch space for building it. 48 is two halves of
+ * 24 pieces, enough for 12 ranges: the usual host has fewer, and needs no allocation. Must not be
+ * moved, because `pieces` may point to `few`; valid until the geometry changes.
+ */
 struct iovageom_resolved_piece {
     struct iovageom_range range;
     size_t fact;
 };
 
-/*
- * The resolved view: pieces that are disjoint and ascend. Addresses between them are in no region;
- * neighbours of the same fact are joined.
- *
- * The second half of `few`, or of `memory`, is scratch space for building the view. 48 is two
- * halves of 24 pieces, enough for 12 ranges: the usual host has fewer, and needs no allocation.
- * Must not be copied or moved, because `pieces` may point to `few`; valid while the geometry exists
- * and does not change.
- */
 struct iovageom_resolved {
     struct iovageom_resolved_piece *pieces;
     size_t count;
@@ -163,32 +161,27 @@ struct iovageom_resolved {
 };
 
 /*
- * Makes the view. `granule` is a power of two in bytes: each region is widened outward to it before
- * types are resolved (what a granule touches in part, it reserves whole); 1 for none.
- *
- * O(n log facts) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there is
- * nothing to close.
+ * `granule` is a power of two in bytes: regions are widened outward to it before types are resolved
+ * (what a granule touches in part, it reserves whole); 1 for none. O(n log facts) for n ranges.
+ * IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there is nothing to close.
  */
 int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
                      struct iovageom_resolved *view);
-/* Frees the memory of a view that was made. */
 void iovageom_resolved_close(struct iovageom_resolved *view);
 
 /*
- * Answers many questions about one geometry, which must not change meanwhile. With more than
- * IOVAGEOM_WALK_FEW facts of regions a view is made at the start, and a step is a bisection in it,
- * O(log n). With no more, or without memory for a view, the facts are searched, O(facts x log). The
- * answers are the same: callers such as iovageom_geometry_equal() can't return an error, so opening
- * a walk must not fail. Must not be moved, because a view must not.
+ * Walks over the resolved view, for questions that may not fail. With more than IOVAGEOM_WALK_FEW
+ * facts the view is made at the start, and a step is a bisection in it. With no more, or without
+ * memory for a view, each step searches the facts, O(facts x log), and the answers are the same.
+ * Must not be moved. The geometry must not change meanwhile.
  */
-enum { IOVAGEOM_WALK_FEW = 8 }; /* up to so many facts are searched one by one */
+enum { IOVAGEOM_WALK_FEW = 8 };
 struct iovageom_walk {
     const struct iovageom_geometry *geometry;
     bool viewed;
     struct iovageom_resolved view;
 };
 
-/* Starts; O(n log facts) for n ranges. */
 void iovageom_walk_open(struct iovageom_walk *walk, const struct iovageom_geometry *geometry);
 void iovageom_walk_close(struct iovageom_walk *walk);
 
@@ -196,13 +189,11 @@ void iovageom_walk_close(struct iovageom_walk *walk);
  * One step. *piece becomes the lowest part of *rest in which one fact takes precedence, *fact that
  * fact, or NULL where there is none. *rest becomes what is above, or an invalid range when nothing
  * is. False, at the end: *rest is not valid.
- *
- * What follows above may have the same type all the same, from another fact.
  */
 bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range *rest,
                         struct iovageom_range *piece, const struct iovageom_geometry_fact **fact);
 
-/* Whether some owner forbids some address of `range`. O(pieces in it x a step). */
+/* Whether some owner forbids some address of `range`. */
 bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_range range);
 
 /* ---- questions ---- */
@@ -218,10 +209,7 @@ int iovageom_geometry_forbidden(const struct iovageom_geometry *geometry,
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
 bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address);
 
-/*
- * An upper bound of the number of regions that iovageom_geometry_reserved() gives, for any granule:
- * so a caller can allocate once and need not ask for the size first. O(facts).
- */
+/* An upper bound of the number of regions that iovageom_geometry_reserved() gives. O(facts). */
 size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry);
 
 /*

@@ -15,22 +15,24 @@ static bool same_name(const struct iovageom_owner *a, const struct iovageom_owne
 }
 
 /*
- * Whether some host source states a fact of that kind about `name`; the source in `name` itself
- * does not matter. INCOMPLETE counts from VFIO upward only: a kernel's list with it may lack
- * regions, while registers with it were read in full, and only their meaning depends on the kernel.
+ * The kinds of facts that host sources state about `name`; the source in `name` itself does not
+ * matter. INCOMPLETE counts from VFIO upward only: a kernel's list with it may lack regions, while
+ * registers with it were read in full, and only their meaning depends on the kernel.
  */
-static bool host_says(const struct iovageom_geometry *geometry, uint32_t kind,
-                      const struct iovageom_owner *name)
+static uint32_t host_says(const struct iovageom_geometry *geometry,
+                          const struct iovageom_owner *name)
 {
-    struct iovageom_owner owner = *name;
-    size_t count;
+    uint32_t said = 0;
 
-    owner.source =
-        kind == IOVAGEOM_FACT_INCOMPLETE ? IOVAGEOM_SOURCE_VFIO : IOVAGEOM_SOURCE_VTD_REGISTERS;
-    for (; owner.source <= IOVAGEOM_SOURCE_SYSFS; owner.source++)
-        if (iovageom_geometry_facts_of(geometry, kind, &owner, &count) != NULL)
-            return true;
-    return false;
+    for (size_t i = 0; i < geometry->count && geometry->facts[i].ranges == NULL; i++) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
+
+        if (same_name(&fact->owner, name) &&
+            (fact->kind == IOVAGEOM_FACT_INCOMPLETE ? iovageom_source_is_kernel(fact->owner.source)
+                                                    : iovageom_source_is_host(fact->owner.source)))
+            said |= fact->kind;
+    }
+    return said;
 }
 
 /*
@@ -62,13 +64,14 @@ static bool last_reserved(const struct iovageom_geometry *geometry,
 static bool known_of(const struct iovageom_geometry *geometry, const struct iovageom_owner *name,
                      uint64_t *last)
 {
+    const uint32_t said = host_says(geometry, name);
+
     *last = IOVAGEOM_ADDRESS_MAX;
-    if (host_says(geometry, IOVAGEOM_FACT_USABLE, name))
+    if ((said & IOVAGEOM_FACT_USABLE) != 0)
         return true;
-    if (host_says(geometry, IOVAGEOM_FACT_INCOMPLETE, name) ||
-        !host_says(geometry, IOVAGEOM_FACT_RESERVED, name))
+    if ((said & IOVAGEOM_FACT_INCOMPLETE) != 0 || (said & IOVAGEOM_FACT_RESERVED) == 0)
         return false;
-    return host_says(geometry, IOVAGEOM_FACT_APERTURE, name) || last_reserved(geometry, name, last);
+    return (said & IOVAGEOM_FACT_APERTURE) != 0 || last_reserved(geometry, name, last);
 }
 
 /*

@@ -199,62 +199,42 @@ int iovageom_report_host_refused(struct iovageom_report *report, int host_errno,
     return finding.status;
 }
 
-/* The condition for a sentence, as some kinds of finding have several sentences. */
+/* Conditions for a sentence, as some kinds of finding have several sentences; they may be joined. */
 enum when {
-    ALWAYS,
-    DETAIL,        /* detail is given */
-    COULD_BE,      /* a note with a detail */
-    NUMBERS,       /* wanted or offered is given */
-    REGISTERS,     /* the owner's source is registers, whose meaning depends on the kernel */
-    OF_POOL,       /* the owner is an envelope */
-    OF_DOMAIN,     /* domain is given */
-    OF_ENDPOINT,   /* endpoint is given */
-    SPLITS,        /* the status is that of a split */
-    APART,         /* range and against share a page of the host, but no address */
-    APART_FATALLY, /* the same, and one of them is refused for it */
-    FIXED,         /* range and against are the same */
-    NO_RANGE       /* range is not given: [0, 0], which no whole page is */
+    ALWAYS = 0,
+    DETAIL = 1,        /* detail is given */
+    NOTE = 2,          /* not fatal */
+    FATAL = 4,         /* or fatal */
+    NUMBERS = 8,       /* wanted or offered is given */
+    REGISTERS = 16,    /* the owner's source is registers, whose meaning depends on the kernel */
+    OF_POOL = 32,      /* the owner is an envelope */
+    OF_DOMAIN = 64,    /* domain is given */
+    OF_ENDPOINT = 128, /* endpoint is given */
+    SPLITS = 256,      /* the status is that of a split */
+    APART = 512,       /* range and against share a page of the host, but no address */
+    FIXED = 1024,      /* range and against are the same */
+    NO_RANGE = 2048    /* range is not given: [0, 0], which no whole page is */
 };
 
-/* Whether a sentence's condition holds. Fields that a kind does not have are blank (report.h). */
-static bool holds(enum when when, const struct iovageom_finding *finding)
+/* All conditions that hold. Fields that a kind does not have are blank (report.h). */
+static unsigned conditions_of(const struct iovageom_finding *finding)
 {
     const uint32_t source = finding->owner.source;
-    const bool apart = !iovageom_range_overlaps(finding->range, finding->against);
 
-    switch (when) {
-    case ALWAYS:
-        return true;
-    case DETAIL:
-        return finding->detail != NULL;
-    case COULD_BE:
-        return finding->fatal == 0 && finding->detail != NULL;
-    case NUMBERS:
-        return finding->wanted != 0 || finding->offered != 0;
-    case REGISTERS:
-        return iovageom_source_is_registers(source);
-    case OF_POOL:
-        return source == IOVAGEOM_SOURCE_ENVELOPE;
-    case OF_DOMAIN:
-        return finding->domain != IOVAGEOM_ID_NONE;
-    case OF_ENDPOINT:
-        return finding->endpoint != IOVAGEOM_ID_NONE;
-    case SPLITS:
-        return finding->status == IOVAGEOM_ERR_SPLIT;
-    case APART:
-        return apart;
-    case APART_FATALLY:
-        return apart && finding->fatal != 0;
-    case FIXED:
-        return iovageom_range_equal(finding->range, finding->against);
-    case NO_RANGE:
-        return finding->range.last == 0;
-    }
-    return false;
+    return (finding->detail != NULL ? DETAIL : 0u) | (finding->fatal != 0 ? FATAL : NOTE) |
+           (finding->wanted != 0 || finding->offered != 0 ? NUMBERS : 0u) |
+           (iovageom_source_is_registers(source) ? REGISTERS : 0u) |
+           (source == IOVAGEOM_SOURCE_ENVELOPE ? OF_POOL : 0u) |
+           (finding->domain != IOVAGEOM_ID_NONE ? OF_DOMAIN : 0u) |
+           (finding->endpoint != IOVAGEOM_ID_NONE ? OF_ENDPOINT : 0u) |
+           (finding->status == IOVAGEOM_ERR_SPLIT ? SPLITS : 0u) |
+           (iovageom_range_overlaps(finding->range, finding->against) ? 0u : APART) |
+           (iovageom_range_equal(finding->range, finding->against) ? FIXED : 0u) |
+           (finding->range.last == 0 ? NO_RANGE : 0u);
 }
 
 /*
- * The sentences. The first one in the table that has the finding's kind and whose condition holds
+ * The sentences. The first one in the table that has the finding's kind and whose conditions hold
  * is taken, so the general sentence of a kind comes last. A letter after % stands for a field of
  * the finding:
  *
@@ -264,8 +244,8 @@ static bool holds(enum when when, const struct iovageom_finding *finding)
  *   n  " and WANTED - 1 more", or nothing when there is one only
  */
 static const struct sentence {
-    uint8_t kind;
-    uint8_t when;
+    uint16_t kind;
+    uint16_t when;
     const char *text;
 } sentences[] = {
     {IOVAGEOM_FINDING_RESERVED, ALWAYS, "%r cannot be mapped: %o %R, says %s; use other addresses"},
@@ -286,7 +266,7 @@ static const struct sentence {
      "%o %R, but the guest was promised %r; keep it where that can be mapped"},
     {IOVAGEOM_FINDING_INPUT_RANGE, ALWAYS,
      "the input range %r is wider than what %o maps, %a; lower the address width"},
-    {IOVAGEOM_FINDING_BUDGET, COULD_BE,
+    {IOVAGEOM_FINDING_BUDGET, NOTE | DETAIL,
      "%w mappings could be made %x, but %o allows %f; map in larger steps, or raise its limit"},
     {IOVAGEOM_FINDING_BUDGET, ALWAYS,
      "%w mappings are needed, but %o allows %f; use larger pages, or raise its limit"},
@@ -310,7 +290,7 @@ static const struct sentence {
     {IOVAGEOM_FINDING_NOT_FOUND, ALWAYS, "there is no such group"},
     {IOVAGEOM_FINDING_OVERLAP, SPLITS,
      "%r would split %a, which is mapped as one (N54); unmap all of that"},
-    {IOVAGEOM_FINDING_OVERLAP, APART_FATALLY,
+    {IOVAGEOM_FINDING_OVERLAP, APART | FATAL,
      "%r and %a share a page of the host, which can be mapped for one of them only; put them into "
      "pages of their own"},
     {IOVAGEOM_FINDING_OVERLAP, APART,
@@ -342,8 +322,10 @@ static const struct sentence {
 
 static const char *sentence_of(const struct iovageom_finding *finding)
 {
+    const unsigned conditions = conditions_of(finding);
+
     for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
-        if (sentences[i].kind == finding->kind && holds((enum when)sentences[i].when, finding))
+        if (sentences[i].kind == finding->kind && (sentences[i].when & ~conditions) == 0)
             return sentences[i].text;
     return "a finding of a kind that this version does not know";
 }

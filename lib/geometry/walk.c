@@ -29,42 +29,33 @@ static size_t append_entry(struct iovageom_resolved_piece *out, size_t count,
 
 /*
  * Merges two resolved views, both ascending and disjoint: where they overlap, `high` takes
- * precedence and `low` is cut. Each step of the loops passes an entry of one of them, so it is
- * linear. `rest` is what is not yet written of the current entry of `low`. An entry of `high` that
- * reaches the end of `rest` is not written there and then, because it may cover the next entries of
- * `low` as well; it is written when it is passed, or by the last loop.
+ * precedence, and `low` is cut in place. Each step passes a piece of one of them, so it is linear.
  */
-static size_t overlay(const struct iovageom_resolved_piece *low, size_t low_count,
+static size_t overlay(struct iovageom_resolved_piece *low, size_t low_count,
                       const struct iovageom_resolved_piece *high, size_t high_count,
                       struct iovageom_resolved_piece *out)
 {
+    struct iovageom_range parts[2];
     size_t count = 0;
-    size_t j = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < low_count; i++) {
-        struct iovageom_range rest = low[i].range;
-        bool more = true;
+    for (size_t j = 0; j < high_count; j++) {
+        const struct iovageom_range over = high[j].range;
 
-        while (more && j < high_count && high[j].range.start <= rest.last) {
-            struct iovageom_range over = high[j].range;
-            struct iovageom_range below;
+        for (; i < low_count && low[i].range.start <= over.last; i++) {
+            const unsigned left = iovageom_range_subtract(low[i].range, over, parts);
 
-            if (over.start > rest.start && iovageom_range_below(over, &below)) {
-                below.start = rest.start;
-                count = append_entry(out, count, below, low[i].fact);
-            }
-            more = over.last < rest.last;
-            if (!more) /* nothing is left of this entry of `low` */
+            if (left > 0 && parts[0].start < over.start)
+                count = append_entry(out, count, parts[0], low[i].fact);
+            if (left > 0 && parts[left - 1].start > over.last) {
+                low[i].range = parts[left - 1]; /* the next of `high` may cut it, too */
                 break;
-            count = append_entry(out, count, over, high[j++].fact);
-            if (over.last >= rest.start && iovageom_range_above(over, &over))
-                rest.start = over.start;
+            }
         }
-        if (more)
-            count = append_entry(out, count, rest, low[i].fact);
+        count = append_entry(out, count, over, high[j].fact);
     }
-    for (; j < high_count; j++)
-        count = append_entry(out, count, high[j].range, high[j].fact);
+    for (; i < low_count; i++)
+        count = append_entry(out, count, low[i].range, low[i].fact);
     return count;
 }
 

@@ -277,6 +277,16 @@ static void allocators_are_checked(void **state)
     assert_null(geometry);
 }
 
+static int put_set(struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *key,
+                   const struct iovageom_rangeset *set)
+{
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, key);
+
+    return row == NULL ? IOVAGEOM_ERR_NO_MEMORY
+                       : iovageom_geometry_close(
+                             geometry, row, iovageom_rangeset_union(row->ranges, row->ranges, set));
+}
+
 /* The operations that may fail for lack of memory; each is to succeed or to change nothing. */
 static int operate(unsigned which, struct iovageom_geometry *geometry,
                    struct iovageom_rangeset *set)
@@ -297,11 +307,11 @@ static int operate(unsigned which, struct iovageom_geometry *geometry,
     case 2:
         key = (struct iovageom_geometry_fact){.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_DIRECT,
                                               .owner = owner};
-        return iovageom_geometry_put(geometry, &key, set);
+        return put_set(geometry, &key, set);
     case 3:
         key = (struct iovageom_geometry_fact){.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_MSI,
                                               .owner = a};
-        return iovageom_geometry_put(geometry, &key, set);
+        return put_set(geometry, &key, set);
     case 4:
         status = iovageom_geometry_regions(geometry, regions, 64, &count);
         assert_int_equal(count, status == IOVAGEOM_OK ? 40 : 0);
