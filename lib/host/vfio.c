@@ -169,21 +169,21 @@ static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
 }
 
 /*
- * Three walks. The first only finds cycles: while reading, a known capability in a cycle would come
- * a second time, and be reported as a duplicate. (No extents are known yet, so nothing overlaps.)
- * The second reads. The third compares each header with the extents, which are complete only now.
- * Linear in the size of the answer, as all is.
+ * Two walks: the first reads, the second compares each header with the extents, which are complete
+ * only now. If the first fails, a walk that reads nothing looks whether the chain itself is at
+ * fault: a known capability in a cycle comes a second time, and would be reported as a duplicate. (No
+ * extents are known then, so nothing overlaps.) Linear in the size of the answer, as all is.
  */
 static int read_chain(const struct vfio_answer *answer, uint32_t first, struct vfio_info *info)
 {
-    struct vfio_extents extents = {{0}, {0}};
-    int status = walk(answer, first, false, &extents, info);
+    struct vfio_extents extents = {{0}, {0}}, none = {{0}, {0}};
+    int status = walk(answer, first, true, &extents, info);
+    int chain;
 
     if (status == IOVAGEOM_OK)
-        status = walk(answer, first, true, &extents, info);
-    if (status == IOVAGEOM_OK)
-        status = walk(answer, first, false, &extents, info);
-    return status;
+        return walk(answer, first, false, &extents, info);
+    chain = walk(answer, first, false, &none, info);
+    return chain != IOVAGEOM_OK ? chain : status;
 }
 
 /*

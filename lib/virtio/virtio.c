@@ -144,7 +144,7 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
 }
 
 /*
- * In two passes, so that nothing is written when it does not fit. `out` may be `regions`: the list
+ * Nothing is written when it does not fit. `out` may be `regions`: the list
  * never grows faster than it is read, so no region is overwritten before it is read. Only the
  * second half of everything, at the end, adds one.
  */
@@ -165,10 +165,13 @@ int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t coun
             return IOVAGEOM_ERR_INVALID;
 
     has_msi = choose_msi(regions, count, owners, window, &msi);
-    *out_count = write_list(regions, count, has_msi ? &msi : NULL, window, NULL);
+    /* The list has one region more at most. Where there is room for that, nothing is counted first. */
+    *out_count =
+        write_list(regions, count, has_msi ? &msi : NULL, window, count < capacity ? out : NULL);
     if (*out_count > capacity)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    (void)write_list(regions, count, has_msi ? &msi : NULL, window, out);
+    if (count >= capacity)
+        (void)write_list(regions, count, has_msi ? &msi : NULL, window, out);
     return IOVAGEOM_OK;
 }
 
@@ -196,30 +199,31 @@ int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
                                 struct iovageom_range window, struct iovageom_region_buffer *wire)
 {
-    struct iovageom_region_buffer made = {.allocator = iovageom_allocator_chosen(allocator)};
     int status;
 
-    if (made.allocator == NULL)
+    wire->allocator = iovageom_allocator_chosen(allocator);
+    if (wire->allocator == NULL)
         return IOVAGEOM_ERR_INVALID;
-    made.capacity = iovageom_geometry_most_regions(geometry) + 1;
-    made.list = iovageom_array_new(made.allocator, made.capacity, sizeof(*made.list));
-    if (made.list == NULL)
+    wire->capacity = iovageom_geometry_most_regions(geometry) + 1;
+    wire->list = wire->few;
+    if (wire->capacity > sizeof(wire->few) / sizeof(wire->few[0]))
+        wire->list = iovageom_array_new(wire->allocator, wire->capacity, sizeof(*wire->list));
+    if (wire->list == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    status = iovageom_geometry_reserved(geometry, granule, made.list, made.capacity, &made.count);
+    status =
+        iovageom_geometry_reserved(geometry, granule, wire->list, wire->capacity, &wire->count);
     if (status == IOVAGEOM_OK)
-        status = iovageom_virtio_wire_list(made.list, made.count, geometry, window, made.list,
-                                           made.capacity, &made.count);
+        status = iovageom_virtio_wire_list(wire->list, wire->count, geometry, window, wire->list,
+                                           wire->capacity, &wire->count);
     if (status < 0)
-        iovageom_wire_free(&made);
-    else
-        *wire = made;
+        iovageom_wire_free(wire);
     return status;
 }
 
 void iovageom_wire_free(struct iovageom_region_buffer *wire)
 {
-    iovageom_array_free(wire->allocator, wire->list, wire->capacity, sizeof(*wire->list));
-    wire->list = NULL;
+    if (wire->list != wire->few)
+        iovageom_array_free(wire->allocator, wire->list, wire->capacity, sizeof(*wire->list));
 }
 
 /* ---- PROBE properties ---- */

@@ -4,12 +4,16 @@
 
 #include <iovageom/virtio.h>
 
-/* A list of regions on the heap. It owns `list`; iovageom_wire_free() releases it. */
+/*
+ * A list of regions: in `few`, which is enough for the usual host, or on the heap. So it must not be
+ * moved. iovageom_wire_free() releases it.
+ */
 struct iovageom_region_buffer {
     const struct iovageom_allocator *allocator;
-    struct iovageom_region *list; /* may be NULL when there are none */
+    struct iovageom_region *list;
     size_t count;
     size_t capacity;
+    struct iovageom_region few[16];
 };
 
 /*
@@ -17,7 +21,7 @@ struct iovageom_region_buffer {
  * `granule`, in bytes, within `window`. There is room for one region more than the geometry has,
  * because a region that reserves everything is sent in two halves.
  *
- * @param wire written on success only; the caller frees it then.
+ * @param wire to be freed by the caller on success only.
  */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
