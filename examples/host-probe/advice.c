@@ -92,6 +92,20 @@ static void add_bindings(struct advice *advice)
         remedy(advice, text("the same for %zu more", left));
 }
 
+/* A guest's kernel whose pages are smaller than what it must map in multiples of gives up. */
+static void add_granule(struct advice *advice)
+{
+    uint64_t page_sizes = 0;
+    uint64_t granule;
+
+    (void)iovageom_geometry_page_sizes(advice->verdict->geometry, &page_sizes);
+    granule = page_sizes & (~page_sizes + 1);
+    if (granule > 4096 && outcome_assignable(advice->outcome) > 0)
+        remedy(advice, text("behind a virtual IOMMU the guest's kernel needs pages of %s: with "
+                            "smaller ones its virtio-iommu driver gives up",
+                            size_text((struct iovageom_size){0, granule})));
+}
+
 /* Whoever is not root, or has not given the device to VFIO, knows less than could be known. */
 static void add_askings(struct advice *advice, const struct host *host)
 {
@@ -101,7 +115,9 @@ static void add_askings(struct advice *advice, const struct host *host)
     if (group->not_asked != NULL)
         remedy(advice, group->not_asked);
     else if (!asked && advice->outcome == OUTCOME_READY && !host->live)
-        remedy(advice, "the snapshot has no answers of VFIO or iommufd: capture it as root");
+        remedy(advice,
+               "on the machine itself, as root, the kernel can be asked: its word counts more than "
+               "that of registers");
     if (!asked && !advice->verdict->knows_width && advice->outcome == OUTCOME_BIND)
         remedy(advice, "then, as root, ask again: the kernel says the width");
 }
@@ -133,6 +149,7 @@ static void add_remedies(struct advice *advice, const struct host *host)
     case OUTCOME_NOTHING:
         break;
     }
+    add_granule(advice);
     add_askings(advice, host);
 }
 

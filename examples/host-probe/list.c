@@ -338,6 +338,8 @@ static void print_parts(const struct host *host, const struct verdict *verdicts,
         show_groups(host, verdicts, count, style);
     if ((options->parts & PROMISE) == 0)
         return;
+    if ((options->parts & LIST) != 0)
+        putchar('\n');
     if (options->format != NULL)
         show_promise_bytes(&verdicts[chosen], &promise, options->format);
     else

@@ -730,10 +730,14 @@ static void finish_log(struct reader *reader)
         buffer_add(
             &ranges, "%s%s", i != 0 ? ", " : "",
             range_text((struct iovageom_range){reader->rmrrs[i].start, reader->rmrrs[i].last}));
-    if (reader->rmrr_count != 0)
-        say_to_all(reader, text("firmware wants %s mapped one to one for devices that the text "
-                                "does not name: reserved_regions of each group says whose",
-                                buffer_text(&ranges)));
+    /* Where a group's own list is there, it says which of them are its own. */
+    for (size_t i = 0; i < host->group_count && reader->rmrr_count != 0; i++) {
+        if (host->groups[i].pasted == NULL)
+            note(&host->groups[i],
+                 text("firmware wants %s mapped one to one for devices that the text does not "
+                      "name: reserved_regions of each group says whose",
+                      buffer_text(&ranges)));
+    }
     if (reader->width != 0 && host->unit_count == 0)
         say_to_all(reader,
                    text("the host address width of %u bits is that of physical addresses; the "

@@ -90,7 +90,7 @@ void show_promise(const struct verdict *verdict, const struct promise *promise, 
 {
     const struct group *group = verdict->group;
 
-    printf("\nWhat a virtual IOMMU should tell a guest of group %s (", group->name);
+    printf("What a virtual IOMMU should tell a guest of group %s (", group->name);
     for (size_t i = 0; i < group->device_count && i < MOST_NAMED; i++)
         printf("%s%s", i != 0 ? " " : "", group->devices[i]->address);
     if (group->device_count > MOST_NAMED)
