@@ -39,12 +39,14 @@ static const struct option long_options[] = {
 
 static _Noreturn void usage(void)
 {
-    printf("Usage: %s check --promise FILE [options] [DEVICE|GROUP]...\n\n"
-           "Say, before a migration, whether the devices of this host can keep what a guest was\n"
-           "promised on another: that every address, and every page, that it may map works here.\n"
-           "Ends with 6 when one can't.\n\n"
-           "     --promise FILE    what `probe --json` printed on the other host, or a geometry\n"
-           "                       that a VMM saved with libiovageom\n"
+    printf("Usage: %s check --promise FILE [options] [DEVICE|GROUP]...\n"
+           "\n"
+           "Say, before a migration, whether the devices of this host can keep what a guest\n"
+           "was promised on another: that every address, and every page, that it may map\n"
+           "works here. Ends with 6 when one can not.\n"
+           "\n"
+           "     --promise FILE    what `probe --json` printed on the other host, or a\n"
+           "                       geometry that a VMM saved with libiovageom\n"
            "%s",
            program_name, context_help);
     finish(EXIT_GOOD);

@@ -41,10 +41,12 @@ static const struct option long_options[] = {COMMON_LONG, {NULL, 0, NULL, 0}};
 
 static _Noreturn void usage(void)
 {
-    printf("Usage: %s diff [options] BEFORE AFTER\n\n"
-           "Compare two captured hosts, or one at two times, group by group: groups that have a\n"
-           "device in common are the same. Ends with 0 when nothing differs, and with 6 when\n"
-           "something does.\n\n"
+    printf("Usage: %s diff [options] BEFORE AFTER\n"
+           "\n"
+           "Compare two captured hosts, or one at two times, group by group: groups that\n"
+           "have a device in common are the same. Ends with 0 when nothing differs, and with\n"
+           "6 when something does.\n"
+           "\n"
            "%s",
            program_name, context_help);
     finish(EXIT_GOOD);

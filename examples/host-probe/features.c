@@ -40,11 +40,14 @@ static const struct option long_options[] = {
 
 static _Noreturn void usage(void)
 {
-    printf("Usage: %s features [--openmetrics] [options]\n\n"
-           "Write what a fleet is to know of this host's IOMMUs: lines for the local source of\n"
-           "node-feature-discovery (a file in features.d), which become labels of a Kubernetes\n"
-           "node; or OpenMetrics for the textfile collector of node_exporter (a file *.prom).\n"
-           "A label is what all groups have that can be assigned and of which all is known.\n\n"
+    printf("Usage: %s features [options]\n"
+           "\n"
+           "Write what a fleet is to know of this host's IOMMUs: lines for the local source\n"
+           "of node-feature-discovery (a file in features.d), which become labels of a node\n"
+           "of Kubernetes; or OpenMetrics for the textfile collector of node_exporter (a\n"
+           "file *.prom). A label is what all groups have that can be assigned and of which\n"
+           "all is known.\n"
+           "\n"
            "     --openmetrics     write OpenMetrics, a line for each group\n"
            "%s",
            program_name, context_help);

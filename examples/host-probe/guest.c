@@ -34,12 +34,14 @@ static const struct guest_machine machines[] = {
 };
 
 const char guest_help[] =
-    "     --ram SIZE|RANGES the guest's RAM: laid out as its machine does, or where it is\n"
+    "     --ram SIZE|RANGE,...\n"
+    "                       the guest's RAM: laid out as its machine does, or where\n"
+    "                       it is\n"
     "     --machine NAME    pc, q35 or virt, of QEMU; else what suits the host\n"
     "     --bar SIZE[@ADDRESS][,fixed][,32bit]\n"
     "                       a BAR of an assigned device, and where the guest has it\n"
-    "     --phys-bits N     the guest's CPU has N bits of physical addresses, by which its\n"
-    "                       firmware (edk2) places 64-bit BARs\n";
+    "     --phys-bits N     the guest's CPU has N bits of physical addresses, by\n"
+    "                       which its firmware (edk2) places 64-bit BARs\n";
 
 const struct guest_machine *guest_machine(const char *name)
 {

@@ -15,10 +15,12 @@ static const struct option long_options[] = {
 
 static _Noreturn void usage(void)
 {
-    printf("Usage: %s map [options] [--svg] [--ram SIZE|RANGE,...] [DEVICE|GROUP]\n\n"
-           "Draw the address space of a group: what each source says, what comes of it, what a\n"
-           "guest should be told, and a guest's RAM and BARs, with those that do not fit and\n"
-           "where they would go.\n\n"
+    printf("Usage: %s map [options] [DEVICE|GROUP]\n"
+           "\n"
+           "Draw the address space of a group: what each source says, what comes of it,\n"
+           "what a guest should be told, and a guest's RAM and BARs, with those that do not\n"
+           "fit and where they would go.\n"
+           "\n"
            "     --svg             write SVG\n"
            "%s%s",
            program_name, guest_help, context_help);

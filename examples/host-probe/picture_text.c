@@ -20,7 +20,7 @@ static const struct {
     [PICTURE_MSI] = {"M", "M", "35"},      [PICTURE_SOFTWARE_MSI] = {"S", "S", "35"},
     [PICTURE_DIRECT] = {"D", "D", "1;31"}, [PICTURE_RELAXABLE] = {"r", "r", "32"},
     [PICTURE_BEYOND] = {".", "·", "2"},    [PICTURE_UNKNOWN] = {"?", "?", "33"},
-    [PICTURE_RAM] = {"R", "█", "1;34"},      [PICTURE_BAR] = {"B", "▓", "36"},
+    [PICTURE_RAM] = {"R", "█", "1;34"},    [PICTURE_BAR] = {"B", "▓", "36"},
     [PICTURE_MISFIT] = {"!", "!", "1;31"}, [PICTURE_MOVED] = {"+", "+", "1;32"},
 };
 

@@ -17,11 +17,13 @@ static const struct option long_options[] = {
 
 static _Noreturn void usage(void)
 {
-    printf("Usage: %s plan [options] --ram SIZE|RANGE,... [--bar ...]... [DEVICE|GROUP...]\n\n"
-           "Say whether a guest fits the host, with those devices assigned: without a virtual\n"
-           "IOMMU or while it is bypassed, and behind one; what has to move, and where to; how\n"
-           "much memory is pinned; and how many mappings are needed. Ends with 6 when the guest\n"
-           "does not fit as it is.\n\n"
+    printf("Usage: %s plan [options] --ram SIZE|RANGE,... [DEVICE|GROUP...]\n"
+           "\n"
+           "Say whether a guest fits the host, with those devices assigned: without a\n"
+           "virtual IOMMU or while it is bypassed, and behind one; what has to move, and\n"
+           "where to; how much memory is pinned; how many mappings are needed. Ends with 6\n"
+           "when the guest does not fit as it is.\n"
+           "\n"
            "%s"
            "     --spaces N        the guest has N address spaces behind its virtual IOMMU;\n"
            "                       else one for each group\n"

@@ -22,12 +22,14 @@ static const struct option long_options[] = {COMMON_LONG, {NULL, 0, NULL, 0}};
 
 static _Noreturn void usage(void)
 {
-    printf("Usage: %s pool [options] HOST...\n\n"
-           "Say what all hosts of a pool can do, so that a guest may go to each of them, and what\n"
-           "each costs the others. HOST is a captured host, a folder of them, or a file of JSON:\n"
-           "on each line what `list --json` printed, made one line by `jq -c`. What a host can do\n"
-           "is what all of its groups map that can be assigned; groups of which not all is known\n"
-           "do not count.\n\n"
+    printf("Usage: %s pool [options] HOST...\n"
+           "\n"
+           "Say what all hosts of a pool can do, so that a guest may go to each of them, and\n"
+           "what each costs the others. HOST is a captured host, a folder of them, or a file\n"
+           "of JSON: on each line what `list --json` printed, made one line by `jq -c`. What\n"
+           "a host can do is what all of its groups map that can be assigned; groups of\n"
+           "which not all is known do not count.\n"
+           "\n"
            "%s",
            program_name, context_help);
     finish(EXIT_GOOD);

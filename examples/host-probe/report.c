@@ -20,15 +20,16 @@ static const struct option long_options[] = {
 
 static _Noreturn void usage(void)
 {
-    printf(
-        "Usage: %s report [--html] [options] [--ram SIZE|RANGE,...] [DEVICE|GROUP] >FILE\n\n"
-        "Write one page of HTML about a group, that needs nothing from outside: the verdict, the\n"
-        "address space as a picture, what every source says, what a guest is to be told, and\n"
-        "what was asked and answered, byte for byte. It holds no host name, no serial number and\n"
-        "no address of memory.\n\n"
-        "     --html            as HTML, the only form so far\n"
-        "%s%s",
-        program_name, guest_help, context_help);
+    printf("Usage: %s report [options] [DEVICE|GROUP] >FILE\n"
+           "\n"
+           "Write one page of HTML about a group, that needs nothing from outside: the\n"
+           "verdict, the address space as a picture, what every source says, what a guest is\n"
+           "to be told, and what was asked and answered, byte for byte. It holds no host\n"
+           "name, no serial number and no address of memory.\n"
+           "\n"
+           "     --html            as HTML, the only form so far\n"
+           "%s%s",
+           program_name, guest_help, context_help);
     finish(EXIT_GOOD);
 }
 

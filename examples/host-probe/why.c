@@ -18,11 +18,13 @@ static const struct option long_options[] = {
 static _Noreturn void usage(void)
 {
     printf("Usage: %s why [options] ADDRESS|RANGE|LINE...\n"
-           "       %s why [options] - <LOG\n\n"
+           "       %s why [options] - <LOG\n"
+           "\n"
            "Say who forbids a mapping, since when, and where it would work instead. RANGE is\n"
-           "START-LAST, START+SIZE or [START,LAST]. LINE is what a VMM or the kernel printed:\n"
-           "\"vfio_dma_map(0x..., 0x380000000000, 0x10000000, 0x...) = -22\". With - such lines\n"
-           "are searched for in a log.\n\n"
+           "START-LAST, START+SIZE or [START,LAST]. LINE is what a VMM or the kernel said,\n"
+           "like \"vfio_dma_map(0x..., 0x380000000000, 0x10000000, 0x...) = -22\". With - such\n"
+           "lines are searched for in a log.\n"
+           "\n"
            " -d, --device D        ask for that device or group only\n"
            "%s",
            program_name, program_name, context_help);
