@@ -236,9 +236,12 @@ static void add_bars(struct plan *plan)
 
 void plan_solve(struct plan *plan)
 {
+    const bool arm = host_is_arm(&plan->host);
+
     if (plan->guest.bar_count == 0)
         add_bars(plan);
-    guest_lay_out(&plan->guest, host_is_arm(&plan->host));
+    guest_lay_out(&plan->guest, arm);
+    plan->usual_machine = plan->guest.machine == guest_machine(arm ? "virt" : "q35");
     lay_out(plan);
 }
 

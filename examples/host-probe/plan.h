@@ -15,7 +15,8 @@ struct plan {
     const struct verdict **verdicts; /**< of the groups whose devices are assigned */
     size_t count;
     struct verdict together;
-    unsigned spaces; /**< guest address spaces: one for each group, or what the user says */
+    unsigned spaces;    /**< guest address spaces: one for each group, or what the user says */
+    bool usual_machine; /**< the guest's machine is the one that the host's advice is about */
     unsigned width;
 
     struct iovageom_layout_plan layout;

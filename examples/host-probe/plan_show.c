@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "advice.h"
 #include "answer.h"
 #include "causes.h"
 #include "jsonout.h"
@@ -67,6 +68,26 @@ static const char *budget_words(const struct plan *plan)
     return text("%s allowed", grouped(plan->layout.budget));
 }
 
+/* How much RAM has its usual place, where that is asked and less than the guest has. */
+static void say_most(const struct plan *plan)
+{
+    const struct advice *least = NULL;
+
+    if (plan->guest.ram.size == 0 || !plan->usual_machine)
+        return;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct advice *advice = keep(sizeof(*advice));
+
+        *advice = advise(&plan->host, plan->verdicts[i]);
+        if (advice->knows_ram &&
+            (least == NULL || iovageom_size_compare(advice->ram, least->ram) < 0))
+            least = advice;
+    }
+    if (least != NULL && iovageom_size_compare(least->ram, plan->layout.pinned) < 0)
+        say(plan->width, 2, "at most %s of RAM has its usual place: %s", size_text(least->ram),
+            least->ram_place);
+}
+
 static void say_bypass(const struct plan *plan)
 {
     printf("\n");
@@ -77,6 +98,7 @@ static void say_bypass(const struct plan *plan)
         say(plan->width, 2, "%s", obstacle_text(&plan->obstacles.obstacles[i], &plan->together));
     for (size_t i = 0; i < plan->note_count; i++)
         say(plan->width, 2, "%s", plan->notes[i]);
+    say_most(plan);
     if (plan->layout.outcome != IOVAGEOM_LAYOUT_STUCK)
         say(plan->width, 2, "%s needed, %s", count_text(plan->layout.mappings, "mapping"),
             budget_words(plan));
