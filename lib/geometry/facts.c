@@ -63,20 +63,26 @@ const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
 
 /* ---- the table ---- */
 
-static int compare_facts(const void *one, const void *other)
+static int compare_to(const struct iovageom_geometry_fact *fact, uint32_t kind,
+                      const struct iovageom_owner *owner, uint64_t value, uint64_t last)
 {
-    const struct iovageom_geometry_fact *a = one;
-    const struct iovageom_geometry_fact *b = other;
     int order;
 
-    if (a->kind != b->kind)
-        return a->kind < b->kind ? -1 : 1;
-    order = iovageom_owner_compare(&a->owner, &b->owner);
+    if (fact->kind != kind)
+        return fact->kind < kind ? -1 : 1;
+    order = iovageom_owner_compare(&fact->owner, owner);
     if (order == 0)
-        order = (a->value > b->value) - (a->value < b->value);
+        order = (fact->value > value) - (fact->value < value);
     if (order == 0)
-        order = (a->last > b->last) - (a->last < b->last);
+        order = (fact->last > last) - (fact->last < last);
     return order;
+}
+
+static int compare_facts(const void *one, const void *other)
+{
+    const struct iovageom_geometry_fact *fact = other;
+
+    return compare_to(one, fact->kind, &fact->owner, fact->value, fact->last);
 }
 
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity)
@@ -102,15 +108,15 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
 }
 
 /* The index of a fact, or where it would have to be inserted. */
-static size_t place_of(const struct iovageom_geometry *geometry,
-                       const struct iovageom_geometry_fact *fact)
+static size_t place_of(const struct iovageom_geometry *geometry, uint32_t kind,
+                       const struct iovageom_owner *owner, uint64_t value, uint64_t last)
 {
     size_t low = 0;
     size_t high = geometry->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_facts(&geometry->facts[middle], fact) < 0)
+        if (compare_to(&geometry->facts[middle], kind, owner, value, last) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -120,14 +126,15 @@ static size_t place_of(const struct iovageom_geometry *geometry,
 
 /* Makes a row at `index`, its place in the order or the end. */
 static struct iovageom_geometry_fact *make_row(struct iovageom_geometry *geometry, size_t index,
-                                               const struct iovageom_geometry_fact *key)
+                                               uint32_t kind, const struct iovageom_owner *owner,
+                                               uint64_t value, uint64_t last)
 {
     struct iovageom_geometry_fact *row;
     struct iovageom_rangeset *set = NULL;
 
     if (iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
         return NULL;
-    if (key->kind > IOVAGEOM_FACT_REGIONS) {
+    if (kind > IOVAGEOM_FACT_REGIONS) {
         set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
         if (set == NULL)
             return NULL;
@@ -136,26 +143,34 @@ static struct iovageom_geometry_fact *make_row(struct iovageom_geometry *geometr
     }
     row = geometry->facts + index;
     memmove(row + 1, row, (geometry->count - index) * sizeof(*row));
-    *row = *key;
+    row->kind = kind;
+    row->owner = *owner;
+    row->value = value;
+    row->last = last;
     row->ranges = set;
     geometry->count++;
     return row;
 }
 
 struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
-                                                      const struct iovageom_geometry_fact *key)
+                                                      uint32_t kind,
+                                                      const struct iovageom_owner *owner,
+                                                      uint64_t value, uint64_t last)
 {
-    const size_t index = place_of(geometry, key);
+    const size_t index = place_of(geometry, kind, owner, value, last);
 
-    return index < geometry->count && compare_facts(&geometry->facts[index], key) == 0
+    return index < geometry->count &&
+                   compare_to(&geometry->facts[index], kind, owner, value, last) == 0
                ? &geometry->facts[index]
-               : make_row(geometry, index, key);
+               : make_row(geometry, index, kind, owner, value, last);
 }
 
 struct iovageom_geometry_fact *iovageom_geometry_open_last(struct iovageom_geometry *geometry,
-                                                           const struct iovageom_geometry_fact *key)
+                                                           uint32_t kind,
+                                                           const struct iovageom_owner *owner,
+                                                           uint64_t value, uint64_t last)
 {
-    return make_row(geometry, geometry->count, key);
+    return make_row(geometry, geometry->count, kind, owner, value, last);
 }
 
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
@@ -196,8 +211,7 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     size_t *count)
 {
     /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
-    const struct iovageom_geometry_fact key = {.kind = kind, .owner = *owner};
-    const size_t first = place_of(geometry, &key);
+    const size_t first = place_of(geometry, kind, owner, 0, 0);
     size_t end = first;
 
     while (end < geometry->count && geometry->facts[end].kind == kind &&
@@ -236,7 +250,8 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact)
 {
-    struct iovageom_geometry_fact *row = iovageom_geometry_open_last(geometry, fact);
+    struct iovageom_geometry_fact *row =
+        iovageom_geometry_open_last(geometry, fact->kind, &fact->owner, fact->value, fact->last);
 
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;

@@ -8,7 +8,7 @@
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
-#include "../base/array.h"
+#include "../base/range.h"
 #include "internal.h"
 
 /* Lists up to this length are complemented on the stack: a usual host's are shorter. */
@@ -38,13 +38,11 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
                       const struct iovageom_owner *owner, const struct iovageom_range *ranges,
                       size_t count)
 {
-    const struct iovageom_geometry_fact key = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type,
-                                               .owner = *owner};
     struct iovageom_geometry_fact *row;
 
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         return IOVAGEOM_ERR_INVALID;
-    row = iovageom_geometry_open(geometry, &key);
+    row = iovageom_geometry_open(geometry, IOVAGEOM_FACT_REGIONS + (uint32_t)type, owner, 0, 0);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     return iovageom_geometry_close(geometry, row,
@@ -57,39 +55,59 @@ int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iova
     return put_ranges(geometry, type, owner, &range, 1);
 }
 
-/*
- * Adds a fact of the geometry's own name, and `count` ranges that it reserves as `type`; both or
- * neither. What can fail comes first: the room, then the regions.
- */
-static int add(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *fact,
-               enum iovageom_source source, enum iovageom_resv_type type,
-               const struct iovageom_range *ranges, size_t count)
+/* A fact of the geometry's own name, and which regions it reserves: `type` and `count` ranges. */
+struct statement {
+    enum iovageom_fact kind;
+    uint64_t value, last;
+    enum iovageom_resv_type type;
+    const struct iovageom_range *ranges;
+    size_t count;
+};
+
+/* Adds both or neither. What can fail comes first: the room, then the regions. */
+static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
+               const struct statement *said)
 {
     int status;
 
     if ((unsigned)source > IOVAGEOM_SOURCE_USER)
         return IOVAGEOM_ERR_INVALID;
-    fact->owner = geometry->self;
-    fact->owner.source = (uint32_t)source;
-    status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (count > 0));
-    if (status == IOVAGEOM_OK && count > 0)
-        status = put_ranges(geometry, type, &fact->owner, ranges, count);
+    status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (said->count > 0));
+    geometry->self.source = (uint32_t)source;
+    if (status == IOVAGEOM_OK && said->count > 0)
+        status = put_ranges(geometry, said->type, &geometry->self, said->ranges, said->count);
     if (status == IOVAGEOM_OK)
-        (void)iovageom_geometry_open(geometry, fact);
+        (void)iovageom_geometry_open(geometry, (uint32_t)said->kind, &geometry->self, said->value,
+                                     said->last);
     return status;
+}
+
+/* Writes the addresses that ranges in normal form leave out, count + 1 ranges at most. */
+static size_t write_gaps(const struct iovageom_range *ranges, size_t count,
+                         struct iovageom_range *gaps)
+{
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (iovageom_range_below(ranges[i], &gaps[found]) && gaps[found].last >= rest.start)
+            gaps[found++].start = rest.start;
+        if (!iovageom_range_above(ranges[i], &rest))
+            return found;
+    }
+    gaps[found] = rest;
+    return found + 1;
 }
 
 /*
  * Adds a fact by which only the addresses in `ranges` are usable; an empty list leaves none. The
- * usual list is short: its normal form, and the complement of that, which has one range more at
- * most, are made on the stack.
+ * usual list is short: its normal form, and what that leaves out, are made on the stack.
  */
-static int add_complement(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *fact,
-                          const struct iovageom_range *ranges, size_t count,
-                          enum iovageom_source source)
+static int add_complement(struct iovageom_geometry *geometry, enum iovageom_source source,
+                          struct statement said, const struct iovageom_range *ranges, size_t count)
 {
     struct iovageom_range few[2 * FEW_RANGES + 1];
-    struct iovageom_range *normal = few, *gaps;
+    struct iovageom_range *normal = few;
     size_t kept = count, room = 2 * count + 1;
     int status;
 
@@ -101,13 +119,13 @@ static int add_complement(struct iovageom_geometry *geometry, struct iovageom_ge
         return IOVAGEOM_ERR_NO_MEMORY;
     if (count > 0)
         memcpy(normal, ranges, count * sizeof(*normal));
-    gaps = normal + count;
     status = iovageom_ranges_normalize(normal, &kept);
-    if (status == IOVAGEOM_OK)
-        status =
-            iovageom_ranges_complement(normal, kept, IOVAGEOM_EVERYTHING, gaps, count + 1, &kept);
-    if (status == IOVAGEOM_OK)
-        status = add(geometry, fact, source, IOVAGEOM_RESV_RESERVED, gaps, kept);
+    if (status == IOVAGEOM_OK) {
+        said.type = IOVAGEOM_RESV_RESERVED;
+        said.ranges = normal + count;
+        said.count = write_gaps(normal, kept, normal + count);
+        status = add(geometry, source, &said);
+    }
     if (normal != few)
         iovageom_array_free(&geometry->allocator, normal, room, sizeof(*normal));
     return status;
@@ -116,10 +134,10 @@ static int add_complement(struct iovageom_geometry *geometry, struct iovageom_ge
 int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
                                    struct iovageom_range aperture, enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {
+    const struct statement said = {
         .kind = IOVAGEOM_FACT_APERTURE, .value = aperture.start, .last = aperture.last};
 
-    return add_complement(geometry, &fact, &aperture, 1, source);
+    return add_complement(geometry, source, said, &aperture, 1);
 }
 
 int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
@@ -137,26 +155,27 @@ int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
                                  const struct iovageom_range *ranges, size_t count,
                                  enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
+    const struct statement said = {.kind = IOVAGEOM_FACT_USABLE};
 
-    return add_complement(geometry, &fact, ranges, count, source);
+    return add_complement(geometry, source, said, ranges, count);
 }
 
 int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,
                                    enum iovageom_resv_type type, enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
+    const struct statement said = {
+        .kind = IOVAGEOM_FACT_RESERVED, .type = type, .ranges = &range, .count = 1};
 
-    return add(geometry, &fact, source, type, &range, 1);
+    return add(geometry, source, &said);
 }
 
 /* Adds a fact that is a number and reserves nothing. */
 static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kind, uint64_t value,
                       enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = (uint32_t)kind, .value = value};
+    const struct statement said = {.kind = kind, .value = value};
 
-    return add(geometry, &fact, source, IOVAGEOM_RESV_RESERVED, NULL, 0);
+    return add(geometry, source, &said);
 }
 
 int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,

@@ -121,25 +121,26 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 
 /* Appends regions that a host calls MSI: those beside the window as they are, and the part within
  * it as SOFTWARE_MSI. */
-static int append_msi(struct iovageom_geometry *to, struct iovageom_geometry_fact fact,
+static int append_msi(struct iovageom_geometry *to, const struct iovageom_geometry_fact *fact,
                       struct iovageom_range window)
 {
-    struct iovageom_geometry_fact *row = iovageom_geometry_open_last(to, &fact);
+    struct iovageom_geometry_fact *row =
+        iovageom_geometry_open_last(to, fact->kind, &fact->owner, 0, 0);
     int status;
 
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    status = iovageom_rangeset_assign(row->ranges, fact.ranges);
+    status = iovageom_rangeset_assign(row->ranges, fact->ranges);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_remove(row->ranges, window);
     if (iovageom_geometry_close(to, row, status) < 0)
         return status;
-    fact.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_SOFTWARE_MSI;
-    row = iovageom_geometry_open_last(to, &fact);
+    row = iovageom_geometry_open_last(to, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_SOFTWARE_MSI,
+                                      &fact->owner, 0, 0);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     return iovageom_geometry_close(to, row,
-                                   iovageom_rangeset_clip(row->ranges, fact.ranges, window));
+                                   iovageom_rangeset_clip(row->ranges, fact->ranges, window));
 }
 
 /*
@@ -165,7 +166,7 @@ int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
 
         if (iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
             !iovageom_source_is_guest(fact->owner.source))
-            status = append_msi(changed, *fact, window);
+            status = append_msi(changed, fact, window);
         else
             status = iovageom_geometry_append_copy(changed, fact);
     }

@@ -90,14 +90,15 @@ static inline bool iovageom_fact_forbids(const struct iovageom_geometry_fact *fa
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
 /*
- * The row of the fact with the kind, owner, value and last of *key, made if there is none; NULL
- * without memory for that. O(facts). Where room was reserved, and the fact has no regions, it can't
+ * The row of a fact with these members, made if there is none; NULL without memory for that. O(facts). Where room was reserved, and the fact has no regions, it can't
  * fail. New regions have an empty set: the caller adds to row->ranges, by a call that leaves it as it
  * was on an error, and closes the row with that call's status, which is returned. A row whose set is
  * empty is removed then.
  */
 struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
-                                                      const struct iovageom_geometry_fact *key);
+                                                      uint32_t kind,
+                                                      const struct iovageom_owner *owner,
+                                                      uint64_t value, uint64_t last);
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
                             int status);
 
@@ -110,8 +111,10 @@ int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iova
  * iovageom_geometry_settle() sorts them, and joins equal ones; O(n log n). When that fails
  * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed.
  */
-struct iovageom_geometry_fact *iovageom_geometry_open_last(
-    struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *key);
+struct iovageom_geometry_fact *iovageom_geometry_open_last(struct iovageom_geometry *geometry,
+                                                           uint32_t kind,
+                                                           const struct iovageom_owner *owner,
+                                                           uint64_t value, uint64_t last);
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
 /* Adds a copy of a fact behind all others, its ranges included. */

@@ -78,11 +78,13 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
 
     if (end - first == 1) {
         struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range range;
+        const struct iovageom_range *ranges;
 
         iovageom_rangeset_seek(geometry->facts[first].ranges, 0, &cursor);
-        while (iovageom_rangeset_next(&cursor, &range))
-            count = append_entry(out, count, iovageom_range_align_outward(range, granule), first);
+        for (size_t run; (run = iovageom_rangeset_span(&cursor, &ranges)) > 0;)
+            for (size_t i = 0; i < run; i++)
+                count = append_entry(out, count, iovageom_range_align_outward(ranges[i], granule),
+                                     first);
         return count;
     }
     size_t low = resolve(geometry, granule, first, middle, scratch, out);

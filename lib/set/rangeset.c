@@ -296,6 +296,16 @@ void iovageom_rangeset_seek(const struct iovageom_rangeset *set, uint64_t addres
     iovageom_itree_cursor_init(tree_cursor(cursor), tree_in(set), address);
 }
 
+size_t iovageom_rangeset_span(struct iovageom_rangeset_cursor *cursor,
+                              const struct iovageom_range **ranges)
+{
+    struct iovageom_itree_entry first = {NULL, NULL};
+    const size_t run = iovageom_itree_span((struct iovageom_itree_cursor *)cursor, &first);
+
+    *ranges = first.range;
+    return run;
+}
+
 bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
 {
     return give_range(iovageom_itree_next(tree_cursor(cursor)), out);

@@ -237,14 +237,12 @@ size_t iovageom_virtio_probe_bytes(size_t count)
                                                              : SIZE_MAX;
 }
 
-int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t count, void *buffer,
-                                 size_t size, size_t *needed)
+/* Encodes a list that was checked, or made here. */
+static int encode_list(const struct iovageom_region *list, size_t count, void *buffer, size_t size,
+                       size_t *needed)
 {
     uint8_t *bytes = buffer;
-    int status = iovageom_virtio_wire_check(list, count);
 
-    if (status < 0)
-        return status;
     if (needed != NULL)
         *needed = iovageom_virtio_probe_bytes(count);
     if (count > size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
@@ -262,6 +260,14 @@ int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t coun
     return IOVAGEOM_OK;
 }
 
+int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t count, void *buffer,
+                                 size_t size, size_t *needed)
+{
+    int status = iovageom_virtio_wire_check(list, count);
+
+    return status < 0 ? status : encode_list(list, count, buffer, size, needed);
+}
+
 int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
                                     const struct iovageom_geometry *geometry, uint64_t granule,
                                     struct iovageom_range window, void *buffer, size_t size,
@@ -272,7 +278,7 @@ int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
 
     if (status < 0)
         return status;
-    status = iovageom_virtio_encode_probe(wire.list, wire.count, buffer, size, needed);
+    status = encode_list(wire.list, wire.count, buffer, size, needed);
     iovageom_wire_free(&wire);
     return status;
 }

@@ -280,7 +280,8 @@ static void allocators_are_checked(void **state)
 static int put_set(struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *key,
                    const struct iovageom_rangeset *set)
 {
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, key);
+    struct iovageom_geometry_fact *row =
+        iovageom_geometry_open(geometry, key->kind, &key->owner, 0, 0);
 
     return row == NULL ? IOVAGEOM_ERR_NO_MEMORY
                        : iovageom_geometry_close(
