@@ -28,9 +28,10 @@ static void conflict(struct iovageom_admission *a)
  */
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding)
 {
-    const bool lenient = a->allow_stale && (finding->kind == IOVAGEOM_FINDING_PROMISE ||
-                                            finding->kind == IOVAGEOM_FINDING_MAPPING ||
-                                            finding->kind == IOVAGEOM_FINDING_BUDGET);
+    const bool lenient =
+        (a->flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0 &&
+        (finding->kind == IOVAGEOM_FINDING_PROMISE || finding->kind == IOVAGEOM_FINDING_MAPPING ||
+         finding->kind == IOVAGEOM_FINDING_BUDGET);
 
     /* While loading, a device without a usable address is safe: PROBE reserves everything. */
     if (lenient || (a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE))
@@ -74,20 +75,17 @@ static void object_number(struct iovageom_admission *a, const struct iovageom_de
     iovageom_object(a, &finding);
 }
 
-bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flags)
-{
-    return (flags & IOVAGEOM_PLUG_REFUSE_DIRECT) != 0 ||
-           (viommu->config.flags & IOVAGEOM_VIOMMU_REFUSE_DIRECT) != 0;
-}
-
 /*
  * Report regions of type DIRECT. A refusal must come first in the report, before other objections,
- * and a note last, with the other notes. So each asker calls this twice, and only the call whose
- * `refusing` equals a->refuse_direct does anything.
+ * and a note last, with the other notes. So each asker calls this twice: first to refuse, where such
+ * a region is refused, and then to note it, where it is not.
  */
 static void ask_direct(struct iovageom_admission *a, bool refusing)
 {
-    if (a->refuse_direct == refusing &&
+    const bool refused = (a->flags & IOVAGEOM_PLUG_REFUSE_DIRECT) != 0 ||
+                         (a->viommu->config.flags & IOVAGEOM_VIOMMU_REFUSE_DIRECT) != 0;
+
+    if (refused == refusing &&
         iovageom_geometry_direct(a->device->geometry, a->endpoint,
                                  refusing ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_OK, a->report) &&
         refusing)
@@ -338,8 +336,7 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
                                    .renews_envelope = true,
                                    .report = report,
                                    .endpoint = IOVAGEOM_ID_NONE,
-                                   .features = viommu->accepted,
-                                   .refuse_direct = iovageom_refuses_direct(viommu, 0)};
+                                   .features = viommu->accepted};
 
     ask_direct(&a, true);
     ask_granule(&a);
@@ -458,6 +455,22 @@ int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group 
         error = ask_probe(a, group, NULL);
     }
     return error != IOVAGEOM_OK ? error : a->status;
+}
+
+/*
+ * The geometry of the question becomes `*device`: one reference, the caller's. The live mappings of
+ * the address space go into its budget now, since a budget of VFIO is what the host has left at this
+ * moment.
+ */
+int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geometry *geometry,
+                       struct iovageom_device **device)
+{
+    int error;
+
+    a->live = iovageom_address_space_live(a->address_space);
+    error = iovageom_device_make(a->viommu, geometry, a->live, device);
+    a->device = error == IOVAGEOM_OK ? *device : NULL;
+    return error;
 }
 
 /* The device alone: what it is, and whether the guest can be told of it. */

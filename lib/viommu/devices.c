@@ -421,8 +421,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
         .renewed = found,
         .endpoint = endpoint,
         .features = viommu->accepted,
-        .allow_stale = (flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0,
-        .refuse_direct = iovageom_refuses_direct(viommu, flags),
+        .flags = flags,
     };
     struct iovageom_device *device;
     int error;
@@ -433,11 +432,9 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     if (iovageom_plug_at(found, false) == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
     a.address_space = found->address_space;
-    a.live = iovageom_address_space_live(a.address_space);
-    error = iovageom_device_make(viommu, geometry, a.live, &device);
+    error = iovageom_ask_begin(&a, geometry, &device);
     if (error != IOVAGEOM_OK)
         return error;
-    a.device = device;
     iovageom_ask_device(&a);
     error = iovageom_ask_neighbours(&a);
     /* The VMM names an endpoint, so devices that were plugged at this one itself can't be told

@@ -426,8 +426,10 @@ struct iovageom_admission {
     const struct iovageom_viommu *viommu;
     const struct iovageom_device *device;
     struct iovageom_report *report;
-    const struct iovageom_address_space *address_space; /**< where the device will be; or NULL */
-    uint64_t live;                                      /**< mappings in it */
+    struct iovageom_address_space *address_space; /**< where the device will be; or NULL */
+    uint64_t live;                                /**< mappings in it */
+    const struct iovageom_plug_options *options;  /**< of a plug; else NULL */
+    uint64_t key;                                 /**< of a plug: of its address space */
     const struct iovageom_endpoint *renewed; /**< its devices are replaced by this one; or NULL */
     uint64_t endpoint;                       /**< IOVAGEOM_ID_NONE for the envelope */
     /** Features of the driver: PROBE tells it of holes, INPUT_RANGE of both ends. */
@@ -436,18 +438,18 @@ struct iovageom_admission {
     /** A stream is loaded: its config space is fixed, so a device without a usable granule in it is
         noted, not refused. */
     bool loading;
-    bool allow_stale;
-    bool refuse_direct; /**< a region of type DIRECT refuses; else it is noted */
-    int status;         /**< of the first objection; IOVAGEOM_OK while there is none */
+    uint32_t flags; /**< IOVAGEOM_PLUG_* */
+    int status;     /**< of the first objection; IOVAGEOM_OK while there is none */
 };
 
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
-bool iovageom_refuses_direct(const struct iovageom_viommu *viommu, uint32_t flags);
 struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features);
 int iovageom_ask_all(struct iovageom_admission *a, bool granules);
 int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
                           const struct iovageom_device *envelope, struct iovageom_report *report);
 int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group *group);
+int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geometry *geometry,
+                       struct iovageom_device **device);
 void iovageom_ask_device(struct iovageom_admission *a);
 int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_group *group);
 int iovageom_ask_neighbours(struct iovageom_admission *a);

@@ -4,16 +4,6 @@
 #include "../geometry/internal.h"
 #include "internal.h"
 
-/**
- * Where a device is to be plugged; on the caller's stack. Nothing is made before all has agreed.
- */
-struct iovageom_place {
-    uint32_t endpoint;
-    const struct iovageom_plug_options *options;
-    uint64_t key;                                 /**< of the address space */
-    struct iovageom_address_space *address_space; /**< NULL: to be made */
-};
-
 void iovageom_plug_options_init(struct iovageom_plug_options *options)
 {
     memset(options, 0, sizeof(*options));
@@ -23,28 +13,27 @@ void iovageom_plug_options_init(struct iovageom_plug_options *options)
 }
 
 /* Endpoint number i of a plug: 0 is the one where it is plugged, the others are its aliases. */
-static uint32_t place_id(const struct iovageom_place *place, size_t i)
+static uint32_t id_of(const struct iovageom_admission *a, size_t i)
 {
-    return i == 0 ? place->endpoint : place->options->aliases[i - 1];
+    return i == 0 ? (uint32_t)a->endpoint : a->options->aliases[i - 1];
 }
 
 /*
  * The key of the guest group of endpoint number i, existing or to be made. Aliases are one device
  * to the guest, so a new alias comes into the group of the endpoint where the device is plugged.
  *
- * Ask again after each endpoint that is made: the key of an own group has the next index in it.
+ * Ask again after each endpoint that is made: the key of an own group has their count in it.
  */
-static uint64_t group_key(const struct iovageom_viommu *viommu, const struct iovageom_place *place,
-                          size_t i)
+static uint64_t group_key(const struct iovageom_admission *a, size_t i)
 {
-    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place_id(place, i));
+    const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, id_of(a, i));
 
     if (known != NULL)
         return known->group->key;
     if (i > 0)
-        return group_key(viommu, place, 0);
-    return place->options->guest_group != IOVAGEOM_VIOMMU_OWN ? place->options->guest_group
-                                                              : iovageom_next_own_group(viommu);
+        return group_key(a, 0);
+    return a->options->guest_group != IOVAGEOM_VIOMMU_OWN ? a->options->guest_group
+                                                          : iovageom_next_own_group(a->viommu);
 }
 
 /* ---- may it be plugged there ---- */
@@ -55,16 +44,16 @@ static bool number_valid(uint64_t number)
 }
 
 /* IOVAGEOM_ERR_INVALID when an endpoint is named twice. A table keeps that at O(n log n). */
-static int ids_distinct(const struct iovageom_viommu *viommu, const struct iovageom_place *place)
+static int ids_distinct(const struct iovageom_admission *a)
 {
     struct iovageom_table named;
     int error;
 
-    if (place->options->alias_count == 0)
+    if (a->options->alias_count == 0)
         return IOVAGEOM_OK;
-    error = iovageom_table_init(&named, &viommu->allocator);
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
-        const uint32_t id = place_id(place, i);
+    error = iovageom_table_init(&named, &a->viommu->allocator);
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++) {
+        const uint32_t id = id_of(a, i);
 
         error = iovageom_table_put(&named, id, &named);
     }
@@ -76,14 +65,14 @@ static int ids_distinct(const struct iovageom_viommu *viommu, const struct iovag
  * Whether options->guest_group fits an endpoint that exists. Its group can't change. But load makes
  * groups without a number, and such a group takes the first number that is named, if it is free.
  */
-static bool group_agrees(const struct iovageom_viommu *viommu, const struct iovageom_place *place)
+static bool group_agrees(const struct iovageom_admission *a)
 {
-    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place->endpoint);
-    const uint64_t number = place->options->guest_group;
+    const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, a->endpoint);
+    const uint64_t number = a->options->guest_group;
 
     if (known == NULL || number == IOVAGEOM_VIOMMU_OWN || known->group->key == number)
         return true;
-    return known->group->unnumbered && iovageom_table_at(&viommu->groups, number) == NULL;
+    return known->group->unnumbered && iovageom_table_at(&a->viommu->groups, number) == NULL;
 }
 
 /*
@@ -91,58 +80,56 @@ static bool group_agrees(const struct iovageom_viommu *viommu, const struct iova
  * group is; else one that the host group, or the endpoint, has for itself. A host group can't be in
  * two.
  */
-static int place_find(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                      const struct iovageom_plug_options *options, struct iovageom_report *report,
-                      struct iovageom_place *out)
+static int place_find(struct iovageom_admission *a)
 {
     const uint32_t flags =
         IOVAGEOM_PLUG_ALIAS | IOVAGEOM_PLUG_ALLOW_STALE | IOVAGEOM_PLUG_REFUSE_DIRECT;
+    const struct iovageom_plug_options *options = a->options;
     const struct iovageom_host_group *host = NULL;
     const char *wrong = NULL;
     int error = IOVAGEOM_OK;
 
-    *out = (struct iovageom_place){.endpoint = endpoint, .options = options};
     if (!number_valid(options->host_group) || !number_valid(options->address_space) ||
         !number_valid(options->guest_group) || options->reserved != 0 ||
         (options->flags & ~flags) != 0 || options->alias_count > UINT32_MAX)
         return IOVAGEOM_ERR_INVALID;
     if (options->alias_count > 0)
-        error = ids_distinct(viommu, out);
+        error = ids_distinct(a);
     if (error != IOVAGEOM_OK)
         return error;
     if (options->host_group != IOVAGEOM_VIOMMU_OWN)
-        host = iovageom_table_at(&viommu->host_groups, options->host_group);
+        host = iovageom_table_at(&a->viommu->host_groups, options->host_group);
     if (options->address_space != IOVAGEOM_VIOMMU_OWN)
-        out->key = options->address_space;
+        a->key = options->address_space;
     else if (host != NULL)
-        out->key = host->address_space->key;
+        a->key = host->address_space->key;
     else if (options->host_group != IOVAGEOM_VIOMMU_OWN)
-        out->key = IOVAGEOM_KEY_HOST_GROUP | options->host_group;
+        a->key = IOVAGEOM_KEY_HOST_GROUP | options->host_group;
     else
-        out->key = IOVAGEOM_KEY_OWN | endpoint;
-    out->address_space = iovageom_table_at(&viommu->address_spaces, out->key);
-    if (!group_agrees(viommu, out))
+        a->key = IOVAGEOM_KEY_OWN | a->endpoint;
+    a->address_space = iovageom_table_at(&a->viommu->address_spaces, a->key);
+    if (!group_agrees(a))
         wrong = "the endpoint was declared in another guest group";
-    if (host != NULL && host->address_space->key != out->key)
+    if (host != NULL && host->address_space->key != a->key)
         wrong = "the devices of a host group are in one container";
     return wrong == NULL ? IOVAGEOM_OK
-                         : iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID, wrong,
+                         : iovageom_refuse_saying(a->report, IOVAGEOM_ERR_INVALID, wrong,
                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
 /*
- * Whether a device fits the others at an endpoint: the same address space, an equal geometry. For
+ * Whether the device fits the others at an endpoint: the same address space, an equal geometry. For
  * DMA that arrives at a shared endpoint can come from any of them.
  */
-static bool place_agrees(const struct iovageom_place *place,
-                         const struct iovageom_endpoint *endpoint,
-                         const struct iovageom_geometry *geometry)
+static bool place_agrees(const struct iovageom_admission *a,
+                         const struct iovageom_endpoint *endpoint)
 {
     const struct iovageom_contact *contact = endpoint->first;
 
-    if (endpoint->address_space->key != place->key)
+    if (endpoint->address_space->key != a->key)
         return false;
-    while (contact != NULL && iovageom_geometry_alike(contact->plug->device->geometry, geometry))
+    while (contact != NULL &&
+           iovageom_geometry_alike(contact->plug->device->geometry, a->device->geometry))
         contact = contact->next;
     return contact == NULL;
 }
@@ -152,44 +139,44 @@ static bool place_agrees(const struct iovageom_place *place,
  * the devices there agree with it. An endpoint with a prepared device takes no other one: commit,
  * abort and iovageom_plug_pending() rely on one at most.
  */
-static void ask_place(struct iovageom_admission *a, const struct iovageom_place *place, size_t i)
+static void ask_place(struct iovageom_admission *a, size_t i)
 {
-    const uint32_t id = place_id(place, i);
+    const uint32_t id = id_of(a, i);
     const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, id);
-    const bool alias = i > 0 || (place->options->flags & IOVAGEOM_PLUG_ALIAS) != 0;
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_EXISTS, IOVAGEOM_ERR_EXISTS);
+    const struct iovageom_contact *there = known != NULL ? known->first : NULL;
+    const bool alias = i > 0 || (a->flags & IOVAGEOM_PLUG_ALIAS) != 0;
+    const bool taken = there == NULL || !alias || iovageom_plug_pending(known);
+    struct iovageom_finding finding;
 
-    if (known == NULL || (known->kind != IOVAGEOM_ENDPOINT_EMULATED && known->first == NULL))
+    if (there == NULL && (known == NULL || known->kind != IOVAGEOM_ENDPOINT_EMULATED))
         return;
-    finding.endpoint = id;
-    finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "an emulated endpoint");
-    if (known->first != NULL)
-        finding.other = iovageom_owner_named(
-            IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(known->first->plug->device->geometry));
-    if (known->first != NULL && alias && !iovageom_plug_pending(known)) {
-        if (place_agrees(place, known, a->device->geometry))
-            return;
-        finding = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_ERR_CONFLICT);
-        finding.endpoint = id;
+    if (!taken && place_agrees(a, known))
+        return;
+    finding = iovageom_finding_of(taken ? IOVAGEOM_FINDING_EXISTS : IOVAGEOM_FINDING_OTHER,
+                                  taken ? IOVAGEOM_ERR_EXISTS : IOVAGEOM_ERR_CONFLICT,
+                                  IOVAGEOM_ID_NONE, id, IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
+    if (!taken)
         finding.detail = "devices at one endpoint must share host page tables and geometry";
-    }
+    else if (there == NULL)
+        finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "an emulated endpoint");
+    else
+        finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER,
+                                             iovageom_geometry_name(there->plug->device->geometry));
     iovageom_object(a, &finding);
 }
 
 /* Ask each guest group that gets an endpoint of the device, once. */
-static int ask_groups(struct iovageom_admission *a, const struct iovageom_place *place)
+static int ask_groups(struct iovageom_admission *a)
 {
-    const struct iovageom_viommu *viommu = a->viommu;
     struct iovageom_table asked;
-    int error = iovageom_table_init(&asked, &viommu->allocator);
+    int error = iovageom_table_init(&asked, &a->viommu->allocator);
 
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= place->options->alias_count; i++) {
-        const uint64_t key = group_key(viommu, place, i);
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++) {
+        const uint64_t key = group_key(a, i);
 
         error = iovageom_table_put(&asked, key, &asked);
         if (error == IOVAGEOM_OK)
-            error = iovageom_ask_joining(a, iovageom_table_at(&viommu->groups, key));
+            error = iovageom_ask_joining(a, iovageom_table_at(&a->viommu->groups, key));
         else if (error == IOVAGEOM_ERR_OVERLAP)
             error = IOVAGEOM_OK;
     }
@@ -202,39 +189,38 @@ static int ask_groups(struct iovageom_admission *a, const struct iovageom_place 
  * the device alone; ask_groups() each guest group that gets an endpoint of it; ask_neighbours()
  * the groups that share its address space already.
  */
-static int plug_ask(struct iovageom_admission *a, const struct iovageom_place *place)
+static int plug_ask(struct iovageom_admission *a)
 {
     const struct iovageom_viommu *viommu = a->viommu;
-    const struct iovageom_endpoint newcomer = {.id = place->endpoint,
-                                               .address_space = place->address_space};
+    const struct iovageom_endpoint newcomer = {.id = (uint32_t)a->endpoint,
+                                               .address_space = a->address_space};
     int error;
 
-    for (size_t i = 0; i <= place->options->alias_count; i++)
-        ask_place(a, place, i);
+    for (size_t i = 0; i <= a->options->alias_count; i++)
+        ask_place(a, i);
     /* Unattached endpoints bypass, so it would at once. Another device of its address space may be
        unable to map the identity ranges; the device itself is judged by iovageom_ask_device(). */
     if (a->status == IOVAGEOM_OK && iovageom_bypass_unattached(viommu) &&
         !iovageom_bypass_fits(viommu, &newcomer, &viommu->identity, a->report))
         a->status = IOVAGEOM_ERR_CONFLICT;
     iovageom_ask_device(a);
-    error = ask_groups(a, place);
+    error = ask_groups(a);
     return error != IOVAGEOM_OK ? error : iovageom_ask_neighbours(a);
 }
 
 /* ---- plugging ---- */
 
 /* Join endpoint number i, which is made if it does not exist. On failure it is dropped again. */
-static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place *place, size_t i,
+static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_admission *a, size_t i,
                     struct iovageom_plug *plug)
 {
-    const uint32_t id = place_id(place, i);
+    const uint32_t id = id_of(a, i);
     struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
     const bool made = endpoint == NULL;
     int error;
 
     if (made)
-        endpoint = iovageom_endpoint_make(viommu, id, group_key(viommu, place, i),
-                                          IOVAGEOM_ENDPOINT_DEVICE);
+        endpoint = iovageom_endpoint_make(viommu, id, group_key(a, i), IOVAGEOM_ENDPOINT_DEVICE);
     if (endpoint == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     error = iovageom_plug_join(viommu, plug, endpoint);
@@ -245,21 +231,21 @@ static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_place 
 
 /*
  * Make the plug with all its endpoints, or nothing: iovageom_plug_remove() undoes the joins, and
- * drops the endpoints that were made for them.
+ * frees the endpoints that were made for it.
  */
-static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place *place,
+static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admission *a,
                     struct iovageom_device *device)
 {
-    const struct iovageom_plug_options *options = place->options;
-    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, place->endpoint);
-    struct iovageom_plug *plug = iovageom_plug_make(viommu, place->key, options->host_group,
-                                                    options->alias_count + 1, device);
+    const struct iovageom_plug_options *options = a->options;
+    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, a->endpoint);
+    struct iovageom_plug *plug =
+        iovageom_plug_make(viommu, a->key, options->host_group, options->alias_count + 1, device);
     int error = IOVAGEOM_OK;
 
     if (plug == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; error == IOVAGEOM_OK && i <= options->alias_count; i++)
-        error = plug_one(viommu, place, i, plug);
+        error = plug_one(viommu, a, i, plug);
     if (error == IOVAGEOM_OK && known != NULL && known->group->unnumbered &&
         options->guest_group != IOVAGEOM_VIOMMU_OWN)
         error = iovageom_group_number(viommu, known->group, options->guest_group);
@@ -271,9 +257,6 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_place 
 /*
  * Ask, and if `changed` is given, plug. It is NULL or the same object as `viommu`, not const: so a
  * dry run and a plug run the same code.
- *
- * The live mappings of the address space go into the device's budget now, since a budget of VFIO is
- * what the host has left at this moment.
  */
 static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu *changed,
                     uint32_t endpoint, const struct iovageom_plug_options *options,
@@ -283,26 +266,20 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
         .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
     struct iovageom_plug_options defaults;
     struct iovageom_device *device;
-    struct iovageom_place place;
     int error;
 
     iovageom_report_clear(report);
     iovageom_plug_options_init(&defaults);
-    if (options == NULL)
-        options = &defaults;
-    error = place_find(viommu, endpoint, options, report, &place);
-    a.address_space = place.address_space;
-    a.live = iovageom_address_space_live(a.address_space);
+    a.options = options != NULL ? options : &defaults;
+    a.flags = a.options->flags;
+    error = place_find(&a);
     if (error == IOVAGEOM_OK)
-        error = iovageom_device_make(viommu, geometry, a.live, &device);
+        error = iovageom_ask_begin(&a, geometry, &device);
     if (error != IOVAGEOM_OK)
         return error;
-    a.device = device;
-    a.allow_stale = (options->flags & IOVAGEOM_PLUG_ALLOW_STALE) != 0;
-    a.refuse_direct = iovageom_refuses_direct(viommu, options->flags);
-    error = plug_ask(&a, &place);
+    error = plug_ask(&a);
     if (error == IOVAGEOM_OK && changed != NULL)
-        error = plug_all(changed, &place, device);
+        error = plug_all(changed, &a, device);
     if (error == IOVAGEOM_OK && changed != NULL) {
         changed->generation++;
         changed->changes++;
