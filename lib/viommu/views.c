@@ -235,20 +235,16 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
                             const struct iovageom_device *device, uint64_t endpoint,
                             uint64_t domain, struct iovageom_report *report)
 {
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_CONFLICT);
+    struct iovageom_finding finding;
+    struct iovageom_range range;
     bool fits = true;
 
-    finding.endpoint = endpoint;
-    finding.domain = domain;
-    for (size_t i = 0; i < device->all_count; i++) {
-        if (!iovageom_rangeset_first_overlap(identity, device->ranges[i], &finding.range))
+    for (size_t i = 0; i < device->all_count && (fits || report != NULL); i++) {
+        if (!iovageom_rangeset_first_overlap(identity, device->ranges[i], &range))
             continue;
         fits = false;
-        if (report == NULL)
-            break;
-        finding.against = device->ranges[i];
-        finding.type = 0;
+        finding = iovageom_finding_of(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_CONFLICT, domain,
+                                      endpoint, range, device->ranges[i]);
         iovageom_name_device(&finding, device, device->ranges[i]);
         iovageom_report_add(report, &finding);
     }

@@ -11,70 +11,61 @@
  * same one, because Linux listens only to the first endpoint of a group.
  */
 
-/* Both sets in one ascending list: they have no address in common. Returns how many. */
-static size_t regions_merge(struct iovageom_region *out, const struct iovageom_rangeset *reserved,
-                            const struct iovageom_rangeset *msi)
+/* Both in one ascending list; `msi` lies in none of the ranges, or is NULL. Returns how many. */
+static size_t regions_write(struct iovageom_region *out, const struct iovageom_rangeset *reserved,
+                            const struct iovageom_range *msi)
 {
-    struct iovageom_rangeset_cursor cursors[2];
-    struct iovageom_range next[2];
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
     size_t count = 0;
-    bool more[2];
 
-    iovageom_rangeset_seek(reserved, 0, &cursors[0]);
-    iovageom_rangeset_seek(msi, 0, &cursors[1]);
-    for (unsigned i = 0; i < 2; i++)
-        more[i] = iovageom_rangeset_next(&cursors[i], &next[i]);
-    while (more[0] || more[1]) {
-        const unsigned which = !more[0] || (more[1] && next[1].start < next[0].start);
-
-        out[count++] = (struct iovageom_region){
-            next[which], which == 0 ? IOVAGEOM_RESV_RESERVED : IOVAGEOM_RESV_MSI, 0};
-        more[which] = iovageom_rangeset_next(&cursors[which], &next[which]);
+    iovageom_rangeset_seek(reserved, 0, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range)) {
+        if (msi != NULL && msi->start < range.start) {
+            out[count++] = (struct iovageom_region){*msi, IOVAGEOM_RESV_MSI, 0};
+            msi = NULL;
+        }
+        out[count++] = (struct iovageom_region){range, IOVAGEOM_RESV_RESERVED, 0};
     }
+    if (msi != NULL)
+        out[count++] = (struct iovageom_region){*msi, IOVAGEOM_RESV_MSI, 0};
     return count;
 }
 
 /*
  * The view as typed regions of whole granules. Only one MSI region can be told (N74). The machine's
  * own comes first: there are the doorbells that this guest will use. A host's MSI window is then
- * RESERVED like any other. Of several MSI regions iovageom_virtio_wire_list() keeps the lowest.
+ * RESERVED like any other. Of several MSI regions the lowest is told as such.
  */
 static int view_regions(const struct iovageom_viommu *viommu, const struct iovageom_view *view,
                         uint64_t granule, struct iovageom_wire_list **out)
 {
-    const struct iovageom_rangeset *msi = iovageom_rangeset_count(&viommu->platform_view.msi) > 0
-                                              ? &viommu->platform_view.msi
-                                              : &view->msi;
-    struct iovageom_view aligned;
+    const struct iovageom_rangeset *machine = &viommu->platform_view.msi;
     struct iovageom_wire_list *wire = NULL;
+    struct iovageom_rangeset set;
+    struct iovageom_range msi;
+    bool has_msi;
     int error;
 
-    iovageom_view_init(&aligned, viommu);
-    error = iovageom_rangeset_align_outward(&aligned.all, &view->all, granule);
+    (void)iovageom_rangeset_init(&set, &viommu->allocator);
+    error = iovageom_rangeset_align_outward(
+        &set, iovageom_rangeset_count(machine) > 0 ? machine : &view->msi, granule);
+    has_msi = iovageom_rangeset_first_overlap(&set, IOVAGEOM_EVERYTHING, &msi);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&aligned.msi, msi, granule);
+        error = iovageom_rangeset_align_outward(&set, &view->all, granule);
+    if (error == IOVAGEOM_OK && has_msi)
+        error = iovageom_rangeset_remove(&set, msi);
+    /* Room for the MSI region, and for one more, to say [0, 2^64-1] in two. */
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&aligned.all, &aligned.all, &aligned.msi);
+        error = iovageom_wire_new(viommu, iovageom_rangeset_count(&set) + 2, &wire);
     if (error == IOVAGEOM_OK) {
-        /* A wire list may need one region more, to say [0, 2^64-1] in two. */
-        error = iovageom_wire_new(viommu,
-                                  iovageom_rangeset_count(&aligned.all) +
-                                      iovageom_rangeset_count(&aligned.msi) + 1,
-                                  &wire);
-        if (error == IOVAGEOM_OK) {
-            size_t count = regions_merge(wire->regions, &aligned.all, &aligned.msi);
-
-            error = iovageom_virtio_wire_list(wire->regions, count, NULL, IOVAGEOM_EVERYTHING,
-                                              wire->regions, wire->count, &wire->count);
-        }
+        *out = wire;
+        error = iovageom_virtio_wire_list(
+            wire->regions, regions_write(wire->regions, &set, has_msi ? &msi : NULL), NULL,
+            IOVAGEOM_EVERYTHING, wire->regions, wire->count, &wire->count);
     }
-    iovageom_view_deinit(&aligned);
-    if (error != IOVAGEOM_OK) {
-        iovageom_wire_put(viommu, wire);
-        return error;
-    }
-    *out = wire;
-    return IOVAGEOM_OK;
+    iovageom_rangeset_deinit(&set);
+    return error;
 }
 
 static int add_outside(struct iovageom_rangeset *set, struct iovageom_range range)
