@@ -137,12 +137,46 @@ static void a_group_objects_once(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* Whoever asks with a report is told of what is lost, also when the list is known already. */
+static void each_probe_notes_what_is_lost(void **state)
+{
+    const struct iovageom_range ranges[] = {
+        {0x1000, 0x1fff}, {0x3000, 0x3fff}, {0x5000, 0x5fff}, {0x7000, 0x7fff}};
+    uint8_t bytes[3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE];
+
+    (void)state;
+    for (size_t count = 3; count <= 4; count++) {
+        struct iovageom_geometry *geometry = windows("device", ranges, count);
+        struct iovageom_viommu_config config;
+        struct iovageom_viommu *viommu;
+        struct iovageom_report report;
+
+        iovageom_viommu_config_init(&config);
+        config.probe_size = sizeof(bytes);
+        assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), 0);
+        assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, geometry, NULL), 0);
+        iovageom_report_init(&report, NULL);
+        for (int i = 0; i < 6; i++) {
+            iovageom_report_clear(&report);
+            assert_int_equal(iovageom_viommu_probe(viommu, 1, bytes, sizeof(bytes), NULL,
+                                                   i % 3 == 0 ? NULL : &report),
+                             0);
+            assert_int_equal(findings_of(&report, IOVAGEOM_FINDING_LOST),
+                             i % 3 != 0 && count == 4 ? 1 : 0);
+        }
+        iovageom_report_deinit(&report);
+        iovageom_geometry_free(geometry);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_that_does_not_fit_is_noted),
         cmocka_unit_test(what_others_reserve_there_counts_for_a_list),
         cmocka_unit_test(a_group_objects_once),
+        cmocka_unit_test(each_probe_notes_what_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
