@@ -2,7 +2,6 @@
 #include <iovageom/pgsize.h>
 
 #include "../base/range.h"
-#include "../geometry/internal.h"
 #include "internal.h"
 
 /*

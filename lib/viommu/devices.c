@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include "../geometry/internal.h"
 #include "internal.h"
 
 /* ---- declarations ---- */
@@ -151,8 +150,8 @@ static void plug_free(struct iovageom_viommu *viommu, struct iovageom_plug *plug
     if (host != NULL && --host->plugs == 0)
         iovageom_object_free(viommu, &viommu->host_groups, host->number, host, sizeof(*host));
     iovageom_device_put(viommu, plug->device);
-    iovageom_books_release(viommu, plug,
-                           sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
+    iovageom_array_free(&viommu->allocator, plug, 1,
+                        sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
 }
 
 /* Out of its address space, which goes with its last plug. */
@@ -220,7 +219,7 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_
     if (capacity > (SIZE_MAX - sizeof(*plug)) / sizeof(plug->contacts[0]))
         return NULL;
     size = sizeof(*plug) + capacity * sizeof(plug->contacts[0]);
-    plug = iovageom_books_allocate(viommu, size);
+    plug = iovageom_array_new(&viommu->allocator, 1, size);
     if (plug == NULL)
         return NULL;
     memset(plug, 0, size);

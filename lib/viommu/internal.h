@@ -283,8 +283,6 @@ struct iovageom_viommu {
 
 /* ---- parts.c and model.c ---- */
 
-void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size);
-void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size);
 int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, uint64_t live,
                          struct iovageom_device **out);

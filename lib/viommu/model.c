@@ -74,7 +74,7 @@ static bool link_get(struct iovageom_viommu *viommu, const struct link_ends *end
     struct iovageom_link *link = link_find(upper, lower);
 
     if (link == NULL) {
-        link = iovageom_books_allocate(viommu, sizeof(*link));
+        link = iovageom_array_new(&viommu->allocator, 1, sizeof(*link));
         if (link == NULL)
             return false;
         *link = (struct iovageom_link){
@@ -104,7 +104,7 @@ static void link_put(struct iovageom_viommu *viommu, const struct link_ends *end
     if (link->up_next != NULL)
         link->up_next->up_previous = link->up_previous;
     *(link->up_previous != NULL ? &link->up_previous->up_next : &ends->lower->up) = link->up_next;
-    iovageom_books_release(viommu, link, sizeof(*link));
+    iovageom_array_free(&viommu->allocator, link, 1, sizeof(*link));
 }
 
 /* ---- looking up, by number: NULL when there is none ---- */
@@ -200,12 +200,12 @@ bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
 void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
                            uint64_t number, size_t size)
 {
-    void *made = iovageom_books_allocate(viommu, size);
+    void *made = iovageom_array_new(&viommu->allocator, 1, size);
 
     if (made == NULL)
         return NULL;
     if (iovageom_table_put(table, number, made) != IOVAGEOM_OK) {
-        iovageom_books_release(viommu, made, size);
+        iovageom_array_free(&viommu->allocator, made, 1, size);
         return NULL;
     }
     return memset(made, 0, size);
@@ -215,7 +215,7 @@ void iovageom_object_free(struct iovageom_viommu *viommu, struct iovageom_table 
                           uint64_t number, void *object, size_t size)
 {
     iovageom_table_drop(table, number);
-    iovageom_books_release(viommu, object, size);
+    iovageom_array_free(&viommu->allocator, object, 1, size);
 }
 
 /* ---- guest groups ---- */

@@ -3,24 +3,9 @@
 
 #include <iovageom/ranges.h>
 
-#include "../geometry/internal.h"
 #include "internal.h"
 
 /* What the objects of the model are built from: memory, devices' geometries, lists, views. */
-
-/*
- * Memory of the object's allocator, not zeroed; NULL when there is none. `release` takes NULL too.
- */
-void *iovageom_books_allocate(const struct iovageom_viommu *viommu, size_t size)
-{
-    return viommu->allocator.allocate(viommu->allocator.context, size);
-}
-
-void iovageom_books_release(const struct iovageom_viommu *viommu, void *memory, size_t size)
-{
-    if (memory != NULL)
-        viommu->allocator.release(viommu->allocator.context, memory, size);
-}
 
 /* ---- the geometry of a device ---- */
 
@@ -45,7 +30,7 @@ static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_dev
 {
     if (device->geometry->count <= IOVAGEOM_WALK_FEW)
         return IOVAGEOM_OK;
-    device->walk = iovageom_books_allocate(viommu, sizeof(*device->walk));
+    device->walk = iovageom_array_new(&viommu->allocator, 1, sizeof(*device->walk));
     if (device->walk == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     iovageom_walk_open(device->walk, device->geometry);
@@ -76,61 +61,65 @@ static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_de
     return iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
 }
 
-/*
- * `*out` has one reference, the caller's: give it up with iovageom_device_put(). Ranges are taken
- * at granule 1, as the guest's granule is known only when the config space is frozen. Each region
- * makes two ranges at most, one in each part of `ranges`: so there is room for 2 * count.
- */
-int iovageom_device_make(const struct iovageom_viommu *viommu,
-                         const struct iovageom_geometry *geometry, uint64_t live,
-                         struct iovageom_device **out)
-{
-    struct iovageom_region *regions = NULL;
-    struct iovageom_device *device;
-    size_t count = 0;
-    size_t size;
-    int error = iovageom_geometry_reserved(geometry, 1, NULL, 0, &count);
-
-    if (error != IOVAGEOM_OK && error != IOVAGEOM_ERR_BUFFER_TOO_SMALL)
-        return error;
-    size = sizeof(*device) + 2 * count * sizeof(struct iovageom_range);
-    device = iovageom_books_allocate(viommu, size);
-    if (device == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    memset(device, 0, sizeof(*device));
-    device->references = 1;
-    device->size = size;
-    error = device_facts(viommu, device, geometry, live);
-    if (error == IOVAGEOM_OK)
-        error = device_walk(viommu, device);
-    if (error == IOVAGEOM_OK && count > 0) {
-        regions = iovageom_books_allocate(viommu, count * sizeof(*regions));
-        error = regions == NULL ? IOVAGEOM_ERR_NO_MEMORY
-                                : iovageom_geometry_reserved(geometry, 1, regions, count, &count);
-    }
-    if (error == IOVAGEOM_OK && count > 0) {
-        device->all_count = take_ranges(device->ranges, regions, count, false);
-        device->msi_count = take_ranges(device->ranges + device->all_count, regions, count, true);
-    }
-    if (regions != NULL)
-        iovageom_books_release(viommu, regions, count * sizeof(*regions));
-    if (error != IOVAGEOM_OK) {
-        iovageom_device_put(viommu, device);
-        return error;
-    }
-    *out = device;
-    return IOVAGEOM_OK;
-}
-
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device)
 {
     if (device == NULL || --device->references > 0)
         return;
     if (device->walk != NULL)
         iovageom_walk_close(device->walk);
-    iovageom_books_release(viommu, device->walk, sizeof(*device->walk));
+    iovageom_array_free(&viommu->allocator, device->walk, 1, sizeof(*device->walk));
     iovageom_geometry_free(device->geometry);
-    iovageom_books_release(viommu, device, device->size);
+    iovageom_array_free(&viommu->allocator, device, 1, device->size);
+}
+
+/*
+ * Ranges are taken at granule 1, as the guest's granule is known only when the config space is
+ * frozen. Each region makes two ranges at most, one in each part of `ranges`.
+ */
+static int device_of(const struct iovageom_viommu *viommu, const struct iovageom_geometry *geometry,
+                     uint64_t live, const struct iovageom_region *regions, size_t count,
+                     struct iovageom_device **out)
+{
+    const size_t size = sizeof(**out) + 2 * count * sizeof((*out)->ranges[0]);
+    struct iovageom_device *device = iovageom_array_new(&viommu->allocator, 1, size);
+    int error;
+
+    if (device == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    memset(device, 0, sizeof(*device));
+    device->references = 1;
+    device->size = size;
+    device->all_count = take_ranges(device->ranges, regions, count, false);
+    device->msi_count = take_ranges(device->ranges + device->all_count, regions, count, true);
+    error = device_facts(viommu, device, geometry, live);
+    if (error == IOVAGEOM_OK)
+        error = device_walk(viommu, device);
+    if (error == IOVAGEOM_OK)
+        *out = device;
+    else
+        iovageom_device_put(viommu, device);
+    return error;
+}
+
+/* `*out` has one reference, the caller's: give it up with iovageom_device_put(). */
+int iovageom_device_make(const struct iovageom_viommu *viommu,
+                         const struct iovageom_geometry *geometry, uint64_t live,
+                         struct iovageom_device **out)
+{
+    const size_t most = iovageom_geometry_most_regions(geometry);
+    struct iovageom_region few[16], *regions = few;
+    size_t count;
+    int error = IOVAGEOM_ERR_NO_MEMORY;
+
+    if (most > sizeof(few) / sizeof(few[0]))
+        regions = iovageom_array_new(&viommu->allocator, most, sizeof(*regions));
+    if (regions != NULL)
+        error = iovageom_geometry_reserved(geometry, 1, regions, most, &count);
+    if (error == IOVAGEOM_OK)
+        error = device_of(viommu, geometry, live, regions, count, out);
+    if (regions != few)
+        iovageom_array_free(&viommu->allocator, regions, most, sizeof(*regions));
+    return error;
 }
 
 /* Whether the device can't map some address of `range`. Its ranges ascend. */
@@ -173,7 +162,7 @@ int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
     if (count > (SIZE_MAX - sizeof(*wire)) / sizeof(struct iovageom_region))
         return IOVAGEOM_ERR_NO_MEMORY;
     size = sizeof(*wire) + count * sizeof(struct iovageom_region);
-    wire = iovageom_books_allocate(viommu, size);
+    wire = iovageom_array_new(&viommu->allocator, 1, size);
     if (wire == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     wire->references = 1;
@@ -186,7 +175,7 @@ int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
 void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire_list *wire)
 {
     if (wire != NULL && --wire->references == 0)
-        iovageom_books_release(viommu, wire, wire->size);
+        iovageom_array_free(&viommu->allocator, wire, 1, wire->size);
 }
 
 /* Can't fail: only an unsound allocator could, and iovageom_viommu_new() lets none pass. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include "../geometry/internal.h"
 #include "internal.h"
 
 void iovageom_plug_options_init(struct iovageom_plug_options *options)

@@ -5,7 +5,6 @@
 
 #include "../set/rangeset_internal.h"
 #include "../base/range.h"
-#include "../geometry/internal.h"
 #include "internal.h"
 
 #define OFFERABLE                                                                                  \
@@ -166,7 +165,7 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_table_deinit(&viommu->address_spaces);
     iovageom_table_deinit(&viommu->host_groups);
     iovageom_table_deinit(&viommu->domains);
-    iovageom_books_release(viommu, viommu, sizeof(*viommu));
+    iovageom_array_free(&viommu->allocator, viommu, 1, sizeof(*viommu));
 }
 
 /* The MSI doorbells that the machine says it has; those of hosts are not in here. */

@@ -3,7 +3,6 @@
 
 #include "../set/rangeset_internal.h"
 #include "../base/range.h"
-#include "../geometry/internal.h"
 #include "internal.h"
 
 /*
