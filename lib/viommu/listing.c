@@ -151,9 +151,8 @@ int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu, uint32_t
 
     if (target == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
-    error = iovageom_rangeset_init(&set, &viommu->allocator);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_domain_reserved(viommu, target, &set);
+    (void)iovageom_rangeset_init(&set, &viommu->allocator);
+    error = iovageom_domain_reserved(viommu, target, &set);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_complement(&set, &set, viommu->shown.input_range);
     if (error == IOVAGEOM_OK)

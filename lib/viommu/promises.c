@@ -46,8 +46,9 @@ static int wire_usable(const struct iovageom_viommu *viommu, const struct iovage
                        const struct iovageom_virtio_config *shown, struct iovageom_rangeset *out)
 {
     struct iovageom_rangeset set;
-    int error = iovageom_rangeset_init(&set, &viommu->allocator);
+    int error = IOVAGEOM_OK;
 
+    (void)iovageom_rangeset_init(&set, &viommu->allocator);
     for (size_t i = 0; error == IOVAGEOM_OK && i < wire->count; i++)
         error = iovageom_rangeset_insert(&set, wire->regions[i].range);
     if (error == IOVAGEOM_OK)
@@ -163,10 +164,10 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
 
     if (group->promised_wire != wire) {
         struct iovageom_rangeset usable;
-        int error = iovageom_rangeset_init(&usable, &viommu->allocator);
+        int error;
 
-        if (error == IOVAGEOM_OK)
-            error = wire_usable(viommu, wire, &viommu->shown, &usable);
+        (void)iovageom_rangeset_init(&usable, &viommu->allocator);
+        error = wire_usable(viommu, wire, &viommu->shown, &usable);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_union(&group->promised, &group->promised, &usable);
         iovageom_rangeset_deinit(&usable);

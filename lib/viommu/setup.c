@@ -88,21 +88,22 @@ static int input_as_regions(struct iovageom_viommu *viommu)
     return error;
 }
 
-/* Only the last step allocates: so on failure every table is ready for iovageom_viommu_free(). */
+/*
+ * Only the last step allocates, and can fail: so on failure every table is ready for
+ * iovageom_viommu_free(). The others only want a sound allocator.
+ */
 static int tables_init(struct iovageom_viommu *viommu)
 {
     struct iovageom_table *const tables[] = {
         &viommu->endpoints,   &viommu->groups,  &viommu->address_spaces,
         &viommu->host_groups, &viommu->domains,
     };
-    int error = iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
 
-    for (size_t i = 0; error == IOVAGEOM_OK && i < sizeof(tables) / sizeof(tables[0]); i++)
-        error = iovageom_table_init(tables[i], &viommu->allocator);
+    (void)iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        (void)iovageom_table_init(tables[i], &viommu->allocator);
     iovageom_view_init(&viommu->platform_view, viommu);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_geometry_new(&viommu->allocator, "", &viommu->platform);
-    return error;
+    return iovageom_geometry_new(&viommu->allocator, "", &viommu->platform);
 }
 
 int iovageom_viommu_new(const struct iovageom_allocator *allocator,
@@ -147,8 +148,8 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
 
     if (viommu == NULL)
         return;
-    /* Links, groups, domains, address spaces and claims have no list to be freed from: each goes
-       with the last object that needs it, so all are gone when the endpoints are. */
+    /* Links, groups, domains, address spaces and host groups have no list to be freed from: each
+       goes with the last object that needs it, so all are gone when the endpoints are. */
     iovageom_viommu_reset(viommu, true);
     while ((endpoint = iovageom_table_from(&viommu->endpoints, 0)) != NULL) {
         if (endpoint->first != NULL)
@@ -168,24 +169,10 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_array_free(&viommu->allocator, viommu, 1, sizeof(*viommu));
 }
 
-/* The MSI doorbells that the machine says it has; those of hosts are not in here. */
-static int platform_msi(const struct iovageom_geometry *platform, struct iovageom_rangeset *out)
-{
-    const struct iovageom_geometry_fact *fact;
-    int error = IOVAGEOM_OK;
-
-    for (size_t i = 0; error == IOVAGEOM_OK &&
-                       (fact = iovageom_geometry_next_fact(
-                            platform, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_MSI, &i)) != NULL;)
-        error = iovageom_rangeset_union(out, out, fact->ranges);
-    return error;
-}
-
 int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_range range,
                                enum iovageom_resv_type type, enum iovageom_source source,
                                const char *name)
 {
-    struct iovageom_geometry *platform = NULL;
     struct iovageom_owner owner;
     struct iovageom_view view;
     int error;
@@ -196,24 +183,19 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error != IOVAGEOM_OK)
         return error;
     iovageom_view_init(&view, viommu);
-    error = iovageom_geometry_copy(viommu->platform, &platform);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_geometry_put_region(platform, range, type, &owner);
+    error = iovageom_group_view(viommu, NULL, &view);
+    if (error == IOVAGEOM_OK && iovageom_resv_type_forbids(type))
+        error = iovageom_rangeset_insert(&view.all, range);
+    if (error == IOVAGEOM_OK && type == IOVAGEOM_RESV_MSI)
+        error = iovageom_rangeset_insert(&view.msi, range);
     /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
     if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
-        type != IOVAGEOM_RESV_MSI && iovageom_resv_type_forbids(type) &&
+        type > IOVAGEOM_RESV_DIRECT_RELAXABLE && type < IOVAGEOM_RESV_MSI &&
         iovageom_range_overlaps(range, iovageom_guest_input(viommu, viommu->accepted)))
         error = IOVAGEOM_ERR_UNSUPPORTED;
     if (error == IOVAGEOM_OK)
-        error = iovageom_geometry_forbidden(platform, &view.all);
-    if (error == IOVAGEOM_OK)
-        error = platform_msi(platform, &view.msi);
-    /* All that can fail is done, on copies: swap them in, and free the old ones below. */
+        error = iovageom_geometry_put_region(viommu->platform, range, type, &owner);
     if (error == IOVAGEOM_OK) {
-        struct iovageom_geometry *old = viommu->platform;
-
-        viommu->platform = platform;
-        platform = old;
         iovageom_rangeset_swap(&viommu->platform_view.all, &view.all);
         iovageom_rangeset_swap(&viommu->platform_view.msi, &view.msi);
         for (struct iovageom_group *group = NULL;
@@ -222,7 +204,6 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         viommu->generation++;
         viommu->changes++;
     }
-    iovageom_geometry_free(platform);
     iovageom_view_deinit(&view);
     return error;
 }
@@ -266,9 +247,8 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
     int error;
 
     iovageom_report_clear(report);
-    error = iovageom_rangeset_init(&identity, &viommu->allocator);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_from_array(&identity, ranges, count);
+    (void)iovageom_rangeset_init(&identity, &viommu->allocator);
+    error = iovageom_rangeset_from_array(&identity, ranges, count);
     /* Goes on after a conflict, so that the report names every endpoint that could bypass no
        longer. */
     while ((error == IOVAGEOM_OK || error == IOVAGEOM_ERR_CONFLICT) &&
