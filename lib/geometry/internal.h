@@ -205,10 +205,6 @@ bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_ran
 bool iovageom_geometry_forbids(const struct iovageom_geometry *geometry,
                                struct iovageom_range range);
 
-/* All addresses that some owner forbids. `out` is an initialised set, replaced on success. */
-int iovageom_geometry_forbidden(const struct iovageom_geometry *geometry,
-                                struct iovageom_rangeset *out);
-
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
 bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address);
 

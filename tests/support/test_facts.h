@@ -14,6 +14,17 @@ static inline size_t test_regions_count(const struct iovageom_geometry *geometry
     return count;
 }
 
+/** All addresses that some owner forbids. */
+static inline int test_forbidden(const struct iovageom_geometry *geometry,
+                                 struct iovageom_rangeset *out)
+{
+    const int status = iovageom_geometry_usable(geometry, 1, out);
+
+    return status != 0
+               ? status
+               : iovageom_rangeset_complement(out, out, (struct iovageom_range){0, UINT64_MAX});
+}
+
 /** Whether both hold the same regions of the same owners. */
 static inline bool test_regions_equal(const struct iovageom_geometry *a,
                                       const struct iovageom_geometry *b)

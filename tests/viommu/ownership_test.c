@@ -138,18 +138,15 @@ static void results_of_set_algebra(void **state)
 static void sets_from_a_geometry(void **state)
 {
     struct iovageom_geometry *a = host(&memory.object, "a", 16), *b = host(&memory.object, "b", 24);
-    struct iovageom_rangeset usable, forbidden, added, removed;
+    struct iovageom_rangeset usable, added, removed;
 
     (void)state;
     iovageom_rangeset_init(&usable, &memory.caller.allocator);
-    iovageom_rangeset_init(&forbidden, &memory.caller.allocator);
     iovageom_rangeset_init(&added, &memory.caller.allocator);
     iovageom_rangeset_init(&removed, &memory.caller.allocator);
     test_ownership_mark(&memory);
     assert_int_equal(iovageom_geometry_usable(a, 4096, &usable), 0);
     handed_out(&usable);
-    assert_int_equal(iovageom_geometry_forbidden(a, &forbidden), 0);
-    handed_out(&forbidden);
     assert_int_equal(iovageom_geometry_difference(a, b, &added, &removed), 0);
     handed_out(&added);
     handed_out(&removed);
@@ -174,7 +171,6 @@ static void sets_from_a_geometry(void **state)
     assert_int_equal(test_allocator_live(&memory.object), 0);
     assert_true(iovageom_rangeset_contains(&removed, (struct iovageom_range){16 << 12, 16 << 12}));
     iovageom_rangeset_deinit(&usable);
-    iovageom_rangeset_deinit(&forbidden);
     iovageom_rangeset_deinit(&added);
     iovageom_rangeset_deinit(&removed);
 }
