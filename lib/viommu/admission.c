@@ -45,31 +45,29 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
 }
 
 /*
- * `device` reserves `against`. `range` is what it conflicts with: addresses that were promised, or
+ * The device reserves `against`. `range` is what it conflicts with: addresses that were promised, or
  * a mapping. `endpoint` and `domain` say whose it is; IOVAGEOM_ID_NONE for neither.
  */
-static void object(struct iovageom_admission *a, const struct iovageom_device *device,
-                   enum iovageom_finding_kind kind, uint64_t domain, uint64_t endpoint,
-                   struct iovageom_range range, struct iovageom_range against)
+static void object(struct iovageom_admission *a, enum iovageom_finding_kind kind, uint64_t domain,
+                   uint64_t endpoint, struct iovageom_range range, struct iovageom_range against)
 {
     struct iovageom_finding finding =
         iovageom_finding_of(kind, IOVAGEOM_ERR_CONFLICT, domain, endpoint, range, against);
 
-    iovageom_name_device(&finding, device, against);
+    iovageom_name_device(&finding, a->device, against);
     iovageom_object(a, &finding);
 }
 
 /* The same for a number: `wanted` by the guest or the machine, `offered` by the device. */
-static void object_number(struct iovageom_admission *a, const struct iovageom_device *device,
-                          enum iovageom_finding_kind kind, uint64_t domain, uint64_t wanted,
-                          uint64_t offered)
+static void object_number(struct iovageom_admission *a, enum iovageom_finding_kind kind,
+                          uint64_t domain, uint64_t wanted, uint64_t offered)
 {
     struct iovageom_finding finding = iovageom_finding_of(
         kind, IOVAGEOM_ERR_CONFLICT, domain, IOVAGEOM_ID_NONE, IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
 
     finding.wanted = wanted;
     finding.offered = offered;
-    iovageom_name_device(&finding, device, IOVAGEOM_EVERYTHING);
+    iovageom_name_device(&finding, a->device, IOVAGEOM_EVERYTHING);
     finding.type = 0;
     iovageom_object(a, &finding);
 }
@@ -106,20 +104,8 @@ static void ask_granule(struct iovageom_admission *a)
     const uint64_t wanted = guest_granule(a->viommu);
 
     if (mask == 0 || (wanted != 0 && !iovageom_pgsize_accepts(mask, wanted)))
-        object_number(a, a->device, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, wanted,
+        object_number(a, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, wanted,
                       iovageom_pgsize_granule(mask));
-}
-
-/*
- * Whether a reserved range is nothing but MSI doorbells. A guest knows of its machine's doorbells
- * without PROBE, so such a range is no obstacle for a driver that declined it.
- */
-static bool only_doorbells(const struct iovageom_device *device, struct iovageom_range range)
-{
-    for (size_t i = 0; i < device->msi_count; i++)
-        if (iovageom_range_contains(device->ranges[device->all_count + i], range))
-            return true;
-    return false;
 }
 
 /* The guest's input range is wider than `against`, the part of it that `owner` maps. */
@@ -144,29 +130,6 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
     (void)iovageom_range_subtract(guest, range, left);
     iovageom_name_device(&named, a->device, range);
     object_width(a, guest, left[0], &named.owner);
-}
-
-/*
- * Whether the device and the machine's regions leave a whole granule of `input` to the guest. Walks
- * the gaps between the ranges of the device, which ascend; `input` shrinks to what is above each
- * range.
- */
-static bool leaves_some(const struct iovageom_device *device,
-                        const struct iovageom_rangeset *platform, struct iovageom_range input,
-                        uint64_t granule)
-{
-    struct iovageom_range gap;
-
-    for (size_t i = 0; i < device->all_count; i++) {
-        if (iovageom_range_below(device->ranges[i], &gap) &&
-            iovageom_range_intersect(gap, input, &gap) &&
-            iovageom_rangeset_first_hole(platform, gap, granule, granule, &gap) == IOVAGEOM_OK)
-            return true;
-        if (!iovageom_range_above(device->ranges[i], &gap) ||
-            !iovageom_range_intersect(gap, input, &input))
-            return false;
-    }
-    return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
 }
 
 /*
@@ -214,9 +177,9 @@ static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
         granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
     if (granule < iovageom_pgsize_granule(a->device->mask))
         granule = iovageom_pgsize_granule(a->device->mask);
-    if (leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
+    if (iovageom_device_leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
         return true;
-    object_number(a, a->device, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
+    object_number(a, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
     return a->loading;
 }
 
@@ -258,7 +221,7 @@ static void ask_input(struct iovageom_admission *a, bool common)
             iovageom_range_has(range, guest.start) || iovageom_range_has(range, guest.last);
 
         if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
-            ((strict && edge) || (!told && !only_doorbells(device, range)))) {
+            ((strict && edge) || (!told && !iovageom_device_only_doorbells(device, range)))) {
             object_input(a, guest, range);
             common = false;
         }
@@ -350,10 +313,10 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
  * endpoints, and from the domains of those groups. ask_group() looks at one of them.
  */
 
-/* Bypass, live mappings and budget of one domain, if `device` comes to serve it. */
-static void ask_domain(struct iovageom_admission *a, const struct iovageom_device *device,
-                       const struct iovageom_domain *domain)
+/* Bypass, live mappings and budget of one domain, if the device comes to serve it. */
+static void ask_domain(struct iovageom_admission *a, const struct iovageom_domain *domain)
 {
+    const struct iovageom_device *device = a->device;
     const bool here = a->address_space != NULL &&
                       iovageom_link_count(&a->address_space->mapped, &domain->mapped) > 0;
     const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
@@ -364,29 +327,28 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_devic
         conflict(a);
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
-            object(a, device, IOVAGEOM_FINDING_MAPPING, domain->id, IOVAGEOM_ID_NONE, mapping.range,
+            object(a, IOVAGEOM_FINDING_MAPPING, domain->id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
     /* A domain that is not in this address space yet (`joining`) will be mapped there as a whole.
        If it is empty and not there, the device takes part in nothing, and no budget is exceeded. */
     if ((here || joining > 0) && a->live + joining > device->budget)
-        object_number(a, device, IOVAGEOM_FINDING_BUDGET, domain->id, a->live + joining,
-                      device->budget);
+        object_number(a, IOVAGEOM_FINDING_BUDGET, domain->id, a->live + joining, device->budget);
 }
 
-/* What `device` would take from a guest group, and from the domains where that group is. */
-static void ask_group(struct iovageom_admission *a, const struct iovageom_device *device,
-                      const struct iovageom_group *group)
+/* What the device would take from a guest group, and from the domains where that group is. */
+static void ask_group(struct iovageom_admission *a, const struct iovageom_group *group)
 {
+    const struct iovageom_device *device = a->device;
     struct iovageom_range hit;
     struct iovageom_range both;
 
     for (size_t i = 0; i < device->all_count; i++)
         if (iovageom_rangeset_first_overlap(&group->promised, device->ranges[i], &hit) &&
             iovageom_range_intersect(hit, device->ranges[i], &both))
-            object(a, device, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE,
-                   iovageom_promised_to(group, both), hit, device->ranges[i]);
+            object(a, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE, iovageom_promised_to(group, both),
+                   hit, device->ranges[i]);
     for (const struct iovageom_link *link = group->node.down; link != NULL; link = link->down_next)
-        ask_domain(a, device, link->lower->self);
+        ask_domain(a, link->lower->self);
 }
 
 /* No more regions than these come into a list: each range, and two for each MSI range, which may cut
@@ -450,16 +412,15 @@ int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group 
     if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
         ask_input(a, true);
     if (a->status != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
-        ask_group(a, a->device, group);
+        ask_group(a, group);
         error = ask_probe(a, group, NULL);
     }
     return error != IOVAGEOM_OK ? error : a->status;
 }
 
 /*
- * The geometry of the question becomes `*device`: one reference, the caller's. The live mappings of
- * the address space go into its budget now, since a budget of VFIO is what the host has left at this
- * moment.
+ * The geometry of the question becomes `*device`: one reference, the caller's. The mappings that are
+ * live go into its budget now, for a budget of VFIO is what the host has left at this moment.
  */
 int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geometry *geometry,
                        struct iovageom_device **device)
@@ -484,12 +445,6 @@ void iovageom_ask_device(struct iovageom_admission *a)
         conflict(a);
 }
 
-/* The lead of the address space that reserves the same as the device; NULL: no such lead. */
-static const struct iovageom_plug *known_lead(const struct iovageom_admission *a)
-{
-    return a->address_space != NULL ? iovageom_lead_like(a->address_space, a->device) : NULL;
-}
-
 /*
  * What a guest group (NULL: one that does not exist yet) loses when an endpoint of it comes into
  * the address space: all that is reserved there, by the device and by every lead. A group that has
@@ -500,18 +455,22 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
 {
     const struct iovageom_address_space *address_space = a->address_space;
     const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
-    const struct iovageom_plug *known = known_lead(a);
+    const struct iovageom_plug *known = iovageom_lead_like(address_space, a->device);
+    const struct iovageom_device *device = a->device;
     int error;
 
     if (group == NULL)
         return ask_probe(a, NULL, address_space);
     if (address_space != NULL && iovageom_link_count(&address_space->node, &group->node) > 0)
         return IOVAGEOM_OK;
-    ask_group(a, a->device, group);
+    ask_group(a, group);
     error = ask_probe(a, group, address_space);
     for (; lead != NULL; lead = lead->lead_next)
-        if (lead != known)
-            ask_group(a, lead->device, group);
+        if (lead != known) {
+            a->device = lead->device;
+            ask_group(a, group);
+        }
+    a->device = device;
     return error;
 }
 
@@ -526,10 +485,10 @@ int iovageom_ask_neighbours(struct iovageom_admission *a)
     int error = IOVAGEOM_OK;
 
     /* Where a device reserves the same already, they lose nothing. */
-    if (known_lead(a) != NULL)
+    if (iovageom_lead_like(a->address_space, a->device) != NULL)
         link = NULL;
     for (; error == IOVAGEOM_OK && link != NULL; link = link->down_next) {
-        ask_group(a, a->device, link->lower->self);
+        ask_group(a, link->lower->self);
         error = ask_probe(a, link->lower->self, NULL);
     }
     ask_direct(a, false);

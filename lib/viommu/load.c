@@ -192,24 +192,24 @@ static int load_attached(struct loader *l, struct iovageom_reader *body)
  * (MAPPING).
  */
 static int load_mapping(struct loader *l, struct iovageom_domain *domain,
-                        const struct iovageom_mapping *mapping)
+                        struct iovageom_change *change)
 {
+    const struct iovageom_range range = change->mapping.range;
     struct iovageom_range reserved;
-    struct iovageom_change change = {.mapping = *mapping};
     int status;
 
-    if (iovageom_range_valid(mapping->range) &&
-        iovageom_rangeset_first_overlap(&domain->reserved, mapping->range, &reserved)) {
+    if (iovageom_range_valid(range) &&
+        iovageom_rangeset_first_overlap(&domain->reserved, range, &reserved)) {
         struct iovageom_finding finding =
             iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, l->domain,
-                                IOVAGEOM_ID_NONE, mapping->range, reserved);
+                                IOVAGEOM_ID_NONE, range, reserved);
 
-        iovageom_name_domain(&finding, l->viommu, domain, mapping->range);
+        iovageom_name_domain(&finding, l->viommu, domain, range);
         return load_status(l, iovageom_refuse(l->report, &finding));
     }
-    status = iovageom_map_decide(l->viommu, l->domain, l->report, &change);
+    status = iovageom_map_decide(l->viommu, l->domain, l->report, change);
     if (status == IOVAGEOM_OK)
-        status = iovageom_map_do(l->viommu, &change);
+        status = iovageom_map_do(l->viommu, change);
     return load_status(l, status);
 }
 
@@ -225,12 +225,12 @@ static int load_mappings(struct loader *l, struct iovageom_reader *body)
         return l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
     error = iovageom_domain_refresh(l->viommu, domain);
     while (error == IOVAGEOM_OK && body->left > 0) {
-        struct iovageom_mapping mapping;
+        struct iovageom_change change;
 
-        mapping.range = iovageom_read_range(body);
-        mapping.phys = iovageom_read64(body);
-        mapping.flags = iovageom_read32(body);
-        error = load_mapping(l, domain, &mapping);
+        change.mapping.range = iovageom_read_range(body);
+        change.mapping.phys = iovageom_read64(body);
+        change.mapping.flags = iovageom_read32(body);
+        error = load_mapping(l, domain, &change);
     }
     return error;
 }
@@ -378,19 +378,6 @@ static int load_record(struct loader *l, uint32_t tag, struct iovageom_reader *b
     return records[tag].read(l, body);
 }
 
-static int load_all_records(struct loader *l, struct iovageom_reader *reader)
-{
-    int error = IOVAGEOM_OK;
-
-    while (error == IOVAGEOM_OK && reader->left > 0) {
-        const uint32_t tag = iovageom_read32(reader);
-        struct iovageom_reader body = iovageom_read_part(reader, iovageom_read64(reader));
-
-        error = reader->status < 0 ? reader->status : load_record(l, tag, &body);
-    }
-    return error;
-}
-
 /* Whether each guest group can still map all that it was promised: one finding for each piece. */
 static int load_compare(struct loader *l)
 {
@@ -438,14 +425,6 @@ static void load_bypass(struct loader *l)
                       !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, l->report);
 }
 
-static void load_begin(struct iovageom_viommu *viommu)
-{
-    struct iovageom_endpoint *endpoint = NULL;
-
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        endpoint->faulted = endpoint->group->loaded = false;
-}
-
 /*
  * Take back all that the stream has changed. The reset removes promises, domains and expected
  * endpoints, and needs no memory; the values it would set are put back from what the caller saved.
@@ -469,6 +448,7 @@ static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t le
     const uint64_t generation = viommu->generation;
     struct loader l = {
         .viommu = viommu, .report = report, .expect = (flags & IOVAGEOM_LOAD_EXPECT_DEVICES) != 0};
+    struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_reader reader;
     int error = iovageom_read_begin(&reader, bytes, length, &iovageom_viommu_form);
 
@@ -479,10 +459,15 @@ static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t le
         return IOVAGEOM_ERR_INVALID;
     if (error != IOVAGEOM_OK)
         return error;
-    load_begin(viommu);
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        endpoint->faulted = endpoint->group->loaded = false;
     error = load_space(&l, iovageom_read_part(&reader, SPACE_SIZE));
-    if (error == IOVAGEOM_OK)
-        error = load_all_records(&l, &reader);
+    while (error == IOVAGEOM_OK && reader.left > 0) {
+        const uint32_t tag = iovageom_read32(&reader);
+        struct iovageom_reader body = iovageom_read_part(&reader, iovageom_read64(&reader));
+
+        error = reader.status < 0 ? reader.status : load_record(&l, tag, &body);
+    }
     if (error == IOVAGEOM_OK)
         error = load_compare(&l);
     if (error == IOVAGEOM_OK)

@@ -112,8 +112,8 @@ static IOVAGEOM_COLD int refuse_limit(const struct iovageom_domain *domain,
                                       enum iovageom_finding_kind kind, uint64_t used, uint64_t most,
                                       struct iovageom_report *report)
 {
-    return iovageom_refuse_number(report, kind, IOVAGEOM_ERR_LIMIT, domain->id,
-                                  IOVAGEOM_ID_NONE, used + 1, most);
+    return iovageom_refuse_number(report, kind, IOVAGEOM_ERR_LIMIT, domain->id, IOVAGEOM_ID_NONE,
+                                  used + 1, most);
 }
 
 /*

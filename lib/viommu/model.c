@@ -171,11 +171,11 @@ struct iovageom_plug *iovageom_plug_at(const struct iovageom_endpoint *endpoint,
     return contact != NULL ? contact->plug : NULL;
 }
 
-/* The lead of an address space that reserves the same; NULL when none does. */
+/* The lead of an address space (or NULL) that reserves the same; NULL when none does. */
 struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *address_space,
                                          const struct iovageom_device *device)
 {
-    struct iovageom_plug *lead = address_space->leads;
+    struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
 
     while (lead != NULL && !iovageom_device_same(lead->device, device))
         lead = lead->lead_next;

@@ -3,6 +3,7 @@
 
 #include <iovageom/ranges.h>
 
+#include "../base/range.h"
 #include "internal.h"
 
 /* What the objects of the model are built from: memory, devices' geometries, lists, views. */
@@ -148,6 +149,42 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
     return a->all_count == b->all_count && a->msi_count == b->msi_count && a->budget == b->budget &&
            memcmp(a->ranges, b->ranges,
                   (a->all_count + a->msi_count) * sizeof(struct iovageom_range)) == 0;
+}
+
+/*
+ * Whether a reserved range is nothing but MSI doorbells. A guest knows of its machine's doorbells
+ * without PROBE, so such a range is no obstacle for a driver that declined it.
+ */
+bool iovageom_device_only_doorbells(const struct iovageom_device *device,
+                                    struct iovageom_range range)
+{
+    for (size_t i = 0; i < device->msi_count; i++)
+        if (iovageom_range_contains(device->ranges[device->all_count + i], range))
+            return true;
+    return false;
+}
+
+/*
+ * Whether the device and the machine's regions leave a whole granule of `input` to the guest. Walks
+ * the gaps between the ranges of the device, which ascend; `input` shrinks to what is above each
+ * range.
+ */
+bool iovageom_device_leaves_some(const struct iovageom_device *device,
+                                 const struct iovageom_rangeset *platform,
+                                 struct iovageom_range input, uint64_t granule)
+{
+    struct iovageom_range gap;
+
+    for (size_t i = 0; i < device->all_count; i++) {
+        if (iovageom_range_below(device->ranges[i], &gap) &&
+            iovageom_range_intersect(gap, input, &gap) &&
+            iovageom_rangeset_first_hole(platform, gap, granule, granule, &gap) == IOVAGEOM_OK)
+            return true;
+        if (!iovageom_range_above(device->ranges[i], &gap) ||
+            !iovageom_range_intersect(gap, input, &input))
+            return false;
+    }
+    return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
 }
 
 /* ---- lists of regions, and views ---- */
