@@ -168,8 +168,11 @@ static void ask_place(struct iovageom_admission *a, size_t i)
 static int ask_groups(struct iovageom_admission *a)
 {
     struct iovageom_table asked;
-    int error = iovageom_table_init(&asked, &a->viommu->allocator);
+    int error;
 
+    if (a->options->alias_count == 0)
+        return iovageom_ask_joining(a, iovageom_table_at(&a->viommu->groups, group_key(a, 0)));
+    error = iovageom_table_init(&asked, &a->viommu->allocator);
     for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++) {
         const uint64_t key = group_key(a, i);
 
