@@ -134,7 +134,7 @@ static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *g
     struct iovageom_wire_list *wire;
     int error = iovageom_group_refresh(viommu, group);
 
-    if (error != IOVAGEOM_OK || (group->wire_clean && (report == NULL || group->wire_noteless)))
+    if (error != IOVAGEOM_OK || (group->wire_clean && (report == NULL || group->wire_lossless)))
         return error;
     error = iovageom_group_wire(&question, report, &wire);
     if (error != IOVAGEOM_OK)
@@ -146,7 +146,7 @@ static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *g
         group->wire = wire;
     }
     group->wire_clean = true;
-    group->wire_noteless = report != NULL && findings_in(report) == before;
+    group->wire_lossless = report != NULL && findings_in(report) == before;
     return IOVAGEOM_OK;
 }
 
