@@ -239,24 +239,32 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_
 }
 
 /*
- * Add one endpoint to the plug. The first one is where it is plugged, the others are aliases.
- * Nothing has changed when there is no memory.
+ * Add one endpoint to the plug, which is made in that group if it does not exist. The first one is
+ * where it is plugged, the others are aliases. Nothing has changed when there is no memory.
  *
  * `fresh`: the group had no endpoint in the address space before, so every lead counts for it now.
  * Otherwise the group has them all already, and the plug's own device since iovageom_plug_make().
  */
-int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
-                       struct iovageom_endpoint *endpoint)
+int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug, uint32_t id,
+                       uint64_t group_key)
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_contact *contact = &plug->contacts[plug->count];
-    const bool fresh = iovageom_link_count(&address_space->node, &endpoint->group->node) == 0;
-    int error = IOVAGEOM_OK;
+    struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
+    const bool made = endpoint == NULL;
+    bool fresh;
 
-    if (endpoint->first == NULL)
-        error = iovageom_endpoint_move(viommu, endpoint, address_space, endpoint->domain);
-    if (error != IOVAGEOM_OK)
-        return error;
+    if (made)
+        endpoint = iovageom_endpoint_make(viommu, id, group_key, IOVAGEOM_ENDPOINT_DEVICE);
+    if (endpoint == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    fresh = iovageom_link_count(&address_space->node, &endpoint->group->node) == 0;
+    if (endpoint->first == NULL &&
+        iovageom_endpoint_move(viommu, endpoint, address_space, endpoint->domain) != IOVAGEOM_OK) {
+        if (made)
+            iovageom_endpoint_drop(viommu, endpoint);
+        return IOVAGEOM_ERR_NO_MEMORY;
+    }
     *contact = (struct iovageom_contact){plug, endpoint, NULL, endpoint->last};
     *(endpoint->last != NULL ? &endpoint->last->next : &endpoint->first) = contact;
     endpoint->last = contact;

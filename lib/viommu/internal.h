@@ -152,8 +152,8 @@ int iovageom_ask_neighbours(struct iovageom_admission *a);
 struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key,
                                          uint64_t host_group, size_t capacity,
                                          struct iovageom_device *device);
-int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
-                       struct iovageom_endpoint *endpoint);
+int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug, uint32_t id,
+                       uint64_t group_key);
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug);
 void iovageom_judge_identity(struct iovageom_viommu *viommu);
 

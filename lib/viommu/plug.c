@@ -212,25 +212,6 @@ static int plug_ask(struct iovageom_admission *a)
 
 /* ---- plugging ---- */
 
-/* Join endpoint number i, which is made if it does not exist. On failure it is dropped again. */
-static int plug_one(struct iovageom_viommu *viommu, const struct iovageom_admission *a, size_t i,
-                    struct iovageom_plug *plug)
-{
-    const uint32_t id = id_of(a, i);
-    struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
-    const bool made = endpoint == NULL;
-    int error;
-
-    if (made)
-        endpoint = iovageom_endpoint_make(viommu, id, group_key(a, i), IOVAGEOM_ENDPOINT_DEVICE);
-    if (endpoint == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    error = iovageom_plug_join(viommu, plug, endpoint);
-    if (error != IOVAGEOM_OK && made)
-        iovageom_endpoint_drop(viommu, endpoint);
-    return error;
-}
-
 /*
  * Make the plug with all its endpoints, or nothing: iovageom_plug_remove() undoes the joins, and
  * frees the endpoints that were made for it.
@@ -247,7 +228,7 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admiss
     if (plug == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; error == IOVAGEOM_OK && i <= options->alias_count; i++)
-        error = plug_one(viommu, a, i, plug);
+        error = iovageom_plug_join(viommu, plug, id_of(a, i), group_key(a, i));
     if (error == IOVAGEOM_OK && known != NULL && known->group->unnumbered &&
         options->guest_group != IOVAGEOM_VIOMMU_OWN)
         error = iovageom_group_number(viommu, known->group, options->guest_group);

@@ -86,23 +86,16 @@ void iovageom_group_add(struct iovageom_group *group, const struct iovageom_devi
     group->wire_clean &= known;
 }
 
-/* Bring the cached view up to date. */
+/* Bring the cached view up to date. Nobody reads it until that has succeeded. */
 int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
-    struct iovageom_view view;
     int error;
 
     if (group->view_clean)
         return IOVAGEOM_OK;
-    iovageom_view_init(&view, viommu);
-    error = view_build(viommu, group, &view);
-    if (error == IOVAGEOM_OK) {
-        iovageom_rangeset_swap(&group->view.all, &view.all);
-        iovageom_rangeset_swap(&group->view.msi, &view.msi);
-        group->view_clean = true;
-        group->wire_clean = false;
-    }
-    iovageom_view_deinit(&view);
+    error = view_build(viommu, group, &group->view);
+    group->view_clean = error == IOVAGEOM_OK;
+    group->wire_clean = false;
     return error;
 }
 
@@ -179,12 +172,12 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
     for (const struct iovageom_link *link = domain->node.up; error == IOVAGEOM_OK && link != NULL;
          link = link->up_next) {
         const struct iovageom_group *group = link->upper->self;
+        const bool clean = group->view_clean;
 
-        if (!group->view_clean)
+        if (!clean)
             error = view_build(viommu, group, &view);
         if (error == IOVAGEOM_OK)
-            error =
-                iovageom_rangeset_union(out, out, group->view_clean ? &group->view.all : &view.all);
+            error = iovageom_rangeset_union(out, out, clean ? &group->view.all : &view.all);
     }
     iovageom_view_deinit(&view);
     return error;
@@ -197,23 +190,18 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
  */
 int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageom_domain *domain)
 {
-    struct iovageom_rangeset reserved;
-    int error;
+    int error = IOVAGEOM_OK;
 
     if (domain->clean)
         return IOVAGEOM_OK;
-    error = iovageom_rangeset_init(&reserved, &viommu->allocator);
     for (struct iovageom_link *link = domain->node.up; error == IOVAGEOM_OK && link != NULL;
          link = link->up_next)
         error = iovageom_group_refresh(viommu, link->upper->self);
+    iovageom_rangeset_clear(&domain->reserved);
     if (error == IOVAGEOM_OK)
-        error = iovageom_domain_reserved(viommu, domain, &reserved);
-    if (error == IOVAGEOM_OK) {
-        iovageom_rangeset_swap(&domain->reserved, &reserved);
-        domain->budget = iovageom_domain_budget(domain, &domain->shared);
-        domain->clean = true;
-    }
-    iovageom_rangeset_deinit(&reserved);
+        error = iovageom_domain_reserved(viommu, domain, &domain->reserved);
+    domain->budget = iovageom_domain_budget(domain, &domain->shared);
+    domain->clean = error == IOVAGEOM_OK;
     return error;
 }
 
