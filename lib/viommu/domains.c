@@ -20,12 +20,10 @@ static IOVAGEOM_COLD int refuse_mapped(const struct iovageom_viommu *viommu,
                                        struct iovageom_range mapped, struct iovageom_report *report)
 {
     struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT);
+        iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, domain->id,
+                            endpoint->id, mapped, IOVAGEOM_NOWHERE);
 
     (void)iovageom_rangeset_first_overlap(reserved, mapped, &finding.against);
-    finding.range = mapped;
-    finding.domain = domain->id;
-    finding.endpoint = endpoint->id;
     iovageom_name_group(&finding, viommu, endpoint->group, mapped);
     return iovageom_refuse(report, &finding);
 }
@@ -43,16 +41,14 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
     struct iovageom_mapping mapping;
     struct iovageom_view view;
     int status = IOVAGEOM_OK;
-    int error = IOVAGEOM_OK;
 
     iovageom_view_init(&view, viommu);
     if (!group->view_clean) {
-        error = iovageom_group_view(viommu, group, &view);
+        status = iovageom_group_view(viommu, group, &view);
         all = &view.all;
     }
-    if (error != IOVAGEOM_OK)
-        status = error;
-    else if (iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0)
+    if (status == IOVAGEOM_OK &&
+        iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0)
         status = refuse_mapped(viommu, endpoint, domain, all, mapping.range, report);
     iovageom_view_deinit(&view);
     return status;
