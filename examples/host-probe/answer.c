@@ -103,7 +103,7 @@ struct answer *answer_all(const struct asked *asked, const struct question *ques
     *count = 0;
     for (size_t i = 0; i < asked->count; i++) {
         const struct verdict *verdict = &asked->verdicts[i];
-        struct answer answer = {.group_count = 1, .groups = verdict->group->name};
+        struct answer answer = {.group_count = 1};
         bool old = false;
 
         if (!answer_wanted(asked, verdict, question))
@@ -112,11 +112,13 @@ struct answer *answer_all(const struct asked *asked, const struct question *ques
         describe(&answer);
         for (size_t k = 0; k < *count && !old; k++) {
             old = same_words(&answers[k], &answer);
-            if (old && ++answers[k].group_count <= 16)
-                answers[k].groups = text("%s, %s", answers[k].groups, answer.groups);
+            answers[k].group_count += old;
+            answers[k].with[i] = answers[k].with[i] || old;
         }
         if (old)
             continue;
+        answer.with = keep(asked->count * sizeof(*answer.with));
+        answer.with[i] = true;
         answers = keep_grown(answers, *count, sizeof(*answers));
         answers[(*count)++] = answer;
     }

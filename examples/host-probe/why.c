@@ -11,6 +11,7 @@
 #include "causes.h"
 #include "jsonout.h"
 #include "say.h"
+#include "show.h"
 
 static const struct option long_options[] = {
     COMMON_LONG, {"device", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
@@ -91,11 +92,11 @@ static void say_answers(const struct asked *asked, const struct answer *answers,
         const struct answer *answer = &answers[i];
 
         if (answer->group_count == 1)
-            say(asked->width, 0, "group %s (%s)", answer->groups,
+            say(asked->width, 0, "group %s (%s)", answer->placing.verdict->group->name,
                 devices_text(answer->placing.verdict->group));
         else
-            say(asked->width, 0, "groups %s%s", answer->groups,
-                answer->group_count > 16 ? text(" and %zu more", answer->group_count - 16) : "");
+            say(asked->width, 0, "groups %s",
+                group_names(asked->verdicts, answer->with, asked->count));
         for (size_t k = 0; k < answer->word_count; k++)
             say(asked->width, 2, "%s", answer->words[k]);
     }
