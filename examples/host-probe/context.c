@@ -169,9 +169,11 @@ void context_read(const struct context *context, struct host *host)
         return;
     for (size_t i = 0; i < host->faults.count; i++)
         warn("%s", host->faults.words[i]);
-    die(EXIT_NO_GROUPS, "%s: no IOMMU groups",
+    die(EXIT_NO_GROUPS,
+        "%s: no IOMMU groups: is the IOMMU on? \"dmesg | %s -s -\" says what the kernel found",
         context->snapshot != NULL ? context->snapshot
-                                  : text("%s/sys/kernel/iommu_groups", context->sysroot));
+                                  : text("%s/sys/kernel/iommu_groups", context->sysroot),
+        program_name);
 }
 
 size_t context_find(const struct host *host, const char *chosen)
