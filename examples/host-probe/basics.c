@@ -40,10 +40,20 @@ static void complain(const char *format, va_list arguments)
     fputc('\n', stderr);
 }
 
+void (*on_die)(int code, const char *words);
+
 void die(int code, const char *format, ...)
 {
     va_list arguments;
 
+    if (on_die != NULL) {
+        char words[1024];
+
+        va_start(arguments, format);
+        (void)vsnprintf(words, sizeof(words), format, arguments);
+        va_end(arguments);
+        on_die(code, words);
+    }
     va_start(arguments, format);
     complain(format, arguments);
     va_end(arguments);

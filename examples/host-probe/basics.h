@@ -25,6 +25,9 @@ enum exit_code {
 /** The name under which the program was called. */
 extern const char *program_name;
 
+/** Where this is set, die() calls it instead of ending the program; it must not return. */
+extern void (*on_die)(int code, const char *words);
+
 /** Says "iovageom-probe: ..." on stderr, and ends. */
 _Noreturn void die(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -75,6 +75,9 @@ unsigned context_width(const struct context *context);
 /** Reads the host that the options name. One without groups ends the program. */
 void context_read(const struct context *context, struct host *host);
 
+/** Whether a word is the name of a command. */
+bool is_command(const char *name);
+
 /** The group that is called "1", "group 1", "0000:00:01.0" or "00:01.0", or the program ends. */
 size_t context_find(const struct host *host, const char *chosen);
 

@@ -193,5 +193,6 @@ size_t context_find(const struct host *host, const char *chosen)
                 return i;
         }
     }
-    die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group", chosen);
+    die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group%s", chosen,
+        is_command(chosen) ? "; a command stands before its own options" : "");
 }

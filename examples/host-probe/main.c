@@ -58,6 +58,11 @@ static size_t find_command(const char *name)
     return i;
 }
 
+bool is_command(const char *name)
+{
+    return find_command(name) < COMMAND_COUNT;
+}
+
 /*
  * Where the name of a command stands: first, or after options that all commands have. Elsewhere a
  * word is an argument, whatever it says. 0 for nowhere.
@@ -72,7 +77,7 @@ static int command_place(int count, char **words)
         option = getopt_long(count, words, "+" COMMON_SHORT, long_options, NULL);
     while (option != -1 && option != '?' && option != 'h');
     opterr = 1;
-    if (option == -1 && optind < count && find_command(words[optind]) < COMMAND_COUNT)
+    if (option == -1 && optind < count && is_command(words[optind]))
         return optind;
     return 0;
 }

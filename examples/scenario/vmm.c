@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "captured_host.h"
 #include "player.h"
 
 static void must(struct player *p, int error)
@@ -125,6 +126,21 @@ static void host_usable(struct player *p, struct iovageom_geometry *geometry)
     must(p, iovageom_geometry_add_usable(geometry, ranges, count, IOVAGEOM_SOURCE_VFIO));
 }
 
+/* `from FILE GROUP`: a file is named as from the folder of the scenario. */
+static void host_from(struct player *p, struct iovageom_geometry *geometry)
+{
+    const char *name = need_word(p, "a file");
+    const char *group = need_word(p, "a group, or the address of a device");
+    const char *slash = strrchr(p->file, '/');
+    char path[4096], wrong[1024];
+    const int length = *name != '/' && slash != NULL ? (int)(slash - p->file) + 1 : 0;
+
+    if (snprintf(path, sizeof(path), "%.*s%s", length, p->file, name) >= (int)sizeof(path))
+        fail_at(p, last_column(p), "the name of the file is too long");
+    if (!captured_host(path, group, geometry, wrong, sizeof(wrong)))
+        fail_at(p, last_column(p), "%s", wrong);
+}
+
 static void host_fact(struct player *p, struct iovageom_geometry *geometry)
 {
     const char *word = need_word(p, "a fact");
@@ -133,6 +149,8 @@ static void host_fact(struct player *p, struct iovageom_geometry *geometry)
     if (strcmp(word, "gaw") == 0)
         must(p, iovageom_geometry_add_gaw(geometry, need_number32(p, "a width"),
                                           IOVAGEOM_SOURCE_VFIO));
+    else if (strcmp(word, "from") == 0)
+        host_from(p, geometry);
     else if (strcmp(word, "aperture") == 0)
         must(p, iovageom_geometry_add_aperture(geometry, need_range(p, "an aperture"),
                                                IOVAGEOM_SOURCE_VFIO));
