@@ -10,9 +10,6 @@
 #include "../base/sort.h"
 #include "internal.h"
 
-/* The first allocation of facts. A usual host states fewer, so it costs one allocation for all. */
-enum { FEW_FACTS = 8 };
-
 /* ---- making ---- */
 
 int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
@@ -28,7 +25,11 @@ int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char
     geometry = allocator->allocate(allocator->context, sizeof(*geometry));
     if (geometry == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    *geometry = (struct iovageom_geometry){.allocator = *allocator, .self = self};
+    geometry->allocator = *allocator;
+    geometry->self = self;
+    geometry->facts = geometry->few;
+    geometry->count = 0;
+    geometry->capacity = sizeof(geometry->few) / sizeof(geometry->few[0]);
     *out = geometry;
     return IOVAGEOM_OK;
 }
@@ -40,12 +41,20 @@ static void free_ranges(const struct iovageom_allocator *allocator,
     iovageom_array_free(allocator, ranges, 1, sizeof(*ranges));
 }
 
+/* Frees the table, but not what its facts own. */
+static void free_table(const struct iovageom_geometry *geometry)
+{
+    if (geometry->facts != geometry->few)
+        iovageom_array_free(&geometry->allocator, geometry->facts, geometry->capacity,
+                            sizeof(*geometry->facts));
+}
+
 static void free_facts(struct iovageom_geometry *geometry)
 {
     for (size_t i = 0; i < geometry->count; i++)
-        free_ranges(&geometry->allocator, geometry->facts[i].ranges);
-    iovageom_array_free(&geometry->allocator, geometry->facts, geometry->capacity,
-                        sizeof(*geometry->facts));
+        if (geometry->facts[i].ranges != NULL)
+            free_ranges(&geometry->allocator, geometry->facts[i].ranges);
+    free_table(geometry);
 }
 
 void iovageom_geometry_free(struct iovageom_geometry *geometry)
@@ -96,12 +105,12 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
         return IOVAGEOM_ERR_NO_MEMORY;
     if (capacity < geometry->capacity * 2)
         capacity = geometry->capacity * 2;
-    if (capacity < FEW_FACTS)
-        capacity = FEW_FACTS;
-    facts = iovageom_array_moved(&geometry->allocator, geometry->facts, geometry->count,
-                                 geometry->capacity, capacity, sizeof(*facts));
+    facts = iovageom_array_new(&geometry->allocator, capacity, sizeof(*facts));
     if (facts == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
+    if (geometry->count > 0)
+        memcpy(facts, geometry->facts, geometry->count * sizeof(*facts));
+    free_table(geometry);
     geometry->facts = facts;
     geometry->capacity = capacity;
     return IOVAGEOM_OK;
@@ -200,7 +209,8 @@ int iovageom_geometry_settle(struct iovageom_geometry *geometry)
         }
         if (status == IOVAGEOM_OK && last->ranges != NULL)
             status = iovageom_rangeset_union(last->ranges, last->ranges, facts[i].ranges);
-        free_ranges(&geometry->allocator, facts[i].ranges);
+        if (facts[i].ranges != NULL)
+            free_ranges(&geometry->allocator, facts[i].ranges);
     }
     geometry->count = kept;
     return status;
@@ -261,6 +271,20 @@ int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                    iovageom_rangeset_assign(row->ranges, fact->ranges));
 }
 
+void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from)
+{
+    free_facts(geometry);
+    geometry->facts = from->facts;
+    geometry->count = from->count;
+    geometry->capacity = from->capacity;
+    if (from->facts == from->few) {
+        memcpy(geometry->few, from->few, sizeof(from->few));
+        geometry->facts = geometry->few;
+    }
+    from->facts = from->few;
+    from->count = from->capacity = 0;
+}
+
 /*
  * Everything in a geometry narrows it, so the meet is the union of the facts. It is built apart, and
  * replaces the old table when nothing can fail any more.
@@ -268,21 +292,18 @@ int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
 int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
                              const struct iovageom_geometry *other)
 {
-    struct iovageom_geometry all = *geometry, old = *geometry;
-    int status;
+    struct iovageom_geometry all = {.allocator = geometry->allocator};
+    int status = iovageom_geometry_reserve(&all, geometry->count + other->count);
 
-    all.facts = NULL;
-    all.count = all.capacity = 0;
-    status = iovageom_geometry_reserve(&all, old.count + other->count);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < old.count; i++)
-        status = iovageom_geometry_append_copy(&all, &old.facts[i]);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++)
+        status = iovageom_geometry_append_copy(&all, &geometry->facts[i]);
     for (size_t i = 0; status == IOVAGEOM_OK && i < other->count; i++)
         status = iovageom_geometry_append_copy(&all, &other->facts[i]);
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_settle(&all);
     if (status == IOVAGEOM_OK)
-        *geometry = all;
-    free_facts(status == IOVAGEOM_OK ? &old : &all);
+        iovageom_geometry_take(geometry, &all);
+    free_facts(&all);
     return status;
 }
 

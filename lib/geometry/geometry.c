@@ -21,10 +21,10 @@ static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_allo
     struct iovageom_rangeset more;
     int status;
 
-    if (count == 1)
-        return iovageom_rangeset_insert(set, ranges[0]);
     if (iovageom_rangeset_count(set) == 0)
         return iovageom_rangeset_from_array(set, ranges, count);
+    if (count == 1)
+        return iovageom_rangeset_insert(set, ranges[0]);
     (void)iovageom_rangeset_init(&more, allocator);
     status = iovageom_rangeset_from_array(&more, ranges, count);
     if (status == IOVAGEOM_OK)

@@ -143,14 +143,10 @@ static int append_msi(struct iovageom_geometry *to, const struct iovageom_geomet
                                    iovageom_rangeset_clip(row->ranges, fact->ranges, window));
 }
 
-/*
- * Facts can only be added, so another geometry is built with the types changed. The two exchange
- * their contents when nothing can fail any more.
- */
+/* Facts can only be added, so another geometry is built with the types changed. */
 int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                        struct iovageom_range window, enum iovageom_source source)
 {
-    const struct iovageom_geometry old = *geometry;
     struct iovageom_geometry *changed;
     struct iovageom_owner speaker;
     int status = iovageom_owner_init(&speaker, source, geometry->self.name);
@@ -158,11 +154,11 @@ int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
     if (status == IOVAGEOM_OK && !iovageom_range_valid(window))
         status = IOVAGEOM_ERR_INVERTED;
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_new(&old.allocator, old.self.name, &changed);
+        status = iovageom_geometry_new(&geometry->allocator, geometry->self.name, &changed);
     if (status < 0)
         return status;
-    for (size_t i = 0; status == IOVAGEOM_OK && i < old.count; i++) {
-        const struct iovageom_geometry_fact *fact = &old.facts[i];
+    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
 
         if (iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
             !iovageom_source_is_guest(fact->owner.source))
@@ -175,10 +171,8 @@ int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
     if (status == IOVAGEOM_OK)
         status =
             iovageom_geometry_put_region(changed, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
-    if (status == IOVAGEOM_OK) {
-        *geometry = *changed;
-        *changed = old;
-    }
+    if (status == IOVAGEOM_OK)
+        iovageom_geometry_take(geometry, changed);
     iovageom_geometry_free(changed);
     return status;
 }

@@ -69,8 +69,9 @@ struct iovageom_geometry {
     struct iovageom_allocator allocator;
     struct iovageom_owner self; /* its name; the source is filled in for each fact */
     struct iovageom_geometry_fact *facts;
-    size_t count;    /* of facts */
-    size_t capacity; /* of facts, allocated */
+    size_t count;                         /* of facts */
+    size_t capacity;                      /* of facts */
+    struct iovageom_geometry_fact few[6]; /* where they are first: a usual host states no more */
 };
 
 /* The type of regions; of another fact, and of NULL, 0. */
@@ -116,6 +117,9 @@ struct iovageom_geometry_fact *iovageom_geometry_open_last(struct iovageom_geome
                                                            const struct iovageom_owner *owner,
                                                            uint64_t value, uint64_t last);
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
+
+/* Gives the facts of `from`, which has none then, to a geometry in place of its own. Can't fail. */
+void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from);
 
 /* Adds a copy of a fact behind all others, its ranges included. */
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,

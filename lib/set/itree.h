@@ -164,6 +164,10 @@ struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cu
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
                            struct iovageom_itree_entry *first);
 
+/* Makes up to IOVAGEOM_ITREE_INLINE entries without values the contents of a tree of width 0. */
+void iovageom_itree_fill(struct iovageom_itree *tree, const struct iovageom_range *ranges,
+                         size_t count);
+
 /*
  * Makes a tree of entries that come in ascending order: build, append as often as needed, finish.
  * The target is not touched before finish, so it may be what the entries are read from. finish()

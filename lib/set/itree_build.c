@@ -17,6 +17,17 @@
  * not have to move entries to its neighbours. */
 enum { LEAF_FILL = 30, INNER_FILL = 56 };
 
+void iovageom_itree_fill(struct iovageom_itree *tree, const struct iovageom_range *ranges,
+                         size_t count)
+{
+    iovageom_itree_clear(tree);
+    tree->count = count;
+    if (count > 0) {
+        memcpy(tree->inline_ranges, ranges, count * sizeof(*ranges));
+        tree->highest = ranges[count - 1].last;
+    }
+}
+
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
                           size_t expected)
 {

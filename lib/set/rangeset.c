@@ -103,6 +103,10 @@ static int fill(struct iovageom_rangeset *set, const struct iovageom_range *rang
 {
     struct iovageom_itree_builder builder;
 
+    if (count <= IOVAGEOM_ITREE_INLINE) {
+        iovageom_itree_fill(tree_of(set), ranges, count);
+        return IOVAGEOM_OK;
+    }
     iovageom_itree_build(&builder, tree_of(set), count);
     iovageom_itree_append(&builder, ranges, NULL, count);
     return iovageom_itree_finish(&builder);
