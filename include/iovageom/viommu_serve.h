@@ -179,7 +179,14 @@ IOVAGEOM_API size_t iovageom_viommu_request(struct iovageom_viommu *viommu, cons
                                             size_t readable_size, void *writable,
                                             size_t writable_size, struct iovageom_report *report);
 
-/* ---- where an access goes ---- */
+/* ---- where an access goes ----
+ *
+ * For threads that translate while another one serves the guest (an RwLock around the object): what
+ * follows takes the object const, allocates nothing but where it says so, and keeps nothing for the
+ * next call. So any number of these calls, and of the _check calls above with a report each, may run
+ * at once. Each call that takes the object not const runs alone: request_begin() too, which may
+ * freeze, and brings up to date what the object keeps of a domain.
+ */
 
 /** A piece of an access: the addresses of `range` go to physical addresses from `phys` on. */
 struct iovageom_segment {
