@@ -35,6 +35,13 @@ extern uint64_t bench_algebra_last;
 
 enum bench_algebra { BENCH_UNION, BENCH_INTERSECTION, BENCH_COMPLEMENT, BENCH_ALGEBRA_COUNT };
 
+/* A request as a guest's driver writes it, and room for the tail. */
+struct bench_request {
+    uint8_t bytes[36];
+    uint8_t size;
+    uint8_t tail[4];
+};
+
 struct bench_peer {
     const char *name;
     const char *what;
@@ -65,6 +72,15 @@ struct bench_peer {
     uint64_t (*digest)(void *set, const uint64_t *probes, size_t count);
     /* Writes the ranges in order; for checking only. */
     size_t (*dump)(void *set, struct iovageom_range *out, size_t capacity);
+    /*
+     * Of books. Each request is answered in its tail; returns how many are OK. An access of 64 bytes
+     * by endpoint BENCH_BOOKS_ENDPOINT: the sum of where it goes. A span over several mappings: its
+     * length and where it begins. UNMAP of everything: how many went.
+     */
+    uint64_t (*requests)(void *books, struct bench_request *requests, size_t count);
+    uint64_t (*translate)(void *books, const uint64_t *addresses, size_t count);
+    uint64_t (*translate_span)(void *books, const struct iovageom_range *spans, size_t count);
+    uint64_t (*unmap_all)(void *books);
     /* Bits of enum bench_algebra that the peer has no operation for. */
     unsigned cannot;
     /* memcpy does no work that could be checked. */
@@ -81,8 +97,9 @@ void bench_register(const struct bench_peer *peer);
 void bench_register_books(const struct bench_peer *peer);
 
 /* Memory in all of the peer's requests, and the addresses that a guest may name. */
-#define BENCH_BOOKS_DOMAIN 7U
-#define BENCH_BOOKS_LAST   (((uint64_t)1 << 48) - 1)
+#define BENCH_BOOKS_ENDPOINT 1U
+#define BENCH_BOOKS_DOMAIN   7U
+#define BENCH_BOOKS_LAST     (((uint64_t)1 << 48) - 1)
 
 /* One whole job, done by each peer of the same name `op` on the same n. */
 struct bench_task {

@@ -169,9 +169,7 @@ pub unsafe extern "C" fn btreemap_build(ranges: *const Range, count: usize) -> *
 /// keep: a map of domains, in each of them a map of mappings, and a list of reserved regions.
 struct Mapping {
     last: u64,
-    #[allow(dead_code)]
     phys: u64,
-    #[allow(dead_code)]
     flags: u32,
 }
 
@@ -182,6 +180,7 @@ struct Domain {
 
 pub struct Books {
     domains: BTreeMap<u32, Domain>,
+    endpoints: BTreeMap<u32, u32>,
     reserved: Vec<Range>,
     granule_mask: u64,
     input_last: u64,
@@ -248,6 +247,110 @@ impl Books {
         }
         Status::Ok
     }
+
+    /// Where the endpoint's address goes, and the last address of its mapping.
+    fn translate(&self, endpoint: u32, address: u64) -> Option<(u64, u64)> {
+        let domain = self.domains.get(self.endpoints.get(&endpoint)?)?;
+        if domain.bypass {
+            return Some((address, u64::MAX));
+        }
+        let (&start, mapping) = domain.mappings.range(..=address).next_back()?;
+        if mapping.last < address || mapping.flags & 1 == 0 {
+            return None;
+        }
+        Some((mapping.phys + (address - start), mapping.last))
+    }
+
+    fn request(&mut self, request: &Request) -> Status {
+        let bytes = &request.bytes;
+        let le32 = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let le64 = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        let range = Range { start: le64(8), last: le64(16) };
+        match (bytes[0], request.size) {
+            (3, 36) => self.map(le32(4), range, le64(24), le32(32)),
+            (4, 28) => self.unmap(le32(4), range, &mut 0),
+            _ => Status::Inval,
+        }
+    }
+}
+
+/// As in bench.h.
+#[repr(C)]
+pub struct Request {
+    bytes: [u8; 36],
+    size: u8,
+    tail: [u8; 4],
+}
+
+/// # Safety
+/// `books` comes from btreemap_books_create(), is not destroyed, and nobody else uses it now;
+/// `requests` points at `count` of them.
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_books_requests(
+    books: *mut Books,
+    requests: *mut Request,
+    count: usize,
+) -> u64 {
+    let books = &mut *books;
+    let mut sum = 0;
+    for request in slice::from_raw_parts_mut(requests, count) {
+        let status = books.request(request);
+        sum += (status == Status::Ok) as u64;
+        request.tail = [status as u8, 0, 0, 0];
+    }
+    sum
+}
+
+/// # Safety
+/// `books` comes from btreemap_books_create(), is not destroyed, and nobody else changes it now;
+/// `addresses` points at `count` of them.
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_books_translate(
+    books: *const Books,
+    addresses: *const u64,
+    count: usize,
+) -> u64 {
+    let books = &*books;
+    let mut sum = 0u64;
+    for &address in slice::from_raw_parts(addresses, count) {
+        if let Some((phys, last)) = books.translate(1, address) {
+            if last - address >= 63 {
+                sum = sum.wrapping_add(phys);
+            }
+        }
+    }
+    sum
+}
+
+/// A lookup for each mapping, as crosvm does.
+///
+/// # Safety
+/// `books` comes from btreemap_books_create(), is not destroyed, and nobody else changes it now;
+/// `spans` points at `count` of them.
+#[no_mangle]
+pub unsafe extern "C" fn btreemap_books_translate_span(
+    books: *const Books,
+    spans: *const Range,
+    count: usize,
+) -> u64 {
+    let books = &*books;
+    let mut sum = 0u64;
+    for span in slice::from_raw_parts(spans, count) {
+        let mut at = span.start;
+        while at <= span.last {
+            let (phys, last) = match books.translate(1, at) {
+                Some(found) => found,
+                None => return 0,
+            };
+            let last = last.min(span.last);
+            sum = sum.wrapping_add(last - at + 1);
+            if at == span.start {
+                sum = sum.wrapping_add(phys);
+            }
+            at = last + 1;
+        }
+    }
+    sum
 }
 
 /// # Safety
@@ -261,8 +364,9 @@ pub unsafe extern "C" fn btreemap_books_create(
     let mut domains = BTreeMap::new();
     domains.insert(domain, Domain { mappings: BTreeMap::new(), bypass: false });
     let reserved = slice::from_raw_parts(reserved, count).to_vec();
+    let endpoints = BTreeMap::from([(1, domain)]);
     let input_last = (1 << 48) - 1;
-    Box::into_raw(Box::new(Books { domains, reserved, granule_mask: 4095, input_last }))
+    Box::into_raw(Box::new(Books { domains, endpoints, reserved, granule_mask: 4095, input_last }))
 }
 
 /// # Safety

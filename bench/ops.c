@@ -23,6 +23,8 @@ struct ops {
     uint64_t *addresses;
     struct iovageom_range *ranges;
     struct bench_hole *holes;
+    struct bench_request *requests;
+    size_t span; /* mappings that a span covers */
     size_t *chunk;
     size_t copies;
     size_t lag;
@@ -259,7 +261,9 @@ static uint64_t run_churn(void *context, struct bench_runner *runner, size_t sli
     return bench_elapsed(since);
 }
 
-static void churn_row(struct ops *ops, const char *op, struct bench_runner *prepared, size_t count)
+static void churn_row(struct ops *ops, const char *op, void (*next)(void *context),
+                      uint64_t (*run)(void *context, struct bench_runner *runner, size_t slice),
+                      struct bench_runner *prepared, size_t count)
 {
     struct bench_runner runners[PEERS_MAX];
     struct bench_row row = {
@@ -267,8 +271,8 @@ static void churn_row(struct ops *ops, const char *op, struct bench_runner *prep
         .n = ops->n,
         .rounds = rounds(ops->n),
         .context = ops,
-        .next = next_churn,
-        .run = run_churn,
+        .next = next,
+        .run = run,
     };
     size_t members = 0;
 
@@ -438,7 +442,7 @@ static void set_rows(struct ops *ops)
         count = prepare_all(ops, peers, peer_count, ops->sorted, prepared);
         for (size_t q = 0; q < sizeof(queries) / sizeof(queries[0]); q++)
             query_row(ops, &queries[q], prepared, count);
-        churn_row(ops, "churn", prepared, count);
+        churn_row(ops, "churn", next_churn, run_churn, prepared, count);
         destroy_all(prepared, count);
     }
     if (bench_wanted(hole_query.op, ops->n)) {
@@ -448,20 +452,208 @@ static void set_rows(struct ops *ops)
     }
 }
 
-/* MAP and UNMAP through the books: above the 4 GiB that no reserved region of theirs reaches. */
-static void books_row(struct ops *ops)
+/* ---- books: above the 4 GiB that no reserved region of theirs reaches ---- */
+
+static void put_le(uint8_t *at, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static struct bench_request request_of(struct iovageom_range range, bool map)
+{
+    struct bench_request request = {.size = map ? 36 : 28};
+
+    request.bytes[0] = map ? 3 : 4;
+    put_le(request.bytes + 4, BENCH_BOOKS_DOMAIN, 4);
+    put_le(request.bytes + 8, range.start, 8);
+    put_le(request.bytes + 16, range.last, 8);
+    if (map) {
+        put_le(request.bytes + 24, range.start ^ 0x1000, 8);
+        put_le(request.bytes + 32, 3, 4);
+    }
+    return request;
+}
+
+/* The same changes as those of churn, one after another. */
+static void next_requests(void *context)
+{
+    struct ops *ops = context;
+    size_t part = ops->copies ? ops->n : *ops->chunk;
+    struct bench_request *out = ops->requests;
+
+    next_churn(context);
+    for (size_t c = 0; c < *ops->chunk / part; c++) {
+        const struct iovageom_range *ranges = ops->ranges + c * part;
+
+        for (size_t i = 0; i < part + ops->lag; i++) {
+            if (i < part)
+                *out++ = request_of(ranges[i], false);
+            if (i >= ops->lag)
+                *out++ = request_of(ranges[i - ops->lag], true);
+        }
+    }
+}
+
+static uint64_t run_requests(void *context, struct bench_runner *runner, size_t slice)
+{
+    const struct bench_peer *peer = runner->peer;
+    struct ops *ops = context;
+    uint64_t since = bench_clock();
+
+    (void)slice;
+    runner->sum += peer->requests(runner->object, ops->requests, 2 * *ops->chunk);
+    return bench_elapsed(since);
+}
+
+/* In a mapping, and 64 bytes before its end. */
+static void next_accesses(void *context)
+{
+    struct ops *ops = context;
+
+    for (size_t k = 0; k < *ops->chunk; k++) {
+        const struct iovageom_range range = ops->sorted[bench_random_below(&ops->random, ops->n)];
+
+        ops->addresses[k] =
+            range.start + bench_random_below(&ops->random, range.last - range.start - 62);
+    }
+}
+
+static uint64_t run_translate(void *context, struct bench_runner *runner, size_t slice)
+{
+    const struct bench_peer *peer = runner->peer;
+    struct ops *ops = context;
+    uint64_t since = bench_clock();
+
+    (void)slice;
+    runner->sum += peer->translate(runner->object, ops->addresses, *ops->chunk);
+    return bench_elapsed(since);
+}
+
+/* Of mappings that are adjacent. */
+static void next_spans(void *context)
+{
+    struct ops *ops = context;
+
+    for (size_t k = 0; k < *ops->chunk; k++) {
+        size_t first = bench_random_below(&ops->random, ops->n - ops->span + 1);
+
+        ops->ranges[k].start = ops->sorted[first].start + 16;
+        ops->ranges[k].last = ops->sorted[first + ops->span - 1].last - 16;
+    }
+}
+
+static uint64_t run_spans(void *context, struct bench_runner *runner, size_t slice)
+{
+    const struct bench_peer *peer = runner->peer;
+    struct ops *ops = context;
+    uint64_t since = bench_clock();
+
+    (void)slice;
+    runner->sum += peer->translate_span(runner->object, ops->ranges, *ops->chunk);
+    return bench_elapsed(since);
+}
+
+/* Maps again what the round before has unmapped. */
+static void begin_unmap_all(void *context, struct bench_runner *runner)
+{
+    const struct bench_peer *peer = runner->peer;
+    struct ops *ops = context;
+
+    (void)peer->unmap_all(runner->object);
+    if (peer->insert(runner->object, ops->sorted, ops->n) != ops->n)
+        bench_fail("%s did not take all mappings", peer->name);
+}
+
+static uint64_t run_unmap_all(void *context, struct bench_runner *runner, size_t slice)
+{
+    const struct bench_peer *peer = runner->peer;
+    uint64_t since = bench_clock();
+
+    (void)context;
+    (void)slice;
+    runner->sum += peer->unmap_all(runner->object);
+    return bench_elapsed(since);
+}
+
+/* `layout` makes mapping i. */
+static size_t prepare_books(struct ops *ops, struct iovageom_range (*layout)(size_t index),
+                            struct bench_runner *prepared)
 {
     const struct bench_peer *const *peers;
     size_t peer_count = bench_books(&peers);
+
+    for (size_t i = 0; i < ops->n; i++)
+        ops->sorted[i] = layout(i);
+    return prepare_all(ops, peers, peer_count, ops->sorted, prepared);
+}
+
+static struct iovageom_range adjacent(size_t index)
+{
+    uint64_t start = ((uint64_t)1 << 33) + index * 4 * BENCH_PAGE;
+
+    return (struct iovageom_range){start, start + 4 * BENCH_PAGE - 1};
+}
+
+static void span_rows(struct ops *ops)
+{
+    static const struct {
+        struct query query;
+        size_t span;
+    } rows[] = {
+        {{"translate_span_1", offsetof(struct bench_peer, translate_span), next_spans, run_spans},
+         1},
+        {{"translate_span_4", offsetof(struct bench_peer, translate_span), next_spans, run_spans},
+         4},
+        {{"translate_span_64", offsetof(struct bench_peer, translate_span), next_spans, run_spans},
+         64},
+    };
+    struct bench_runner prepared[PEERS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!bench_wanted(rows[i].query.op, ops->n) || (ops->n != 1000 && ops->n != 64000))
+            continue;
+        if (count == 0)
+            count = prepare_books(ops, adjacent, prepared);
+        ops->span = rows[i].span;
+        query_row(ops, &rows[i].query, prepared, count);
+    }
+    destroy_all(prepared, count);
+}
+
+static void unmap_all_row(struct ops *ops, struct bench_runner *prepared, size_t count)
+{
+    struct bench_row row = {
+        .op = "unmap_all",
+        .n = ops->n,
+        .rounds = rounds(ops->n),
+        .chunk = ops->n,
+        .context = ops,
+        .begin = begin_unmap_all,
+        .run = run_unmap_all,
+    };
+
+    if (ops->n >= 1000 && bench_wanted(row.op, ops->n))
+        bench_row_run(&row, prepared, count);
+}
+
+static void books_rows(struct ops *ops)
+{
+    static const struct query translate = {"translate", offsetof(struct bench_peer, translate),
+                                           next_accesses, run_translate};
     struct bench_runner prepared[PEERS_MAX];
     size_t count;
 
-    if (!bench_wanted("map_unmap", ops->n))
+    span_rows(ops);
+    if (!bench_wanted("map_unmap", ops->n) && !bench_wanted("requests", ops->n) &&
+        !bench_wanted(translate.op, ops->n) && !bench_wanted("unmap_all", ops->n))
         return;
-    for (size_t i = 0; i < ops->n; i++)
-        ops->sorted[i] = bench_books_mapping(i);
-    count = prepare_all(ops, peers, peer_count, ops->sorted, prepared);
-    churn_row(ops, "map_unmap", prepared, count);
+    count = prepare_books(ops, bench_books_mapping, prepared);
+    churn_row(ops, "map_unmap", next_churn, run_churn, prepared, count);
+    churn_row(ops, "requests", next_requests, run_requests, prepared, count);
+    query_row(ops, &translate, prepared, count);
+    unmap_all_row(ops, prepared, count);
     destroy_all(prepared, count);
 }
 
@@ -475,17 +667,19 @@ void bench_ops(size_t n)
     ops.addresses = bench_alloc(CHUNK_MAX * sizeof(*ops.addresses));
     ops.holes = bench_alloc(CHUNK_MAX * sizeof(*ops.holes));
     ops.ranges = bench_alloc(most * sizeof(*ops.ranges));
+    ops.requests = bench_alloc(2 * most * sizeof(*ops.requests));
     bench_ranges_spread(&ops.random, ops.sorted, n, SPACE_LAST);
     bench_ranges_packed(&ops.random, ops.packed, n);
     make_row(&ops, "insert", MAKE_INSERT, offsetof(struct bench_peer, insert));
     set_rows(&ops);
     make_row(&ops, "build_sorted", MAKE_SORTED, offsetof(struct bench_peer, build_sorted));
     make_row(&ops, "build_unsorted", MAKE_UNSORTED, offsetof(struct bench_peer, build_unsorted));
-    books_row(&ops);
+    books_rows(&ops);
     free(ops.sorted);
     free(ops.packed);
     free(ops.addresses);
     free(ops.holes);
     free(ops.ranges);
+    free(ops.requests);
     bench_algebra_rows(n);
 }

@@ -49,7 +49,7 @@ static void *create(void)
     struct iovageom_viommu *viommu = books_new();
     struct iovageom_geometry *geometry = host(NULL, 0);
 
-    must(iovageom_viommu_plug(viommu, 1, NULL, geometry, NULL));
+    must(iovageom_viommu_plug(viommu, BENCH_BOOKS_ENDPOINT, NULL, geometry, NULL));
     iovageom_geometry_free(geometry);
     must(iovageom_viommu_freeze(viommu, NULL));
     if (iovageom_status_virtio(iovageom_viommu_attach(viommu, BENCH_BOOKS_DOMAIN, 1, 0, NULL)) !=
@@ -101,6 +101,61 @@ static uint64_t churn(void *books, const struct iovageom_range *ranges, size_t c
     return sum;
 }
 
+static uint64_t requests(void *books, struct bench_request *list, size_t count)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct iovageom_viommu_transaction transaction;
+
+        iovageom_viommu_request_begin(books, list[i].bytes, list[i].size, sizeof(list[i].tail),
+                                      &transaction, NULL);
+        iovageom_viommu_request_end(books, &transaction, 0, list[i].tail, sizeof(list[i].tail),
+                                    NULL);
+        sum += list[i].tail[0] == IOVAGEOM_VIRTIO_S_OK;
+    }
+    return sum;
+}
+
+static uint64_t translate(void *books, const uint64_t *addresses, size_t count)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct iovageom_range range = {addresses[i], addresses[i] + 63};
+        struct iovageom_segment segment;
+
+        if (iovageom_viommu_translate(books, BENCH_BOOKS_ENDPOINT, range,
+                                      IOVAGEOM_VIRTIO_MAP_F_READ, &segment, 1, NULL, NULL) == 0)
+            sum += segment.phys;
+    }
+    return sum;
+}
+
+static uint64_t translate_span(void *books, const struct iovageom_range *spans, size_t count)
+{
+    struct iovageom_segment segments[128];
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t found = 0;
+
+        must(iovageom_viommu_translate(books, BENCH_BOOKS_ENDPOINT, spans[i],
+                                       IOVAGEOM_VIRTIO_MAP_F_READ, segments, 128, &found, NULL));
+        for (size_t k = 0; k < found; k++)
+            sum += segments[k].range.last - segments[k].range.start + 1;
+        sum += segments[0].phys;
+    }
+    return sum;
+}
+
+static uint64_t unmap_all(void *books)
+{
+    const struct iovageom_range all = {0, BENCH_BOOKS_LAST};
+
+    return unmap(books, all);
+}
+
 static const struct bench_peer books = {
     .name = "ours",
     .what = "libiovageom viommu",
@@ -108,6 +163,10 @@ static const struct bench_peer books = {
     .destroy = destroy,
     .insert = insert,
     .churn = churn,
+    .requests = requests,
+    .translate = translate,
+    .translate_span = translate_span,
+    .unmap_all = unmap_all,
 };
 
 /* Hot-plug against live mappings: one endpoint in each domain. */

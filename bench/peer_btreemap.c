@@ -33,6 +33,18 @@ void btreemap_books_destroy(void *books);
 uint64_t btreemap_books_map(void *books, uint32_t domain, struct iovageom_range range);
 uint64_t btreemap_books_unmap(void *books, uint32_t domain, struct iovageom_range range);
 
+uint64_t btreemap_books_requests(void *books, struct bench_request *requests, size_t count);
+uint64_t btreemap_books_translate(void *books, const uint64_t *addresses, size_t count);
+uint64_t btreemap_books_translate_span(void *books, const struct iovageom_range *spans,
+                                       size_t count);
+
+static uint64_t books_unmap_all(void *books)
+{
+    const struct iovageom_range all = {0, BENCH_BOOKS_LAST};
+
+    return btreemap_books_unmap(books, BENCH_BOOKS_DOMAIN, all);
+}
+
 static void *books_create(void)
 {
     static const struct iovageom_range reserved[] = {{BENCH_MSI_START, BENCH_MSI_LAST},
@@ -70,6 +82,10 @@ static const struct bench_peer books = {
     .destroy = btreemap_books_destroy,
     .insert = books_insert,
     .churn = books_churn,
+    .requests = btreemap_books_requests,
+    .translate = btreemap_books_translate,
+    .translate_span = btreemap_books_translate_span,
+    .unmap_all = books_unmap_all,
 };
 
 __attribute__((constructor)) static void books_register(void)

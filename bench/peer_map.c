@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What carries something for each range, to see what that costs beside a
- * set: the ledger of mappings (a physical address and flags, with the rules of MAP and UNMAP).
+ * What carries something for each range, to see what that costs beside a set: the ledger of mappings (a physical address and flags, with the rules of MAP and UNMAP).
  */
 #include <stdlib.h>
 
@@ -13,7 +12,7 @@ static void *mappings_create(void)
 {
     struct iovageom_mappings *mappings = malloc(sizeof(*mappings));
 
-    if (!mappings || iovageom_mappings_init(mappings, NULL) != 0)
+    if (!mappings || iovageom_mappings_init(mappings, BENCH_PAGE, NULL) != 0)
         abort();
     return mappings;
 }
@@ -61,7 +60,8 @@ static uint64_t mappings_lookup(void *set, const uint64_t *addresses, size_t cou
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++) {
-        bool hit = iovageom_mappings_lookup(set, addresses[i], &found);
+        bool hit = iovageom_mappings_first_overlap(
+            set, (struct iovageom_range){addresses[i], addresses[i]}, &found);
 
         sum += bench_term(hit, found.range.start, found.range.last);
     }
