@@ -10,13 +10,9 @@
 static bool give_mapping(const struct iovageom_itree *tree, struct iovageom_itree_entry entry,
                          struct iovageom_mapping *out)
 {
-    const uint64_t low = IOVAGEOM_MAPPING_PACKED - 1;
-
     if (!entry.range)
         return false;
-    out->range = *entry.range;
-    out->phys = tree->width == 1 ? entry.values[0] & ~low : entry.values[0];
-    out->flags = (uint32_t)(tree->width == 1 ? entry.values[0] & low : entry.values[1]);
+    *out = iovageom_mapping_of(tree, entry.range, entry.values);
     return true;
 }
 

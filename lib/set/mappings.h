@@ -34,6 +34,18 @@ struct iovageom_mappings {
     uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_MAPPING_WIDTH];
 };
 
+/* An entry as a mapping. */
+static inline struct iovageom_mapping iovageom_mapping_of(const struct iovageom_itree *tree,
+                                                          const struct iovageom_range *range,
+                                                          const uint64_t *values)
+{
+    const uint64_t low = IOVAGEOM_MAPPING_PACKED - 1;
+
+    if (tree->width == 1)
+        return (struct iovageom_mapping){*range, *values & ~low, (uint32_t)(*values & low)};
+    return (struct iovageom_mapping){*range, values[0], (uint32_t)values[1]};
+}
+
 /* Makes an empty ledger. `granule` is a power of two of which each address that will be mapped to is
  * a multiple, and flags are below IOVAGEOM_MAPPING_PACKED; or 0: any address, any flags. Allocates
  * nothing. IOVAGEOM_ERR_INVALID: no allocator. */

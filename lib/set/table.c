@@ -5,22 +5,28 @@
 
 #include <iovageom/status.h>
 
-/* Makes a shortcut lead nowhere. 0 belongs into the first shortcut, 1 into another one. */
-static void forget_shortcut(struct iovageom_table *table, size_t index)
-{
-    table->shortcuts[index].key = index == 0;
-}
-
 int iovageom_table_init(struct iovageom_table *table, const struct iovageom_allocator *allocator)
 {
-    memset(table->shortcuts, 0, sizeof(table->shortcuts));
-    forget_shortcut(table, 0);
+    table->shortcuts = NULL;
     return iovageom_itree_init(&table->tree, 1, allocator);
 }
 
 void iovageom_table_deinit(struct iovageom_table *table)
 {
     iovageom_itree_clear(&table->tree);
+}
+
+/* Makes a shortcut lead nowhere. 0 belongs into the first one, 1 into another one. */
+static void forget_shortcut(struct iovageom_shortcuts *shortcuts, size_t index)
+{
+    shortcuts->list[index].key = index == 0;
+}
+
+void iovageom_table_shorten(struct iovageom_table *table, struct iovageom_shortcuts *shortcuts)
+{
+    memset(shortcuts, 0, sizeof(*shortcuts));
+    forget_shortcut(shortcuts, 0);
+    table->shortcuts = shortcuts;
 }
 
 size_t iovageom_table_count(const struct iovageom_table *table)
@@ -37,12 +43,8 @@ void *iovageom_table_from(const struct iovageom_table *table, uint64_t key)
 
 void *iovageom_table_at(const struct iovageom_table *table, uint64_t key)
 {
-    const struct iovageom_table_shortcut *near = iovageom_table_near(table, key);
-    struct iovageom_itree_entry entry;
+    struct iovageom_itree_entry entry = iovageom_itree_find(&table->tree, key);
 
-    if (near)
-        return near->object;
-    entry = iovageom_itree_find(&table->tree, key);
     return entry.range && entry.range->start == key ? (void *)(uintptr_t)*entry.values : NULL;
 }
 
@@ -56,14 +58,15 @@ int iovageom_table_put(struct iovageom_table *table, uint64_t key, void *object)
     if (entry.range && entry.range->start == key)
         return IOVAGEOM_ERR_OVERLAP;
     status = iovageom_itree_insert(&table->tree, &path, (struct iovageom_range){key, key}, &value);
-    if (status == IOVAGEOM_OK)
-        table->shortcuts[iovageom_table_index(key)] = (struct iovageom_table_shortcut){key, object};
+    if (status == IOVAGEOM_OK && table->shortcuts)
+        table->shortcuts->list[iovageom_shortcut_index(key)] =
+            (struct iovageom_shortcut){key, object};
     return status;
 }
 
 void iovageom_table_drop(struct iovageom_table *table, uint64_t key)
 {
     (void)iovageom_itree_erase(&table->tree, (struct iovageom_range){key, key});
-    if (iovageom_table_near(table, key))
-        forget_shortcut(table, iovageom_table_index(key));
+    if (table->shortcuts && iovageom_shortcut_to(table->shortcuts, key))
+        forget_shortcut(table->shortcuts, iovageom_shortcut_index(key));
 }

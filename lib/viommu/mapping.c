@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
 #include <iovageom/pgsize.h>
 
 #include "../base/range.h"
@@ -67,7 +69,7 @@ static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
 /* The domain with that number, or NULL: mostly known without a search. */
 static inline struct iovageom_domain *domain_at(const struct iovageom_viommu *viommu, uint32_t id)
 {
-    const struct iovageom_table_shortcut *near = iovageom_table_near(&viommu->domains, id);
+    const struct iovageom_shortcut *near = iovageom_shortcut_to(&viommu->near_domains, id);
 
     return near != NULL ? near->object : iovageom_domain_at(viommu, id);
 }
@@ -335,74 +337,71 @@ static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
     return IOVAGEOM_OK;
 }
 
-/* Writes only what there is room for: with capacity 0, segments_of() counts. */
-static void segment_put(struct iovageom_segment *segments, size_t capacity, size_t count,
-                        struct iovageom_range range, uint64_t phys, uint32_t flags)
-{
-    if (count < capacity)
-        segments[count] = (struct iovageom_segment){range, phys, flags, 0};
-}
-
 /*
  * Whether `next`, which follows `segment` in IOVAs without a gap, follows it in physical addresses
  * too. The sum is computed only if it can't wrap: the end of one and the address 0 are not
  * neighbours.
  */
-static bool segment_joins(const struct iovageom_segment *segment,
-                          const struct iovageom_segment *next)
+static bool segment_joins(const struct iovageom_segment *segment, uint64_t start,
+                          const struct iovageom_mapping *next)
 {
-    const uint64_t span = next->range.start - segment->range.start;
+    const uint64_t span = start - segment->range.start;
 
     return segment->flags == next->flags && span <= UINT64_MAX - segment->phys &&
            segment->phys + span == next->phys;
 }
 
 /*
- * The segments of `range`. `*gap` is the lowest address for which no mapping has been seen yet: the
- * loop ends when the next mapping begins above it (a hole), or lacks the access that is needed.
- * Then that address faults. Mappings ascend and do not overlap, so `*gap` only grows.
+ * The segments of `range`: how many, and of these as many as there is room for. `*gap` is the lowest
+ * address for which no mapping has been seen yet: the walk ends when the next mapping begins above
+ * it (a hole), or lacks the access that is needed. Then that address faults. Mappings ascend and do
+ * not overlap, so `*gap` only grows.
  */
 static int segments_of(const struct iovageom_domain *domain, struct iovageom_range range,
                        uint32_t flags, struct iovageom_segment *segments, size_t capacity,
                        size_t *count, uint64_t *gap)
 {
+    const struct iovageom_itree *tree = &domain->mappings.tree;
     struct iovageom_segment last = {range, 0, 0, 0};
     struct iovageom_mappings_cursor cursor;
-    struct iovageom_mapping mapping;
+    struct iovageom_itree_entry first;
+    size_t run;
 
     *count = 0;
     *gap = range.start;
     iovageom_mappings_seek(&domain->mappings, range.start, &cursor);
-    while (iovageom_mappings_next(&cursor, &mapping) && mapping.range.start <= *gap &&
-           (flags & ~mapping.flags) == 0) {
-        struct iovageom_range part, rest;
+    while ((run = iovageom_itree_span(&cursor.cursor, &first)) > 0)
+        for (size_t i = 0; i < run; i++) {
+            struct iovageom_mapping mapping =
+                iovageom_mapping_of(tree, &first.range[i], &first.values[i * tree->width]);
 
-        (void)iovageom_range_intersect(mapping.range, range, &part);
-        const struct iovageom_segment next = {
-            part, mapping.phys + (part.start - mapping.range.start), mapping.flags, 0};
-
-        if (*count > 0 && segment_joins(&last, &next)) {
-            last.range.last = part.last;
-        } else {
-            ++*count;
-            last = next;
+            if (mapping.range.start > *gap || (flags & ~mapping.flags) != 0)
+                return IOVAGEOM_ERR_FAULT;
+            mapping.phys += *gap - mapping.range.start; /* not 0 for the first one only */
+            if (*count == 0 || !segment_joins(&last, *gap, &mapping)) {
+                ++*count;
+                last = (struct iovageom_segment){{*gap, 0}, mapping.phys, mapping.flags, 0};
+            }
+            last.range.last = mapping.range.last < range.last ? mapping.range.last : range.last;
+            if (*count <= capacity)
+                segments[*count - 1] = last;
+            if (mapping.range.last >= range.last)
+                return IOVAGEOM_OK;
+            *gap = mapping.range.last + 1;
         }
-        segment_put(segments, capacity, *count - 1, last.range, last.phys, last.flags);
-        if (part.last == range.last || !iovageom_range_above(part, &rest))
-            return IOVAGEOM_OK;
-        *gap = rest.start;
-    }
     return IOVAGEOM_ERR_FAULT;
 }
 
-/* An endpoint that has to be searched for, several segments, bypass or a fault; any access. */
+/* An endpoint that has to be searched for, several segments, bypass or a fault; any access. What is
+ * handed out is untouched unless it is all: so few segments are found here first, and many twice. */
 static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                   struct iovageom_range range, uint32_t flags,
                                   struct iovageom_segment *segments, size_t capacity,
                                   size_t *needed, uint64_t *fault)
 {
+    enum { FEW = 8 };
+    struct iovageom_segment few[FEW];
     const struct iovageom_domain *domain;
-    struct iovageom_mapping mapping;
     uint64_t gap = 0;
     size_t count = 1;
     int error = translates(viommu, endpoint, &domain);
@@ -411,18 +410,10 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
         return error;
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    if (domain != NULL && capacity > 0 &&
-        iovageom_mappings_first_overlap(&domain->mappings, range, &mapping) &&
-        iovageom_range_contains(mapping.range, range) && (flags & ~mapping.flags) == 0) {
-        segment_put(segments, capacity, 0, range,
-                    mapping.phys + (range.start - mapping.range.start), mapping.flags);
-        if (needed != NULL)
-            *needed = 1;
-        return IOVAGEOM_OK;
-    }
-    /* Counted first: what is handed out is untouched when it is not all of it. */
+    few[0] = (struct iovageom_segment){range, range.start,
+                                       IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE, 0};
     if (domain != NULL)
-        error = segments_of(domain, range, flags, NULL, 0, &count, &gap);
+        error = segments_of(domain, range, flags, few, FEW, &count, &gap);
     if (error == IOVAGEOM_ERR_FAULT && fault != NULL)
         *fault = gap;
     if (error != IOVAGEOM_OK)
@@ -431,10 +422,9 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
         *needed = count;
     if (count > capacity)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    if (domain != NULL)
+    if (count > FEW)
         return segments_of(domain, range, flags, segments, capacity, &count, &gap);
-    segment_put(segments, capacity, 0, range, range.start,
-                IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE);
+    memcpy(segments, few, count * sizeof(few[0]));
     return IOVAGEOM_OK;
 }
 
@@ -443,7 +433,7 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
                               struct iovageom_segment *segments, size_t capacity, size_t *needed,
                               uint64_t *fault)
 {
-    const struct iovageom_table_shortcut *near = iovageom_table_near(&viommu->endpoints, endpoint);
+    const struct iovageom_shortcut *near = iovageom_shortcut_to(&viommu->near_endpoints, endpoint);
     const struct iovageom_domain *domain = NULL;
     struct iovageom_itree_entry entry = {NULL, NULL};
     uint64_t value;

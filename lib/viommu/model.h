@@ -240,9 +240,11 @@ struct iovageom_viommu {
     struct iovageom_rangeset identity;  /**< guest-physical ranges that bypass must map */
     struct iovageom_table endpoints;    /**< endpoint number -> struct iovageom_endpoint */
     struct iovageom_table groups;       /**< key -> struct iovageom_group */
-    struct iovageom_table address_spaces; /**< key -> struct iovageom_address_space */
-    struct iovageom_table host_groups;    /**< number -> struct iovageom_host_group */
-    struct iovageom_table domains;        /**< domain number -> struct iovageom_domain */
+    struct iovageom_table address_spaces;     /**< key -> struct iovageom_address_space */
+    struct iovageom_table host_groups;        /**< number -> struct iovageom_host_group */
+    struct iovageom_table domains;            /**< domain number -> struct iovageom_domain */
+    struct iovageom_shortcuts near_endpoints; /**< of `endpoints` */
+    struct iovageom_shortcuts near_domains;   /**< of `domains` */
 };
 
 /*

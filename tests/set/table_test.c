@@ -31,15 +31,17 @@ static void as_an_array(void **state)
 {
     struct test_random random = test_random_start(17);
     bool in[KEYS] = {false};
+    struct iovageom_shortcuts shortcuts;
     struct iovageom_table table;
     size_t count = 0;
 
     (void)state;
     assert_int_equal(iovageom_table_init(&table, NULL), 0);
+    iovageom_table_shorten(&table, &shortcuts);
     for (size_t step = 0; step < 20000; step++) {
         size_t i = test_random_below(&random, KEYS);
         size_t other = test_random_below(&random, KEYS);
-        const struct iovageom_table_shortcut *near;
+        const struct iovageom_shortcut *near;
         const void *next;
         uint64_t above = UINT64_MAX;
 
@@ -55,7 +57,7 @@ static void as_an_array(void **state)
         }
         assert_ptr_equal(iovageom_table_at(&table, key_of(other)),
                          in[other] ? &objects[other] : NULL);
-        near = iovageom_table_near(&table, key_of(other));
+        near = iovageom_shortcut_to(&shortcuts, key_of(other));
         assert_true(near == NULL || (in[other] && near->object == &objects[other]));
         assert_int_equal(iovageom_table_count(&table), count);
         for (size_t k = 0; step % 64 == 0 && k < KEYS; k++)
@@ -74,18 +76,22 @@ static void as_an_array(void **state)
 static void without_memory(void **state)
 {
     struct test_allocator memory;
+    struct iovageom_shortcuts shortcuts;
     struct iovageom_table table;
     size_t in = 0;
 
     (void)state;
     test_allocator_init(&memory);
     assert_int_equal(iovageom_table_init(&table, &memory.allocator), 0);
+    iovageom_table_shorten(&table, &shortcuts);
     assert_null(iovageom_table_at(&table, 0));
+    assert_null(iovageom_shortcut_to(&shortcuts, 0));
     test_allocator_fail_at(&memory, 1, true);
     while (in < KEYS && iovageom_table_put(&table, key_of(in), &objects[in]) == 0)
         in++;
     assert_int_equal(in, IOVAGEOM_ITREE_INLINE);
     assert_null(iovageom_table_at(&table, key_of(in)));
+    assert_null(iovageom_shortcut_to(&shortcuts, key_of(in)));
     assert_ptr_equal(iovageom_table_at(&table, key_of(0)), &objects[0]);
     iovageom_table_drop(&table, key_of(in));
     assert_null(iovageom_table_at(&table, key_of(in)));
