@@ -80,35 +80,55 @@ static inline uint64_t base_at(const struct iovageom_itree *tree,
     return tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
 }
 
-/* put_in() inserts one entry among `count`, take_out() removes n of them, in one leaf or in the
- * object. Counts, summaries and `highest` are left to the caller. */
-static inline void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
-                          uint64_t *values, uint32_t index, uint32_t count,
-                          struct iovageom_range range, const uint64_t *value)
+/*
+ * put_in() inserts one entry among `count`, take_out() removes n of them, in one leaf or in the
+ * object. Counts, summaries and `highest` are left to the caller. Of the few entries of the object,
+ * `few`, each is moved by itself, as a call of memmove() takes longer than that.
+ */
+static ALWAYS_INLINE void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
+                                 uint64_t *values, uint32_t index, uint32_t count,
+                                 struct iovageom_range range, const uint64_t *value, bool few)
 {
-    uint32_t width = tree->width;
+    const uint32_t width = tree->width;
 
-    memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
+    if (few) {
+        for (uint32_t i = count; i > index; i--)
+            ranges[i] = ranges[i - 1];
+        for (uint32_t w = count * width; w > index * width; w--)
+            values[w + width - 1] = values[w - 1];
+    } else {
+        memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
+        if (width > 0)
+            memmove(&values[(index + 1) * width], &values[index * width],
+                    (count - index) * width * sizeof(*value));
+    }
     ranges[index] = range;
-    if (width == 0)
-        return;
-    values += index * width;
-    memmove(values + width, values, (count - index) * width * sizeof(*value));
-    memcpy(values, value, width * sizeof(*value));
+    if (width > 0)
+        values[index * width] = value[0];
+    if (width > 1)
+        values[index * width + 1] = value[1];
 }
 
-static inline void take_out(const struct iovageom_itree *tree, struct iovageom_range *ranges,
-                            uint64_t *values, uint32_t index, uint32_t n, uint32_t count)
+static ALWAYS_INLINE void take_out(const struct iovageom_itree *tree, struct iovageom_range *ranges,
+                                   uint64_t *values, uint32_t index, uint32_t n, uint32_t count,
+                                   bool few)
 {
-    uint32_t behind = count - index - n;
+    const uint32_t width = tree->width;
+    const uint32_t left = count - n;
 
-    memmove(&ranges[index], &ranges[index + n], behind * sizeof(ranges[0]));
-    for (uint32_t i = count - n; i < count; i++)
-        ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
-    if (tree->width) {
-        values += index * tree->width;
-        memmove(values, values + n * tree->width, behind * tree->width * sizeof(*values));
+    if (few) {
+        for (uint32_t i = index; i < left; i++)
+            ranges[i] = ranges[i + n];
+        for (uint32_t w = index * width; w < left * width; w++)
+            values[w] = values[w + n * width];
+    } else {
+        memmove(&ranges[index], &ranges[index + n], (left - index) * sizeof(ranges[0]));
+        if (width > 0)
+            memmove(&values[index * width], &values[(index + n) * width],
+                    (left - index) * width * sizeof(*values));
     }
+    for (uint32_t i = left; i < count; i++)
+        ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
 }
 
 /* `by` is negative as 0 - n: unsigned sums wrap, so the result is right. */
@@ -148,7 +168,7 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
     uint64_t split; /* length of the gap that the new range divides */
 
     if (!tree->root && count < IOVAGEOM_ITREE_INLINE) {
-        put_in(tree, tree->inline_ranges, inline_values(tree), index, count, range, values);
+        put_in(tree, tree->inline_ranges, inline_values(tree), index, count, range, values, true);
         tree->highest = index == count ? range.last : tree->highest;
         tree->count++;
         tree->changes++;
@@ -166,7 +186,7 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
     ranges = ranges_at(tree, path);
     base = base_at(tree, path, index);
     split = index < count ? ranges[index].start - base : 0;
-    put_in(tree, ranges, leaf_values(ranges), index, count, range, values);
+    put_in(tree, ranges, leaf_values(ranges), index, count, range, values, false);
     change_count(tree, path, 1);
     if (index == count)
         set_last(tree, path, range.last);
@@ -227,7 +247,7 @@ void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path 
     uint64_t base;
 
     if (!tree->root) {
-        take_out(tree, ranges, inline_values(tree), index, n, count);
+        take_out(tree, ranges, inline_values(tree), index, n, count, true);
         if (index + n == count)
             tree->highest = index > 0 ? ranges[index - 1].last : 0;
         tree->count -= n;
@@ -235,7 +255,7 @@ void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path 
         return;
     }
     base = base_at(tree, path, index);
-    take_out(tree, ranges, leaf_values(ranges), index, n, count);
+    take_out(tree, ranges, leaf_values(ranges), index, n, count, false);
     change_count(tree, path, 0 - n);
     if (index + n < count)
         raise_gap(tree, path, ranges[index].start - base);

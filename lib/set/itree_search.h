@@ -122,11 +122,14 @@ static ALWAYS_INLINE struct iovageom_itree_entry find_below(const struct iovageo
      * The root is the same node in every search, so the branches on its count are predicted. Counts
      * of other nodes differ from one search to the next; there a fixed number of steps is cheaper.
      */
-    for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
+    if (tree->height > 0) {
         const struct iovageom_itree_inner *inner = node;
 
-        node = inner->child[rank_inner(inner->last, address, few)];
-        few = INNER_SLOTS;
+        node = inner->child[rank_inner(inner->last, address, tree->root_count)];
+        for (uint32_t level = tree->height; level > 1; level--) {
+            inner = node;
+            node = inner->child[rank_inner(inner->last, address, INNER_SLOTS)];
+        }
     }
     return entry_at(node, leaf_values(node), width, rank_leaf(node, address));
 }

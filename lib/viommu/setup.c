@@ -99,11 +99,11 @@ static int tables_init(struct iovageom_viommu *viommu)
         &viommu->host_groups, &viommu->domains,
     };
 
-    iovageom_table_shorten(&viommu->endpoints, &viommu->near_endpoints);
-    iovageom_table_shorten(&viommu->domains, &viommu->near_domains);
     (void)iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         (void)iovageom_table_init(tables[i], &viommu->allocator);
+    iovageom_table_shorten(&viommu->endpoints, &viommu->near_endpoints);
+    iovageom_table_shorten(&viommu->domains, &viommu->near_domains);
     iovageom_view_init(&viommu->platform_view, viommu);
     return iovageom_geometry_new(&viommu->allocator, "", &viommu->platform);
 }
