@@ -399,8 +399,8 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
                                   struct iovageom_segment *segments, size_t capacity,
                                   size_t *needed, uint64_t *fault)
 {
-    enum { FEW = 8 };
-    struct iovageom_segment few[FEW];
+    enum { SEVERAL = 8 };
+    struct iovageom_segment few[SEVERAL];
     const struct iovageom_domain *domain;
     uint64_t gap = 0;
     size_t count = 1;
@@ -413,7 +413,7 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
     few[0] = (struct iovageom_segment){range, range.start,
                                        IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE, 0};
     if (domain != NULL)
-        error = segments_of(domain, range, flags, few, FEW, &count, &gap);
+        error = segments_of(domain, range, flags, few, SEVERAL, &count, &gap);
     if (error == IOVAGEOM_ERR_FAULT && fault != NULL)
         *fault = gap;
     if (error != IOVAGEOM_OK)
@@ -422,7 +422,7 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
         *needed = count;
     if (count > capacity)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    if (count > FEW)
+    if (count > SEVERAL)
         return segments_of(domain, range, flags, segments, capacity, &count, &gap);
     memcpy(segments, few, count * sizeof(few[0]));
     return IOVAGEOM_OK;
