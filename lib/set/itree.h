@@ -175,13 +175,10 @@ void iovageom_itree_fill(struct iovageom_itree *tree, const struct iovageom_rang
  */
 struct iovageom_itree_builder {
     struct iovageom_itree *target;
-    struct iovageom_itree
-        tree; /* what is built: only its allocator, width, count, highest and memory hold */
-    uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH];
-    void *open[IOVAGEOM_ITREE_LEVELS]; /* the node of each level that is being filled */
-    uint32_t used[IOVAGEOM_ITREE_LEVELS];
-    uint64_t base; /* one above the last range of the leaf before */
-    uint32_t fill; /* entries in each leaf */
+    struct iovageom_itree tree;                                           /* what is built */
+    uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH]; /* of `tree` */
+    struct iovageom_itree_path path; /* behind its highest entry */
+    uint32_t fill;                   /* entries in each leaf */
     bool failed;
 };
 

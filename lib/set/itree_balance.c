@@ -2,7 +2,7 @@
 /*
  * Moving entries between neighbouring nodes, of leaves and inner nodes alike.
  *
- * Everything here is done by iovageom_itree_shift(), which moves entries between two neighbours,
+ * Everything here is done by shift(), which moves entries between two neighbours,
  * and keeps the summaries of both in their parent exact. A full leaf first lends entries to a
  * neighbour that has room, so that leaves stay fuller than they would if each split at once; only
  * if none has, it splits in two.
@@ -49,7 +49,8 @@ static void vacate(uint32_t level, void *node, uint32_t first, uint32_t n)
 static void open_slot(const struct iovageom_itree *tree, uint32_t level, void *node, uint32_t slot,
                       uint32_t count)
 {
-    move_entries(tree, level, node, slot + 1, node, slot, count - slot);
+    if (slot < count)
+        move_entries(tree, level, node, slot + 1, node, slot, count - slot);
 }
 
 /* Drops n entries from `slot` on. `count`: entries in use before. */
@@ -102,13 +103,16 @@ static void sum_up(const struct iovageom_itree *tree, const struct iovageom_itre
 }
 
 /*
+ * Moves the highest k entries of child `slot` of the path's node at that level to the next child,
+ * or for k < 0 the lowest of that to child `slot`.
+ *
  * A gap belongs to the entry above it, and moves with it. So the receiver's longest gap is the
  * longer of its own and the longest that moves. The giver's entries are all compared again only if
  * its longest gap may be among those that have moved. If the higher child was empty, its last is
  * the old last of the lower one, whose highest entries it has got.
  */
-void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                          uint32_t level, uint32_t slot, int32_t k)
+static void shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                  uint32_t level, uint32_t slot, int32_t k)
 {
     struct iovageom_itree_inner *parent = inner_of(path, level);
     void *low = parent->child[slot];
@@ -207,7 +211,7 @@ static void rearrange(struct iovageom_itree *tree, struct iovageom_itree_path *p
     if (path->slot[level] > slot)
         place += parent->count[slot];
     if (k != 0)
-        iovageom_itree_shift(tree, path, level, slot, k);
+        shift(tree, path, level, slot, k);
     if (place >= parent->count[slot])
         place -= parent->count[slot++];
     path->slot[level] = (uint16_t)slot;
@@ -235,17 +239,26 @@ static bool lend(struct iovageom_itree *tree, struct iovageom_itree_path *path)
     return true;
 }
 
-/*
- * Splits the path's full nodes up to `top`, from there down, so that each has a parent with room for
- * the new one. Entries that come in ascending order leave full nodes behind them, not half empty
- * ones: the highest of all gets a leaf of its own.
- */
-IOVAGEOM_COLD static void split_full(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                                     uint32_t top, void *const fresh[])
+/* The object is full: moves its entries to a first leaf. */
+static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
-    const bool ascending =
-        path->slot[0] == LEAF_SLOTS; /* there is no place behind the entries of another leaf */
+    struct iovageom_itree_leaf *leaf = iovageom_itree_new_empty(tree, 0);
 
+    if (!leaf)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    memcpy(leaf->ranges, tree->inline_ranges, tree->count * sizeof(leaf->ranges[0]));
+    memcpy(leaf_values(leaf), inline_values(tree), tree->count * tree->width * sizeof(uint64_t));
+    tree->root = leaf;
+    tree->root_count = (uint32_t)tree->count;
+    path->node[0] = leaf;
+    return IOVAGEOM_OK;
+}
+
+/* Gives nodes of the path up to level `top` a new neighbour, from there down, so that each has a
+ * parent with room for it. `ascending`: only the highest entry, if any, moves to it; else half. */
+IOVAGEOM_COLD static void split_up_to(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                                      uint32_t top, void *const fresh[], bool ascending)
+{
     if (top == tree->height)
         grow_root(tree, path, fresh[top + 1]);
     for (uint32_t level = top + 1; level > 0; level--) {
@@ -261,14 +274,12 @@ IOVAGEOM_COLD static void split_full(struct iovageom_itree *tree, struct iovageo
  * A split needs a leaf, an inner node for each full one above, and a new root if all are full. All of
  * them are allocated before the first entry moves.
  */
-int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+static int split_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path, bool ascending)
 {
     void *fresh[IOVAGEOM_ITREE_LEVELS + 1];
     uint32_t top = 0;
     uint32_t nodes, have;
 
-    if (lend(tree, path))
-        return IOVAGEOM_OK;
     while (top < tree->height && count_at(tree, path, top + 1) == INNER_SLOTS)
         top++;
     nodes = top + 1 + (top == tree->height);
@@ -278,12 +289,26 @@ int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_
             break;
     }
     if (have == nodes) {
-        split_full(tree, path, top, fresh);
+        split_up_to(tree, path, top, fresh, ascending);
         return IOVAGEOM_OK;
     }
     while (have-- > 0)
         iovageom_itree_free_node(tree, fresh[have], have);
     return IOVAGEOM_ERR_NO_MEMORY;
+}
+
+/* Entries that come in ascending order leave full leaves behind them, not half empty ones: there is
+ * no place behind the entries of a leaf but in the highest one, whose new entry gets its own. */
+int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    if (!tree->root)
+        return outgrow(tree, path);
+    return lend(tree, path) ? IOVAGEOM_OK : split_leaf(tree, path, path->slot[0] == LEAF_SLOTS);
+}
+
+int iovageom_itree_add_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path)
+{
+    return tree->root ? split_leaf(tree, path, true) : outgrow(tree, path);
 }
 
 /*
@@ -310,13 +335,13 @@ IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
     if (low < high)
         slot--;
     if (count == 0 || count + other <= slots * 3 / 4) {
-        iovageom_itree_shift(tree, path, level + 1, slot, -(int32_t)parent->count[slot + 1]);
+        shift(tree, path, level + 1, slot, -(int32_t)parent->count[slot + 1]);
         drop_child(tree, path, level + 1, slot + 1);
         return true;
     }
     if (count < slots / 8)
-        iovageom_itree_shift(tree, path, level + 1, slot,
-                             ((int32_t)parent->count[slot] - parent->count[slot + 1]) / 2);
+        shift(tree, path, level + 1, slot,
+              ((int32_t)parent->count[slot] - parent->count[slot + 1]) / 2);
     return false;
 }
 

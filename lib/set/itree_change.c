@@ -143,21 +143,6 @@ static inline void change_count(struct iovageom_itree *tree, const struct iovage
         tree->root_count += by;
 }
 
-/* The object is full: moves its entries to a first leaf. */
-static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path)
-{
-    struct iovageom_itree_leaf *leaf = iovageom_itree_new_empty(tree, 0);
-
-    if (!leaf)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    memcpy(leaf->ranges, tree->inline_ranges, tree->count * sizeof(leaf->ranges[0]));
-    memcpy(leaf_values(leaf), inline_values(tree), tree->count * tree->width * sizeof(uint64_t));
-    tree->root = leaf;
-    tree->root_count = (uint32_t)tree->count;
-    path->node[0] = leaf;
-    return IOVAGEOM_OK;
-}
-
 int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                           struct iovageom_range range, const uint64_t *values)
 {
@@ -175,7 +160,7 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
         return IOVAGEOM_OK;
     }
     if (!tree->root || count == LEAF_SLOTS) {
-        if (tree->root ? iovageom_itree_make_room(tree, path) : outgrow(tree, path))
+        if (iovageom_itree_make_room(tree, path))
             return IOVAGEOM_ERR_NO_MEMORY;
         count = count_at(tree, path, 0);
         index = path->slot[0];
@@ -197,6 +182,23 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
             count_gaps(tree, path); /* it was the longest of the leaf */
     }
     return IOVAGEOM_OK;
+}
+
+void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                           const struct iovageom_range *ranges, const uint64_t *values, uint32_t n)
+{
+    struct iovageom_range *to = ranges_at(tree, path);
+    const uint32_t at = path->slot[0];
+    const uint64_t gap = tree->height > 0 ? leaf_gap(ranges, n, base_at(tree, path, at)) : 0;
+
+    memcpy(&to[at], ranges, n * sizeof(*ranges));
+    if (tree->width > 0)
+        memcpy((tree->root ? leaf_values(to) : inline_values(tree)) + at * tree->width, values,
+               n * tree->width * sizeof(*values));
+    change_count(tree, path, n);
+    path->slot[0] = (uint16_t)(at + n);
+    set_last(tree, path, ranges[n - 1].last);
+    raise_gap(tree, path, gap);
 }
 
 void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,

@@ -90,27 +90,21 @@ bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itre
 
 /* Releases all nodes. `count` stays: the caller has the entries inline, or clears it. */
 void iovageom_itree_release(struct iovageom_itree *tree);
-/* Releases a node, with `count` entries in use, and all below it. */
-void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
-                               uint32_t count);
-/* One node more, not initialised; NULL for lack of memory. */
-void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level);
-/* The same, with all slots unused. */
+/* One node more, with all slots unused; NULL for lack of memory. */
 void *iovageom_itree_new_empty(struct iovageom_itree *tree, uint32_t level);
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level);
 
 /*
- * Moves the highest k entries of child `slot` of the path's node at that level to the next child,
- * or for k < 0 the lowest of that to child `slot`.
- */
-void iovageom_itree_shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                          uint32_t level, uint32_t slot, int32_t k);
-/*
- * Makes room for one entry in the path's leaf, which is full. Afterwards the path leads to the same
+ * Makes room for one entry in the path's leaf, or in the object, which is full. Afterwards the path leads to the same
  * place, in the leaf with the entry that follows the place. IOVAGEOM_ERR_NO_MEMORY: the tree is as
  * it was.
  */
 int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path);
+/* Appending: a path that leads behind the highest entry gets a leaf with room there, empty unless it
+ * has taken over the entries of the object; and n entries more come into that leaf, or the object. */
+int iovageom_itree_add_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path);
+void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                           const struct iovageom_range *ranges, const uint64_t *values, uint32_t n);
 /* After entries have gone from the path's leaf: merges what has become small. Invalidates
  * `path`. */
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path);

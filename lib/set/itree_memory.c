@@ -45,25 +45,17 @@ int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
     return IOVAGEOM_OK;
 }
 
-void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level)
+/* Only lasts are set: gaps, children and counts of unused slots are not read. */
+void *iovageom_itree_new_empty(struct iovageom_itree *tree, uint32_t level)
 {
     void *node = tree->allocator.allocate(tree->allocator.context, node_bytes(tree, level));
 
-    if (node)
-        tree->memory += node_bytes(tree, level);
-    return node;
-}
-
-/* Only lasts: gaps, children and counts of unused slots are not read. */
-void *iovageom_itree_new_empty(struct iovageom_itree *tree, uint32_t level)
-{
-    void *node = iovageom_itree_new_node(tree, level);
-
-    if (node)
-        memset(node, 0xff,
-               level == 0 ? sizeof(struct iovageom_itree_leaf)
-                          : sizeof(((struct iovageom_itree_inner *)NULL)->last));
-    return node;
+    if (!node)
+        return NULL;
+    tree->memory += node_bytes(tree, level);
+    return memset(node, 0xff,
+                  level == 0 ? sizeof(struct iovageom_itree_leaf)
+                             : sizeof(((struct iovageom_itree_inner *)NULL)->last));
 }
 
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level)
@@ -72,42 +64,29 @@ void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t 
     tree->allocator.release(tree->allocator.context, node, node_bytes(tree, level));
 }
 
-/* Depth first, children before their parent, and without recursion: `way` and `left` are its stack,
- * one place for each level. */
-void iovageom_itree_free_below(struct iovageom_itree *tree, void *node, uint32_t level,
-                               uint32_t count)
+/* Depth first, children before their parent, and without recursion: `way` and `left`, the children
+ * that are still to be released, are its stack, one place for each level. */
+void iovageom_itree_release(struct iovageom_itree *tree)
 {
-    struct iovageom_itree_inner *way[IOVAGEOM_ITREE_LEVELS];
-    uint32_t left[IOVAGEOM_ITREE_LEVELS]; /* children that are still to be released */
-    uint32_t at = level;
+    void *way[IOVAGEOM_ITREE_LEVELS];
+    uint32_t left[IOVAGEOM_ITREE_LEVELS];
+    uint32_t at = tree->height;
 
-    if (level > 0) {
-        way[level] = node;
-        left[level] = count;
-    } else {
-        iovageom_itree_free_node(tree, node, 0);
-    }
-    while (at > 0 && at <= level) {
+    way[at] = tree->root;
+    left[at] = at > 0 ? tree->root_count : 0;
+    while (tree->root && at <= tree->height) {
+        const struct iovageom_itree_inner *inner = way[at];
+
         if (left[at] == 0) {
             iovageom_itree_free_node(tree, way[at], at);
             at++;
             continue;
         }
         left[at]--;
-        if (at == 1) {
-            iovageom_itree_free_node(tree, way[1]->child[left[1]], 0);
-            continue;
-        }
-        way[at - 1] = way[at]->child[left[at]];
-        left[at - 1] = way[at]->count[left[at]];
+        way[at - 1] = inner->child[left[at]];
+        left[at - 1] = at > 1 ? inner->count[left[at]] : 0;
         at--;
     }
-}
-
-void iovageom_itree_release(struct iovageom_itree *tree)
-{
-    if (tree->root)
-        iovageom_itree_free_below(tree, tree->root, tree->height, tree->root_count);
     forget(tree);
 }
 
