@@ -278,21 +278,6 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
     return iovageom_shown(viommu, out, NULL);
 }
 
-/*
- * Note the envelope and each device that has a region of type DIRECT: Linux assigns none of these.
- */
-static void note_direct(const struct iovageom_viommu *viommu, struct iovageom_report *report)
-{
-    const struct iovageom_plug *plug = NULL;
-
-    if (viommu->envelope != NULL)
-        (void)iovageom_geometry_direct(viommu->envelope->geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK,
-                                       report);
-    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
-        (void)iovageom_geometry_direct(plug->device->geometry, plug->contacts[0].endpoint->id,
-                                       IOVAGEOM_OK, report);
-}
-
 int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     const struct iovageom_plug *plug = NULL;
@@ -305,7 +290,13 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     error = iovageom_shown(viommu, &space, report);
     if (error != IOVAGEOM_OK)
         return error;
-    note_direct(viommu, report);
+    /* Linux assigns none that has a region of type DIRECT. */
+    if (viommu->envelope != NULL)
+        (void)iovageom_geometry_direct(viommu->envelope->geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK,
+                                       report);
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        (void)iovageom_geometry_direct(plug->device->geometry, plug->contacts[0].endpoint->id,
+                                       IOVAGEOM_OK, report);
     /* One device is enough to say so: it is the machine that lacks something. */
     while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
         if (iovageom_doorbells_unknown(viommu, plug->device, plug->contacts[0].endpoint->id,
