@@ -3,6 +3,7 @@
  * Several devices that answer to one endpoint: each keeps its own geometry, whatever the order in
  * which they are plugged, updated and unplugged.
  */
+#include "support/test_allocator.h"
 #include "support/test_viommu.h"
 
 #define ALIAS  0x300u
@@ -219,6 +220,44 @@ static void a_second_device_has_a_host_group_too(void **state)
     assert_int_equal(found.address_space, 1);
 }
 
+/* Who comes to an endpoint and leaves it again and again, while another device stays, costs no more. */
+static void a_host_group_is_kept_once(void **state)
+{
+    struct test_allocator memory;
+    struct iovageom_viommu *books;
+    struct iovageom_plug_options where;
+    size_t live = 0;
+
+    (void)state;
+    test_allocator_init(&memory);
+    assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &books), 0);
+    iovageom_plug_options_init(&where);
+    where.address_space = 1;
+    where.host_group = 5;
+    where.flags = IOVAGEOM_PLUG_ALIAS;
+    assert_int_equal(iovageom_viommu_plug(books, FIRST, &where, plain, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        where.host_group = 6 + (uint64_t)i % 2;
+        assert_int_equal(iovageom_viommu_plug(books, FIRST, &where, plain, NULL), 0);
+        assert_int_equal(iovageom_viommu_unplug(books, FIRST), 0);
+        if (i == 1)
+            live = test_allocator_live(&memory);
+    }
+    assert_int_equal(test_allocator_live(&memory), live);
+    /* All three are where they were, until the last device has left. */
+    where.flags = 0;
+    where.address_space = 2;
+    for (where.host_group = 5; where.host_group <= 7; where.host_group++)
+        assert_int_equal(iovageom_viommu_plug(books, SECOND, &where, plain, NULL),
+                         IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_unplug(books, FIRST), 0);
+    where.host_group = 7;
+    assert_int_equal(iovageom_viommu_plug(books, SECOND, &where, plain, NULL), 0);
+    test_check(books);
+    iovageom_viommu_free(books);
+    assert_int_equal(test_allocator_live(&memory), 0);
+}
+
 /* An alias that stays is not in the own group of whoever is plugged next where its device was. */
 static void an_own_group_is_shared_with_no_stranger(void **state)
 {
@@ -251,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_aborted_device_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_newcomer_agrees_with_all, setup, teardown),
         cmocka_unit_test_setup_teardown(a_second_device_has_a_host_group_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_host_group_is_kept_once, setup, teardown),
         cmocka_unit_test_setup_teardown(an_own_group_is_shared_with_no_stranger, setup, teardown),
     };
 
