@@ -274,6 +274,28 @@ static bool read_wordy(const struct scan *line, struct vmm_line *out)
     return true;
 }
 
+/* Whose words are in a line. */
+static const char *speaker_of(const struct scan *line)
+{
+    static const struct {
+        const char *mark;
+        const char *speaker;
+    } marks[] = {
+        {"IommuDmaMap", "cloud-hypervisor"},
+        {"VfioDmaMap", "cloud-hypervisor"},
+        {"VirtioIommuReq", "cloud-hypervisor"},
+        {"iommufd_backend_", "QEMU"},
+        {"vfio_listener_", "QEMU"},
+        {"IOAS DMA map failed", "OpenVMM"},
+    };
+
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (has(line, marks[i].mark))
+            return marks[i].speaker;
+    }
+    return "the VMM";
+}
+
 /* VMMs in Rust, and traces: names with values. */
 static bool read_fields(const struct scan *line, struct vmm_line *out)
 {
@@ -284,7 +306,7 @@ static bool read_fields(const struct scan *line, struct vmm_line *out)
     if (!field(line, "iova", &start) && !field(line, "virt_start", &start))
         return false;
     out->kind = has(line, "unmap") ? VMM_LINE_UNMAP : VMM_LINE_MAP;
-    out->speaker = "the VMM";
+    out->speaker = speaker_of(line);
     if (field(line, "virt_end", &value)) {
         set_last(out, start, value);
         return true;
@@ -314,6 +336,7 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
         {"VfioDmaMap", "cloud-hypervisor"},
         {"IOVA range to the IOAS", "cloud-hypervisor"},
         {"DMA map", "the VMM"},
+        {"memory mapper failed", "crosvm"},
         {"memory map to iommu table", "crosvm"},
         {"VFIO_IOMMU_MAP_DMA", "the VMM"},
         {"DMA mapping failed", "the VMM"},

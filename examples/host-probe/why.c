@@ -182,6 +182,10 @@ static void say_question(const struct asked *asked, const struct question *quest
     if (own != NULL)
         say(asked->width, 2, "%s", own);
     say_answers(asked, answers, count);
+    if (question->line.kind == VMM_LINE_MAP && !question->has_range && own == NULL)
+        say(asked->width, 2,
+            "which addresses it does not say: look for a line beside it that does, "
+            "or ask the command plan whether the guest fits");
     say_limits(asked, question);
     if (question->line.kind == VMM_LINE_DIRECT) {
         say_direct(asked);
