@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "guest.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <iovageom/pgsize.h>
 
 #include "basics.h"
 
@@ -102,27 +99,12 @@ bool guest_option(struct guest *guest, int option, const char *words)
     return true;
 }
 
-/*
- * Lines "START LAST FLAGS", the six BARs first; one that is not there is all zeros. Of the flags,
- * 0x200 is memory and 0x100000 is 64 bits (Linux, ioport.h, as the file has shown them ever since).
- */
-void guest_read_resource(struct guest *guest, const char *words)
+void guest_add_bars(struct guest *guest, const struct bars *bars)
 {
-    unsigned long long start, last, flags;
-    int length;
-
-    for (int i = 0; i < 6; i++, words += length) {
-        struct guest_bar bar = {.size = 0};
-
-        if (sscanf(words, " %llx %llx %llx%n", &start, &last, &flags, &length) != 3)
-            return;
-        bar.size = last - start + 1;
-        bar.low = (flags & 0x100000) == 0;
-        if ((flags & 0x200) == 0 || last <= start || !iovageom_pgsize_is_power(bar.size) ||
-            (bar.low && bar.size > 2 * GIB) || guest->bar_count == BARS_MAX)
-            continue;
+    for (size_t i = 0; i < bars->count && guest->bar_count < BARS_MAX; i++) {
         guest->bars = keep_grown(guest->bars, guest->bar_count, sizeof(*guest->bars));
-        guest->bars[guest->bar_count++] = bar;
+        guest->bars[guest->bar_count++] =
+            (struct guest_bar){.size = bars->list[i].size, .low = bars->list[i].low};
     }
 }
 

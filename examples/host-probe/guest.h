@@ -8,6 +8,8 @@
 
 #include <iovageom/plan_layout.h>
 
+#include "bars.h"
+
 /* A guest's memory and BARs, as options say them, and where a machine's model has them. */
 
 /** A BAR as an option gives it: SIZE[@ADDRESS][,fixed][,32bit]. */
@@ -55,8 +57,8 @@ struct guest {
 /** Takes an option; false for one that is none of a guest's. What is wrong ends the program. */
 bool guest_option(struct guest *guest, int option, const char *words);
 
-/** Adds the BARs of a PCI device, from the text of its file "resource" in sysfs. */
-void guest_read_resource(struct guest *guest, const char *words);
+/** Adds the BARs of a device, which firmware will place. */
+void guest_add_bars(struct guest *guest, const struct bars *bars);
 
 /** The options of a guest, for getopt_long, and what --help says of them. */
 #define GUEST_LONG                                                                                 \

@@ -8,6 +8,7 @@
 
 #include <iovageom/host_registers.h>
 
+#include "bars.h"
 #include "basics.h"
 
 /* A host as it was read: live, or from a snapshot (docs/snapshot.md). Nothing is judged here. */
@@ -36,6 +37,7 @@ struct device {
     const char *name;    /**< of what it provides ("eth0"); NULL */
     const char *unit;    /**< the IOMMU it is behind; NULL when not known */
     const char *group;   /**< name of its group, or NULL */
+    struct bars bars;    /**< none where they are not known */
 };
 
 struct group {

@@ -55,6 +55,9 @@ static const char *read_link(const char *path, struct faults *faults)
 static void read_device(struct device *device, const char *directory, struct faults *faults)
 {
     const char *unit = read_link(text("%s/iommu", directory), faults);
+    /* Without it all is said but what plan would assume by itself. */
+    struct faults ignored = {.words = NULL};
+    struct blob resource;
 
     device->pci = read_number(text("%s/vendor", directory), &device->vendor, faults) &&
                   read_number(text("%s/device", directory), &device->device, faults) &&
@@ -62,6 +65,10 @@ static void read_device(struct device *device, const char *directory, struct fau
     device->driver = read_link(text("%s/driver", directory), faults);
     device->name = provided_name(directory);
     device->unit = unit != NULL && *unit != '\0' ? unit : NULL;
+    resource = read_file(text("%s/resource", directory), &ignored);
+    device->bars.count = 0;
+    if (resource.there)
+        bars_of_resource(&device->bars, (const char *)resource.bytes);
 }
 
 static void read_live_groups(struct host *host, const char *sys)

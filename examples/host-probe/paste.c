@@ -420,6 +420,8 @@ static bool read_lspci(struct reader *reader)
         return true;
     if (reader->device == NULL)
         return false;
+    if (bars_of_lspci(&reader->device->bars, reader->at, (size_t)(reader->end - reader->at)))
+        return true;
     at = after(reader, reader->at, "Kernel driver in use: ");
     if (at != NULL && take_name(reader, at, word) != NULL) {
         reader->device->driver = text("%s", word);

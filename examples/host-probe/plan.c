@@ -214,22 +214,15 @@ void plan_choose(struct plan *plan, int count, char **names)
         plan->spaces = (unsigned)plan->count;
 }
 
-/* The BARs that the devices have, where the host is this machine: others do not tell. */
+/* The BARs that the devices have, as far as that is known. */
 static void add_bars(struct plan *plan)
 {
-    struct faults faults = {NULL, 0, 0};
-
-    for (size_t i = 0; i < plan->count && *plan->host.path == 0 && plan->context->snapshot == NULL;
-         i++) {
+    for (size_t i = 0; i < plan->count; i++) {
         const struct group *group = plan->verdicts[i]->group;
 
         for (size_t k = 0; k < group->device_count; k++) {
-            const char *path = text("%s/sys/bus/pci/devices/%s/resource", plan->context->sysroot,
-                                    group->devices[k]->address);
-            struct blob blob = read_file(path, &faults);
-
-            if (blob.there && !device_is_bridge(group->devices[k]))
-                guest_read_resource(&plan->guest, (const char *)blob.bytes);
+            if (!device_is_bridge(group->devices[k]))
+                guest_add_bars(&plan->guest, &group->devices[k]->bars);
         }
     }
 }
