@@ -348,6 +348,10 @@ struct advice advise(const struct host *host, const struct verdict *verdict)
     if (verdict->judged && !verdict->no_iommu && verdict->knows_width) {
         (void)iovageom_geometry_page_sizes(verdict->geometry, &page_sizes);
         advise_settings(host, verdict->bits, page_sizes, &advice);
+    }
+    /* Where a part is not known, it is not known either what does not fit. */
+    if (verdict->judged && !verdict->no_iommu && verdict->knows_width &&
+        verdict->unknown_count == 0) {
         advice.knows_ram = true;
         if (host_is_arm(host))
             fit_virt(&advice);

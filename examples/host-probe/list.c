@@ -217,6 +217,15 @@ static struct list_style style_of(const struct options *options)
                                options->bytes};
 }
 
+static bool is_bound(const struct group *group)
+{
+    for (size_t i = 0; i < group->device_count; i++) {
+        if (driver_is_vfio(group->devices[i]->driver))
+            return true;
+    }
+    return false;
+}
+
 static bool has_endpoint(const struct group *group)
 {
     for (size_t i = 0; i < group->device_count; i++) {
@@ -235,7 +244,10 @@ size_t likeliest_group(const struct verdict *verdicts, size_t count)
         const struct group *group = verdicts[i].group;
         bool asked = group->answers.vfio.there || group->answers.attached_header.there;
         bool known = verdicts[i].judged && !verdicts[i].no_iommu && verdicts[i].unknown_count == 0;
-        int worth = (known ? 4 : 0) + (asked ? 2 : has_endpoint(group) ? 1 : 0);
+        int worth = (known ? 4 : 0) + (asked                 ? 3
+                                       : is_bound(group)     ? 2
+                                       : has_endpoint(group) ? 1
+                                                             : 0);
 
         if (worth > best_worth) {
             best = i;
