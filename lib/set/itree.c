@@ -182,27 +182,24 @@ static size_t ahead(struct iovageom_itree_cursor *cursor)
     return (size_t)(cursor->count - cursor->index);
 }
 
-/* Gives the next `count` entries, which must be in the leaf, and moves the cursor above them.
- * Behind 2^64-1 there is no address, so `end` is set instead. */
-static struct iovageom_itree_entry pass(struct iovageom_itree_cursor *cursor, size_t count)
+static struct iovageom_itree_entry entry_of(const struct iovageom_itree_cursor *cursor,
+                                            const struct iovageom_range *range)
 {
     const struct iovageom_itree *tree = cursor->tree;
     const uint64_t *values = tree->root ? leaf_values(cursor->ranges) : inline_values(tree);
-    struct iovageom_itree_entry first =
-        entry_at(cursor->ranges, values, tree->width, cursor->index);
-    uint64_t last = first.range[count - 1].last;
 
-    cursor->index = (uint16_t)(cursor->index + count);
-    cursor->end = last == IOVAGEOM_ADDRESS_MAX;
-    cursor->address = last + !cursor->end;
-    return first;
+    if (!range)
+        return (struct iovageom_itree_entry){NULL, NULL};
+    return entry_at(cursor->ranges, values, tree->width, (size_t)(range - cursor->ranges));
 }
 
 struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor)
 {
-    if (ahead(cursor) == 0)
-        return (struct iovageom_itree_entry){NULL, NULL};
-    return pass(cursor, 1);
+    const struct iovageom_range *range = next_here(cursor);
+
+    if (!range && ahead(cursor) > 0)
+        range = pass(cursor, 1);
+    return entry_of(cursor, range);
 }
 
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor, struct iovageom_itree_entry *first)
@@ -210,6 +207,6 @@ size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor, struct iovageom
     size_t run = ahead(cursor);
 
     if (run > 0)
-        *first = pass(cursor, run);
+        *first = entry_of(cursor, pass(cursor, run));
     return run;
 }

@@ -312,7 +312,12 @@ size_t iovageom_rangeset_span(struct iovageom_rangeset_cursor *cursor,
 
 bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
 {
-    return give_range(iovageom_itree_next(tree_cursor(cursor)), out);
+    const struct iovageom_range *here = next_here(tree_cursor(cursor));
+
+    if (!here)
+        return give_range(iovageom_itree_next(tree_cursor(cursor)), out);
+    *out = *here;
+    return true;
 }
 
 /* ---- algebra ---- */
