@@ -17,18 +17,51 @@
  * has. A guest that comes to that host brings all its mappings along; so it can't have more.
  */
 
-/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. */
+/*
+ * Adds regions of a host as the envelope's. Most hosts of a pool have the same: a test whether a
+ * range is there already is cheaper than to add it again.
+ */
+static int add_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
+                       const struct iovageom_geometry_fact *regions)
+{
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(met, regions->kind, owner, 0, 0);
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    int status = IOVAGEOM_OK;
+
+    if (row == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    iovageom_rangeset_seek(regions->ranges, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        if (!iovageom_rangeset_contains(row->ranges, range))
+            status = iovageom_rangeset_insert(row->ranges, range);
+    return iovageom_geometry_close(met, row, status);
+}
+
+/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions come first,
+ * each in its place; the others are appended and sorted. */
 static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {
+    const struct iovageom_geometry_fact *fact;
+    size_t total = 0;
     int status = IOVAGEOM_OK;
 
     for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; status == IOVAGEOM_OK &&
+                           (fact = iovageom_geometry_next_regions(hosts[i], &j)) != NULL;)
+            status = add_regions(met, owner, fact);
+    for (size_t i = 0; i < count; i++)
+        total += hosts[i]->count;
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_reserve(met, met->count + total);
+    for (size_t i = 0; i < count; i++)
         for (size_t j = 0; status == IOVAGEOM_OK && j < hosts[i]->count; j++) {
-            struct iovageom_geometry_fact fact = hosts[i]->facts[j];
-
-            fact.owner = *owner;
-            status = iovageom_geometry_append_copy(met, &fact);
+            fact = &hosts[i]->facts[j];
+            if (fact->ranges == NULL &&
+                iovageom_geometry_open_last(met, fact->kind, owner, fact->value, fact->last) ==
+                    NULL)
+                status = IOVAGEOM_ERR_NO_MEMORY;
         }
     return status < 0 ? status : iovageom_geometry_settle(met);
 }
