@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What tests/checks/instructions counts: what a VMM does for each request of a guest, at several
- * numbers of live mappings. A function job_NAME_N makes OPERATIONS of them; what is called of the
+ * numbers of live mappings, and for each device. A function job_NAME_N makes OPERATIONS of them; what is called of the
  * library in it is counted, and not what this program does between the calls.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <iovageom/geometry.h>
+#include <iovageom/host_vfio.h>
 #include <iovageom/viommu.h>
+#include <iovageom/virtio.h>
 
 enum { OPERATIONS = 4096, DOMAIN = 7, MOST = 1000, LAG = 64, PAGE = 4096, ENDPOINTS = 64 };
 
@@ -172,6 +174,58 @@ static ALWAYS_INLINE void translate(void)
 }
 
 /* Counting begins with a call of this, and ends with the job's return. */
+/* The answer of tests/fixtures/intel-39bit: two ranges, page sizes, and mappings that are left. */
+static const uint8_t vfio_answer[] = {
+    0x78, 0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x00, 0x10, 0x20, 0x40, 0x00, 0x00, 0x00,
+    0x00, 0x18, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01, 0x00, 0x38, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00,
+    0x48, 0x00, 0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x01,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xdf, 0xfe, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0xf0, 0xfe, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x00, 0x00, 0x00};
+
+/* Memory that costs no instruction of another library: each operation begins anew. */
+static uint8_t pool[1 << 14];
+static size_t pooled;
+
+static void *take(void *context, size_t size)
+{
+    void *memory = pool + pooled;
+
+    (void)context;
+    pooled += (size + 15) & ~(size_t)15;
+    must(pooled <= sizeof(pool));
+    return memory;
+}
+
+static void give(void *context, void *memory, size_t size)
+{
+    (void)context;
+    (void)memory;
+    (void)size;
+}
+
+/* From what VFIO says of a host to what a PROBE tells its guest. */
+static ALWAYS_INLINE void probe(void)
+{
+    static const struct iovageom_allocator allocator = {take, give, NULL};
+    const struct iovageom_range all = {0, UINT64_MAX}, msi = {0xfee00000, 0xfeefffff};
+    struct iovageom_geometry *geometry;
+    uint8_t properties[96];
+    size_t needed = 0;
+
+    pooled = 0;
+    must(iovageom_geometry_new(&allocator, "0000:3b:00.0", &geometry) == 0);
+    must(iovageom_host_vfio_info(vfio_answer, sizeof(vfio_answer), NULL, geometry) == 0);
+    must(iovageom_geometry_add_reserved(geometry, msi, IOVAGEOM_RESV_MSI,
+                                        IOVAGEOM_SOURCE_MACHINE) == 0);
+    must(iovageom_virtio_encode_geometry(&allocator, geometry, PAGE, all, properties,
+                                         sizeof(properties), &needed) == 0 &&
+         needed == 48);
+    iovageom_geometry_free(geometry);
+}
+
 void count_from_here(void);
 __attribute__((noinline)) void count_from_here(void)
 {
@@ -202,6 +256,7 @@ JOB(translate_8, translate)
 JOB(translate_64, translate)
 JOB(translate_1000, translate)
 JOB(translate_many_1000, translate)
+JOB(probe_2, probe)
 
 static void prepare(void)
 {
@@ -261,6 +316,7 @@ int main(void)
     askers = ENDPOINTS;
     job_translate_many_1000();
     stop();
+    job_probe_2();
     iovageom_viommu_free(viommu);
     return 0;
 }
