@@ -242,7 +242,7 @@ static bool lend(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 /* The object is full: moves its entries to a first leaf. */
 static int outgrow(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
-    struct iovageom_itree_leaf *leaf = iovageom_itree_new_empty(tree, 0);
+    struct iovageom_itree_leaf *leaf = iovageom_itree_new_node(tree, 0, true);
 
     if (!leaf)
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -272,9 +272,10 @@ IOVAGEOM_COLD static void split_up_to(struct iovageom_itree *tree, struct iovage
 
 /*
  * A split needs a leaf, an inner node for each full one above, and a new root if all are full. All of
- * them are allocated before the first entry moves.
+ * them are allocated before the first entry moves. `appends`: the caller marks unused slots.
  */
-static int split_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path, bool ascending)
+static int split_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path, bool ascending,
+                      bool appends)
 {
     void *fresh[IOVAGEOM_ITREE_LEVELS + 1];
     uint32_t top = 0;
@@ -284,7 +285,7 @@ static int split_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *p
         top++;
     nodes = top + 1 + (top == tree->height);
     for (have = 0; have < nodes; have++) {
-        fresh[have] = iovageom_itree_new_empty(tree, have);
+        fresh[have] = iovageom_itree_new_node(tree, have, have > 0 || !appends);
         if (!fresh[have])
             break;
     }
@@ -303,12 +304,13 @@ int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_
 {
     if (!tree->root)
         return outgrow(tree, path);
-    return lend(tree, path) ? IOVAGEOM_OK : split_leaf(tree, path, path->slot[0] == LEAF_SLOTS);
+    return lend(tree, path) ? IOVAGEOM_OK
+                            : split_leaf(tree, path, path->slot[0] == LEAF_SLOTS, false);
 }
 
 int iovageom_itree_add_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path)
 {
-    return tree->root ? split_leaf(tree, path, true) : outgrow(tree, path);
+    return tree->root ? split_leaf(tree, path, true, true) : outgrow(tree, path);
 }
 
 /*

@@ -192,6 +192,8 @@ void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_pa
     const uint64_t gap = tree->height > 0 ? leaf_gap(ranges, n, base_at(tree, path, at)) : 0;
 
     memcpy(&to[at], ranges, n * sizeof(*ranges));
+    if (tree->root && at == 0)
+        memset(&to[n], 0xff, (LEAF_SLOTS - n) * sizeof(*to));
     if (tree->width > 0)
         memcpy((tree->root ? leaf_values(to) : inline_values(tree)) + at * tree->width, values,
                n * tree->width * sizeof(*values));

@@ -90,8 +90,8 @@ bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itre
 
 /* Releases all nodes. `count` stays: the caller has the entries inline, or clears it. */
 void iovageom_itree_release(struct iovageom_itree *tree);
-/* One node more, with all slots unused; NULL for lack of memory. */
-void *iovageom_itree_new_empty(struct iovageom_itree *tree, uint32_t level);
+/* One node more; NULL for lack of memory. `empty`: with all slots unused, else not initialised. */
+void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level, bool empty);
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level);
 
 /*
@@ -101,7 +101,8 @@ void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t 
  */
 int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 /* Appending: a path that leads behind the highest entry gets a leaf with room there, empty unless it
- * has taken over the entries of the object; and n entries more come into that leaf, or the object. */
+ * has taken over the entries of the object; and n entries more come into that leaf, or the object.
+ * Until they come, the slots of a new leaf are not marked as unused. */
 int iovageom_itree_add_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                            const struct iovageom_range *ranges, const uint64_t *values, uint32_t n);

@@ -45,17 +45,19 @@ int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
     return IOVAGEOM_OK;
 }
 
-/* Only lasts are set: gaps, children and counts of unused slots are not read. */
-void *iovageom_itree_new_empty(struct iovageom_itree *tree, uint32_t level)
+void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level, bool empty)
 {
     void *node = tree->allocator.allocate(tree->allocator.context, node_bytes(tree, level));
 
     if (!node)
         return NULL;
     tree->memory += node_bytes(tree, level);
-    return memset(node, 0xff,
-                  level == 0 ? sizeof(struct iovageom_itree_leaf)
-                             : sizeof(((struct iovageom_itree_inner *)NULL)->last));
+    /* Gaps, children and counts of unused slots are not read. */
+    if (empty)
+        memset(node, 0xff,
+               level == 0 ? sizeof(struct iovageom_itree_leaf)
+                          : sizeof(((struct iovageom_itree_inner *)NULL)->last));
+    return node;
 }
 
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level)
