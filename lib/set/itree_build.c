@@ -50,7 +50,8 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
         }
         iovageom_itree_extend(tree, &builder->path, ranges, values, (uint32_t)n);
         ranges += n;
-        values += values ? n * tree->width : 0;
+        if (values)
+            values += n * tree->width;
         count -= n;
     }
 }
