@@ -17,8 +17,9 @@ extern "C" {
  * which must outlive every object made with it. Both functions must be set.
  *
  * An object made with an allocator calls it only from inside calls on that object, on the caller's
- * thread. Distinct objects that share an allocator and run on distinct threads need an allocator
- * that allows this.
+ * thread. Objects that share an allocator and run on several threads need an allocator that may be
+ * called so; and so does one object on which several threads call what needs scratch memory
+ * (api.h).
  */
 struct iovageom_allocator {
     /** Returns `size` bytes (never 0) aligned for any type, or NULL. */

@@ -10,18 +10,25 @@
  * and a length, so [0, 2^64-1] has a name and `last + 1` is never computed.
  *
  * Status. A call that can fail returns an int: 0 (IOVAGEOM_OK), or a negative enum iovageom_status.
- * Out parameters are written only on success, unless the call says otherwise (a *needed size* is
- * written exactly when IOVAGEOM_ERR_BUFFER_TOO_SMALL is returned). An object that a failed call was
- * to change is as it was.
+ * Out parameters are written only on success, unless the call says otherwise. An object that a
+ * failed call was to change is as it was.
+ *
+ * Sizes. Where a caller gives room for a result, `needed` (in some headers `count`) receives how
+ * much the result takes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. A decoder of a host's
+ * answer writes it on IOVAGEOM_ERR_BUFFER_TOO_SMALL only: there it is the size to ask the host
+ * with.
  *
  * NULL. Pointers must not be NULL unless the call says that they may be. `free` and `deinit` calls
- * accept NULL, and so does every `needed`, from callers who know the size.
+ * accept NULL, and so does every `report` (report.h). So does every `needed`, but for those of
+ * plan_cover.h: there it is the length of the list that was written.
  *
  * What never happens. No call aborts, prints, sleeps, does I/O, makes a system call, keeps a
  * pointer that it was passed (unless it says so), or touches a global. There are no globals.
  *
  * Threads. Distinct objects are independent. Calls that take an object by pointer to const may run
- * at the same time on one object; a call that takes it by plain pointer needs it alone.
+ * at the same time on one object; a call that takes it by plain pointer needs it alone. A few calls
+ * on a const object need scratch memory, and list IOVAGEOM_ERR_NO_MEMORY: when they run at the same
+ * time, the allocator is called from several threads.
  *
  * Memory. Objects that allocate take a struct iovageom_allocator (allocator.h); NULL means
  * malloc and free. A call that removes, shrinks or frees never fails for lack of memory.

@@ -46,7 +46,7 @@ enum iovageom_fact {
     IOVAGEOM_FACT_PAGE_SIZES = 8,  /**< somebody gave a page-size mask */
     IOVAGEOM_FACT_ALIGNMENT = 16,  /**< somebody gave an alignment */
     IOVAGEOM_FACT_MAP_BUDGET = 32, /**< somebody gave a number of mappings */
-    /** somebody's list may have been cut off; of registers: what they say depends on the kernel */
+    /** somebody's list may have been cut off; or what registers say depends on the kernel */
     IOVAGEOM_FACT_INCOMPLETE = 64
 };
 
@@ -58,7 +58,7 @@ enum iovageom_fact {
  * @param allocator NULL for the default; copied.
  * @param name whose geometry it is, for messages ("0000:3b:00.0"); what is added is owned by this
  *        name. Shorter than IOVAGEOM_NAME_SIZE. Copied.
- * @return IOVAGEOM_ERR_INVALID (name too long), IOVAGEOM_ERR_NO_MEMORY.
+ * @return IOVAGEOM_ERR_INVALID (name too long, no allocator), IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
                                        struct iovageom_geometry **out);
@@ -66,23 +66,33 @@ IOVAGEOM_API int iovageom_geometry_new(const struct iovageom_allocator *allocato
 /** Free it. NULL is allowed. */
 IOVAGEOM_API void iovageom_geometry_free(struct iovageom_geometry *geometry);
 
-/** A deep copy, with the same allocator and name. A few allocations for the usual host. */
+/**
+ * A deep copy, with the same allocator and name. A few allocations for the usual host.
+ *
+ * @return IOVAGEOM_ERR_NO_MEMORY.
+ */
 IOVAGEOM_API int iovageom_geometry_copy(const struct iovageom_geometry *geometry,
                                         struct iovageom_geometry **out);
 
 /** The name that it was made with. Valid as long as the geometry. */
 IOVAGEOM_API const char *iovageom_geometry_name(const struct iovageom_geometry *geometry);
 
+/* ---- adding facts ----
+ *
+ * Each call that adds returns IOVAGEOM_ERR_INVALID for a source that is none and
+ * IOVAGEOM_ERR_NO_MEMORY, besides what is said there. The geometry is then as it was.
+ */
+
 /**
  * `source` says that only addresses in `aperture` are translated. Several apertures intersect.
  *
- * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_NO_MEMORY.
+ * @return also IOVAGEOM_ERR_INVERTED.
  */
 IOVAGEOM_API int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
                                                 struct iovageom_range aperture,
                                                 enum iovageom_source source);
 
-/** The same for the aperture of a guest address width of `bits`, 1 to 64. */
+/** The same for the aperture of a guest address width of `bits`, 1 to 64: else ERR_INVALID. */
 IOVAGEOM_API int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
                                            enum iovageom_source source);
 
@@ -91,13 +101,18 @@ IOVAGEOM_API int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, u
  * overlap. An empty list (count 0) means that nothing is usable.
  *
  * O(count log count).
- * @return IOVAGEOM_ERR_INVERTED when any range is; IOVAGEOM_ERR_NO_MEMORY.
+ *
+ * @return also IOVAGEOM_ERR_INVERTED, when any range is.
  */
 IOVAGEOM_API int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
                                               const struct iovageom_range *ranges, size_t count,
                                               enum iovageom_source source);
 
-/** `source` reserves `range` as `type`. */
+/**
+ * `source` reserves `range` as `type`.
+ *
+ * @return also IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID for a type that is none.
+ */
 IOVAGEOM_API int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry,
                                                 struct iovageom_range range,
                                                 enum iovageom_resv_type type,
@@ -110,7 +125,7 @@ IOVAGEOM_API int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geom
 /**
  * `source` maps multiples of `alignment` bytes, and says nothing of page sizes (iommufd).
  *
- * @return IOVAGEOM_ERR_INVALID when `alignment` is no power of two.
+ * @return also IOVAGEOM_ERR_INVALID, when `alignment` is no power of two.
  */
 IOVAGEOM_API int iovageom_geometry_add_alignment(struct iovageom_geometry *geometry,
                                                  uint64_t alignment, enum iovageom_source source);
@@ -118,9 +133,9 @@ IOVAGEOM_API int iovageom_geometry_add_alignment(struct iovageom_geometry *geome
 /**
  * `source` allows `mappings` live mappings.
  *
- * Said by IOVAGEOM_SOURCE_VFIO it is VFIO's dma_avail: what was *left* when the host was asked, for
- * all that is mapped in the container together (Linux: since 5.10; dma_entry_limit, 65,535 by
- * default, less what is mapped). Said by any other source it is a total. The meet keeps both kinds.
+ * From IOVAGEOM_SOURCE_VFIO the number is VFIO's dma_avail: how many more can be made in the
+ * container, at the moment when the host was asked (Linux since 5.10: dma_entry_limit, 65,535 by
+ * default, less what is mapped). From any other source it is a total. The meet keeps both kinds.
  * A virtual IOMMU (viommu.h) adds to what was left the mappings that it knows of in that container.
  * All other calls treat both kinds alike: as what an empty container can take.
  */
@@ -141,7 +156,7 @@ IOVAGEOM_API int iovageom_geometry_add_map_budget(struct iovageom_geometry *geom
  * What the machine or the user (IOVAGEOM_SOURCE_MACHINE, _USER) calls MSI stays so: it is the
  * guest's. Linear.
  *
- * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID (source), IOVAGEOM_ERR_NO_MEMORY.
+ * @return also IOVAGEOM_ERR_INVERTED.
  */
 IOVAGEOM_API int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                                     struct iovageom_range window,
@@ -161,7 +176,8 @@ IOVAGEOM_API int iovageom_geometry_add_incomplete(struct iovageom_geometry *geom
 IOVAGEOM_API uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry);
 
 /**
- * The intersection of all apertures that were given.
+ * The intersection of all apertures that were given. O(facts), as all calls down to map_budget but
+ * iovageom_geometry_gaw().
  *
  * @param owner receives who gave the narrowest one (may be NULL). Valid until the geometry changes.
  * @return IOVAGEOM_ERR_UNKNOWN when nobody did, IOVAGEOM_ERR_NOTHING_USABLE when it is empty.
@@ -172,6 +188,7 @@ IOVAGEOM_API int iovageom_geometry_aperture(const struct iovageom_geometry *geom
 
 /**
  * The guest address width in bits: that of the highest usable address. What aw-bits can say.
+ * O(n log n) for n ranges.
  *
  * @return IOVAGEOM_ERR_UNKNOWN when neither an aperture nor usable ranges are known,
  *         IOVAGEOM_ERR_NOTHING_USABLE.
@@ -201,7 +218,7 @@ IOVAGEOM_API int iovageom_geometry_granule(const struct iovageom_geometry *geome
  * @param granule power of two in bytes, or 0 for the geometry's own.
  * @return IOVAGEOM_ERR_UNKNOWN when neither mask nor alignment is known; IOVAGEOM_ERR_ALIGNMENT
  *         when `granule` is smaller than the geometry's; IOVAGEOM_ERR_NOTHING_USABLE for a mask of
- *         0; IOVAGEOM_ERR_INVALID.
+ *         0; IOVAGEOM_ERR_INVALID when `granule` is no power of two.
  */
 IOVAGEOM_API int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry,
                                                 uint64_t granule, uint64_t *mask);
@@ -218,6 +235,7 @@ IOVAGEOM_API int iovageom_geometry_map_budget(const struct iovageom_geometry *ge
  *
  * @param granule power of two in bytes; 1 for none.
  * @param out an initialised set; replaced on success. Empty when nothing is usable.
+ * @return IOVAGEOM_ERR_INVALID (granule), IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges.
  */
 IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geometry,
                                           uint64_t granule, struct iovageom_rangeset *out);
@@ -240,8 +258,8 @@ IOVAGEOM_API int iovageom_geometry_usable(const struct iovageom_geometry *geomet
  *
  * *known is [0, the least of these]. A name that only gave page sizes or a budget takes nothing
  * away, nor does one that is not of a host: what the VMM, the machine or the user says is not
- * doubted. Where nobody but the machine or the user gave usable ranges or reserved regions, no address
- * is known.
+ * doubted. Where nobody but the machine or the user gave usable ranges or reserved regions, no
+ * address is known.
  *
  * O(facts^2).
  *
@@ -291,6 +309,7 @@ IOVAGEOM_API const struct iovageom_owner *iovageom_geometry_owner(
 
 /**
  * Whether the host accepts a mapping of `range`: usable, and a multiple of the granule if known.
+ * O(facts log n) for n ranges.
  */
 IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
                                             struct iovageom_range range);
@@ -322,7 +341,8 @@ IOVAGEOM_API int iovageom_geometry_assignable(const struct iovageom_geometry *ge
  *
  * @return IOVAGEOM_OK when it is accepted; else the first that holds of IOVAGEOM_ERR_INVERTED,
  *         IOVAGEOM_ERR_OUT_OF_APERTURE, IOVAGEOM_ERR_RESERVED, IOVAGEOM_ERR_ALIGNMENT, and
- *         IOVAGEOM_ERR_NOTHING_USABLE (a page-size mask of 0).
+ *         IOVAGEOM_ERR_NOTHING_USABLE (a page-size mask of 0). Allocates nothing but for the
+ *         report.
  */
 IOVAGEOM_API int iovageom_geometry_explain(const struct iovageom_geometry *geometry,
                                            struct iovageom_range range,
@@ -333,7 +353,9 @@ IOVAGEOM_API int iovageom_geometry_explain(const struct iovageom_geometry *geome
  * exceed, or fall short of without a reserved region that says why; a region that the usable list
  * includes; a kernel that maps or aligns to less than the hardware's smallest page.
  *
- * Of several page-size masks or alignments of one source the extreme one is compared. O(n log n).
+ * Of several page-size masks of one source the one with the largest granule is compared, with the
+ * smallest granule or alignment of each other source. O(n log n).
+ *
  * @return IOVAGEOM_OK, or IOVAGEOM_ERR_DISAGREEMENT with a finding for each; IOVAGEOM_ERR_NO_MEMORY
  *         (scratch memory).
  */
@@ -348,20 +370,26 @@ IOVAGEOM_API int iovageom_geometry_check(const struct iovageom_geometry *geometr
  *
  * @param name of the result; what is added to it later is owned by that name.
  * @param out has the allocator of `a`.
+ * @return IOVAGEOM_ERR_INVALID (name too long), IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n facts and
+ *         ranges of both.
  */
 IOVAGEOM_API int iovageom_geometry_meet(const struct iovageom_geometry *a,
                                         const struct iovageom_geometry *b, const char *name,
                                         struct iovageom_geometry **out);
 
-/** The same in place: `geometry` becomes the meet of itself and `other`, and keeps its name. */
+/**
+ * The same in place: `geometry` becomes the meet of itself and `other`, and keeps its name.
+ *
+ * @return IOVAGEOM_ERR_NO_MEMORY. O(n log n).
+ */
 IOVAGEOM_API int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
                                           const struct iovageom_geometry *other);
 
 /**
  * Whether both say the same to a guest and to a VMM: the same regions and types, aperture, page
  * sizes, alignment, budget, and the same things unknown. Names and owners do not count.
- * O(n log n) for n ranges of both. It can't fail: where more than 8 facts of regions need scratch memory,
- * and there is none, the answer takes O(n x facts x log).
+ * O(n log n) for n ranges of both. It can't fail: more than 8 lists of regions need scratch memory,
+ * and where there is none, the answer takes O(n facts log n).
  */
 IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
                                           const struct iovageom_geometry *b);
@@ -376,7 +404,9 @@ IOVAGEOM_API bool iovageom_geometry_within(const struct iovageom_geometry *inner
 /**
  * How the usable addresses differ: what `after` has that `before` lacks, and the reverse.
  *
- * @param added, removed initialised sets, both replaced on success; they keep their allocators.
+ * @param added an initialised set, replaced on success; it keeps its allocator.
+ * @param removed the same. Either both are replaced, or none.
+ * @return IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_geometry_difference(const struct iovageom_geometry *before,
                                               const struct iovageom_geometry *after,
@@ -387,7 +417,7 @@ IOVAGEOM_API int iovageom_geometry_difference(const struct iovageom_geometry *be
  * A number that is equal for equal geometries (iovageom_geometry_equal) and differs, but for
  * chance, for others. The same on every machine and in every version with the same major number.
  *
- * @return IOVAGEOM_ERR_NO_MEMORY (scratch memory).
+ * @return IOVAGEOM_OK: it can't fail, and costs what iovageom_geometry_equal() costs.
  */
 IOVAGEOM_API int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry,
                                                uint64_t *fingerprint);
@@ -398,8 +428,9 @@ IOVAGEOM_API int iovageom_geometry_fingerprint(const struct iovageom_geometry *g
  * Write it, owners included, in a form that fits a migration stream: versioned, little-endian,
  * checked, and with lengths that let an older reader skip what it doesn't know.
  *
- * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @param buffer may be NULL when size is 0.
+ * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @return IOVAGEOM_ERR_BUFFER_TOO_SMALL. Linear, allocates nothing.
  */
 IOVAGEOM_API int iovageom_geometry_save(const struct iovageom_geometry *geometry, void *buffer,
                                         size_t size, size_t *needed);
@@ -407,8 +438,8 @@ IOVAGEOM_API int iovageom_geometry_save(const struct iovageom_geometry *geometry
 /**
  * Read what iovageom_geometry_save() wrote. The bytes are taken as hostile.
  *
- * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED, IOVAGEOM_ERR_VERSION,
- *         IOVAGEOM_ERR_NO_MEMORY.
+ * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED, IOVAGEOM_ERR_VERSION (docs/formats.md
+ *         says when); IOVAGEOM_ERR_INVALID (no allocator), IOVAGEOM_ERR_NO_MEMORY. O(n log n).
  */
 IOVAGEOM_API int iovageom_geometry_load(const struct iovageom_allocator *allocator,
                                         const void *bytes, size_t length,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef IOVAGEOM_GUESTVIEW_H
-#define IOVAGEOM_GUESTVIEW_H
+#ifndef IOVAGEOM_GUEST_H
+#define IOVAGEOM_GUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,32 +18,32 @@
 /**
  * @file
  * The guest's side of a virtio-iommu: a second library, iovageom-guest, for tests, tools and
- * warnings. No VMM needs it to run: iovageom.h does not include this header, and libiovageom does not
- * need this library (which needs that one).
+ * warnings. No VMM needs it to run. It needs libiovageom, and not the other way round; iovageom.h
+ * does not include this header.
  *
  * There are two readers of the same bytes:
  *
- * - iovageom_guest_*: a driver that follows the specification to the letter. What virtio.h encodes
- *   is decoded here, and what it decodes, the requests, is encoded.
- * - iovageom_guestview_*: Linux, quirks included: what the drivers of 6.1, 6.12 and 7.3 do. They read
- *   PROBE bytes alike; where they differ otherwise, it is said below. It answers "which addresses
- *   will this guest use", and warns of what goes wrong there.
+ * - iovageom_guest_*: a driver that follows the specification exactly. It decodes what virtio.h
+ *   encodes, and encodes the requests, which virtio.h decodes.
+ * - iovageom_guestview_*: Linux, mistakes included: what the drivers of 6.1, 6.12 and 7.3 do. They
+ *   read PROBE bytes alike; where they differ otherwise, it is said below. It answers "which
+ *   addresses will this guest use", and warns of what goes wrong there.
  *
- * Linux takes four steps. Its driver reads a PROBE answer (iovageom_guestview_probe), the IOMMU core
- * sorts the regions of all devices of the guest group into the list that sysfs shows
+ * Linux takes four steps. Its driver reads a PROBE answer (iovageom_guestview_probe), the IOMMU
+ * core sorts the regions of all devices of the guest group into the list that sysfs shows
  * (iovageom_guestview_group), VFIO in the guest cuts them out of the input range
  * (iovageom_guestview_vfio), and the DMA allocator for in-kernel drivers hands out the rest
  * (iovageom_guestview_dma_*), set up from the *first* device of the group alone.
  *
- * Its regions are struct iovageom_region with the types RESERVED, MSI, and SOFTWARE_MSI for the
- * window that the driver makes up when it was told of no MSI region; sysfs prints "msi" for both of
- * the latter. As in Linux, a region may be inverted, and regions of different types may overlap.
- * `owner` is 0.
+ * Regions have the types RESERVED, MSI, and SOFTWARE_MSI for the window that the driver makes up
+ * when it was told of no MSI region; the guest's sysfs prints "msi" for both MSI and SOFTWARE_MSI.
+ * As in Linux, a region may be inverted, and regions of different types may overlap. `owner` is 0.
  *
  * Only VFIO and iommufd in the guest map MSI doorbells in the window of type SOFTWARE_MSI, for the
- * devices that they hand on. For in-kernel drivers Linux takes a page from the DMA allocator, like
- * any other, unless the doorbell lies in a region of type MSI, and leaves that window to it
- * (iommu_dma_get_msi_page and iova_reserve_iommu_regions; the same in 6.12 and 7.3).
+ * devices that they assign. For in-kernel drivers Linux takes a page from the DMA allocator, like
+ * any other, unless the doorbell lies in a region of type MSI. So the window of type SOFTWARE_MSI
+ * is not reserved for them (iommu_dma_get_msi_page and iova_reserve_iommu_regions; the same in 6.12
+ * and 7.3).
  *
  * Numbers like N60 are those of docs/numbers.md: statements of the virtio specification 1.4.
  */
@@ -71,8 +71,8 @@ struct iovageom_guest_property {
  * Start with *offset 0 and call until it answers something else than 0: it takes at most size / 4
  * calls.
  *
- * @return IOVAGEOM_ERR_NOT_FOUND at the end: a property of type 0, or no byte but zeros too few for
- *         another head (I4); IOVAGEOM_ERR_TRUNCATED when a head or a payload runs over the end.
+ * @return IOVAGEOM_ERR_NOT_FOUND at the end: a property of type 0, or fewer than 4 bytes, all 0
+ *         (I4); IOVAGEOM_ERR_TRUNCATED when a head or a payload runs over the end.
  */
 IOVAGEOM_GUEST_API int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
                                                     struct iovageom_guest_property *property);
@@ -109,9 +109,10 @@ IOVAGEOM_GUEST_API int iovageom_guest_decode_probe(const void *bytes, size_t siz
 /**
  * The config space from its bytes.
  *
- * @param size 36 bytes or more: devices that know no `bypass` field end there, it is 0 then. Of the
- *        field, bits 1 to 7 are ignored (N7); bytes from 40 on too.
- * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED for a mask of 0, IOVAGEOM_ERR_INVERTED.
+ * @param size 36 bytes or more. A device that has no `bypass` field ends there; `bypass` is 0 then.
+ *        Bits 1 to 7 of that field are ignored (N7), and all bytes behind it.
+ * @return IOVAGEOM_ERR_TRUNCATED for fewer than 36 bytes, IOVAGEOM_ERR_MALFORMED for a mask of 0,
+ *         IOVAGEOM_ERR_INVERTED for an input or domain range that ends before it starts.
  */
 IOVAGEOM_GUEST_API int iovageom_guest_decode_config(const void *bytes, size_t size,
                                                     struct iovageom_virtio_config *out);
@@ -132,10 +133,10 @@ IOVAGEOM_GUEST_API int iovageom_guest_encode_request(const struct iovageom_virti
 struct iovageom_guestview_kernel {
     uint64_t page_size;      /**< of the kernel, bytes: 4096, 16384 or 65536 */
     uint32_t features;       /**< IOVAGEOM_VIRTIO_F_*: offered by the device, so negotiated */
-    uint32_t physical_32bit; /**< 1 when phys_addr_t has 32 bits, so that no region can lie above */
+    uint32_t physical_32bit; /**< 1 when phys_addr_t has 32 bits: it refuses regions above 4 GiB */
     /**
-     * An enum iovageom_linux_rules. With F_BYPASS_CONFIG, 7.3 keeps the first domain number of the
-     * config space for bypass, so that a range of one number leaves none.
+     * An enum iovageom_linux_rules. They differ in one thing: with F_BYPASS_CONFIG, 7.3 keeps the
+     * first domain number of the config space for bypass, so a range of one number leaves none.
      */
     uint32_t rules;
 };
@@ -150,23 +151,25 @@ IOVAGEOM_GUEST_API struct iovageom_guestview_kernel iovageom_guestview_kernel_de
  * The regions of one device after the driver has read a PROBE answer: ascending by start, the
  * software MSI window (0x8000000-0x80fffff) last if it was added.
  *
- * Faithful to the driver where it strays from the specification. It reads a property's start and
- * end before it looks at its length; masks the type with 0xfff and so doesn't ignore properties
- * with reserved bits (N60); accepts inverted regions; refuses [0, 2^64-1]; and remembers the error
- * of the last RESV_MEM property only. Bytes beyond `size` are read as zeros.
+ * It does what the driver does, also where that is not what the specification says: the driver
+ * reads a property's start and end before it looks at its length; it masks the type with 0xfff, and
+ * so doesn't ignore properties with reserved bits (N60); it accepts inverted regions; it refuses
+ * [0, 2^64-1]; and it keeps the error of the last RESV_MEM property only. Bytes beyond `size` are
+ * read as zeros.
  *
  * @param config the config space; `probe_size` bytes of properties are read.
  * @param bytes the properties of the answer. May be NULL when size is 0.
  * @param out room for `capacity` regions; may be NULL when capacity is 0.
  * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @param report findings of kind GUEST_QUIRK, fatal where the guest can't use the device.
- * @return IOVAGEOM_OK. Where the guest gives up (its -22 and the like): IOVAGEOM_ERR_INVALID for a
- *         page_size_mask of 0 or no F_MAP_UNMAP, or rules that are none; IOVAGEOM_ERR_ALIGNMENT
- *         for a granule above its page size; IOVAGEOM_ERR_LIMIT when there is no domain number that
- *         it can use, which are those below 2^31; IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short,
- *         IOVAGEOM_ERR_OVERFLOW when it is [0, 2^64-1] or too high for 32 bits; IOVAGEOM_ERR_CYCLE
- *         when it would read for ever (length 0xfffc). IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(n log n),
- *         and linear for ascending starts (the guest itself takes O(n^2)).
+ * @return IOVAGEOM_OK; IOVAGEOM_ERR_BUFFER_TOO_SMALL; IOVAGEOM_ERR_INVALID for rules that are none;
+ *         and where the guest itself fails: IOVAGEOM_ERR_INVALID for a page_size_mask of 0 or no
+ *         F_MAP_UNMAP; IOVAGEOM_ERR_ALIGNMENT for a granule above its page size; IOVAGEOM_ERR_LIMIT
+ *         when there is no domain number that it can use (it uses those below 2^31);
+ *         IOVAGEOM_ERR_MALFORMED when the last RESV_MEM property is too short;
+ *         IOVAGEOM_ERR_OVERFLOW when that is [0, 2^64-1] or too high for 32 bits;
+ *         IOVAGEOM_ERR_CYCLE when it would read for ever (length 0xfffc). O(n log n), and linear
+ *         for ascending starts (the guest takes O(n^2)).
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
                                                 const struct iovageom_virtio_config *config,
@@ -191,7 +194,7 @@ IOVAGEOM_GUEST_API int iovageom_guestview_group(struct iovageom_region *list, si
 
 /**
  * The IOVA ranges that the guest's own VFIO reports for a group: the input range without the
- * regions, cut as the guest cuts them (around an inverted region, oddly: ranges then overlap).
+ * regions, cut as the guest cuts them. Around an inverted region that leaves ranges that overlap.
  *
  * Linear for regions that ascend, as those of a group do, unless some are inverted.
  *
@@ -199,7 +202,8 @@ IOVAGEOM_GUEST_API int iovageom_guestview_group(struct iovageom_region *list, si
  * @param out room for `capacity` ranges. region_count + 1 always suffice, unless one is inverted.
  * @param count receives how many there are, on success only.
  * @return IOVAGEOM_ERR_INVERTED (input range); IOVAGEOM_ERR_NOTHING_USABLE when none is left: the
- *         guest refuses to attach; IOVAGEOM_ERR_BUFFER_TOO_SMALL: *out may have been written then.
+ *         guest refuses to attach; IOVAGEOM_ERR_BUFFER_TOO_SMALL. *out may have been written to on
+ *         the last two.
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_vfio(struct iovageom_range input_range,
                                                const struct iovageom_region *regions,
@@ -211,24 +215,25 @@ struct iovageom_guestview_dma {
     struct iovageom_rangeset taken; /**< reserved or allocated; whole granules */
     struct iovageom_range limits;   /**< from the first address that may be given to the last */
     uint64_t granule;               /**< bytes */
-    bool low_first;  /**< addresses below 4 GiB first: PCI without iommu.forcedac. Set by _init, may
-                         be cleared; clears itself when they run out */
-    bool low_always; /**< low_first does not clear itself: 6.1 tries them for each allocation, 6.12
-                          and 7.3 until the first that fails. Clear after _init, may be set */
+    /** Addresses below 4 GiB are tried first, as for PCI without iommu.forcedac. Set by _init; the
+        caller may clear it; _alloc clears it when there are none left, unless low_always is set. */
+    bool low_first;
+    /** 6.1 tries addresses below 4 GiB for each allocation, 6.12 and 7.3 until the first that finds
+        none there. Clear after _init; the caller may set it, for 6.1. */
+    bool low_always;
 };
 
 /**
- * Sets it up as Linux does: granules of the smallest page of the config space; the first granule
- * left out, so that no address is 0; limited by the input range, of which granules that lie inside
- * in part count as inside; the regions taken, each widened to granules, but not the software MSI
- * window, nor inverted ones.
+ * Sets it up as Linux does. Granules are the smallest page of the config space. The limits are the
+ * input range, widened to granules, without the granule at 0, so that no address is 0. The regions
+ * are taken, each widened to granules, except the software MSI window and inverted ones.
  *
  * @param allocator NULL for the default.
  * @param regions of the first device of the group that was set up. Those of the others don't count:
  *        that is the kernel's defect.
- * @return IOVAGEOM_ERR_INVALID for a page_size_mask of 0, IOVAGEOM_ERR_INVERTED for the input
- *         range, IOVAGEOM_ERR_NOTHING_USABLE when the input range has but the first granule,
- *         IOVAGEOM_ERR_NO_MEMORY.
+ * @return IOVAGEOM_ERR_INVALID for a page_size_mask of 0 or no allocator, IOVAGEOM_ERR_INVERTED for
+ *         the input range, IOVAGEOM_ERR_NOTHING_USABLE when the input range has but the first
+ *         granule, IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
                                                    const struct iovageom_allocator *allocator,
@@ -239,20 +244,24 @@ IOVAGEOM_GUEST_API int iovageom_guestview_dma_init(struct iovageom_guestview_dma
 /** Release it. NULL is allowed. */
 IOVAGEOM_GUEST_API void iovageom_guestview_dma_deinit(struct iovageom_guestview_dma *dma);
 
-/** Takes addresses out that the guest keeps free for other reasons: the windows of PCI bridges. */
+/**
+ * Takes addresses out that the guest keeps free for other reasons: the windows of PCI bridges.
+ *
+ * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_NO_MEMORY.
+ */
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_reserve(struct iovageom_guestview_dma *dma,
                                                       struct iovageom_range range);
 
 /**
- * The address that an allocation gets: rounded up to granules, and to a power of two of them below
- * 32; aligned to the next power of two; below 4 GiB if low_first and there is room, else as high as
- * possible.
+ * The range that an allocation gets. Its size is rounded up to granules, and if these are fewer
+ * than 32, to a power of two of them; it is aligned to the next power of two; it lies below 4 GiB
+ * if low_first is set and there is room, else as high as possible.
  *
  * @param size in bytes, at least 1.
  * @param mask the highest address of the device's DMA mask.
  * @param out receives the range that is taken.
- * @return IOVAGEOM_ERR_NOT_FOUND when there is no room, IOVAGEOM_ERR_INVALID,
- *         IOVAGEOM_ERR_NO_MEMORY.
+ * @return IOVAGEOM_ERR_NOT_FOUND when there is no room, IOVAGEOM_ERR_INVALID for a size of 0,
+ *         IOVAGEOM_ERR_NO_MEMORY. As iovageom_rangeset_last_hole(), twice at most.
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma,
                                                     uint64_t size, uint64_t mask,
@@ -261,7 +270,9 @@ IOVAGEOM_GUEST_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dm
 /**
  * Every address that some allocation may get: what the guest may choose.
  *
+ * @param mask the highest address of the device's DMA mask.
  * @param out an initialised set; replaced on success.
+ * @return IOVAGEOM_ERR_NO_MEMORY. Linear.
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_choices(const struct iovageom_guestview_dma *dma,
                                                       uint64_t mask, struct iovageom_rangeset *out);

@@ -12,13 +12,13 @@
 
 /**
  * @file
- * What iommufd answers, and is asked (linux/iommufd.h): IOMMU_IOAS_IOVA_RANGES, IOMMU_GET_HW_INFO, and
- * the list for IOMMU_IOAS_ALLOW_IOVAS.
+ * What iommufd answers, and is asked (linux/iommufd.h): IOMMU_IOAS_IOVA_RANGES, IOMMU_GET_HW_INFO,
+ * and the list for IOMMU_IOAS_ALLOW_IOVAS.
  *
  * iommufd gives the holes between what is reserved, and one alignment. The alignment is not a
  * page-size mask: it says which multiples map, and nothing of larger pages (Q7). An I/O address
- * space (IOAS) answers for the devices that are attached to it *now*: ask after every attach, and
- * use an answer from before for nothing.
+ * space (IOAS) answers for the devices that are attached to it *now*: ask after every attach. An
+ * answer from before the attach must not be used.
  *
  * Bytes are hostile, and of any alignment in memory. Numbers are in the byte order of this machine,
  * as its kernel reads and writes them. Nothing here allocates but iovageom_host_iommufd_ranges().
@@ -45,10 +45,10 @@ extern "C" {
  *        IOVAGEOM_ERR_BUFFER_TOO_SMALL is returned. May be NULL.
  * @return IOVAGEOM_ERR_TRUNCATED: the header has fewer bytes than its own `size` says, or than 32;
  *         IOVAGEOM_ERR_MALFORMED: `size` below 32, or an alignment that is no power of two;
- *         IOVAGEOM_ERR_UNKNOWN when nothing is attached: Linux then answers [0, 2^64-1] with
- *         alignment 1, which is no constraint, and may be passed over;
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL; IOVAGEOM_ERR_LIMIT: more ranges than memory has room for;
- *         IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges.
+ *         IOVAGEOM_ERR_UNKNOWN: nothing is attached. Linux then answers [0, 2^64-1] with alignment
+ *         1, which constrains nothing: a caller may go on without it;
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL; IOVAGEOM_ERR_LIMIT: the list needs more bytes than a
+ *         size_t can say; IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges.
  */
 IOVAGEOM_API int iovageom_host_iommufd_ranges(const void *header, size_t header_length,
                                               const void *ranges, size_t ranges_length,
@@ -69,10 +69,10 @@ IOVAGEOM_API int iovageom_host_iommufd_ranges(const void *header, size_t header_
  *     } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
  */
 struct iovageom_iommufd_query {
-    /** Bytes of the array to ask with; once the answer is whole, those that it has. Read it, don't
-        write it. */
+    /** Bytes of the array to ask with; once the answer is whole, the bytes that it has. Read it,
+        don't write it. */
     size_t size;
-    uint32_t ioas_id;
+    uint32_t ioas_id;  /**< which IOAS is asked */
     uint32_t attempts; /**< how often it was asked */
 };
 
@@ -98,20 +98,21 @@ IOVAGEOM_API void iovageom_host_iommufd_query_request(const struct iovageom_iomm
  * @param header what the ioctl left there.
  * @param too_small whether it failed with EMSGSIZE.
  * @return IOVAGEOM_OK: it is whole, and has `query->size` bytes of ranges;
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new `query->size`; IOVAGEOM_ERR_LIMIT:
- *         it was asked too often, or the array would not fit in memory; IOVAGEOM_ERR_MALFORMED: too
- *         small, yet no more ranges than were asked for; or what iovageom_host_iommufd_ranges()
- *         says of such a header.
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new `query->size`;
+ *         IOVAGEOM_ERR_LIMIT: it was asked IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS times in vain, or the
+ *         list needs more bytes than a size_t can say; IOVAGEOM_ERR_MALFORMED: too small, yet no
+ *         more ranges than there was room for; or `size` or the alignment, as with
+ *         iovageom_host_iommufd_ranges().
  */
 IOVAGEOM_API int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query,
                                                     const void *header, bool too_small);
 
 /**
- * Write the question of IOMMU_IOAS_ALLOW_IOVAS, which locks a list of ranges in: no device may be
- * attached later that reserves some of it.
+ * Write the question of IOMMU_IOAS_ALLOW_IOVAS: from then on iommufd refuses to attach a device
+ * that reserves some of the ranges in the list.
  *
- * @param ranges ascending, disjoint, at least one. The kernel refuses ranges of one byte, so they
- *        are refused here; and an empty list would allow everything, not nothing.
+ * @param ranges ascending, disjoint, at least one: to the kernel an empty list allows everything,
+ *        not nothing. The kernel refuses ranges of one byte, so they are refused here too.
  * @param array address of the array in the caller's memory, as the kernel will use it.
  * @param header room for IOVAGEOM_IOMMUFD_ALLOW_SIZE bytes.
  * @param list where the array is written, `list_size` bytes; the memory at `array`.
@@ -119,7 +120,7 @@ IOVAGEOM_API int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_quer
  *        IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be NULL.
  * @return IOVAGEOM_ERR_NOTHING_USABLE (no ranges), IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID
  *         (one byte), IOVAGEOM_ERR_OVERLAP (or not ascending), IOVAGEOM_ERR_LIMIT (more than
- *         2^32-1), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count).
+ *         2^32-1 ranges, or bytes than a size_t can say), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count).
  */
 IOVAGEOM_API int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *ranges,
                                              size_t count, uint64_t array, void *header, void *list,
@@ -137,9 +138,9 @@ enum iovageom_hw_info_type {
 /** Bits of `capabilities` (enum iommufd_hw_capabilities). Others may come. */
 enum iovageom_hw_capability {
     IOVAGEOM_HW_CAP_DIRTY_TRACKING = 1,
-    IOVAGEOM_HW_CAP_PASID_EXEC = 2, /**< means something only with HW_INFO_PASID */
+    IOVAGEOM_HW_CAP_PASID_EXEC = 2, /**< counts only with IOVAGEOM_HW_INFO_PASID */
     IOVAGEOM_HW_CAP_PASID_PRIV = 4, /**< the same */
-    /** ATS can't be used. When it is clear, it may be, or the kernel is older than the bit is. */
+    /** ATS can't be used. When the bit is clear, ATS may be there, or the kernel doesn't say. */
     IOVAGEOM_HW_CAP_ATS_NOT_SUPPORTED = 8
 };
 
@@ -151,7 +152,7 @@ enum iovageom_hw_info_fact {
     IOVAGEOM_HW_INFO_SMMUV3_IDR = 8, /**< all of idr[0] to idr[5] */
     IOVAGEOM_HW_INFO_AMD_EFR = 16,
     IOVAGEOM_HW_INFO_AMD_EFR2 = 32,
-    /** PASIDs are there, and on. When it is clear, they are not, or the kernel doesn't say. */
+    /** PASIDs are there, and on. When the bit is clear, they are not, or the kernel doesn't say. */
     IOVAGEOM_HW_INFO_PASID = 64
 };
 
@@ -166,17 +167,19 @@ struct iovageom_hw_info {
     uint32_t smmuv3_idr[6]; /**< SMMUV3: for iovageom_host_smmuv3() */
     uint64_t amd_efr;       /**< AMD: for iovageom_host_amd() */
     uint64_t amd_efr2;      /**< AMD */
-    uint32_t pasid_bits; /**< width of a PASID, 1 to 255 as the kernel said it; PCI has up to 20 */
+    uint32_t pasid_bits;    /**< width of a PASID, 1 to 255: not checked; PCI has up to 20 */
 };
 
 /**
- * Decode an IOMMU_GET_HW_INFO answer. The data may be longer or shorter than what is known here:
- * what is there whole is taken. Of a type that is not known, nothing is (the uAPI as in Linux 7.3).
+ * Decode an IOMMU_GET_HW_INFO answer, as Linux 7.3 has it. The data may be longer or shorter than
+ * what is known here: each register that is there as a whole is taken. Of the data of a type that
+ * is not known nothing is.
  *
  * @param header struct iommu_hw_info after the ioctl: 32 bytes (Linux 6.6, without capabilities and
  *        PASIDs) or more.
  * @param data what its data_uptr pointed to. NULL when `data_length` is 0.
- * @return IOVAGEOM_ERR_TRUNCATED, IOVAGEOM_ERR_MALFORMED (`size` below 32).
+ * @return IOVAGEOM_ERR_TRUNCATED: the header has fewer bytes than its own `size` says, or than 32;
+ *         IOVAGEOM_ERR_MALFORMED: `size` below 32. O(1).
  */
 IOVAGEOM_API int iovageom_host_iommufd_hw_info(const void *header, size_t header_length,
                                                const void *data, size_t data_length,

@@ -40,13 +40,15 @@ struct iovageom_sysfs_cursor {
 };
 
 /**
- * Read the next line. Empty lines are passed over, and so are regions of length 0, which end one
- * below their start ("0x2000 0x1fff reserved") and reserve nothing: Linux prints them for firmware
- * whose RMRR has no length. (One of type direct keeps Linux 6.6 and later from assigning the device
- * all the same, for it asks for the type alone. A geometry has no address to say that by, so
- * iovageom_geometry_assignable() doesn't know; host-probe says it.) The cursor moves past the line whatever it
+ * Read the next line. Empty lines are passed over. The cursor moves past the line whatever it
  * holds, so a caller may go on after a bad one. Regions of different types may overlap, and are in
  * ascending order when they come from Linux, which is not checked here.
+ *
+ * Regions of length 0 are passed over too. They end one below their start ("0x2000 0x1fff
+ * reserved") and reserve nothing: Linux prints them for firmware whose RMRR has no length. One of
+ * type direct keeps Linux 6.6 and later from assigning the device all the same, as it looks at the
+ * type alone. A geometry can't keep a region without an address, so iovageom_geometry_assignable()
+ * doesn't know of it; the tool iovageom-probe does.
  *
  * @return IOVAGEOM_OK: *range and *type are set;
  *         IOVAGEOM_ERR_NOT_FOUND: the text has ended;
@@ -54,7 +56,7 @@ struct iovageom_sysfs_cursor {
  *         IOVAGEOM_ERR_UNSUPPORTED: two addresses and a word that is not known;
  *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits;
  *         IOVAGEOM_ERR_TRUNCATED: no region, and the text ends in that line without a newline;
- *         IOVAGEOM_ERR_SYNTAX: anything else.
+ *         IOVAGEOM_ERR_SYNTAX: anything else. O(length of the lines read).
  */
 IOVAGEOM_API int iovageom_host_sysfs_region(const char *text, size_t length,
                                             struct iovageom_sysfs_cursor *cursor,
@@ -74,9 +76,9 @@ enum iovageom_sysfs_mode {
     /**
      * Regions that repeat or overlap another of their type are joined with it, an unknown word is
      * taken for "reserved", other bad lines are passed over and the geometry is marked incomplete:
-     * iovageom_geometry_known_range() then vouches for nothing that no other source listed as
-     * usable. For a machine that is the guest of another: its virtio-iommu driver prints what the
-     * other sent, inverted regions included.
+     * iovageom_geometry_known_range() then gives only what another source listed as usable. For a
+     * machine that is the guest of another: its virtio-iommu driver prints what the other sent,
+     * inverted regions included.
      */
     IOVAGEOM_SYSFS_LENIENT = 1
 };
@@ -93,10 +95,10 @@ enum iovageom_sysfs_mode {
  * @param line receives the number of the bad line, from 1, on IOVAGEOM_ERR_INVERTED, UNSUPPORTED,
  *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS, OVERLAP and UNKNOWN; 0 on success. May be NULL.
  * @return the errors of iovageom_host_sysfs_region(); IOVAGEOM_ERR_EXISTS: the line repeats an
- *         earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps earlier ones of the same type otherwise, or
- *         repeats one that touches another, with which it was joined;
- *         IOVAGEOM_ERR_UNKNOWN: there are lines, of which LENIENT understood none, so that the text
- *         says nothing (*line is set to the first of them); IOVAGEOM_ERR_NO_MEMORY.
+ *         earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps earlier ones of its type in another way,
+ *         or repeats one that was joined with a neighbour which it touches; IOVAGEOM_ERR_UNKNOWN:
+ *         there are lines, but all of them were passed over, so that the text says nothing (*line
+ *         is set to the first of them); IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                                       enum iovageom_sysfs_mode mode, size_t *line,
@@ -104,21 +106,21 @@ IOVAGEOM_API int iovageom_host_sysfs_reserved_regions(const char *text, size_t l
 
 /**
  * One register in hexadecimal, as in class/iommu/dmar0/intel-iommu/cap and ecap, and
- * class/iommu/ivhd0/amd-iommu/cap: digits with or without 0x, and a newline or none.
+ * class/iommu/ivhd0/amd-iommu/cap: digits with or without 0x; blanks and newlines may follow.
  *
- * @return IOVAGEOM_ERR_SYNTAX, IOVAGEOM_ERR_OVERFLOW.
+ * @return IOVAGEOM_ERR_SYNTAX, IOVAGEOM_ERR_OVERFLOW (more than 64 bits). O(length).
  */
 IOVAGEOM_API int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *value);
 
 /**
  * class/iommu/ivhd0/amd-iommu/features: the extended feature register EFR and, since Linux 5.17,
  * EFR2, with a colon between them. Linux before 6.7 writes EFR2 first, later ones EFR. They are
- * told apart by IASup (EFR bit 6), which every AMD-Vi that Linux drives has, and EFR2 has not; else
- * by one of them being 0.
+ * told apart by IASup (EFR bit 6), which every AMD-Vi that Linux drives has set, and EFR2 never
+ * has. Where that does not decide it, and one of the two is 0, the other is EFR.
  *
  * @param efr2 receives 0 when it is not there; may be NULL.
  * @return IOVAGEOM_ERR_SYNTAX, IOVAGEOM_ERR_OVERFLOW; IOVAGEOM_ERR_UNKNOWN when it can't be told
- *         which is which.
+ *         which is which. O(length).
  */
 IOVAGEOM_API int iovageom_host_sysfs_amd_features(const char *text, size_t length, uint64_t *efr,
                                                   uint64_t *efr2);

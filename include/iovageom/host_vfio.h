@@ -18,7 +18,7 @@
  * versions that are not known are skipped. Numbers are in the byte order of this machine, as its
  * kernel writes them. Nothing here allocates but iovageom_host_vfio_info().
  *
- * In two steps:
+ * A VMM asks until the answer is whole, and decodes it then:
  *
  *     iovageom_host_vfio_query_init(&query);
  *     do {
@@ -41,12 +41,13 @@ extern "C" {
  * All or nothing. O(n log n) for n bytes.
  *
  * Page sizes are taken as type1 applies them: VFIO pins whole host pages, and replaces sizes below
- * the host's page by that (B1). A mask that has bits below 4 KiB all the same, the smallest page of
- * any host, does not say what the host's page is: bits below 64 KiB, the largest one, are then
- * replaced by that of 64 KiB, whose multiples every host maps. A list of 0 ranges is no constraint:
- * type1 keeps one for a container with mediated devices only, and lets everything be mapped. The
- * number of mappings that can still be made is a budget, unless it is 2^32-1: so says iommufd in the
- * place of VFIO, which counts none.
+ * the host's page by that (B1). A mask may have bits below 4 KiB all the same, the smallest page of
+ * any host. Then it does not say what the host's page is, and all bits below 64 KiB, the largest
+ * page of any host, are replaced by the bit of 64 KiB: every host maps multiples of that.
+ *
+ * A list of 0 ranges is no constraint: type1 keeps one for a container with mediated devices only,
+ * and lets everything be mapped. The number of mappings that can still be made becomes a budget,
+ * unless it is 2^32-1: iommufd says that where it stands in for VFIO, since it counts none.
  *
  * @param bytes the buffer that the ioctl filled; any alignment.
  * @param length its size in bytes.
@@ -56,8 +57,9 @@ extern "C" {
  *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: there are capabilities and the kernel had no room for
  *         them, ask again with `needed` bytes;
  *         IOVAGEOM_ERR_CYCLE: the chain comes back to itself;
- *         IOVAGEOM_ERR_MALFORMED: argsz below 16; a capability inside the header, not 4-aligned,
- *         ending past argsz, overlapping another one, or there twice;
+ *         IOVAGEOM_ERR_MALFORMED: argsz below 16, or without room for the capabilities that the
+ *         flags promise; a capability inside the header, not 4-aligned, ending past argsz,
+ *         overlapping a known one, or a known one that is there twice;
  *         IOVAGEOM_ERR_INVERTED: a range ends before it starts; IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
@@ -88,8 +90,9 @@ IOVAGEOM_API void iovageom_host_vfio_query_request(const struct iovageom_vfio_qu
  * @param buffer `query->size` bytes, after an ioctl that succeeded.
  * @return IOVAGEOM_OK: it is whole;
  *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new `query->size`;
- *         IOVAGEOM_ERR_LIMIT: it was asked too often;
- *         else an error of iovageom_host_vfio_info().
+ *         IOVAGEOM_ERR_LIMIT: it was asked IOVAGEOM_VFIO_QUERY_ATTEMPTS times in vain;
+ *         IOVAGEOM_ERR_MALFORMED: too small, yet no more is wanted than was asked for; or another
+ *         error of iovageom_host_vfio_info().
  */
 IOVAGEOM_API int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query,
                                                  const void *buffer);

@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Rules that differ between versions of Linux: whose are meant. What differs, and which versions
- * were read and which were run, docs/kernels.md says.
+ * Where versions of Linux differ: whose rules are meant. docs/kernels.md says what differs, and
+ * which versions were read and which were run.
  */
 
 #ifdef __cplusplus
@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /**
- * By whose rules a kernel goes, for parameters of the type uint32_t. A kernel that was not read, or
- * one with rules of several, is ANY.
+ * The version whose rules a kernel follows; passed as a uint32_t. For a kernel that was not read,
+ * or that has rules of several versions, pass ANY.
  */
 enum iovageom_linux_rules {
     /** Not known: what holds by the rules of all that were read. */

@@ -11,7 +11,7 @@
  * A mapping of a domain, as a guest's MAP request makes it (virtio specification 1.4).
  */
 
-/** A live mapping: the IOVAs of `range` go to physical addresses from `phys` on. */
+/** A live mapping: the IOVAs of `range` go to guest-physical addresses from `phys` on. */
 struct iovageom_mapping {
     struct iovageom_range range;
     uint64_t phys;  /**< where range.start goes, in bytes */

@@ -12,15 +12,16 @@
 
 /**
  * @file
- * Where a list of ranges may only be so long: it is covered by fewer ranges, which have as few
- * other addresses as can be. Dirty tracking by a device takes such a list
- * (VFIO_DEVICE_FEATURE_DMA_LOGGING_START, linux/vfio.h), and a vfio-user server so many regions.
+ * For interfaces that take only a limited number of ranges: a list is covered by fewer ranges,
+ * which have as few additional addresses as possible (the *excess*). Dirty tracking by a device has
+ * such a limit (VFIO_DEVICE_FEATURE_DMA_LOGGING_START, linux/vfio.h), and a vfio-user server for
+ * its regions.
  *
  * Dirty tracking while a guest maps and unmaps goes like this:
  *
  *     start    cover the domain's mappings, start logging with the cover
  *     MAP      iovageom_plan_cover_map(); if that changes the cover, fetch what was logged, and
- *              start anew with the new one; all before the request is answered
+ *              start logging anew with the new cover; all before the request is answered
  *     UNMAP    fetch the bitmap of what is unmapped, and turn it into addresses by
  *              iovageom_plan_cover_dirty(), before the mappings go: afterwards nobody can tell
  *              where they led
@@ -37,7 +38,8 @@ extern "C" {
  * At most `most` ranges that have all addresses of a list, with the least excess.
  *
  * Ranges that touch, once they are widened to granules, are one. While there are too many, the
- * smallest gaps are closed; of gaps of one size the higher, because more may be mapped below.
+ * smallest gap is closed: the ranges on both sides and the gap become one range. Of gaps of one
+ * size the higher is closed first, because low addresses are more often mapped later.
  *
  * @param ranges ascending and disjoint.
  * @param granule power of two in bytes; each range is widened outward to it. 1 for none. VFIO wants
@@ -46,28 +48,31 @@ extern "C" {
  *        for DMA logging as one of its pages has room for (256 with pages of 4 KiB), and answers
  *        E2BIG to more.
  * @param out room for `capacity` ranges; may be `ranges` itself. `count` or `most` always suffice.
- * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. Not
+ *        NULL.
  * @param excess receives the bytes that the cover has and the list has not. May be NULL.
  * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_OVERLAP (not disjoint and ascending),
- *         IOVAGEOM_ERR_INVALID (granule, most), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(64 n).
+ *         IOVAGEOM_ERR_INVALID (granule, most), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(n): up to 64
+ *         passes over the list.
  */
 IOVAGEOM_API int iovageom_plan_cover(const struct iovageom_range *ranges, size_t count,
                                      uint64_t granule, size_t most, struct iovageom_range *out,
                                      size_t capacity, size_t *needed, struct iovageom_size *excess);
 
 /**
- * What a MAP changes of a cover: it has the addresses of the mapping then, too, and all that it had.
+ * What a MAP changes of a cover: the new one has all addresses of the old one and of the mapping.
  *
- * No cover of the old one and the mapping has less excess. One of the mappings themselves may, since
- * a gap that was closed once stays closed: iovageom_plan_cover() starts afresh.
+ * Of all covers of these two it has the least excess. A cover of the mappings themselves may have
+ * less, since here a gap that was closed once stays closed: call iovageom_plan_cover() for that.
  *
  * @param cover as iovageom_plan_cover() made it with the same granule and `most`.
  * @param out room for `capacity` ranges: most + 1 always suffice. Must not overlap `cover`.
  * @param needed receives how many there are; on IOVAGEOM_ERR_BUFFER_TOO_SMALL a capacity that
- *        suffices.
- * @param changed receives whether `out` is not what `cover` is. A vfio-user client then unmaps the
+ *        suffices. Not NULL.
+ * @param changed receives whether `out` differs from `cover`. A vfio-user client then unmaps the
  *        regions that only `cover` has, and maps those that only `out` has.
- * @return as iovageom_plan_cover(). O(64 count).
+ * @return IOVAGEOM_ERR_INVERTED (`mapped`), IOVAGEOM_ERR_INVALID (granule, most),
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count), as iovageom_plan_cover().
  */
 IOVAGEOM_API int iovageom_plan_cover_map(const struct iovageom_range *cover, size_t count,
                                          struct iovageom_range mapped, uint64_t granule,
@@ -75,11 +80,13 @@ IOVAGEOM_API int iovageom_plan_cover_map(const struct iovageom_range *cover, siz
                                          size_t *needed, bool *changed);
 
 /**
- * What an UNMAP changes of a cover: it no longer has whole granules of the hole at its ends, or in
- * its middle if `most` allows a range more, or a smaller gap can be closed for it.
+ * What an UNMAP changes of a cover: the whole granules of the hole leave it. A hole inside one
+ * range makes two of it. If these are too many, the smallest gap is closed again, which may be the
+ * hole.
  *
  * @param hole addresses of which none is mapped now: what was unmapped, or more.
- * @return as iovageom_plan_cover_map().
+ * @param out as with iovageom_plan_cover_map(), and so are the others.
+ * @return as iovageom_plan_cover_map(), IOVAGEOM_ERR_INVERTED for the hole.
  */
 IOVAGEOM_API int iovageom_plan_cover_unmap(const struct iovageom_range *cover, size_t count,
                                            struct iovageom_range hole, uint64_t granule,
@@ -100,16 +107,19 @@ struct iovageom_dirty_bitmap {
 /**
  * The addresses that a bitmap of IOVAs means, by the mappings as they were when its bits were set.
  *
- * A page of which mappings have a part counts with that part. A bit where nothing is mapped means
- * nothing: trackers may set more bits than there was DMA.
+ * Where mappings have only a part of a page, only that part counts. A bit where nothing is mapped
+ * is ignored: trackers may set more bits than there was DMA.
  *
- * @param mappings of a domain, as iovageom_viommu_mapping_next() lists them; those that the bitmap
- *        does not reach are passed over.
- * @param out room for `capacity` ranges of physical addresses, in the order of the mappings; what
- *        goes on where the one before ends is joined with it. May be NULL when capacity is 0.
- * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- * @return IOVAGEOM_ERR_INVALID (the bitmap's page, start or end), IOVAGEOM_ERR_INVERTED,
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count + words + ranges).
+ * @param mappings of a domain, as iovageom_viommu_mapping_next() lists them; those outside of the
+ *        bitmap are passed over.
+ * @param out room for `capacity` ranges of guest-physical addresses, in the order of the mappings;
+ *        a range that begins where the one before ends is joined with it. May be NULL when capacity
+ *        is 0.
+ * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. Not
+ *        NULL.
+ * @return IOVAGEOM_ERR_INVALID (the bitmap's page or start, or it ends above 2^64-1),
+ *         IOVAGEOM_ERR_INVERTED (a mapping), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count + words +
+ *         ranges).
  */
 IOVAGEOM_API int iovageom_plan_cover_dirty(const struct iovageom_mapping *mappings, size_t count,
                                            const struct iovageom_dirty_bitmap *bitmap,

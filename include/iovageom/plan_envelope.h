@@ -34,29 +34,37 @@ struct iovageom_envelope {
     uint64_t map_budget;     /**< mappings; 2^64-1 when no host says */
     uint32_t gaw;            /**< width of the highest address that all map, in bits: aw-bits */
     uint32_t knows;          /**< the facts that every host knows: bits of enum iovageom_fact */
-    size_t gaw_host;         /**< whose highest usable address is the lowest */
-    size_t granule_host;     /**< whose granule it is */
-    size_t map_budget_host;  /**< whose budget it is */
+    /** First host whose highest usable address is the lowest; IOVAGEOM_HOST_NONE when all of them
+        reach 2^64-1. */
+    size_t gaw_host;
+    size_t granule_host;    /**< first host with that granule; IOVAGEOM_HOST_NONE when none says */
+    size_t map_budget_host; /**< first host with that budget; IOVAGEOM_HOST_NONE when none says */
 };
 
 /**
  * The meet of a pool.
  *
  * The result has the same usable addresses, types, page sizes, alignment, budget and known facts as
- * iovageom_geometry_meet() of all of them would have, but they are its own (source ENVELOPE, name
- * `name`): ask iovageom_plan_envelope_who() which host stands behind a region. Its usable addresses
- * at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS that locks the envelope in. A number of
- * mappings that VFIO says are left becomes a limit on all: a guest that comes to that host brings
- * its mappings along. (For the host that it is on, ask before it maps, or the limit is too low.)
+ * iovageom_geometry_meet() of all of them would have, but owned by the envelope (source ENVELOPE,
+ * `name`): iovageom_plan_envelope_who() tells which host stands behind a region.
+ *
+ * Its usable addresses at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS
+ * (iovageom_host_iommufd_allow()) by which iommufd refuses devices outside of the envelope.
+ *
+ * A number of mappings that VFIO says are left becomes a limit on all: a guest that comes to that
+ * host brings all its mappings. (So the host on which the guest runs must be asked before the guest
+ * maps anything, or the limit is too low.)
  *
  * @param hosts `count` pointers; none may be NULL. Of an empty pool the meet knows nothing.
  * @param name of the result; shorter than IOVAGEOM_NAME_SIZE.
- * @param figures may be NULL; may be NULL too: `out`.
+ * @param figures receives the figures; may be NULL.
+ * @param out receives the meet, to be freed with iovageom_geometry_free(); may be NULL.
  * @param report notes on the hosts whose device can't be assigned (DIRECT; to leave them out, ask
  *        iovageom_geometry_assignable() before) and on those that do not say all (UNKNOWN,
  *        INCOMPLETE, MSI_WINDOW); fatal when nothing is usable.
  * @return IOVAGEOM_ERR_NOTHING_USABLE when no granule is usable on all hosts;
- *         IOVAGEOM_ERR_INVALID (name); IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges in all.
+ *         IOVAGEOM_ERR_INVALID (name, no allocator); IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n
+ *         ranges in all.
  */
 IOVAGEOM_API int iovageom_plan_envelope(const struct iovageom_allocator *allocator,
                                         const struct iovageom_geometry *const *hosts, size_t count,
@@ -68,7 +76,7 @@ IOVAGEOM_API int iovageom_plan_envelope(const struct iovageom_allocator *allocat
  * Which hosts of a pool can't map all of `range`.
  *
  * @param out receives the indices of the first `capacity` of them; may be NULL when that is 0.
- * @return how many they are. O(count x facts x log).
+ * @return how many there are, which may be more than `capacity`. O(count facts log n).
  */
 IOVAGEOM_API size_t iovageom_plan_envelope_who(const struct iovageom_geometry *const *hosts,
                                                size_t count, struct iovageom_range range,

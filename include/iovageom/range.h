@@ -9,11 +9,12 @@
 
 /**
  * @file
- * Closed ranges of 64-bit addresses, and all the arithmetic on them that there is: no other file of
- * the library adds or subtracts 1 to or from an address.
+ * Closed ranges of 64-bit addresses, and the arithmetic on them, so that a caller never computes
+ * `last + 1` or `start - 1`.
  *
- * Everything here is pure, O(1), never fails for a valid range, and never overflows, at 0 and at
- * 2^64-1 too. Functions marked inline are exported as well, for callers that are not C.
+ * Everything here is pure and O(1), and never overflows, at 0 and at 2^64-1 too. Calls that return
+ * no status need valid ranges. Functions marked inline are exported as well, for callers that are
+ * not C.
  */
 
 #ifdef __cplusplus
@@ -96,7 +97,8 @@ IOVAGEOM_API int iovageom_range_length(struct iovageom_range range, uint64_t *le
 /**
  * The aperture of a guest address width: [0, 2^bits - 1].
  *
- * @param bits 1 to 64; else IOVAGEOM_ERR_INVALID.
+ * @param bits 1 to 64.
+ * @return IOVAGEOM_ERR_INVALID for other bits.
  */
 IOVAGEOM_API int iovageom_range_from_gaw(unsigned bits, struct iovageom_range *out);
 

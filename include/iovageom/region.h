@@ -13,8 +13,8 @@
  * Reserved regions: what can't be mapped, of which type, and who says so.
  *
  * Several may speak of one address. What the guest is told is the *resolved* view: disjoint regions
- * in ascending order, where the type of highest precedence shows; a geometry (geometry.h) keeps what
- * each of them said.
+ * in ascending order, where the type of highest precedence shows. A geometry (geometry.h) keeps
+ * what each source said.
  */
 
 #ifdef __cplusplus
@@ -38,8 +38,8 @@ enum iovageom_resv_type {
     /** Window in which the host's software places MSI doorbells. Linux has it at
         [0x8000000,0x80fffff]; of one elsewhere the caller has to say so. */
     IOVAGEOM_RESV_SOFTWARE_MSI = 3,
-    /** Identity-mapped by the host for firmware (VT-d RMRR, AMD unity map): not usable, and since 6.6
-        Linux gives the device to nobody (iovageom_geometry_assignable()). */
+    /** Identity-mapped by the host for firmware (VT-d RMRR, AMD unity map): not usable, and since
+        6.6 Linux gives the device to nobody (iovageom_geometry_assignable()). */
     IOVAGEOM_RESV_DIRECT = 4,
     /** Hardware MSI doorbells: writes there are interrupts, never DMA. */
     IOVAGEOM_RESV_MSI = 5
@@ -48,7 +48,10 @@ enum iovageom_resv_type {
 /** Whether a guest may not map addresses of that type: true for all but DIRECT_RELAXABLE. */
 IOVAGEOM_API bool iovageom_resv_type_forbids(enum iovageom_resv_type type);
 
-/** The word for a type as sysfs prints it ("software-msi" for SOFTWARE_MSI). Static storage. */
+/**
+ * The word for a type, as sysfs prints it; "software-msi" for SOFTWARE_MSI, which sysfs calls
+ * "msi". "unknown type" for a number that is none. Static storage, never NULL.
+ */
 IOVAGEOM_API const char *iovageom_resv_type_string(enum iovageom_resv_type type);
 
 /**
@@ -71,7 +74,10 @@ enum iovageom_source {
     IOVAGEOM_SOURCE_USER = 11             /**< an option that the user gave */
 };
 
-/** A word or two for a source, for messages ("VFIO", "VT-d registers"). Static storage. */
+/**
+ * A word or two for a source, for messages ("VFIO", "VT-d registers"); "an unknown source" for a
+ * number that is none. Static storage, never NULL.
+ */
 IOVAGEOM_API const char *iovageom_source_string(enum iovageom_source source);
 
 /** Bytes of an owner's name, the terminating 0 included. */

@@ -15,8 +15,8 @@
  * Why something was refused, lost or doubted: as data, and as a sentence for a person.
  *
  * A report is a list of findings. Calls that take one clear it first and fill it whatever they
- * return: a refusal names every obstacle, a success may carry notes (a hole that vanished at the
- * granule, a source that did not say). Wherever a report is asked for, NULL may be given.
+ * return: a refusal names every obstacle, a success may have notes (addresses that were lost at the
+ * granule, a source that did not say). NULL may be given for a report that a call takes.
  */
 
 #ifdef __cplusplus
@@ -24,16 +24,16 @@ extern "C" {
 #endif
 
 /**
- * What a finding says. Numbers are stable. Which fields of the finding hold is said beside each;
- * and in each, `endpoint` and `domain` may say whom it is about, or who asked.
+ * What a finding says. Numbers are stable. Beside each kind stands what the fields of the finding
+ * mean; in each kind `endpoint` and `domain` may say whom it is about, or who asked.
  */
 enum iovageom_finding_kind {
     /** `range` is not usable: `owner` reserves `against` with `type`. */
     IOVAGEOM_FINDING_RESERVED = 1,
     /** `range` lies outside the aperture or input range `against`, which `owner` sets. */
     IOVAGEOM_FINDING_OUT_OF_APERTURE = 2,
-    /** `range`, or if it is given what `detail` names, is not a multiple of the granule `wanted`, in
-        bytes. */
+    /** `range` is not a multiple of the granule `wanted`, in bytes; with `detail`, what that names
+        is not. */
     IOVAGEOM_FINDING_ALIGNMENT = 3,
     /** The granule is `wanted`; `owner` maps nothing smaller than `offered`. */
     IOVAGEOM_FINDING_GRANULE = 4,
@@ -42,11 +42,11 @@ enum iovageom_finding_kind {
     /** The guest was promised, by a PROBE of `endpoint` (or IOVAGEOM_ID_NONE), `range`; `owner`
         can't map `against`, which it reserves with `type` if that is given. */
     IOVAGEOM_FINDING_PROMISE = 6,
-    /** The input range `range` is wider than what `owner` maps, `against`: of several pieces, that
-        from the start of the input range up to the first address that the finding is about. */
+    /** The input range `range` is wider than what `owner` maps of it. `against` is a part that it
+        maps: where it reserves addresses in between, the part below them. */
     IOVAGEOM_FINDING_INPUT_RANGE = 7,
-    /** `wanted` mappings are needed, `owner` offers `offered`. A note with `detail`: they are not
-        needed, but could be made as that says. */
+    /** `wanted` mappings are needed, `owner` offers `offered`. In a note with `detail` they are not
+        needed: they could be made, as `detail` says. */
     IOVAGEOM_FINDING_BUDGET = 8,
     /** `range` was usable and is no longer offered, to save room or to keep the granule. */
     IOVAGEOM_FINDING_LOST = 9,
@@ -55,8 +55,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_DISAGREEMENT = 10,
     /** `owner` did not say: `detail` names what. */
     IOVAGEOM_FINDING_UNKNOWN = 11,
-    /** What `owner` says may be incomplete; where that is registers: it is the least of what they may
-        mean, since kernels differ. */
+    /** What `owner` says may be incomplete. Of registers: it is the least of what they may mean,
+        since kernels differ. */
     IOVAGEOM_FINDING_INCOMPLETE = 12,
     /** No address is usable for `owner`. */
     IOVAGEOM_FINDING_NOTHING_USABLE = 13,
@@ -64,8 +64,8 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_EXISTS = 14,
     /** There is no endpoint, domain or group of that number. */
     IOVAGEOM_FINDING_NOT_FOUND = 15,
-    /** `range` overlaps `against`; or if they have no address in common, they share a page of the
-        host. Of a layout these are pieces number `wanted` and `offered`. */
+    /** `range` overlaps `against`; or, if they have no address in common, they share a page of the
+        host. In a layout they are the pieces number `wanted` and `offered`. */
     IOVAGEOM_FINDING_OVERLAP = 16,
     /** The probe buffer holds `offered` bytes, `wanted` are needed. */
     IOVAGEOM_FINDING_PROBE_SIZE = 17,
@@ -75,14 +75,14 @@ enum iovageom_finding_kind {
     IOVAGEOM_FINDING_GUEST_QUIRK = 19,
     /** Anything else: `detail` says it. */
     IOVAGEOM_FINDING_OTHER = 20,
-    /** Linux gives `owner` to nobody, since firmware demands `range`, the first of `wanted` regions of
-        type DIRECT, one to one: see iovageom_geometry_assignable(). */
+    /** Linux gives `owner` to nobody, since firmware demands that `range` is mapped one to one. It
+        is the first of `wanted` regions of type DIRECT: see iovageom_geometry_assignable(). */
     IOVAGEOM_FINDING_DIRECT = 21,
     /** Piece number `wanted` of a layout, `range`, can't be mapped where it is, and finds no place
-        within `against`; which is `range` itself when the piece is fixed. */
+        within `against`. For a fixed piece `against` is `range` itself. */
     IOVAGEOM_FINDING_NO_PLACE = 22,
-    /** `owner` calls `range` msi. It may be where the host's software places doorbells, not where
-        hardware has them: see iovageom_geometry_add_software_msi(). */
+    /** `owner` calls `range` msi. It may be where the host's software places doorbells, and not
+        where hardware has them: see iovageom_geometry_add_software_msi(). */
     IOVAGEOM_FINDING_MSI_WINDOW = 23,
     /** The host refused what the VMM asked of it, for `range` if that is given: `wanted` is its
         errno. */
@@ -137,7 +137,10 @@ IOVAGEOM_API size_t iovageom_report_count(const struct iovageom_report *report);
 /** How many findings were made for which there was no memory. */
 IOVAGEOM_API size_t iovageom_report_dropped(const struct iovageom_report *report);
 
-/** Finding number `index`, in the order of importance in which they were made; NULL beyond. */
+/**
+ * Finding number `index`, from 0: calls make the most important ones first. NULL beyond the last.
+ * Valid until the report changes.
+ */
 IOVAGEOM_API const struct iovageom_finding *iovageom_report_at(const struct iovageom_report *report,
                                                                size_t index);
 
@@ -172,12 +175,14 @@ IOVAGEOM_API void iovageom_report_add(struct iovageom_report *report,
                                       const struct iovageom_finding *finding);
 
 /**
- * Add that the host refused the VMM's own call (VFIO_IOMMU_MAP_DMA and the like), and get the status
- * that goes with it: to return, or to give to iovageom_viommu_request_end() as its veto.
+ * Add that the host refused the VMM's own call (VFIO_IOMMU_MAP_DMA and the like), and get the
+ * status that goes with it: to return, or to give to iovageom_viommu_request_end() as its veto.
  *
+ * @param report may be NULL: then only the status is returned.
  * @param host_errno positive, as the host's call left it, in Linux's numbers.
- * @param domain, endpoint whom it was for, or IOVAGEOM_ID_NONE. @param range what was to be mapped or
- *        unmapped; [0,0] when that was no range.
+ * @param domain for which it was, or IOVAGEOM_ID_NONE.
+ * @param endpoint for which it was, or IOVAGEOM_ID_NONE.
+ * @param range what was to be mapped or unmapped; [0,0] when that was no range.
  * @return IOVAGEOM_ERR_NO_MEMORY for ENOMEM and ENOSPC, else IOVAGEOM_ERR_HOST.
  */
 IOVAGEOM_API int iovageom_report_host_refused(struct iovageom_report *report, int host_errno,

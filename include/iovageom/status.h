@@ -11,8 +11,8 @@ extern "C" {
 #endif
 
 /**
- * What a call answers. Success is 0, failures are negative, so a count may be returned where a
- * call says so. Values are stable: a number is never given a second meaning.
+ * What a call answers. Success is 0, failures are negative. Values are stable: a number is never
+ * given a second meaning.
  *
  * The sentence beside each value is what iovageom_status_string() returns.
  */

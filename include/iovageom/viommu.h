@@ -36,11 +36,7 @@
  * A device is refused, before anything has changed, if it reserves addresses that members of its
  * guest group were promised, or where a domain that it would have to join has live mappings.
  *
- * *All or nothing.* Each call that changes the object does all of it, or nothing.
- *
- * *Threads.* A call that takes the object by pointer to const changes nothing, and any number of
- * them may run at the same time. Some of them need memory while they run, and say so; then the
- * allocator is called from several threads at once. Reports are the caller's, one for each thread.
+ * *Threads.* As api.h says; reports are the caller's, one for each thread.
  *
  * *Costs* are given in n endpoints, m mappings of the domain at hand, and k ranges that a geometry
  * reserves.

@@ -30,7 +30,8 @@ extern "C" {
  * @param buffer may be NULL when size is 0.
  * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
  *        NULL.
- * @return IOVAGEOM_ERR_STATE when not frozen or a plug is prepared. O(n + all mappings).
+ * @return IOVAGEOM_ERR_STATE when not frozen or a plug is prepared; IOVAGEOM_ERR_BUFFER_TOO_SMALL.
+ *         O(n + all mappings).
  */
 IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer,
                                       size_t size, size_t *needed);

@@ -123,7 +123,10 @@ IOVAGEOM_API int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t e
                                       const struct iovageom_geometry *geometry,
                                       struct iovageom_report *report);
 
-/** Whether plug would succeed, memory aside: a dry run. Same findings, same status. */
+/**
+ * Whether plug would succeed: a dry run, with the same findings and the same status. It needs
+ * memory while it runs; that it returns IOVAGEOM_OK does not say that plug will have enough.
+ */
 IOVAGEOM_API int iovageom_viommu_plug_check(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                             const struct iovageom_plug_options *options,
                                             const struct iovageom_geometry *geometry,

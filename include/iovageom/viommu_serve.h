@@ -16,11 +16,11 @@
  * Serving the guest: its requests, as calls or as bytes; where an access of an endpoint goes; and
  * what is mapped.
  *
- * Each request is answered 0 or a negative enum iovageom_status, as every call is;
- * iovageom_status_virtio() makes of it the status for the tail that the specification asks for. The
- * statuses that a call lists are virtio's, by their short names; which of the library's it is says
- * more (two reasons to answer INVAL are two statuses here), and the report says why. 0 means done:
- * the object has changed. A `_check` call answers the same, memory aside, and changes nothing.
+ * Each request is answered with 0 or a negative enum iovageom_status, as every call is, from which
+ * iovageom_status_virtio() makes the status for the tail. Below, requests list the statuses of
+ * virtio, by their short names. The library's own statuses say more (two reasons to answer INVAL
+ * may be two statuses here), and the report says why. 0 means done: the object has changed. A
+ * `_check` call answers the same, memory aside, and changes nothing.
  */
 
 #ifdef __cplusplus
@@ -74,7 +74,8 @@ IOVAGEOM_API int iovageom_viommu_detach_check(const struct iovageom_viommu *viom
  * MAP (N37-N46, N76, I2, I7).
  *
  * @param range virt_start and virt_end as the guest wrote them.
- * @param phys phys_start. @param flags IOVAGEOM_VIRTIO_MAP_F_*.
+ * @param phys phys_start.
+ * @param flags IOVAGEOM_VIRTIO_MAP_F_*.
  * @return OK; INVAL: unknown flag (N43), an inverted range (N37), bypass domain (N45), a mapping is
  *         there already (N42), or the range touches what is reserved (N76); NOENT: unknown domain
  *         (N44); RANGE: not aligned to the granule (N41), outside the input range (I2), or the
@@ -119,8 +120,8 @@ IOVAGEOM_API int iovageom_viommu_unmap_check(const struct iovageom_viommu *viomm
  * PROBE: the property bytes, zero-filled to `size` (N69). What they say is now promised.
  *
  * @param properties room for `size` bytes, the frozen probe_size.
- * @param needed receives the bytes of properties, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- *        May be NULL.
+ * @param needed receives the bytes of properties on success, and the probe_size on
+ *        IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be NULL.
  * @return OK; NOENT for an unknown endpoint (N63); INVAL when `size` is smaller than probe_size
  *         (N68), nothing being written then; UNSUPP when PROBE is not offered (N64: don't answer);
  *         NOMEM.

@@ -170,7 +170,8 @@ IOVAGEOM_API int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
  *        when INPUT_AS_HOST leaves nothing of it (FINDING_NOTHING_USABLE): then it stays as it was;
  *        a device whose guest knows of no MSI doorbells (FINDING_GUEST_QUIRK), as plug does; and
  *        each device, and the envelope, that can't be assigned (FINDING_DIRECT).
- * @return IOVAGEOM_OK, also when frozen already; IOVAGEOM_ERR_NO_MEMORY. O(n k).
+ * @return IOVAGEOM_OK, also when frozen already; IOVAGEOM_ERR_NO_MEMORY; IOVAGEOM_ERR_OVERFLOW when
+ *         probe_size is to be chosen, and a list takes more than 2^32-1 bytes. O(n k).
  */
 IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,
                                         struct iovageom_report *report);
@@ -194,7 +195,7 @@ IOVAGEOM_API bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu);
  *
  * `bypass` is the present value of the field. Encode it with iovageom_virtio_encode_config().
  *
- * @return IOVAGEOM_ERR_NO_MEMORY. O(1) when frozen, else O(n k).
+ * @return as iovageom_viommu_freeze(). O(1) when frozen, else O(n k).
  */
 IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
                                               struct iovageom_virtio_config *out);
@@ -207,7 +208,8 @@ IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viom
  * From here on plug, update, declare, add_region and set_envelope refuse what this driver can't be
  * told of. Devices that are plugged already are not judged again: call
  * iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK if it does. For a driver
- * that declines INPUT_RANGE, PROBE reserves what lies outside of the range. O(guest groups).
+ * that declines INPUT_RANGE, PROBE reserves what lies outside of the range. Valid until a reset.
+ * O(guest groups).
  */
 IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu,
                                                   uint32_t features);
@@ -237,9 +239,10 @@ IOVAGEOM_API int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint
 
 /**
  * The device is reset by its driver, or (with `system`) the whole machine is: all domains, mappings
- * and promises are gone, devices and slots stay. `bypass` survives a device reset, and goes back to
- * boot_bypass with the system (N9). The config space stays frozen, for the VMM may go on showing
- * the copy that it made when it was frozen: see iovageom_viommu_thaw(). Never fails.
+ * and promises are gone, devices and slots stay. What is offered counts as accepted again. `bypass`
+ * survives a device reset, and goes back to boot_bypass with the system (N9). The config space
+ * stays frozen, for the VMM may go on showing the copy that it made when it was frozen: see
+ * iovageom_viommu_thaw(). Never fails.
  */
 IOVAGEOM_API void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system);
 

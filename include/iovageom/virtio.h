@@ -14,9 +14,10 @@
 
 /**
  * @file
- * The wire of a virtio-iommu: RESV_MEM properties of a PROBE answer, the config space, and the
- * requests of the guest, from the device's side: the former are encoded, the latter decoded. What a
- * request is answered is the business of viommu.h; the guest's side of the wire is in guest.h. All numbers on the wire are little-endian, of any alignment.
+ * The wire of a virtio-iommu, from the device's side: it encodes the RESV_MEM properties of a PROBE
+ * answer and the config space, and decodes the requests of the guest. viommu.h says what a request
+ * is answered; guest.h has the guest's side of the wire. All numbers on the wire are little-endian,
+ * at any alignment.
  *
  * N and I numbers are those of docs/numbers.md: the statements of the virtio specification 1.4,
  * chapter "IOMMU Device", which has not changed since 1.2.
@@ -71,25 +72,27 @@ IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
  * The wire list of typed regions.
  *
  * Regions that touch and look the same on the wire are merged, which loses nothing. Everything but
- * MSI is sent as RESERVED; DIRECT_RELAXABLE is usable, and left out. Where several MSI windows
- * remain, the one with a part whose owner has the highest source is sent as MSI (what the user or
- * the machine model says outranks what the host says), the lowest window among equals; the others
- * are sent as RESERVED (N74), so that no address becomes usable by it. What lies outside `window`
- * is left out.
+ * MSI is sent as RESERVED; DIRECT_RELAXABLE is usable, and left out. What lies outside `window` is
+ * left out.
  *
- * A list that reserves all of [0, 2^64-1] (or of [0, 2^32-1], for a window that ends there, because
- * 32-bit guests have the same trouble with it) is legal, and means that the guest can't map
- * anything: it is sent in two halves, the first of which keeps the type. A VMM that wants to refuse
- * such a device does so when it is plugged.
+ * One MSI window at most is sent as MSI (N74): the one whose owner has the highest source, since
+ * what the user or the machine model says outranks what the host says; among equals the lowest. A
+ * window of several parts has the highest source of them. The other windows are sent as RESERVED,
+ * so no address becomes usable.
+ *
+ * A list that reserves all of [0, 2^64-1] is legal, and means that the guest can't map anything. It
+ * is sent in two halves, the first of which keeps the type. The same holds for [0, 2^32-1] and a
+ * window that ends there, because 32-bit guests refuse that region. A VMM that wants to refuse such
+ * a device does so when it is plugged.
  *
  * @param regions disjoint and ascending, as iovageom_geometry_reserved() and
  *        iovageom_geometry_regions() give them.
  * @param owners the collection that `region.owner` refers to, or NULL when owners don't matter:
  *        then the lowest MSI window wins.
- * @param window the addresses that the guest can name at all: [0, 2^64-1] when in doubt; the input
- *        range, if the guest is known to honour it (N1 leaves it free to), saves properties; for a
- *        guest with 32-bit physical addresses [0, 2^32-1], because Linux refuses a device with a
- *        region above. What lies above must be left out of its input_range.
+ * @param window the addresses that the guest can name at all: [0, 2^64-1] when in doubt. The input
+ *        range makes the list shorter, but only if the guest is known to honour it, which N1 leaves
+ *        to the guest. For a guest with 32-bit physical addresses [0, 2^32-1], because Linux
+ *        refuses a device with a region above; the input range must end there too.
  * @param out room for `capacity` regions; may be `regions` itself. count + 1 always suffice.
  * @param out_count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @return IOVAGEOM_ERR_INVERTED (a region or the window), IOVAGEOM_ERR_OVERLAP (not disjoint and
@@ -119,9 +122,9 @@ IOVAGEOM_API int iovageom_virtio_wire_check(const struct iovageom_region *list, 
  *
  * @param list a wire list.
  * @param buffer the properties[] of the request, `size` bytes: the device's probe_size. May be NULL
- *        when size is 0.
+ *        when size is 0. On an error nothing is written to it (N68: not one property).
  * @param needed receives the bytes of the properties, on success and on
- *        IOVAGEOM_ERR_BUFFER_TOO_SMALL, when nothing is written (N68: not one property).
+ *        IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be NULL.
  * @return what iovageom_virtio_wire_check() says, or IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(size).
  */
 IOVAGEOM_API int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t count,
@@ -133,7 +136,9 @@ IOVAGEOM_API int iovageom_virtio_encode_probe(const struct iovageom_region *list
  *
  * @param allocator for scratch memory; NULL for the default.
  * @param granule power of two in bytes: that of the config space's page_size_mask, 1 for none.
- * @return as the three calls, and IOVAGEOM_ERR_NO_MEMORY. O(n log n).
+ * @param buffer as with iovageom_virtio_encode_probe(), and so are `size` and `needed`.
+ * @return IOVAGEOM_ERR_INVALID (granule, no allocator), IOVAGEOM_ERR_INVERTED (window),
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL, IOVAGEOM_ERR_NO_MEMORY. O(n log n).
  */
 IOVAGEOM_API int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
                                                  const struct iovageom_geometry *geometry,
@@ -203,7 +208,9 @@ struct iovageom_virtio_request {
     struct iovageom_range virt; /**< MAP, UNMAP: virt_start and virt_end; maybe inverted (N37) */
     uint64_t phys;              /**< MAP: phys_start */
     bool head_reserved;         /**< a reserved byte of the head is not 0: to be ignored (N19) */
-    bool body_reserved;     /**< one of the body is not 0: N24 refuses, N32 and N62 ignore, N51 */
+    /** A reserved byte of the body is not 0: ATTACH (N24) and UNMAP (N51) are refused for it,
+        DETACH (N32) and PROBE (N62) not. */
+    bool body_reserved;
     bool has_tail;          /**< false: return the buffer unwritten, used length 0 (I6, N18) */
     size_t tail_offset;     /**< where the 4 bytes of the tail go in the device-writable part */
     size_t properties_size; /**< PROBE: bytes before the tail for properties, at offset 0 */
@@ -222,7 +229,8 @@ struct iovageom_virtio_request {
  * @param out is written whatever is returned.
  * @return IOVAGEOM_OK; IOVAGEOM_ERR_UNSUPPORTED for an unknown type, which has no tail (N18);
  *         IOVAGEOM_ERR_TRUNCATED when the readable part is too small for its type (answer INVAL if
- *         has_tail; all fields but type are 0) or the writable part too small for a tail (I6).
+ *         has_tail; of the other fields only type and the sizes are set) or the writable part too
+ *         small for a tail (I6). O(1).
  */
 IOVAGEOM_API int iovageom_virtio_decode_request(const void *readable, size_t readable_size,
                                                 size_t writable_size, uint32_t probe_size,
