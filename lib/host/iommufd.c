@@ -9,23 +9,35 @@
 #include "internal.h"
 
 /*
- * Structures of include/uapi/linux/iommufd.h. The names are offsets in bytes, except *_COUNT. Only
- * the offsets are used, not the header: so the library builds on any system, and knows fields that
- * the header of the build machine may not have yet.
+ * Structures of include/uapi/linux/iommufd.h, by offsets in bytes (*_MINIMUM and *_END are sizes).
+ * The header itself is not included: so the library builds on any system, and knows fields that the
+ * header of the build machine may not have yet.
  */
 
 #define FIRST_QUERY_RANGES 32 /* more than the 2 to 8 of the usual host: one call is enough */
 
-/* struct iommu_ioas_iova_ranges: num_iovas and out_iova_alignment */
+/* All of them begin with their own size. The two of an IOAS go on with its id. */
+#define OWN_SIZE 0
+#define IOAS_ID  4
+
+/* struct iommu_ioas_iova_ranges: num_iovas, allowed_iovas, out_iova_alignment */
 #define RANGES_COUNT     8
+#define RANGES_ARRAY     16
 #define RANGES_ALIGNMENT 24
+
+/* struct iommu_ioas_allow_iovas: num_iovas, allowed_iovas */
+#define ALLOW_COUNT 8
+#define ALLOW_ARRAY 16
 
 /*
  * struct iommu_hw_info. It has 32 bytes in Linux 6.6; out_capabilities came in 6.7, at the end, and
  * out_max_pasid_log2 later, in a byte that was 0 before.
  */
 #define HW_INFO_MINIMUM          32
+#define HW_INFO_DATA_LENGTH      12
+#define HW_INFO_TYPE             24
 #define HW_INFO_PASID_BITS       28
+#define HW_INFO_CAPABILITIES     32
 #define HW_INFO_CAPABILITIES_END 40
 
 /* Then the registers: struct iommu_hw_info_vtd, _arm_smmuv3 (of which IDR0 to IDR5 are read) and
@@ -33,9 +45,9 @@
 #define VTD_CAP          8
 #define VTD_ECAP         16
 #define SMMUV3_IDR       8
-#define SMMUV3_IDR_COUNT 6
 #define AMD_EFR          0
 #define AMD_EFR2         8
+#define SMMUV3_IDR_COUNT 6 /* registers, not an offset */
 
 /* Bytes of a list of `count` ranges; false when a size_t is too small for them, or the kernel's
  * 32-bit number of ranges is too small for `count`. */
@@ -59,7 +71,7 @@ static void put64(void *bytes, size_t offset, uint64_t value)
 }
 
 /*
- * Both headers start with their own size, which newer kernels may raise. `length` is what the
+ * Checks the size at the start of a structure, which newer kernels may raise. `length` is what the
  * caller has. MALFORMED: the kernel says less than any kernel has. TRUNCATED: the caller has less
  * than the kernel says.
  */
@@ -69,7 +81,7 @@ static int check_size(const void *header, size_t length, uint32_t minimum)
 
     if (length < minimum)
         return IOVAGEOM_ERR_TRUNCATED;
-    size = iovageom_host_load32(header, 0);
+    size = iovageom_host_load32(header, OWN_SIZE);
     if (size < minimum)
         return IOVAGEOM_ERR_MALFORMED;
     return size > length ? IOVAGEOM_ERR_TRUNCATED : IOVAGEOM_OK;
@@ -134,10 +146,10 @@ void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *qu
                                          void *header)
 {
     memset(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    put32(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    put32(header, 4, query->ioas_id);
+    put32(header, OWN_SIZE, IOVAGEOM_IOMMUFD_RANGES_SIZE);
+    put32(header, IOAS_ID, query->ioas_id);
     put32(header, RANGES_COUNT, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
-    put64(header, 16, array);
+    put64(header, RANGES_ARRAY, array);
 }
 
 /*
@@ -206,10 +218,10 @@ int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *r
     if (list_size < size)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     memset(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    put32(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    put32(header, 4, ioas_id);
-    put32(header, 8, (uint32_t)count);
-    put64(header, 16, array);
+    put32(header, OWN_SIZE, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
+    put32(header, IOAS_ID, ioas_id);
+    put32(header, ALLOW_COUNT, (uint32_t)count);
+    put64(header, ALLOW_ARRAY, array);
     for (size_t i = 0; i < count; i++) {
         put64(list, i * IOVAGEOM_IOMMUFD_RANGE_SIZE, ranges[i].start);
         put64(list, i * IOVAGEOM_IOMMUFD_RANGE_SIZE + 8, ranges[i].last);
@@ -259,11 +271,11 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
 
     if (status != IOVAGEOM_OK)
         return status;
-    info.full_length = iovageom_host_load32(header, 12);
-    info.type = iovageom_host_load32(header, 24);
-    if (iovageom_host_load32(header, 0) >= HW_INFO_CAPABILITIES_END) {
+    info.full_length = iovageom_host_load32(header, HW_INFO_DATA_LENGTH);
+    info.type = iovageom_host_load32(header, HW_INFO_TYPE);
+    if (iovageom_host_load32(header, OWN_SIZE) >= HW_INFO_CAPABILITIES_END) {
         info.knows |= IOVAGEOM_HW_INFO_CAPABILITIES;
-        info.capabilities = iovageom_host_load64(header, 32);
+        info.capabilities = iovageom_host_load64(header, HW_INFO_CAPABILITIES);
         info.pasid_bits = ((const uint8_t *)header)[HW_INFO_PASID_BITS];
         if (info.pasid_bits != 0)
             info.knows |= IOVAGEOM_HW_INFO_PASID;
