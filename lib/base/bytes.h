@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef IOVAGEOM_BYTES_H
-#define IOVAGEOM_BYTES_H
+#ifndef IOVAGEOM_LIB_BYTES_H
+#define IOVAGEOM_LIB_BYTES_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -56,8 +56,8 @@ static inline void iovageom_store_le64(void *bytes, uint64_t value)
 }
 
 /*
- * FNV-1a, 64 bits: of `length` bytes after those whose hash is `hash`, or IOVAGEOM_FNV_NONE. It finds
- * damage, and is no protection against who can write the bytes.
+ * FNV-1a, 64 bits. `hash` is that of the bytes before these, or IOVAGEOM_FNV_NONE. It finds damage.
+ * It is no protection against somebody who can write the bytes.
  */
 #define IOVAGEOM_FNV_NONE UINT64_C(0xcbf29ce484222325)
 

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/pgsize.h>
 
-#include "array.h"
-
 /* The external definitions of inline functions, for other languages and calls not inlined. */
 extern inline bool iovageom_pgsize_is_power(uint64_t value);
 extern inline uint64_t iovageom_pgsize_granule(uint64_t mask);
 
-/* All page sizes from the alignment up: an alignment limits the granule and says nothing of larger
- * pages. */
 uint64_t iovageom_pgsize_from_alignment(uint64_t alignment)
 {
     return iovageom_pgsize_is_power(alignment) ? ~(alignment - 1) : 0;

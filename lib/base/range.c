@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <iovageom/pgsize.h>
 #include <iovageom/range.h>
 #include <iovageom/status.h>
-
-#include "array.h"
 
 /* The external definitions of inline functions, for other languages and calls not inlined. */
 extern inline bool iovageom_range_valid(struct iovageom_range range);

@@ -188,10 +188,9 @@ static inline uint64_t iovageom_pgsize_raise(uint64_t mask, uint64_t granule)
 
 /*
  * The mask that both honour: the larger of the two granules, plus the larger pages that both have.
- * Not the bitwise AND: 64K|2M and 4K|2M meet in 64K|2M, as both can map a multiple of 64K, the second
- * one as sixteen pages of 4K; and the AND of 64K and 4K is 0, which means that nothing maps. 0 when
- * either is 0. Commutative,
- * associative, idempotent; the neutral element is the mask with all bits set.
+ * Not the bitwise AND: 64K|2M and 4K|2M meet in 64K|2M, as both can map a multiple of 64K, the
+ * second one as sixteen pages of 4K; but the AND of 64K and 4K is 0, which means that nothing maps.
+ * 0 when either is 0. Commutative, associative, idempotent; the neutral element is UINT64_MAX.
  */
 static inline uint64_t iovageom_pgsize_meet(uint64_t a, uint64_t b)
 {

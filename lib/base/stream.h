@@ -13,14 +13,14 @@
  * and checksum, then fields without padding, little-endian.
  */
 
-/* What the head of a form looks like. */
+/* What the head of a form looks like. Offsets are in bytes. */
 struct iovageom_form {
     char magic[8];
     uint32_t version; /* at 8 */
     uint32_t head;    /* bytes of the head; its last 8 are the checksum */
     bool sized;       /* the head has its own size, u32 at 12, and that of all, u64 at 16; then the
-                         checksum covers the head, too, and a later writer's head may be longer */
-    size_t least;     /* with fewer bytes in all it is truncated */
+                         checksum covers the head too, and a later writer's head may be longer */
+    size_t least;     /* bytes of the shortest form: fewer are IOVAGEOM_ERR_TRUNCATED */
 };
 
 /* ---- writing ---- */
@@ -71,12 +71,12 @@ uint64_t iovageom_read64(struct iovageom_reader *reader);
 /* Not checked: start may be above last. */
 struct iovageom_range iovageom_read_range(struct iovageom_reader *reader);
 
-/* The next `length` bytes as a reader of their own; they are passed here. */
+/* The next `length` bytes as a reader of their own. This reader goes on behind them. */
 struct iovageom_reader iovageom_read_part(struct iovageom_reader *reader, uint64_t length);
 
 /*
- * For a part: IOVAGEOM_OK when all of it was read, and no more; else IOVAGEOM_ERR_MALFORMED, because
- * then it had another length than what it holds.
+ * For a part: IOVAGEOM_OK when all of it was read, and no more. Else IOVAGEOM_ERR_MALFORMED: its
+ * length was not that of what it holds.
  */
 int iovageom_read_end(const struct iovageom_reader *reader);
 

@@ -10,11 +10,11 @@
 
 /*
  * What a Linux guest does with the bytes that a VMM sends it, mistakes included: each part follows
- * the code of one part of Linux, in the same order of steps. So where it looks odd, it is the
- * kernel that is. Where kernels differ, struct iovageom_guestview_kernel says which one is meant.
+ * the code of one part of Linux, in the same order of steps. What looks odd here is odd in Linux.
+ * Where kernels differ, struct iovageom_guestview_kernel says which one is meant.
  */
 
-/* The driver's MSI_IOVA_BASE and _LENGTH: without an MSI region it adds this window as SW_MSI. */
+/* The driver's MSI_IOVA_BASE and MSI_IOVA_LENGTH: without an MSI region it adds this window. */
 static const struct iovageom_range software_msi = {0x8000000, 0x80fffff};
 
 enum { PROPERTY_TYPE_MASK = 0xfff }; /* 12 bits (I4); the other 4 are reserved */
@@ -85,10 +85,11 @@ static bool region_follows(const struct iovageom_region *one, const struct iovag
 
 /*
  * Linux inserts region by region, O(n^2); a hostile answer may be long, so this is a heap sort,
- * which needs no memory. In the heap of `end` regions none belongs behind its parent: that of
- * region n is (n - 1) / 2. First the heap is made, region by region from the back; then the region
- * at its top, which belongs behind all others, changes places with the last, again and again. An
- * answer that is sorted already, as ours are, costs one pass.
+ * which needs no memory. (That of lib/base is not exported to this library.) In the heap of `end`
+ * regions none belongs behind its parent: that of region n is (n - 1) / 2. First the heap is made,
+ * region by region from the back; then the region at its top, which belongs behind all others,
+ * changes places with the last, again and again. An answer that is sorted already, as ours are,
+ * costs one pass.
  */
 static void sort_regions(struct iovageom_region *regions, size_t count)
 {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/host_sysfs.h>
 
-#include <string.h>
-
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 
@@ -14,8 +12,8 @@
  * TYPE". And registers of an IOMMU, as hexadecimal numbers.
  */
 
-/* Linux writes at most one page less the terminating 0, and the smallest page has 4096 bytes. A
- * text that long may lack its end. */
+/* Linux writes at most one page less the terminating 0, and drops the rest without an error. With
+ * pages of 4096 bytes, the smallest, that is after about 80 regions. */
 #define FULL_PAGE 4095
 
 /* The window that Linux chooses for MSI doorbells (B3): MSI_IOVA_BASE and 1 MiB. */
@@ -208,18 +206,14 @@ int iovageom_host_sysfs_region(const char *text, size_t length,
     return status;
 }
 
-/*
- * Whether the text may have been cut off. Linux writes at most one page less one byte, and drops
- * the rest without an error. With pages of 4 KiB that is after about 80 regions. The facts are then
- * incomplete.
- */
+/* Whether the end of the text may be missing: see FULL_PAGE. */
 static bool may_be_cut(const char *text, size_t length)
 {
     return length >= FULL_PAGE || (length > 0 && text[length - 1] != '\n');
 }
 
-/* A text that is read. What it says goes into `fresh`, which the caller's geometry is narrowed to
- * when all is read. */
+/* A text that is read. What it says goes into `fresh`. When all is read, the caller's geometry is
+ * narrowed to that: all or nothing. */
 struct reading {
     const char *text;
     size_t length;

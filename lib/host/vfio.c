@@ -170,9 +170,9 @@ static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
 
 /*
  * Two walks: the first reads, the second compares each header with the extents, which are complete
- * only now. If the first fails, a walk that reads nothing looks whether the chain itself is at
- * fault: a known capability in a cycle comes a second time, and would be reported as a duplicate. (No
- * extents are known then, so nothing overlaps.) Linear in the size of the answer, as all is.
+ * only now. If the first fails, a walk that reads nothing finds out whether the chain has a cycle:
+ * a known capability in it comes a second time, and would be reported as a duplicate. (No extents
+ * are known then, so nothing overlaps.) Linear in the size of the answer.
  */
 static int read_chain(const struct vfio_answer *answer, uint32_t first, struct vfio_info *info)
 {

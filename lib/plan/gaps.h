@@ -9,9 +9,10 @@
 #include "../base/range.h"
 
 /*
- * How an ascending list is made shorter. Closing the gap between two neighbours makes one entry of
- * them, which has the addresses of the gap as well. Each gap can be closed without regard to the
- * others; so a list that must be k entries shorter grows least by closing the k smallest gaps.
+ * How an ascending list is made shorter, for cover.c, which has the code, and for probe.c. Closing
+ * the gap between two neighbours makes one entry of them, which has the addresses of the gap as
+ * well. Gaps do not depend on each other; so a list that must be k entries shorter grows least by
+ * closing the k smallest gaps.
  *
  * Nothing is allocated and nothing is sorted: the size up to which gaps are closed is found by
  * bisection, 64 passes over the list.
@@ -50,8 +51,7 @@ struct iovageom_gap_choice {
 /* The number of gaps of at most `most` bytes that can be closed, gap `but` not counted. */
 size_t iovageom_gaps_narrow(const struct iovageom_gaps *gaps, uint64_t most, size_t but);
 
-/* The `wanted` smallest gaps but for gap `but`, which stays open. At least `wanted` must be closable
- * without that one. */
+/* Chooses the `wanted` smallest gaps other than gap `but`, which stays open. There must be so many. */
 struct iovageom_gap_choice iovageom_gaps_smallest(const struct iovageom_gaps *gaps, size_t wanted,
                                                   size_t but);
 

@@ -15,7 +15,7 @@
 /*
  * How a layout is planned. Pieces are put into an order of precedence; a *seat* is a piece's place
  * in it (compare_seats()). In that order they are *settled*, one by one: each stays where it is if
- * the host maps it and no earlier piece has it, and moves else. Three sets of addresses say what is
+ * the host maps it and no earlier piece has it; else it moves. Three sets of addresses say what is
  * free; each contains the one before:
  *
  *   refused   what the host doesn't map
@@ -232,8 +232,8 @@ static int place(struct work *work, const struct iovageom_piece *piece, struct i
 
 /*
  * Moves a part of a piece: to one place if there is one, else to the largest holes first, so that
- * as few mappings as possible come of it. iovageom_place_room() has found enough of them. Each turn but the
- * last fills a hole, so there are no more turns than holes and one.
+ * as few mappings as possible are needed. iovageom_place_room() has found enough of them. Each turn
+ * but the last fills a hole, so there is one turn more than holes at most.
  */
 static int scatter(struct work *work, const struct iovageom_piece *piece,
                    struct iovageom_range from)

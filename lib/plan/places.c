@@ -53,7 +53,7 @@ bool iovageom_place_near(const struct iovageom_rangeset *blocked, struct iovageo
     return found_above || found_below;
 }
 
-/* By bisection of its size, which needs no list of holes that each part changes. */
+/* By bisection of its size. A list of holes, sorted by size, would change with each part placed. */
 bool iovageom_place_largest(const struct iovageom_rangeset *blocked, struct iovageom_range limits,
                             uint64_t granule, struct iovageom_range *best)
 {

@@ -9,6 +9,18 @@
 #include "../virtio/virtio_internal.h"
 #include "gaps.h"
 
+/*
+ * How a list is fitted into a probe buffer that is too small: gaps between RESERVED neighbours are
+ * closed, which reserves them, too, the smallest first (gaps.h).
+ *
+ * There is one exception: closed gaps must not make one region [0, 2^32-1] or [0, 2^64-1] of
+ * several, because guests refuse such a region. [0, 2^32-1] may be the beginning of a longer list,
+ * so it is watched for (`prefix` in struct source). [0, 2^64-1] can only be the whole list; so it
+ * is enough that not all gaps are closed (count_closable()).
+ */
+
+/* ---- findings ---- */
+
 static void add_probe_size(struct iovageom_report *report, int status, uint64_t wanted,
                            uint64_t offered)
 {
@@ -26,16 +38,6 @@ static void add_lost(struct iovageom_report *report, struct iovageom_range range
     finding.range = range;
     iovageom_report_add(report, &finding);
 }
-
-/*
- * How a list is fitted into a probe buffer that is too small: gaps between RESERVED neighbours are
- * closed, which reserves them, too, the smallest first (gaps.h).
- *
- * There is one exception: closed gaps must not make one region [0, 2^32-1] or [0, 2^64-1] of
- * several, because guests refuse such a region. [0, 2^32-1] may be the beginning of a longer list,
- * so it is watched for (`prefix` in struct source). [0, 2^64-1] can only be the whole list; so it
- * is enough that not all gaps are closed (count_closable()).
- */
 
 /* ---- the list ---- */
 

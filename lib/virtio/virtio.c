@@ -10,12 +10,7 @@
 #include "../geometry/internal.h"
 #include "virtio_internal.h"
 
-/* ---- wire lists ---- */
-
-/*
- * A wire list is what a PROBE answer can express: RESERVED and MSI regions only, at most one of
- * them MSI (N74), disjoint (N75) and ascending.
- */
+/* ---- wire lists: see virtio.h ---- */
 
 /* Every range is valid, and begins above the end of the one before it. */
 static int check_order(const struct iovageom_region *regions, size_t count)
@@ -144,9 +139,9 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
 }
 
 /*
- * Nothing is written when it does not fit. `out` may be `regions`: the list
- * never grows faster than it is read, so no region is overwritten before it is read. Only the
- * second half of everything, at the end, adds one.
+ * Nothing is written when it does not fit. `out` may be `regions`: the list never grows faster than
+ * it is read, so no region is overwritten before it is read. Only the second half of everything, at
+ * the end, adds one.
  */
 int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t count,
                               const struct iovageom_geometry *owners, struct iovageom_range window,
@@ -165,7 +160,7 @@ int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t coun
             return IOVAGEOM_ERR_INVALID;
 
     has_msi = choose_msi(regions, count, owners, window, &msi);
-    /* The list has one region more at most. Where there is room for that, nothing is counted first. */
+    /* One region more is the most. With room for it the list need not be counted first. */
     *out_count =
         write_list(regions, count, has_msi ? &msi : NULL, window, count < capacity ? out : NULL);
     if (*out_count > capacity)
@@ -194,7 +189,6 @@ int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
     return IOVAGEOM_OK;
 }
 
-/* There is room for one region more than the geometry has, for the second half of everything. */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
                                 struct iovageom_range window, struct iovageom_region_buffer *wire)

@@ -5,8 +5,8 @@
 #include <iovageom/virtio.h>
 
 /*
- * A list of regions: in `few`, which is enough for the usual host, or on the heap. So it must not be
- * moved. iovageom_wire_free() releases it.
+ * A list of regions: in `few`, which is enough for the usual host, or on the heap. It must not be
+ * moved, as `list` may point into it. iovageom_wire_free() releases it.
  */
 struct iovageom_region_buffer {
     const struct iovageom_allocator *allocator;
