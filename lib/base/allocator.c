@@ -3,8 +3,7 @@
 
 #ifdef IOVAGEOM_NO_DEFAULT_ALLOCATOR
 
-/* A build without malloc(). An object that is given no allocator can't be initialised then: see
- * iovageom_allocator_chosen(). */
+/* A build without malloc(): see allocator.h. */
 const struct iovageom_allocator *iovageom_allocator_default(void)
 {
     return NULL;

@@ -17,11 +17,8 @@
 /* A property's type has 12 bits (I4). The payload of RESV_MEM: subtype, 3 reserved, start, last. */
 enum { KIND_MASK = 0xfff, KIND_BITS = 12, PAYLOAD_BYTES = 20 };
 
-/*
- * Reads the property at *offset and moves *offset behind it. A property's length comes from its
- * head and not from its type (N59), so that unknown ones can be passed over. The list ends
- * (IOVAGEOM_ERR_NOT_FOUND) with type NONE, or with the buffer (I4).
- */
+/* A property's length comes from its head and not from its type (N59), so that unknown ones can be
+ * passed over. */
 int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
                                  struct iovageom_guest_property *property)
 {
@@ -51,8 +48,6 @@ int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
     return IOVAGEOM_OK;
 }
 
-/* `payload` is the property without its head. A longer one is accepted; its further bytes are not
- * read. Any subtype but MSI is reserved (N72). */
 int iovageom_guest_decode_resv_mem(const void *payload, size_t length,
                                    struct iovageom_region *region, uint32_t *subtype)
 {

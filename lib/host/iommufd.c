@@ -153,9 +153,8 @@ void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *qu
 }
 
 /*
- * The list may grow between two calls of the kernel, when a device is attached meanwhile. So the
- * number of attempts is bounded. With `too_small` the kernel must ask for more than it was given: a
- * count that fits contradicts that, and asking again would never end.
+ * With `too_small` the kernel must ask for more than it was given: a count that fits contradicts
+ * that, and asking again would never end.
  */
 int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, const void *header,
                                        bool too_small)
@@ -182,11 +181,7 @@ int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, con
     return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }
 
-/*
- * Refuses what IOMMU_IOAS_ALLOW_IOVAS (B2) refuses or understands in another way. An empty list
- * allows everything there, not nothing. A range of one address is refused, since the kernel wants
- * start < last. Ranges must ascend without overlap.
- */
+/* Refuses what IOMMU_IOAS_ALLOW_IOVAS (B2) refuses, or means otherwise: see host_iommufd.h. */
 static int check_allowed(const struct iovageom_range *ranges, size_t count)
 {
     if (count == 0)

@@ -170,11 +170,8 @@ static bool next_line(const char *text, size_t length, struct iovageom_sysfs_cur
     return false;
 }
 
-/*
- * The next region: skips empty lines and regions of length 0. IOVAGEOM_ERR_NOT_FOUND at the end of
- * the text. If the last line has no newline and can't be understood, it was probably cut off:
- * IOVAGEOM_ERR_TRUNCATED.
- */
+/* The next region. If the last line has no newline and can't be understood, it was probably cut
+ * off: IOVAGEOM_ERR_TRUNCATED. */
 static int next_region(const char *text, size_t length, struct iovageom_sysfs_cursor *cursor,
                        struct iovageom_range *range, enum iovageom_resv_type *type)
 {
@@ -332,9 +329,8 @@ int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *valu
 }
 
 /*
- * Which of two words is EFR: 0 or 1, or -1 if that can't be known. Linux before 6.7 wrote EFR2
- * first. If just one word has IASup, it is EFR. Else, if one word is 0, the other is EFR: hardware
- * without EFR2 has an EFR, but none has only an EFR2.
+ * Which of two words is EFR: 0 or 1, or -1 if that can't be known. host_sysfs.h has the rule. Where
+ * one word is 0, the other is EFR: some hardware has only an EFR, but none has only an EFR2.
  */
 static int find_efr(const uint64_t words[2])
 {

@@ -293,7 +293,6 @@ void iovageom_host_vfio_query_request(const struct iovageom_vfio_query *query, v
     memcpy(buffer, &argsz, sizeof(argsz));
 }
 
-/* The list may grow between two calls of the kernel, so the number of attempts is bounded. */
 int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query, const void *buffer)
 {
     struct vfio_info info;

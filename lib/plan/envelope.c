@@ -12,9 +12,6 @@
  * An envelope is the meet of a pool of hosts, with all facts owned by the envelope itself. It is
  * not made by repeated iovageom_geometry_narrow(), which would copy the regions of all hosts so far
  * once for each host: O(n^2) for a large pool.
- *
- * A number of mappings that VFIO says are *left* on a host becomes a limit on all that the guest
- * has. A guest that comes to that host brings all its mappings along; so it can't have more.
  */
 
 /*

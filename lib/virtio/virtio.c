@@ -32,10 +32,7 @@ static bool listed(const struct iovageom_region *region, struct iovageom_range w
            iovageom_range_intersect(region->range, window, out);
 }
 
-/*
- * The rank of an MSI region when several compete: its owner's source, so that the user or the
- * machine's model outranks the host. 0 for all when the caller gave no owners.
- */
+/* The rank of an MSI region: its owner's source. 0 for all when the caller gave no owners. */
 static unsigned authority(const struct iovageom_region *region,
                           const struct iovageom_geometry *owners)
 {
