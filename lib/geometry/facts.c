@@ -237,19 +237,7 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     while (*index < geometry->count) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[(*index)++];
 
-        if (fact->kind == kind)
-            return fact;
-    }
-    return NULL;
-}
-
-const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
-    const struct iovageom_geometry *geometry, size_t *index)
-{
-    while (*index < geometry->count) {
-        const struct iovageom_geometry_fact *fact = &geometry->facts[(*index)++];
-
-        if (fact->ranges != NULL)
+        if (fact->kind == kind || (kind == IOVAGEOM_FACT_REGIONS && fact->ranges != NULL))
             return fact;
     }
     return NULL;

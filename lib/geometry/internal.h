@@ -46,8 +46,7 @@ static inline bool iovageom_source_is_guest(uint32_t source)
  * "is this address usable" reads regions alone, and the others say only what is known and by whom.
  */
 struct iovageom_geometry_fact {
-    uint32_t
-        kind; /* an enum iovageom_fact, or IOVAGEOM_FACT_REGIONS + an enum iovageom_resv_type */
+    uint32_t kind; /* an enum iovageom_fact, or IOVAGEOM_FACT_REGIONS + a type */
     struct iovageom_owner owner;
     uint64_t value; /* mask, alignment, number of mappings, or start of the aperture; else 0 */
     uint64_t last;  /* of the aperture; else 0 */
@@ -62,8 +61,8 @@ struct iovageom_geometry_fact {
  * Regions come last, by type, then owner, both in ascending precedence. So an index is also a rank:
  * where several cover one address, the one with the highest index takes precedence ("shows").
  *
- * Only iovageom_geometry_open_last() breaks the order; who calls it must call iovageom_geometry_settle()
- * before anything else reads the facts. All memory comes from the geometry's copy of the allocator.
+ * Only iovageom_geometry_open_last() breaks the order; who calls it must call
+ * iovageom_geometry_settle() before anything else reads the facts. All memory comes from the geometry's copy of the allocator.
  */
 struct iovageom_geometry {
     struct iovageom_allocator allocator;
@@ -91,9 +90,11 @@ static inline bool iovageom_fact_forbids(const struct iovageom_geometry_fact *fa
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
 /*
- * The row of a fact with these members, made if there is none; NULL without memory for that. O(facts). Where room was reserved, and the fact has no regions, it can't
- * fail. New regions have an empty set: the caller adds to row->ranges, by a call that leaves it as it
- * was on an error, and closes the row with that call's status, which is returned. A row whose set is
+ * The row of a fact with these members, made if there is none; NULL without memory for that. Where
+ * room was reserved, and the fact has no regions, it can't fail. O(facts).
+ *
+ * New regions have an empty set. The caller adds to row->ranges, by a call that leaves it as it was
+ * on an error, and closes the row with that call's status, which is returned. A row whose set is
  * empty is removed then.
  */
 struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
@@ -135,13 +136,18 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     const struct iovageom_geometry *geometry, uint32_t kind, const struct iovageom_owner *owner,
     size_t *count);
 
-/* The first fact of a kind from index *index on, or NULL; *index becomes the index after it. */
+/*
+ * The first fact of a kind, with IOVAGEOM_FACT_REGIONS of any type, from index *index on, or NULL;
+ * *index becomes the index after it.
+ */
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     const struct iovageom_geometry *geometry, uint32_t kind, size_t *index);
 
-/* The same for regions of any type. */
-const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
-    const struct iovageom_geometry *geometry, size_t *index);
+static inline const struct iovageom_geometry_fact *iovageom_geometry_next_regions(
+    const struct iovageom_geometry *geometry, size_t *index)
+{
+    return iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_REGIONS, index);
+}
 
 /* ---- the resolved view ---- */
 
