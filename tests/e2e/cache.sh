@@ -260,19 +260,6 @@ build_userland() {
     echo "$out/userland.cpio.gz"
 }
 
-# `backport_emulator NAME PACKAGE`: a newer one of bookworm-backports, installing nothing; prints how
-# to call it.
-backport_emulator() {
-    local dir=$IOVAGEOM_CACHE/qemu/backports package
-    if [ ! -e "$dir/$2" ]; then
-        for package in "$2" qemu-system-common qemu-system-data; do
-            unpack_package amd64 "$package/bookworm-backports" "$dir"
-        done
-        touch "$dir/$2"
-    fi
-    echo "env QEMU_MODULE_DIR=$dir/usr/lib/x86_64-linux-gnu/qemu $dir/usr/bin/$1 -L $dir/usr/share/qemu"
-}
-
 # `build_disk`: what firmware boots; prints the image's path.
 build_disk() {
     local out=$IOVAGEOM_CACHE/disk
