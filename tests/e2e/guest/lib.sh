@@ -114,9 +114,11 @@ qmp() {
     wait_for 30 grep -q "\"id\": \"$2\"" /tmp/qmp.out || say "qmp-silent $2"
 }
 
-# `end_l2 SECONDS`: wait for its end, or put an end to it
+# `end_l2 SECONDS`: wait for its last word, and then for its end, or put an end to it: Linux 6.1 with
+# a dead virtio_rng can't power off.
 end_l2() {
-    if ! wait_for "$1" l2_gone; then
+    wait_for "$1" l2_said_or_gone end
+    if ! wait_for 10 l2_gone; then
         say "l2-timeout"
         kill -9 "$L2"
     fi
