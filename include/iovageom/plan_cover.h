@@ -118,8 +118,8 @@ struct iovageom_dirty_bitmap {
  * @param needed receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. Not
  *        NULL.
  * @return IOVAGEOM_ERR_INVALID (the bitmap's page or start, or it ends above 2^64-1),
- *         IOVAGEOM_ERR_INVERTED (a mapping), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count + words +
- *         ranges).
+ *         IOVAGEOM_ERR_INVERTED (a mapping), IOVAGEOM_ERR_OVERFLOW (a mapping whose addresses would
+ *         end above 2^64-1), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count + words + ranges).
  */
 IOVAGEOM_API int iovageom_plan_cover_dirty(const struct iovageom_mapping *mappings, size_t count,
                                            const struct iovageom_dirty_bitmap *bitmap,

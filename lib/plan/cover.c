@@ -251,9 +251,14 @@ int iovageom_plan_cover_dirty(const struct iovageom_mapping *mappings, size_t co
     if (!iovageom_pgsize_is_power(page) || bitmap->start % page != 0 ||
         (bitmap->pages > 0 && bitmap->pages - 1 > (IOVAGEOM_ADDRESS_MAX - bitmap->start) / page))
         return IOVAGEOM_ERR_INVALID;
-    for (size_t i = 0; i < count; i++)
-        if (!iovageom_range_valid(mappings[i].range))
+    for (size_t i = 0; i < count; i++) {
+        const struct iovageom_range range = mappings[i].range;
+
+        if (!iovageom_range_valid(range))
             return IOVAGEOM_ERR_INVERTED;
+        if (mappings[i].phys > IOVAGEOM_ADDRESS_MAX - (range.last - range.start))
+            return IOVAGEOM_ERR_OVERFLOW;
+    }
     if (bitmap->pages == 0)
         count = 0;
     else

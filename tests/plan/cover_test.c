@@ -292,6 +292,27 @@ static void bitmaps_reach_the_highest_address(void **state)
     assert_int_equal(count, 7);
 }
 
+/* MAP admits no such mapping, but a caller may have others. None leads to an inverted range. */
+static void addresses_of_a_mapping_do_not_wrap(void **state)
+{
+    struct iovageom_mapping mapping = {{0, 0xfff}, MAX - 0xfff, 3};
+    const uint64_t word = 1;
+    const struct iovageom_dirty_bitmap bitmap = {&word, 0, 0x1000, 1};
+    struct iovageom_range out[1] = {{5, 6}};
+    size_t count = 7;
+
+    (void)state;
+    assert_int_equal(iovageom_plan_cover_dirty(&mapping, 1, &bitmap, out, 1, &count), 0);
+    assert_ranges(out, count, &R(MAX - 0xfff, MAX), 1);
+    count = 7;
+    out[0] = R(5, 6);
+    mapping.phys++;
+    assert_int_equal(iovageom_plan_cover_dirty(&mapping, 1, &bitmap, out, 1, &count),
+                     IOVAGEOM_ERR_OVERFLOW);
+    assert_ranges(out, 1, &R(5, 6), 1);
+    assert_int_equal(count, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +325,7 @@ int main(void)
         cmocka_unit_test(bits_become_addresses),
         cmocka_unit_test(pages_of_a_byte),
         cmocka_unit_test(bitmaps_reach_the_highest_address),
+        cmocka_unit_test(addresses_of_a_mapping_do_not_wrap),
     };
 
     return cmocka_run_group_tests_name("plan_cover", tests, NULL, NULL);
