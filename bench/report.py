@@ -206,9 +206,6 @@ def generated(results):
                        "insertion, malloc's overhead included: " +
                        ", ".join(f"{name} {value:.1f}" for name, value in
                                  sorted(data[key].items(), key=lambda item: item[1])) + ".\n")
-    if meta.get("text_bytes"):
-        out.append("Code size of the whole library, `-O2`, `.text`: "
-                   f"{int(meta['text_bytes']) / 1024:.1f} KiB.\n")
     peers = data.get("peers", {})
     out.append("Peers: " + "; ".join(f"*{name}*: {what}" for name, what in sorted(peers.items()))
                + ".\n")
