@@ -25,16 +25,23 @@ fn main() {
 }
 
 fn link_system() {
-    // The bindings are of one version. An older library lacks functions; a newer one with the same
-    // major number has them all.
-    let wanted = format!("iovageom >= {}", env::var("CARGO_PKG_VERSION").unwrap());
+    // Before 1.0 each minor version may change the interface; a later patch may not.
+    let number = |name: &str| env::var(format!("CARGO_PKG_VERSION_{name}")).unwrap();
+    let (major, minor) = (number("MAJOR"), number("MINOR"));
+    let next = if major == "0" {
+        format!("0.{}", minor.parse::<u32>().unwrap() + 1)
+    } else {
+        format!("{}", major.parse::<u32>().unwrap() + 1)
+    };
+    let wanted = [format!("iovageom >= {major}.{minor}"), format!("iovageom < {next}")];
     let output = Command::new(env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".into()))
-        .args(["--libs", &wanted])
+        .arg("--libs")
+        .args(&wanted)
         .output()
         .expect("pkg-config can be run; or leave the feature `system` out");
     assert!(
         output.status.success(),
-        "pkg-config does not know {wanted}: set PKG_CONFIG_PATH, or leave the feature `system` out"
+        "pkg-config does not know {wanted:?}: set PKG_CONFIG_PATH, or leave the feature `system` out"
     );
     for word in String::from_utf8_lossy(&output.stdout).split_whitespace() {
         if let Some(folder) = word.strip_prefix("-L") {

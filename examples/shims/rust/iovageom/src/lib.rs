@@ -73,6 +73,11 @@ pub use viommu::Viommu;
 pub use vm_memory_impls::guest_ranges;
 pub use words::{FindingKind, ResvType, Source, Status};
 
+/// The example of the README is tried, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The version of the C library in use, "major.minor.patch".
 pub fn version() -> String {
     // SAFETY: static text, never NULL, that ends with NUL.
