@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HOST_PROBE_PASTE_H
+#define HOST_PROBE_PASTE_H
+
+#include "host.h"
+
+/* What the readers of a pasted text have in common: a line, its words, and the host that comes of it. */
+
+#define ADDRESS_LENGTH 12 /* of "0000:00:1f.2" */
+#define MOST_RMRRS     64
+#define MOST_SAID      4096
+
+/** A region that firmware wants mapped one to one. */
+struct rmrr {
+    uint64_t start, last;
+};
+
+/** How far the reading of a text has come. */
+struct reader {
+    struct host *host;
+    const struct blob *text;
+    const char *at; /* the line, and its end */
+    const char *end;
+    size_t number;
+    char *group;           /* of whose file the next lines are (head -v, ls): its name, or NULL */
+    bool regions_follow;   /* and they are its reserved_regions */
+    struct device *device; /* of the last lines of lspci */
+    size_t understood;
+    struct rmrr rmrrs[MOST_RMRRS]; /* those that no line gives a device */
+    size_t rmrr_count;
+    size_t ivmd_count;
+    size_t said;    /* how often something was said of a device */
+    unsigned width; /* "Host address width" */
+    const char *off;
+};
+
+/* ---- words of the line ---- */
+
+/** Behind the first `word` of the line from `from` on; NULL when it is not there. */
+const char *line_after(const struct reader *reader, const char *from, const char *word);
+
+/** A number in hexadecimal, with 0x or without; its end, or NULL. */
+const char *line_hex(const struct reader *reader, const char *at, uint64_t *value);
+
+/** Behind the blanks at `at`. */
+const char *line_blanks(const struct reader *reader, const char *at);
+
+/** Whether hexadecimal digits, as many as `form` has x, and its other characters stand there. */
+bool line_has_form(const struct reader *reader, const char *at, const char *form);
+
+/** The address of a PCI device at `at`, "0000:00:1f.2" or "00:1f.2"; its end, or NULL. */
+const char *line_address(const struct reader *reader, const char *at,
+                         char address[ADDRESS_LENGTH + 1]);
+
+/** The first address in a part of the line, where no other character of one stands before it. */
+const char *line_find_address(const struct reader *reader, const char *from,
+                              char address[ADDRESS_LENGTH + 1]);
+
+/** A word of the characters that names have, at most 63 of them; NULL when there is none. */
+const char *line_name(const struct reader *reader, const char *at, char name[64]);
+
+/** What is left of the line, without blanks at its end. */
+const char *line_rest(const struct reader *reader, const char *at);
+
+/* ---- what is put together ---- */
+
+/** The group of that name, made if it is new; NULL when there are too many. */
+struct group *paste_group(struct reader *reader, const char *name);
+
+/** Puts a device into a group, unless it is in one. */
+void paste_device(struct reader *reader, const char *name, const char *address);
+
+/** A note on a group; of very many the rest is dropped. */
+void paste_note(struct group *group, const char *words);
+
+/** A register file of an IOMMU. */
+void paste_attribute(struct reader *reader, const char *name, const char *file, const char *value);
+
+/* ---- the kernel's log (paste_log.c) ---- */
+
+/** Whether the line is one of the kernel's log that says something. */
+bool paste_read_log(struct reader *reader);
+
+/** What the log says of all groups, or of none that it names. */
+void paste_finish_log(struct reader *reader);
+
+#endif

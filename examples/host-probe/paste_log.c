@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What the kernel's log says of IOMMUs: groups, registers, regions that firmware wants, refusals. */
+
+#include "paste.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* "Adding to iommu group 9", "Adding device 0000:00:00.0 to group 0" of older kernels. */
+static bool read_log_group(struct reader *reader)
+{
+    char address[ADDRESS_LENGTH + 1], name[64];
+    const char *at = line_after(reader, reader->at, "Adding to iommu group ");
+
+    if (at == NULL) {
+        at = line_after(reader, reader->at, "iommu: Adding device ");
+        at = at != NULL ? line_after(reader, at, " to group ") : NULL;
+    }
+    if (at == NULL || line_find_address(reader, reader->at, address) == NULL ||
+        line_name(reader, at, name) == NULL || isdigit((unsigned char)*name) == 0)
+        return false;
+    paste_device(reader, name, address);
+    return true;
+}
+
+/* "pci 0000:00:02.0: [8086:3e92] type 00 class 0x030000" */
+static bool read_log_device(struct reader *reader)
+{
+    const char *type = line_after(reader, reader->at, "] type ");
+    const char *class = type != NULL ? line_after(reader, type, " class 0x") : NULL;
+    char address[ADDRESS_LENGTH + 1];
+    struct device *device;
+    const char *ids;
+    uint64_t vendor, number, code;
+
+    ids = class != NULL ? line_find_address(reader, reader->at, address) : NULL;
+    ids = ids != NULL ? line_after(reader, ids, ": [") : NULL;
+    if (ids == NULL || !line_has_form(reader, ids, "xxxx:xxxx]") ||
+        line_hex(reader, ids, &vendor) == NULL || line_hex(reader, ids + 5, &number) == NULL ||
+        line_hex(reader, class, &code) == NULL)
+        return false;
+    device = host_device(reader->host, address);
+    device->pci = true;
+    device->vendor = (unsigned)vendor;
+    device->device = (unsigned)number;
+    device->class_code = (unsigned)code & 0xffffff;
+    return true;
+}
+
+/* "DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e" */
+static bool read_log_registers(struct reader *reader)
+{
+    const char *cap = line_after(reader, reader->at, " cap ");
+    const char *base = line_after(reader, reader->at, "reg_base_addr ");
+    const char *ecap = cap != NULL ? line_after(reader, cap, " ecap ") : NULL;
+    const char *at = line_after(reader, reader->at, "DMAR: ");
+    char unit[64];
+    uint64_t value;
+
+    if (base == NULL || ecap == NULL || at == NULL || line_name(reader, at, unit) == NULL ||
+        strncmp(unit, "dmar", 4) != 0)
+        return false;
+    if (line_hex(reader, cap, &value) == NULL)
+        return false;
+    paste_attribute(reader, unit, "cap", text("%llx", (unsigned long long)value));
+    if (line_hex(reader, ecap, &value) != NULL)
+        paste_attribute(reader, unit, "ecap", text("%llx", (unsigned long long)value));
+    return true;
+}
+
+/* "AMD-Vi: Extended features (0x58f77ef22294a5a, 0x0): PPR NX", with one number or two. */
+static bool read_log_features(struct reader *reader)
+{
+    const char *at = line_after(reader, reader->at, "AMD-Vi: Extended features (");
+    uint64_t first, second = 0;
+
+    if (at == NULL || (at = line_hex(reader, at, &first)) == NULL)
+        return false;
+    if (at < reader->end && *at == ',')
+        (void)line_hex(reader, line_blanks(reader, at + 1), &second);
+    paste_attribute(reader, "ivhd0", "features",
+                    text("%llx:%llx", (unsigned long long)first, (unsigned long long)second));
+    return true;
+}
+
+/* Linux gives up what it wants for graphics and USB when such a device is assigned. */
+static bool is_relaxable(const struct device *device)
+{
+    return device->class_code >> 16 == 0x03 || device->class_code >> 8 == 0x0c03;
+}
+
+static void say_region(struct reader *reader, const char *address, const char *words,
+                       uint64_t start, uint64_t last)
+{
+    const struct device *device = host_device(reader->host, address);
+    struct group *group = device->group != NULL ? host_group(reader->host, device->group) : NULL;
+    const char *range = range_text((struct iovageom_range){start, last});
+
+    if (group == NULL)
+        group = paste_group(reader, ANY_GROUP);
+    if (group == NULL || reader->said++ > MOST_SAID)
+        return;
+    if (!device->pci)
+        paste_note(group,
+                   text("%s wants %s mapped one to one for %s: unless that is a graphics or a USB "
+                        "device, Linux gives it to nobody",
+                        words, range, address));
+    else if (is_relaxable(device))
+        paste_note(group,
+                   text("%s wants %s mapped one to one for %s until it is assigned, which hinders "
+                        "nothing",
+                        words, range, address));
+    else
+        paste_note(group, text("%s wants %s mapped one to one for %s", words, range, address));
+    if (device->pci && !is_relaxable(device))
+        group->direct = true;
+}
+
+/* "Setting identity map for device 0000:00:02.0 [0x77800000 - 0x7fffffff]", in two orders. */
+static bool read_log_identity(struct reader *reader)
+{
+    const char *at = line_after(reader, reader->at, "DMAR: Setting identity map ");
+    char address[ADDRESS_LENGTH + 1];
+    uint64_t start, last;
+
+    if (at == NULL || line_find_address(reader, reader->at, address) == NULL)
+        return false;
+    at = line_after(reader, at, "[");
+    at = at != NULL ? line_hex(reader, at, &start) : NULL;
+    at = at != NULL ? line_after(reader, at, "- ") : NULL;
+    if (at == NULL || line_hex(reader, at, &last) == NULL || last < start)
+        return false;
+    /* The first 16 MiB are for ISA, and relaxable. */
+    if (start != 0 || last != 0xffffff)
+        say_region(reader, address, "firmware (an RMRR)", start, last);
+    return true;
+}
+
+/* "DMAR: RMRR base: 0x0000004c000000 end: 0x000000503fffff" */
+static bool read_log_rmrr(struct reader *reader)
+{
+    const char *at = line_after(reader, reader->at, "DMAR: RMRR base: ");
+    uint64_t start, last;
+
+    if (at == NULL || (at = line_hex(reader, at, &start)) == NULL ||
+        (at = line_after(reader, at, "end: ")) == NULL || line_hex(reader, at, &last) == NULL)
+        return false;
+    if (last >= start && reader->rmrr_count < MOST_RMRRS)
+        reader->rmrrs[reader->rmrr_count++] = (struct rmrr){start, last};
+    return true;
+}
+
+/*
+ * "AMD-Vi: IVMD_TYPE_RANGE devid_start: 0000:00:00.0 devid_end: 0000:0f:1f.7 range_start: ...
+ * range_end: ... flags: 7", what amd_iommu_dump adds. Bit 0: mapped one to one; bit 3: excluded.
+ */
+static bool read_log_ivmd(struct reader *reader)
+{
+    const char *at = line_after(reader, reader->at, "AMD-Vi: IVMD_TYPE");
+    char first[ADDRESS_LENGTH + 1] = "", last[ADDRESS_LENGTH + 1] = "";
+    uint64_t start, end;
+    const char *field;
+
+    if (at == NULL || (field = line_after(reader, at, "range_start: ")) == NULL ||
+        line_hex(reader, field, &start) == NULL ||
+        (field = line_after(reader, at, "range_end: ")) == NULL ||
+        line_hex(reader, field, &end) == NULL || end == 0 || end <= start)
+        return false;
+    field = line_find_address(reader, at, first);
+    if (field == NULL || reader->ivmd_count++ > MOST_RMRRS)
+        return false;
+    if (line_find_address(reader, field, last) == NULL)
+        memcpy(last, first, sizeof(last));
+    /* range_end is the first address behind it. */
+    for (size_t i = 0; i < reader->host->device_count; i++) {
+        const struct device *device = reader->host->devices[i];
+        struct group *group =
+            device->group != NULL ? host_group(reader->host, device->group) : NULL;
+
+        if (group == NULL || strcmp(device->address, first) < 0 ||
+            strcmp(device->address, last) > 0)
+            continue;
+        group->direct = true;
+        if (reader->said++ <= MOST_SAID)
+            paste_note(group,
+                       text("firmware (an IVMD) wants %s mapped one to one for %s",
+                            range_text((struct iovageom_range){start, end - 1}), device->address));
+    }
+    return true;
+}
+
+/* What newer kernels say when such a device is to be given away, and older ones of Intel's. */
+static bool read_log_refusal(struct reader *reader)
+{
+    static const char *const words[] = {
+        "Firmware has requested this device have a 1:1 IOMMU mapping",
+        "Device is ineligible for IOMMU domain attach due to platform RMRR requirement",
+    };
+    char address[ADDRESS_LENGTH + 1];
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const struct device *device;
+        struct group *group;
+
+        if (line_after(reader, reader->at, words[i]) == NULL ||
+            line_find_address(reader, reader->at, address) == NULL)
+            continue;
+        device = host_device(reader->host, address);
+        group = device->group != NULL ? host_group(reader->host, device->group)
+                                      : paste_group(reader, ANY_GROUP);
+        if (group == NULL)
+            return true;
+        if (device->group == NULL)
+            group_add(group, host_device(reader->host, address));
+        group->direct = true;
+        paste_note(group,
+                   text("the kernel refused %s, as firmware wants regions for it mapped one to one",
+                        address));
+        return true;
+    }
+    return false;
+}
+
+/* Lines on the machine as a whole. */
+static bool read_log_machine(struct reader *reader)
+{
+    static const char *const offs[] = {"intel_iommu=off", "amd_iommu=off", "iommu=off",
+                                       "DMAR: IOMMU disabled"};
+    const char *at = line_after(reader, reader->at, "Host address width ");
+    uint64_t value = 0;
+
+    if (at != NULL) {
+        while (at < reader->end && isdigit((unsigned char)*at) != 0 && value < 1000)
+            value = value * 10 + (uint64_t)(*at++ - '0');
+        reader->width = value <= 64 ? (unsigned)value : 0;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(offs) / sizeof(offs[0]); i++) {
+        if (reader->off == NULL && line_after(reader, reader->at, offs[i]) != NULL)
+            reader->off = offs[i];
+    }
+    at = line_after(reader, reader->at, "Linux version ");
+    if (at != NULL && reader->host->kernel == NULL) {
+        const char *end = at;
+
+        while (end < reader->end && isgraph((unsigned char)*end) != 0)
+            end++;
+        reader->host->kernel = text("Linux (none) %.*s", (int)(end - at), at);
+        return true;
+    }
+    return line_after(reader, reader->at, "DMAR: IOMMU enabled") != NULL ||
+           line_after(reader, reader->at, "AMD-Vi: Interrupt remapping enabled") != NULL;
+}
+
+bool paste_read_log(struct reader *reader)
+{
+    static bool (*const readers[])(struct reader *) = {
+        read_log_group, read_log_device, read_log_registers, read_log_features, read_log_identity,
+        read_log_rmrr,  read_log_ivmd,   read_log_refusal,   read_log_machine,
+    };
+
+    for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
+        if (readers[i](reader))
+            return true;
+    }
+    return false;
+}
+
+/* What is said of no group is so for any of them. */
+static void say_to_all(struct reader *reader, const char *words)
+{
+    for (size_t i = 0; i < reader->host->group_count; i++)
+        paste_note(&reader->host->groups[i], words);
+}
+
+void paste_finish_log(struct reader *reader)
+{
+    struct buffer ranges = {NULL, 0, 0};
+    struct host *host = reader->host;
+
+    for (size_t i = 0; i < reader->rmrr_count && i < 8; i++)
+        buffer_add(
+            &ranges, "%s%s", i != 0 ? ", " : "",
+            range_text((struct iovageom_range){reader->rmrrs[i].start, reader->rmrrs[i].last}));
+    /* Where a group's own list is there, it says which of them are its own. */
+    for (size_t i = 0; i < host->group_count && reader->rmrr_count != 0; i++) {
+        if (host->groups[i].pasted == NULL)
+            paste_note(
+                &host->groups[i],
+                text("firmware wants %s mapped one to one for devices that the text does not "
+                     "name: reserved_regions of each group says whose",
+                     buffer_text(&ranges)));
+    }
+    if (reader->width != 0 && host->unit_count == 0)
+        say_to_all(reader,
+                   text("the host address width of %u bits is that of physical addresses; the "
+                        "IOMMU's own is in the lines with \"cap\": dmesg | grep DMAR",
+                        reader->width));
+    if (reader->off != NULL)
+        say_to_all(reader, text("the IOMMU is off: %s", reader->off));
+}
