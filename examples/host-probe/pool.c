@@ -160,7 +160,7 @@ static void grow_table(struct pool *pool)
     pool->places = keep(count * sizeof(*pool->places));
     pool->place_count = count;
     for (size_t i = 0; i < pool->kind_count; i++) {
-        size_t at = pool->kinds[i].summary.fingerprint & (count - 1);
+        size_t at = (size_t)pool->kinds[i].summary.fingerprint & (count - 1);
 
         while (pool->places[at] != 0)
             at = (at + 1) & (count - 1);
@@ -183,7 +183,7 @@ static struct kind *kind_of(struct pool *pool, const struct summary *summary)
 
     if (2 * pool->kind_count >= pool->place_count)
         grow_table(pool);
-    for (at = summary->fingerprint & (pool->place_count - 1); pool->places[at] != 0;
+    for (at = (size_t)summary->fingerprint & (pool->place_count - 1); pool->places[at] != 0;
          at = (at + 1) & (pool->place_count - 1)) {
         struct kind *kind = &pool->kinds[pool->places[at] - 1];
 

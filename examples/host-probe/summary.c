@@ -26,10 +26,11 @@
 
 /* What a worker sends before and after a host; ranges follow. */
 struct message {
-    uint64_t source;
-    uint64_t begins; /* 1: nothing is said yet */
     uint64_t fingerprint, page_sizes, alignment, budget;
-    uint64_t groups, assignable, unknown, faulty, ranges;
+    size_t source, ranges;
+    size_t groups, assignable;
+    unsigned unknown, faulty;
+    unsigned begins; /* 1: nothing is said yet */
 };
 
 struct worker {
