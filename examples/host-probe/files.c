@@ -20,14 +20,21 @@
 /* All that an open file gives, if that is not too much, or why not. */
 static const char *read_all(int fd, struct blob *blob, size_t most)
 {
-    uint8_t *bytes = malloc(most + 1);
+    size_t room = 0;
+    uint8_t *bytes = NULL;
     int error = 0;
     ssize_t got = 1;
 
-    if (bytes == NULL)
-        die(EXIT_BAD_INPUT, "out of memory");
+    /* Most files of sysfs have a line or two: begin with a page, and double it. */
     while (blob->length <= most && got > 0) {
-        got = read(fd, bytes + blob->length, most + 1 - blob->length);
+        if (blob->length == room) {
+            room = room == 0 ? 4096 : 2 * room;
+            room = room > most ? most + 1 : room;
+            bytes = realloc(bytes, room);
+            if (bytes == NULL)
+                die(EXIT_BAD_INPUT, "out of memory");
+        }
+        got = read(fd, bytes + blob->length, room - blob->length);
         if (got > 0)
             blob->length += (size_t)got;
         else if (got < 0 && errno == EINTR)
