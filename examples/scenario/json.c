@@ -16,8 +16,7 @@
 
 #include <jansson.h>
 
-#define SCHEMA_VERSION 1
-#define EXACT_BELOW    ((uint64_t)1 << 53)
+#define EXACT_BELOW ((uint64_t)1 << 53)
 
 bool json_is_there(void)
 {
@@ -48,15 +47,22 @@ static json_t *string(const char *words)
     return value != NULL ? value : json_string("?");
 }
 
-static json_t *range_object(struct iovageom_range range)
+/* The lowest and the highest address of a range. */
+static json_t *ends(struct iovageom_range range)
+{
+    json_t *pair = json_array();
+
+    if (json_array_append_new(pair, hex(range.start)) != 0 ||
+        json_array_append_new(pair, hex(range.last)) != 0)
+        abort();
+    return pair;
+}
+
+static json_t *size_of(struct iovageom_range range)
 {
     struct iovageom_size size = iovageom_range_size(range);
-    json_t *object = json_object();
 
-    set(object, "start", hex(range.start));
-    set(object, "last", hex(range.last));
-    set(object, "size", size.hi != 0 ? json_string("18446744073709551616") : number(size.lo));
-    return object;
+    return size.hi != 0 ? json_string("18446744073709551616") : number(size.lo);
 }
 
 static json_t *item_object(const struct item *item)
@@ -64,14 +70,16 @@ static json_t *item_object(const struct item *item)
     json_t *object = json_object();
 
     set(object, "label", string(item->label));
-    if (item->kind == ITEM_RANGE)
-        set(object, "range", range_object(item->range));
-    else if (item->kind == ITEM_ADDRESS)
+    if (item->kind == ITEM_RANGE) {
+        set(object, "range", ends(item->range));
+        set(object, "size", size_of(item->range));
+    } else if (item->kind == ITEM_ADDRESS) {
         set(object, "address", hex(item->number));
-    else if (item->kind == ITEM_NUMBER)
+    } else if (item->kind == ITEM_NUMBER) {
         set(object, "number", number(item->number));
-    else
+    } else {
         set(object, "text", string(item->text));
+    }
     return object;
 }
 
@@ -88,8 +96,8 @@ static json_t *finding_object(const struct iovageom_finding *finding)
     (void)iovageom_finding_text(finding, text, sizeof(text));
     set(object, "kind", string(finding_word(finding)));
     set(object, "fatal", json_boolean(finding->fatal));
-    set(object, "range", range_object(finding->range));
-    set(object, "against", range_object(finding->against));
+    set(object, "range", ends(finding->range));
+    set(object, "against", ends(finding->against));
     set(object, "wanted", number(finding->wanted));
     set(object, "offered", number(finding->offered));
     set(object, "endpoint", id_or_null(finding->endpoint));
@@ -103,7 +111,7 @@ static json_t *finding_object(const struct iovageom_finding *finding)
 void json_begin(struct player *p)
 {
     p->first_object = true;
-    printf("{\"schema_version\": %d, \"commands\": [", SCHEMA_VERSION);
+    putchar('[');
 }
 
 void json_command(struct player *p)
@@ -129,7 +137,7 @@ void json_command(struct player *p)
 
 void json_end(void)
 {
-    printf("\n]}\n");
+    printf("\n]\n");
 }
 
 #else

@@ -215,7 +215,7 @@ static void usage(FILE *out)
           "Plays scenarios on the books of a virtual IOMMU. FILE - is the standard input.\n"
           "\n"
           "  --explain  every finding of every command, notes too\n"
-          "  --json     one JSON object for each file\n"
+          "  --json     one array of objects for each file\n"
           "  --quiet    only expectations that do not hold\n"
           "  --help, --version\n"
           "\n"
