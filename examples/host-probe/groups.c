@@ -89,6 +89,11 @@ static void name_device(struct row *row, const struct device *device)
     const char *kind = pci_class_name(device->class_code);
     const char *ids = text("[%04x:%04x]%s", device->vendor, device->device, provided);
 
+    if (device->vendor == 0) {
+        row->cells[COLUMN_DETAIL] = text("%s%s", kind, provided);
+        row->brief[COLUMN_DETAIL] = row->cells[COLUMN_DETAIL];
+        return;
+    }
     row->cells[COLUMN_VENDOR] = vendor;
     row->cells[COLUMN_MODEL] = model;
     row->cells[COLUMN_DETAIL] =
@@ -104,8 +109,9 @@ static void add_device(struct table *table, const struct row *parent, const stru
     const char *info = "";
 
     if (device->pci)
-        info = text("%04x:%04x class %06x %s", device->vendor, device->device, device->class_code,
-                    pci_class_name(device->class_code));
+        info = text("%sclass %06x %s",
+                    device->vendor != 0 ? text("%04x:%04x ", device->vendor, device->device) : "",
+                    device->class_code, pci_class_name(device->class_code));
     if (device->name != NULL)
         info = text("%s%s%s", info, *info != '\0' ? ", " : "", device->name);
     row->cells[COLUMN_TYPE] =

@@ -29,8 +29,8 @@ struct answers {
 
 struct device {
     const char *address; /**< "0000:00:01.0"; some other name when it is not a PCI device */
-    bool pci;            /**< the next three are known */
-    unsigned vendor;
+    bool pci;            /**< the class is known */
+    unsigned vendor;     /**< 0: it and the next are not known */
     unsigned device;
     unsigned class_code; /**< 24 bits */
     const char *driver;  /**< "" for none; NULL when not known */

@@ -19,12 +19,12 @@ static json_t *digits(unsigned value, int count)
 static json_t *device_object(const struct device *device, bool numeric)
 {
     json_t *object = out_object();
-    bool pci = device->pci;
+    bool ids = device->pci && device->vendor != 0;
 
     out_set(object, "address", out_string(device->address));
-    out_set(object, "vendor", pci ? digits(device->vendor, 4) : NULL);
-    out_set(object, "device", pci ? digits(device->device, 4) : NULL);
-    out_set(object, "class", pci ? digits(device->class_code, 6) : NULL);
+    out_set(object, "vendor", ids ? digits(device->vendor, 4) : NULL);
+    out_set(object, "device", ids ? digits(device->device, 4) : NULL);
+    out_set(object, "class", device->pci ? digits(device->class_code, 6) : NULL);
     out_set(object, "vendor_name", out_string(numeric ? NULL : pci_vendor_name(device)));
     out_set(object, "device_name", out_string(numeric ? NULL : pci_device_name(device)));
     out_set(object, "driver", out_string(device->driver));

@@ -85,7 +85,7 @@ const char *pci_vendor_name(const struct device *device)
         device->vendor, device->device, PCI_MATCH_ANY, PCI_MATCH_ANY, 0, 0, 0};
     const char *vendor_name = NULL;
 
-    if (device->pci && may_look_up(device->vendor))
+    if (device->vendor != 0 && may_look_up(device->vendor))
         pci_get_strings(&match, NULL, &vendor_name, NULL, NULL);
     return harmless(vendor_name);
 }
@@ -96,7 +96,7 @@ const char *pci_device_name(const struct device *device)
         device->vendor, device->device, PCI_MATCH_ANY, PCI_MATCH_ANY, 0, 0, 0};
     const char *device_name = NULL;
 
-    if (device->pci && may_look_up(device->vendor))
+    if (device->vendor != 0 && may_look_up(device->vendor))
         pci_get_strings(&match, &device_name, NULL, NULL, NULL);
     return harmless(device_name);
 }

@@ -156,6 +156,8 @@ static const char *device_words(const struct device *device)
 
     if (!device->pci)
         return "";
+    if (device->vendor == 0)
+        return text("(%s)", pci_class_name(device->class_code));
     return text("%04x:%04x %s%s%s%s(%s)", device->vendor, device->device,
                 vendor != NULL ? vendor : "", vendor != NULL ? " " : "", model != NULL ? model : "",
                 model != NULL ? " " : "", pci_class_name(device->class_code));
