@@ -378,8 +378,8 @@ static bool read_lspci(struct reader *reader)
 static void read_one_line(struct reader *reader)
 {
     static bool (*const readers[])(struct reader *) = {
-        read_group_path,  read_unit_path, read_device_path,
-        read_bare_region, paste_read_log, read_lspci,
+        read_group_path,  read_unit_path, read_device_path, read_bare_region,
+        paste_read_table, paste_read_log, read_lspci,
     };
 
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -430,6 +430,7 @@ void host_read_paste(struct host *host, const struct blob *blob)
             "%s: nothing in it is of an IOMMU. What can be read is the output of dmesg, of lspci "
             "-nnk, of grep -r . /sys/kernel/iommu_groups, and what --save has written",
             blob->path);
+    paste_finish_table(&reader);
     if (host->group_count == 0)
         (void)paste_group(&reader, ANY_GROUP);
     sort_groups(host);

@@ -15,6 +15,22 @@ struct rmrr {
     uint64_t start, last;
 };
 
+/** The region of a DMAR table whose lines are read. */
+struct table_region {
+    bool open;         /* in its part of the table */
+    bool based, whole; /* its start is there, and its end too */
+    bool named;        /* a device too */
+    bool others;       /* devices that can't be told */
+    struct rmrr range;
+    uint64_t segment, bus, scope, length;
+};
+
+/** A region of a DMAR table, and a device of it. */
+struct named_rmrr {
+    struct rmrr range;
+    const char *device;
+};
+
 /** How far the reading of a text has come. */
 struct reader {
     struct host *host;
@@ -28,6 +44,9 @@ struct reader {
     size_t understood;
     struct rmrr rmrrs[MOST_RMRRS]; /* those that no line gives a device */
     size_t rmrr_count;
+    struct table_region region;
+    struct named_rmrr *named;
+    size_t named_count;
     size_t ivmd_count;
     size_t said;    /* how often something was said of a device */
     unsigned width; /* "Host address width" */
@@ -81,7 +100,19 @@ void paste_attribute(struct reader *reader, const char *name, const char *file, 
 /** Whether the line is one of the kernel's log that says something. */
 bool paste_read_log(struct reader *reader);
 
+/** Says of a device's group that firmware wants a region mapped one to one for it. */
+void paste_direct(struct reader *reader, const char *address, const char *words, uint64_t start,
+                  uint64_t last);
+
 /** What the log says of all groups, or of none that it names. */
 void paste_finish_log(struct reader *reader);
+
+/* ---- tables that iasl made readable (paste_table.c) ---- */
+
+/** Whether the line is a field of a DMAR table that says something. */
+bool paste_read_table(struct reader *reader);
+
+/** What the table says, when all groups are there. */
+void paste_finish_table(struct reader *reader);
 
 #endif

@@ -90,8 +90,8 @@ static bool is_relaxable(const struct device *device)
     return device->class_code >> 16 == 0x03 || device->class_code >> 8 == 0x0c03;
 }
 
-static void say_region(struct reader *reader, const char *address, const char *words,
-                       uint64_t start, uint64_t last)
+void paste_direct(struct reader *reader, const char *address, const char *words, uint64_t start,
+                  uint64_t last)
 {
     const struct device *device = host_device(reader->host, address);
     struct group *group = device->group != NULL ? host_group(reader->host, device->group) : NULL;
@@ -133,7 +133,7 @@ static bool read_log_identity(struct reader *reader)
         return false;
     /* The first 16 MiB are for ISA, and relaxable. */
     if (start != 0 || last != 0xffffff)
-        say_region(reader, address, "firmware (an RMRR)", start, last);
+        paste_direct(reader, address, "firmware (an RMRR)", start, last);
     return true;
 }
 
