@@ -18,7 +18,7 @@ static char objects[KEYS];
 /* Numbers of PCI devices, small ones, and high ones: more than there are shortcuts. */
 static uint64_t key_of(size_t i)
 {
-    return i < 200 ? i : i < 400 ? i << 8 : UINT64_MAX - (i << 40);
+    return i < 200 ? i : i < 400 ? (uint64_t)i << 8 : UINT64_MAX - ((uint64_t)i << 40);
 }
 
 static size_t index_of(const void *object)
