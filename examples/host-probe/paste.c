@@ -262,65 +262,67 @@ static bool read_lspci_ids(struct reader *reader, const char *at, struct device 
     return known;
 }
 
-/* Without -nn, lspci has the class by its words alone, as pci.ids names it, and no ids. */
+/* Classes as pci.ids names them. */
+static const struct {
+    const char *words;
+    unsigned code;
+} lspci_classes[] = {
+    {"SCSI storage controller", 0x0100},
+    {"IDE interface", 0x0101},
+    {"RAID bus controller", 0x0104},
+    {"SATA controller", 0x0106},
+    {"Serial Attached SCSI controller", 0x0107},
+    {"Non-Volatile memory controller", 0x0108},
+    {"Mass storage controller", 0x0180},
+    {"Ethernet controller", 0x0200},
+    {"Infiniband controller", 0x0207},
+    {"Network controller", 0x0280},
+    {"VGA compatible controller", 0x0300},
+    {"3D controller", 0x0302},
+    {"Display controller", 0x0380},
+    {"Multimedia video controller", 0x0400},
+    {"Multimedia audio controller", 0x0401},
+    {"Audio device", 0x0403},
+    {"Multimedia controller", 0x0480},
+    {"RAM memory", 0x0500},
+    {"Memory controller", 0x0580},
+    {"Host bridge", 0x0600},
+    {"ISA bridge", 0x0601},
+    {"PCI bridge", 0x0604},
+    {"CardBus bridge", 0x0607},
+    {"Semi-transparent PCI-to-PCI bridge", 0x0609},
+    {"Bridge", 0x0680},
+    {"Serial controller", 0x0700},
+    {"Communication controller", 0x0780},
+    {"PIC", 0x0800},
+    {"SD Host controller", 0x0805},
+    {"IOMMU", 0x0806},
+    {"System peripheral", 0x0880},
+    {"Co-processor", 0x0b40},
+    {"FireWire (IEEE 1394)", 0x0c00},
+    {"USB controller", 0x0c03},
+    {"SMBus", 0x0c05},
+    {"Serial bus controller", 0x0c80},
+    {"Encryption controller", 0x1080},
+    {"Signal processing controller", 0x1180},
+    {"Processing accelerators", 0x1200},
+};
+
+/* Without -nn, lspci has the class by its words alone, and no ids. */
 static bool read_lspci_class(struct reader *reader, const char *at, struct device *device)
 {
-    static const struct {
-        const char *words;
-        unsigned code;
-    } classes[] = {
-        {"SCSI storage controller", 0x0100},
-        {"IDE interface", 0x0101},
-        {"RAID bus controller", 0x0104},
-        {"SATA controller", 0x0106},
-        {"Serial Attached SCSI controller", 0x0107},
-        {"Non-Volatile memory controller", 0x0108},
-        {"Mass storage controller", 0x0180},
-        {"Ethernet controller", 0x0200},
-        {"Infiniband controller", 0x0207},
-        {"Network controller", 0x0280},
-        {"VGA compatible controller", 0x0300},
-        {"3D controller", 0x0302},
-        {"Display controller", 0x0380},
-        {"Multimedia video controller", 0x0400},
-        {"Multimedia audio controller", 0x0401},
-        {"Audio device", 0x0403},
-        {"Multimedia controller", 0x0480},
-        {"RAM memory", 0x0500},
-        {"Memory controller", 0x0580},
-        {"Host bridge", 0x0600},
-        {"ISA bridge", 0x0601},
-        {"PCI bridge", 0x0604},
-        {"CardBus bridge", 0x0607},
-        {"Semi-transparent PCI-to-PCI bridge", 0x0609},
-        {"Bridge", 0x0680},
-        {"Serial controller", 0x0700},
-        {"Communication controller", 0x0780},
-        {"PIC", 0x0800},
-        {"SD Host controller", 0x0805},
-        {"IOMMU", 0x0806},
-        {"System peripheral", 0x0880},
-        {"Co-processor", 0x0b40},
-        {"FireWire (IEEE 1394)", 0x0c00},
-        {"USB controller", 0x0c03},
-        {"SMBus", 0x0c05},
-        {"Serial bus controller", 0x0c80},
-        {"Encryption controller", 0x1080},
-        {"Signal processing controller", 0x1180},
-        {"Processing accelerators", 0x1200},
-    };
     size_t left;
 
     at = line_blanks(reader, at);
     left = (size_t)(reader->end - at);
-    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-        size_t length = strlen(classes[i].words);
+    for (size_t i = 0; i < sizeof(lspci_classes) / sizeof(lspci_classes[0]); i++) {
+        size_t length = strlen(lspci_classes[i].words);
 
-        if (left <= length || memcmp(at, classes[i].words, length) != 0 || at[length] != ':')
+        if (left <= length || memcmp(at, lspci_classes[i].words, length) != 0 || at[length] != ':')
             continue;
         /* What a line with numbers said is more exact. */
         if (!device->pci)
-            device->class_code = classes[i].code << 8;
+            device->class_code = lspci_classes[i].code << 8;
         device->pci = true;
         return true;
     }
