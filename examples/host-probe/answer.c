@@ -48,17 +48,6 @@ static void describe(struct answer *answer)
                              "direct regions");
 }
 
-static bool same_words(const struct answer *a, const struct answer *b)
-{
-    if (a->word_count != b->word_count)
-        return false;
-    for (size_t i = 0; i < a->word_count; i++) {
-        if (strcmp(a->words[i], b->words[i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 static struct iovageom_range whole_pages(const struct verdict *verdict, struct iovageom_range range)
 {
     uint64_t granule = 4096;
@@ -111,7 +100,8 @@ struct answer *answer_all(const struct asked *asked, const struct question *ques
         answer.placing = answer_one(verdict, question);
         describe(&answer);
         for (size_t k = 0; k < *count && !old; k++) {
-            old = same_words(&answers[k], &answer);
+            old = same_words(answers[k].words, answers[k].word_count, answer.words,
+                             answer.word_count);
             answers[k].group_count += old;
             answers[k].with[i] = answers[k].with[i] || old;
         }

@@ -130,6 +130,17 @@ char *text(const char *format, ...)
     return made;
 }
 
+bool same_words(const char *const *a, size_t a_count, const char *const *b, size_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (size_t i = 0; i < a_count; i++) {
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
 void buffer_add(struct buffer *buffer, const char *format, ...)
 {
     va_list arguments;

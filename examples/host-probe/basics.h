@@ -8,6 +8,7 @@
 
 #include <iovageom/allocator.h>
 #include <iovageom/range.h>
+#include <iovageom/status.h>
 
 /** What the program ends with. */
 enum exit_code {
@@ -31,6 +32,13 @@ extern void (*on_die)(int code, const char *words);
 /** Says "iovageom-probe: ..." on stderr, and ends. */
 _Noreturn void die(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/** For calls of the library that fail for want of memory only: then the program ends. */
+static inline void must(int status)
+{
+    if (status < 0)
+        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
+}
+
 /** Says "iovageom-probe: ..." on stderr. */
 void warn(const char *format, ...) PRINTF_LIKE(1, 2);
 
@@ -51,6 +59,9 @@ void keep_apart(void);
 
 /** Text from keep(). */
 char *text(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/** Whether two lists hold the same texts, in the same order. */
+bool same_words(const char *const *a, size_t a_count, const char *const *b, size_t b_count);
 
 /** A text that grows, for what is put together from many pieces. */
 struct buffer {

@@ -52,12 +52,6 @@ static _Noreturn void usage(void)
     finish(EXIT_GOOD);
 }
 
-static void must(int status)
-{
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 static struct iovageom_geometry *read_promise(const char *path)
 {
     struct faults faults = {.words = NULL};

@@ -52,12 +52,6 @@ static _Noreturn void usage(void)
     finish(EXIT_GOOD);
 }
 
-static void must(int status)
-{
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 /* ---- what differs ---- */
 
 static void word(struct pair *pair, const char *words)
@@ -209,17 +203,6 @@ static void say_ranges(const char *words, const struct iovageom_range *ranges, s
         printf("  and %zu ranges more (--verbose)\n", count - shown);
 }
 
-static bool same_words(const struct pair *a, const struct pair *b)
-{
-    if (a->word_count != b->word_count)
-        return false;
-    for (size_t i = 0; i < a->word_count; i++) {
-        if (strcmp(a->words[i], b->words[i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool same_ranges(const struct iovageom_range *a, size_t a_count,
                         const struct iovageom_range *b, size_t b_count)
 {
@@ -230,7 +213,8 @@ static bool same_ranges(const struct iovageom_range *a, size_t a_count,
 static bool alike(const struct pair *a, const struct pair *b)
 {
     return a->before != NULL && a->after != NULL && b->before != NULL && b->after != NULL &&
-           same_words(a, b) && same_ranges(a->lost, a->lost_count, b->lost, b->lost_count) &&
+           same_words(a->words, a->word_count, b->words, b->word_count) &&
+           same_ranges(a->lost, a->lost_count, b->lost, b->lost_count) &&
            same_ranges(a->gained, a->gained_count, b->gained, b->gained_count);
 }
 

@@ -45,12 +45,6 @@ static bool read_ranges(const json_t *array, struct iovageom_range **ranges, siz
     return json_is_array(array);
 }
 
-static void must(int status)
-{
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 /* What counts of a source's word, but for its addresses, which the list of usable ranges has. */
 static bool add_statement(struct iovageom_geometry *geometry, const json_t *statement)
 {

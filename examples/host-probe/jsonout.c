@@ -10,6 +10,11 @@
 #define SCHEMA_VERSION 1 /* of iovageom.schema.json */
 #define EXACT_BELOW    ((uint64_t)1 << 53)
 
+bool out_is_there(void)
+{
+    return true;
+}
+
 json_t *out_begin(void)
 {
     json_t *root = out_object();
@@ -65,7 +70,7 @@ json_t *out_number(uint64_t value)
 {
     if (value < EXACT_BELOW)
         return json_integer((json_int_t)value);
-    return json_string(text("%llu", (unsigned long long)value));
+    return json_sprintf("%llu", (unsigned long long)value);
 }
 
 json_t *out_size(struct iovageom_size size)
@@ -75,7 +80,7 @@ json_t *out_size(struct iovageom_size size)
 
 json_t *out_hex(uint64_t value)
 {
-    return json_string(text("0x%llx", (unsigned long long)value));
+    return json_sprintf("0x%llx", (unsigned long long)value);
 }
 
 json_t *out_range(struct iovageom_range range)
@@ -105,7 +110,18 @@ void out_print(json_t *root)
     json_decref(root);
 }
 
+void out_print_line(json_t *root)
+{
+    (void)json_dumpf(root, stdout, 0);
+    json_decref(root);
+}
+
 #else
+
+bool out_is_there(void)
+{
+    return false;
+}
 
 json_t *out_begin(void)
 {
@@ -179,6 +195,11 @@ json_t *out_strings(const char *const *words, size_t count)
 }
 
 void out_print(json_t *root)
+{
+    (void)root;
+}
+
+void out_print_line(json_t *root)
 {
     (void)root;
 }

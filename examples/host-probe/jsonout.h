@@ -13,6 +13,8 @@
 
 typedef struct json_t json_t;
 
+bool out_is_there(void);
+
 /** A new object, or the program ends for want of a library. */
 json_t *out_begin(void);
 
@@ -42,5 +44,8 @@ json_t *out_strings(const char *const *words, size_t count);
 
 /** Prints it, and gives it back. */
 void out_print(json_t *root);
+
+/** The same on one line, without an end of it. What went wrong, ferror(stdout) tells. */
+void out_print_line(json_t *root);
 
 #endif

@@ -16,12 +16,6 @@
 
 static const struct iovageom_range everything = {0, UINT64_MAX};
 
-static void must(int status)
-{
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 /* A file that says what can't be. */
 static void blame(struct verdict *verdict, const struct blob *blob, int status)
 {

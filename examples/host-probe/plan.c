@@ -34,12 +34,6 @@ static _Noreturn void usage(void)
 
 /* ---- the answers ---- */
 
-static void must(int status)
-{
-    if (status < 0)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 static void take_findings(struct plan *plan, const struct iovageom_report *report)
 {
     for (size_t i = 0; i < iovageom_report_count(report); i++) {

@@ -35,12 +35,6 @@ static _Noreturn void usage(void)
     finish(EXIT_GOOD);
 }
 
-static void must(int status)
-{
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 /* ---- which hosts ---- */
 
 static void add_source(struct pool *pool, const char *name, const char *words, size_t length)

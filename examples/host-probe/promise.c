@@ -16,12 +16,6 @@
 
 static const struct iovageom_range everything = {0, UINT64_MAX};
 
-static void must(int status)
-{
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 static void note(const char ***notes, size_t *count, const char *words)
 {
     add_words(notes, count, words);

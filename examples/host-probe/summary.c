@@ -48,12 +48,6 @@ struct worker {
 
 /* ---- in a worker ---- */
 
-static void must(int status)
-{
-    if (status != IOVAGEOM_OK)
-        die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
-}
-
 static void send_bytes(int fd, const void *bytes, size_t length)
 {
     const char *at = bytes;

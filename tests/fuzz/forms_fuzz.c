@@ -4,9 +4,7 @@
  * bytes of a PROBE answer as text. Whatever it is, it ends, and nothing is called usable of what could
  * not be read. Where the program would end with a message, the input is done.
  */
-#include "fuzz.h"
-
-#include <setjmp.h>
+#include "fuzz_program.h"
 
 #include "../../examples/host-probe/advice.h"
 #include "../../examples/host-probe/bytes.h"
@@ -15,22 +13,6 @@
 #define MOST_GROUPS 16
 
 const char *program_name = "forms_fuzz";
-static jmp_buf ended;
-
-/* In place of the program's own (-Wl,--wrap). */
-_Noreturn void __wrap_die(int code, const char *format, ...);
-void __wrap_warn(const char *format, ...);
-
-_Noreturn void __wrap_die(int code, const char *format, ...)
-{
-    fuzz_check(code > EXIT_GOOD && code <= EXIT_REFUSED && format != NULL);
-    longjmp(ended, 1);
-}
-
-void __wrap_warn(const char *format, ...)
-{
-    (void)format;
-}
 
 static void check_verdict(const struct verdict *verdict)
 {

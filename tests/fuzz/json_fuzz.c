@@ -3,32 +3,13 @@
  * JSON that iovageom-probe reads again: a host of a pool, and a promise. What is taken for a geometry
  * is one that can be asked, and says no more than the document does.
  */
-#include "fuzz.h"
-
-#include <setjmp.h>
+#include "fuzz_program.h"
 
 #include <iovageom/status.h>
 
-#include "../../examples/host-probe/basics.h"
 #include "../../examples/host-probe/jsonin.h"
 
 const char *program_name = "json_fuzz";
-static jmp_buf ended;
-
-/* In place of the program's own (-Wl,--wrap). */
-_Noreturn void __wrap_die(int code, const char *format, ...);
-void __wrap_warn(const char *format, ...);
-
-_Noreturn void __wrap_die(int code, const char *format, ...)
-{
-    fuzz_check(code > EXIT_GOOD && code <= EXIT_REFUSED && format != NULL);
-    longjmp(ended, 1);
-}
-
-void __wrap_warn(const char *format, ...)
-{
-    (void)format;
-}
 
 static void check_geometry(const struct iovageom_geometry *geometry)
 {
