@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <iovageom/allocator.h>
 #include <iovageom/range.h>
@@ -52,23 +51,6 @@ static inline void iovageom_array_free(const struct iovageom_allocator *allocato
 {
     if (items != NULL)
         allocator->release(allocator->context, items, count * size);
-}
-
-/*
- * The same `count` items in memory for `capacity` of them, which is no fewer; the old memory, for
- * `old` items, is freed. NULL for lack of memory, and then nothing has changed.
- */
-static inline void *iovageom_array_moved(const struct iovageom_allocator *allocator, void *items,
-                                         size_t count, size_t old, size_t capacity, size_t size)
-{
-    void *moved = iovageom_array_new(allocator, capacity, size);
-
-    if (moved == NULL)
-        return NULL;
-    if (count > 0)
-        memcpy(moved, items, count * size);
-    iovageom_array_free(allocator, items, old, size);
-    return moved;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <iovageom/status.h>
 
 #include "../base/range.h"
+#include "../base/sort.h"
 
 /*
  * What a Linux guest does with the bytes that a VMM sends it, mistakes included: each part follows
@@ -72,49 +73,22 @@ static int quirk(const struct reader *reader, int status, struct iovageom_range 
 }
 
 /*
- * Whether `one` belongs behind `other`: by start; of equal starts by arrival, because Linux's sort
- * is stable. A heap sort is not, so `owner` holds the number of arrival until the regions are
- * sorted.
+ * The order in which Linux sorts: by start; of equal starts by arrival, because its sort is stable.
+ * Ours is not, so `owner` holds the number of arrival until the regions are sorted. (Linux inserts
+ * region by region, O(n^2), and a hostile answer may be long.)
  */
-static bool region_follows(const struct iovageom_region *one, const struct iovageom_region *other)
+static int compare_regions(const void *a, const void *b)
 {
+    const struct iovageom_region *one = a, *other = b;
+
     if (one->range.start != other->range.start)
-        return one->range.start > other->range.start;
-    return one->owner > other->owner;
+        return one->range.start < other->range.start ? -1 : 1;
+    return one->owner < other->owner ? -1 : one->owner > other->owner;
 }
 
-/*
- * Linux inserts region by region, O(n^2); a hostile answer may be long, so this is a heap sort,
- * which needs no memory. (That of lib/base is not exported to this library.) In the heap of `end`
- * regions none belongs behind its parent: that of region n is (n - 1) / 2. First the heap is made,
- * region by region from the back; then the region at its top, which belongs behind all others,
- * changes places with the last, again and again. An answer that is sorted already, as ours are,
- * costs one pass.
- */
 static void sort_regions(struct iovageom_region *regions, size_t count)
 {
-    size_t sorted = 1, top = count / 2, end;
-
-    while (sorted < count && region_follows(&regions[sorted], &regions[sorted - 1]))
-        sorted++;
-    for (end = sorted < count ? count : 0; end > 1;) {
-        struct iovageom_region held;
-        size_t hole, child;
-
-        if (top > 0) {
-            held = regions[--top];
-        } else {
-            held = regions[--end];
-            regions[end] = regions[0];
-        }
-        for (hole = top; (child = 2 * hole + 1) < end; hole = child) {
-            child += child + 1 < end && region_follows(&regions[child + 1], &regions[child]);
-            if (!region_follows(&regions[child], &held))
-                break;
-            regions[hole] = regions[child];
-        }
-        regions[hole] = held;
-    }
+    iovageom_sort(regions, count, sizeof(*regions), compare_regions);
     for (size_t i = 0; i < count; i++)
         regions[i].owner = 0;
 }
