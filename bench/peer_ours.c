@@ -53,7 +53,8 @@ static uint64_t lookup(void *set, const uint64_t *addresses, size_t count)
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++) {
-        bool hit = iovageom_rangeset_lookup(set, addresses[i], &found);
+        const struct iovageom_range point = {addresses[i], addresses[i]};
+        bool hit = iovageom_rangeset_first_overlap(set, point, &found);
 
         sum += bench_term(hit, found.start, found.last);
     }
@@ -93,7 +94,7 @@ static uint64_t find_hole(void *set, const struct bench_hole *queries, size_t co
         struct iovageom_range limits = {queries[i].min, queries[i].max};
         struct iovageom_range hole;
 
-        if (iovageom_rangeset_first_hole(set, limits, queries[i].size, BENCH_PAGE, &hole) == 0)
+        if (iovageom_rangeset_hole(set, limits, queries[i].size, BENCH_PAGE, false, &hole) == 0)
             sum += hole.start;
         else
             sum += BENCH_NO_HOLE;

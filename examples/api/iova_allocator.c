@@ -24,7 +24,7 @@ static void must(int status)
 static int iova_alloc(struct iovageom_rangeset *taken, struct iovageom_range limits, uint64_t size,
                       struct iovageom_range *out)
 {
-    int rc = iovageom_rangeset_last_hole(taken, limits, size, size, out); /* aligned to its size */
+    int rc = iovageom_rangeset_hole(taken, limits, size, size, true, out); /* aligned to its size */
 
     return rc < 0 ? rc : iovageom_rangeset_insert(taken, *out);
 }

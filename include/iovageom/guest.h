@@ -261,7 +261,7 @@ IOVAGEOM_GUEST_API int iovageom_guestview_dma_reserve(struct iovageom_guestview_
  * @param mask the highest address of the device's DMA mask.
  * @param out receives the range that is taken.
  * @return IOVAGEOM_ERR_NOT_FOUND when there is no room, IOVAGEOM_ERR_INVALID for a size of 0,
- *         IOVAGEOM_ERR_NO_MEMORY. As iovageom_rangeset_last_hole(), twice at most.
+ *         IOVAGEOM_ERR_NO_MEMORY. As iovageom_rangeset_hole(), twice at most.
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma,
                                                     uint64_t size, uint64_t mask,

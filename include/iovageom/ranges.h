@@ -30,9 +30,6 @@
 extern "C" {
 #endif
 
-/** Whether the array is in normal form. */
-IOVAGEOM_API bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count);
-
 /**
  * Sorts and coalesces an array in place. Ranges may come in any order, overlap and repeat.
  * O(n log n), O(n) when the starts ascend already.

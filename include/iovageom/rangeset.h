@@ -36,7 +36,7 @@ struct iovageom_rangeset {
 /**
  * Makes an empty set. Allocates nothing.
  *
- * @param allocator NULL for iovageom_allocator_default().
+ * @param allocator NULL for the default (allocator.h).
  * @return IOVAGEOM_ERR_INVALID when there is no allocator, or one of its functions is NULL.
  */
 IOVAGEOM_API int iovageom_rangeset_init(struct iovageom_rangeset *set,
@@ -115,11 +115,10 @@ IOVAGEOM_API bool iovageom_rangeset_contains(const struct iovageom_rangeset *set
 IOVAGEOM_API bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set,
                                              struct iovageom_range range);
 
-/** The range that `address` lies in. False, and *out untouched, when there is none. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
-                                           struct iovageom_range *out);
-
-/** The lowest range that overlaps `range`, whole. False when there is none. O(log n). */
+/**
+ * The lowest range that overlaps `range`, whole: with a range of one address, the one that it lies
+ * in. False, and *out untouched, when there is none. O(log n).
+ */
 IOVAGEOM_API bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                                   struct iovageom_range range,
                                                   struct iovageom_range *out);
@@ -134,7 +133,8 @@ IOVAGEOM_API bool iovageom_rangeset_equal(const struct iovageom_rangeset *a,
  * @{ */
 
 /**
- * The lowest free range of `size` bytes within `limits` that starts at a multiple of `alignment`.
+ * The lowest, or with `highest` the highest, free range of `size` bytes within `limits` that starts
+ * at a multiple of `alignment`.
  *
  * O(log n) when every gap of `size` bytes can hold it; each gap that is long enough, but can't for
  * its alignment or the limits, is passed over in O(log n).
@@ -143,14 +143,10 @@ IOVAGEOM_API bool iovageom_rangeset_equal(const struct iovageom_rangeset *a,
  * @param alignment in bytes, a power of two; 1 for none.
  * @return IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ERR_INVERTED for the limits, IOVAGEOM_ERR_INVALID.
  */
-IOVAGEOM_API int iovageom_rangeset_first_hole(const struct iovageom_rangeset *set,
-                                              struct iovageom_range limits, uint64_t size,
-                                              uint64_t alignment, struct iovageom_range *out);
-
-/** The highest such range; else like iovageom_rangeset_first_hole(). */
-IOVAGEOM_API int iovageom_rangeset_last_hole(const struct iovageom_rangeset *set,
-                                             struct iovageom_range limits, uint64_t size,
-                                             uint64_t alignment, struct iovageom_range *out);
+IOVAGEOM_API int iovageom_rangeset_hole(const struct iovageom_rangeset *set,
+                                        struct iovageom_range limits, uint64_t size,
+                                        uint64_t alignment, bool highest,
+                                        struct iovageom_range *out);
 
 /** @}
  * @name Algebra

@@ -148,25 +148,30 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
                                  const struct iovageom_geometry *after,
                                  struct iovageom_rangeset *added, struct iovageom_rangeset *removed)
 {
-    struct iovageom_rangeset *const out[2] = {added, removed};
-    struct iovageom_rangeset sets[4];
-    int status = IOVAGEOM_OK;
+    struct iovageom_rangeset old, now, more, less;
+    int status;
 
-    /* sets: usable before, usable after, added, removed. The inputs may be what `out` is made of,
-     * so results are built apart and handed out at the end, both or none. */
-    for (unsigned i = 0; i < 4; i++) /* can't fail: allocates nothing, with a checked allocator */
-        (void)iovageom_rangeset_init(&sets[i], &before->allocator);
-    status = iovageom_geometry_usable(before, 1, &sets[0]);
+    /* The inputs may be what the results are made of, so these are built apart, by the allocators of
+     * the sets that they are to replace, both or none. */
+    (void)iovageom_rangeset_init(&old, &before->allocator);
+    (void)iovageom_rangeset_init(&now, &before->allocator);
+    (void)iovageom_rangeset_init(&more, iovageom_rangeset_allocator(added));
+    (void)iovageom_rangeset_init(&less, iovageom_rangeset_allocator(removed));
+    status = iovageom_geometry_usable(before, 1, &old);
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_usable(after, 1, &sets[1]);
+        status = iovageom_geometry_usable(after, 1, &now);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_difference(&sets[2], &sets[1], &sets[0]);
+        status = iovageom_rangeset_difference(&more, &now, &old);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_difference(&sets[3], &sets[0], &sets[1]);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangesets_give(out, &sets[2], 2);
-    for (unsigned i = 0; i < 4; i++)
-        iovageom_rangeset_deinit(&sets[i]);
+        status = iovageom_rangeset_difference(&less, &old, &now);
+    if (status == IOVAGEOM_OK) {
+        iovageom_rangeset_swap(added, &more);
+        iovageom_rangeset_swap(removed, &less);
+    }
+    iovageom_rangeset_deinit(&old);
+    iovageom_rangeset_deinit(&now);
+    iovageom_rangeset_deinit(&more);
+    iovageom_rangeset_deinit(&less);
     return status;
 }
 

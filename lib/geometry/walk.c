@@ -186,11 +186,13 @@ static size_t piece_from(const struct iovageom_resolved *view, uint64_t address)
 static const struct iovageom_geometry_fact *search(const struct iovageom_geometry *geometry,
                                                    uint64_t address, uint64_t *last)
 {
+    const struct iovageom_range at = {address, address};
+
     *last = IOVAGEOM_ADDRESS_MAX;
     for (size_t i = geometry->count; i-- > 0 && geometry->facts[i].ranges != NULL;) {
         const struct iovageom_rangeset *ranges = geometry->facts[i].ranges;
         struct iovageom_range range;
-        const bool here = iovageom_rangeset_lookup(ranges, address, &range);
+        const bool here = iovageom_rangeset_first_overlap(ranges, at, &range);
 
         if (here || (iovageom_rangeset_above(ranges, address, &range) &&
                      iovageom_range_below(range, &range)))

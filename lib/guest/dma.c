@@ -91,8 +91,8 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
         granules = aligned;
     for (unsigned turn = low ? 0 : 1; turn < 2 && status == IOVAGEOM_ERR_NOT_FOUND; turn++)
         if (window_for(dma, turn == 0 ? UINT32_MAX : mask, &window))
-            status = iovageom_rangeset_last_hole(&dma->taken, window, granules * dma->granule,
-                                                 aligned * dma->granule, &found);
+            status = iovageom_rangeset_hole(&dma->taken, window, granules * dma->granule,
+                                            aligned * dma->granule, true, &found);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_insert(&dma->taken, found);
     if (status < 0)

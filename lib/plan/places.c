@@ -42,10 +42,10 @@ bool iovageom_place_near(const struct iovageom_rangeset *blocked, struct iovageo
         return false;
     found_above =
         iovageom_range_intersect(limits, above, &above) &&
-        iovageom_rangeset_first_hole(blocked, above, size, alignment, &above) == IOVAGEOM_OK;
+        iovageom_rangeset_hole(blocked, above, size, alignment, false, &above) == IOVAGEOM_OK;
     found_below =
         iovageom_range_intersect(limits, below, &below) &&
-        iovageom_rangeset_last_hole(blocked, below, size, alignment, &below) == IOVAGEOM_OK;
+        iovageom_rangeset_hole(blocked, below, size, alignment, true, &below) == IOVAGEOM_OK;
     if (found_above && (up || !found_below || above.start - from.start <= from.start - below.start))
         *to = above;
     else if (found_below)
@@ -62,7 +62,7 @@ bool iovageom_place_largest(const struct iovageom_rangeset *blocked, struct iova
     while (low < high) {
         uint64_t middle = high - (high - low) / 2;
 
-        if (iovageom_rangeset_first_hole(blocked, limits, middle * granule, granule, best) ==
+        if (iovageom_rangeset_hole(blocked, limits, middle * granule, granule, false, best) ==
             IOVAGEOM_OK)
             low = middle;
         else

@@ -53,63 +53,6 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
     return seek(tree, address, path);
 }
 
-struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
-                                                      uint64_t address)
-{
-    struct iovageom_itree_entry entry = iovageom_itree_find(tree, address);
-
-    if (!entry.range || entry.range->start > address)
-        return entry;
-    /* It holds the address, so the next one is meant. `last + 1` can't wrap below the highest. */
-    if (entry.range->last == tree->highest)
-        return (struct iovageom_itree_entry){NULL, NULL};
-    return iovageom_itree_find(tree, entry.range->last + 1);
-}
-
-bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out)
-{
-    struct iovageom_itree_entry entry = find(tree, 0);
-
-    if (!entry.range)
-        return false;
-    *out = (struct iovageom_range){entry.range->start, tree->highest};
-    return true;
-}
-
-struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree)
-{
-    struct iovageom_size size = {0, 0};
-    struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
-    size_t run;
-
-    iovageom_itree_cursor_init(&cursor, tree, 0);
-    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
-        for (size_t i = 0; i < run; i++)
-            size = iovageom_size_add(size, iovageom_range_size(first.range[i]));
-    return size;
-}
-
-bool iovageom_itree_equal(const struct iovageom_itree *a, const struct iovageom_itree *b)
-{
-    struct iovageom_itree_cursor x;
-    struct iovageom_itree_cursor y;
-
-    if (a->count != b->count)
-        return false;
-    iovageom_itree_cursor_init(&x, a, 0);
-    iovageom_itree_cursor_init(&y, b, 0);
-    for (size_t i = 0; i < a->count; i++) {
-        struct iovageom_itree_entry one = iovageom_itree_next(&x);
-        struct iovageom_itree_entry other = iovageom_itree_next(&y);
-
-        if (!iovageom_range_equal(*one.range, *other.range) ||
-            memcmp(one.values, other.values, a->width * sizeof(uint64_t)) != 0)
-            return false;
-    }
-    return true;
-}
-
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
                                 const struct iovageom_itree *tree, uint64_t address)
 {

@@ -75,26 +75,12 @@ int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
                         const struct iovageom_allocator *allocator);
 /* Empties the tree and gives its memory back. */
 void iovageom_itree_clear(struct iovageom_itree *tree);
-/* Exchanges two trees of the same width, allocators included. */
-void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b);
-/* Both of the same width; `from` may be `tree`, which keeps its allocator. IOVAGEOM_ERR_NO_MEMORY:
- * the tree is as it was. O(n). */
-int iovageom_itree_copy(struct iovageom_itree *tree, const struct iovageom_itree *from);
-/* Equal ranges with equal values. How they are spread over nodes does not matter. O(n). */
-bool iovageom_itree_equal(const struct iovageom_itree *a, const struct iovageom_itree *b);
-/* The sum of all ranges, in bytes. O(n). */
-struct iovageom_size iovageom_itree_size(const struct iovageom_itree *tree);
 
 /*
  * The lowest entry whose last >= address: it holds the address or is the next above it. O(log n).
  */
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree,
                                                 uint64_t address);
-/* The lowest entry whose start > address. */
-struct iovageom_itree_entry iovageom_itree_find_above(const struct iovageom_itree *tree,
-                                                      uint64_t address);
-/* From the lowest start to the highest last; false when the tree is empty. */
-bool iovageom_itree_hull(const struct iovageom_itree *tree, struct iovageom_range *out);
 /* Like find, and keeps the way in `path`. Without such an entry the place is behind the highest
  * one. */
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
@@ -113,12 +99,6 @@ void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_pa
 void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n);
 /* Removes all entries that overlap `range`, whole; returns how many. Needs no memory. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
-/*
- * Removes the addresses of `range` alone: an entry that is partly outside keeps that part, and its
- * values. Needs memory only when `range` is inside one entry, which becomes two.
- * IOVAGEOM_ERR_NO_MEMORY: the tree is as it was.
- */
-int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range);
 
 /* The lowest gap of at least `size` addresses whose last >= address. size >= 1. */
 bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
@@ -126,15 +106,6 @@ bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t addres
 /* The highest gap of at least `size` addresses whose start <= address. size >= 1. */
 bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
                               struct iovageom_range *gap);
-/*
- * The lowest, or the highest, piece of a gap that has `size` addresses, starts at a multiple of
- * `alignment` (a power of two), and lies in `limits`. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_INVERTED,
- * IOVAGEOM_ERR_NOT_FOUND.
- */
-int iovageom_itree_hole(const struct iovageom_itree *tree, bool highest,
-                        struct iovageom_range limits, uint64_t size, uint64_t alignment,
-                        struct iovageom_range *out);
-
 /*
  * For walking upwards. The next entry is the lowest whose last >= `address`; with `end` there is
  * none, because an entry that ends at 2^64-1 was given already and `address` can't be above that.
@@ -164,19 +135,14 @@ struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cu
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
                            struct iovageom_itree_entry *first);
 
-/* Makes up to IOVAGEOM_ITREE_INLINE entries without values the contents of a tree of width 0. */
-void iovageom_itree_fill(struct iovageom_itree *tree, const struct iovageom_range *ranges,
-                         size_t count);
-
 /*
- * Makes a tree of entries that come in ascending order: build, append as often as needed, finish.
- * The target is not touched before finish, so it may be what the entries are read from. finish()
- * must be called, also after a failure: it is what reports it.
+ * Makes a tree without values of entries that come in ascending order: build, append as often as
+ * needed, finish. The target is not touched before finish, so it may be what the entries are read
+ * from. finish() must be called, also after a failure: it is what reports it.
  */
 struct iovageom_itree_builder {
     struct iovageom_itree *target;
-    struct iovageom_itree tree;                                           /* what is built */
-    uint64_t inline_values[IOVAGEOM_ITREE_INLINE * IOVAGEOM_ITREE_WIDTH]; /* of `tree` */
+    struct iovageom_itree tree;      /* what is built */
     struct iovageom_itree_path path; /* behind its highest entry */
     uint32_t fill;                   /* entries in each leaf */
     bool failed;
@@ -186,8 +152,7 @@ struct iovageom_itree_builder {
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
                           size_t expected);
 void iovageom_itree_append(struct iovageom_itree_builder *builder,
-                           const struct iovageom_range *ranges, const uint64_t *values,
-                           size_t count);
+                           const struct iovageom_range *ranges, size_t count);
 /* Makes what was appended the contents of the tree. IOVAGEOM_ERR_NO_MEMORY: it is as it was. */
 int iovageom_itree_finish(struct iovageom_itree_builder *builder);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Making a tree of entries that come in ascending order: each is written once, behind the others. */
+/* Making a tree of ranges that come in ascending order: each is written once, behind the others. */
 #include "itree_internal.h"
 
 #include <iovageom/status.h>
@@ -8,24 +8,13 @@
  * move entries to its neighbours. */
 enum { LEAF_FILL = 30 };
 
-void iovageom_itree_fill(struct iovageom_itree *tree, const struct iovageom_range *ranges,
-                         size_t count)
-{
-    iovageom_itree_clear(tree);
-    tree->count = count;
-    if (count > 0) {
-        memcpy(tree->inline_ranges, ranges, count * sizeof(*ranges));
-        tree->highest = ranges[count - 1].last;
-    }
-}
-
 /* With a known number of entries all leaves get about equally many. */
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
                           size_t expected)
 {
     size_t leaves = expected > 0 ? (expected - 1) / LEAF_FILL + 1 : 1;
 
-    (void)iovageom_itree_init(&builder->tree, tree->width, &tree->allocator);
+    (void)iovageom_itree_init(&builder->tree, 0, &tree->allocator);
     builder->target = tree;
     builder->path.slot[0] = 0;
     builder->fill =
@@ -34,8 +23,7 @@ void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageo
 }
 
 void iovageom_itree_append(struct iovageom_itree_builder *builder,
-                           const struct iovageom_range *ranges, const uint64_t *values,
-                           size_t count)
+                           const struct iovageom_range *ranges, size_t count)
 {
     struct iovageom_itree *tree = &builder->tree;
 
@@ -48,10 +36,8 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
             builder->failed = iovageom_itree_add_leaf(tree, &builder->path) != IOVAGEOM_OK;
             continue;
         }
-        iovageom_itree_extend(tree, &builder->path, ranges, values, (uint32_t)n);
+        iovageom_itree_extend(tree, &builder->path, ranges, (uint32_t)n);
         ranges += n;
-        if (values)
-            values += n * tree->width;
         count -= n;
     }
 }
@@ -67,24 +53,7 @@ int iovageom_itree_finish(struct iovageom_itree_builder *builder)
     }
     iovageom_itree_release(target);
     changes = target->changes;
-    memcpy(target, &builder->tree,
-           sizeof(*target) + IOVAGEOM_ITREE_INLINE * target->width * sizeof(uint64_t));
+    *target = builder->tree;
     target->changes = changes;
     return IOVAGEOM_OK;
-}
-
-int iovageom_itree_copy(struct iovageom_itree *tree, const struct iovageom_itree *from)
-{
-    struct iovageom_itree_builder builder;
-    struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
-    size_t run;
-
-    if (tree == from)
-        return IOVAGEOM_OK;
-    iovageom_itree_build(&builder, tree, from->count);
-    iovageom_itree_cursor_init(&cursor, from, 0);
-    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
-        iovageom_itree_append(&builder, first.range, first.values, run);
-    return iovageom_itree_finish(&builder);
 }

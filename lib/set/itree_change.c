@@ -185,7 +185,7 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
 }
 
 void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                           const struct iovageom_range *ranges, const uint64_t *values, uint32_t n)
+                           const struct iovageom_range *ranges, uint32_t n)
 {
     struct iovageom_range *to = ranges_at(tree, path);
     const uint32_t at = path->slot[0];
@@ -194,9 +194,6 @@ void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_pa
     memcpy(&to[at], ranges, n * sizeof(*ranges));
     if (tree->root && at == 0)
         memset(&to[n], 0xff, (LEAF_SLOTS - n) * sizeof(*to));
-    if (tree->width > 0)
-        memcpy((tree->root ? leaf_values(to) : inline_values(tree)) + at * tree->width, values,
-               n * tree->width * sizeof(*values));
     change_count(tree, path, n);
     path->slot[0] = (uint16_t)(at + n);
     set_last(tree, path, ranges[n - 1].last);
@@ -288,55 +285,4 @@ size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range r
         entry = iovageom_itree_seek(tree, range.start, &path);
     }
     return before - tree->count;
-}
-
-/* The entry at the path becomes two, both with its values: rest[0] below and rest[1] above what is
- * cut out. Without memory for the second one, the first becomes whole again. */
-static int carve_inside(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                        const struct iovageom_range rest[2], const uint64_t *values)
-{
-    uint64_t copy[IOVAGEOM_ITREE_WIDTH];
-    int status;
-
-    memcpy(copy, values, tree->width * sizeof(copy[0]));
-    iovageom_itree_resize(tree, path, rest[0]);
-    iovageom_itree_seek(tree, rest[1].start, path);
-    status = iovageom_itree_insert(tree, path, rest[1], copy);
-    if (status) {
-        iovageom_itree_seek(tree, rest[0].start, path);
-        iovageom_itree_resize(tree, path, (struct iovageom_range){rest[0].start, rest[1].last});
-    }
-    return status;
-}
-
-/*
- * Either one entry contains `range` and goes on at both sides of it, and becomes two: only that
- * needs memory, and nothing else is to be done then. Or at most one entry begins below `range`, and
- * is cut; at most one ends above it, and is cut; those between go whole. None of that can fail. An
- * entry that begins in `range` and ends where it ends is the only one to go, without a second
- * search.
- */
-int iovageom_itree_carve(struct iovageom_itree *tree, struct iovageom_range range)
-{
-    struct iovageom_itree_path path;
-    struct iovageom_itree_entry entry = iovageom_itree_seek(tree, range.start, &path);
-    struct iovageom_range rest[2];
-
-    if (!entry.range || entry.range->start > range.last)
-        return IOVAGEOM_OK;
-    if (entry.range->start < range.start) {
-        if (iovageom_range_subtract(*entry.range, range, rest) == 2)
-            return carve_inside(tree, &path, rest, entry.values);
-        iovageom_itree_resize(tree, &path, rest[0]);
-    } else if (entry.range->last == range.last) {
-        iovageom_itree_cut(tree, &path, 1);
-        return IOVAGEOM_OK;
-    }
-    entry = iovageom_itree_seek(tree, range.last, &path);
-    if (entry.range && entry.range->start <= range.last && entry.range->last > range.last) {
-        iovageom_range_subtract(*entry.range, range, rest);
-        iovageom_itree_resize(tree, &path, rest[0]);
-    }
-    iovageom_itree_erase(tree, range);
-    return IOVAGEOM_OK;
 }

@@ -14,6 +14,7 @@
 #include "../base/range.h"
 #include "../base/array.h"
 #include "itree_internal.h"
+#include "rangeset_internal.h"
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
@@ -203,10 +204,11 @@ static bool fit(struct iovageom_range gap, bool highest, uint64_t size, uint64_t
     return true;
 }
 
-int iovageom_itree_hole(const struct iovageom_itree *tree, bool highest,
-                        struct iovageom_range limits, uint64_t size, uint64_t alignment,
-                        struct iovageom_range *out)
+int iovageom_rangeset_hole(const struct iovageom_rangeset *set, struct iovageom_range limits,
+                           uint64_t size, uint64_t alignment, bool highest,
+                           struct iovageom_range *out)
 {
+    const struct iovageom_itree *tree = tree_in(set);
     uint64_t address = highest ? limits.last : limits.start;
     struct iovageom_range gap;
     struct iovageom_range room;

@@ -105,7 +105,7 @@ int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_
  * Until they come, the slots of a new leaf are not marked as unused. */
 int iovageom_itree_add_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                           const struct iovageom_range *ranges, const uint64_t *values, uint32_t n);
+                           const struct iovageom_range *ranges, uint32_t n);
 /* After entries have gone from the path's leaf: merges what has become small. Invalidates
  * `path`. */
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Making, emptying and exchanging trees, and the nodes of them: one allocation each. */
+/* Making and emptying trees, and the nodes of them: one allocation each. */
 #include "../base/array.h"
 #include "itree_internal.h"
 
@@ -96,25 +96,4 @@ void iovageom_itree_clear(struct iovageom_itree *tree)
 {
     iovageom_itree_release(tree);
     make_empty(tree);
-}
-
-/* Word by word, inline values included: a tree is too large for a copy on the stack. Exchanged
- * trees get a number of changes that no cursor has seen on either of them. */
-void iovageom_itree_swap(struct iovageom_itree *a, struct iovageom_itree *b)
-{
-    uint64_t changes = a->changes + b->changes + 1;
-    size_t bytes = sizeof(*a) + IOVAGEOM_ITREE_INLINE * a->width * sizeof(uint64_t);
-    unsigned char *one = (unsigned char *)a;
-    unsigned char *other = (unsigned char *)b;
-
-    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
-        uint64_t x;
-        uint64_t y;
-
-        memcpy(&x, one + at, sizeof(x));
-        memcpy(&y, other + at, sizeof(y));
-        memcpy(one + at, &y, sizeof(y));
-        memcpy(other + at, &x, sizeof(x));
-    }
-    a->changes = b->changes = changes;
 }

@@ -16,17 +16,6 @@ static bool give_mapping(const struct iovageom_itree *tree, struct iovageom_itre
     return true;
 }
 
-/* The lowest entry that overlaps the range. An inverted range overlaps nothing. */
-static struct iovageom_itree_entry overlapping(const struct iovageom_mappings *mappings,
-                                               struct iovageom_range range)
-{
-    struct iovageom_itree_entry entry = iovageom_itree_find(&mappings->tree, range.start);
-
-    if (entry.range && (!iovageom_range_valid(range) || entry.range->start > range.last))
-        entry.range = NULL;
-    return entry;
-}
-
 int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t granule,
                            const struct iovageom_allocator *allocator)
 {
@@ -86,7 +75,10 @@ bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
                                      struct iovageom_range range, struct iovageom_mapping *out)
 {
-    return give_mapping(&mappings->tree, overlapping(mappings, range), out);
+    const struct iovageom_itree_entry entry = iovageom_itree_find(&mappings->tree, range.start);
+
+    return iovageom_range_valid(range) && entry.range && entry.range->start <= range.last &&
+           give_mapping(&mappings->tree, entry, out);
 }
 
 size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,

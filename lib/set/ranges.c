@@ -8,19 +8,6 @@
 #include "../base/range.h"
 #include "sweep.h"
 
-/* Normal form: valid ranges that ascend and don't touch. Each step first makes sure that starts
- * ascend, so that the difference can't wrap; a difference of 1 means that two ranges touch. */
-bool iovageom_ranges_normal(const struct iovageom_range *ranges, size_t count)
-{
-    if (count > 0 && !iovageom_range_valid(ranges[0]))
-        return false;
-    for (size_t i = 1; i < count; i++)
-        if (ranges[i].start <= ranges[i - 1].last || ranges[i].start - ranges[i - 1].last == 1 ||
-            ranges[i].start > ranges[i].last)
-            return false;
-    return true;
-}
-
 /* 64 buckets for 6 bits of a start. Up to SHORT ranges are sorted by a network of comparisons
  * instead. */
 enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, SHORT = 64 };

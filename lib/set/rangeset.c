@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 
@@ -11,7 +10,6 @@
 #include "../base/array.h"
 #include "itree_internal.h"
 #include "rangeset_internal.h"
-#include "sweep.h"
 
 /*
  * A set of addresses, as an interval tree without values. Its ranges never touch: an insertion
@@ -21,25 +19,6 @@
 _Static_assert(sizeof(struct iovageom_itree) <= sizeof(struct iovageom_rangeset), "storage");
 _Static_assert(sizeof(struct iovageom_itree_cursor) <= sizeof(struct iovageom_rangeset_cursor),
                "storage");
-
-static struct iovageom_itree *tree_of(struct iovageom_rangeset *set)
-{
-    return (struct iovageom_itree *)set;
-}
-
-static const struct iovageom_itree *tree_in(const struct iovageom_rangeset *set)
-{
-    return (const struct iovageom_itree *)set;
-}
-
-/* The entry as a result: *out, and whether there is one. */
-static bool give_range(struct iovageom_itree_entry entry, struct iovageom_range *out)
-{
-    if (!entry.range)
-        return false;
-    *out = *entry.range;
-    return true;
-}
 
 int iovageom_rangeset_init(struct iovageom_rangeset *set,
                            const struct iovageom_allocator *allocator)
@@ -58,42 +37,31 @@ void iovageom_rangeset_clear(struct iovageom_rangeset *set)
     iovageom_itree_clear(tree_of(set));
 }
 
+/* Exchanged trees get a number of changes that no cursor has seen on either of them. */
 void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b)
 {
-    iovageom_itree_swap(tree_of(a), tree_of(b));
+    const uint64_t changes = tree_in(a)->changes + tree_in(b)->changes + 1;
+    const struct iovageom_itree held = *tree_in(a);
+
+    *tree_of(a) = *tree_in(b);
+    *tree_of(b) = held;
+    tree_of(a)->changes = tree_of(b)->changes = changes;
 }
 
 int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
 {
-    return iovageom_itree_copy(tree_of(set), tree_in(from));
-}
+    struct iovageom_itree_builder builder;
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry first;
+    size_t run;
 
-static bool same_allocator(const struct iovageom_allocator *a, const struct iovageom_allocator *b)
-{
-    return a->allocate == b->allocate && a->release == b->release && a->context == b->context;
-}
-
-int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovageom_rangeset *from,
-                            size_t count)
-{
-    int status = IOVAGEOM_OK;
-
-    /* Results whose set has another allocator are copied with that one first, which may fail. The
-     * exchange that follows can't. */
-    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++) {
-        struct iovageom_rangeset copy;
-
-        if (!sets[i] || same_allocator(&tree_of(sets[i])->allocator, &tree_of(&from[i])->allocator))
-            continue;
-        (void)iovageom_rangeset_init(&copy, &tree_of(sets[i])->allocator);
-        status = iovageom_rangeset_assign(&copy, &from[i]);
-        iovageom_rangeset_swap(&copy, &from[i]);
-        iovageom_rangeset_deinit(&copy);
-    }
-    for (size_t i = 0; status == IOVAGEOM_OK && i < count; i++)
-        if (sets[i])
-            iovageom_rangeset_swap(sets[i], &from[i]);
-    return status;
+    if (set == from)
+        return IOVAGEOM_OK;
+    iovageom_itree_build(&builder, tree_of(set), tree_in(from)->count);
+    iovageom_itree_cursor_init(&cursor, tree_in(from), 0);
+    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
+        iovageom_itree_append(&builder, first.range, run);
+    return iovageom_itree_finish(&builder);
 }
 
 enum { FEW = 64 }; /* so many ranges are sorted on the stack (1 KiB), more in allocated memory */
@@ -101,15 +69,34 @@ enum { FEW = 64 }; /* so many ranges are sorted on the stack (1 KiB), more in al
 /* From an array in normal form. */
 static int fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges, size_t count)
 {
+    struct iovageom_itree *tree = tree_of(set);
     struct iovageom_itree_builder builder;
 
     if (count <= IOVAGEOM_ITREE_INLINE) {
-        iovageom_itree_fill(tree_of(set), ranges, count);
+        iovageom_itree_clear(tree);
+        tree->count = count;
+        if (count > 0) {
+            memcpy(tree->inline_ranges, ranges, count * sizeof(*ranges));
+            tree->highest = ranges[count - 1].last;
+        }
         return IOVAGEOM_OK;
     }
-    iovageom_itree_build(&builder, tree_of(set), count);
-    iovageom_itree_append(&builder, ranges, NULL, count);
+    iovageom_itree_build(&builder, tree, count);
+    iovageom_itree_append(&builder, ranges, count);
     return iovageom_itree_finish(&builder);
+}
+
+/* Normal form (ranges.h). Each step first makes sure that starts ascend, so that the difference
+ * can't wrap; a difference of 1 means that two ranges touch. */
+static bool is_normal(const struct iovageom_range *ranges, size_t count)
+{
+    if (count > 0 && !iovageom_range_valid(ranges[0]))
+        return false;
+    for (size_t i = 1; i < count; i++)
+        if (ranges[i].start <= ranges[i - 1].last || ranges[i].start - ranges[i - 1].last == 1 ||
+            ranges[i].start > ranges[i].last)
+            return false;
+    return true;
 }
 
 int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
@@ -121,7 +108,7 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
     size_t kept = count;
     int status;
 
-    if (iovageom_ranges_normal(ranges, count))
+    if (is_normal(ranges, count))
         return fill(set, ranges, count);
     if (count > FEW)
         sorted = iovageom_array_new(&allocator, count, sizeof(*sorted));
@@ -204,11 +191,57 @@ int iovageom_rangeset_insert(struct iovageom_rangeset *set, struct iovageom_rang
     return IOVAGEOM_OK;
 }
 
+/* The entry at the path becomes two: rest[0] below and rest[1] above what is cut out. Without memory
+ * for the second one, the first becomes whole again. */
+static int cut_inside(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                      const struct iovageom_range rest[2])
+{
+    int status;
+
+    iovageom_itree_resize(tree, path, rest[0]);
+    iovageom_itree_seek(tree, rest[1].start, path);
+    status = iovageom_itree_insert(tree, path, rest[1], NULL);
+    if (status < 0) {
+        iovageom_itree_seek(tree, rest[0].start, path);
+        iovageom_itree_resize(tree, path, iovageom_range_hull(rest[0], rest[1]));
+    }
+    return status;
+}
+
+/*
+ * Either one entry contains `range` and goes on at both sides of it, and becomes two: only that
+ * needs memory, and nothing else is to be done then. Or at most one entry begins below `range`, and
+ * is cut; at most one ends above it, and is cut; those between go whole. None of that can fail. An
+ * entry that begins in `range` and ends where it ends is the only one to go, without a second
+ * search.
+ */
 int iovageom_rangeset_remove(struct iovageom_rangeset *set, struct iovageom_range range)
 {
+    struct iovageom_itree *tree = tree_of(set);
+    struct iovageom_itree_path path;
+    struct iovageom_itree_entry entry;
+    struct iovageom_range rest[2];
+
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    return iovageom_itree_carve(tree_of(set), range);
+    entry = iovageom_itree_seek(tree, range.start, &path);
+    if (!entry.range || entry.range->start > range.last)
+        return IOVAGEOM_OK;
+    if (entry.range->start < range.start) {
+        if (iovageom_range_subtract(*entry.range, range, rest) == 2)
+            return cut_inside(tree, &path, rest);
+        iovageom_itree_resize(tree, &path, rest[0]);
+    } else if (entry.range->last == range.last) {
+        iovageom_itree_cut(tree, &path, 1);
+        return IOVAGEOM_OK;
+    }
+    entry = iovageom_itree_seek(tree, range.last, &path);
+    if (entry.range && entry.range->start <= range.last && entry.range->last > range.last) {
+        iovageom_range_subtract(*entry.range, range, rest);
+        iovageom_itree_resize(tree, &path, rest[0]);
+    }
+    iovageom_itree_erase(tree, range);
+    return IOVAGEOM_OK;
 }
 
 size_t iovageom_rangeset_count(const struct iovageom_rangeset *set)
@@ -218,12 +251,26 @@ size_t iovageom_rangeset_count(const struct iovageom_rangeset *set)
 
 struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
 {
-    return iovageom_itree_size(tree_in(set));
+    struct iovageom_size size = {0, 0};
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry first;
+    size_t run;
+
+    iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
+    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
+        for (size_t i = 0; i < run; i++)
+            size = iovageom_size_add(size, iovageom_range_size(first.range[i]));
+    return size;
 }
 
 bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out)
 {
-    return iovageom_itree_hull(tree_in(set), out);
+    const struct iovageom_itree_entry entry = find(tree_in(set), 0);
+
+    if (!entry.range)
+        return false;
+    *out = (struct iovageom_range){entry.range->start, tree_in(set)->highest};
+    return true;
 }
 
 /* No two ranges of a set touch, so what the set contains is in one of its ranges. */
@@ -241,52 +288,40 @@ bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set, struct iova
     return iovageom_range_valid(range) && entry.range && entry.range->start <= range.last;
 }
 
-bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
-                              struct iovageom_range *out)
-{
-    return overlap_into(find(tree_in(set), address), (struct iovageom_range){address, address},
-                        out);
-}
-
 bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                      struct iovageom_range range, struct iovageom_range *out)
 {
     return overlap_into(find(tree_in(set), range.start), range, out);
 }
 
+/* Where the entry that is found holds the address, the next one is meant. */
 bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
                              struct iovageom_range *out)
 {
-    return give_range(iovageom_itree_find_above(tree_in(set), address), out);
+    struct iovageom_itree_entry entry = find(tree_in(set), address);
+    struct iovageom_range beyond;
+
+    if (entry.range && entry.range->start <= address)
+        entry.range = iovageom_range_above(*entry.range, &beyond)
+                          ? find(tree_in(set), beyond.start).range
+                          : NULL;
+    if (!entry.range)
+        return false;
+    *out = *entry.range;
+    return true;
 }
 
 bool iovageom_rangeset_equal(const struct iovageom_rangeset *a, const struct iovageom_rangeset *b)
 {
-    return iovageom_itree_equal(tree_in(a), tree_in(b));
-}
+    struct iovageom_rangeset_cursor of_a, of_b;
+    struct iovageom_range one, other;
+    bool equal = tree_in(a)->count == tree_in(b)->count;
 
-bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *set, uint64_t address,
-                                 struct iovageom_range *out)
-{
-    return iovageom_itree_gap_above(tree_in(set), address, 1, out);
-}
-
-bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set, uint64_t address,
-                                 struct iovageom_range *out)
-{
-    return iovageom_itree_gap_below(tree_in(set), address, 1, out);
-}
-
-int iovageom_rangeset_first_hole(const struct iovageom_rangeset *set, struct iovageom_range limits,
-                                 uint64_t size, uint64_t alignment, struct iovageom_range *out)
-{
-    return iovageom_itree_hole(tree_in(set), false, limits, size, alignment, out);
-}
-
-int iovageom_rangeset_last_hole(const struct iovageom_rangeset *set, struct iovageom_range limits,
-                                uint64_t size, uint64_t alignment, struct iovageom_range *out)
-{
-    return iovageom_itree_hole(tree_in(set), true, limits, size, alignment, out);
+    iovageom_rangeset_seek(a, 0, &of_a);
+    iovageom_rangeset_seek(b, 0, &of_b);
+    while (equal && iovageom_rangeset_next(&of_a, &one) && iovageom_rangeset_next(&of_b, &other))
+        equal = iovageom_range_equal(one, other);
+    return equal;
 }
 
 static struct iovageom_itree_cursor *tree_cursor(struct iovageom_rangeset_cursor *cursor)
@@ -312,179 +347,12 @@ size_t iovageom_rangeset_span(struct iovageom_rangeset_cursor *cursor,
 
 bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
 {
-    const struct iovageom_range *here = next_here(tree_cursor(cursor));
+    const struct iovageom_range *range = next_here(tree_cursor(cursor));
 
-    if (!here)
-        return give_range(iovageom_itree_next(tree_cursor(cursor)), out);
-    *out = *here;
+    if (!range)
+        range = iovageom_itree_next(tree_cursor(cursor)).range;
+    if (!range)
+        return false;
+    *out = *range;
     return true;
-}
-
-/* ---- algebra ---- */
-
-/*
- * Makes `result` the union, intersection or difference of a and b, or of `window` and b if it is
- * not NULL; `a` may be NULL then. The result may be one of the inputs: it is built in new nodes,
- * which take the place of the old ones at the end. So a failure leaves everything as it was.
- */
-static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
-                        const struct iovageom_rangeset *a, const struct iovageom_range *window,
-                        const struct iovageom_rangeset *b)
-{
-    struct iovageom_itree_builder builder;
-    struct iovageom_sweep sweep;
-    struct iovageom_range some[4 * LEAF_SLOTS];
-    const size_t room = sizeof(some) / sizeof(some[0]);
-    size_t count;
-
-    iovageom_sweep_init(&sweep, kind);
-    if (window)
-        iovageom_sweep_array(&sweep.inputs[0], window, 1);
-    else
-        iovageom_sweep_tree(&sweep.inputs[0], tree_in(a), 0);
-    iovageom_sweep_tree(&sweep.inputs[1], tree_in(b), window ? window->start : 0);
-    count = iovageom_sweep_next(&sweep, some, room);
-    /* If this was the whole result, its number of ranges is known, and leaves get equally full. */
-    iovageom_itree_build(&builder, tree_of(result), count < room ? count : 0);
-    for (; count > 0; count = iovageom_sweep_next(&sweep, some, room))
-        iovageom_itree_append(&builder, some, NULL, count);
-    return iovageom_itree_finish(&builder);
-}
-
-/* Whether any range of the set overlaps this one or touches it: then inserting it joins them. */
-static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range range)
-{
-    struct iovageom_range around = range;
-    struct iovageom_range beside;
-
-    if (iovageom_range_below(range, &beside))
-        around.start = beside.last;
-    if (iovageom_range_above(range, &beside))
-        around.last = beside.start;
-    return iovageom_rangeset_overlaps(set, around);
-}
-
-/*
- * Adds few ranges to a set of many, one by one in O(log n) each. A sweep would go through all of
- * the many, and a caller who unites a thousand short sets would do that a thousand times.
- *
- * All or nothing: only ranges that join no other ("fresh") need memory. They are inserted first;
- * when one fails, those before it are removed again, which needs no memory. The others then can't
- * fail.
- */
-static int unite_few(struct iovageom_rangeset *set, const struct iovageom_rangeset *few)
-{
-    struct iovageom_rangeset fresh;
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
-    size_t done = 0;
-    int status = iovageom_rangeset_init(&fresh, &((struct iovageom_itree *)set)->allocator);
-
-    iovageom_rangeset_seek(few, 0, &cursor);
-    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        if (!joins_any(set, range))
-            status = iovageom_rangeset_insert(&fresh, range);
-    iovageom_rangeset_seek(&fresh, 0, &cursor);
-    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range)) {
-        status = iovageom_rangeset_insert(set, range);
-        done += status == IOVAGEOM_OK;
-    }
-    if (status != IOVAGEOM_OK) {
-        iovageom_rangeset_seek(&fresh, 0, &cursor);
-        for (; done > 0 && iovageom_rangeset_next(&cursor, &range); done--)
-            (void)iovageom_rangeset_remove(set, range);
-    }
-    iovageom_rangeset_deinit(&fresh);
-    iovageom_rangeset_seek(few, 0, &cursor);
-    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        status = iovageom_rangeset_insert(set, range);
-    return status;
-}
-
-int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
-                            const struct iovageom_rangeset *b)
-{
-    enum { MANY = 64 }; /* with 64 times as many ranges, single insertions cost less than a sweep */
-    const struct iovageom_rangeset *other = result == a ? b : a;
-
-    if ((result == a || result == b) &&
-        iovageom_rangeset_count(other) < iovageom_rangeset_count(result) / MANY)
-        return unite_few(result, other);
-    return combine_sets(result, IOVAGEOM_SWEEP_UNION, a, NULL, b);
-}
-
-int iovageom_rangeset_intersection(struct iovageom_rangeset *result,
-                                   const struct iovageom_rangeset *a,
-                                   const struct iovageom_rangeset *b)
-{
-    return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, a, NULL, b);
-}
-
-int iovageom_rangeset_difference(struct iovageom_rangeset *result,
-                                 const struct iovageom_rangeset *a,
-                                 const struct iovageom_rangeset *b)
-{
-    return combine_sets(result, IOVAGEOM_SWEEP_DIFFERENCE, a, NULL, b);
-}
-
-int iovageom_rangeset_complement(struct iovageom_rangeset *result,
-                                 const struct iovageom_rangeset *a, struct iovageom_range window)
-{
-    if (!iovageom_range_valid(window))
-        return IOVAGEOM_ERR_INVERTED;
-    return combine_sets(result, IOVAGEOM_SWEEP_DIFFERENCE, NULL, &window, a);
-}
-
-int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
-                           struct iovageom_range window)
-{
-    if (!iovageom_range_valid(window))
-        return IOVAGEOM_ERR_INVERTED;
-    return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
-}
-
-/* Ranges that don't touch may do so after aligning them outward, if two have their ends in one
- * granule. So each is kept in `pending` until the next one is known not to touch it. */
-static int align_all(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
-                     uint64_t granule, bool inward)
-{
-    struct iovageom_itree_builder builder;
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
-    struct iovageom_range pending = {0, 0};
-    bool any = false;
-
-    if (!iovageom_pgsize_is_power(granule))
-        return IOVAGEOM_ERR_INVALID;
-    iovageom_itree_build(&builder, (struct iovageom_itree *)result, 0);
-    iovageom_rangeset_seek(a, 0, &cursor);
-    while (iovageom_rangeset_next(&cursor, &range)) {
-        if (inward && !iovageom_range_align_inward(range, granule, &range))
-            continue;
-        if (!inward)
-            range = iovageom_range_align_outward(range, granule);
-        if (any && iovageom_range_touches(pending, range)) {
-            pending = iovageom_range_hull(pending, range);
-            continue;
-        }
-        if (any)
-            iovageom_itree_append(&builder, &pending, NULL, 1);
-        pending = range;
-        any = true;
-    }
-    if (any)
-        iovageom_itree_append(&builder, &pending, NULL, 1);
-    return iovageom_itree_finish(&builder);
-}
-
-int iovageom_rangeset_align_inward(struct iovageom_rangeset *result,
-                                   const struct iovageom_rangeset *a, uint64_t granule)
-{
-    return align_all(result, a, granule, true);
-}
-
-int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
-                                    const struct iovageom_rangeset *a, uint64_t granule)
-{
-    return align_all(result, a, granule, false);
 }

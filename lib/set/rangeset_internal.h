@@ -9,21 +9,23 @@
 /* What other floors need of a set, beside the public header. A gap is a range of addresses that are
  * not in the set, as long as it can be. */
 
-/*
- * Moves `count` results into the caller's sets: sets[i] becomes what from[i] is, and keeps its own
- * allocator; where sets[i] is NULL, the result is not wanted. All or, with IOVAGEOM_ERR_NO_MEMORY,
- * none. In both cases the caller must call deinit for each of `from`, whose contents are then
- * unspecified.
- */
-int iovageom_rangesets_give(struct iovageom_rangeset *const *sets, struct iovageom_rangeset *from,
-                            size_t count);
+/* The tree of a set. */
+static inline struct iovageom_itree *tree_of(struct iovageom_rangeset *set)
+{
+    return (struct iovageom_itree *)set;
+}
+
+static inline const struct iovageom_itree *tree_in(const struct iovageom_rangeset *set)
+{
+    return (const struct iovageom_itree *)set;
+}
 
 /* Whether the set has addresses of `range`, which must be valid. For each MAP of a guest, so it is
  * inlined. O(log n). */
 static inline bool iovageom_rangeset_meets(const struct iovageom_rangeset *set,
                                            struct iovageom_range range)
 {
-    const struct iovageom_itree_entry entry = find((const struct iovageom_itree *)set, range.start);
+    const struct iovageom_itree_entry entry = find(tree_in(set), range.start);
 
     return entry.range && entry.range->start <= range.last;
 }
@@ -38,12 +40,25 @@ bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t addre
                              struct iovageom_range *out);
 
 /* The gap that has `address`, or else the lowest above it. False when there is none. O(log n). */
-bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *set, uint64_t address,
-                                 struct iovageom_range *out);
+static inline bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *set,
+                                               uint64_t address, struct iovageom_range *out)
+{
+    return iovageom_itree_gap_above(tree_in(set), address, 1, out);
+}
 
 /* The gap that has `address`, or else the highest below it. False when there is none. O(log n). */
-bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set, uint64_t address,
-                                 struct iovageom_range *out);
+static inline bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set,
+                                               uint64_t address, struct iovageom_range *out)
+{
+    return iovageom_itree_gap_below(tree_in(set), address, 1, out);
+}
+
+/* The allocator of a set. One that is to take the place of another, by swap, is made with it. */
+static inline const struct iovageom_allocator *iovageom_rangeset_allocator(
+    const struct iovageom_rangeset *set)
+{
+    return &tree_in(set)->allocator;
+}
 
 /* The lowest and the highest address as one range. False when the set is empty. */
 bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out);

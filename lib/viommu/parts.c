@@ -178,13 +178,13 @@ bool iovageom_device_leaves_some(const struct iovageom_device *device,
     for (size_t i = 0; i < device->all_count; i++) {
         if (iovageom_range_below(device->ranges[i], &gap) &&
             iovageom_range_intersect(gap, input, &gap) &&
-            iovageom_rangeset_first_hole(platform, gap, granule, granule, &gap) == IOVAGEOM_OK)
+            iovageom_rangeset_hole(platform, gap, granule, granule, false, &gap) == IOVAGEOM_OK)
             return true;
         if (!iovageom_range_above(device->ranges[i], &gap) ||
             !iovageom_range_intersect(gap, input, &input))
             return false;
     }
-    return iovageom_rangeset_first_hole(platform, input, granule, granule, &gap) == IOVAGEOM_OK;
+    return iovageom_rangeset_hole(platform, input, granule, granule, false, &gap) == IOVAGEOM_OK;
 }
 
 /* ---- lists of regions, and views ---- */

@@ -302,12 +302,14 @@ int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpo
 
     if (found == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
-    for (size_t i = 0; i < SETS; i++)
-        (void)iovageom_rangeset_init(&sets[i], &viommu->allocator);
+    for (size_t i = 0; i < SETS; i++) /* each by the allocator of the set that it is to replace */
+        (void)iovageom_rangeset_init(&sets[i], out[i] != NULL ? iovageom_rangeset_allocator(out[i])
+                                                              : &viommu->allocator);
     error = promise_compare(viommu, found, sets, &current);
     safe = iovageom_rangeset_count(&sets[REMOVED]) == 0;
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangesets_give(out, sets, SETS);
+    for (size_t i = 0; error == IOVAGEOM_OK && i < SETS; i++)
+        if (out[i] != NULL)
+            iovageom_rangeset_swap(out[i], &sets[i]);
     if (error == IOVAGEOM_OK)
         *promise = (struct iovageom_viommu_promise){
             .generation = found->generation,

@@ -86,7 +86,7 @@ static void empty_has_nothing(void **state)
     assert_false(iovageom_rangeset_contains(&set, range(0, 0)));
     assert_false(iovageom_rangeset_overlaps(&set, range(0, MAX)));
     assert_false(iovageom_rangeset_contains(&set, range(MAX, MAX)));
-    assert_false(iovageom_rangeset_lookup(&set, MAX, &got));
+    assert_false(iovageom_rangeset_first_overlap(&set, range(MAX, MAX), &got));
     assert_false(iovageom_rangeset_hull(&set, &got));
     assert_false(iovageom_rangeset_above(&set, 0, &got));
     iovageom_rangeset_seek(&set, 0, &cursor);
@@ -122,13 +122,13 @@ static void refuses(void **state)
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(count, 2);
     assert_int_equal(iovageom_rangeset_from_array(&set, inverted, 2), IOVAGEOM_ERR_INVERTED);
-    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 0, 1, &out),
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, MAX), 0, 1, false, &out),
                      IOVAGEOM_ERR_INVALID);
-    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 1, 3, &out),
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, MAX), 1, 3, false, &out),
                      IOVAGEOM_ERR_INVALID);
-    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, MAX), 1, 0, &out),
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, MAX), 1, 0, true, &out),
                      IOVAGEOM_ERR_INVALID);
-    assert_int_equal(iovageom_rangeset_first_hole(&set, range(2, 1), 1, 1, &out),
+    assert_int_equal(iovageom_rangeset_hole(&set, range(2, 1), 1, 1, false, &out),
                      IOVAGEOM_ERR_INVERTED);
     assert_int_equal(iovageom_rangeset_complement(&set, &set, range(2, 1)), IOVAGEOM_ERR_INVERTED);
     assert_int_equal(iovageom_rangeset_clip(&set, &set, range(2, 1)), IOVAGEOM_ERR_INVERTED);
@@ -187,17 +187,17 @@ static void holes(void **state)
     assert_int_equal(insert(0x1000, 0x1fff), 0);
     assert_int_equal(insert(0x2800, 0xfedfffff), 0);
     assert_int_equal(insert(0xfee00000, 0x7fffffffff), 0);
-    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 0x1000, 0x1000, &got), 0);
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, MAX), 0x1000, 0x1000, false, &got), 0);
     assert_int_equal(got.start, 0);
-    assert_int_equal(iovageom_rangeset_first_hole(&set, range(1, MAX), 0x1000, 0x1000, &got), 0);
+    assert_int_equal(iovageom_rangeset_hole(&set, range(1, MAX), 0x1000, 0x1000, false, &got), 0);
     assert_int_equal(got.start, 0x8000000000);
-    assert_int_equal(iovageom_rangeset_first_hole(&set, range(1, MAX), 0x800, 0x800, &got), 0);
+    assert_int_equal(iovageom_rangeset_hole(&set, range(1, MAX), 0x800, 0x800, false, &got), 0);
     assert_int_equal(got.start, 0x800);
-    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, 0x7fffffffff), 0x800, 1, &got), 0);
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, 0x7fffffffff), 0x800, 1, true, &got), 0);
     assert_true(iovageom_range_equal(got, range(0x2000, 0x27ff)));
-    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, MAX), 1, 1ull << 63, &got), 0);
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, MAX), 1, 1ull << 63, true, &got), 0);
     assert_int_equal(got.start, 1ull << 63);
-    assert_int_equal(iovageom_rangeset_last_hole(&set, range(0, MAX), MAX, 1, &got),
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, MAX), MAX, 1, true, &got),
                      IOVAGEOM_ERR_NOT_FOUND);
     assert_true(iovageom_rangeset_gap_below(&set, 0x2001, &got));
     assert_true(iovageom_range_equal(got, range(0x2000, 0x27ff)));
@@ -207,7 +207,7 @@ static void holes(void **state)
     assert_true(iovageom_range_equal(got, range(0x8000000000, MAX)));
     assert_int_equal(insert(0, MAX), 0);
     assert_false(iovageom_rangeset_gap_below(&set, 5, &got));
-    assert_int_equal(iovageom_rangeset_first_hole(&set, range(0, MAX), 1, 1, &got),
+    assert_int_equal(iovageom_rangeset_hole(&set, range(0, MAX), 1, 1, false, &got),
                      IOVAGEOM_ERR_NOT_FOUND);
 }
 

@@ -174,9 +174,6 @@ pub const IOVAGEOM_LINUX_6_12: iovageom_linux_rules = 2;
 pub const IOVAGEOM_LINUX_7_3: iovageom_linux_rules = 3;
 pub type iovageom_linux_rules = ::std::os::raw::c_uint;
 extern "C" {
-    pub fn iovageom_ranges_normal(ranges: *const iovageom_range, count: usize) -> bool;
-}
-extern "C" {
     pub fn iovageom_ranges_normalize(
         ranges: *mut iovageom_range,
         count: *mut usize,
@@ -297,13 +294,6 @@ extern "C" {
         -> bool;
 }
 extern "C" {
-    pub fn iovageom_rangeset_lookup(
-        set: *const iovageom_rangeset,
-        address: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
     pub fn iovageom_rangeset_first_overlap(
         set: *const iovageom_rangeset,
         range: iovageom_range,
@@ -317,20 +307,12 @@ extern "C" {
     ) -> bool;
 }
 extern "C" {
-    pub fn iovageom_rangeset_first_hole(
+    pub fn iovageom_rangeset_hole(
         set: *const iovageom_rangeset,
         limits: iovageom_range,
         size: u64,
         alignment: u64,
-        out: *mut iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_rangeset_last_hole(
-        set: *const iovageom_rangeset,
-        limits: iovageom_range,
-        size: u64,
-        alignment: u64,
+        highest: bool,
         out: *mut iovageom_range,
     ) -> ::std::os::raw::c_int;
 }

@@ -136,8 +136,9 @@ impl RangeSet {
 
     /// The range that `address` is in.
     pub fn get(&self, address: u64) -> Option<RangeInclusive<u64>> {
+        let point = raw_range(&(address..=address));
         // SAFETY: a live set, which the call does not change, and room for a range.
-        self.ask(|set, out| unsafe { sys::iovageom_rangeset_lookup(set, address, out) })
+        self.ask(|set, out| unsafe { sys::iovageom_rangeset_first_overlap(set, point, out) })
     }
 
     /// The lowest free range of `size` bytes within `limits` that starts at a multiple of
@@ -152,7 +153,7 @@ impl RangeSet {
         let limits = raw_range(&limits);
         // SAFETY: a live set, which the call does not change, and room for a range.
         self.ask(|set, out| unsafe {
-            sys::iovageom_rangeset_first_hole(set, limits, size, alignment, out) == 0
+            sys::iovageom_rangeset_hole(set, limits, size, alignment, false, out) == 0
         })
     }
 
@@ -166,7 +167,7 @@ impl RangeSet {
         let limits = raw_range(&limits);
         // SAFETY: a live set, which the call does not change, and room for a range.
         self.ask(|set, out| unsafe {
-            sys::iovageom_rangeset_last_hole(set, limits, size, alignment, out) == 0
+            sys::iovageom_rangeset_hole(set, limits, size, alignment, true, out) == 0
         })
     }
 

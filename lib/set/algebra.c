@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Algebra of sets. Results are built in new nodes, which take the place of the old ones at the end:
+ * so a result may be one of the inputs, and a failure leaves everything as it was. */
+#include <iovageom/rangeset.h>
+
+#include <iovageom/pgsize.h>
+#include <iovageom/status.h>
+
+#include "../base/range.h"
+#include "itree_internal.h"
+#include "rangeset_internal.h"
+#include "sweep.h"
+
+/* Makes `result` the union, intersection or difference of a and b, or of `window` and b if it is not
+ * NULL; `a` may be NULL then. */
+static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
+                        const struct iovageom_rangeset *a, const struct iovageom_range *window,
+                        const struct iovageom_rangeset *b)
+{
+    struct iovageom_itree_builder builder;
+    struct iovageom_sweep sweep;
+    struct iovageom_range some[4 * LEAF_SLOTS];
+    const size_t room = sizeof(some) / sizeof(some[0]);
+    size_t count;
+
+    iovageom_sweep_init(&sweep, kind);
+    if (window)
+        iovageom_sweep_array(&sweep.inputs[0], window, 1);
+    else
+        iovageom_sweep_tree(&sweep.inputs[0], tree_in(a), 0);
+    iovageom_sweep_tree(&sweep.inputs[1], tree_in(b), window ? window->start : 0);
+    count = iovageom_sweep_next(&sweep, some, room);
+    /* If this was the whole result, its number of ranges is known, and leaves get equally full. */
+    iovageom_itree_build(&builder, tree_of(result), count < room ? count : 0);
+    for (; count > 0; count = iovageom_sweep_next(&sweep, some, room))
+        iovageom_itree_append(&builder, some, count);
+    return iovageom_itree_finish(&builder);
+}
+
+/* Whether any range of the set overlaps this one or touches it: then inserting it joins them. */
+static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range range)
+{
+    struct iovageom_range around = range;
+    struct iovageom_range beside;
+
+    if (iovageom_range_below(range, &beside))
+        around.start = beside.last;
+    if (iovageom_range_above(range, &beside))
+        around.last = beside.start;
+    return iovageom_rangeset_overlaps(set, around);
+}
+
+/* Inserts the ranges of `from` one by one. On an error, those that came before stay. */
+static int insert_each(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
+{
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    int status = IOVAGEOM_OK;
+
+    iovageom_rangeset_seek(from, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        status = iovageom_rangeset_insert(set, range);
+    return status;
+}
+
+/*
+ * Adds few ranges to a set of many, one by one in O(log n) each. A sweep would go through all of
+ * the many, and a caller who unites a thousand short sets would do that a thousand times.
+ *
+ * All or nothing: only ranges that join no other ("fresh") need memory. They are inserted first;
+ * when one fails, all of them are removed again, which needs no memory. The others then can't fail.
+ */
+static int unite_few(struct iovageom_rangeset *set, const struct iovageom_rangeset *few)
+{
+    struct iovageom_rangeset fresh;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    int status = iovageom_rangeset_init(&fresh, iovageom_rangeset_allocator(set));
+
+    iovageom_rangeset_seek(few, 0, &cursor);
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        if (!joins_any(set, range))
+            status = iovageom_rangeset_insert(&fresh, range);
+    if (status == IOVAGEOM_OK) {
+        status = insert_each(set, &fresh);
+        iovageom_rangeset_seek(&fresh, 0, &cursor);
+        while (status < 0 && iovageom_rangeset_next(&cursor, &range))
+            (void)iovageom_rangeset_remove(set, range);
+    }
+    iovageom_rangeset_deinit(&fresh);
+    return status == IOVAGEOM_OK ? insert_each(set, few) : status;
+}
+
+int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                            const struct iovageom_rangeset *b)
+{
+    enum { MANY = 64 }; /* with 64 times as many ranges, single insertions cost less than a sweep */
+    const struct iovageom_rangeset *other = result == a ? b : a;
+
+    if ((result == a || result == b) &&
+        iovageom_rangeset_count(other) < iovageom_rangeset_count(result) / MANY)
+        return unite_few(result, other);
+    return combine_sets(result, IOVAGEOM_SWEEP_UNION, a, NULL, b);
+}
+
+int iovageom_rangeset_intersection(struct iovageom_rangeset *result,
+                                   const struct iovageom_rangeset *a,
+                                   const struct iovageom_rangeset *b)
+{
+    return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, a, NULL, b);
+}
+
+int iovageom_rangeset_difference(struct iovageom_rangeset *result,
+                                 const struct iovageom_rangeset *a,
+                                 const struct iovageom_rangeset *b)
+{
+    return combine_sets(result, IOVAGEOM_SWEEP_DIFFERENCE, a, NULL, b);
+}
+
+int iovageom_rangeset_complement(struct iovageom_rangeset *result,
+                                 const struct iovageom_rangeset *a, struct iovageom_range window)
+{
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    return combine_sets(result, IOVAGEOM_SWEEP_DIFFERENCE, NULL, &window, a);
+}
+
+int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                           struct iovageom_range window)
+{
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
+}
+
+/* Ranges that don't touch may do so after aligning them outward, if two have their ends in one
+ * granule. So each is kept in `pending` until the next one is known not to touch it. */
+static int align_all(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
+                     uint64_t granule, bool inward)
+{
+    struct iovageom_itree_builder builder;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+    struct iovageom_range pending = {0, 0};
+    bool any = false;
+
+    if (!iovageom_pgsize_is_power(granule))
+        return IOVAGEOM_ERR_INVALID;
+    iovageom_itree_build(&builder, tree_of(result), 0);
+    iovageom_rangeset_seek(a, 0, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range)) {
+        if (inward && !iovageom_range_align_inward(range, granule, &range))
+            continue;
+        if (!inward)
+            range = iovageom_range_align_outward(range, granule);
+        if (any && iovageom_range_touches(pending, range)) {
+            pending = iovageom_range_hull(pending, range);
+            continue;
+        }
+        if (any)
+            iovageom_itree_append(&builder, &pending, 1);
+        pending = range;
+        any = true;
+    }
+    if (any)
+        iovageom_itree_append(&builder, &pending, 1);
+    return iovageom_itree_finish(&builder);
+}
+
+int iovageom_rangeset_align_inward(struct iovageom_rangeset *result,
+                                   const struct iovageom_rangeset *a, uint64_t granule)
+{
+    return align_all(result, a, granule, true);
+}
+
+int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
+                                    const struct iovageom_rangeset *a, uint64_t granule)
+{
+    return align_all(result, a, granule, false);
+}
