@@ -67,8 +67,8 @@ int main(void)
 
     for (size_t i = 0; i < 2; i++) {
         must(iovageom_viommu_map(viommu, DOMAIN, later[i], 0x50000000, WRITE, NULL));
-        must(iovageom_plan_cover_map(cover, count, later[i], PAGE, MOST, next, MOST + 1, &count,
-                                     &changed));
+        must(iovageom_plan_cover_change(cover, count, later[i], true, PAGE, MOST, next, MOST + 1,
+                                        &count, &changed));
         show(changed ? "logging starts anew, in" : "is logged already:", next, count);
         memcpy(cover, next, sizeof(cover));
     }

@@ -4,14 +4,14 @@
 
 #include <stddef.h>
 
-#include <iovageom/api.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /**
- * Where memory comes from.
+ * Where memory comes from. Where a call takes an allocator, NULL stands for malloc() and free(). In a
+ * library that was compiled with IOVAGEOM_NO_DEFAULT_ALLOCATOR (freestanding use) it stands for none:
+ * calls that need one then answer IOVAGEOM_ERR_INVALID.
  *
  * The structure is read and copied when an object is made; the caller keeps ownership of `context`,
  * which must outlive every object made with it. Both functions must be set.
@@ -28,14 +28,6 @@ struct iovageom_allocator {
     void (*release)(void *context, void *memory, size_t size);
     void *context;
 };
-
-/**
- * The allocator that NULL stands for: malloc() and free(). Static storage.
- *
- * NULL where the library was compiled with IOVAGEOM_NO_DEFAULT_ALLOCATOR (freestanding use): then
- * calls that need an allocator answer IOVAGEOM_ERR_INVALID when they get none.
- */
-IOVAGEOM_API const struct iovageom_allocator *iovageom_allocator_default(void);
 
 #ifdef __cplusplus
 }

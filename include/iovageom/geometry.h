@@ -162,14 +162,6 @@ IOVAGEOM_API int iovageom_geometry_add_software_msi(struct iovageom_geometry *ge
                                                     struct iovageom_range window,
                                                     enum iovageom_source source);
 
-/**
- * What `source` said may have been cut off (a sysfs file that fills its page). Of registers: it is
- * the least of what they may mean, so that a kernel which maps more does not contradict it
- * (iovageom_geometry_check()).
- */
-IOVAGEOM_API int iovageom_geometry_add_incomplete(struct iovageom_geometry *geometry,
-                                                  enum iovageom_source source);
-
 /* ---- asking ---- */
 
 /** Bits of enum iovageom_fact for what is known. O(facts). */

@@ -210,7 +210,11 @@ IOVAGEOM_GUEST_API int iovageom_guestview_vfio(struct iovageom_range input_range
                                                size_t region_count, struct iovageom_range *out,
                                                size_t capacity, size_t *count);
 
-/** The guest's DMA allocator for one group. Make with _init, release with _deinit. */
+/**
+ * The guest's DMA allocator for one group. Make with _init, release with _deinit. What it may choose
+ * are the addresses within `limits` that are not in `taken`. What the guest keeps free for other
+ * reasons, as the windows of PCI bridges, may be added to that.
+ */
 struct iovageom_guestview_dma {
     struct iovageom_rangeset taken; /**< reserved or allocated; whole granules */
     struct iovageom_range limits;   /**< from the first address that may be given to the last */
@@ -245,14 +249,6 @@ IOVAGEOM_GUEST_API int iovageom_guestview_dma_init(struct iovageom_guestview_dma
 IOVAGEOM_GUEST_API void iovageom_guestview_dma_deinit(struct iovageom_guestview_dma *dma);
 
 /**
- * Takes addresses out that the guest keeps free for other reasons: the windows of PCI bridges.
- *
- * @return IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_NO_MEMORY.
- */
-IOVAGEOM_GUEST_API int iovageom_guestview_dma_reserve(struct iovageom_guestview_dma *dma,
-                                                      struct iovageom_range range);
-
-/**
  * The range that an allocation gets. Its size is rounded up to granules, and if these are fewer
  * than 32, to a power of two of them; it is aligned to the next power of two; it lies below 4 GiB
  * if low_first is set and there is room, else as high as possible.
@@ -266,16 +262,6 @@ IOVAGEOM_GUEST_API int iovageom_guestview_dma_reserve(struct iovageom_guestview_
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma,
                                                     uint64_t size, uint64_t mask,
                                                     struct iovageom_range *out);
-
-/**
- * Every address that some allocation may get: what the guest may choose.
- *
- * @param mask the highest address of the device's DMA mask.
- * @param out an initialised set; replaced on success.
- * @return IOVAGEOM_ERR_NO_MEMORY. Linear.
- */
-IOVAGEOM_GUEST_API int iovageom_guestview_dma_choices(const struct iovageom_guestview_dma *dma,
-                                                      uint64_t mask, struct iovageom_rangeset *out);
 
 #ifdef __cplusplus
 }

@@ -12,8 +12,8 @@
 
 /**
  * @file
- * What iommufd answers, and is asked (linux/iommufd.h): IOMMU_IOAS_IOVA_RANGES, IOMMU_GET_HW_INFO,
- * and the list for IOMMU_IOAS_ALLOW_IOVAS.
+ * What iommufd answers, and is asked (linux/iommufd.h): IOMMU_IOAS_IOVA_RANGES and
+ * IOMMU_GET_HW_INFO.
  *
  * iommufd gives the holes between what is reserved, and one alignment. The alignment is not a
  * page-size mask: it says which multiples map, and nothing of larger pages (Q7). An I/O address
@@ -30,8 +30,6 @@ extern "C" {
 
 /** Bytes of struct iommu_ioas_iova_ranges. */
 #define IOVAGEOM_IOMMUFD_RANGES_SIZE 32
-/** Bytes of struct iommu_ioas_allow_iovas. */
-#define IOVAGEOM_IOMMUFD_ALLOW_SIZE 24
 /** Bytes of one struct iommu_iova_range. */
 #define IOVAGEOM_IOMMUFD_RANGE_SIZE 16
 
@@ -106,25 +104,6 @@ IOVAGEOM_API void iovageom_host_iommufd_query_request(const struct iovageom_iomm
  */
 IOVAGEOM_API int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query,
                                                     const void *header, bool too_small);
-
-/**
- * Write the question of IOMMU_IOAS_ALLOW_IOVAS: from then on iommufd refuses to attach a device
- * that reserves some of the ranges in the list.
- *
- * @param ranges ascending, disjoint, at least one: to the kernel an empty list allows everything,
- *        not nothing. The kernel refuses ranges of one byte, so they are refused here too.
- * @param array address of the array in the caller's memory, as the kernel will use it.
- * @param header room for IOVAGEOM_IOMMUFD_ALLOW_SIZE bytes.
- * @param list where the array is written, `list_size` bytes; the memory at `array`.
- * @param needed receives the bytes that the array takes, on success and on
- *        IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be NULL.
- * @return IOVAGEOM_ERR_NOTHING_USABLE (no ranges), IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_INVALID
- *         (one byte), IOVAGEOM_ERR_OVERLAP (or not ascending), IOVAGEOM_ERR_LIMIT (more than
- *         2^32-1 ranges, or bytes than a size_t can say), IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count).
- */
-IOVAGEOM_API int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *ranges,
-                                             size_t count, uint64_t array, void *header, void *list,
-                                             size_t list_size, size_t *needed);
 
 /** Types of IOMMU_GET_HW_INFO (enum iommu_hw_info_type). Others may come. */
 enum iovageom_hw_info_type {

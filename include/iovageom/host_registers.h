@@ -23,6 +23,8 @@
  * kernels: say which one is meant (enum iovageom_linux_rules). For IOVAGEOM_LINUX_ANY the answer is
  * what holds in each kernel that was read: 6.1, 6.12 and 7.3, with Debian's changes.
  *
+ * RISC-V's IOMMU has no field for a width (E22), and Linux shows its registers to nobody.
+ *
  * Everything here is pure and O(1).
  */
 
@@ -47,8 +49,8 @@ struct iovageom_host_limits {
 enum iovageom_host_stage {
     /** What Linux uses for a device of VFIO or iommufd, unless it is asked for the other one. */
     IOVAGEOM_STAGE_DEFAULT = 0,
-    IOVAGEOM_STAGE_FIRST = 1, /**< VT-d first stage, SMMUv3 stage 1, AMD v2, RISC-V first stage */
-    IOVAGEOM_STAGE_SECOND = 2 /**< VT-d second stage, SMMUv3 stage 2, AMD v1, RISC-V second stage */
+    IOVAGEOM_STAGE_FIRST = 1, /**< VT-d first stage, SMMUv3 stage 1, AMD v2 */
+    IOVAGEOM_STAGE_SECOND = 2 /**< VT-d second stage, SMMUv3 stage 2, AMD v1 */
 };
 
 /**
@@ -131,26 +133,6 @@ IOVAGEOM_API int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t gra
 IOVAGEOM_API int iovageom_host_amd(uint64_t efr, enum iovageom_host_stage stage,
                                    unsigned cpu_levels, uint32_t rules,
                                    struct iovageom_host_limits *out);
-
-/**
- * RISC-V IOMMU `capabilities`.
- *
- * There is no field for a width (E22): it follows from the widest table format that is there, and
- * software may choose a narrower one. So this is an upper bound. First stage: Sv57, Sv48, Sv39
- * without the bit that sign-extends (56, 47, 38 bits), or Sv32; second stage: Sv57x4, Sv48x4,
- * Sv39x4, Sv32x4 (59, 50, 41, 34 bits). Page sizes are 4K and those of the levels above, 2M, 1G,
- * 512G, 256T. In the first stage 7.3 has 64K as well; the answer for ANY has neither 64K nor 256T.
- *
- * Linux has a driver since 6.13 (so 6.1 and 6.12 have none), which uses the first stage of Sv57,
- * Sv48 or Sv39. For the other formats the answer for ANY is what the hardware can do.
- *
- * @param stage DEFAULT: the first stage if it is there, else the second.
- * @param rules an enum iovageom_linux_rules.
- * @return IOVAGEOM_ERR_UNSUPPORTED when the stage has no table format, or none that Linux uses;
- *         IOVAGEOM_ERR_INVALID for rules that are none.
- */
-IOVAGEOM_API int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_stage stage,
-                                     uint32_t rules, struct iovageom_host_limits *out);
 
 /**
  * Put width and page sizes into a geometry, as said by `limits->source`. All or nothing. With

@@ -20,7 +20,7 @@
  * Dirty tracking while a guest maps and unmaps goes like this:
  *
  *     start    cover the domain's mappings, start logging with the cover
- *     MAP      iovageom_plan_cover_map(); if that changes the cover, fetch what was logged, and
+ *     MAP      iovageom_plan_cover_change(); if that changes the cover, fetch what was logged, and
  *              start logging anew with the new cover; all before the request is answered
  *     UNMAP    fetch the bitmap of what is unmapped, and turn it into addresses by
  *              iovageom_plan_cover_dirty(), before the mappings go: afterwards nobody can tell
@@ -60,10 +60,15 @@ IOVAGEOM_API int iovageom_plan_cover(const struct iovageom_range *ranges, size_t
                                      size_t capacity, size_t *needed, struct iovageom_size *excess);
 
 /**
- * What a MAP changes of a cover: the new one has all addresses of the old one and of the mapping.
+ * What a MAP or an UNMAP changes of a cover.
  *
- * Of all covers of these two it has the least excess. A cover of the mappings themselves may have
- * less, since here a gap that was closed once stays closed: call iovageom_plan_cover() for that.
+ * `mapped`: `range` was mapped. The new cover has all addresses of the old one and of the range, and
+ * of all such covers the least excess. A cover of the mappings themselves may have less, since here a
+ * gap that was closed once stays closed: call iovageom_plan_cover() for that.
+ *
+ * Else none of `range` is mapped now: it is what was unmapped, or more. Its whole granules leave the
+ * cover. A hole inside one range makes two of it. If these are too many, the smallest gap is closed
+ * again, which may be the hole.
  *
  * @param cover as iovageom_plan_cover() made it with the same granule and `most`.
  * @param out room for `capacity` ranges: most + 1 always suffice. Must not overlap `cover`.
@@ -71,27 +76,14 @@ IOVAGEOM_API int iovageom_plan_cover(const struct iovageom_range *ranges, size_t
  *        suffices. Not NULL.
  * @param changed receives whether `out` differs from `cover`. A vfio-user client then unmaps the
  *        regions that only `cover` has, and maps those that only `out` has.
- * @return IOVAGEOM_ERR_INVERTED (`mapped`), IOVAGEOM_ERR_INVALID (granule, most),
+ * @return IOVAGEOM_ERR_INVERTED (`range`), IOVAGEOM_ERR_INVALID (granule, most),
  *         IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(count), as iovageom_plan_cover().
  */
-IOVAGEOM_API int iovageom_plan_cover_map(const struct iovageom_range *cover, size_t count,
-                                         struct iovageom_range mapped, uint64_t granule,
-                                         size_t most, struct iovageom_range *out, size_t capacity,
-                                         size_t *needed, bool *changed);
-
-/**
- * What an UNMAP changes of a cover: the whole granules of the hole leave it. A hole inside one
- * range makes two of it. If these are too many, the smallest gap is closed again, which may be the
- * hole.
- *
- * @param hole addresses of which none is mapped now: what was unmapped, or more.
- * @param out as with iovageom_plan_cover_map(), and so are the others.
- * @return as iovageom_plan_cover_map(), IOVAGEOM_ERR_INVERTED for the hole.
- */
-IOVAGEOM_API int iovageom_plan_cover_unmap(const struct iovageom_range *cover, size_t count,
-                                           struct iovageom_range hole, uint64_t granule,
-                                           size_t most, struct iovageom_range *out, size_t capacity,
-                                           size_t *needed, bool *changed);
+IOVAGEOM_API int iovageom_plan_cover_change(const struct iovageom_range *cover, size_t count,
+                                            struct iovageom_range range, bool mapped,
+                                            uint64_t granule, size_t most,
+                                            struct iovageom_range *out, size_t capacity,
+                                            size_t *needed, bool *changed);
 
 /**
  * Which pages were written to: bit n % 64 of word n / 64 stands for the page at start + n x page.

@@ -46,10 +46,11 @@ struct iovageom_envelope {
  *
  * The result has the same usable addresses, types, page sizes, alignment, budget and known facts as
  * iovageom_geometry_meet() of all of them would have, but owned by the envelope (source ENVELOPE,
- * `name`): iovageom_plan_envelope_who() tells which host stands behind a region.
+ * `name`). iovageom_geometry_explain() of each host tells which of them stand behind a region.
  *
- * Its usable addresses at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS
- * (iovageom_host_iommufd_allow()) by which iommufd refuses devices outside of the envelope.
+ * Its usable addresses at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS by which iommufd
+ * refuses devices outside of the envelope. (To the kernel an empty list allows everything, not
+ * nothing; and it refuses ranges of one byte.)
  *
  * A number of mappings that VFIO says are left becomes a limit on all: a guest that comes to that
  * host brings all its mappings. (So the host on which the guest runs must be asked before the guest
@@ -71,16 +72,6 @@ IOVAGEOM_API int iovageom_plan_envelope(const struct iovageom_allocator *allocat
                                         const char *name, struct iovageom_envelope *figures,
                                         struct iovageom_geometry **out,
                                         struct iovageom_report *report);
-
-/**
- * Which hosts of a pool can't map all of `range`.
- *
- * @param out receives the indices of the first `capacity` of them; may be NULL when that is 0.
- * @return how many there are, which may be more than `capacity`. O(count facts log n).
- */
-IOVAGEOM_API size_t iovageom_plan_envelope_who(const struct iovageom_geometry *const *hosts,
-                                               size_t count, struct iovageom_range range,
-                                               size_t *out, size_t capacity);
 
 #ifdef __cplusplus
 }

@@ -88,13 +88,6 @@ IOVAGEOM_API int iovageom_range_from_length(uint64_t start, uint64_t length,
                                             struct iovageom_range *out);
 
 /**
- * The length in bytes, for interfaces that speak so.
- *
- * @return IOVAGEOM_ERR_INVERTED, or IOVAGEOM_ERR_OVERFLOW for [0, 2^64-1], which 64 bits can't say.
- */
-IOVAGEOM_API int iovageom_range_length(struct iovageom_range range, uint64_t *length);
-
-/**
  * The aperture of a guest address width: [0, 2^bits - 1].
  *
  * @param bits 1 to 64.
@@ -104,10 +97,6 @@ IOVAGEOM_API int iovageom_range_from_gaw(unsigned bits, struct iovageom_range *o
 
 /** Sum of two sizes. Cannot overflow as long as both come from disjoint 64-bit ranges. */
 IOVAGEOM_API struct iovageom_size iovageom_size_add(struct iovageom_size a, struct iovageom_size b);
-
-/** Difference a - b; 0 when b > a. */
-IOVAGEOM_API struct iovageom_size iovageom_size_subtract(struct iovageom_size a,
-                                                         struct iovageom_size b);
 
 /** -1, 0 or 1 as a is less than, equal to or greater than b. */
 IOVAGEOM_API int iovageom_size_compare(struct iovageom_size a, struct iovageom_size b);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <iovageom/allocator.h>
+#include "array.h"
 
 #ifdef IOVAGEOM_NO_DEFAULT_ALLOCATOR
 
-/* A build without malloc(): see allocator.h. */
 const struct iovageom_allocator *iovageom_allocator_default(void)
 {
     return NULL;

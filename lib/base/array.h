@@ -22,6 +22,9 @@ static inline uint64_t iovageom_higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* malloc() and free(). NULL in a build without them: see allocator.h. */
+const struct iovageom_allocator *iovageom_allocator_default(void);
+
 /*
  * The allocator to use: the caller's, or the default one for NULL. The result is NULL when none can
  * be used, because the build has no default or one of the two functions is missing.

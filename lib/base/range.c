@@ -36,16 +36,6 @@ int iovageom_range_from_length(uint64_t start, uint64_t length, struct iovageom_
     return IOVAGEOM_OK;
 }
 
-int iovageom_range_length(struct iovageom_range range, uint64_t *length)
-{
-    if (!iovageom_range_valid(range))
-        return IOVAGEOM_ERR_INVERTED;
-    if (range.last - range.start == IOVAGEOM_ADDRESS_MAX)
-        return IOVAGEOM_ERR_OVERFLOW;
-    *length = range.last - range.start + 1;
-    return IOVAGEOM_OK;
-}
-
 int iovageom_range_from_gaw(unsigned bits, struct iovageom_range *out)
 {
     if (bits < 1 || bits > 64)
@@ -61,13 +51,6 @@ struct iovageom_size iovageom_size_add(struct iovageom_size a, struct iovageom_s
     uint64_t lo = a.lo + b.lo;
 
     return (struct iovageom_size){a.hi + b.hi + (lo < a.lo), lo};
-}
-
-struct iovageom_size iovageom_size_subtract(struct iovageom_size a, struct iovageom_size b)
-{
-    if (iovageom_size_compare(a, b) <= 0)
-        return (struct iovageom_size){0, 0};
-    return (struct iovageom_size){a.hi - b.hi - (a.lo < b.lo), a.lo - b.lo};
 }
 
 int iovageom_size_compare(struct iovageom_size a, struct iovageom_size b)

@@ -165,6 +165,15 @@ static inline unsigned iovageom_range_gaw(struct iovageom_range range)
     return bits;
 }
 
+/* a - b; 0 where b is larger. */
+static inline struct iovageom_size iovageom_size_subtract(struct iovageom_size a,
+                                                          struct iovageom_size b)
+{
+    if (iovageom_size_compare(a, b) <= 0)
+        return (struct iovageom_size){0, 0};
+    return (struct iovageom_size){a.hi - b.hi - (a.lo < b.lo), a.lo - b.lo};
+}
+
 /* Whether memory in multiples of `granule` bytes (a power of two) can be mapped with `mask`. */
 static inline bool iovageom_pgsize_accepts(uint64_t mask, uint64_t granule)
 {

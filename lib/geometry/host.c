@@ -60,7 +60,6 @@ static void note_msi_windows(const struct iovageom_geometry *geometry, uint64_t 
 {
     static const struct iovageom_range x86 = {0xfee00000, 0xfeefffff};
     const struct iovageom_geometry_fact *fact;
-    uint64_t length;
 
     for (size_t i = 0; (fact = iovageom_geometry_next_fact(
                             geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_MSI, &i)) != NULL;) {
@@ -74,8 +73,8 @@ static void note_msi_windows(const struct iovageom_geometry *geometry, uint64_t 
         finding.endpoint = endpoint;
         iovageom_rangeset_seek(fact->ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.range))
-            if (iovageom_range_length(finding.range, &length) == IOVAGEOM_OK &&
-                length == 0x100000 && !iovageom_range_equal(finding.range, x86))
+            if (iovageom_size_saturate(iovageom_range_size(finding.range)) == 0x100000 &&
+                !iovageom_range_equal(finding.range, x86))
                 iovageom_report_add(report, &finding);
     }
 }

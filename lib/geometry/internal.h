@@ -255,4 +255,12 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,
                                          enum iovageom_source source);
 
+/*
+ * What `source` said may have been cut off (a sysfs file that fills its page). Of registers: it is
+ * the least of what they may mean, so that a kernel which maps more does not contradict it
+ * (iovageom_geometry_check()).
+ */
+int iovageom_geometry_add_incomplete(struct iovageom_geometry *geometry,
+                                     enum iovageom_source source);
+
 #endif

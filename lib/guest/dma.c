@@ -42,7 +42,8 @@ int iovageom_guestview_dma_init(struct iovageom_guestview_dma *dma,
     dma->low_always = false;
     for (size_t i = 0; i < count && status == 0; i++)
         if (regions[i].type != IOVAGEOM_RESV_SOFTWARE_MSI && iovageom_range_valid(regions[i].range))
-            status = iovageom_guestview_dma_reserve(dma, regions[i].range);
+            status = iovageom_rangeset_insert(
+                &dma->taken, iovageom_range_align_outward(regions[i].range, granule));
     if (status < 0)
         iovageom_rangeset_deinit(&dma->taken);
     return status;
@@ -52,13 +53,6 @@ void iovageom_guestview_dma_deinit(struct iovageom_guestview_dma *dma)
 {
     if (dma != NULL)
         iovageom_rangeset_deinit(&dma->taken);
-}
-
-int iovageom_guestview_dma_reserve(struct iovageom_guestview_dma *dma, struct iovageom_range range)
-{
-    if (!iovageom_range_valid(range))
-        return IOVAGEOM_ERR_INVERTED;
-    return iovageom_rangeset_insert(&dma->taken, iovageom_range_align_outward(range, dma->granule));
 }
 
 /* *out receives the addresses up to the DMA mask `mask`, as whole granules; false for none. */
@@ -101,16 +95,5 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
     if (low && found.last > UINT32_MAX)
         dma->low_first = dma->low_always;
     *out = found;
-    return IOVAGEOM_OK;
-}
-
-int iovageom_guestview_dma_choices(const struct iovageom_guestview_dma *dma, uint64_t mask,
-                                   struct iovageom_rangeset *out)
-{
-    struct iovageom_range window;
-
-    if (window_for(dma, mask, &window))
-        return iovageom_rangeset_complement(out, &dma->taken, window);
-    iovageom_rangeset_clear(out);
     return IOVAGEOM_OK;
 }

@@ -16,7 +16,7 @@
 
 #define FIRST_QUERY_RANGES 32 /* more than the 2 to 8 of the usual host: one call is enough */
 
-/* All of them begin with their own size. The two of an IOAS go on with its id. */
+/* All of them begin with their own size. That of an IOAS goes on with its id. */
 #define OWN_SIZE 0
 #define IOAS_ID  4
 
@@ -24,10 +24,6 @@
 #define RANGES_COUNT     8
 #define RANGES_ARRAY     16
 #define RANGES_ALIGNMENT 24
-
-/* struct iommu_ioas_allow_iovas: num_iovas, allowed_iovas */
-#define ALLOW_COUNT 8
-#define ALLOW_ARRAY 16
 
 /*
  * struct iommu_hw_info. It has 32 bytes in Linux 6.6; out_capabilities came in 6.7, at the end, and
@@ -179,49 +175,6 @@ int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, con
         return IOVAGEOM_ERR_LIMIT;
     query->size = size;
     return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-}
-
-/* Refuses what IOMMU_IOAS_ALLOW_IOVAS (B2) refuses, or means otherwise: see host_iommufd.h. */
-static int check_allowed(const struct iovageom_range *ranges, size_t count)
-{
-    if (count == 0)
-        return IOVAGEOM_ERR_NOTHING_USABLE;
-    for (size_t i = 0; i < count; i++) {
-        if (!iovageom_range_valid(ranges[i]))
-            return IOVAGEOM_ERR_INVERTED;
-        if (ranges[i].start == ranges[i].last)
-            return IOVAGEOM_ERR_INVALID;
-        if (i > 0 && ranges[i].start <= ranges[i - 1].last)
-            return IOVAGEOM_ERR_OVERLAP;
-    }
-    return IOVAGEOM_OK;
-}
-
-int iovageom_host_iommufd_allow(uint32_t ioas_id, const struct iovageom_range *ranges, size_t count,
-                                uint64_t array, void *header, void *list, size_t list_size,
-                                size_t *needed)
-{
-    size_t size;
-    int status = check_allowed(ranges, count);
-
-    if (status != IOVAGEOM_OK)
-        return status;
-    if (!list_size_of(count, &size))
-        return IOVAGEOM_ERR_LIMIT;
-    if (needed != NULL)
-        *needed = size;
-    if (list_size < size)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    memset(header, 0, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    put32(header, OWN_SIZE, IOVAGEOM_IOMMUFD_ALLOW_SIZE);
-    put32(header, IOAS_ID, ioas_id);
-    put32(header, ALLOW_COUNT, (uint32_t)count);
-    put64(header, ALLOW_ARRAY, array);
-    for (size_t i = 0; i < count; i++) {
-        put64(list, i * IOVAGEOM_IOMMUFD_RANGE_SIZE, ranges[i].start);
-        put64(list, i * IOVAGEOM_IOMMUFD_RANGE_SIZE + 8, ranges[i].last);
-    }
-    return IOVAGEOM_OK;
 }
 
 /* The registers of one answer. */

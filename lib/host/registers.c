@@ -20,13 +20,11 @@
 #define SIZE_16K  ((uint64_t)1 << 14)
 #define SIZE_64K  ((uint64_t)1 << 16)
 #define SIZE_2M   ((uint64_t)1 << 21)
-#define SIZE_4M   ((uint64_t)1 << 22)
 #define SIZE_32M  ((uint64_t)1 << 25)
 #define SIZE_512M ((uint64_t)1 << 29)
 #define SIZE_1G   ((uint64_t)1 << 30)
 #define SIZE_512G ((uint64_t)1 << 39)
 #define SIZE_4T   ((uint64_t)1 << 42)
-#define SIZE_256T ((uint64_t)1 << 48)
 
 static unsigned field(uint64_t value, unsigned low, unsigned bits)
 {
@@ -40,7 +38,7 @@ static bool bit(uint64_t value, unsigned number)
 
 /* The arguments of a decoder. What each of the fields means depends on the kind of IOMMU. */
 struct question {
-    uint64_t first;   /* CAP, EFR, capabilities, IDR0 */
+    uint64_t first;   /* CAP, EFR, IDR0 */
     uint64_t second;  /* ECAP, IDR5 */
     uint64_t granule; /* SMMUv3: bytes, 0 for unknown */
     unsigned bits; /* of the kernel's addresses; AMD: levels of the CPU's tables; 0 for unknown */
@@ -369,56 +367,6 @@ int iovageom_host_amd(uint64_t efr, enum iovageom_host_stage stage, unsigned cpu
     if (efr == 0 && rules <= IOVAGEOM_LINUX_7_3)
         return IOVAGEOM_ERR_UNKNOWN;
     return answer(amd, &question, rules, out);
-}
-
-/* ---- RISC-V ---- */
-
-/* Tables from the widest to the narrowest: Linux takes the first that the hardware has. First-stage
- * addresses of the 64-bit formats are sign-extended, and the lower half is used: one bit less. In
- * the second stage the top table is four times as large: two bits more. */
-static const struct format {
-    uint64_t page_sizes;
-    uint8_t bit; /* of the first stage; the second stage's is 8 higher */
-    uint8_t first_bits;
-    uint8_t second_bits;
-} formats[] = {
-    {SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G | SIZE_256T, 11, 56, 59}, /* Sv57 */
-    {SIZE_4K | SIZE_2M | SIZE_1G | SIZE_512G, 10, 47, 50},             /* Sv48 */
-    {SIZE_4K | SIZE_2M | SIZE_1G, 9, 38, 41},                          /* Sv39 */
-    {SIZE_4K | SIZE_4M, 8, 32, 34},                                    /* Sv32 */
-};
-
-int iovageom_host_riscv(uint64_t capabilities, enum iovageom_host_stage stage, uint32_t rules,
-                        struct iovageom_host_limits *out)
-{
-    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_RISCV_REGISTERS, 0, 0, 0};
-    bool first;
-
-    if (rules > IOVAGEOM_LINUX_7_3)
-        return IOVAGEOM_ERR_INVALID;
-    stage = choose_stage(stage, field(capabilities, 8, 4) != 0, field(capabilities, 16, 4) != 0);
-    first = stage == IOVAGEOM_STAGE_FIRST;
-    for (unsigned i = 0; i < 4 && limits.gaw == 0; i++) {
-        if (stage == IOVAGEOM_STAGE_DEFAULT ||
-            !bit(capabilities, formats[i].bit + (first ? 0U : 8U)))
-            continue;
-        limits.gaw = first ? formats[i].first_bits : formats[i].second_bits;
-        limits.page_sizes = formats[i].page_sizes;
-    }
-    if (limits.gaw == 0)
-        return IOVAGEOM_ERR_UNSUPPORTED;
-    /* Linux has a driver since 6.13, for the first stage of 64-bit tables alone. */
-    if (rules == IOVAGEOM_LINUX_6_1 || rules == IOVAGEOM_LINUX_6_12 ||
-        (rules == IOVAGEOM_LINUX_7_3 && (!first || limits.gaw == 32)))
-        return IOVAGEOM_ERR_UNSUPPORTED;
-    if (first && limits.gaw != 32) {
-        /* The first drivers had pages of neither 256T nor 64K, so neither holds for all kernels. */
-        limits.depends = rules == IOVAGEOM_LINUX_ANY;
-        limits.page_sizes =
-            limits.depends ? limits.page_sizes & ~SIZE_256T : limits.page_sizes | SIZE_64K;
-    }
-    *out = limits;
-    return IOVAGEOM_OK;
 }
 
 /* ---- into a geometry ---- */

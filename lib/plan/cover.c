@@ -147,9 +147,10 @@ int iovageom_plan_cover(const struct iovageom_range *ranges, size_t count, uint6
 /* ---- what a request changes of it ---- */
 
 /* `cover` with the granules of `range`, or without the whole ones, covered anew. */
-static int change(const struct iovageom_range *cover, size_t count, bool add,
-                  struct iovageom_range range, uint64_t granule, size_t most,
-                  struct iovageom_range *out, size_t capacity, size_t *needed, bool *changed)
+int iovageom_plan_cover_change(const struct iovageom_range *cover, size_t count,
+                               struct iovageom_range range, bool mapped, uint64_t granule,
+                               size_t most, struct iovageom_range *out, size_t capacity,
+                               size_t *needed, bool *changed)
 {
     size_t listed = 0;
     int status;
@@ -158,7 +159,7 @@ static int change(const struct iovageom_range *cover, size_t count, bool add,
         return IOVAGEOM_ERR_INVERTED;
     if (most == 0 || !iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
-    if (add) {
+    if (mapped) {
         range = iovageom_range_align_outward(range, granule);
         status = iovageom_ranges_union(cover, count, &range, 1, out, capacity, &listed);
     } else {
@@ -173,22 +174,6 @@ static int change(const struct iovageom_range *cover, size_t count, bool add,
         *changed =
             *needed != count || (count > 0 && memcmp(out, cover, count * sizeof(*cover)) != 0);
     return status;
-}
-
-int iovageom_plan_cover_map(const struct iovageom_range *cover, size_t count,
-                            struct iovageom_range mapped, uint64_t granule, size_t most,
-                            struct iovageom_range *out, size_t capacity, size_t *needed,
-                            bool *changed)
-{
-    return change(cover, count, true, mapped, granule, most, out, capacity, needed, changed);
-}
-
-int iovageom_plan_cover_unmap(const struct iovageom_range *cover, size_t count,
-                              struct iovageom_range hole, uint64_t granule, size_t most,
-                              struct iovageom_range *out, size_t capacity, size_t *needed,
-                              bool *changed)
-{
-    return change(cover, count, false, hole, granule, most, out, capacity, needed, changed);
 }
 
 /* ---- what was written to ---- */

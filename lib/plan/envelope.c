@@ -159,18 +159,3 @@ int iovageom_plan_envelope(const struct iovageom_allocator *allocator,
         iovageom_geometry_free(met);
     return status;
 }
-
-size_t iovageom_plan_envelope_who(const struct iovageom_geometry *const *hosts, size_t count,
-                                  struct iovageom_range range, size_t *out, size_t capacity)
-{
-    size_t found = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (!iovageom_geometry_forbids(hosts[i], range))
-            continue;
-        if (found < capacity)
-            out[found] = i;
-        found++;
-    }
-    return found;
-}

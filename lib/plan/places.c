@@ -35,11 +35,11 @@ bool iovageom_place_near(const struct iovageom_rangeset *blocked, struct iovageo
                          struct iovageom_range *to)
 {
     struct iovageom_range above = {from.start, IOVAGEOM_ADDRESS_MAX}, below = {0, from.last};
+    const uint64_t size = iovageom_range_size(from).lo;
     bool found_above, found_below;
-    uint64_t size;
 
-    if (iovageom_range_length(from, &size) < 0)
-        return false;
+    if (size == 0)
+        return false; /* all of 2^64 bytes: there is no other place */
     found_above =
         iovageom_range_intersect(limits, above, &above) &&
         iovageom_rangeset_hole(blocked, above, size, alignment, false, &above) == IOVAGEOM_OK;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../base/hints.h"
+#include "../virtio/virtio_internal.h"
 #include "internal.h"
 
 /*

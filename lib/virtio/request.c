@@ -5,6 +5,7 @@
 #include <iovageom/virtio.h>
 
 #include "../base/bytes.h"
+#include "virtio_internal.h"
 
 /* Requests of a guest as bytes. This is a file of its own because each request runs through it: it
  * is compiled for speed, the rest of the wire for size (lib/CMakeLists.txt). */

@@ -8,8 +8,7 @@
 #include <stdalign.h>
 #include <string.h>
 
-#include <iovageom/allocator.h>
-
+#include "base/array.h"
 #include "support/test_allocator.h"
 
 static void default_is_malloc(void **state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Geometries and the questions about them. */
+#include "geometry/internal.h"
 #include "complexity.h"
 
 static struct iovageom_geometry *named(const char *name)
@@ -314,8 +315,6 @@ static void envelope(size_t n)
     start();
     must(iovageom_plan_envelope(NULL, (const struct iovageom_geometry *const *)hosts, n, "pool",
                                 &figures, &met, &notes) == 0);
-    must(iovageom_plan_envelope_who((const struct iovageom_geometry *const *)hosts, n, ALL, NULL,
-                                    0) == n);
     stop();
     iovageom_report_deinit(&notes);
     iovageom_geometry_free(met);
@@ -388,7 +387,8 @@ static void cover(size_t n)
         list[i] = R(at, at), at++;
     start();
     must(iovageom_plan_cover(list, n, 1, n / 2, list, n, &count, &excess) == 0 && count == n / 2);
-    must(iovageom_plan_cover_map(list, count, R(at, at), 1, n / 2, out, n, &count, &changed) == 0);
+    must(iovageom_plan_cover_change(list, count, R(at, at), true, 1, n / 2, out, n, &count,
+                                    &changed) == 0);
     stop();
     must(changed && count == n / 2);
     free(list);

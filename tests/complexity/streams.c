@@ -262,21 +262,6 @@ static void iommufd(size_t n)
     free(list);
 }
 
-static void iommufd_allow(size_t n)
-{
-    struct iovageom_range *ranges = room(n, sizeof(*ranges));
-    uint8_t header[IOVAGEOM_IOMMUFD_ALLOW_SIZE], *list = room(n * 16, 1);
-    size_t needed;
-
-    for (size_t i = 0; i < n; i++)
-        ranges[i] = ordered(i);
-    start();
-    must(iovageom_host_iommufd_allow(1, ranges, n, 0, header, list, n * 16, &needed) == 0);
-    stop();
-    free(ranges);
-    free(list);
-}
-
 /* Regions in no order; the last line is what `last` says. */
 static void sysfs(size_t n, enum iovageom_sysfs_mode mode, const char *last, int expected)
 {
@@ -452,7 +437,6 @@ const struct measure measures_of_streams[] = {
     {"host_vfio_info, chain", "O(n log n)", GROWTH_LINEAR_LOG, 4096, vfio_chain},
     {"host_vfio_info, circle", "O(n)", GROWTH_LINEAR, 4096, vfio_circle},
     {"host_iommufd_ranges", "O(n log n)", GROWTH_LINEAR_LOG, 4096, iommufd},
-    {"host_iommufd_allow", "O(n)", GROWTH_LINEAR, 4096, iommufd_allow},
     {"host_sysfs_reserved_regions", "O(n log n)", GROWTH_LINEAR_LOG, 1024, sysfs_strict},
     {"host_sysfs_reserved_regions, lenient", "O(n log n)", GROWTH_LINEAR_LOG, 1024, sysfs_lenient},
     {"host_sysfs_reserved_regions, repeated", "O(n log n)", GROWTH_LINEAR_LOG, 1024,

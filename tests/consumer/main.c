@@ -12,7 +12,7 @@ int main(void)
     struct iovageom_range aperture;
 
     if (iovageom_range_from_gaw(39, &aperture) != IOVAGEOM_OK || overlaps(low, high) ||
-        !iovageom_range_contains(aperture, high) || iovageom_allocator_default() == NULL)
+        !iovageom_range_contains(aperture, high))
         return 1;
     printf("libiovageom %s: %s\n", iovageom_version(), iovageom_status_string(IOVAGEOM_OK));
     return 0;

@@ -4,6 +4,7 @@
  * right first, because no fuzzer guesses them. Some inputs build the geometry themselves, to be
  * damaged in a few places only. What loads saves again, to a form that loads equal.
  */
+#include "geometry/internal.h"
 #include "fuzz.h"
 
 #include <iovageom/geometry.h>

@@ -281,62 +281,6 @@ static void asking_again(void **state)
                      IOVAGEOM_ERR_MALFORMED);
 }
 
-static void allow_list(void **state)
-{
-    const struct iovageom_range ranges[] = {{0, 0xfedfffff}, {0xfef00000, UINT64_MAX}};
-    uint8_t header[IOVAGEOM_IOMMUFD_ALLOW_SIZE];
-    uint8_t list[32];
-    size_t needed = 0;
-
-    (void)state;
-    assert_int_equal(
-        iovageom_host_iommufd_allow(9, ranges, 2, 0xabcdef, header, list, sizeof(list), &needed),
-        IOVAGEOM_OK);
-    assert_int_equal(needed, 32);
-    assert_int_equal(test_load_native(header, 4), 24);
-    assert_int_equal(test_load_native(header + 4, 4), 9);
-    assert_int_equal(test_load_native(header + 8, 4), 2);
-    assert_int_equal(test_load_native(header + 12, 4), 0);
-    assert_int_equal(test_load_native(header + 16, 8), 0xabcdef);
-    assert_int_equal(test_load_native(list, 8), 0);
-    assert_int_equal(test_load_native(list + 8, 8), 0xfedfffff);
-    assert_int_equal(test_load_native(list + 16, 8), 0xfef00000);
-    assert_int_equal(test_load_native(list + 24, 8), UINT64_MAX);
-}
-
-static void allow_lists_that_the_kernel_refuses(void **state)
-{
-    const struct {
-        struct iovageom_range ranges[2];
-        size_t count;
-        int status;
-    } cases[] = {
-        {{{0, 0}, {0, 0}}, 0, IOVAGEOM_ERR_NOTHING_USABLE},
-        {{{5, 5}, {0, 0}}, 1, IOVAGEOM_ERR_INVALID},
-        {{{5, 4}, {0, 0}}, 1, IOVAGEOM_ERR_INVERTED},
-        {{{0, 0xfff}, {0xfff, 0x1fff}}, 2, IOVAGEOM_ERR_OVERLAP},
-        {{{0x1000, 0x1fff}, {0, 0xfff}}, 2, IOVAGEOM_ERR_OVERLAP},
-    };
-    const struct iovageom_range two[] = {{0, 1}, {2, 3}};
-    uint8_t header[IOVAGEOM_IOMMUFD_ALLOW_SIZE] = {0xa5};
-    uint8_t list[32] = {0xa5};
-    size_t needed = 77;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_int_equal(iovageom_host_iommufd_allow(9, cases[i].ranges, cases[i].count, 0, header,
-                                                     list, sizeof(list), &needed),
-                         cases[i].status);
-    assert_int_equal(needed, 77);
-    assert_int_equal(iovageom_host_iommufd_allow(9, two, 2, 0, header, list, 31, &needed),
-                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    assert_int_equal(needed, 32);
-    assert_int_equal(iovageom_host_iommufd_allow(9, two, 2, 0, header, NULL, 0, NULL),
-                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    assert_int_equal(header[0], 0xa5);
-    assert_int_equal(list[0], 0xa5);
-}
-
 static void hw_info_of_captured_hosts(void **state)
 {
     struct iovageom_hw_info info;
@@ -503,8 +447,6 @@ int main(void)
         cmocka_unit_test(lists_that_cannot_be),
         cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(asking_again),
-        cmocka_unit_test(allow_list),
-        cmocka_unit_test(allow_lists_that_the_kernel_refuses),
         cmocka_unit_test(hw_info_of_captured_hosts),
         cmocka_unit_test(hw_info_longer_and_shorter),
         cmocka_unit_test(hw_info_of_amd),

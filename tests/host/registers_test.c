@@ -214,8 +214,6 @@ static void rules_that_are_none(void **state)
         assert_int_equal(iovageom_host_amd(0x29d3, DEFAULT, 0, rules, &limits),
                          IOVAGEOM_ERR_INVALID);
         assert_int_equal(iovageom_host_amd(0, DEFAULT, 0, rules, &limits), IOVAGEOM_ERR_INVALID);
-        assert_int_equal(iovageom_host_riscv(BIT(9), DEFAULT, rules, &limits),
-                         IOVAGEOM_ERR_INVALID);
     }
     assert_untouched(&limits);
 }
@@ -390,53 +388,9 @@ static void amd(void **state)
     assert_int_equal(limits.depends, 0);
 }
 
-static void riscv(void **state)
-{
-    const uint64_t sv39 = K4 | M2 | G1;
-    const uint64_t sv48 = sv39 | G512;
-    const uint64_t sv57 = sv48 | BIT(48);
-    const struct {
-        uint64_t capabilities;
-        enum iovageom_host_stage stage;
-        uint32_t gaw;
-        uint64_t any;
-        uint64_t generic; /* by 7.3; 0 when Linux doesn't use it */
-    } cases[] = {
-        {BIT(9) | BIT(10) | BIT(11), DEFAULT, 56, sv48, sv57 | K64},
-        {BIT(9) | BIT(10), DEFAULT, 47, sv48, sv48 | K64},
-        {BIT(9), FIRST, 38, sv39, sv39 | K64},
-        {BIT(9) | BIT(17), DEFAULT, 38, sv39, sv39 | K64},
-        {BIT(8), DEFAULT, 32, K4 | BIT(22), 0},
-        {BIT(9) | BIT(17) | BIT(18) | BIT(19), SECOND, 59, sv57, 0},
-        {BIT(17) | BIT(18), DEFAULT, 50, sv48, 0},
-        {BIT(17), DEFAULT, 41, sv39, 0},
-        {BIT(16), SECOND, 34, K4 | BIT(22), 0},
-        {BIT(9), SECOND, 0, 0, 0},
-        {BIT(17), FIRST, 0, 0, 0},
-        {0x10, DEFAULT, 0, 0, 0},
-        {~(BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(16) | BIT(17) | BIT(18) | BIT(19)), DEFAULT, 0,
-         0, 0},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        for (uint32_t rules = ANY; rules <= V7_3; rules++) {
-            const uint64_t sizes[] = {cases[i].any, 0, 0, cases[i].generic};
-            struct iovageom_host_limits limits = untouched;
-
-            assert_limits(
-                iovageom_host_riscv(cases[i].capabilities, cases[i].stage, rules, &limits), &limits,
-                IOVAGEOM_SOURCE_RISCV_REGISTERS, sizes[rules] == 0 ? 0 : cases[i].gaw,
-                sizes[rules]);
-            if (rules == ANY && cases[i].generic != 0)
-                assert_int_equal(limits.depends, 1);
-        }
-    }
-}
-
 /*
  * The widths and page sizes that Linux's own tests of its generic page tables set up: AMD v1 of 64
- * bits, x86 of 4 and 5 levels, VT-d second stage of 3 to 5, RISC-V of 3 to 5.
+ * bits, x86 of 4 and 5 levels, VT-d second stage of 3 to 5.
  */
 static void widths_of_generic_page_tables(void **state)
 {
@@ -446,16 +400,12 @@ static void widths_of_generic_page_tables(void **state)
     (void)state;
     for (unsigned levels = 3; levels <= 5; levels++) {
         unsigned bits = 12 + 9 * levels;
-        uint64_t riscv_sizes = x86 | K64 | (levels > 3 ? G512 : 0) | (levels > 4 ? BIT(48) : 0);
 
         assert_int_equal(iovageom_host_vtd(vtd_cap(bits, 1U << (levels - 2), 3, 1, 1), 0, false,
                                            SECOND, V7_3, &limits),
                          0);
         assert_int_equal(limits.gaw, bits);
         assert_int_equal(limits.page_sizes, x86);
-        assert_int_equal(iovageom_host_riscv(BIT(6 + levels), FIRST, V7_3, &limits), 0);
-        assert_int_equal(limits.gaw, bits - 1);
-        assert_int_equal(limits.page_sizes, riscv_sizes);
         if (levels == 3)
             continue;
         assert_int_equal(iovageom_host_vtd(vtd_cap(bits, 0, 0, 1, levels == 5), SMTS | FLTS, true,
@@ -682,7 +632,6 @@ int main(void)
         cmocka_unit_test(widths_of_generic_page_tables),
         cmocka_unit_test(the_least_contradicts_nobody_who_maps_more),
         cmocka_unit_test(amd),
-        cmocka_unit_test(riscv),
         cmocka_unit_test(registers_agree_with_vfio),
         cmocka_unit_test(disagreement_shows),
         cmocka_unit_test(two_lists_are_no_excuse),

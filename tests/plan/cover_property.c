@@ -179,8 +179,8 @@ static void map(struct test_random *random, struct machine *machine)
         (place < machine->mappings &&
          iovageom_range_overlaps(machine->table[place].range, fresh.range)))
         return;
-    DO(iovageom_plan_cover_map(machine->cover, machine->cover_count, fresh.range, machine->unit,
-                               MOST, cover, MOST + 1, &count, &changed));
+    DO(iovageom_plan_cover_change(machine->cover, machine->cover_count, fresh.range, true,
+                                  machine->unit, MOST, cover, MOST + 1, &count, &changed));
     if (changed)
         watch(machine, cover, count);
     memmove(&machine->table[place + 1], &machine->table[place],
@@ -205,8 +205,8 @@ static void unmap(struct test_random *random, struct machine *machine)
             (machine->mappings - place) * sizeof(*machine->table));
     if (test_random_one_in(random, 2))
         return; /* it may watch more than it needs */
-    DO(iovageom_plan_cover_unmap(machine->cover, machine->cover_count, gone, machine->unit, MOST,
-                                 cover, MOST + 1, &count, &changed));
+    DO(iovageom_plan_cover_change(machine->cover, machine->cover_count, gone, false, machine->unit,
+                                  MOST, cover, MOST + 1, &count, &changed));
     if (changed)
         watch(machine, cover, count);
 }

@@ -128,20 +128,25 @@ static void bad_arguments_change_nothing(void **state)
                      IOVAGEOM_ERR_INVALID);
     assert_int_equal(iovageom_plan_cover(good, 2, 1, 0, out, 2, &count, &excess),
                      IOVAGEOM_ERR_INVALID);
-    assert_int_equal(iovageom_plan_cover_map(good, 2, R(9, 8), 1, 2, out, 3, &count, &changed),
-                     IOVAGEOM_ERR_INVERTED);
-    assert_int_equal(iovageom_plan_cover_map(good, 2, R(8, 9), 1, 0, out, 3, &count, &changed),
-                     IOVAGEOM_ERR_INVALID);
-    assert_int_equal(iovageom_plan_cover_unmap(good, 2, R(9, 8), 1, 2, out, 3, &count, &changed),
-                     IOVAGEOM_ERR_INVERTED);
-    assert_int_equal(iovageom_plan_cover_unmap(good, 2, R(8, 9), 6, 2, out, 3, &count, &changed),
-                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(
+        iovageom_plan_cover_change(good, 2, R(9, 8), true, 1, 2, out, 3, &count, &changed),
+        IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(
+        iovageom_plan_cover_change(good, 2, R(8, 9), true, 1, 0, out, 3, &count, &changed),
+        IOVAGEOM_ERR_INVALID);
+    assert_int_equal(
+        iovageom_plan_cover_change(good, 2, R(9, 8), false, 1, 2, out, 3, &count, &changed),
+        IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(
+        iovageom_plan_cover_change(good, 2, R(8, 9), false, 6, 2, out, 3, &count, &changed),
+        IOVAGEOM_ERR_INVALID);
     assert_int_equal(count, 7);
     assert_int_equal(iovageom_plan_cover(good, 2, 1, 2, out, 1, &count, &excess),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(count, 2);
-    assert_int_equal(iovageom_plan_cover_map(good, 2, R(40, 49), 1, 2, out, 2, &count, &changed),
-                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(
+        iovageom_plan_cover_change(good, 2, R(40, 49), true, 1, 2, out, 2, &count, &changed),
+        IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(count, 3);
     assert_true(changed && excess.hi == 7 && excess.lo == 7);
     for (size_t i = 0; i < 3; i++)
@@ -161,51 +166,53 @@ static void requests_change_a_cover(void **state)
     bool changed;
 
     (void)state;
-    assert_int_equal(
-        iovageom_plan_cover_map(cover, 2, R(0x2345, 0x2345), 0x1000, 2, out, 3, &count, &changed),
-        0);
+    assert_int_equal(iovageom_plan_cover_change(cover, 2, R(0x2345, 0x2345), true, 0x1000, 2, out,
+                                                3, &count, &changed),
+                     0);
     assert_ranges(out, count, cover, 2);
     assert_false(changed);
-    assert_int_equal(iovageom_plan_cover_map(cover, 2, R(0x100000, 0x100000), 0x1000, 2, out, 3,
-                                             &count, &changed),
+    assert_int_equal(iovageom_plan_cover_change(cover, 2, R(0x100000, 0x100000), true, 0x1000, 2,
+                                                out, 3, &count, &changed),
                      0);
     assert_ranges(out, count, far, 2);
     assert_true(changed);
-    assert_int_equal(
-        iovageom_plan_cover_unmap(cover, 2, R(0x1000, 0x1fff), 0x1000, 2, out, 3, &count, &changed),
-        0);
+    assert_int_equal(iovageom_plan_cover_change(cover, 2, R(0x1000, 0x1fff), false, 0x1000, 2, out,
+                                                3, &count, &changed),
+                     0);
     assert_ranges(out, count, cut, 2);
     assert_true(changed);
     /* In the middle: only where one range more is allowed, or another gap is smaller. */
-    assert_int_equal(
-        iovageom_plan_cover_unmap(cover, 2, R(0x2000, 0x2fff), 0x1000, 2, out, 3, &count, &changed),
-        0);
+    assert_int_equal(iovageom_plan_cover_change(cover, 2, R(0x2000, 0x2fff), false, 0x1000, 2, out,
+                                                3, &count, &changed),
+                     0);
     assert_ranges(out, count, cover, 2);
     assert_false(changed);
-    assert_int_equal(
-        iovageom_plan_cover_unmap(cover, 2, R(0x2000, 0x2fff), 0x1000, 3, out, 4, &count, &changed),
-        0);
+    assert_int_equal(iovageom_plan_cover_change(cover, 2, R(0x2000, 0x2fff), false, 0x1000, 3, out,
+                                                4, &count, &changed),
+                     0);
     assert_ranges(out, count, parts, 3);
     assert_true(changed);
-    assert_int_equal(iovageom_plan_cover_unmap((struct iovageom_range[]){R(0x1000, 0x9fff)}, 1,
-                                               R(0x2000, 0x8fff), 0x1000, 2, out, 3, &count,
-                                               &changed),
+    assert_int_equal(iovageom_plan_cover_change((struct iovageom_range[]){R(0x1000, 0x9fff)}, 1,
+                                                R(0x2000, 0x8fff), false, 0x1000, 2, out, 3, &count,
+                                                &changed),
                      0);
     assert_ranges(out, count, wide, 2);
     /* No whole granule is free. */
-    assert_int_equal(
-        iovageom_plan_cover_unmap(cover, 2, R(0x1001, 0x2ffe), 0x1000, 2, out, 3, &count, &changed),
-        0);
+    assert_int_equal(iovageom_plan_cover_change(cover, 2, R(0x1001, 0x2ffe), false, 0x1000, 2, out,
+                                                3, &count, &changed),
+                     0);
     assert_false(changed);
     /* From nothing, to nothing. */
-    assert_int_equal(iovageom_plan_cover_map(NULL, 0, R(5, 5), 1, 1, out, 2, &count, &changed), 0);
+    assert_int_equal(
+        iovageom_plan_cover_change(NULL, 0, R(5, 5), true, 1, 1, out, 2, &count, &changed), 0);
     assert_ranges(out, count, &R(5, 5), 1);
     assert_true(changed);
     assert_int_equal(
-        iovageom_plan_cover_unmap(&R(5, 5), 1, R(0, MAX), 1, 1, out, 2, &count, &changed), 0);
+        iovageom_plan_cover_change(&R(5, 5), 1, R(0, MAX), false, 1, 1, out, 2, &count, &changed),
+        0);
     assert_true(changed && count == 0);
-    assert_int_equal(iovageom_plan_cover_unmap(NULL, 0, R(0, MAX), 1, 1, NULL, 0, &count, &changed),
-                     0);
+    assert_int_equal(
+        iovageom_plan_cover_change(NULL, 0, R(0, MAX), false, 1, 1, NULL, 0, &count, &changed), 0);
     assert_true(!changed && count == 0);
 }
 

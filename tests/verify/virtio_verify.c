@@ -5,6 +5,7 @@
  * two regions, because what is done to a list is done to neighbours; buffers have any length up to
  * a little more than those need.
  */
+#include "virtio/virtio_internal.h"
 #include "verify.h"
 
 #include <iovageom/guest.h>

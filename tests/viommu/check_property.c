@@ -8,6 +8,7 @@
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 
+#include "geometry/internal.h"
 #include "support/property.h"
 #include "support/test_allocator.h"
 #include "support/test_photo.h"

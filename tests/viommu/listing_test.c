@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is told of the books, field by field: endpoints, domains, promises, and sizes asked for. */
+#include "geometry/internal.h"
 #include "support/test_viommu.h"
 
 #define OWN IOVAGEOM_VIOMMU_OWN

@@ -240,11 +240,6 @@ START_TEST(registers)
         POISON(limits);
         if (iovageom_host_amd(one_in(9) ? 0 : some, stage, (unsigned)below(7), rules, &limits) != 0)
             CLEAN(limits);
-        POISON(limits);
-        status = iovageom_host_riscv(some & 0xfff0ff, stage, rules, &limits);
-        count_as(status);
-        if (status != 0)
-            CLEAN(limits);
     }
     both_happened();
 }

@@ -3,6 +3,7 @@
  * What calls do to what they are handed: a report is emptied first, whatever comes of the call, and
  * outputs are written on success, or when it is said so, and else left alone.
  */
+#include "geometry/internal.h"
 #include "support/test_viommu.h"
 
 #include <iovageom/iovageom.h>

@@ -11,6 +11,7 @@
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
+#include "virtio/virtio_internal.h"
 #include "support/test_allocator.h"
 #include "support/test_regions.h"
 

@@ -8,7 +8,6 @@ pub const IOVAGEOM_VERSION_PATCH: u32 = 0;
 pub const IOVAGEOM_NAME_SIZE: u32 = 60;
 pub const IOVAGEOM_VFIO_QUERY_ATTEMPTS: u32 = 8;
 pub const IOVAGEOM_IOMMUFD_RANGES_SIZE: u32 = 32;
-pub const IOVAGEOM_IOMMUFD_ALLOW_SIZE: u32 = 24;
 pub const IOVAGEOM_IOMMUFD_RANGE_SIZE: u32 = 16;
 pub const IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS: u32 = 8;
 pub const IOVAGEOM_HOST_NONE: i32 = -1;
@@ -57,9 +56,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_range_length(range: iovageom_range, length: *mut u64) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_range_from_gaw(
         bits: ::std::os::raw::c_uint,
         out: *mut iovageom_range,
@@ -67,9 +63,6 @@ extern "C" {
 }
 extern "C" {
     pub fn iovageom_size_add(a: iovageom_size, b: iovageom_size) -> iovageom_size;
-}
-extern "C" {
-    pub fn iovageom_size_subtract(a: iovageom_size, b: iovageom_size) -> iovageom_size;
 }
 extern "C" {
     pub fn iovageom_size_compare(a: iovageom_size, b: iovageom_size) -> ::std::os::raw::c_int;
@@ -164,9 +157,6 @@ impl Default for iovageom_allocator {
             s.assume_init()
         }
     }
-}
-extern "C" {
-    pub fn iovageom_allocator_default() -> *const iovageom_allocator;
 }
 pub const IOVAGEOM_LINUX_ANY: iovageom_linux_rules = 0;
 pub const IOVAGEOM_LINUX_6_1: iovageom_linux_rules = 1;
@@ -643,12 +633,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_geometry_add_incomplete(
-        geometry: *mut iovageom_geometry,
-        source: iovageom_source,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_geometry_knows(geometry: *const iovageom_geometry) -> u32;
 }
 extern "C" {
@@ -916,18 +900,6 @@ pub struct iovageom_virtio_request {
     pub used_length: usize,
 }
 extern "C" {
-    pub fn iovageom_virtio_decode_request(
-        readable: *const ::std::os::raw::c_void,
-        readable_size: usize,
-        writable_size: usize,
-        probe_size: u32,
-        out: *mut iovageom_virtio_request,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_virtio_encode_tail(status: u32, out: *mut u8);
-}
-extern "C" {
     pub fn iovageom_host_vfio_info(
         bytes: *const ::std::os::raw::c_void,
         length: usize,
@@ -988,18 +960,6 @@ extern "C" {
         query: *mut iovageom_iommufd_query,
         header: *const ::std::os::raw::c_void,
         too_small: bool,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_host_iommufd_allow(
-        ioas_id: u32,
-        ranges: *const iovageom_range,
-        count: usize,
-        array: u64,
-        header: *mut ::std::os::raw::c_void,
-        list: *mut ::std::os::raw::c_void,
-        list_size: usize,
-        needed: *mut usize,
     ) -> ::std::os::raw::c_int;
 }
 pub const IOVAGEOM_HW_INFO_NONE: iovageom_hw_info_type = 0;
@@ -1129,14 +1089,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_host_riscv(
-        capabilities: u64,
-        stage: iovageom_host_stage,
-        rules: u32,
-        out: *mut iovageom_host_limits,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_host_limits_add(
         limits: *const iovageom_host_limits,
         geometry: *mut iovageom_geometry,
@@ -1155,23 +1107,11 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_plan_cover_map(
+    pub fn iovageom_plan_cover_change(
         cover: *const iovageom_range,
         count: usize,
-        mapped: iovageom_range,
-        granule: u64,
-        most: usize,
-        out: *mut iovageom_range,
-        capacity: usize,
-        needed: *mut usize,
-        changed: *mut bool,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_plan_cover_unmap(
-        cover: *const iovageom_range,
-        count: usize,
-        hole: iovageom_range,
+        range: iovageom_range,
+        mapped: bool,
         granule: u64,
         most: usize,
         out: *mut iovageom_range,
@@ -1328,15 +1268,6 @@ extern "C" {
         out: *mut *mut iovageom_geometry,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_plan_envelope_who(
-        hosts: *const *const iovageom_geometry,
-        count: usize,
-        range: iovageom_range,
-        out: *mut usize,
-        capacity: usize,
-    ) -> usize;
 }
 #[repr(C)]
 #[derive(Debug)]
