@@ -121,8 +121,9 @@ static int next_record(struct iovageom_reader *reader, struct record *record)
 static int load_ranges(struct iovageom_geometry *geometry, struct iovageom_reader ranges,
                        bool aperture, uint32_t type, const struct iovageom_owner *owner)
 {
-    struct iovageom_geometry_fact *row =
-        iovageom_geometry_open_last(geometry, IOVAGEOM_FACT_REGIONS + type, owner, 0, 0);
+    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_REGIONS + type,
+                                                .owner = *owner};
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, &fact, false);
     int status = IOVAGEOM_OK;
 
     if (row == NULL)

@@ -72,26 +72,19 @@ const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
 
 /* ---- the table ---- */
 
-static int compare_to(const struct iovageom_geometry_fact *fact, uint32_t kind,
-                      const struct iovageom_owner *owner, uint64_t value, uint64_t last)
-{
-    int order;
-
-    if (fact->kind != kind)
-        return fact->kind < kind ? -1 : 1;
-    order = iovageom_owner_compare(&fact->owner, owner);
-    if (order == 0)
-        order = (fact->value > value) - (fact->value < value);
-    if (order == 0)
-        order = (fact->last > last) - (fact->last < last);
-    return order;
-}
-
 static int compare_facts(const void *one, const void *other)
 {
-    const struct iovageom_geometry_fact *fact = other;
+    const struct iovageom_geometry_fact *a = one, *b = other;
+    int order;
 
-    return compare_to(one, fact->kind, &fact->owner, fact->value, fact->last);
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    order = iovageom_owner_compare(&a->owner, &b->owner);
+    if (order == 0)
+        order = (a->value > b->value) - (a->value < b->value);
+    if (order == 0)
+        order = (a->last > b->last) - (a->last < b->last);
+    return order;
 }
 
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity)
@@ -117,15 +110,15 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
 }
 
 /* The index of a fact, or where it would have to be inserted. */
-static size_t place_of(const struct iovageom_geometry *geometry, uint32_t kind,
-                       const struct iovageom_owner *owner, uint64_t value, uint64_t last)
+static size_t place_of(const struct iovageom_geometry *geometry,
+                       const struct iovageom_geometry_fact *fact)
 {
     size_t low = 0;
     size_t high = geometry->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_to(&geometry->facts[middle], kind, owner, value, last) < 0)
+        if (compare_facts(&geometry->facts[middle], fact) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -133,17 +126,19 @@ static size_t place_of(const struct iovageom_geometry *geometry, uint32_t kind,
     return low;
 }
 
-/* Makes a row at `index`, its place in the order or the end. */
-static struct iovageom_geometry_fact *make_row(struct iovageom_geometry *geometry, size_t index,
-                                               uint32_t kind, const struct iovageom_owner *owner,
-                                               uint64_t value, uint64_t last)
+struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
+                                                      const struct iovageom_geometry_fact *fact,
+                                                      bool in_order)
 {
+    const size_t index = in_order ? place_of(geometry, fact) : geometry->count;
     struct iovageom_geometry_fact *row;
     struct iovageom_rangeset *set = NULL;
 
+    if (index < geometry->count && compare_facts(&geometry->facts[index], fact) == 0)
+        return &geometry->facts[index];
     if (iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
         return NULL;
-    if (kind > IOVAGEOM_FACT_REGIONS) {
+    if (fact->kind > IOVAGEOM_FACT_REGIONS) {
         set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
         if (set == NULL)
             return NULL;
@@ -152,34 +147,10 @@ static struct iovageom_geometry_fact *make_row(struct iovageom_geometry *geometr
     }
     row = geometry->facts + index;
     memmove(row + 1, row, (geometry->count - index) * sizeof(*row));
-    row->kind = kind;
-    row->owner = *owner;
-    row->value = value;
-    row->last = last;
+    *row = *fact;
     row->ranges = set;
     geometry->count++;
     return row;
-}
-
-struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
-                                                      uint32_t kind,
-                                                      const struct iovageom_owner *owner,
-                                                      uint64_t value, uint64_t last)
-{
-    const size_t index = place_of(geometry, kind, owner, value, last);
-
-    return index < geometry->count &&
-                   compare_to(&geometry->facts[index], kind, owner, value, last) == 0
-               ? &geometry->facts[index]
-               : make_row(geometry, index, kind, owner, value, last);
-}
-
-struct iovageom_geometry_fact *iovageom_geometry_open_last(struct iovageom_geometry *geometry,
-                                                           uint32_t kind,
-                                                           const struct iovageom_owner *owner,
-                                                           uint64_t value, uint64_t last)
-{
-    return make_row(geometry, geometry->count, kind, owner, value, last);
 }
 
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
@@ -221,7 +192,8 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     size_t *count)
 {
     /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
-    const size_t first = place_of(geometry, kind, owner, 0, 0);
+    const struct iovageom_geometry_fact key = {.kind = kind, .owner = *owner};
+    const size_t first = place_of(geometry, &key);
     size_t end = first;
 
     while (end < geometry->count && geometry->facts[end].kind == kind &&
@@ -248,8 +220,7 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact)
 {
-    struct iovageom_geometry_fact *row =
-        iovageom_geometry_open_last(geometry, fact->kind, &fact->owner, fact->value, fact->last);
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, fact, false);
 
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -295,10 +266,9 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
     return status;
 }
 
-/* A new geometry with all that `a` and `b` say; `b` may be NULL. */
-static int joined(const struct iovageom_allocator *allocator, const char *name,
-                  const struct iovageom_geometry *a, const struct iovageom_geometry *b,
-                  struct iovageom_geometry **out)
+int iovageom_geometry_join(const struct iovageom_allocator *allocator, const char *name,
+                           const struct iovageom_geometry *a, const struct iovageom_geometry *b,
+                           struct iovageom_geometry **out)
 {
     struct iovageom_geometry *met;
     int status = iovageom_geometry_new(allocator, name, &met);
@@ -317,18 +287,11 @@ static int joined(const struct iovageom_allocator *allocator, const char *name,
 
 int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
 {
-    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
-}
-
-int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
-                              const struct iovageom_geometry *geometry,
-                              struct iovageom_geometry **out)
-{
-    return joined(allocator, geometry->self.name, geometry, NULL, out);
+    return iovageom_geometry_join(&geometry->allocator, geometry->self.name, geometry, NULL, out);
 }
 
 int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
                            const char *name, struct iovageom_geometry **out)
 {
-    return joined(&a->allocator, name, a, b, out);
+    return iovageom_geometry_join(&a->allocator, name, a, b, out);
 }

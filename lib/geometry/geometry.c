@@ -38,11 +38,13 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
                       const struct iovageom_owner *owner, const struct iovageom_range *ranges,
                       size_t count)
 {
+    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type,
+                                                .owner = *owner};
     struct iovageom_geometry_fact *row;
 
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         return IOVAGEOM_ERR_INVALID;
-    row = iovageom_geometry_open(geometry, IOVAGEOM_FACT_REGIONS + (uint32_t)type, owner, 0, 0);
+    row = iovageom_geometry_open(geometry, &fact, true);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     return iovageom_geometry_close(geometry, row,
@@ -55,30 +57,25 @@ int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iova
     return put_ranges(geometry, type, owner, &range, 1);
 }
 
-/* A fact of the geometry's own name, and which regions it reserves: `type` and `count` ranges. */
-struct statement {
-    enum iovageom_fact kind;
-    uint64_t value, last;
-    enum iovageom_resv_type type;
-    const struct iovageom_range *ranges;
-    size_t count;
-};
-
-/* Adds both or neither. What can fail comes first: the room, then the regions. */
+/*
+ * Adds a fact of the geometry's own name (its owner is filled in here), and `count` ranges that it
+ * reserves as `type`: both or neither. What can fail comes first: the room, then the regions.
+ */
 static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
-               const struct statement *said)
+               struct iovageom_geometry_fact fact, enum iovageom_resv_type type,
+               const struct iovageom_range *ranges, size_t count)
 {
     int status;
 
     if ((unsigned)source > IOVAGEOM_SOURCE_USER)
         return IOVAGEOM_ERR_INVALID;
-    status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (said->count > 0));
+    status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (count > 0));
     geometry->self.source = (uint32_t)source;
-    if (status == IOVAGEOM_OK && said->count > 0)
-        status = put_ranges(geometry, said->type, &geometry->self, said->ranges, said->count);
+    fact.owner = geometry->self;
+    if (status == IOVAGEOM_OK && count > 0)
+        status = put_ranges(geometry, type, &fact.owner, ranges, count);
     if (status == IOVAGEOM_OK)
-        (void)iovageom_geometry_open(geometry, (uint32_t)said->kind, &geometry->self, said->value,
-                                     said->last);
+        (void)iovageom_geometry_open(geometry, &fact, true);
     return status;
 }
 
@@ -104,7 +101,8 @@ static size_t write_gaps(const struct iovageom_range *ranges, size_t count,
  * usual list is short: its normal form, and what that leaves out, are made on the stack.
  */
 static int add_complement(struct iovageom_geometry *geometry, enum iovageom_source source,
-                          struct statement said, const struct iovageom_range *ranges, size_t count)
+                          struct iovageom_geometry_fact fact, const struct iovageom_range *ranges,
+                          size_t count)
 {
     struct iovageom_range few[2 * FEW_RANGES + 1];
     struct iovageom_range *normal = few;
@@ -120,12 +118,9 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
     if (count > 0)
         memcpy(normal, ranges, count * sizeof(*normal));
     status = iovageom_ranges_normalize(normal, &kept);
-    if (status == IOVAGEOM_OK) {
-        said.type = IOVAGEOM_RESV_RESERVED;
-        said.ranges = normal + count;
-        said.count = write_gaps(normal, kept, normal + count);
-        status = add(geometry, source, &said);
-    }
+    if (status == IOVAGEOM_OK)
+        status = add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, normal + count,
+                     write_gaps(normal, kept, normal + count));
     if (normal != few)
         iovageom_array_free(&geometry->allocator, normal, room, sizeof(*normal));
     return status;
@@ -134,10 +129,10 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
 int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
                                    struct iovageom_range aperture, enum iovageom_source source)
 {
-    const struct statement said = {
+    const struct iovageom_geometry_fact fact = {
         .kind = IOVAGEOM_FACT_APERTURE, .value = aperture.start, .last = aperture.last};
 
-    return add_complement(geometry, source, said, &aperture, 1);
+    return add_complement(geometry, source, fact, &aperture, 1);
 }
 
 int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
@@ -155,27 +150,26 @@ int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
                                  const struct iovageom_range *ranges, size_t count,
                                  enum iovageom_source source)
 {
-    const struct statement said = {.kind = IOVAGEOM_FACT_USABLE};
+    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
 
-    return add_complement(geometry, source, said, ranges, count);
+    return add_complement(geometry, source, fact, ranges, count);
 }
 
 int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,
                                    enum iovageom_resv_type type, enum iovageom_source source)
 {
-    const struct statement said = {
-        .kind = IOVAGEOM_FACT_RESERVED, .type = type, .ranges = &range, .count = 1};
+    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
 
-    return add(geometry, source, &said);
+    return add(geometry, source, fact, type, &range, 1);
 }
 
 /* Adds a fact that is a number and reserves nothing. */
 static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kind, uint64_t value,
                       enum iovageom_source source)
 {
-    const struct statement said = {.kind = kind, .value = value};
+    const struct iovageom_geometry_fact fact = {.kind = kind, .value = value};
 
-    return add(geometry, source, &said);
+    return add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, NULL, 0);
 }
 
 int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,

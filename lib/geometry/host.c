@@ -123,8 +123,8 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 static int append_msi(struct iovageom_geometry *to, const struct iovageom_geometry_fact *fact,
                       struct iovageom_range window)
 {
-    struct iovageom_geometry_fact *row =
-        iovageom_geometry_open_last(to, fact->kind, &fact->owner, 0, 0);
+    struct iovageom_geometry_fact software = *fact;
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(to, fact, false);
     int status;
 
     if (row == NULL)
@@ -134,8 +134,8 @@ static int append_msi(struct iovageom_geometry *to, const struct iovageom_geomet
         status = iovageom_rangeset_remove(row->ranges, window);
     if (iovageom_geometry_close(to, row, status) < 0)
         return status;
-    row = iovageom_geometry_open_last(to, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_SOFTWARE_MSI,
-                                      &fact->owner, 0, 0);
+    software.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_SOFTWARE_MSI;
+    row = iovageom_geometry_open(to, &software, false);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     return iovageom_geometry_close(to, row,

@@ -61,8 +61,9 @@ struct iovageom_geometry_fact {
  * Regions come last, by type, then owner, both in ascending precedence. So an index is also a rank:
  * where several cover one address, the one with the highest index takes precedence ("shows").
  *
- * Only iovageom_geometry_open_last() breaks the order; who calls it must call
- * iovageom_geometry_settle() before anything else reads the facts. All memory comes from the geometry's copy of the allocator.
+ * Only iovageom_geometry_open() may be told to break the order; who does that must call
+ * iovageom_geometry_settle() before anything else reads the facts. All memory comes from the
+ * geometry's copy of the allocator.
  */
 struct iovageom_geometry {
     struct iovageom_allocator allocator;
@@ -90,17 +91,18 @@ static inline bool iovageom_fact_forbids(const struct iovageom_geometry_fact *fa
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
 /*
- * The row of a fact with these members, made if there is none; NULL without memory for that. Where
- * room was reserved, and the fact has no regions, it can't fail. O(facts).
+ * The row of a fact as `fact` is, but for its ranges; made if there is none. NULL without memory for
+ * that: where room was reserved, and the fact has no regions, it can't fail. O(facts).
  *
  * New regions have an empty set. The caller adds to row->ranges, by a call that leaves it as it was
  * on an error, and closes the row with that call's status, which is returned. A row whose set is
  * empty is removed then.
+ *
+ * For who adds many facts, `in_order` is false: a new row behind all others, in constant time.
  */
 struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
-                                                      uint32_t kind,
-                                                      const struct iovageom_owner *owner,
-                                                      uint64_t value, uint64_t last);
+                                                      const struct iovageom_geometry_fact *fact,
+                                                      bool in_order);
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
                             int status);
 
@@ -108,15 +110,8 @@ int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_
 int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iovageom_range range,
                                  enum iovageom_resv_type type, const struct iovageom_owner *owner);
 
-/*
- * For who adds many facts in any order: a new row behind all others, in constant time.
- * iovageom_geometry_settle() sorts them, and joins equal ones; O(n log n). When that fails
- * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed.
- */
-struct iovageom_geometry_fact *iovageom_geometry_open_last(struct iovageom_geometry *geometry,
-                                                           uint32_t kind,
-                                                           const struct iovageom_owner *owner,
-                                                           uint64_t value, uint64_t last);
+/* Sorts facts that were not added in order, and joins equal ones; O(n log n). When that fails
+ * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed. */
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
 /* Gives the facts of `from`, which has none then, to a geometry in place of its own. Can't fail. */
@@ -126,10 +121,10 @@ void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact);
 
-/* A copy that lives in another allocator. */
-int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
-                              const struct iovageom_geometry *geometry,
-                              struct iovageom_geometry **out);
+/* A new geometry with all that `a` and `b` say; `b` may be NULL. */
+int iovageom_geometry_join(const struct iovageom_allocator *allocator, const char *name,
+                           const struct iovageom_geometry *a, const struct iovageom_geometry *b,
+                           struct iovageom_geometry **out);
 
 /* The facts of one kind and owner: the first, or NULL, and how many. O(log n + those). */
 const struct iovageom_geometry_fact *iovageom_geometry_facts_of(

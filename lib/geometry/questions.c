@@ -154,33 +154,18 @@ int iovageom_geometry_granule(const struct iovageom_geometry *geometry, uint64_t
     return status;
 }
 
-/* All addresses that some owner forbids. `out` is an initialised set, replaced on success. */
-static int geometry_forbidden(const struct iovageom_geometry *geometry,
-                              struct iovageom_rangeset *out)
+/* A set of its own is built first, of what is forbidden, so that *out changes on success only. */
+int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,
+                             struct iovageom_rangeset *out)
 {
     const struct iovageom_geometry_fact *fact;
-    struct iovageom_rangeset all;
-    int status = iovageom_rangeset_init(&all, &geometry->allocator);
+    struct iovageom_rangeset set;
+    int status = iovageom_rangeset_init(&set, &geometry->allocator);
 
     for (size_t i = 0;
          status == IOVAGEOM_OK && (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
         if (iovageom_fact_forbids(fact))
-            status = iovageom_rangeset_union(&all, &all, fact->ranges);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_assign(out, &all);
-    iovageom_rangeset_deinit(&all);
-    return status;
-}
-
-/* A set of its own is built first, so that *out changes on success only. */
-int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t granule,
-                             struct iovageom_rangeset *out)
-{
-    struct iovageom_rangeset set;
-    int status = iovageom_rangeset_init(&set, &geometry->allocator);
-
-    if (status == IOVAGEOM_OK)
-        status = geometry_forbidden(geometry, &set);
+            status = iovageom_rangeset_union(&set, &set, fact->ranges);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)

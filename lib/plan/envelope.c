@@ -21,7 +21,8 @@
 static int add_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                        const struct iovageom_geometry_fact *regions)
 {
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(met, regions->kind, owner, 0, 0);
+    const struct iovageom_geometry_fact fact = {.kind = regions->kind, .owner = *owner};
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(met, &fact, true);
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range range;
     int status = IOVAGEOM_OK;
@@ -54,11 +55,11 @@ static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner 
         status = iovageom_geometry_reserve(met, met->count + total);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; status == IOVAGEOM_OK && j < hosts[i]->count; j++) {
-            fact = &hosts[i]->facts[j];
-            if (fact->ranges == NULL &&
-                iovageom_geometry_open_last(met, fact->kind, owner, fact->value, fact->last) ==
-                    NULL)
-                status = IOVAGEOM_ERR_NO_MEMORY;
+            struct iovageom_geometry_fact pooled = hosts[i]->facts[j];
+
+            pooled.owner = *owner;
+            if (pooled.ranges == NULL)
+                status = iovageom_geometry_append_copy(met, &pooled);
         }
     return status < 0 ? status : iovageom_geometry_settle(met);
 }

@@ -59,7 +59,8 @@ static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_de
     if (left < UINT64_MAX - live && left + live < device->budget)
         device->budget = left + live;
     /* In our memory: the caller's may be gone before we are. */
-    return iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
+    return iovageom_geometry_join(&viommu->allocator, iovageom_geometry_name(geometry), geometry,
+                                  NULL, &device->geometry);
 }
 
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device)

@@ -280,8 +280,7 @@ static void allocators_are_checked(void **state)
 static int put_set(struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *key,
                    const struct iovageom_rangeset *set)
 {
-    struct iovageom_geometry_fact *row =
-        iovageom_geometry_open(geometry, key->kind, &key->owner, 0, 0);
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, key, true);
 
     return row == NULL ? IOVAGEOM_ERR_NO_MEMORY
                        : iovageom_geometry_close(
