@@ -107,17 +107,6 @@ IOVAGEOM_GUEST_API int iovageom_guest_decode_probe(const void *bytes, size_t siz
                                                    size_t *count);
 
 /**
- * The config space from its bytes.
- *
- * @param size 36 bytes or more. A device that has no `bypass` field ends there; `bypass` is 0 then.
- *        Bits 1 to 7 of that field are ignored (N7), and all bytes behind it.
- * @return IOVAGEOM_ERR_TRUNCATED for fewer than 36 bytes, IOVAGEOM_ERR_MALFORMED for a mask of 0,
- *         IOVAGEOM_ERR_INVERTED for an input or domain range that ends before it starts.
- */
-IOVAGEOM_GUEST_API int iovageom_guest_decode_config(const void *bytes, size_t size,
-                                                    struct iovageom_virtio_config *out);
-
-/**
  * The device-readable bytes of a request, reserved ones 0: what a driver writes.
  *
  * @param buffer IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX bytes are enough for any.

@@ -108,33 +108,6 @@ int iovageom_guest_decode_probe(const void *bytes, size_t size, struct iovageom_
     return decode_pass(bytes, size, out, capacity, &found);
 }
 
-/* ---- config space ---- */
-
-/* Bytes of a config space without the field `bypass`, which older devices lack; and its offset. */
-enum { SHORT_CONFIG = 36 };
-
-int iovageom_guest_decode_config(const void *bytes, size_t size, struct iovageom_virtio_config *out)
-{
-    const uint8_t *at = bytes;
-    struct iovageom_virtio_config config;
-
-    if (size < SHORT_CONFIG)
-        return IOVAGEOM_ERR_TRUNCATED;
-    config.page_size_mask = iovageom_load_le64(at);
-    config.input_range.start = iovageom_load_le64(at + 8);
-    config.input_range.last = iovageom_load_le64(at + 16);
-    config.domain_start = iovageom_load_le32(at + 24);
-    config.domain_last = iovageom_load_le32(at + 28);
-    config.probe_size = iovageom_load_le32(at + 32);
-    config.bypass = size > SHORT_CONFIG ? at[SHORT_CONFIG] & 1 : 0;
-    if (config.page_size_mask == 0)
-        return IOVAGEOM_ERR_MALFORMED;
-    if (!iovageom_range_valid(config.input_range) || config.domain_start > config.domain_last)
-        return IOVAGEOM_ERR_INVERTED;
-    *out = config;
-    return IOVAGEOM_OK;
-}
-
 /* ---- requests ---- */
 
 int iovageom_guest_encode_request(const struct iovageom_virtio_request *request, void *buffer,

@@ -11,6 +11,7 @@
 #include <iovageom/guest.h>
 #include <iovageom/status.h>
 
+#include "support/test_config.h"
 #include "support/test_regions.h"
 
 #define MAX          UINT64_MAX
@@ -160,7 +161,7 @@ static void config_is_read(void **state)
     struct iovageom_virtio_config config = {0};
 
     (void)state;
-    assert_int_equal(iovageom_guest_decode_config(config_bytes, 40, &config), 0);
+    assert_int_equal(test_decode_config(config_bytes, 40, &config), 0);
     assert_int_equal(config.page_size_mask, 0x40201000);
     assert_int_equal(config.input_range.start, 0x1000);
     assert_int_equal(config.input_range.last, 0x7fffffffff);
@@ -178,15 +179,15 @@ static void n7_only_bit_0_of_bypass_counts(void **state)
     (void)state;
     memcpy(bytes, config_bytes, sizeof(bytes));
     bytes[36] = 0xfe;
-    assert_int_equal(iovageom_guest_decode_config(bytes, sizeof(bytes), &back), 0);
+    assert_int_equal(test_decode_config(bytes, sizeof(bytes), &back), 0);
     assert_int_equal(back.bypass, 0);
     bytes[36] = 0xff;
-    assert_int_equal(iovageom_guest_decode_config(bytes, 37, &back), 0);
+    assert_int_equal(test_decode_config(bytes, 37, &back), 0);
     assert_int_equal(back.bypass, 1);
     /* Without the field it is 0. */
-    assert_int_equal(iovageom_guest_decode_config(bytes, 36, &back), 0);
+    assert_int_equal(test_decode_config(bytes, 36, &back), 0);
     assert_int_equal(back.bypass, 0);
-    assert_int_equal(iovageom_guest_decode_config(bytes, 35, &back), IOVAGEOM_ERR_TRUNCATED);
+    assert_int_equal(test_decode_config(bytes, 35, &back), IOVAGEOM_ERR_TRUNCATED);
 }
 
 static void config_that_is_no_good(void **state)
@@ -195,13 +196,13 @@ static void config_that_is_no_good(void **state)
     uint8_t bytes[40] = {0};
 
     (void)state;
-    assert_int_equal(iovageom_guest_decode_config(bytes, 40, &back), IOVAGEOM_ERR_MALFORMED);
+    assert_int_equal(test_decode_config(bytes, 40, &back), IOVAGEOM_ERR_MALFORMED);
     bytes[1] = 0x10;
     bytes[8] = 1;
-    assert_int_equal(iovageom_guest_decode_config(bytes, 40, &back), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(test_decode_config(bytes, 40, &back), IOVAGEOM_ERR_INVERTED);
     bytes[8] = 0;
     bytes[24] = 1; /* the first domain, and the last one is 0 */
-    assert_int_equal(iovageom_guest_decode_config(bytes, 40, &back), IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(test_decode_config(bytes, 40, &back), IOVAGEOM_ERR_INVERTED);
     assert_int_equal(back.page_size_mask, 7);
 }
 

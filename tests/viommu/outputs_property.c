@@ -238,7 +238,9 @@ START_TEST(registers)
                                  stage, rules, &limits) != 0)
             CLEAN(limits);
         POISON(limits);
-        if (iovageom_host_amd(one_in(9) ? 0 : some, stage, (unsigned)below(7), rules, &limits) != 0)
+        status = iovageom_host_amd(one_in(9) ? 0 : some, stage, (unsigned)below(7), rules, &limits);
+        count_as(status);
+        if (status != 0)
             CLEAN(limits);
     }
     both_happened();
@@ -365,7 +367,6 @@ START_TEST(config_space_and_requests)
                                                 (uint32_t)below(UINT32_MAX), (uint32_t)below(3)};
         struct iovageom_virtio_request request = {.type = (uint32_t)below(8)};
         struct iovageom_guest_property property;
-        struct iovageom_virtio_config decoded;
         struct iovageom_region region;
         uint8_t bytes[IOVAGEOM_VIRTIO_REQUEST_SIZE_MAX + 8];
         size_t size = (size_t)below(48), needed, offset = 0;
@@ -377,10 +378,6 @@ START_TEST(config_space_and_requests)
             CLEAN(bytes);
         else
             ck_assert(untouched(bytes + 40, sizeof(bytes) - 40));
-        POISON(decoded);
-        damage(bytes, 40);
-        if (iovageom_guest_decode_config(bytes, size, &decoded) != 0)
-            CLEAN(decoded);
 
         POISON(bytes);
         POISON(needed);
