@@ -45,14 +45,6 @@ static void vacate(uint32_t level, void *node, uint32_t first, uint32_t n)
         memset(&((struct iovageom_itree_inner *)node)->last[first], 0xff, n * sizeof(uint64_t));
 }
 
-/* Opens a gap of one slot; the caller fills it. `count`: entries in use before. */
-static void open_slot(const struct iovageom_itree *tree, uint32_t level, void *node, uint32_t slot,
-                      uint32_t count)
-{
-    if (slot < count)
-        move_entries(tree, level, node, slot + 1, node, slot, count - slot);
-}
-
 /* Drops n entries from `slot` on. `count`: entries in use before. */
 static void close_slots(const struct iovageom_itree *tree, uint32_t level, void *node,
                         uint32_t slot, uint32_t n, uint32_t count)
@@ -177,7 +169,7 @@ IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom
     struct iovageom_itree_inner *inner = inner_of(path, level);
     uint32_t count = count_at(tree, path, level);
 
-    open_slot(tree, level, inner, slot, count);
+    move_entries(tree, level, inner, slot + 1, inner, slot, count - slot);
     inner->child[slot] = child;
     inner->count[slot] = 0;
     inner->gap[slot] = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Inserting, resizing and removing entries.
+ * Inserting, resizing and removing entries, and appending them.
  *
  * A change starts from a path that a search has left. It changes one leaf, and then the summaries
  * of that leaf in its parent and further up (see itree_internal.h). The last address changes only
@@ -184,22 +184,6 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
     return IOVAGEOM_OK;
 }
 
-void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                           const struct iovageom_range *ranges, uint32_t n)
-{
-    struct iovageom_range *to = ranges_at(tree, path);
-    const uint32_t at = path->slot[0];
-    const uint64_t gap = tree->height > 0 ? leaf_gap(ranges, n, base_at(tree, path, at)) : 0;
-
-    memcpy(&to[at], ranges, n * sizeof(*ranges));
-    if (tree->root && at == 0)
-        memset(&to[n], 0xff, (LEAF_SLOTS - n) * sizeof(*to));
-    change_count(tree, path, n);
-    path->slot[0] = (uint16_t)(at + n);
-    set_last(tree, path, ranges[n - 1].last);
-    raise_gap(tree, path, gap);
-}
-
 void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                            struct iovageom_range range)
 {
@@ -285,4 +269,78 @@ size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range r
         entry = iovageom_itree_seek(tree, range.start, &path);
     }
     return before - tree->count;
+}
+
+/* ---- making a tree of ranges that come in ascending order: each is written once ---- */
+
+/* Of 32 slots. Not quite full, so that the first insertions into a leaf find room, and do not have to
+ * move entries to its neighbours. */
+enum { LEAF_FILL = 30 };
+
+/* Appending: n entries more come into the leaf of a path that leads behind the highest entry, or into
+ * the object, which has room for them. */
+static void extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                   const struct iovageom_range *ranges, uint32_t n)
+{
+    struct iovageom_range *to = ranges_at(tree, path);
+    const uint32_t at = path->slot[0];
+    const uint64_t gap = tree->height > 0 ? leaf_gap(ranges, n, base_at(tree, path, at)) : 0;
+
+    memcpy(&to[at], ranges, n * sizeof(*ranges));
+    if (tree->root && at == 0)
+        memset(&to[n], 0xff, (LEAF_SLOTS - n) * sizeof(*to));
+    change_count(tree, path, n);
+    path->slot[0] = (uint16_t)(at + n);
+    set_last(tree, path, ranges[n - 1].last);
+    raise_gap(tree, path, gap);
+}
+
+/* With a known number of entries all leaves get about equally many. */
+void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
+                          size_t expected)
+{
+    size_t leaves = expected > 0 ? (expected - 1) / LEAF_FILL + 1 : 1;
+
+    (void)iovageom_itree_init(&builder->tree, 0, &tree->allocator);
+    builder->target = tree;
+    builder->path.slot[0] = 0;
+    builder->fill =
+        expected > IOVAGEOM_ITREE_INLINE ? (uint32_t)((expected - 1) / leaves + 1) : LEAF_FILL;
+    builder->failed = false;
+}
+
+void iovageom_itree_append(struct iovageom_itree_builder *builder,
+                           const struct iovageom_range *ranges, size_t count)
+{
+    struct iovageom_itree *tree = &builder->tree;
+
+    while (count > 0 && !builder->failed) {
+        const uint32_t most = tree->root ? builder->fill : IOVAGEOM_ITREE_INLINE;
+        const uint32_t used = builder->path.slot[0];
+        const size_t n = most - used < count ? most - used : count;
+
+        if (n == 0) {
+            builder->failed = iovageom_itree_add_leaf(tree, &builder->path) != IOVAGEOM_OK;
+            continue;
+        }
+        extend(tree, &builder->path, ranges, (uint32_t)n);
+        ranges += n;
+        count -= n;
+    }
+}
+
+int iovageom_itree_finish(struct iovageom_itree_builder *builder)
+{
+    struct iovageom_itree *target = builder->target;
+    uint64_t changes;
+
+    if (builder->failed) {
+        iovageom_itree_clear(&builder->tree);
+        return IOVAGEOM_ERR_NO_MEMORY;
+    }
+    iovageom_itree_release(target);
+    changes = target->changes;
+    *target = builder->tree;
+    target->changes = changes;
+    return IOVAGEOM_OK;
 }

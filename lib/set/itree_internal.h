@@ -95,17 +95,15 @@ void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level, bool 
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level);
 
 /*
- * Makes room for one entry in the path's leaf, or in the object, which is full. Afterwards the path leads to the same
- * place, in the leaf with the entry that follows the place. IOVAGEOM_ERR_NO_MEMORY: the tree is as
- * it was.
+ * Makes room for one entry in the path's leaf, or in the object, which is full. Afterwards the path
+ * leads to the same place, in the leaf with the entry that follows the place.
+ * IOVAGEOM_ERR_NO_MEMORY: the tree is as it was.
  */
 int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 /* Appending: a path that leads behind the highest entry gets a leaf with room there, empty unless it
- * has taken over the entries of the object; and n entries more come into that leaf, or the object.
- * Until they come, the slots of a new leaf are not marked as unused. */
+ * has taken over the entries of the object. Until entries come, the slots of a new leaf are not
+ * marked as unused. */
 int iovageom_itree_add_leaf(struct iovageom_itree *tree, struct iovageom_itree_path *path);
-void iovageom_itree_extend(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                           const struct iovageom_range *ranges, uint32_t n);
 /* After entries have gone from the path's leaf: merges what has become small. Invalidates
  * `path`. */
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path);
