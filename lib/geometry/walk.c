@@ -78,13 +78,11 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
 
     if (end - first == 1) {
         struct iovageom_rangeset_cursor cursor;
-        const struct iovageom_range *ranges;
+        struct iovageom_range range;
 
         iovageom_rangeset_seek(geometry->facts[first].ranges, 0, &cursor);
-        for (size_t run; (run = iovageom_rangeset_span(&cursor, &ranges)) > 0;)
-            for (size_t i = 0; i < run; i++)
-                count = append_entry(out, count, iovageom_range_align_outward(ranges[i], granule),
-                                     first);
+        while (iovageom_rangeset_next(&cursor, &range))
+            count = append_entry(out, count, iovageom_range_align_outward(range, granule), first);
         return count;
     }
     size_t low = resolve(geometry, granule, first, middle, scratch, out);
@@ -186,16 +184,16 @@ static size_t piece_from(const struct iovageom_resolved *view, uint64_t address)
 static const struct iovageom_geometry_fact *search(const struct iovageom_geometry *geometry,
                                                    uint64_t address, uint64_t *last)
 {
-    const struct iovageom_range at = {address, address};
-
     *last = IOVAGEOM_ADDRESS_MAX;
     for (size_t i = geometry->count; i-- > 0 && geometry->facts[i].ranges != NULL;) {
-        const struct iovageom_rangeset *ranges = geometry->facts[i].ranges;
+        struct iovageom_rangeset_cursor cursor;
         struct iovageom_range range;
-        const bool here = iovageom_rangeset_first_overlap(ranges, at, &range);
+        bool any, here;
 
-        if (here || (iovageom_rangeset_above(ranges, address, &range) &&
-                     iovageom_range_below(range, &range)))
+        iovageom_rangeset_seek(geometry->facts[i].ranges, address, &cursor);
+        any = iovageom_rangeset_next(&cursor, &range);
+        here = any && range.start <= address;
+        if (here || (any && iovageom_range_below(range, &range)))
             *last = iovageom_lower(*last, range.last);
         if (here)
             return &geometry->facts[i];

@@ -22,7 +22,6 @@ static void forget(struct iovageom_itree *tree)
     tree->root = NULL;
     tree->height = 0;
     tree->root_count = 0;
-    tree->memory = 0;
     tree->changes++;
 }
 
@@ -54,7 +53,6 @@ void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level, bool 
 
     if (!node)
         return NULL;
-    tree->memory += node_bytes(tree, level);
     /* Gaps, children and counts of unused slots are not read. */
     if (empty)
         memset(node, 0xff,
@@ -65,7 +63,6 @@ void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level, bool 
 
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level)
 {
-    tree->memory -= node_bytes(tree, level);
     tree->allocator.release(tree->allocator.context, node, node_bytes(tree, level));
 }
 

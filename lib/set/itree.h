@@ -23,10 +23,8 @@
 /*
  * INLINE: ranges in the object. LEVELS: of nodes, the leaves included. It is a bound that memory
  * can't reach: 19 levels of inner nodes with only 8 children on average would have 2^57 leaves.
- * WIDTH: the most words of value that an entry may have.
  */
-
-enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20, IOVAGEOM_ITREE_WIDTH = 2 };
+enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20 };
 
 /* Callers declare the public objects, which are arrays of uint64_t. We read and write them as the
  * structures below, which C's rules on aliasing allow only with this attribute. */
@@ -45,7 +43,6 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
     struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
     uint64_t changes;    /* goes up with each change, so that cursors notice it */
     uint32_t root_count; /* entries or children in the root; a node does not know its own */
-    size_t memory;       /* bytes that all nodes take */
     struct iovageom_allocator allocator;
     /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
 };
@@ -67,10 +64,8 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree_path {
     uint16_t slot[IOVAGEOM_ITREE_LEVELS];
 };
 
-/*
- * `width` words of value for each entry, at most IOVAGEOM_ITREE_WIDTH; the storage behind the
- * object must have room for the inline ones. IOVAGEOM_ERR_INVALID: no allocator that can be used.
- */
+/* `width` words of value for each entry, at most 2; the storage behind the object must have room for
+ * the inline ones. IOVAGEOM_ERR_INVALID: no allocator that can be used. */
 int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
                         const struct iovageom_allocator *allocator);
 /* Empties the tree and gives its memory back. */

@@ -294,23 +294,6 @@ bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
     return overlap_into(find(tree_in(set), range.start), range, out);
 }
 
-/* Where the entry that is found holds the address, the next one is meant. */
-bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
-                             struct iovageom_range *out)
-{
-    struct iovageom_itree_entry entry = find(tree_in(set), address);
-    struct iovageom_range beyond;
-
-    if (entry.range && entry.range->start <= address)
-        entry.range = iovageom_range_above(*entry.range, &beyond)
-                          ? find(tree_in(set), beyond.start).range
-                          : NULL;
-    if (!entry.range)
-        return false;
-    *out = *entry.range;
-    return true;
-}
-
 bool iovageom_rangeset_equal(const struct iovageom_rangeset *a, const struct iovageom_rangeset *b)
 {
     struct iovageom_rangeset_cursor of_a, of_b;
@@ -333,16 +316,6 @@ void iovageom_rangeset_seek(const struct iovageom_rangeset *set, uint64_t addres
                             struct iovageom_rangeset_cursor *cursor)
 {
     iovageom_itree_cursor_init(tree_cursor(cursor), tree_in(set), address);
-}
-
-size_t iovageom_rangeset_span(struct iovageom_rangeset_cursor *cursor,
-                              const struct iovageom_range **ranges)
-{
-    struct iovageom_itree_entry first = {NULL, NULL};
-    const size_t run = iovageom_itree_span((struct iovageom_itree_cursor *)cursor, &first);
-
-    *ranges = first.range;
-    return run;
 }
 
 bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)

@@ -30,15 +30,6 @@ static inline bool iovageom_rangeset_meets(const struct iovageom_rangeset *set,
     return entry.range && entry.range->start <= range.last;
 }
 
-/* The next ranges of a cursor that are adjacent in memory, and how many; 0 at the end. For who reads
- * all of a set. */
-size_t iovageom_rangeset_span(struct iovageom_rangeset_cursor *cursor,
-                              const struct iovageom_range **ranges);
-
-/* The lowest range that lies wholly above `address`. False when there is none. O(log n). */
-bool iovageom_rangeset_above(const struct iovageom_rangeset *set, uint64_t address,
-                             struct iovageom_range *out);
-
 /* The gap that has `address`, or else the lowest above it. False when there is none. O(log n). */
 static inline bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *set,
                                                uint64_t address, struct iovageom_range *out)

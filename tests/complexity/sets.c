@@ -118,7 +118,6 @@ static void set_ask(size_t n)
         must(iovageom_rangeset_contains(&set, range));
         must(iovageom_rangeset_overlaps(&set, range));
         must(iovageom_rangeset_first_overlap(&set, range, &out));
-        (void)iovageom_rangeset_above(&set, range.start, &out);
         must(iovageom_rangeset_gap_above(&set, range.start, &out));
         must(iovageom_rangeset_gap_below(&set, range.start, &out));
         must(iovageom_rangeset_hole(&set, ALL, 16 * PAGE, 1, false, &out) == 0);

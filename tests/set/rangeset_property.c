@@ -181,20 +181,11 @@ static void check_point(unsigned at)
     struct iovageom_range got;
     uint64_t address = place(at);
     const struct iovageom_range point = {address, address};
-    unsigned i;
 
     ck_assert_int_eq(iovageom_rangeset_contains(&world.set, point), world.flags[at]);
     ck_assert_int_eq(iovageom_rangeset_first_overlap(&world.set, point, &got), world.flags[at]);
     if (world.flags[at])
         ck_assert(iovageom_range_equal(got, run_at(at)));
-
-    for (i = at; i < world.universe && world.flags[i];)
-        i++;
-    while (i < world.universe && !world.flags[i])
-        i++;
-    ck_assert_int_eq(iovageom_rangeset_above(&world.set, address, &got), i < world.universe);
-    if (i < world.universe)
-        ck_assert(iovageom_range_equal(got, run_at(i)));
 }
 
 static void check_span(unsigned low, unsigned high)

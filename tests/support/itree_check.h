@@ -81,8 +81,8 @@ static inline const char *itree_check(const struct iovageom_itree *tree)
     const char *wrong;
 
     if (!tree->root) {
-        if (tree->count > IOVAGEOM_ITREE_INLINE || tree->memory != 0)
-            return "small, but has memory";
+        if (tree->count > IOVAGEOM_ITREE_INLINE || tree->height != 0)
+            return "small, but has nodes";
         wrong = itree_check_ranges(&check, tree->inline_ranges, (uint32_t)tree->count,
                                    IOVAGEOM_ITREE_INLINE);
     } else {
