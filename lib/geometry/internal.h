@@ -147,25 +147,20 @@ static inline const struct iovageom_geometry_fact *iovageom_geometry_next_region
 /* ---- the resolved view ---- */
 
 /*
- * What shows where: pieces that are disjoint and ascend, each with the index of the fact that takes
- * precedence in it. Addresses between them are in no region. Neighbours of one fact are joined.
+ * What shows where: regions that are disjoint and ascend; `owner` is the index of the fact that takes
+ * precedence there. Addresses between them are in no region. Neighbours of one fact are joined.
  *
  * The second half of `few`, or of `memory`, is scratch space for building it. 48 is two halves of
- * 24 pieces, enough for 12 ranges: the usual host has fewer, and needs no allocation. Must not be
- * moved, because `pieces` may point to `few`; valid until the geometry changes.
+ * 24 regions, enough for 12 ranges: the usual host has fewer, and needs no allocation. Must not be
+ * moved, because `regions` may point to `few`; valid until the geometry changes.
  */
-struct iovageom_resolved_piece {
-    struct iovageom_range range;
-    size_t fact;
-};
-
 struct iovageom_resolved {
-    struct iovageom_resolved_piece *pieces;
+    struct iovageom_region *regions;
     size_t count;
     const struct iovageom_allocator *allocator;
-    struct iovageom_resolved_piece *memory; /* NULL when `few` suffices */
-    size_t size;                            /* of `memory`, in pieces */
-    struct iovageom_resolved_piece few[48];
+    struct iovageom_region *memory; /* NULL when `few` suffices */
+    size_t size;                    /* of `memory`, in regions */
+    struct iovageom_region few[48];
 };
 
 /*

@@ -178,32 +178,32 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
 
 /*
  * Joins neighbours of one type in a view, and leaves out what forbids nothing. The owner of a joined
- * piece is that of its largest part.
+ * region is that of its largest part.
  *
  * Usable ranges that are smaller than a granule need no code here: the view was made with regions
  * widened outward to the granule, so the neighbours of such a range already cover it.
  */
-static void join_types(const struct iovageom_geometry *geometry, struct iovageom_resolved *view)
+static void join_types(struct iovageom_resolved *view)
 {
     struct iovageom_size largest = {0, 0};
     size_t kept = 0;
 
     for (size_t i = 0; i < view->count; i++) {
-        const struct iovageom_resolved_piece piece = view->pieces[i];
-        const struct iovageom_size size = iovageom_range_size(piece.range);
-        struct iovageom_resolved_piece *last = kept > 0 ? &view->pieces[kept - 1] : NULL;
+        const struct iovageom_region region = view->regions[i];
+        const struct iovageom_size size = iovageom_range_size(region.range);
+        struct iovageom_region *last = kept > 0 ? &view->regions[kept - 1] : NULL;
 
-        if (!iovageom_fact_forbids(&geometry->facts[piece.fact]))
+        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)region.type))
             continue;
-        if (last == NULL || geometry->facts[last->fact].kind != geometry->facts[piece.fact].kind ||
-            !iovageom_range_precedes_directly(last->range, piece.range)) {
-            view->pieces[kept++] = piece;
+        if (last == NULL || last->type != region.type ||
+            !iovageom_range_precedes_directly(last->range, region.range)) {
+            view->regions[kept++] = region;
             largest = size;
             continue;
         }
-        last->range.last = piece.range.last;
+        last->range.last = region.range.last;
         if (iovageom_size_compare(size, largest) > 0) {
-            last->fact = piece.fact;
+            last->owner = region.owner;
             largest = size;
         }
     }
@@ -220,13 +220,11 @@ static int give_regions(const struct iovageom_geometry *geometry, uint64_t granu
     if (status < 0)
         return status;
     if (joined)
-        join_types(geometry, &view);
+        join_types(&view);
     if (view.count > capacity)
         status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    for (size_t i = 0; status == IOVAGEOM_OK && i < view.count; i++)
-        out[i] = (struct iovageom_region){view.pieces[i].range,
-                                          iovageom_fact_type(&geometry->facts[view.pieces[i].fact]),
-                                          (uint32_t)view.pieces[i].fact};
+    else if (view.count > 0)
+        memcpy(out, view.regions, view.count * sizeof(*out));
     if (needed != NULL)
         *needed = view.count;
     iovageom_resolved_close(&view);

@@ -10,30 +10,29 @@
 /* ---- the view ---- */
 
 /*
- * Appends an entry to `count` others and returns the new count. An entry that touches or overlaps
- * the last one and has its fact is joined with it: ranges of one fact can overlap once they
- * are widened to a granule. Entries of different facts must not overlap; overlay() cuts them
- * first.
+ * Appends a region to `count` others and returns the new count. One that touches or overlaps the
+ * last one and has its fact is joined with it: ranges of one fact can overlap once they are widened
+ * to a granule. Regions of different facts must not overlap; overlay() cuts them first.
  */
-static size_t append_entry(struct iovageom_resolved_piece *out, size_t count,
-                           struct iovageom_range range, size_t fact)
+static size_t append_region(struct iovageom_region *out, size_t count,
+                            struct iovageom_region region)
 {
-    if (count > 0 && out[count - 1].fact == fact &&
-        iovageom_range_touches(out[count - 1].range, range)) {
-        out[count - 1].range = iovageom_range_hull(out[count - 1].range, range);
+    if (count > 0 && out[count - 1].owner == region.owner &&
+        iovageom_range_touches(out[count - 1].range, region.range)) {
+        out[count - 1].range = iovageom_range_hull(out[count - 1].range, region.range);
         return count;
     }
-    out[count] = (struct iovageom_resolved_piece){range, fact};
+    out[count] = region;
     return count + 1;
 }
 
 /*
  * Merges two resolved views, both ascending and disjoint: where they overlap, `high` takes
- * precedence, and `low` is cut in place. Each step passes a piece of one of them, so it is linear.
+ * precedence, and `low` is cut in place. Each step passes a region of one of them, so it is linear.
  */
-static size_t overlay(struct iovageom_resolved_piece *low, size_t low_count,
-                      const struct iovageom_resolved_piece *high, size_t high_count,
-                      struct iovageom_resolved_piece *out)
+static size_t overlay(struct iovageom_region *low, size_t low_count,
+                      const struct iovageom_region *high, size_t high_count,
+                      struct iovageom_region *out)
 {
     struct iovageom_range parts[2];
     size_t count = 0;
@@ -45,22 +44,24 @@ static size_t overlay(struct iovageom_resolved_piece *low, size_t low_count,
         for (; i < low_count && low[i].range.start <= over.last; i++) {
             const unsigned left = iovageom_range_subtract(low[i].range, over, parts);
 
-            if (left > 0 && parts[0].start < over.start)
-                count = append_entry(out, count, parts[0], low[i].fact);
+            if (left > 0 && parts[0].start < over.start) {
+                low[i].range = parts[0];
+                count = append_region(out, count, low[i]);
+            }
             if (left > 0 && parts[left - 1].start > over.last) {
                 low[i].range = parts[left - 1]; /* the next of `high` may cut it, too */
                 break;
             }
         }
-        count = append_entry(out, count, over, high[j].fact);
+        count = append_region(out, count, high[j]);
     }
     for (; i < low_count; i++)
-        count = append_entry(out, count, low[i].range, low[i].fact);
+        count = append_region(out, count, low[i]);
     return count;
 }
 
 /*
- * Resolves the regions of facts `first` to `end` - 1 into `out` and returns the number of entries: a merge
+ * Resolves the regions of facts `first` to `end` - 1 into `out` and returns how many there are: a merge
  * sort, whose merge is overlay(). Ranges are widened to the granule first, so that precedence is
  * decided for whole granules.
  *
@@ -70,19 +71,21 @@ static size_t overlay(struct iovageom_resolved_piece *low, size_t low_count,
  * yet and serves as their scratch. The recursion is log2(facts) deep.
  */
 static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule, size_t first,
-                      size_t end, struct iovageom_resolved_piece *out,
-                      struct iovageom_resolved_piece *scratch)
+                      size_t end, struct iovageom_region *out, struct iovageom_region *scratch)
 {
     size_t middle = first + (end - first) / 2;
     size_t count = 0;
 
     if (end - first == 1) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[first];
+        struct iovageom_region region = {{0, 0}, iovageom_fact_type(fact), (uint32_t)first};
         struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range range;
 
-        iovageom_rangeset_seek(geometry->facts[first].ranges, 0, &cursor);
-        while (iovageom_rangeset_next(&cursor, &range))
-            count = append_entry(out, count, iovageom_range_align_outward(range, granule), first);
+        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
+        while (iovageom_rangeset_next(&cursor, &region.range)) {
+            region.range = iovageom_range_align_outward(region.range, granule);
+            count = append_region(out, count, region);
+        }
         return count;
     }
     size_t low = resolve(geometry, granule, first, middle, scratch, out);
@@ -99,7 +102,7 @@ int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
 
     if (!iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
-    view->pieces = view->few;
+    view->regions = view->few;
     view->count = 0;
     view->allocator = &geometry->allocator;
     view->memory = NULL;
@@ -109,13 +112,13 @@ int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
         view->memory = iovageom_array_new(view->allocator, view->size, sizeof(*view->memory));
         if (view->memory == NULL)
             return IOVAGEOM_ERR_NO_MEMORY;
-        view->pieces = view->memory;
+        view->regions = view->memory;
     }
     while (first > 0 && geometry->facts[first - 1].ranges != NULL)
         first--;
     if (first < geometry->count)
         view->count =
-            resolve(geometry, granule, first, geometry->count, view->pieces, view->pieces + half);
+            resolve(geometry, granule, first, geometry->count, view->regions, view->regions + half);
     return IOVAGEOM_OK;
 }
 
@@ -167,7 +170,7 @@ static size_t piece_from(const struct iovageom_resolved *view, uint64_t address)
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (view->pieces[middle].range.last < address)
+        if (view->regions[middle].range.last < address)
             low = middle + 1;
         else
             high = middle;
@@ -206,7 +209,7 @@ static const struct iovageom_geometry_fact *look_up_piece(const struct iovageom_
                                                           uint64_t address, uint64_t *last)
 {
     const size_t index = piece_from(&walk->view, address);
-    const struct iovageom_resolved_piece *piece = &walk->view.pieces[index];
+    const struct iovageom_region *piece = &walk->view.regions[index];
     struct iovageom_range below;
 
     *last = IOVAGEOM_ADDRESS_MAX;
@@ -214,7 +217,7 @@ static const struct iovageom_geometry_fact *look_up_piece(const struct iovageom_
         return NULL;
     if (piece->range.start <= address) {
         *last = piece->range.last;
-        return &walk->geometry->facts[piece->fact];
+        return &walk->geometry->facts[piece->owner];
     }
     if (iovageom_range_below(piece->range, &below))
         *last = below.last;

@@ -45,14 +45,13 @@
 #define AMD_EFR2         8
 #define SMMUV3_IDR_COUNT 6 /* registers, not an offset */
 
-/* Bytes of a list of `count` ranges; false when a size_t is too small for them, or the kernel's
- * 32-bit number of ranges is too small for `count`. */
-static bool list_size_of(uint64_t count, size_t *size)
+/* Bytes of a list of `count` ranges; false when a size_t is too small for them. */
+static bool list_size_of(uint32_t count, size_t *size)
 {
-    uint64_t bytes = count * IOVAGEOM_IOMMUFD_RANGE_SIZE;
+    uint64_t bytes = (uint64_t)count * IOVAGEOM_IOMMUFD_RANGE_SIZE;
 
     *size = (size_t)bytes;
-    return count <= UINT32_MAX && *size == bytes;
+    return *size == bytes;
 }
 
 /* Numbers for the kernel of this machine: the counterpart of iovageom_host_load32() and 64(). */

@@ -57,6 +57,7 @@ struct source {
     /* Closing gaps 0 to `prefix` - 1, with gap `prefix` open, makes [0, 2^32-1]. 0 when no choice
      * of gaps can make it. */
     size_t prefix;
+    struct iovageom_gaps gaps; /* of this list, which must not be moved */
 };
 
 /* Region i of the planned list. */
@@ -101,39 +102,26 @@ static bool gap_above(const void *list, size_t i, uint64_t *size)
     return gap_between(&low, &high, &gap, size);
 }
 
-/* The number of gaps of at most `most` bytes that can be closed, gap `but` not counted. */
-static size_t count_narrow(const struct source *source, uint64_t most, size_t but)
+static void source_init(struct source *source, const struct iovageom_region *list, size_t count)
 {
-    return iovageom_gaps_narrow(&(struct iovageom_gaps){source, source->count, gap_above}, most,
-                                but);
-}
-
-static struct iovageom_gap_choice smallest(const struct source *source, size_t wanted, size_t but)
-{
-    return iovageom_gaps_smallest(&(struct iovageom_gaps){source, source->count, gap_above}, wanted,
-                                  but);
-}
-
-static struct source source_of(const struct iovageom_region *list, size_t count)
-{
-    struct source source = {list, {{0, 0}, 0, 0}, count, false, 0};
     uint64_t size;
 
+    *source = (struct source){.list = list, .count = count};
     if (count == 0)
-        return source;
-    source.first = list[0];
+        return;
+    source->first = list[0];
     if (iovageom_range_equal(list[0].range, low_32)) {
-        source.first.range = low_half;
-        source.count++;
-        source.halved = true;
+        source->first.range = low_half;
+        source->count++;
+        source->halved = true;
     }
-    if (source.first.range.start != 0)
-        return source;
+    source->gaps = (struct iovageom_gaps){source, source->count, gap_above};
+    if (source->first.range.start != 0)
+        return;
     /* As far as gaps can be closed without a break, they can make one region that starts at 0. */
-    for (size_t i = 0; gap_above(&source, i, &size); i++)
-        if (region_at(&source, i + 1).range.last == UINT32_MAX)
-            source.prefix = i + 1;
-    return source;
+    for (size_t i = 0; gap_above(source, i, &size); i++)
+        if (region_at(source, i + 1).range.last == UINT32_MAX)
+            source->prefix = i + 1;
 }
 
 /* ---- which gaps to close ---- */
@@ -194,7 +182,9 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
  */
 static struct iovageom_gap_choice choose(const struct source *source, size_t wanted)
 {
-    struct iovageom_gap_choice choice = smallest(source, wanted, IOVAGEOM_NO_GAP), other;
+    struct iovageom_gap_choice choice =
+                                   iovageom_gaps_smallest(&source->gaps, wanted, IOVAGEOM_NO_GAP),
+                               other;
     struct iovageom_probe_plan with, without;
     uint64_t size, most = 0;
     size_t dearest = 0;
@@ -204,7 +194,7 @@ static struct iovageom_gap_choice choose(const struct source *source, size_t wan
         return choice;
     can_close = gap_above(source, source->prefix, &size);
     if (can_close) {
-        choice = smallest(source, wanted - 1, source->prefix);
+        choice = iovageom_gaps_smallest(&source->gaps, wanted - 1, source->prefix);
         choice.close = true;
     }
     for (size_t i = 0; i < source->prefix; i++)
@@ -212,9 +202,9 @@ static struct iovageom_gap_choice choose(const struct source *source, size_t wan
             most = size;
             dearest = i;
         }
-    if (count_narrow(source, UINT64_MAX, dearest) < wanted)
+    if (iovageom_gaps_narrow(&source->gaps, UINT64_MAX, dearest) < wanted)
         return choice;
-    other = smallest(source, wanted, dearest);
+    other = iovageom_gaps_smallest(&source->gaps, wanted, dearest);
     close_gaps(source, choice, NULL, &with, NULL);
     close_gaps(source, other, NULL, &without, NULL);
     return can_close && iovageom_size_compare(with.lost, without.lost) <= 0 ? choice : other;
@@ -230,8 +220,8 @@ static void count_closable(const struct source *source, size_t *most, size_t *to
     const struct iovageom_gap_choice all = {UINT64_MAX, 0, IOVAGEOM_NO_GAP, false},
                                      gratis = {0, 0, IOVAGEOM_NO_GAP, false};
 
-    *most = count_narrow(source, UINT64_MAX, IOVAGEOM_NO_GAP);
-    *touching = count_narrow(source, 0, IOVAGEOM_NO_GAP);
+    *most = iovageom_gaps_narrow(&source->gaps, UINT64_MAX, IOVAGEOM_NO_GAP);
+    *touching = iovageom_gaps_narrow(&source->gaps, 0, IOVAGEOM_NO_GAP);
     /* With all gaps closed the list would be [0, 2^64-1], or begin with [0, 2^32-1], whole. */
     if (makes_low_32(source, all) ||
         (*most > 0 && *most == count - 1 && source->first.range.start == 0 &&
@@ -254,7 +244,7 @@ int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t
     iovageom_report_clear(report);
     if (status < 0)
         return status;
-    source = source_of(list, count);
+    source_init(&source, list, count);
     count = source.count;
     count_closable(&source, &most, &touching);
     /* Empty gaps are closed in any case; more only if the list is still too long. */
