@@ -286,7 +286,7 @@ static void add_ranges(struct table *table, const struct row *parent, const stru
         row->cells[COLUMN_TYPE] = iovageom_resv_type_string(verdict->reserved[i].type);
         row->cells[COLUMN_FROM] = verdict->reserved[i].source;
         row->brief[COLUMN_FROM] = brief_source(verdict->reserved[i].source);
-        row->color = iovageom_resv_type_forbids(verdict->reserved[i].type) ? "red" : NULL;
+        row->color = verdict->reserved[i].type != IOVAGEOM_RESV_DIRECT_RELAXABLE ? "red" : NULL;
         put_range(row, verdict->reserved[i].range, style);
     }
     for (size_t i = 0; i < verdict->usable_count; i++) {

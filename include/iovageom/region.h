@@ -2,7 +2,6 @@
 #ifndef IOVAGEOM_REGION_H
 #define IOVAGEOM_REGION_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <iovageom/api.h>
@@ -25,8 +24,8 @@ extern "C" {
  * Types of reserved region, in ascending precedence: where two overlap, the higher number shows in
  * the resolved view. MSI comes first because a guest that is not told of its MSI window makes up
  * one of its own, in which its VFIO maps doorbells (I5); a direct region says more than the hole
- * that the host's usable ranges leave at the same place; anything that forbids outranks
- * DIRECT_RELAXABLE, which doesn't.
+ * that the host's usable ranges leave at the same place. A guest may map addresses of
+ * DIRECT_RELAXABLE, which all others outrank, and of no other type.
  *
  * The words are those of Linux (Documentation/ABI/testing/sysfs-kernel-iommu_groups).
  */
@@ -44,9 +43,6 @@ enum iovageom_resv_type {
     /** Hardware MSI doorbells: writes there are interrupts, never DMA. */
     IOVAGEOM_RESV_MSI = 5
 };
-
-/** Whether a guest may not map addresses of that type: true for all but DIRECT_RELAXABLE. */
-IOVAGEOM_API bool iovageom_resv_type_forbids(enum iovageom_resv_type type);
 
 /**
  * The word for a type, as sysfs prints it; "software-msi" for SOFTWARE_MSI, which sysfs calls

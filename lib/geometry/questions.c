@@ -193,7 +193,7 @@ static void join_types(struct iovageom_resolved *view)
         const struct iovageom_size size = iovageom_range_size(region.range);
         struct iovageom_region *last = kept > 0 ? &view->regions[kept - 1] : NULL;
 
-        if (!iovageom_resv_type_forbids((enum iovageom_resv_type)region.type))
+        if (region.type == IOVAGEOM_RESV_DIRECT_RELAXABLE)
             continue;
         if (last == NULL || last->type != region.type ||
             !iovageom_range_precedes_directly(last->range, region.range)) {

@@ -8,11 +8,6 @@
 #include "../base/text.h"
 #include "internal.h"
 
-bool iovageom_resv_type_forbids(enum iovageom_resv_type type)
-{
-    return type != IOVAGEOM_RESV_DIRECT_RELAXABLE;
-}
-
 const char *iovageom_resv_type_string(enum iovageom_resv_type type)
 {
     static const char *const words[] = {"direct-relaxable", "reserved", "software-msi", "direct",

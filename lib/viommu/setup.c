@@ -186,7 +186,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         return error;
     iovageom_view_init(&view, viommu);
     error = iovageom_group_view(viommu, NULL, &view);
-    if (error == IOVAGEOM_OK && iovageom_resv_type_forbids(type))
+    if (error == IOVAGEOM_OK && type != IOVAGEOM_RESV_DIRECT_RELAXABLE)
         error = iovageom_rangeset_insert(&view.all, range);
     if (error == IOVAGEOM_OK && type == IOVAGEOM_RESV_MSI)
         error = iovageom_rangeset_insert(&view.msi, range);

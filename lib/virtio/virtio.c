@@ -28,7 +28,7 @@ static int check_order(const struct iovageom_region *regions, size_t count)
 static bool listed(const struct iovageom_region *region, struct iovageom_range window,
                    struct iovageom_range *out)
 {
-    return iovageom_resv_type_forbids((enum iovageom_resv_type)region->type) &&
+    return region->type != IOVAGEOM_RESV_DIRECT_RELAXABLE &&
            iovageom_range_intersect(region->range, window, out);
 }
 

@@ -366,9 +366,6 @@ pub const IOVAGEOM_RESV_DIRECT: iovageom_resv_type = 4;
 pub const IOVAGEOM_RESV_MSI: iovageom_resv_type = 5;
 pub type iovageom_resv_type = ::std::os::raw::c_uint;
 extern "C" {
-    pub fn iovageom_resv_type_forbids(type_: iovageom_resv_type) -> bool;
-}
-extern "C" {
     pub fn iovageom_resv_type_string(type_: iovageom_resv_type) -> *const ::std::os::raw::c_char;
 }
 pub const IOVAGEOM_SOURCE_OTHER: iovageom_source = 0;
