@@ -201,10 +201,6 @@ bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_ran
 
 /* ---- questions ---- */
 
-/* Whether some owner forbids some address of `range`. O(facts x log). */
-bool iovageom_geometry_forbids(const struct iovageom_geometry *geometry,
-                               struct iovageom_range range);
-
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
 bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address);
 

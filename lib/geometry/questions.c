@@ -251,26 +251,20 @@ const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geome
                : NULL;
 }
 
-bool iovageom_geometry_forbids(const struct iovageom_geometry *geometry,
-                               struct iovageom_range range)
-{
-    const struct iovageom_geometry_fact *fact;
-
-    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
-        if (iovageom_fact_forbids(fact) && iovageom_rangeset_overlaps(fact->ranges, range))
-            return true;
-    return false;
-}
-
 bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
                                struct iovageom_range range)
 {
+    const struct iovageom_geometry_fact *fact;
     uint64_t granule = 1; /* stays when no page size is known: then any alignment is accepted */
 
     if (!iovageom_range_valid(range) ||
-        iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE ||
+        !iovageom_range_is_aligned(range, granule))
         return false;
-    return iovageom_range_is_aligned(range, granule) && !iovageom_geometry_forbids(geometry, range);
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+        if (iovageom_fact_forbids(fact) && iovageom_rangeset_overlaps(fact->ranges, range))
+            return false;
+    return true;
 }
 
 /* ---- up to where it is known ---- */

@@ -25,6 +25,19 @@ static inline int test_forbidden(const struct iovageom_geometry *geometry,
                : iovageom_rangeset_complement(out, out, (struct iovageom_range){0, UINT64_MAX});
 }
 
+/** Whether some owner forbids some address of `range`. */
+static inline bool test_forbids(const struct iovageom_geometry *geometry,
+                                struct iovageom_range range)
+{
+    struct iovageom_walk walk;
+    bool forbids;
+
+    iovageom_walk_open(&walk, geometry);
+    forbids = iovageom_walk_forbids(&walk, range);
+    iovageom_walk_close(&walk);
+    return forbids;
+}
+
 /** Whether both hold the same regions of the same owners. */
 static inline bool test_regions_equal(const struct iovageom_geometry *a,
                                       const struct iovageom_geometry *b)
