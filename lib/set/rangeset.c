@@ -157,12 +157,8 @@ static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
 
     if (merged.last > entry.last) {
         next = iovageom_itree_find(tree, merged.last);
-        if (!next.range || next.range->start > merged.last) {
-            if (next.range && iovageom_range_precedes_directly(merged, *next.range))
-                merged.last = next.range->last;
-        } else {
+        if (next.range && iovageom_range_touches(merged, *next.range))
             merged.last = next.range->last;
-        }
         if (iovageom_range_above(entry, &beyond)) {
             beyond.last = merged.last;
             iovageom_itree_erase(tree, beyond);
