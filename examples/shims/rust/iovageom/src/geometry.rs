@@ -21,6 +21,20 @@ pub struct Region {
     pub owner: Option<Owner>,
 }
 
+/// What somebody said something of, in a geometry. What nobody spoke of is not empty, but unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Known {
+    pub aperture: bool,
+    pub usable: bool,
+    pub reserved: bool,
+    pub page_sizes: bool,
+    pub alignment: bool,
+    pub map_budget: bool,
+    /// A list may have been cut off, or what registers say depends on the kernel.
+    pub incomplete: bool,
+}
+
 /// What a host, group, device or envelope lets a guest map: facts, each with its owner. What nobody
 /// said is unknown, which is not the same as empty: it is `None` here.
 ///
@@ -68,6 +82,17 @@ impl Geometry {
     fn made(call: impl FnOnce(*mut *mut sys::iovageom_geometry) -> i32) -> Result<Geometry> {
         let mut out = ptr::null_mut();
         plain(call(&mut out))?;
+        Ok(Geometry(NonNull::new(out).expect("a call that succeeds has made one")))
+    }
+
+    /// The same for a call that has something to say.
+    pub(crate) fn made_saying(
+        report: &mut Raw,
+        call: impl FnOnce(*mut *mut sys::iovageom_geometry, *mut sys::iovageom_report) -> i32,
+    ) -> Result<Geometry> {
+        let mut out = ptr::null_mut();
+        let rc = call(&mut out, report.as_mut());
+        report.outcome(rc)?;
         Ok(Geometry(NonNull::new(out).expect("a call that succeeds has made one")))
     }
 
@@ -157,6 +182,68 @@ impl Geometry {
         })
     }
 
+    /// The host's software places MSI doorbells in `window`: it becomes reserved as
+    /// [`ResvType::SoftwareMsi`], and what the host calls MSI there no longer is. After the decoders.
+    pub fn add_software_msi(&mut self, window: RangeInclusive<u64>, source: Source) -> Result<()> {
+        let window = raw_range(&window);
+        // SAFETY: a live geometry that `&mut self` keeps others from.
+        plain(unsafe {
+            sys::iovageom_geometry_add_software_msi(self.as_mut(), window, source.raw())
+        })
+    }
+
+    /// What somebody said something of.
+    pub fn knows(&self) -> Known {
+        // SAFETY: a live geometry, which the call does not change.
+        let bits = unsafe { sys::iovageom_geometry_knows(self.as_ptr()) };
+        let has = |fact: u32| bits & fact != 0;
+        Known {
+            aperture: has(sys::IOVAGEOM_FACT_APERTURE),
+            usable: has(sys::IOVAGEOM_FACT_USABLE),
+            reserved: has(sys::IOVAGEOM_FACT_RESERVED),
+            page_sizes: has(sys::IOVAGEOM_FACT_PAGE_SIZES),
+            alignment: has(sys::IOVAGEOM_FACT_ALIGNMENT),
+            map_budget: has(sys::IOVAGEOM_FACT_MAP_BUDGET),
+            incomplete: has(sys::IOVAGEOM_FACT_INCOMPLETE),
+        }
+    }
+
+    /// A number that somebody said, or nobody.
+    fn number(
+        &self,
+        ask: impl FnOnce(*const sys::iovageom_geometry, *mut u64) -> i32,
+    ) -> Result<Option<u64>> {
+        let mut number = 0;
+        let rc = ask(self.as_ptr(), &mut number);
+        known(rc, ()).map(|said| said.map(|()| number))
+    }
+
+    /// The meet of all page-size masks. `Some(0)`: nothing maps.
+    pub fn page_sizes(&self) -> Result<Option<u64>> {
+        // SAFETY: a live geometry, and room for the answer.
+        self.number(|this, out| unsafe { sys::iovageom_geometry_page_sizes(this, out) })
+    }
+
+    /// The largest alignment, in bytes.
+    pub fn alignment(&self) -> Result<Option<u64>> {
+        // SAFETY: a live geometry, and room for the answer.
+        self.number(|this, out| unsafe { sys::iovageom_geometry_alignment(this, out) })
+    }
+
+    /// How many mappings can be added at least.
+    pub fn map_budget(&self) -> Result<Option<u64>> {
+        // SAFETY: a live geometry, and room for the answer.
+        self.number(|this, out| unsafe { sys::iovageom_geometry_map_budget(this, out) })
+    }
+
+    /// The page-size mask to promise to a guest that maps in multiples of `granule` (bytes; `None`:
+    /// the host's own).
+    pub fn promise_mask(&self, granule: Option<u64>) -> Result<Option<u64>> {
+        let granule = granule.unwrap_or(0);
+        // SAFETY: a live geometry, and room for the answer.
+        self.number(|this, out| unsafe { sys::iovageom_geometry_promise_mask(this, granule, out) })
+    }
+
     /// The guest address width: that of the highest usable address. `None` when nobody said.
     pub fn gaw(&self) -> Result<Option<u32>> {
         let mut bits = 0;
@@ -204,6 +291,16 @@ impl Geometry {
             unsafe {
                 sys::iovageom_geometry_reserved(self.as_ptr(), granule, out, capacity, needed)
             }
+        })?;
+        Ok(raw.into_iter().map(|region| self.region(region)).collect())
+    }
+
+    /// Who shows at each address that somebody speaks of: by type, then by source. Unlike
+    /// [`Geometry::reserved`] it has regions that the host gives up, too, and keeps owners apart.
+    pub fn regions(&self) -> Result<Vec<Region>> {
+        let raw = filled(|out, capacity, needed| {
+            // SAFETY: a live geometry, and room for `capacity` regions.
+            unsafe { sys::iovageom_geometry_regions(self.as_ptr(), out, capacity, needed) }
         })?;
         Ok(raw.into_iter().map(|region| self.region(region)).collect())
     }
@@ -272,6 +369,21 @@ impl Geometry {
     pub fn within(&self, outer: &Geometry) -> bool {
         // SAFETY: two live geometries, which the call does not change.
         unsafe { sys::iovageom_geometry_within(self.as_ptr(), outer.as_ptr()) }
+    }
+
+    /// The usable addresses that `after` has and this one lacks, and the reverse.
+    pub fn difference(&self, after: &Geometry) -> Result<(RangeSet, RangeSet)> {
+        let (mut added, mut removed) = (RangeSet::new(), RangeSet::new());
+        // SAFETY: two live geometries and two live sets.
+        plain(unsafe {
+            sys::iovageom_geometry_difference(
+                self.as_ptr(),
+                after.as_ptr(),
+                added.as_mut(),
+                removed.as_mut(),
+            )
+        })?;
+        Ok((added, removed))
     }
 
     /// Equal for equal geometries, on every machine; else different, but for chance.

@@ -11,6 +11,8 @@
 //! - [`Geometry`]: what a host, device or envelope lets a guest map, and who says so.
 //! - [`Viommu`]: the books of a virtual IOMMU: devices that come and go, requests, translation,
 //!   snapshots. Readers take `&self` and may be many; see its example with an `RwLock`.
+//! - [`Cover`], [`DirtyBitmap`]: dirty tracking behind a virtual IOMMU.
+//! - [`Envelope`], [`Geometry::layout`], [`HostLimits`]: for planning, before there is a guest.
 //! - [`RangeSet`]: sets of addresses, for any purpose.
 //! - [`Error`] and [`Report`]: why something was refused, as data and as a sentence for the log.
 //!
@@ -45,10 +47,13 @@
 //! Rust 1.63 is enough for all but what those optional crates ask for themselves.
 #![warn(missing_debug_implementations)]
 
+mod cover;
 mod geometry;
 mod host;
+mod plan;
 mod range;
 mod read;
+mod registers;
 mod report;
 #[cfg(feature = "serde")]
 mod serde_impls;
@@ -60,8 +65,11 @@ mod viommu;
 mod vm_memory_impls;
 mod words;
 
-pub use geometry::{Geometry, Region};
+pub use cover::{Cover, DirtyBitmap};
+pub use geometry::{Geometry, Known, Region};
+pub use plan::{Envelope, Layout, Outcome, Piece, PieceKind, Placement};
 pub use read::{Domain, Fault, Mapping, Segment};
+pub use registers::{sysfs_amd_features, sysfs_register, HostLimits, HwInfo, Linux, Stage};
 pub use report::{Error, Finding, Owner, Report, Result};
 pub use serve::{
     features, virtio_status, Access, Answer, HostRefused, Transaction, Work, ATTACH_BYPASS,

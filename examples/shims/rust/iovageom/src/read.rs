@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Where an access goes, and what there is: by `&self`, from any number of threads at once. None of
-//! it allocates, but [`Viommu::domain_usable`] and [`Viommu::geometry`].
+//! it allocates, but [`Viommu::segments`], [`Viommu::domain_usable`] and [`Viommu::geometry`].
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -130,6 +130,30 @@ impl Viommu {
         match rc {
             0 => Ok(&pieces[..needed]),
             _ => Err(fault_of(rc, needed, address)),
+        }
+    }
+
+    /// The same for `size` bytes from `address`, in as many pieces as there are: into a scatter list.
+    pub fn segments(
+        &self,
+        endpoint: u32,
+        address: u64,
+        size: u64,
+        access: Access,
+    ) -> std::result::Result<Vec<Segment>, Fault> {
+        let range = range_of(span(address, size)?);
+        let mut pieces = vec![Segment::default(); 4];
+        loop {
+            let found =
+                self.translate(endpoint, range.clone(), access, &mut pieces).map(<[_]>::len);
+            match found {
+                Ok(count) => {
+                    pieces.truncate(count);
+                    return Ok(pieces);
+                }
+                Err(Fault::TooMany { needed }) => pieces.resize(needed, Segment::default()),
+                Err(fault) => return Err(fault),
+            }
         }
     }
 

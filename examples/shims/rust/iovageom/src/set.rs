@@ -141,6 +141,13 @@ impl RangeSet {
         self.ask(|set, out| unsafe { sys::iovageom_rangeset_first_overlap(set, point, out) })
     }
 
+    /// The lowest range that overlaps `range`, whole.
+    pub fn first_overlap(&self, range: RangeInclusive<u64>) -> Option<RangeInclusive<u64>> {
+        let range = raw_range(&range);
+        // SAFETY: a live set, which the call does not change, and room for a range.
+        self.ask(|set, out| unsafe { sys::iovageom_rangeset_first_overlap(set, range, out) })
+    }
+
     /// The lowest free range of `size` bytes within `limits` that starts at a multiple of
     /// `alignment`. `None` when there is none, and for a size of 0 or an alignment that is no power
     /// of two.
@@ -190,6 +197,13 @@ impl RangeSet {
         let this: *mut _ = &mut self.0;
         // SAFETY: two live sets; the result may be one of the inputs.
         plain(unsafe { sys::iovageom_rangeset_difference(this, this, &other.0) })
+    }
+
+    /// Keeps what lies in `window`.
+    pub fn clip(&mut self, window: RangeInclusive<u64>) -> Result<()> {
+        let this: *mut _ = &mut self.0;
+        // SAFETY: a live set, which may be the result as well; a range by value.
+        plain(unsafe { sys::iovageom_rangeset_clip(this, this, raw_range(&window)) })
     }
 
     /// Becomes the addresses of `window` that `other` lacks.
