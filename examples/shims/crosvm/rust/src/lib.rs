@@ -54,6 +54,17 @@ pub struct Container {
     pub id: u32,
 }
 
+/// One call of a mapper: `add_map`, or `remove_map` of a run of whole mappings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    Add(&'a Mapping),
+    Remove(&'a RangeInclusive<u64>),
+}
+
+fn refusal<E: From<Error>>(status: Status, text: &str) -> E {
+    Error::new(status, text).into()
+}
+
 /// The books of one virtio-iommu device. They are `Send` for the worker thread, and `Sync`: share
 /// them behind a lock with the mappers that export memory.
 #[derive(Debug)]
@@ -96,18 +107,21 @@ impl Books {
         self.books.unplug(endpoint)
     }
 
-    /// One of `hp_endpoints_ranges`: all of them are declared, or none. `floor` is what any device to
-    /// come will be able to map.
+    /// One of `hp_endpoints_ranges`: all of them are declared, or none. They may overlap, as those of
+    /// several hot-plug buses do. `floor` is what any device to come will be able to map.
     pub fn declare(&mut self, range: RangeInclusive<u32>, floor: Option<&Host>) -> Result<()> {
         let floor = floor.map(Host::geometry).transpose()?;
         if range.is_empty() {
             return Err(Error::new(Status::Inverted, "the range of endpoints is empty"));
         }
-        let mut done = 0;
-        let mut declare = || -> Result<()> {
-            for endpoint in range.clone() {
+        let mut done = Vec::new();
+        let declare = || -> Result<()> {
+            for endpoint in range {
+                if self.books.endpoint(endpoint).map_or(false, |slot| slot.plugged == 0) {
+                    continue;
+                }
                 self.books.declare(endpoint, Declared::Slot, None)?;
-                done += 1;
+                done.push(endpoint);
             }
             match &floor {
                 Some(floor) => self.books.set_envelope(Some(floor)).map(drop),
@@ -115,7 +129,7 @@ impl Books {
             }
         };
         declare().map_err(|refused| {
-            for endpoint in range.clone().take(done) {
+            for endpoint in done {
                 let _ = self.books.undeclare(endpoint);
             }
             refused
@@ -132,14 +146,22 @@ impl Books {
         self.books.freeze().map(drop)
     }
 
-    /// `process_attach_request`, with `reserved` as it stands in the request. UNSUPP, too, while
-    /// another endpoint of its container is in another domain: one mapper can't hold two domains,
-    /// each would see the mappings of the other.
-    pub fn attach(&mut self, domain: u32, endpoint: u32, reserved: &[u8; 8]) -> Result<()> {
+    /// `process_attach_request`, with `reserved` as it stands in the request. `mapper` does the host's
+    /// part, step by step, on the mapper of the endpoint: what is mapped in the domain that it leaves
+    /// goes, what is mapped in the other comes. When a step fails, those before it are undone. UNSUPP,
+    /// too, while another endpoint of its container is in another domain: one mapper can't hold two
+    /// domains, each would see the mappings of the other.
+    pub fn attach<E: From<Error>>(
+        &mut self,
+        domain: u32,
+        endpoint: u32,
+        reserved: &[u8; 8],
+        mut mapper: impl FnMut(Step<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         // The first four bytes are what the specification now calls flags.
         let [a, b, c, d, rest @ ..] = *reserved;
         if rest != [0; 4] {
-            return Err(Error::new(
+            return Err(refusal(
                 Status::Invalid,
                 "a reserved byte of the ATTACH request is not 0 (N24)",
             ));
@@ -147,25 +169,80 @@ impl Books {
         let flags = u32::from_le_bytes([a, b, c, d]);
         self.books.attach_check(domain, endpoint, flags)?;
         if self.container_is(endpoint, |other| other != domain) {
-            return Err(Error::new(
+            return Err(refusal(
                 Status::Unsupported,
                 "another endpoint on the same host page tables is in another domain (N27)",
             ));
         }
-        self.books.attach(domain, endpoint, flags)
+        let from = self.domain_of(endpoint);
+        // Another endpoint of its container has brought the mappings of the domain along.
+        let there = from == Some(domain) || self.container_is(endpoint, |other| other == domain);
+        let from = from.filter(|old| *old != domain);
+        let to = if there { None } else { Some(domain) };
+        self.carry(from, to, &mut mapper)?;
+        self.books.attach(domain, endpoint, flags).map_err(|refused| {
+            let _ = self.carry(to, from, &mut mapper);
+            refused.into()
+        })
     }
 
-    /// `process_detach_request`. UNSUPP, too, while another endpoint of its container stays: through
-    /// their common mapper, it would go on reaching what is mapped there.
-    pub fn detach(&mut self, domain: u32, endpoint: u32) -> Result<()> {
+    /// `process_detach_request`, with the host's part as in [`Books::attach`]. UNSUPP, too, while
+    /// another endpoint of its container stays: through their common mapper, it would go on reaching
+    /// what is mapped there.
+    pub fn detach<E: From<Error>>(
+        &mut self,
+        domain: u32,
+        endpoint: u32,
+        mut mapper: impl FnMut(Step<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         self.books.detach_check(domain, endpoint)?;
         if self.container_is(endpoint, |other| other == domain) {
-            return Err(Error::new(
+            return Err(refusal(
                 Status::Unsupported,
                 "another endpoint on the same host page tables stays in the domain (N34)",
             ));
         }
-        self.books.detach(domain, endpoint)
+        self.carry(Some(domain), None, &mut mapper)?;
+        Ok(self.books.detach(domain, endpoint)?)
+    }
+
+    /// Takes out of a mapper what is mapped in `from`, and puts in what is mapped in `to`: all of it,
+    /// or nothing.
+    fn carry<E>(
+        &self,
+        from: Option<u32>,
+        to: Option<u32>,
+        mapper: &mut impl FnMut(Step<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let everywhere = 0..=u64::MAX;
+        let runs = |domain| self.books.runs(domain, everywhere.clone());
+        let (mut left, mut entered) = (0, 0);
+        let mut all = || {
+            for run in from.into_iter().flat_map(runs) {
+                mapper(Step::Remove(&run))?;
+                left += 1;
+            }
+            for mapping in to.into_iter().flat_map(|domain| self.mappings(domain)) {
+                mapper(Step::Add(&mapping))?;
+                entered += 1;
+            }
+            Ok(())
+        };
+        let outcome = all();
+        if outcome.is_err() {
+            for mapping in to.into_iter().flat_map(|domain| self.mappings(domain)).take(entered) {
+                let _ = mapper(Step::Remove(&mapping.range));
+            }
+            if let Some(domain) = from {
+                for run in runs(domain).take(left) {
+                    let within = |mapping: &Mapping| mapping.range.end() <= run.end();
+                    for mapping in self.books.mappings(domain, *run.start()).take_while(within) {
+                        let _ = mapper(Step::Add(&mapping));
+                    }
+                }
+            }
+        }
+        outcome
     }
 
     /// `process_dma_map_request`. `add_map` does the host's part; when it fails, the books go back.
@@ -220,28 +297,10 @@ impl Books {
         iova: u64,
         size: u64,
     ) -> std::result::Result<Vec<Segment>, Fault> {
-        if size == 0 {
-            return Err(Fault::Range);
-        }
-        let last = iova.checked_add(size - 1).ok_or(Fault::Range)?;
-        let mut pieces = vec![Segment::default(); 4];
-        loop {
-            let found = self
-                .books
-                .translate(endpoint, iova..=last, Access::ANY, &mut pieces)
-                .map(<[_]>::len);
-            match found {
-                Ok(count) => {
-                    pieces.truncate(count);
-                    return Ok(pieces);
-                }
-                Err(Fault::TooMany { needed }) => pieces.resize(needed, Segment::default()),
-                Err(fault) => return Err(fault),
-            }
-        }
+        self.books.segments(endpoint, iova, size, Access::ANY)
     }
 
-    /// What a mapper has to be given that is new in a domain.
+    /// What is mapped in a domain, ascending.
     pub fn mappings(&self, domain: u32) -> impl Iterator<Item = Mapping> + '_ {
         self.books.mappings(domain, 0)
     }

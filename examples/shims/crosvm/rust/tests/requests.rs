@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::convert::TryInto;
 
 use iovageom::{virtio_status as status, Error};
-use iovageom_crosvm::{Books, Container as ContainerId, Host};
+use iovageom_crosvm::{Books, Container as ContainerId, Host, Step};
 
 const X86_MSI_IOVA_START: u64 = 0xfee0_0000;
 const X86_MSI_IOVA_END: u64 = 0xfeef_ffff;
@@ -46,6 +46,14 @@ impl Container {
         Ok(())
     }
 
+    fn step(&mut self, step: Step<'_>) -> Result<(), Failure> {
+        let done = match step {
+            Step::Add(mapping) => self.map(*mapping.range.start(), *mapping.range.end()),
+            Step::Remove(run) => self.unmap(*run.start(), *run.end()),
+        };
+        done.map_err(Failure::Mapper)
+    }
+
     fn unmap(&mut self, start: u64, last: u64) -> Result<(), u8> {
         // One call removes mappings that lie side by side, none of them in part.
         let run: Vec<(u64, u64)> = self.mapped.range(start..=last).map(|(s, l)| (*s, *l)).collect();
@@ -74,6 +82,8 @@ impl From<Error> for Failure {
 struct State {
     books: Books,
     container: Container,
+    /// Endpoints whose mapper leaves all to the books.
+    emulated: Vec<u32>,
     /// What goes into the log for the last request.
     why: String,
 }
@@ -130,20 +140,36 @@ impl State {
         for (endpoint, host) in endpoints {
             books.add_endpoint(*endpoint, host).unwrap();
         }
-        State { books, container: Container::of_39_bits(), why: String::new() }
+        let basic = container::<BasicMemoryMapper>(0).map(|basic| basic.type_id);
+        let emulated = endpoints
+            .iter()
+            .filter(|(_, host)| host.container.map(|own| own.type_id) == basic)
+            .map(|(endpoint, _)| *endpoint)
+            .collect();
+        State { books, container: Container::of_39_bits(), emulated, why: String::new() }
     }
 
     /// `execute_request`: returns the used length.
     fn execute(&mut self, request: &[u8], reply: &mut [u8]) -> usize {
         let u32_at = |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().unwrap());
         let u64_at = |at: usize| u64::from_le_bytes(request[at..at + 8].try_into().unwrap());
-        let State { books, container, .. } = self;
+        let State { books, container, emulated, .. } = self;
+        let mut step = |endpoint, step: Step<'_>| {
+            if emulated.contains(&endpoint) {
+                return Ok(());
+            }
+            container.step(step)
+        };
         let mut written = 0;
         let outcome = match request[0] {
-            ATTACH => books
-                .attach(u32_at(4), u32_at(8), request[12..20].try_into().unwrap())
-                .map_err(Failure::Books),
-            DETACH => books.detach(u32_at(4), u32_at(8)).map_err(Failure::Books),
+            ATTACH => {
+                let (endpoint, reserved) = (u32_at(8), request[12..20].try_into().unwrap());
+                books.attach(u32_at(4), endpoint, reserved, |what| step(endpoint, what))
+            }
+            DETACH => {
+                let endpoint = u32_at(8);
+                books.detach(u32_at(4), endpoint, |what| step(endpoint, what))
+            }
             MAP => {
                 let virt = (u64_at(8), u64_at(16));
                 books.map(u32_at(4), virt, u64_at(24), u32_at(32), |mapping| {
@@ -448,6 +474,80 @@ fn n27_one_container_is_in_one_domain() {
     assert_eq!(state.status_of(&detach(2, 0x09)), status::OK);
 }
 
+/// What a mapper holds, for several of them: by endpoint, as `attach` is told whose turn it is.
+#[derive(Default)]
+struct Mappers(BTreeMap<u32, BTreeMap<u64, u64>>, Option<usize>);
+
+impl Mappers {
+    fn step(&mut self, endpoint: u32, step: Step<'_>) -> Result<(), Failure> {
+        if let Some(left) = &mut self.1 {
+            if *left == 0 {
+                self.1 = None;
+                return Err(Failure::Mapper(status::DEVERR));
+            }
+            *left -= 1;
+        }
+        let held = self.0.entry(endpoint).or_default();
+        match step {
+            Step::Add(mapping) => {
+                assert!(held.insert(*mapping.range.start(), *mapping.range.end()).is_none())
+            }
+            Step::Remove(run) => {
+                let gone: Vec<u64> = held.range(run.clone()).map(|(start, _)| *start).collect();
+                assert_eq!(gone.first(), Some(run.start()));
+                for start in gone {
+                    assert!(held.remove(&start).unwrap() <= *run.end());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_move_takes_mappings_out_and_puts_others_in_or_does_nothing() {
+    let mut books = Books::new(4096, None).unwrap();
+    for (endpoint, id) in [(8, 1), (9, 1), (16, 2)] {
+        books.add_endpoint(endpoint, &host_of_39_bits("host", id)).unwrap();
+    }
+    let mut mappers = Mappers::default();
+    let none = [0; 8];
+    for (domain, endpoint) in [(1, 8), (2, 16)] {
+        books.attach(domain, endpoint, &none, |step| mappers.step(endpoint, step)).ok().unwrap();
+    }
+    // Two runs in one domain, three mappings of which two touch; one mapping in the other.
+    for (domain, start) in [(1, 0x1000), (1, 0x2000), (1, 0x8000), (2, 0x5000)] {
+        let endpoint = if domain == 1 { 8 } else { 16 };
+        let range = (start, start + 0xfff);
+        books
+            .map(domain, range, 0, 3, |mapping| mappers.step(endpoint, Step::Add(mapping)))
+            .ok()
+            .unwrap();
+    }
+    // The second endpoint of a container finds all there; nobody is asked for anything.
+    books.attach::<Failure>(1, 9, &none, |step| panic!("{:?} is done already", step)).ok().unwrap();
+    books.remove_endpoint(9).unwrap();
+    // Each step fails once: three steps lead out of domain 1 and into domain 2.
+    let before = mappers.0.clone();
+    for steps in 0..3 {
+        mappers.1 = Some(steps);
+        let refused = books.attach(2, 8, &none, |step| mappers.step(8, step));
+        assert!(matches!(refused, Err(Failure::Mapper(status::DEVERR))), "at step {}", steps);
+        assert_eq!((&mappers.0, books.domain_of(8)), (&before, Some(1)), "at step {}", steps);
+    }
+    books.attach(2, 8, &none, |step| mappers.step(8, step)).ok().unwrap();
+    assert_eq!(mappers.0[&8], mappers.0[&16]);
+    assert_eq!(books.domain_of(8), Some(2));
+    // The last one took domain 1 along; to attach again is nothing.
+    books.attach::<Failure>(2, 8, &none, |step| panic!("{:?}", step)).ok().unwrap();
+    mappers.1 = Some(0);
+    assert!(books.detach(2, 8, |step| mappers.step(8, step)).is_err());
+    assert_eq!((mappers.0[&8].len(), books.domain_of(8)), (1, Some(2)));
+    books.detach(2, 8, |step| mappers.step(8, step)).ok().unwrap();
+    assert_eq!((mappers.0[&8].len(), books.domain_of(8)), (0, None));
+    assert_eq!(books.mappings(1).count(), 0);
+}
+
 #[test]
 fn what_the_shim_refuses_is_told_as_well() {
     let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
@@ -505,6 +605,14 @@ fn a_range_of_endpoints_is_declared_whole_or_not_at_all() {
     assert!(state.books.declare(0x100..=0x107, None).is_err());
     // Nothing of it stays: a device that needs its place to be free gets it.
     state.books.declare(0x100..=0x104, None).unwrap();
+    // The ranges of two buses, as crosvm makes them, overlap.
+    state.books.declare(0x200..=0x308, None).unwrap();
+    state.books.declare(0x300..=0x308, None).unwrap();
+    // One that is refused leaves the places of another range alone.
+    assert!(state.books.declare(0x104..=0x107, None).is_err());
+    state.books.add_endpoint(0x104, &host_of_39_bits("0000:3c:00.0", 2)).unwrap();
+    state.books.remove_endpoint(0x104).unwrap();
+    assert_eq!(state.status_of(&attach(1, 0x104, [0; 8])), status::NOENT);
     #[allow(clippy::reversed_empty_ranges)]
     let refused = state.books.declare(9..=8, None).unwrap_err();
     assert!(!refused.to_string().is_empty());
