@@ -30,7 +30,7 @@ extern "C" {
 /* ---- requests as calls ----
  *
  * When the VMM's own work fails after a request was agreed to:
- *   ATTACH  check, replay the domain's mappings on the host, then attach
+ *   ATTACH  check, map the domain's mappings on the host if it is new there, then attach
  *   MAP     map, then the host's map; when that fails, iovageom_viommu_map_undo()
  *   UNMAP   check, go through iovageom_viommu_run_next() to unmap on the host, then unmap
  * iovageom_report_host_refused() puts the host's refusal into the report.
@@ -266,17 +266,44 @@ IOVAGEOM_API bool iovageom_viommu_mapping_next(const struct iovageom_viommu *vio
                                                uint32_t domain, uint64_t from,
                                                struct iovageom_mapping *out);
 
-/**
- * What a VMM unmaps on its host in one call: the lowest run of mappings that lie in `range` as a
- * whole, leave no address between them, and begin at `from` or above. The host takes a run's
- * mappings together, since none of them is split.
+/* ---- what a host does in one call ----
  *
- * @param out becomes the addresses of the run. Go on from the address above it, if there is one.
- * @return false when there is none. O(log m + mappings of the run).
+ * No host takes a part of a mapping away that was made as one: VFIO's type1 answers EINVAL, and an
+ * IOAS ENOENT, after it has unmapped what comes before that part. But both take several in one
+ * call. So what was mapped as one is unmapped as one, or with all of its neighbours:
+ *
+ *   alone   Each mapping was mapped on the host by itself: then an UNMAP, and the end of a domain
+ *           there, is a call for each run.
+ *   joined  Mappings that go on where one another ends were mapped in one call each, by joined
+ *           runs, when a domain with mappings came to a host (a second endpoint's ATTACH, a plug
+ *           into an attached group). That is fewer calls, and fewer entries in the host's tables.
+ *           From then on that host must get each UNMAP so: unmap all of each joined run of the
+ *           domain that has addresses of the range, then map again what these runs have below the
+ *           range and above it. Meanwhile a device has no access to the rest of the run: so this is
+ *           for guests that unmap what they mapped side by side at once, or for devices that stand
+ *           still.
+ *
+ * A host that wants its mappings back one by one (vfio-user) gets those of
+ * iovageom_viommu_mapping_next().
+ */
+
+/**
+ * The lowest run that ends at `from` or above: mappings that lie in `range` as a whole and leave no
+ * address between them. What `from` lies in is given from its beginning.
+ *
+ * No run goes across 2^63 but a mapping that does so by itself: so a call to a host never has 2^64
+ * bytes, which it couldn't say, for what was mapped in several calls.
+ *
+ * @param joined each mapping of the run goes on where the one before ends in physical addresses,
+ *        too, and has the same flags.
+ * @param out becomes the run; joined, as if it were one mapping, else with address and flags of its
+ *        lowest one. Go on from the address above it, if there is one.
+ * @return false when there is none. O(log m + mappings of the run), and O(log m) for each of them
+ *         that ends below `from`.
  */
 IOVAGEOM_API bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t domain,
-                                           struct iovageom_range range, uint64_t from,
-                                           struct iovageom_range *out);
+                                           struct iovageom_range range, uint64_t from, bool joined,
+                                           struct iovageom_mapping *out);
 
 /**
  * The addresses that a guest may map in a domain: what all its endpoints can, within the input

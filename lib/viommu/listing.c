@@ -161,35 +161,49 @@ int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu, uint32_t
     return error;
 }
 
+/*
+ * Whether one call to a host can have `run` and `next`. Nothing is one across the middle of all
+ * addresses: so no call has 2^64 bytes, and what belongs together never depends on where it is looked
+ * for. With `joined` they are one in physical addresses, too; where these wrap, they descend.
+ */
+static bool one_call(const struct iovageom_mapping *run, const struct iovageom_mapping *next,
+                     bool joined)
+{
+    return iovageom_range_precedes_directly(run->range, next->range) &&
+           (run->range.start ^ next->range.last) >> 63 == 0 &&
+           (!joined || (run->flags == next->flags && run->phys < next->phys &&
+                        next->phys - run->phys == next->range.start - run->range.start));
+}
+
 bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t domain,
-                              struct iovageom_range range, uint64_t from,
-                              struct iovageom_range *out)
+                              struct iovageom_range range, uint64_t from, bool joined,
+                              struct iovageom_mapping *out)
 {
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_mappings_cursor cursor;
-    struct iovageom_mapping mapping;
-    struct iovageom_range run = {0, 0};
-    bool found = false;
+    struct iovageom_mapping run, other;
 
     if (target == NULL || !iovageom_range_valid(range))
         return false;
-    if (from < range.start)
-        from = range.start;
-    iovageom_mappings_seek(&target->mappings, from, &cursor);
-    while (iovageom_mappings_next(&cursor, &mapping) && mapping.range.last <= range.last) {
-        /* `from` may lie inside a mapping: then that one is no part of a run. */
-        if (mapping.range.start < from)
-            continue;
-        if (found && !iovageom_range_precedes_directly(run, mapping.range))
-            break;
-        if (!found)
-            run = mapping.range;
-        run.last = mapping.range.last;
-        found = true;
+    iovageom_mappings_seek(&target->mappings, from < range.start ? range.start : from, &cursor);
+    do {
+        if (!iovageom_mappings_next(&cursor, &run) || run.range.last > range.last)
+            return false;
+    } while (run.range.start < range.start);
+    while (iovageom_mappings_next(&cursor, &other) && other.range.last <= range.last &&
+           one_call(&run, &other, joined))
+        run.range.last = other.range.last;
+    /* Down to where it begins. */
+    while (run.range.start > range.start &&
+           iovageom_mappings_first_overlap(
+               &target->mappings, (struct iovageom_range){run.range.start - 1, run.range.start - 1},
+               &other) &&
+           other.range.start >= range.start && one_call(&other, &run, joined)) {
+        other.range.last = run.range.last;
+        run = other;
     }
-    if (found)
-        *out = run;
-    return found;
+    *out = run;
+    return true;
 }
 
 bool iovageom_viommu_mapping_next(const struct iovageom_viommu *viommu, uint32_t domain,

@@ -52,8 +52,8 @@ static bool look(unsigned i)
     const struct iovageom_range range = {slot(i).start + 8, slot(i).start + 15};
     struct iovageom_segment segments[2];
     struct iovageom_viommu_domain domain;
-    struct iovageom_mapping mapping;
-    struct iovageom_range run, back;
+    struct iovageom_mapping mapping, run;
+    struct iovageom_range back;
     struct iovageom_report report;
     uint64_t fault;
     size_t count;
@@ -69,7 +69,7 @@ static bool look(unsigned i)
     must(iovageom_viommu_domain(viommu, DOMAIN, &domain) == 0, "a domain");
     (void)iovageom_viommu_mapping_next(viommu, DOMAIN, slot(i).start, &mapping);
     (void)iovageom_viommu_run_next(viommu, DOMAIN, (struct iovageom_range){0, UINT64_MAX},
-                                   slot(i).start, &run);
+                                   slot(i).start, i % 2 == 0, &run);
     iovageom_report_init(&report, NULL);
     (void)iovageom_viommu_map_check(viommu, DOMAIN, slot(i), phys(i), READ_WRITE, &report);
     (void)iovageom_viommu_unmap_check(viommu, DOMAIN, slot(i), &report);

@@ -16,31 +16,113 @@ static struct iovageom_viommu *attached(void)
     return viommu;
 }
 
+/* Whether there is such a run, and it is `wanted`. */
+static bool run_is(const struct iovageom_viommu *viommu, struct iovageom_range range, uint64_t from,
+                   bool joined, struct iovageom_range wanted)
+{
+    struct iovageom_mapping run;
+
+    return iovageom_viommu_run_next(viommu, 7, range, from, joined, &run) &&
+           iovageom_range_equal(run.range, wanted);
+}
+
+static bool no_run(const struct iovageom_viommu *viommu, struct iovageom_range range, uint64_t from)
+{
+    struct iovageom_mapping run;
+
+    return !iovageom_viommu_run_next(viommu, 7, range, from, false, &run) &&
+           !iovageom_viommu_run_next(viommu, 7, range, from, true, &run);
+}
+
 /* Pages 1, 2, 3 in one row, 5 and 6 in another, and the last one of all. */
 static void a_run_is_what_lies_side_by_side(void **state)
 {
     static const uint64_t pages[] = {1, 2, 3, 5, 6, UINT64_MAX >> 12};
+    const struct iovageom_range end = R(UINT64_MAX - 0xfff, UINT64_MAX);
     struct iovageom_viommu *viommu = attached();
-    struct iovageom_range run = R(0, 0);
+    struct iovageom_mapping run = {.phys = 9};
 
     (void)state;
-    assert_false(iovageom_viommu_run_next(viommu, 8, ALL, 0, &run));
-    assert_false(iovageom_viommu_run_next(viommu, 7, ALL, 0, &run));
+    assert_false(iovageom_viommu_run_next(viommu, 8, ALL, 0, false, &run));
+    assert_true(no_run(viommu, ALL, 0));
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-        assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(pages[i]), i << 20, RW, NULL), 0);
-    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, 0, &run));
-    assert_true(iovageom_range_equal(run, R(0x1000, 0x3fff)));
-    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, run.last + 1, &run));
-    assert_true(iovageom_range_equal(run, R(0x5000, 0x6fff)));
-    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, run.last + 1, &run));
-    assert_true(iovageom_range_equal(run, R(UINT64_MAX - 0xfff, UINT64_MAX)));
-    /* Only mappings that are inside as a whole, and begin where it is asked from. */
-    assert_true(iovageom_viommu_run_next(viommu, 7, R(0x1800, 0x57ff), 0, &run));
-    assert_true(iovageom_range_equal(run, R(0x2000, 0x3fff)));
-    assert_true(iovageom_viommu_run_next(viommu, 7, R(0, 0x2fff), 0x1001, &run));
-    assert_true(iovageom_range_equal(run, PAGE(2)));
-    assert_false(iovageom_viommu_run_next(viommu, 7, R(0x4000, 0x5ffe), 0, &run));
-    assert_false(iovageom_viommu_run_next(viommu, 7, R(2, 1), 0, &run));
+        assert_int_equal(
+            iovageom_viommu_map(viommu, 7, PAGE(pages[i]), (i + 1) << 20, 1 + i % 2, NULL), 0);
+    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, 0, false, &run));
+    assert_true(iovageom_range_equal(run.range, R(0x1000, 0x3fff)));
+    assert_int_equal(run.phys, 1 << 20);
+    assert_int_equal(run.flags, 1);
+    assert_true(run_is(viommu, ALL, 0x4000, false, R(0x5000, 0x6fff)));
+    assert_true(run_is(viommu, ALL, 0x7000, false, end));
+    assert_true(run_is(viommu, ALL, UINT64_MAX, false, end));
+    /* From its beginning. */
+    assert_true(run_is(viommu, ALL, 0x3fff, false, R(0x1000, 0x3fff)));
+    assert_true(run_is(viommu, ALL, 0x6000, false, R(0x5000, 0x6fff)));
+    /* Only mappings that are inside as a whole. */
+    assert_true(run_is(viommu, R(0x1800, 0x57ff), 0, false, R(0x2000, 0x3fff)));
+    assert_true(run_is(viommu, R(0x1800, 0x57ff), 0x3000, false, R(0x2000, 0x3fff)));
+    assert_true(run_is(viommu, R(0, 0x2fff), 0x1001, false, R(0x1000, 0x2fff)));
+    assert_true(no_run(viommu, R(0x1800, 0x57ff), 0x4000));
+    assert_true(no_run(viommu, R(0x4000, 0x5ffe), 0));
+    assert_true(no_run(viommu, R(0x4000, 0x5ffe), 0x5000));
+    assert_true(no_run(viommu, R(2, 1), 0));
+    iovageom_viommu_free(viommu);
+}
+
+/* No call to a host can say 2^64 bytes, so nothing is joined across the middle of all addresses. */
+static void no_run_is_everything(void **state)
+{
+    const uint64_t middle = UINT64_C(1) << 63;
+    struct iovageom_viommu *viommu = attached();
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_map(viommu, 7, R(0, middle - 1), 0, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, R(middle, UINT64_MAX), middle, RW, NULL), 0);
+    for (int joined = 0; joined < 2; joined++) {
+        assert_true(run_is(viommu, ALL, 0, joined, R(0, middle - 1)));
+        assert_true(run_is(viommu, ALL, UINT64_MAX, joined, R(middle, UINT64_MAX)));
+    }
+    assert_int_equal(iovageom_viommu_unmap(viommu, 7, ALL, NULL, NULL), 0);
+    /* A mapping that goes across stands alone, with what would go on on both sides. */
+    assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(0), 0, RW, NULL), 0);
+    assert_int_equal(
+        iovageom_viommu_map(viommu, 7, R(0x1000, UINT64_MAX - 0x1000), 0x1000, RW, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, R(UINT64_MAX - 0xfff, UINT64_MAX),
+                                         UINT64_MAX - 0xfff, RW, NULL),
+                     0);
+    for (int joined = 0; joined < 2; joined++) {
+        assert_true(run_is(viommu, ALL, 0, joined, PAGE(0)));
+        assert_true(run_is(viommu, ALL, 0x1000, joined, R(0x1000, UINT64_MAX - 0x1000)));
+        assert_true(run_is(viommu, ALL, UINT64_MAX, joined, R(UINT64_MAX - 0xfff, UINT64_MAX)));
+    }
+    iovageom_viommu_free(viommu);
+}
+
+static void what_goes_on_in_memory_is_joined(void **state)
+{
+    struct iovageom_viommu *viommu = attached();
+    struct iovageom_mapping run = {.phys = 9};
+
+    (void)state;
+    for (uint64_t i = 1; i <= 6; i++) /* 1 to 3 and 4 to 6: there, addresses jump */
+        assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(i), (i + i / 4 * 16) << 12, RW, NULL),
+                         0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(7), 23 << 12, 1, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(8), UINT64_MAX - 0xfff, 1, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(9), 0, 1, NULL), 0);
+    assert_true(run_is(viommu, ALL, 0x3fff, false, R(0x1000, 0x9fff)));
+    assert_true(run_is(viommu, ALL, 0x3fff, true, R(0x1000, 0x3fff)));
+    assert_true(iovageom_viommu_run_next(viommu, 7, ALL, 0x5000, true, &run));
+    assert_true(iovageom_range_equal(run.range, R(0x4000, 0x6fff)));
+    assert_int_equal(run.phys, 20 << 12);
+    assert_int_equal(run.flags, RW);
+    for (uint64_t i = 7; i <= 9; i++) /* other flags; and 2^64-1 does not go on at 0 */
+        assert_true(run_is(viommu, ALL, i << 12, true, PAGE(i)));
+    assert_true(no_run(viommu, ALL, 0xa000));
+    assert_true(run_is(viommu, R(0x1800, 0x57ff), 0, true, R(0x2000, 0x3fff)));
+    assert_true(run_is(viommu, R(0x1800, 0x57ff), 0x3000, true, R(0x2000, 0x3fff)));
+    assert_true(run_is(viommu, R(0x1800, 0x57ff), 0x4000, true, PAGE(4)));
+    assert_true(no_run(viommu, R(0x1800, 0x57ff), 0x5000));
     iovageom_viommu_free(viommu);
 }
 
@@ -155,6 +237,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_what_lies_side_by_side),
+        cmocka_unit_test(no_run_is_everything),
+        cmocka_unit_test(what_goes_on_in_memory_is_joined),
         cmocka_unit_test(addresses_are_found_back),
         cmocka_unit_test(a_refusal_of_the_host_is_answered_and_explained),
         cmocka_unit_test(a_note_is_made_once),

@@ -1739,7 +1739,8 @@ extern "C" {
         domain: u32,
         range: iovageom_range,
         from: u64,
-        out: *mut iovageom_range,
+        joined: bool,
+        out: *mut iovageom_mapping,
     ) -> bool;
 }
 extern "C" {

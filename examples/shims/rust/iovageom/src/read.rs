@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use iovageom_sys as sys;
 
-use crate::range::{range_of, raw_ends, raw_range};
+use crate::range::{range_of, raw_range};
 use crate::report::plain;
 use crate::{Access, Endpoint, Geometry, RangeSet, Result, Viommu};
 
@@ -285,31 +285,50 @@ impl Viommu {
                 sys::iovageom_viommu_mapping_next(self.as_ptr(), domain, from?, &mut raw)
             };
             from = if found { raw.range.last.checked_add(1) } else { None };
-            found.then(|| Mapping {
-                range: range_of(raw.range),
-                phys: raw.phys,
-                access: Access::from_bits(raw.flags),
-            })
+            found.then(|| mapping_of(&raw))
         })
     }
 
-    /// What a VMM unmaps on its host in one call each: runs of whole mappings in `range` without an
-    /// address between them, ascending. They stand in the books until [`Viommu::unmap`].
+    /// What a VMM maps in one call each on a host where a domain is new, if that host shall have few
+    /// mappings: runs of whole mappings in `range` that go on where one another ends, in memory too,
+    /// with the same rights. The run that has `from` comes first, from its beginning, then those
+    /// above. See viommu_serve.h for how such a host has to be unmapped.
+    pub fn joined(
+        &self,
+        domain: u32,
+        range: RangeInclusive<u64>,
+        from: u64,
+    ) -> impl Iterator<Item = Mapping> + '_ {
+        self.each_run(domain, raw_range(&range), from, true)
+    }
+
+    /// What a VMM unmaps in one call each on a host that has each mapping by itself: runs of whole
+    /// mappings in `range` without an address between them, ascending. They stand in the books until
+    /// [`Viommu::unmap`].
     pub fn runs(
         &self,
         domain: u32,
         range: RangeInclusive<u64>,
     ) -> impl Iterator<Item = RangeInclusive<u64>> + '_ {
-        let range = raw_range(&range);
-        let mut from = Some(range.start);
+        self.each_run(domain, raw_range(&range), *range.start(), false).map(|run| run.range)
+    }
+
+    fn each_run(
+        &self,
+        domain: u32,
+        range: sys::iovageom_range,
+        from: u64,
+        joined: bool,
+    ) -> impl Iterator<Item = Mapping> + '_ {
+        let mut from = Some(from);
         std::iter::from_fn(move || {
-            let mut run = raw_ends(0, 0);
+            let mut raw = sys::iovageom_mapping::default();
             // SAFETY: live books, which the call does not change, and room for the answer.
             let found = unsafe {
-                sys::iovageom_viommu_run_next(self.as_ptr(), domain, range, from?, &mut run)
+                sys::iovageom_viommu_run_next(self.as_ptr(), domain, range, from?, joined, &mut raw)
             };
-            from = if found { run.last.checked_add(1) } else { None };
-            found.then(|| range_of(run))
+            from = if found { raw.range.last.checked_add(1) } else { None };
+            found.then(|| mapping_of(&raw))
         })
     }
 
@@ -341,6 +360,10 @@ fn whole(range: &RangeInclusive<u64>, phys: u64) -> std::result::Result<u64, Fau
         Some(_) => Ok(phys),
         None => Err(Fault::Scattered),
     }
+}
+
+fn mapping_of(raw: &sys::iovageom_mapping) -> Mapping {
+    Mapping { range: range_of(raw.range), phys: raw.phys, access: Access::from_bits(raw.flags) }
 }
 
 fn own(number: u64) -> Option<u64> {

@@ -132,6 +132,22 @@ fn the_way_back_is_in_one_mapping() {
 }
 
 #[test]
+fn what_goes_on_in_memory_is_joined_for_a_host() {
+    let mut books = bytes();
+    for n in 0..6 {
+        books.map(1, n << 12..=(n << 12) + 0xfff, (n + n / 3) << 12, RW).unwrap();
+    }
+    let joined = |from| {
+        books.joined(1, 0..=u64::MAX, from).map(|run| (run.range, run.phys)).collect::<Vec<_>>()
+    };
+    assert_eq!(joined(0), [(0..=0x2fff, 0), (0x3000..=0x5fff, 0x4000)]);
+    assert_eq!(joined(0x5fff), [(0x3000..=0x5fff, 0x4000)]);
+    assert!(joined(0x6000).is_empty());
+    assert!(books.runs(1, 0..=u64::MAX).eq([0..=0x5fff]));
+    assert!(books.joined(1, 0..=0x4fff, 0x3000).map(|run| run.range).eq([0x3000..=0x4fff]));
+}
+
+#[test]
 fn the_ends_of_the_address_space_are_addresses() {
     let mut books = bytes();
     let last = u64::MAX;
