@@ -21,11 +21,15 @@
  *
  *     start    cover the domain's mappings, start logging with the cover
  *     MAP      iovageom_plan_cover_change(); if that changes the cover, fetch what was logged, and
- *              start logging anew with the new cover; all before the request is answered
- *     UNMAP    fetch the bitmap of what is unmapped, and turn it into addresses by
- *              iovageom_plan_cover_dirty(), before the mappings go: afterwards nobody can tell
- *              where they led
- *     a round  fetch the bitmap of each range of the cover, turn it into addresses
+ *              start logging anew with the new cover; all before the host maps anything
+ *     UNMAP,   unmap on the host; then fetch the bitmap of what was unmapped, and turn it into
+ *     DETACH   addresses by iovageom_plan_cover_dirty(); and only then let the mappings go:
+ *              afterwards nobody can tell where they led
+ *     a round  fetch the bitmap of each range of the cover, turn it into addresses; not between a
+ *              host's map and the mapping's entry in the books
+ *
+ * A device whose logging starts anew has to be stopped from logging first, and what it writes
+ * meanwhile is not logged: so hold it still, or count all that it can write to as written to.
  *
  * Nothing here allocates.
  */
