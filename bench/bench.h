@@ -117,6 +117,9 @@ struct bench_task {
 
 void bench_register_tasks(const struct bench_task *tasks, size_t count);
 
+/* Called by a run whose own threads do the work: how long it took, in place of this thread's time. */
+void bench_took(uint64_t ns);
+
 /* The answer to VFIO_IOMMU_GET_INFO that lists n usable ranges; to be freed. */
 uint8_t *bench_vfio_info(size_t n, size_t *length);
 

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::slice;
 
+mod readers;
+
 type Map = BTreeMap<u64, u64>;
 
 #[repr(C)]

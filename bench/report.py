@@ -142,6 +142,8 @@ JOBS = [
     ("translate_span_1", "translate a span in 1 mapping"),
     ("translate_span_4", "translate a span over 4 mappings"),
     ("translate_span_64", "translate a span over 64 mappings"),
+    ("readers", "translate in two threads beside one that serves the guest, under a read lock each time, "
+                "per thread"),
     ("unmap_all", "UNMAP of all n mappings at once, each"),
     ("admission", "hot-plug admission against n live mappings, one of n/1000 domains concerned"),
     ("admission_shared", "the same, all domains concerned"),
