@@ -153,13 +153,11 @@ static inline size_t iovageom_mappings_remove(struct iovageom_mappings *mappings
                                               struct iovageom_mappings_place *place,
                                               struct iovageom_range range)
 {
-    size_t removed = place->run;
-
+    if (place->beyond)
+        return iovageom_itree_erase(&mappings->tree, range);
     if (place->run > 0)
         iovageom_itree_cut(&mappings->tree, &place->path, place->run);
-    if (place->beyond)
-        removed += iovageom_itree_erase(&mappings->tree, range);
-    return removed;
+    return place->run;
 }
 
 #endif

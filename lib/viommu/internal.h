@@ -195,9 +195,11 @@ static inline int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageo
     const int error =
         iovageom_mappings_insert(&change->domain->mappings, &change->place, &change->mapping);
 
-    viommu->mapping_count += error == IOVAGEOM_OK;
-    viommu->changes += error == IOVAGEOM_OK;
-    return error;
+    if (error != IOVAGEOM_OK)
+        return error;
+    viommu->mapping_count++;
+    viommu->changes++;
+    return IOVAGEOM_OK;
 }
 
 /** The same after iovageom_unmap_decide(). Returns how many mappings were removed. */

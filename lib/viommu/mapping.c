@@ -245,23 +245,6 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
     return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, &change);
 }
 
-int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
-                             struct iovageom_range range)
-{
-    struct iovageom_change change;
-    struct iovageom_mapping mapping;
-
-    change.domain = iovageom_domain_at(viommu, domain);
-    if (change.domain == NULL ||
-        !iovageom_mappings_first_overlap(&change.domain->mappings, range, &mapping) ||
-        !iovageom_range_equal(mapping.range, range))
-        return IOVAGEOM_ERR_NOT_FOUND;
-    (void)iovageom_mappings_seek_split(&change.domain->mappings, range, &change.place, &mapping);
-    change.mapping.range = range;
-    (void)iovageom_unmap_do(viommu, &change);
-    return IOVAGEOM_OK;
-}
-
 /* ---- UNMAP ---- */
 
 /*
@@ -313,6 +296,20 @@ int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
     count = iovageom_unmap_do(viommu, &change);
     if (removed != NULL)
         *removed = count;
+    return IOVAGEOM_OK;
+}
+
+int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
+                             struct iovageom_range range)
+{
+    struct iovageom_change change = {.mapping.range = range};
+    struct iovageom_mapping mapping;
+
+    if (iovageom_unmap_decide(viommu, domain, NULL, &change) != IOVAGEOM_OK ||
+        !iovageom_mappings_first_overlap(&change.domain->mappings, range, &mapping) ||
+        !iovageom_range_equal(mapping.range, range))
+        return IOVAGEOM_ERR_NOT_FOUND;
+    (void)iovageom_unmap_do(viommu, &change);
     return IOVAGEOM_OK;
 }
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "../base/hints.h"
-#include "../virtio/virtio_internal.h"
+#include "../virtio/request.h"
 #include "internal.h"
 
 /*
@@ -54,10 +54,36 @@ static union iovageom_decision *decision_of(struct iovageom_viommu_transaction *
     return (union iovageom_decision *)transaction->decision;
 }
 
+static ALWAYS_INLINE int decide_map(struct iovageom_viommu *viommu,
+                                    struct iovageom_viommu_transaction *transaction,
+                                    struct iovageom_report *report)
+{
+    const struct iovageom_virtio_request *request = &transaction->request;
+    struct iovageom_change *change = &decision_of(transaction)->change;
+
+    change->mapping.range = request->virt;
+    change->mapping.phys = request->phys;
+    change->mapping.flags = request->flags;
+    return iovageom_map_decide(viommu, request->domain, report, change);
+}
+
+static ALWAYS_INLINE int decide_unmap(const struct iovageom_viommu *viommu,
+                                      struct iovageom_viommu_transaction *transaction,
+                                      struct iovageom_report *report)
+{
+    const struct iovageom_virtio_request *request = &transaction->request;
+    struct iovageom_change *change = &decision_of(transaction)->change;
+
+    if (request->body_reserved)
+        return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
+    change->mapping.range = request->virt;
+    return iovageom_unmap_decide(viommu, request->domain, report, change);
+}
+
 /* Answers the request. Changes nothing but caches: it refreshes the domain of a MAP. */
-static ALWAYS_INLINE int decide(struct iovageom_viommu *viommu,
-                                struct iovageom_viommu_transaction *transaction,
-                                struct iovageom_report *report)
+static NOINLINE int decide(struct iovageom_viommu *viommu,
+                           struct iovageom_viommu_transaction *transaction,
+                           struct iovageom_report *report)
 {
     const struct iovageom_virtio_request *request = &transaction->request;
     union iovageom_decision *out = decision_of(transaction);
@@ -73,27 +99,126 @@ static ALWAYS_INLINE int decide(struct iovageom_viommu *viommu,
         return iovageom_detach_decide(viommu, request->domain, request->endpoint, report,
                                       &out->detached);
     case IOVAGEOM_VIRTIO_T_MAP:
-        out->change.mapping.range = request->virt;
-        out->change.mapping.phys = request->phys;
-        out->change.mapping.flags = request->flags;
-        return iovageom_map_decide(viommu, request->domain, report, &out->change);
+        return decide_map(viommu, transaction, report);
     case IOVAGEOM_VIRTIO_T_UNMAP:
-        if (request->body_reserved)
-            return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
-        out->change.mapping.range = request->virt;
-        return iovageom_unmap_decide(viommu, request->domain, report, &out->change);
+        return decide_unmap(viommu, transaction, report);
     default:
         return iovageom_probe_decide(viommu, request->endpoint, request->properties_size, report);
     }
 }
 
-/* Does what decide() has agreed to, at once after it. Only lack of memory can be in the way. */
-static int perform(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
-                   void *writable, struct iovageom_report *report)
+/*
+ * Decode and decide. `frozen` is the status of freezing. It counts only after decoding: bytes that
+ * are no request get the answer of their kind, even without memory to freeze.
+ */
+static NOINLINE void begin_any(struct iovageom_viommu *viommu, int frozen, const void *readable,
+                               size_t readable_size, size_t writable_size,
+                               struct iovageom_viommu_transaction *transaction,
+                               struct iovageom_report *report)
+{
+    struct iovageom_virtio_request *request = &transaction->request;
+    int status = iovageom_virtio_decode_request(readable, readable_size, writable_size,
+                                                viommu->shown.probe_size, request);
+
+    transaction->changes = viommu->changes;
+    transaction->answered = request->has_tail;
+    if (status == IOVAGEOM_ERR_UNSUPPORTED)
+        (void)refuse(report, status, "an unknown request type is left unanswered (N18)");
+    else if (status != IOVAGEOM_OK)
+        (void)refuse(report, status, "the buffer is too small for its request (I6)");
+    else if (frozen != IOVAGEOM_OK)
+        status = explained(frozen, report);
+    else if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
+             (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
+        status = refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
+    else
+        status = explained(decide(viommu, transaction, report), report);
+    transaction->status = status;
+}
+
+/* The same once the config space is frozen, and the report is clear. Nearly all requests are a complete
+ * MAP or UNMAP: for those the decoder knows the type and all lengths beforehand. */
+static NOINLINE void begin_frozen(struct iovageom_viommu *viommu, const uint8_t *readable,
+                                  size_t readable_size, size_t writable_size,
+                                  struct iovageom_viommu_transaction *transaction,
+                                  struct iovageom_report *report)
+{
+    struct iovageom_virtio_request *request = &transaction->request;
+    const bool complete = readable_size >= REQUEST_UNMAP_SIZE &&
+                          writable_size >= IOVAGEOM_VIRTIO_TAIL_SIZE &&
+                          (viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) != 0;
+    int status;
+
+    if (complete && readable[0] == IOVAGEOM_VIRTIO_T_UNMAP) {
+        (void)decode_request(readable, IOVAGEOM_VIRTIO_T_UNMAP, REQUEST_UNMAP_SIZE,
+                             IOVAGEOM_VIRTIO_TAIL_SIZE, 0, request);
+        status = decide_unmap(viommu, transaction, report);
+    } else if (complete && readable[0] == IOVAGEOM_VIRTIO_T_MAP &&
+               readable_size >= REQUEST_MAP_SIZE) {
+        (void)decode_request(readable, IOVAGEOM_VIRTIO_T_MAP, REQUEST_MAP_SIZE,
+                             IOVAGEOM_VIRTIO_TAIL_SIZE, 0, request);
+        status = explained(decide_map(viommu, transaction, report), report);
+    } else {
+        begin_any(viommu, IOVAGEOM_OK, readable, readable_size, writable_size, transaction, report);
+        return;
+    }
+    transaction->changes = viommu->changes;
+    transaction->answered = true;
+    transaction->status = status;
+}
+
+/*
+ * The first request freezes the config space. The notes on that go behind the findings on the
+ * request, so that the first finding of a report is the one that refuses.
+ */
+static NOINLINE void begin_reported(struct iovageom_viommu *viommu, const void *readable,
+                                    size_t readable_size, size_t writable_size,
+                                    struct iovageom_viommu_transaction *transaction,
+                                    struct iovageom_report *report)
+{
+    struct iovageom_report notes;
+    int frozen;
+
+    iovageom_report_clear(report);
+    if (viommu->frozen) {
+        begin_frozen(viommu, readable, readable_size, writable_size, transaction, report);
+        return;
+    }
+    iovageom_report_init(&notes, &viommu->allocator);
+    frozen = iovageom_viommu_freeze(viommu, &notes);
+    begin_any(viommu, frozen, readable, readable_size, writable_size, transaction, report);
+    iovageom_report_take(report, &notes);
+}
+
+void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
+                                   size_t readable_size, size_t writable_size,
+                                   struct iovageom_viommu_transaction *transaction,
+                                   struct iovageom_report *report)
+{
+    if (report != NULL || !viommu->frozen)
+        begin_reported(viommu, readable, readable_size, writable_size, transaction, report);
+    else
+        begin_frozen(viommu, readable, readable_size, writable_size, transaction, NULL);
+}
+
+/*
+ * Do what begin() decided. If something has changed since, decide anew: so a finding is not made
+ * twice. The object may have been thawed in between; a promise and a domain need a frozen config
+ * space, for the guest goes by what it has read there. At last only lack of memory can be in the way.
+ */
+static int end(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
+               void *writable, struct iovageom_report *report)
 {
     const struct iovageom_virtio_request *request = &transaction->request;
     union iovageom_decision *decision = decision_of(transaction);
+    int status = IOVAGEOM_OK;
 
+    if (transaction->changes != viommu->changes && !viommu->frozen)
+        status = iovageom_viommu_freeze(viommu, NULL);
+    if (transaction->changes != viommu->changes && status == IOVAGEOM_OK)
+        status = decide(viommu, transaction, report);
+    if (status != IOVAGEOM_OK)
+        return status;
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
         return iovageom_attach_do(viommu, &decision->attach);
@@ -112,91 +237,6 @@ static int perform(struct iovageom_viommu *viommu, struct iovageom_viommu_transa
     }
 }
 
-/*
- * Decode and decide. `frozen` is the status of freezing. It counts only after decoding: bytes that
- * are no request get the answer of their kind, even without memory to freeze.
- */
-static int begin(struct iovageom_viommu *viommu, int frozen, const void *readable,
-                 size_t readable_size, size_t writable_size,
-                 struct iovageom_viommu_transaction *transaction, struct iovageom_report *report)
-{
-    struct iovageom_virtio_request *request = &transaction->request;
-    int error;
-
-    error = iovageom_virtio_decode_request(readable, readable_size, writable_size,
-                                           viommu->shown.probe_size, request);
-    transaction->answered = request->has_tail;
-    if (error == IOVAGEOM_ERR_UNSUPPORTED)
-        return refuse(report, error, "an unknown request type is left unanswered (N18)");
-    if (error != IOVAGEOM_OK)
-        return refuse(report, error, "the buffer is too small for its request (I6)");
-    if (frozen != IOVAGEOM_OK)
-        return explained(frozen, report);
-    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
-        (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
-        return refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
-    return explained(decide(viommu, transaction, report), report);
-}
-
-/*
- * The first request freezes the config space. The notes on that go behind the findings on the
- * request, so that the first finding of a report is the one that refuses.
- */
-static void begin_first(struct iovageom_viommu *viommu, const void *readable, size_t readable_size,
-                        size_t writable_size, struct iovageom_viommu_transaction *transaction,
-                        struct iovageom_report *report)
-{
-    struct iovageom_report notes;
-    int frozen;
-
-    iovageom_report_init(&notes, &viommu->allocator);
-    frozen = iovageom_viommu_freeze(viommu, &notes);
-    transaction->status =
-        begin(viommu, frozen, readable, readable_size, writable_size, transaction, report);
-    iovageom_report_take(report, &notes);
-}
-
-void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
-                                   size_t readable_size, size_t writable_size,
-                                   struct iovageom_viommu_transaction *transaction,
-                                   struct iovageom_report *report)
-{
-    if (report != NULL)
-        iovageom_report_clear(report);
-    if (!viommu->frozen)
-        begin_first(viommu, readable, readable_size, writable_size, transaction, report);
-    else
-        transaction->status =
-            begin(viommu, IOVAGEOM_OK, readable, readable_size, writable_size, transaction, report);
-    transaction->changes = viommu->changes;
-}
-
-static NOINLINE int decide_anew(struct iovageom_viommu *viommu,
-                                struct iovageom_viommu_transaction *transaction,
-                                struct iovageom_report *report)
-{
-    return decide(viommu, transaction, report);
-}
-
-/*
- * Do what begin() decided. If something has changed since, decide anew: so a finding is not made
- * twice. The object may have been thawed in between; a promise and a domain need a frozen config
- * space, for the guest goes by what it has read there.
- */
-static int end(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
-               void *writable, struct iovageom_report *report)
-{
-    int status = IOVAGEOM_OK;
-
-    if (transaction->changes != viommu->changes) {
-        if (!viommu->frozen)
-            status = iovageom_viommu_freeze(viommu, NULL);
-        if (status == IOVAGEOM_OK)
-            status = decide_anew(viommu, transaction, report);
-    }
-    return status != IOVAGEOM_OK ? status : perform(viommu, transaction, writable, report);
-}
-
 static bool tail_fits(const struct iovageom_virtio_request *request, size_t writable_size)
 {
     return request->tail_offset <= writable_size &&
@@ -207,7 +247,8 @@ static bool tail_fits(const struct iovageom_virtio_request *request, size_t writ
  * Write the tail with the status. Everything before the tail is properties of a PROBE: a request
  * that is refused leaves them 0, and they count in the used length all the same.
  */
-static size_t answer_tail(const struct iovageom_viommu_transaction *transaction, void *writable)
+static NOINLINE size_t answer_tail(const struct iovageom_viommu_transaction *transaction,
+                                   void *writable)
 {
     uint8_t *tail = (uint8_t *)writable + transaction->request.tail_offset;
 
@@ -219,10 +260,9 @@ static size_t answer_tail(const struct iovageom_viommu_transaction *transaction,
     return transaction->request.used_length;
 }
 
-size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
-                                   struct iovageom_viommu_transaction *transaction, int32_t veto,
-                                   void *writable, size_t writable_size,
-                                   struct iovageom_report *report)
+static NOINLINE size_t end_any(struct iovageom_viommu *viommu,
+                               struct iovageom_viommu_transaction *transaction, int32_t veto,
+                               void *writable, size_t writable_size, struct iovageom_report *report)
 {
     /* The caller may give another size than to begin(): never write beyond it. */
     const bool room = tail_fits(&transaction->request, writable_size);
@@ -236,6 +276,33 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
                                   ? veto
                                   : explained(end(viommu, transaction, writable, report), report);
     return room ? answer_tail(transaction, writable) : 0;
+}
+
+/* As in begin_frozen(): nearly all are a MAP or an UNMAP that was agreed to, and nothing has changed. */
+size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
+                                   struct iovageom_viommu_transaction *transaction, int32_t veto,
+                                   void *writable, size_t writable_size,
+                                   struct iovageom_report *report)
+{
+    const uint32_t type = transaction->request.type;
+    struct iovageom_change *change = &decision_of(transaction)->change;
+
+    if (transaction->status != IOVAGEOM_OK || veto != IOVAGEOM_OK ||
+        transaction->changes != viommu->changes || writable_size < IOVAGEOM_VIRTIO_TAIL_SIZE ||
+        (type != IOVAGEOM_VIRTIO_T_MAP && type != IOVAGEOM_VIRTIO_T_UNMAP))
+        return end_any(viommu, transaction, veto, writable, writable_size, report);
+    if (type == IOVAGEOM_VIRTIO_T_UNMAP) {
+        iovageom_virtio_encode_tail(IOVAGEOM_VIRTIO_S_OK, writable);
+        (void)iovageom_unmap_do(viommu, change);
+        return IOVAGEOM_VIRTIO_TAIL_SIZE;
+    }
+    transaction->status = iovageom_map_do(viommu, change);
+    if (transaction->status != IOVAGEOM_OK) {
+        explain_memory(report);
+        return answer_tail(transaction, writable);
+    }
+    iovageom_virtio_encode_tail(IOVAGEOM_VIRTIO_S_OK, writable);
+    return IOVAGEOM_VIRTIO_TAIL_SIZE;
 }
 
 size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *readable,

@@ -3,7 +3,7 @@
  * One request from guest bytes: 8 bytes of sizes, then what the device reads. Whatever it holds, it
  * is described; and what is described whole is written again as it was, but for reserved bytes.
  */
-#include "virtio/virtio_internal.h"
+#include "virtio/request.h"
 #include "fuzz.h"
 
 #include <iovageom/guest.h>

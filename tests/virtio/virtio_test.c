@@ -11,7 +11,7 @@
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>
 
-#include "virtio/virtio_internal.h"
+#include "virtio/request.h"
 #include "support/test_allocator.h"
 #include "support/test_config.h"
 #include "support/test_regions.h"
