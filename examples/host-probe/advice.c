@@ -200,7 +200,7 @@ void advise_settings(const struct host *host, unsigned bits, uint64_t page_sizes
         count = &advice->plain_count;
         set(list, count, "QEMU", text("-cpu host,host-phys-bits-limit=%u", bits), NULL);
         set(list, count, "libvirt", text("<maxphysaddr mode='passthrough' limit='%u'/>", bits),
-            NULL);
+            "9.3.0");
         set(list, count, "cloud-hypervisor", text("--cpus max_phys_bits=%u", bits), NULL);
     }
 }
@@ -312,9 +312,8 @@ const char *direct_reason(const struct verdict *verdict)
     if (iovageom_geometry_assignable(verdict->geometry, &report) != IOVAGEOM_OK)
         return text("%s", iovageom_report_text(&report));
     return verdict->group->direct
-               ? "firmware wants regions for it mapped one to one, says the kernel's log; Linux "
-                 "6.6 "
-                 "and later gives it to nobody"
+               ? "firmware wants regions for it mapped one to one (see the notes); Linux 6.6 and "
+                 "later gives it to nobody"
                : "it can't be assigned while firmware demands a direct region, of length 0";
 }
 

@@ -5,6 +5,7 @@
 
 #include <iovageom/status.h>
 
+#include "advice.h"
 #include "causes.h"
 #include "say.h"
 
@@ -48,6 +49,21 @@ static void describe(struct answer *answer)
                              "direct regions");
 }
 
+struct named_bar answer_bar(const struct placing *placing, struct iovageom_range range)
+{
+    const struct group *group = placing->verdict->group;
+
+    for (size_t i = 0; i < group->device_count && placing->mapped == FORBIDDEN; i++) {
+        const struct device *device = group->devices[i];
+
+        for (size_t k = 0; k < device->bars.count && !device_is_bridge(device); k++) {
+            if (device->bars.list[k].size - 1 == range.last - range.start)
+                return (struct named_bar){device, device->bars.list[k].number};
+        }
+    }
+    return (struct named_bar){NULL, 0};
+}
+
 static struct iovageom_range whole_pages(const struct verdict *verdict, struct iovageom_range range)
 {
     uint64_t granule = 4096;
@@ -58,25 +74,38 @@ static struct iovageom_range whole_pages(const struct verdict *verdict, struct i
     return range;
 }
 
+/* "3b:00.0" is "0000:3b:00.0" */
+static bool is_named(const struct device *device, const struct question *question)
+{
+    size_t length = strlen(device->address);
+    size_t given = strlen(question->line.device);
+
+    return length >= given &&
+           strcasecmp(device->address + length - given, question->line.device) == 0;
+}
+
+bool answer_has_device(const struct asked *asked, const struct question *question)
+{
+    for (size_t i = 0; i < asked->host.device_count; i++) {
+        if (is_named(asked->host.devices[i], question))
+            return true;
+    }
+    return false;
+}
+
 bool answer_wanted(const struct asked *asked, const struct verdict *verdict,
                    const struct question *question)
 {
-    bool found = false;
+    if (*question->line.device == '\0' || !answer_has_device(asked, question))
+        return true;
+    for (size_t i = 0; i < asked->host.device_count; i++) {
+        const struct device *device = asked->host.devices[i];
 
-    for (size_t i = 0; i < asked->host.device_count && *question->line.device != '\0'; i++) {
-        const char *address = asked->host.devices[i]->address;
-        size_t length = strlen(address);
-        size_t given = strlen(question->line.device);
-
-        /* "3b:00.0" is "0000:3b:00.0" */
-        if (length < given || strcasecmp(address + length - given, question->line.device) != 0)
-            continue;
-        found = true;
-        if (asked->host.devices[i]->group != NULL &&
-            strcmp(asked->host.devices[i]->group, verdict->group->name) == 0)
+        if (is_named(device, question) && device->group != NULL &&
+            strcmp(device->group, verdict->group->name) == 0)
             return true;
     }
-    return !found;
+    return false;
 }
 
 struct placing answer_one(const struct verdict *verdict, const struct question *question)
@@ -93,12 +122,17 @@ struct answer *answer_all(const struct asked *asked, const struct question *ques
     for (size_t i = 0; i < asked->count; i++) {
         const struct verdict *verdict = &asked->verdicts[i];
         struct answer answer = {.group_count = 1};
+        struct named_bar bar;
         bool old = false;
 
         if (!answer_wanted(asked, verdict, question))
             continue;
         answer.placing = answer_one(verdict, question);
         describe(&answer);
+        bar = answer_bar(&answer.placing, question->range);
+        if (bar.device != NULL)
+            add_sentence(&answer, text("likely BAR %u of %s, which is as large", bar.number,
+                                       bar.device->address));
         for (size_t k = 0; k < *count && !old; k++) {
             old = same_words(answers[k].words, answers[k].word_count, answer.words,
                              answer.word_count);

@@ -25,9 +25,21 @@ struct asked {
     unsigned width;
 };
 
+/** A BAR. */
+struct named_bar {
+    const struct device *device; /**< NULL for none */
+    unsigned number;
+};
+
+/** The first BAR in the group of just the size of a range that is forbidden, if it has one. */
+struct named_bar answer_bar(const struct placing *placing, struct iovageom_range range);
+
 /** The answers to a question that has a range; those that say the same are one. */
 struct answer *answer_all(const struct asked *asked, const struct question *question,
                           size_t *count);
+
+/** Whether this host has the device that a question names. */
+bool answer_has_device(const struct asked *asked, const struct question *question);
 
 /** Whose answers a question is after: those of one group, or of all. */
 bool answer_wanted(const struct asked *asked, const struct verdict *verdict,

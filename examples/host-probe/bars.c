@@ -7,15 +7,23 @@
 #include <iovageom/pgsize.h>
 
 #include "amounts.h"
+#include "basics.h"
 
 #define GIB (1ULL << 30)
 
-static void add_bar(struct bars *bars, uint64_t size, bool low)
+void bars_put(struct bars *bars, unsigned number, uint64_t size, bool low)
 {
-    if (bars->count == BARS_OF_DEVICE || !iovageom_pgsize_is_power(size) || (low && size > 2 * GIB))
+    size_t i = 0;
+
+    if (number >= BARS_OF_DEVICE || !iovageom_pgsize_is_power(size) || (low && size > 2 * GIB))
         return;
-    bars->list[bars->count].size = size;
-    bars->list[bars->count++].low = low;
+    while (i < bars->count && bars->list[i].number != number)
+        i++;
+    bars->list[i].size = size;
+    bars->list[i].low = low;
+    bars->list[i].number = number;
+    if (i == bars->count)
+        bars->count++;
 }
 
 /*
@@ -27,18 +35,19 @@ void bars_of_resource(struct bars *bars, const char *words)
     unsigned long long start, last, flags;
     int length;
 
-    for (int i = 0; i < BARS_OF_DEVICE; i++, words += length) {
+    for (unsigned i = 0; i < BARS_OF_DEVICE; i++, words += length) {
         if (sscanf(words, " %llx %llx %llx%n", &start, &last, &flags, &length) != 3)
             return;
         if ((flags & 0x200) != 0 && last > start)
-            add_bar(bars, last - start + 1, (flags & 0x100000) == 0);
+            bars_put(bars, i, last - start + 1, (flags & 0x100000) == 0);
     }
 }
 
 bool bars_of_lspci(struct bars *bars, const char *line, size_t length)
 {
     char copy[256];
-    const char *at, *size;
+    const char *at, *size, *region;
+    unsigned number = (unsigned)bars->count;
     uint64_t value;
 
     if (length >= sizeof(copy))
@@ -52,6 +61,44 @@ bool bars_of_lspci(struct bars *bars, const char *line, size_t length)
     size += strlen("[size=");
     if (!amount_take(&size, &value) || *size != ']')
         return false;
-    add_bar(bars, value, strstr(at, "64-bit") == NULL);
+    /* With -v alone they have no numbers. */
+    region = strstr(copy, "Region ");
+    if (region != NULL && region[7] >= '0' && region[7] <= '5')
+        number = (unsigned)(region[7] - '0');
+    bars_put(bars, number, value, strstr(at, "64-bit") == NULL);
     return true;
+}
+
+const char *bars_words(const struct bars *bars)
+{
+    struct buffer words = {NULL, 0, 0};
+
+    for (size_t i = 0; i < bars->count; i++)
+        buffer_add(&words, "%s0x%llx/%s", i != 0 ? "," : "", (unsigned long long)bars->list[i].size,
+                   bars->list[i].low ? "32" : "64");
+    return buffer_text(&words);
+}
+
+bool bars_of_words(struct bars *bars, const char *words)
+{
+    bars->count = 0;
+    for (unsigned i = 0; i < BARS_OF_DEVICE; i++) {
+        unsigned long long size;
+        unsigned bits;
+        int length = -1;
+
+        if (sscanf(words, "0x%16llx/%2u%n", &size, &bits, &length) != 2 || length < 0 ||
+            (bits != 32 && bits != 64))
+            break;
+        bars_put(bars, i, size, bits == 32);
+        words += length;
+        if (bars->count != i + 1)
+            break;
+        if (*words == '\0')
+            return true;
+        if (*words++ != ',')
+            break;
+    }
+    bars->count = 0;
+    return false;
 }

@@ -115,7 +115,8 @@ size_t obstacle_remedies(const struct obstacle *obstacle, const struct verdict *
         out[count++] =
             text("if a BAR of the guest is there, let its firmware place BARs lower: QEMU -cpu "
                  "host,host-phys-bits-limit=%u; libvirt <maxphysaddr mode='passthrough' "
-                 "limit='%u'/>; cloud-hypervisor --cpus max_phys_bits=%u. QEMU goes on without "
+                 "limit='%u'/> (since 9.3.0); cloud-hypervisor --cpus max_phys_bits=%u. QEMU goes "
+                 "on without "
                  "that mapping: only DMA of other devices to the BAR is lost",
                  bits, bits, bits);
         out[count++] = "if RAM is there, the guest has more than fits: the command show says "

@@ -40,13 +40,13 @@ static const struct option long_options[] = {
 
 static _Noreturn void usage(void)
 {
-    printf("Usage: %s features [options]\n"
+    printf("Usage: %s features [options] [DEVICE|GROUP]...\n"
            "\n"
            "Write what a fleet is to know of this host's IOMMUs: lines for the local source\n"
            "of node-feature-discovery (a file in features.d), which become labels of a node\n"
            "of Kubernetes; or OpenMetrics for the textfile collector of node_exporter (a\n"
            "file *.prom). A label is what all groups have that can be assigned and of which\n"
-           "all is known.\n"
+           "all is known; of those that are named, if any are.\n"
            "\n"
            "     --openmetrics     write OpenMetrics, a line for each group\n"
            "%s",
@@ -264,6 +264,27 @@ static int outcome(const struct node *node)
     return node->unread < node->count ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
 }
 
+/* Those that are named, in the order of the host; without names all. */
+static void judge_groups(struct node *node, int count, char **names)
+{
+    bool *chosen = keep(node->host.group_count + 1);
+
+    for (int i = 0; i < count; i++)
+        chosen[context_find(&node->host, names[i])] = true;
+    node->verdicts = keep(node->host.group_count * sizeof(*node->verdicts));
+    node->advices = keep(node->host.group_count * sizeof(*node->advices));
+    for (size_t i = 0; i < node->host.group_count; i++) {
+        struct verdict *verdict = &node->verdicts[node->count];
+
+        if (count != 0 && !chosen[i])
+            continue;
+        *verdict = judge(&node->host, &node->host.groups[i], &node->context->mode);
+        node->advices[node->count] = advise(&node->host, verdict);
+        count_group(node, verdict, &node->advices[node->count]);
+        node->count++;
+    }
+}
+
 int command_features(struct context *context, int argc, char **argv)
 {
     struct node node = {.context = context};
@@ -280,21 +301,11 @@ int command_features(struct context *context, int argc, char **argv)
             context_option(context, option);
     }
     context_check(context);
-    if (optind < argc)
-        die(EXIT_USAGE, "features: %s: all groups are meant, and none can be chosen",
-            quoted(argv[optind], strlen(argv[optind])));
     /* What is said besides goes to standard error, as beside JSON. */
     aside = *context;
     aside.json = true;
     context_read(&aside, &node.host);
-    node.count = node.host.group_count;
-    node.verdicts = keep(node.count * sizeof(*node.verdicts));
-    node.advices = keep(node.count * sizeof(*node.advices));
-    for (size_t i = 0; i < node.count; i++) {
-        node.verdicts[i] = judge(&node.host, &node.host.groups[i], &context->mode);
-        node.advices[i] = advise(&node.host, &node.verdicts[i]);
-        count_group(&node, &node.verdicts[i], &node.advices[i]);
-    }
+    judge_groups(&node, argc - optind, argv + optind);
     if (context->json)
         print_json(&node);
     else if (metrics)

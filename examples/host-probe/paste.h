@@ -25,11 +25,37 @@ struct table_region {
     uint64_t segment, bus, scope, length;
 };
 
-/** A region of a DMAR table, and a device of it. */
-struct named_rmrr {
-    struct rmrr range;
-    const char *device;
+/** Who says that firmware wants a region mapped one to one. */
+enum demand_kind {
+    DEMAND_TABLE,  /**< a table: the device may not be in the machine */
+    DEMAND_LOG,    /**< the kernel, of a device that it has */
+    DEMAND_REFUSAL /**< the kernel, which gave the device to nobody for that; it names no region */
 };
+
+/** What is said of a device. It is kept to the end: the line with its group may come later. */
+struct demand {
+    enum demand_kind kind;
+    const char *device;
+    struct rmrr range;
+};
+
+/** An IVMD: a region of all devices from the first to the last. */
+struct ivmd {
+    struct rmrr range;
+    char first[ADDRESS_LENGTH + 1], last[ADDRESS_LENGTH + 1];
+};
+
+/** The block of an IVRS table whose lines are read. */
+struct ivrs_block {
+    bool memory, hardware; /* what it is; neither outside of a block */
+    bool flagged, started; /* its flags are there, and its start too */
+    bool imaged;           /* the register's image is there, and not kept yet */
+    uint64_t type, flags;  /* of memory: 20 for all devices, 21 for one, 22 for some */
+    uint64_t device, auxiliary, segment;
+    uint64_t start, image;
+};
+
+#define MOST_IVHDS 32
 
 /** How far the reading of a text has come. */
 struct reader {
@@ -41,15 +67,21 @@ struct reader {
     char *group;           /* of whose file the next lines are (head -v, ls): its name, or NULL */
     bool regions_follow;   /* and they are its reserved_regions */
     struct device *device; /* of the last lines of lspci */
+    bool first_bar;        /* none of its BARs has been read */
     size_t understood;
     struct rmrr rmrrs[MOST_RMRRS]; /* those that no line gives a device */
     size_t rmrr_count;
     struct table_region region;
-    struct named_rmrr *named;
-    size_t named_count;
+    struct ivrs_block block;
+    uint64_t ivhds[MOST_IVHDS]; /* IOMMUs of an IVRS table: segment and device */
+    size_t ivhd_count;
+    struct demand *demands;
+    size_t demand_count;
+    struct ivmd ivmds[MOST_RMRRS];
     size_t ivmd_count;
     size_t said;    /* how often something was said of a device */
     unsigned width; /* "Host address width" */
+    unsigned smmu;  /* bits of the addresses that an SMMU takes; 0: not said */
     const char *off;
 };
 
@@ -95,24 +127,49 @@ void paste_note(struct group *group, const char *words);
 /** A register file of an IOMMU. */
 void paste_attribute(struct reader *reader, const char *name, const char *file, const char *value);
 
+/* ---- what firmware wants (paste_demand.c) ---- */
+
+/** Notes what is said of a device. */
+void paste_demand(struct reader *reader, enum demand_kind kind, const char *device,
+                  struct rmrr range);
+
+/** Notes a region of no device that can be told. */
+void paste_rmrr(struct reader *reader, struct rmrr range);
+
+/** Notes an IVMD, if it has a range. */
+void paste_ivmd(struct reader *reader, const struct ivmd *ivmd);
+
+/** Says it all of the groups, when all of them are there. */
+void paste_finish_demands(struct reader *reader);
+
 /* ---- the kernel's log (paste_log.c) ---- */
 
 /** Whether the line is one of the kernel's log that says something. */
 bool paste_read_log(struct reader *reader);
 
-/** Says of a device's group that firmware wants a region mapped one to one for it. */
-void paste_direct(struct reader *reader, const char *address, const char *words, uint64_t start,
-                  uint64_t last);
-
 /** What the log says of all groups, or of none that it names. */
 void paste_finish_log(struct reader *reader);
 
-/* ---- tables that iasl made readable (paste_table.c) ---- */
+/* ---- lists of devices (paste_lspci.c) ---- */
 
-/** Whether the line is a field of a DMAR table that says something. */
+/** Whether the line is one of lspci, of a script that calls it, or of Proxmox VE's own list. */
+bool paste_read_lspci(struct reader *reader);
+
+/* ---- tables that iasl made readable (paste_table.c, paste_ivrs.c) ---- */
+
+/** Whether the line is a field of a DMAR or IVRS table that says something. */
 bool paste_read_table(struct reader *reader);
 
-/** What the table says, when all groups are there. */
+/** The last region of a table has ended. */
 void paste_finish_table(struct reader *reader);
+
+/** A field's value, in hexadecimal; false where it is none, or above `most`. */
+bool paste_field(const struct reader *reader, const char *at, uint64_t most, uint64_t *value);
+
+/** Whether `name` begins a block of an IVRS table ("[Memory Definition Block (IVMD)]"), or ends one. */
+bool paste_begin_ivrs(struct reader *reader, const char *at);
+
+/** Whether the field is one of the block of an IVRS table that says something. */
+bool paste_read_ivrs(struct reader *reader, const char *name, const char *at);
 
 #endif

@@ -7,20 +7,76 @@
 #include <ctype.h>
 #include <string.h>
 
+/* The name of a device that is not PCI, which ends at `end`: "platform MSFT0201:00". */
+static bool other_name(const struct reader *reader, const char *end, char name[64])
+{
+    const char *at = end;
+    size_t length;
+
+    while (at > reader->at && at[-1] != '\0' &&
+           (isalnum((unsigned char)at[-1]) != 0 || strchr("._-+:@,", at[-1]) != NULL))
+        at--;
+    length = (size_t)(end - at);
+    if (length == 0 || length >= 64)
+        return false;
+    memcpy(name, at, length);
+    name[length] = '\0';
+    return true;
+}
+
 /* "Adding to iommu group 9", "Adding device 0000:00:00.0 to group 0" of older kernels. */
 static bool read_log_group(struct reader *reader)
 {
-    char address[ADDRESS_LENGTH + 1], name[64];
-    const char *at = line_after(reader, reader->at, "Adding to iommu group ");
+    static const char adding[] = ": Adding to iommu group ";
+    char address[ADDRESS_LENGTH + 1], group[64], other[64];
+    const char *at = line_after(reader, reader->at, adding);
+    bool newer = at != NULL;
 
-    if (at == NULL) {
+    if (!newer) {
         at = line_after(reader, reader->at, "iommu: Adding device ");
         at = at != NULL ? line_after(reader, at, " to group ") : NULL;
     }
-    if (at == NULL || line_find_address(reader, reader->at, address) == NULL ||
-        line_name(reader, at, name) == NULL || isdigit((unsigned char)*name) == 0)
+    if (at == NULL || line_name(reader, at, group) == NULL || isdigit((unsigned char)*group) == 0)
         return false;
-    paste_device(reader, name, address);
+    if (line_find_address(reader, reader->at, address) != NULL)
+        paste_device(reader, group, address);
+    else if (newer && other_name(reader, at - strlen(adding), other))
+        paste_device(reader, group, other);
+    else
+        return false;
+    return true;
+}
+
+/*
+ * "pci 0000:01:00.0: BAR 1 [mem 0x6000000000-0x63ffffffff 64bit pref]", and up to Linux 6.8
+ * "pci 0000:01:00.0: reg 0x14: [mem 0xf6000000-0xf6ffffff]". A BAR that was moved or resized is told
+ * again: "BAR 1 [mem ...]: assigned", "BAR 1: assigned [mem ...]".
+ */
+static bool read_log_bar(struct reader *reader)
+{
+    char address[ADDRESS_LENGTH + 1];
+    const char *at = line_find_address(reader, reader->at, address);
+    const char *memory = at != NULL ? line_after(reader, at, "[mem ") : NULL;
+    uint64_t number, start, last;
+
+    if (memory == NULL || reader->end - at < 6)
+        return false;
+    if (memcmp(at, ": BAR ", 6) == 0) {
+        if (line_hex(reader, at + 6, &number) == NULL)
+            return false;
+    } else if (memcmp(at, ": reg ", 6) == 0) {
+        if (line_hex(reader, at + 6, &number) == NULL || number < 0x10 || number % 4 != 0)
+            return false;
+        number = (number - 0x10) / 4;
+    } else {
+        return false;
+    }
+    at = line_hex(reader, memory, &start);
+    if (at == NULL || at == reader->end || *at != '-' || line_hex(reader, at + 1, &last) == NULL ||
+        last <= start || (start == 0 && last == UINT64_MAX) || number > BARS_OF_DEVICE)
+        return false;
+    bars_put(&host_device(reader->host, address)->bars, (unsigned)number, last - start + 1,
+             line_after(reader, memory, "64bit") == NULL);
     return true;
 }
 
@@ -84,39 +140,6 @@ static bool read_log_features(struct reader *reader)
     return true;
 }
 
-/* Linux gives up what it wants for graphics and USB when such a device is assigned. */
-static bool is_relaxable(const struct device *device)
-{
-    return device->class_code >> 16 == 0x03 || device->class_code >> 8 == 0x0c03;
-}
-
-void paste_direct(struct reader *reader, const char *address, const char *words, uint64_t start,
-                  uint64_t last)
-{
-    const struct device *device = host_device(reader->host, address);
-    struct group *group = device->group != NULL ? host_group(reader->host, device->group) : NULL;
-    const char *range = range_text((struct iovageom_range){start, last});
-
-    if (group == NULL)
-        group = paste_group(reader, ANY_GROUP);
-    if (group == NULL || reader->said++ > MOST_SAID)
-        return;
-    if (!device->pci)
-        paste_note(group,
-                   text("%s wants %s mapped one to one for %s: unless that is a graphics or a USB "
-                        "device, Linux gives it to nobody",
-                        words, range, address));
-    else if (is_relaxable(device))
-        paste_note(group,
-                   text("%s wants %s mapped one to one for %s until it is assigned, which hinders "
-                        "nothing",
-                        words, range, address));
-    else
-        paste_note(group, text("%s wants %s mapped one to one for %s", words, range, address));
-    if (device->pci && !is_relaxable(device))
-        group->direct = true;
-}
-
 /* "Setting identity map for device 0000:00:02.0 [0x77800000 - 0x7fffffff]", in two orders. */
 static bool read_log_identity(struct reader *reader)
 {
@@ -133,7 +156,7 @@ static bool read_log_identity(struct reader *reader)
         return false;
     /* The first 16 MiB are for ISA, and relaxable. */
     if (start != 0 || last != 0xffffff)
-        paste_direct(reader, address, "firmware (an RMRR)", start, last);
+        paste_demand(reader, DEMAND_LOG, address, (struct rmrr){start, last});
     return true;
 }
 
@@ -146,80 +169,69 @@ static bool read_log_rmrr(struct reader *reader)
     if (at == NULL || (at = line_hex(reader, at, &start)) == NULL ||
         (at = line_after(reader, at, "end: ")) == NULL || line_hex(reader, at, &last) == NULL)
         return false;
-    if (last >= start && reader->rmrr_count < MOST_RMRRS)
-        reader->rmrrs[reader->rmrr_count++] = (struct rmrr){start, last};
+    if (last >= start)
+        paste_rmrr(reader, (struct rmrr){start, last});
     return true;
 }
 
 /*
  * "AMD-Vi: IVMD_TYPE_RANGE devid_start: 0000:00:00.0 devid_end: 0000:0f:1f.7 range_start: ...
- * range_end: ... flags: 7", what amd_iommu_dump adds. Bit 0: mapped one to one; bit 3: excluded.
+ * range_end: ... flags: 7", what amd_iommu_dump adds.
  */
 static bool read_log_ivmd(struct reader *reader)
 {
     const char *at = line_after(reader, reader->at, "AMD-Vi: IVMD_TYPE");
-    char first[ADDRESS_LENGTH + 1] = "", last[ADDRESS_LENGTH + 1] = "";
-    uint64_t start, end;
+    struct ivmd ivmd;
+    uint64_t end;
     const char *field;
 
     if (at == NULL || (field = line_after(reader, at, "range_start: ")) == NULL ||
-        line_hex(reader, field, &start) == NULL ||
+        line_hex(reader, field, &ivmd.range.start) == NULL ||
         (field = line_after(reader, at, "range_end: ")) == NULL ||
-        line_hex(reader, field, &end) == NULL || end == 0 || end <= start)
+        line_hex(reader, field, &end) == NULL || end <= ivmd.range.start)
         return false;
-    field = line_find_address(reader, at, first);
-    if (field == NULL || reader->ivmd_count++ > MOST_RMRRS)
+    field = line_find_address(reader, at, ivmd.first);
+    if (field == NULL)
         return false;
-    if (line_find_address(reader, field, last) == NULL)
-        memcpy(last, first, sizeof(last));
+    if (line_find_address(reader, field, ivmd.last) == NULL)
+        memcpy(ivmd.last, ivmd.first, sizeof(ivmd.last));
     /* range_end is the first address behind it. */
-    for (size_t i = 0; i < reader->host->device_count; i++) {
-        const struct device *device = reader->host->devices[i];
-        struct group *group =
-            device->group != NULL ? host_group(reader->host, device->group) : NULL;
-
-        if (group == NULL || strcmp(device->address, first) < 0 ||
-            strcmp(device->address, last) > 0)
-            continue;
-        group->direct = true;
-        if (reader->said++ <= MOST_SAID)
-            paste_note(group,
-                       text("firmware (an IVMD) wants %s mapped one to one for %s",
-                            range_text((struct iovageom_range){start, end - 1}), device->address));
-    }
+    ivmd.range.last = end - 1;
+    paste_ivmd(reader, &ivmd);
     return true;
 }
 
 /* What newer kernels say when such a device is to be given away, and older ones of Intel's. */
 static bool read_log_refusal(struct reader *reader)
 {
-    static const char *const words[] = {
-        "Firmware has requested this device have a 1:1 IOMMU mapping",
-        "Device is ineligible for IOMMU domain attach due to platform RMRR requirement",
-    };
     char address[ADDRESS_LENGTH + 1];
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        const struct device *device;
-        struct group *group;
+    if ((line_after(reader, reader->at,
+                    "Firmware has requested this device have a 1:1 IOMMU mapping") == NULL &&
+         line_after(reader, reader->at,
+                    "Device is ineligible for IOMMU domain attach due to platform RMRR "
+                    "requirement") == NULL) ||
+        line_find_address(reader, reader->at, address) == NULL)
+        return false;
+    paste_demand(reader, DEMAND_REFUSAL, address, (struct rmrr){0, 0});
+    return true;
+}
 
-        if (line_after(reader, reader->at, words[i]) == NULL ||
-            line_find_address(reader, reader->at, address) == NULL)
-            continue;
-        device = host_device(reader->host, address);
-        group = device->group != NULL ? host_group(reader->host, device->group)
-                                      : paste_group(reader, ANY_GROUP);
-        if (group == NULL)
-            return true;
-        if (device->group == NULL)
-            group_add(group, host_device(reader->host, address));
-        group->direct = true;
-        paste_note(group,
-                   text("the kernel refused %s, as firmware wants regions for it mapped one to one",
-                        address));
-        return true;
-    }
-    return false;
+/* "arm-smmu-v3 arm-smmu-v3.0.auto: ias 44-bit, oas 44-bit (features 0x0000170d)": the least of them. */
+static bool read_log_smmu(struct reader *reader)
+{
+    const char *at = line_after(reader, reader->at, ": ias ");
+    unsigned bits = 0;
+
+    if (at == NULL || line_after(reader, reader->at, "smmu") == NULL)
+        return false;
+    for (; at < reader->end && isdigit((unsigned char)*at) != 0 && bits < 1000; at++)
+        bits = bits * 10 + (unsigned)(*at - '0');
+    if (bits == 0 || bits > 64 || reader->end - at < 4 || memcmp(at, "-bit", 4) != 0)
+        return false;
+    if (reader->smmu == 0 || bits < reader->smmu)
+        reader->smmu = bits;
+    return true;
 }
 
 /* Lines on the machine as a whole. */
@@ -256,8 +268,9 @@ static bool read_log_machine(struct reader *reader)
 bool paste_read_log(struct reader *reader)
 {
     static bool (*const readers[])(struct reader *) = {
-        read_log_group, read_log_device, read_log_registers, read_log_features, read_log_identity,
-        read_log_rmrr,  read_log_ivmd,   read_log_refusal,   read_log_machine,
+        read_log_group,    read_log_device,   read_log_bar,     read_log_registers,
+        read_log_features, read_log_identity, read_log_rmrr,    read_log_ivmd,
+        read_log_refusal,  read_log_smmu,     read_log_machine,
     };
 
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -297,6 +310,11 @@ void paste_finish_log(struct reader *reader)
                    text("the host address width of %u bits is that of physical addresses; the "
                         "IOMMU's own is in the lines with \"cap\": dmesg | grep DMAR",
                         reader->width));
+    if (reader->smmu != 0)
+        say_to_all(reader,
+                   text("an SMMU takes addresses of %u bits (ias), says the kernel's log; what "
+                        "VFIO maps of them says the kernel when it is asked",
+                        reader->smmu));
     if (reader->off != NULL)
         say_to_all(reader, text("the IOMMU is off: %s", reader->off));
 }

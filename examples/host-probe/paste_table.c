@@ -2,7 +2,7 @@
 
 /*
  * A DMAR table as `iasl -d` writes it: a field a line, "[088h 0136   8] Base Address : 00000000CF4AF000",
- * or with "008h" for the length. Groups may come behind it, so what it says is kept to the end.
+ * or with "008h" for the length. An IVRS table has lines of the same form (paste_ivrs.c).
  */
 
 #include "paste.h"
@@ -17,8 +17,8 @@ static void end_region(struct reader *reader)
 {
     struct table_region *region = &reader->region;
 
-    if (region->whole && (region->others || !region->named) && reader->rmrr_count < MOST_RMRRS)
-        reader->rmrrs[reader->rmrr_count++] = region->range;
+    if (region->whole && (region->others || !region->named))
+        paste_rmrr(reader, region->range);
     *region = (struct table_region){.open = false};
 }
 
@@ -32,21 +32,21 @@ static bool read_path(struct reader *reader, const char *at)
     if (at == NULL || at == reader->end || *at != ',' ||
         line_hex(reader, at + 1, &function) == NULL || device > 0x1f || function > 7)
         return false;
-    if (!region->whole || reader->named_count >= MOST_SAID)
+    if (!region->whole)
         return true;
     if (region->scope != 1 || region->length != ONE_STEP || region->bus == NO_BUS) {
         region->others = true;
         return true;
     }
-    reader->named = keep_grown(reader->named, reader->named_count, sizeof(*reader->named));
-    reader->named[reader->named_count++] = (struct named_rmrr){
-        region->range, text("%04x:%02x:%02x.%x", (unsigned)region->segment, (unsigned)region->bus,
-                            (unsigned)device, (unsigned)function)};
+    paste_demand(reader, DEMAND_TABLE,
+                 text("%04x:%02x:%02x.%x", (unsigned)region->segment, (unsigned)region->bus,
+                      (unsigned)device, (unsigned)function),
+                 region->range);
     region->named = true;
     return true;
 }
 
-static bool take(const struct reader *reader, const char *at, uint64_t most, uint64_t *value)
+bool paste_field(const struct reader *reader, const char *at, uint64_t most, uint64_t *value)
 {
     uint64_t number;
 
@@ -61,23 +61,23 @@ static bool read_region_field(struct reader *reader, const char *name, const cha
     struct table_region *region = &reader->region;
 
     if (memcmp(name, "PCI Segment Number :", 20) == 0)
-        return take(reader, at, 0xffff, &region->segment);
+        return paste_field(reader, at, 0xffff, &region->segment);
     if (memcmp(name, "Base Address :", 14) == 0)
-        return region->based = take(reader, at, UINT64_MAX, &region->range.start);
+        return region->based = paste_field(reader, at, UINT64_MAX, &region->range.start);
     if (memcmp(name, "End Address (limit) :", 21) == 0) {
-        region->whole = region->based && take(reader, at, UINT64_MAX, &region->range.last) &&
+        region->whole = region->based && paste_field(reader, at, UINT64_MAX, &region->range.last) &&
                         region->range.last > region->range.start;
         return region->whole;
     }
     if (memcmp(name, "Device Scope ", 13) == 0) {
         region->length = 0;
         region->bus = NO_BUS;
-        return take(reader, at, 0xff, &region->scope);
+        return paste_field(reader, at, 0xff, &region->scope);
     }
     if (memcmp(name, "Entry Length :", 14) == 0)
-        return take(reader, at, 0xff, &region->length);
+        return paste_field(reader, at, 0xff, &region->length);
     if (memcmp(name, "PCI Bus Number :", 16) == 0)
-        return take(reader, at, 0xff, &region->bus);
+        return paste_field(reader, at, 0xff, &region->bus);
     return memcmp(name, "PCI Path :", 10) == 0 && read_path(reader, at);
 }
 
@@ -100,31 +100,22 @@ bool paste_read_table(struct reader *reader)
     if (memcmp(name, "Subtable Type :", 15) == 0) {
         end_region(reader);
         reader->region.open = line_after(reader, at, "[Reserved Memory Region]") != NULL;
-        return reader->region.open || line_after(reader, at, "[Hardware Unit Definition]") != NULL;
+        return paste_begin_ivrs(reader, at) || reader->region.open ||
+               line_after(reader, at, "[Hardware Unit Definition]") != NULL;
     }
     if (memcmp(name, "Host Address Width :", 20) == 0) {
         /* The table has the width less 1. */
-        if (!take(reader, at, 63, &value))
+        if (!paste_field(reader, at, 63, &value))
             return false;
         reader->width = (unsigned)value + 1;
         return true;
     }
-    return reader->region.open && read_region_field(reader, name, at);
+    return reader->region.open ? read_region_field(reader, name, at)
+                               : paste_read_ivrs(reader, name, at);
 }
 
 void paste_finish_table(struct reader *reader)
 {
-    bool groups = reader->host->group_count != 0;
-
     end_region(reader);
-    for (size_t i = 0; i < reader->named_count; i++) {
-        const struct named_rmrr *named = &reader->named[i];
-
-        /* A device that is in no group, where there are some, is likely not in the machine. */
-        if (!groups || host_device(reader->host, named->device)->group != NULL)
-            paste_direct(reader, named->device, "firmware (an RMRR)", named->range.start,
-                         named->range.last);
-        else if (reader->rmrr_count < MOST_RMRRS)
-            reader->rmrrs[reader->rmrr_count++] = named->range;
-    }
+    (void)paste_begin_ivrs(reader, reader->end);
 }

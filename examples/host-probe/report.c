@@ -208,12 +208,25 @@ static void print_settings(const struct advice *advice)
     end_table();
 }
 
+/* "16M 16G"; NULL where they are not known. */
+static const char *bar_sizes(const struct bars *bars)
+{
+    const char *words = NULL;
+
+    for (size_t i = 0; i < bars->count; i++) {
+        const char *size = size_text((struct iovageom_size){0, bars->list[i].size});
+
+        words = words != NULL ? text("%s %s", words, size) : size;
+    }
+    return words;
+}
+
 static void print_devices(const struct group *group)
 {
-    static const char *const titles[] = {"device", "what it is", "driver", "IOMMU"};
+    static const char *const titles[] = {"device", "what it is", "driver", "BARs", "IOMMU"};
 
     heading("Devices of the group");
-    begin_table(titles, 4);
+    begin_table(titles, 5);
     for (size_t i = 0; i < group->device_count; i++) {
         const struct device *device = group->devices[i];
 
@@ -221,8 +234,8 @@ static void print_devices(const struct group *group)
                              device->driver == NULL    ? "not known"
                              : *device->driver == '\0' ? "none"
                                                        : device->driver,
-                             device->unit},
-            4);
+                             bar_sizes(&device->bars), device->unit},
+            5);
     }
     end_table();
 }

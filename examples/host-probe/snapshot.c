@@ -179,7 +179,7 @@ const char *read_name(const char *path, struct faults *faults)
     return name != NULL && well_named(path, name, faults) ? name : NULL;
 }
 
-/* "0000:00:01.0 0x1234 0x11e8 0x00ff00 group=1 driver=vfio-pci" */
+/* "0000:00:01.0 0x1234 0x11e8 0x00ff00 group=1 driver=vfio-pci bars=0x1000000/32" */
 static void read_pci_line(struct host *host, const char *path, size_t number, const char *line)
 {
     const char *whole = line;
@@ -189,6 +189,7 @@ static void read_pci_line(struct host *host, const char *path, size_t number, co
     unsigned ids[3];
     int end = -1;
     struct device *device;
+    struct bars bars = {.count = 0};
 
     /* An empty word after = is no word for scanf, so each end is tried. */
     if (sscanf(line, "%63s %x %x %x group=%n", address, &ids[0], &ids[1], &ids[2], &end) != 4)
@@ -206,7 +207,15 @@ static void read_pci_line(struct host *host, const char *path, size_t number, co
             path, number, quoted(whole, strlen(whole)));
         return;
     }
-    (void)sscanf(line + 8, "%63s", driver);
+    line += 8;
+    if (*line != ' ' && sscanf(line, "%63s%n", driver, &end) == 1)
+        line += end;
+    if (strncmp(line, " bars=", 6) == 0 && !bars_of_words(&bars, line + 6)) {
+        fault(&host->faults,
+              "%s:%zu: not sizes of BARs: %s; they are \"0x1000000/32,0x4000000/64\"", path, number,
+              quoted(line + 6, strlen(line + 6)));
+        return;
+    }
     if (!well_named(path, address, &host->faults) || !well_named(path, driver, &host->faults))
         return;
     device = host_device(host, address);
@@ -215,6 +224,7 @@ static void read_pci_line(struct host *host, const char *path, size_t number, co
     device->device = ids[1];
     device->class_code = ids[2];
     device->driver = text("%s", driver);
+    device->bars = bars;
     if (*group != '\0' && (device->group == NULL || strcmp(device->group, group) != 0)) {
         struct group *named = host_group(host, group);
 
@@ -453,10 +463,11 @@ static void save_pci(const struct host *host, const char *path)
         const struct device *device = devices[i];
 
         if (device->pci)
-            buffer_add(&pci, "%s 0x%04x 0x%04x 0x%06x group=%s driver=%s\n", device->address,
+            buffer_add(&pci, "%s 0x%04x 0x%04x 0x%06x group=%s driver=%s%s%s\n", device->address,
                        device->vendor, device->device, device->class_code,
                        device->group != NULL ? device->group : "",
-                       device->driver != NULL ? device->driver : "");
+                       device->driver != NULL ? device->driver : "",
+                       device->bars.count != 0 ? " bars=" : "", bars_words(&device->bars));
     }
     save_text(text("%s/pci", path), buffer_text(&pci));
 }

@@ -78,6 +78,30 @@ static const char *name_of(const struct group *group)
     return buffer_text(&words);
 }
 
+/* "; 0000:01:00.0 has one of 16G", of the largest BAR in the group that is known. */
+static const char *bars_text(const struct advice *advice)
+{
+    const struct group *group = advice->verdict->group;
+    const struct device *owner = NULL;
+    uint64_t largest = 0;
+
+    for (size_t i = 0; i < group->device_count; i++) {
+        const struct device *device = group->devices[i];
+
+        for (size_t k = 0; k < device->bars.count && !device_is_bridge(device); k++) {
+            if (device->bars.list[k].size <= largest)
+                continue;
+            largest = device->bars.list[k].size;
+            owner = device;
+        }
+    }
+    if (owner == NULL)
+        return "";
+    return text("; %s has one of %s%s", owner->address,
+                size_text((struct iovageom_size){0, largest}),
+                largest > advice->bar_most ? ", which has none" : "");
+}
+
 static void show_room(const struct advice *advice, unsigned width)
 {
     if (!advice->knows_ram)
@@ -91,9 +115,10 @@ static void show_room(const struct advice *advice, unsigned width)
                 advice->bar_most == 0 ? "none has a place"
                 : advice->bar_most >> 63 != 0
                     ? "of every size have a place"
-                    : text("%s at most: one of %s has no place",
+                    : text("%s at most: one of %s has no place%s",
                            size_text((struct iovageom_size){0, advice->bar_most}),
-                           size_text((struct iovageom_size){0, 2 * advice->bar_most})));
+                           size_text((struct iovageom_size){0, 2 * advice->bar_most}),
+                           bars_text(advice)));
 }
 
 void show_verdict(const struct advice *advice, unsigned width, bool colors)

@@ -336,6 +336,7 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
         {"VfioDmaMap", "cloud-hypervisor"},
         {"IOVA range to the IOAS", "cloud-hypervisor"},
         {"DMA map", "the VMM"},
+        {"MAP DMA", "the VMM"},
         {"memory mapper failed", "crosvm"},
         {"memory map to iommu table", "crosvm"},
         {"VFIO_IOMMU_MAP_DMA", "the VMM"},
@@ -355,8 +356,8 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
 /* "= -22", "os error 22", "Error(22)", "failed: -22", or in words. */
 static int read_error(const struct scan *line)
 {
-    static const char *const marks[] = {") = -",     "os error ", "Error(", "ret=-", "ret -",
-                                        "failed: -", "error -",   "errno ", "errno="};
+    static const char *const marks[] = {") = -", ")=-",       "os error ", "Error(", "ret=-",
+                                        "ret -", "failed: -", "error -",   "errno ", "errno="};
     struct scan at;
     uint64_t value;
 

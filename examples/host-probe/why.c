@@ -71,8 +71,10 @@ static void say_heading(const struct asked *asked, const struct question *questi
                         : name != NULL            ? text(", %s", name)
                                                   : text(", errno %d", question->line.error);
     const char *times = question->times > 1 ? text(", %zu times", question->times) : "";
-    const char *device =
-        *question->line.device != '\0' ? text(", device %s", question->line.device) : "";
+    const char *device = *question->line.device == '\0' ? ""
+                         : answer_has_device(asked, question)
+                             ? text(", device %s", question->line.device)
+                             : text(", device %s, which this host has not", question->line.device);
 
     say(asked->width, 0, "%s%s%s%s", kind_text(question), error, device, times);
 }
@@ -247,7 +249,19 @@ static json_t *obstacle_json(const struct obstacle *obstacle, const struct verdi
     return object;
 }
 
-static json_t *answer_json(const struct placing *placing)
+static json_t *bar_json(struct named_bar bar)
+{
+    json_t *object;
+
+    if (bar.device == NULL)
+        return NULL;
+    object = out_object();
+    out_set(object, "device", out_string(bar.device->address));
+    out_set(object, "number", out_number(bar.number));
+    return object;
+}
+
+static json_t *answer_json(const struct placing *placing, const struct question *question)
 {
     static const char *const names[] = {"mapped", "forbidden", "unknown", "not-translated",
                                         "not-read"};
@@ -261,6 +275,7 @@ static json_t *answer_json(const struct placing *placing)
     out_set(object, "obstacles", array);
     out_set(object, "nearest", placing->has_nearest ? out_range(placing->nearest) : NULL);
     out_set(object, "nearest_known", out_bool(placing->has_nearest && !placing->guessed));
+    out_set(object, "bar", bar_json(answer_bar(placing, question->range)));
     out_set(object, "assignable", out_bool(placing->verdict->assignable));
     return object;
 }
@@ -290,7 +305,7 @@ static json_t *question_json(const struct asked *asked, const struct question *q
         if (!answer_wanted(asked, verdict, question))
             continue;
         placing = answer_one(verdict, question);
-        out_add(groups, answer_json(&placing));
+        out_add(groups, answer_json(&placing, question));
     }
     out_set(object, "groups", groups);
     out_set(object, "fault", out_string(answer_own_fault(asked, question)));

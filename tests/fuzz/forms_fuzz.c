@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Captured hosts as iovageom-probe reads them from one file: archives, a kernel's log, listings; and
- * bytes of a PROBE answer as text. Whatever it is, it ends, and nothing is called usable of what could
- * not be read. Where the program would end with a message, the input is done.
+ * bytes of a PROBE answer as text; sizes of BARs; books of a virtual IOMMU. Whatever it is, it ends, and
+ * nothing is called usable of what could not be read. Where the program would end with a message, the
+ * input is done.
  */
 #include "fuzz_program.h"
 
 #include "../../examples/host-probe/advice.h"
+#include "../../examples/host-probe/books.h"
 #include "../../examples/host-probe/bytes.h"
 #include "../../examples/host-probe/tree.h"
 
@@ -55,6 +57,58 @@ static void read_words(const struct blob *blob)
     fuzz_check(memcmp(again.bytes, blob->bytes, blob->length) == 0);
 }
 
+/* Sizes that were taken are the same when they are written down and read again. */
+static void read_bars(const struct blob *blob)
+{
+    struct bars bars, again;
+
+    if (!bars_of_words(&bars, (const char *)blob->bytes)) {
+        fuzz_check(bars.count == 0);
+        return;
+    }
+    fuzz_check(bars.count >= 1 && bars.count <= BARS_OF_DEVICE);
+    fuzz_check(bars_of_words(&again, bars_words(&bars)) && again.count == bars.count);
+    for (size_t i = 0; i < bars.count; i++)
+        fuzz_check(again.list[i].size == bars.list[i].size &&
+                   again.list[i].low == bars.list[i].low);
+}
+
+/* The checksum of docs/formats.md is put right: else no input gets further. */
+static void sign(struct blob *blob)
+{
+    uint64_t sum = 0xcbf29ce484222325;
+
+    for (size_t i = 24; i < blob->length; i++)
+        sum = (sum ^ blob->bytes[i]) * 0x100000001b3;
+    for (size_t i = 0; i < 8 && blob->length >= 24; i++)
+        blob->bytes[16 + i] = (uint8_t)(sum >> (8 * i));
+}
+
+/* A host that maps nothing keeps nothing that somebody relies on. */
+static void read_books(struct blob *blob)
+{
+    struct iovageom_geometry *nothing;
+    struct books books;
+
+    sign(blob);
+    if (!books_look_like(blob) || books_read(blob, &books) != NULL)
+        return;
+    if (iovageom_geometry_new(&lasting, "nothing", &nothing) != IOVAGEOM_OK ||
+        iovageom_geometry_add_usable(nothing, NULL, 0, IOVAGEOM_SOURCE_OTHER) != IOVAGEOM_OK)
+        return;
+    fuzz_check(books.count > 0 && books.page_size_mask != 0);
+    for (size_t i = 0; i < books.count && i < MOST_GROUPS; i++) {
+        const char **refusals = NULL;
+        size_t count = 0;
+
+        fuzz_check(i == 0 || books.endpoints[i - 1] < books.endpoints[i]);
+        fuzz_check(books_promise(&books, books.endpoints[i]) != NULL);
+        books_refusals(&books, books.endpoints[i], nothing, &refusals, &count);
+        fuzz_check(count > 0);
+    }
+    fuzz_check(books_choose(&books, books.endpoints[books.count - 1]) && books.count == 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct blob blob = {.there = true, .path = "input"};
@@ -68,6 +122,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(blob.bytes, data + 1, size - 1);
         if (*data == 'w') {
             read_words(&blob);
+        } else if (*data == 'b') {
+            read_bars(&blob);
+        } else if (*data == 'k') {
+            read_books(&blob);
         } else {
             host_read_bytes(&host, &blob);
             judge_all(&host);
