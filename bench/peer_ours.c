@@ -53,8 +53,7 @@ static uint64_t lookup(void *set, const uint64_t *addresses, size_t count)
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const struct iovageom_range point = {addresses[i], addresses[i]};
-        bool hit = iovageom_rangeset_first_overlap(set, point, &found);
+        bool hit = iovageom_rangeset_lookup(set, addresses[i], &found);
 
         sum += bench_term(hit, found.start, found.last);
     }

@@ -115,10 +115,11 @@ IOVAGEOM_API bool iovageom_rangeset_contains(const struct iovageom_rangeset *set
 IOVAGEOM_API bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set,
                                              struct iovageom_range range);
 
-/**
- * The lowest range that overlaps `range`, whole: with a range of one address, the one that it lies
- * in. False, and *out untouched, when there is none. O(log n).
- */
+/** The range that `address` lies in. False, and *out untouched, when there is none. O(log n). */
+IOVAGEOM_API bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
+                                           struct iovageom_range *out);
+
+/** The lowest range that overlaps `range`, whole. False when there is none. O(log n). */
 IOVAGEOM_API bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                                   struct iovageom_range range,
                                                   struct iovageom_range *out);

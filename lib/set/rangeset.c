@@ -284,6 +284,13 @@ bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set, struct iova
     return iovageom_range_valid(range) && entry.range && entry.range->start <= range.last;
 }
 
+bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
+                              struct iovageom_range *out)
+{
+    return overlap_into(find(tree_in(set), address), (struct iovageom_range){address, address},
+                        out);
+}
+
 bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                      struct iovageom_range range, struct iovageom_range *out)
 {

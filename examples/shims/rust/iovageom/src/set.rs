@@ -136,9 +136,8 @@ impl RangeSet {
 
     /// The range that `address` is in.
     pub fn get(&self, address: u64) -> Option<RangeInclusive<u64>> {
-        let point = raw_range(&(address..=address));
         // SAFETY: a live set, which the call does not change, and room for a range.
-        self.ask(|set, out| unsafe { sys::iovageom_rangeset_first_overlap(set, point, out) })
+        self.ask(|set, out| unsafe { sys::iovageom_rangeset_lookup(set, address, out) })
     }
 
     /// The lowest range that overlaps `range`, whole.
