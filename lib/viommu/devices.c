@@ -276,13 +276,10 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
 }
 
 /* Make the device visible to the guest, at all its endpoints. Can't fail. */
-static void plug_commit(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+static void plug_commit(struct iovageom_plug *plug)
 {
-    for (size_t i = 0; i < plug->count; i++) {
-        struct iovageom_endpoint *endpoint = plug->contacts[i].endpoint;
-
-        iovageom_endpoint_set(viommu, endpoint, endpoint->devices + 1, false, endpoint->promise);
-    }
+    for (size_t i = 0; i < plug->count; i++)
+        plug->contacts[i].endpoint->expected = false;
     plug->prepared = false;
 }
 
@@ -297,14 +294,10 @@ static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
 
     *(contact->next != NULL ? &contact->next->previous : &endpoint->last) = contact->previous;
     *(contact->previous != NULL ? &contact->previous->next : &endpoint->first) = contact->next;
-    if (!contact->plug->prepared) {
-        const size_t left = endpoint->devices - 1;
-        const bool stays = left > 0 || endpoint->expected;
-
-        if (!stays)
-            iovageom_domain_leave(viommu, endpoint);
-        iovageom_endpoint_set(viommu, endpoint, left, endpoint->expected,
-                              stays ? endpoint->promise : NULL);
+    if (!contact->plug->prepared && !iovageom_endpoint_visible(endpoint)) {
+        iovageom_domain_leave(viommu, endpoint);
+        iovageom_promise_set(viommu, endpoint, NULL, 0);
+        iovageom_group_settle(viommu, endpoint->group);
     }
     if (endpoint->first != NULL)
         return;
@@ -388,7 +381,7 @@ int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoin
 
     if (plug == NULL)
         return IOVAGEOM_ERR_STATE;
-    plug_commit(viommu, plug);
+    plug_commit(plug);
     viommu->changes++;
     return IOVAGEOM_OK;
 }

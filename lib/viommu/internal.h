@@ -103,7 +103,7 @@ int iovageom_group_wire(const struct iovageom_wire_question *question,
                         struct iovageom_report *report, struct iovageom_wire_list **out);
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range);
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                          struct iovageom_wire_list *wire);
+                          struct iovageom_wire_list *wire, uint64_t generation);
 int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoint, size_t size,
                           struct iovageom_report *report);
 int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,

@@ -37,15 +37,16 @@ static void describe(const struct iovageom_viommu *viommu, const struct iovageom
     memset(out, 0, sizeof(*out));
     out->endpoint = endpoint->id;
     out->kind = endpoint->kind;
-    out->plugged = endpoint->kind == IOVAGEOM_ENDPOINT_EMULATED ? 0 : (uint32_t)endpoint->devices;
     out->prepared = iovageom_plug_pending(endpoint);
     out->expected = endpoint->expected;
     out->guest_group = own_or(endpoint->group->key);
     out->host_group = IOVAGEOM_VIOMMU_OWN;
-    for (const struct iovageom_contact *contact = endpoint->first;
-         contact != NULL && out->host_group == IOVAGEOM_VIOMMU_OWN; contact = contact->next)
-        if (contact->plug->host_group != NULL)
+    for (const struct iovageom_contact *contact = endpoint->first; contact != NULL;
+         contact = contact->next) {
+        out->plugged += !contact->plug->prepared;
+        if (out->host_group == IOVAGEOM_VIOMMU_OWN && contact->plug->host_group != NULL)
             out->host_group = contact->plug->host_group->number;
+    }
     out->address_space = plug != NULL ? own_or(plug->address_space->key) : IOVAGEOM_VIOMMU_OWN;
     out->domain = endpoint->domain != NULL ? endpoint->domain->id : IOVAGEOM_ID_NONE;
     out->generation = endpoint->generation;

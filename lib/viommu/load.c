@@ -29,9 +29,30 @@ struct loader {
     struct iovageom_endpoint *endpoint; /**< that the record at hand begins with */
 };
 
-static void load_refused(struct loader *l, int status)
+/*
+ * What was decided as for a guest, or is asked here: a refusal goes into `refused`, and the load goes
+ * on. Lack of memory is no property of the host, and ends it.
+ */
+static int load_status(struct loader *l, int status)
 {
+    if (status == IOVAGEOM_ERR_NO_MEMORY)
+        return status;
     l->refused |= status != IOVAGEOM_OK;
+    return IOVAGEOM_OK;
+}
+
+/* The stream needs `wanted`, and this host or its configuration has `offered`. */
+static void load_number(struct loader *l, enum iovageom_finding_kind kind, uint64_t endpoint,
+                        uint64_t wanted, uint64_t offered)
+{
+    (void)load_status(l, iovageom_refuse_number(l->report, kind, IOVAGEOM_ERR_CONFLICT,
+                                                IOVAGEOM_ID_NONE, endpoint, wanted, offered));
+}
+
+static void load_detail(struct loader *l, const char *detail, uint64_t endpoint)
+{
+    (void)load_status(l, iovageom_refuse_saying(l->report, IOVAGEOM_ERR_CONFLICT, detail,
+                                                IOVAGEOM_ID_NONE, endpoint));
 }
 
 /*
@@ -51,13 +72,6 @@ static struct iovageom_group *members_group(const struct loader *l, struct iovag
     return NULL;
 }
 
-/* Make the endpoint visible to the guest, though its device is yet to come. */
-static void expect(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
-{
-    if (!iovageom_endpoint_visible(endpoint))
-        iovageom_endpoint_set(viommu, endpoint, 0, true, endpoint->promise);
-}
-
 /*
  * Make an endpoint that is expected: in the group of its members, or a new group without a number.
  * NULL for lack of memory.
@@ -70,7 +84,7 @@ static struct iovageom_endpoint *expect_endpoint(struct iovageom_viommu *viommu,
         iovageom_endpoint_make(viommu, id, key, IOVAGEOM_ENDPOINT_DEVICE);
 
     if (endpoint != NULL) {
-        expect(viommu, endpoint);
+        endpoint->expected = true;
         endpoint->group->unnumbered |= group == NULL;
     }
     return endpoint;
@@ -92,14 +106,9 @@ static int load_members(struct loader *l, struct iovageom_reader *body)
             group = endpoint->group;
         }
         if (endpoint == NULL)
-            load_refused(l,
-                         iovageom_refuse_number(l->report, IOVAGEOM_FINDING_NOT_FOUND,
-                                                IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE, id, 0, 0));
+            load_number(l, IOVAGEOM_FINDING_NOT_FOUND, id, 0, 0);
         else if (endpoint->group != group)
-            load_refused(l, iovageom_refuse_saying(
-                                l->report, IOVAGEOM_ERR_CONFLICT,
-                                "an endpoint is in another guest group than at the source",
-                                IOVAGEOM_ID_NONE, id));
+            load_detail(l, "an endpoint is in another guest group than at the source", id);
         else
             group->loaded = true;
     }
@@ -127,13 +136,10 @@ static int load_promise(struct loader *l, struct iovageom_reader *body)
     }
     error = iovageom_virtio_wire_check(wire->regions, count) != IOVAGEOM_OK
                 ? IOVAGEOM_ERR_MALFORMED
-                : iovageom_promise_keep(l->viommu, l->endpoint, wire);
-    if (error != IOVAGEOM_OK) {
+                : iovageom_promise_keep(l->viommu, l->endpoint, wire, generation);
+    if (error != IOVAGEOM_OK)
         iovageom_wire_put(l->viommu, wire);
-        return error;
-    }
-    l->endpoint->generation = generation;
-    return IOVAGEOM_OK;
+    return error;
 }
 
 /* RECORD_GROUP. More than the promises of its members: some were made to members that are gone. */
@@ -155,18 +161,6 @@ static int load_group(struct loader *l, struct iovageom_reader *body)
 }
 
 /*
- * The status of an ATTACH or MAP that was decided as for a guest: a refusal goes into `refused`,
- * and the load goes on. Lack of memory is no property of the host, and ends it.
- */
-static int load_status(struct loader *l, int status)
-{
-    if (status == IOVAGEOM_ERR_NO_MEMORY)
-        return status;
-    load_refused(l, status);
-    return IOVAGEOM_OK;
-}
-
-/*
  * RECORD_ATTACHED. With EXPECT_DEVICES an empty slot counts as one with a device: else no ATTACH.
  */
 static int load_attached(struct loader *l, struct iovageom_reader *body)
@@ -178,7 +172,7 @@ static int load_attached(struct loader *l, struct iovageom_reader *body)
     if (iovageom_read_end(body) < 0 || !l->open || l->endpoint->domain != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     if (l->expect)
-        expect(l->viommu, l->endpoint);
+        l->endpoint->expected |= !iovageom_endpoint_visible(l->endpoint);
     status =
         iovageom_attach_decide(l->viommu, l->domain, l->endpoint->id, flags, l->report, &attach);
     if (status == IOVAGEOM_OK)
@@ -282,35 +276,25 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
 {
     const struct iovageom_viommu_config *config = &l->viommu->config;
     const uint64_t granule = iovageom_pgsize_granule(space->page_size_mask);
-    const bool fits = config->granule != 0
-                          ? config->granule == granule
-                          : iovageom_pgsize_accepts(config->page_size_mask, granule);
+    const uint64_t least = iovageom_pgsize_granule(config->page_size_mask);
     struct iovageom_finding wide =
         iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
                             IOVAGEOM_ID_NONE, space->input_range, config->input_range);
 
     wide.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
     if (!iovageom_range_contains(config->input_range, space->input_range))
-        load_refused(l, iovageom_refuse(l->report, &wide));
+        (void)load_status(l, iovageom_refuse(l->report, &wide));
     if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) != 0 && config->probe_size != 0 &&
         config->probe_size != space->probe_size)
-        load_refused(l, iovageom_refuse_number(l->report, IOVAGEOM_FINDING_PROBE_SIZE,
-                                               IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
-                                               IOVAGEOM_ID_NONE, space->probe_size,
-                                               config->probe_size));
-    if (!fits)
-        load_refused(
-            l, iovageom_refuse_number(l->report, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ERR_CONFLICT,
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, granule,
-                                      config->granule != 0
-                                          ? config->granule
-                                          : iovageom_pgsize_granule(config->page_size_mask)));
+        load_number(l, IOVAGEOM_FINDING_PROBE_SIZE, IOVAGEOM_ID_NONE, space->probe_size,
+                    config->probe_size);
+    if (config->granule != 0 ? config->granule != granule
+                             : !iovageom_pgsize_accepts(config->page_size_mask, granule))
+        load_number(l, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, granule,
+                    config->granule != 0 ? config->granule : least);
     if (features != config->features || space->domain_start < config->domain_start ||
         space->domain_last > config->domain_last)
-        load_refused(
-            l, iovageom_refuse_saying(l->report, IOVAGEOM_ERR_CONFLICT,
-                                      "the destination offers other features or domain numbers",
-                                      IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE));
+        load_detail(l, "the destination offers other features or domain numbers", IOVAGEOM_ID_NONE);
 }
 
 /*
@@ -345,8 +329,7 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     if (generation > viommu->generation)
         viommu->generation = generation;
     ask.features = viommu->accepted;
-    load_refused(l, iovageom_ask_all(&ask, true));
-    return IOVAGEOM_OK;
+    return load_status(l, iovageom_ask_all(&ask, true));
 }
 
 /*
@@ -402,7 +385,7 @@ static int load_compare(struct loader *l)
                                           IOVAGEOM_ID_NONE, iovageom_promised_to(group, against),
                                           promised, against);
             iovageom_name_group(&finding, l->viommu, group, against);
-            load_refused(l, iovageom_refuse(l->report, &finding));
+            (void)load_status(l, iovageom_refuse(l->report, &finding));
         }
     }
     iovageom_rangeset_deinit(&broken);

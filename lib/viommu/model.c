@@ -220,6 +220,19 @@ void iovageom_object_free(struct iovageom_viommu *viommu, struct iovageom_table 
 
 /* ---- guest groups ---- */
 
+/* Whether the guest can probe it as a device, and attach it: with a device that is committed. */
+bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
+{
+    return endpoint->kind == IOVAGEOM_ENDPOINT_EMULATED || endpoint->expected ||
+           (endpoint->first != NULL && !endpoint->first->plug->prepared);
+}
+
+/* Whether it was promised anything, be it by the stream of a load. */
+bool iovageom_group_promised(const struct iovageom_group *group)
+{
+    return group->promised_wire != NULL || iovageom_rangeset_count(&group->promised) > 0;
+}
+
 /*
  * A key for the guest group of one endpoint alone. It is made from a count that only grows, and not
  * from the endpoint's number. For when a device leaves, an alias may stay in its group; the next
@@ -255,14 +268,30 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
     group->promised_wire = NULL;
 }
 
-static void group_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_group *group)
+/*
+ * An endpoint of the group has left, or the guest can see or rely on it no longer. The group goes
+ * with its last endpoint.
+ *
+ * The promise of the group stays as long as any member is visible or has a promise. A guest may have
+ * made the group's domain from the answer that another endpoint got, and go on using it for these.
+ */
+void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
-    if (group->members.count > 0)
+    const struct iovageom_endpoint *member = group->members.first;
+
+    if (member == NULL) {
+        iovageom_wire_put(viommu, group->wire);
+        iovageom_group_forgive(viommu, group);
+        iovageom_view_deinit(&group->view);
+        iovageom_object_free(viommu, &viommu->groups, group->key, group, sizeof(*group));
         return;
-    iovageom_wire_put(viommu, group->wire);
-    iovageom_group_forgive(viommu, group);
-    iovageom_view_deinit(&group->view);
-    iovageom_object_free(viommu, &viommu->groups, group->key, group, sizeof(*group));
+    }
+    if (!iovageom_group_promised(group) || group->promised_to.count > 0)
+        return;
+    while (member != NULL && !iovageom_endpoint_visible(member))
+        member = member->next[IOVAGEOM_LIST_GROUP];
+    if (member == NULL)
+        iovageom_group_forgive(viommu, group);
 }
 
 /*
@@ -279,45 +308,22 @@ void iovageom_group_stale(struct iovageom_group *group)
 
 /* ---- endpoints ---- */
 
-/* Whether the guest can probe it as a device, and attach it. */
-bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
-{
-    return endpoint->devices > 0 || endpoint->expected;
-}
-
-static bool endpoint_relied_on(const struct iovageom_endpoint *endpoint)
-{
-    return iovageom_endpoint_visible(endpoint) || endpoint->promise != NULL;
-}
-
 /*
- * What an endpoint is to the guest changes here alone. It takes over the caller's reference to
- * `promise`, unless the endpoint has that one already.
- *
- * The promise of its group stays as long as the guest may rely on it: while any member of the group
- * is visible or has a promise. A guest may have made the group's domain from the answer that this
- * endpoint got, and go on using it for the other members.
+ * `wire` is what the guest is promised for this endpoint: takes over the caller's reference. NULL and
+ * 0: it is promised nothing; then call iovageom_group_settle().
  */
-void iovageom_endpoint_set(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                           size_t devices, bool expected, struct iovageom_wire_list *promise)
+void iovageom_promise_set(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                          struct iovageom_wire_list *wire, uint64_t generation)
 {
-    struct iovageom_group *group = endpoint->group;
+    struct iovageom_members *promised_to = &endpoint->group->promised_to;
 
-    group->relied_on -= endpoint_relied_on(endpoint);
-    endpoint->devices = devices;
-    endpoint->expected = expected;
-    if (promise == NULL && endpoint->promise != NULL)
-        members_remove(&group->promised_to, IOVAGEOM_LIST_PROMISED, endpoint);
-    if (promise != NULL && endpoint->promise == NULL)
-        members_add(&group->promised_to, IOVAGEOM_LIST_PROMISED, endpoint);
-    if (promise != endpoint->promise)
-        iovageom_wire_put(viommu, endpoint->promise);
-    endpoint->promise = promise;
-    if (promise == NULL)
-        endpoint->generation = 0;
-    group->relied_on += endpoint_relied_on(endpoint);
-    if (group->relied_on == 0)
-        iovageom_group_forgive(viommu, group);
+    if (wire != NULL && endpoint->promise == NULL)
+        members_add(promised_to, IOVAGEOM_LIST_PROMISED, endpoint);
+    if (wire == NULL && endpoint->promise != NULL)
+        members_remove(promised_to, IOVAGEOM_LIST_PROMISED, endpoint);
+    iovageom_wire_put(viommu, endpoint->promise);
+    endpoint->promise = wire;
+    endpoint->generation = generation;
 }
 
 /*
@@ -342,7 +348,7 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
     }
     endpoint = iovageom_object_make(viommu, &viommu->endpoints, id, sizeof(*endpoint));
     if (endpoint == NULL) {
-        group_drop_if_empty(viommu, group);
+        iovageom_group_settle(viommu, group);
         return NULL;
     }
     endpoint->age = viommu->endpoints_made++;
@@ -350,24 +356,23 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
     endpoint->kind = (uint32_t)kind;
     endpoint->group = group;
     members_add(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
-    iovageom_endpoint_set(viommu, endpoint, kind == IOVAGEOM_ENDPOINT_EMULATED, false, NULL);
     if (kind == IOVAGEOM_ENDPOINT_SLOT && group->slots++ == 0 && viommu->envelope != NULL)
         iovageom_group_stale(group);
     return endpoint;
 }
 
-/* Detach and free an endpoint that has no device; its group goes with its last endpoint. */
+/* Detach and free an endpoint that has no device. */
 void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
 {
     struct iovageom_group *group = endpoint->group;
 
     iovageom_domain_leave(viommu, endpoint);
-    iovageom_endpoint_set(viommu, endpoint, 0, false, NULL);
+    iovageom_promise_set(viommu, endpoint, NULL, 0);
     if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT && --group->slots == 0 && viommu->envelope != NULL)
         iovageom_group_stale(group);
     members_remove(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
     iovageom_object_free(viommu, &viommu->endpoints, endpoint->id, endpoint, sizeof(*endpoint));
-    group_drop_if_empty(viommu, group);
+    iovageom_group_settle(viommu, group);
 }
 
 /* ---- where endpoints are ---- */

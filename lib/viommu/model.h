@@ -168,7 +168,6 @@ struct iovageom_group {
     struct iovageom_members members;
     struct iovageom_members promised_to; /**< those with a promise */
     size_t slots;              /**< members that are slots: with one, the envelope counts */
-    size_t relied_on;          /**< members that are visible to the guest, or have a promise */
     struct iovageom_view view; /**< reserved for the group: machine, envelope, devices */
     bool view_clean;           /**< `view` is up to date; else compute it anew */
     bool wire_clean;           /**< if view_clean as well: `wire` is up to date */
@@ -203,10 +202,10 @@ struct iovageom_domain {
 /** An endpoint: declared by the VMM, made for a plug, or made by load. */
 struct iovageom_endpoint {
     uint32_t id;
-    uint32_t kind;  /**< an enum iovageom_endpoint_kind */
-    size_t devices; /**< contacts with a committed plug; an EMULATED endpoint is one itself */
-    bool expected;  /**< visible to the guest, but its device is yet to come: see load.c */
-    bool faulted;   /**< while loading: it could not bypass at the source either */
+    uint32_t kind; /**< an enum iovageom_endpoint_kind */
+    bool expected; /**< visible to the guest, but its device is yet to come: see load.c */
+    bool faulted;  /**< while loading: it could not bypass at the source either */
+    /** Its devices. One that is prepared is the last: iovageom_plug_pending(). */
     struct iovageom_contact *first, *last;
     struct iovageom_plug *departed; /**< their host groups stay: see devices.c */
     struct iovageom_group *group;   /**< never NULL, and never another one */
@@ -295,6 +294,7 @@ struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *ad
                                          const struct iovageom_device *device);
 bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
+bool iovageom_group_promised(const struct iovageom_group *group);
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu);
 int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
                           uint64_t number);
@@ -304,8 +304,9 @@ void iovageom_object_free(struct iovageom_viommu *viommu, struct iovageom_table 
                           uint64_t number, void *object, size_t size);
 void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group);
 void iovageom_group_stale(struct iovageom_group *group);
-void iovageom_endpoint_set(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                           size_t devices, bool expected, struct iovageom_wire_list *promise);
+void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group *group);
+void iovageom_promise_set(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                          struct iovageom_wire_list *wire, uint64_t generation);
 struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id,
                                                  uint64_t group_key,
                                                  enum iovageom_endpoint_kind kind);

@@ -158,7 +158,7 @@ static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *g
  * usually get the same list: then it is promised_wire already, and nothing is computed.
  */
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                          struct iovageom_wire_list *wire)
+                          struct iovageom_wire_list *wire, uint64_t generation)
 {
     struct iovageom_group *group = endpoint->group;
 
@@ -177,10 +177,7 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
         group->promised_wire = wire;
         wire->references++;
     }
-    if (endpoint->promise == wire)
-        iovageom_wire_put(viommu, wire);
-    iovageom_endpoint_set(viommu, endpoint, endpoint->devices, endpoint->expected, wire);
-    endpoint->generation = viommu->generation;
+    iovageom_promise_set(viommu, endpoint, wire, generation);
     return IOVAGEOM_OK;
 }
 
@@ -220,7 +217,7 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
         return error;
     wire = found->group->wire;
     wire->references++;
-    error = iovageom_promise_keep(viommu, found, wire);
+    error = iovageom_promise_keep(viommu, found, wire, viommu->generation);
     if (error != IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
         return error;

@@ -313,7 +313,7 @@ int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
     struct iovageom_group *group = NULL;
 
     while ((group = iovageom_group_after(viommu, group)) != NULL)
-        if (group->promised_to.count > 0 || iovageom_rangeset_count(&group->promised) > 0)
+        if (iovageom_group_promised(group))
             return IOVAGEOM_ERR_STATE;
     if (iovageom_table_count(&viommu->domains) > 0)
         return IOVAGEOM_ERR_STATE;
@@ -384,7 +384,8 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
         iovageom_domain_leave(viommu, domain->members.first);
     for (uint64_t from = 0; (endpoint = iovageom_table_from(&viommu->endpoints, from)) != NULL;) {
         from = (uint64_t)endpoint->id + 1;
-        iovageom_endpoint_set(viommu, endpoint, endpoint->devices, false, NULL);
+        endpoint->expected = false;
+        iovageom_promise_set(viommu, endpoint, NULL, 0);
         if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
             iovageom_endpoint_drop(viommu, endpoint);
     }
