@@ -88,6 +88,18 @@ static int input_as_regions(struct iovageom_viommu *viommu)
     return error;
 }
 
+/* All guest groups make the list for a PROBE anew, and with `view` what is reserved for them too. */
+static void all_groups_stale(struct iovageom_viommu *viommu, bool view)
+{
+    struct iovageom_group *group = NULL;
+
+    while ((group = iovageom_group_after(viommu, group)) != NULL) {
+        group->wire_clean = false;
+        if (view)
+            iovageom_group_stale(group);
+    }
+}
+
 /*
  * Only the last step allocates, and can fail: so on failure every table is ready for
  * iovageom_viommu_free(). The others only want a sound allocator.
@@ -200,9 +212,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->platform_view.all, &view.all);
         iovageom_rangeset_swap(&viommu->platform_view.msi, &view.msi);
-        for (struct iovageom_group *group = NULL;
-             (group = iovageom_group_after(viommu, group)) != NULL;)
-            iovageom_group_stale(group);
+        all_groups_stale(viommu, true);
         viommu->generation++;
         viommu->changes++;
     }
@@ -222,19 +232,15 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
         return IOVAGEOM_ERR_FROZEN;
     if (envelope != NULL)
         error = iovageom_device_make(viommu, envelope, 0, &device);
-    if (error == IOVAGEOM_OK && device != NULL) {
+    if (device != NULL)
         error = iovageom_ask_envelope(viommu, device, report);
-        if (error != IOVAGEOM_OK)
-            iovageom_device_put(viommu, device);
-    }
-    if (error != IOVAGEOM_OK)
+    if (error != IOVAGEOM_OK) {
+        iovageom_device_put(viommu, device);
         return error;
+    }
     iovageom_device_put(viommu, viommu->envelope);
     viommu->envelope = device;
-    for (struct iovageom_group *group = NULL;
-         (group = iovageom_group_after(viommu, group)) != NULL;)
-        if (group->slots > 0)
-            iovageom_group_stale(group);
+    all_groups_stale(viommu, true);
     viommu->generation++;
     viommu->changes++;
     return IOVAGEOM_OK;
@@ -281,13 +287,12 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
 int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     const struct iovageom_plug *plug = NULL;
-    struct iovageom_virtio_config space;
     int error;
 
     iovageom_report_clear(report);
     if (viommu->frozen)
         return IOVAGEOM_OK;
-    error = iovageom_shown(viommu, &space, report);
+    error = iovageom_shown(viommu, &viommu->shown, report);
     if (error != IOVAGEOM_OK)
         return error;
     /* Linux assigns none that has a region of type DIRECT. */
@@ -302,7 +307,6 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
         if (iovageom_doorbells_unknown(viommu, plug->device, plug->contacts[0].endpoint->id,
                                        report))
             break;
-    viommu->shown = space;
     viommu->frozen = true;
     viommu->changes++;
     return IOVAGEOM_OK;
@@ -319,9 +323,8 @@ int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
         return IOVAGEOM_ERR_STATE;
     viommu->frozen = false;
     viommu->changes++;
-    /* Cached lists were aligned to the granule of the old config space. */
-    while ((group = iovageom_group_after(viommu, group)) != NULL)
-        group->wire_clean = false;
+    /* The lists were aligned to the granule of the old config space. */
+    all_groups_stale(viommu, false);
     return IOVAGEOM_OK;
 }
 
@@ -336,9 +339,7 @@ void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t fe
 {
     viommu->accepted = viommu->config.features & features;
     viommu->changes++;
-    for (struct iovageom_group *group = NULL;
-         (group = iovageom_group_after(viommu, group)) != NULL;)
-        group->wire_clean = false;
+    all_groups_stale(viommu, false);
 }
 
 int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
@@ -386,14 +387,11 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
         from = (uint64_t)endpoint->id + 1;
         endpoint->expected = false;
         iovageom_promise_set(viommu, endpoint, NULL, 0);
+        iovageom_group_forgive(viommu, endpoint->group);
         if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
             iovageom_endpoint_drop(viommu, endpoint);
     }
-    for (struct iovageom_group *group = NULL;
-         (group = iovageom_group_after(viommu, group)) != NULL;) {
-        iovageom_group_forgive(viommu, group);
-        group->wire_clean = false;
-    }
+    all_groups_stale(viommu, false);
     viommu->accepted = viommu->config.features;
     viommu->changes++;
     if (system)
