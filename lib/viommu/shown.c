@@ -38,33 +38,23 @@ uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu)
                                                   : iovageom_shown_mask(viommu));
 }
 
-/* `device` may be NULL, and then reserves nothing. */
-static int reserve_all(struct iovageom_rangeset *reserved, const struct iovageom_device *device)
-{
-    int error = IOVAGEOM_OK;
-
-    for (size_t i = 0; error == IOVAGEOM_OK && device != NULL && i < device->all_count; i++)
-        error = iovageom_rangeset_insert(reserved, device->ranges[i]);
-    return error;
-}
-
 /*
- * The addresses of `range` that all devices and the envelope can map. With `a`, as if what it asks
- * for had come: with its device, and without those that this would replace.
+ * In out->all, the addresses of `range` that all devices and the envelope can map. With `a`, as if
+ * what it asks for had come: with its device, and without those that this would replace.
  */
 static int usable_to_all(const struct iovageom_viommu *viommu, struct iovageom_range range,
-                         const struct iovageom_admission *a, struct iovageom_rangeset *out)
+                         const struct iovageom_admission *a, struct iovageom_view *out)
 {
     const struct iovageom_endpoint *renewed = a != NULL ? a->renewed : NULL;
     const struct iovageom_plug *plug = NULL;
-    int error = a != NULL ? reserve_all(out, a->device) : IOVAGEOM_OK;
+    int error = iovageom_view_add(out, a != NULL ? a->device : NULL);
 
     if (error == IOVAGEOM_OK && (a == NULL || !a->renews_envelope))
-        error = reserve_all(out, viommu->envelope);
+        error = iovageom_view_add(out, viommu->envelope);
     while (error == IOVAGEOM_OK && (plug = iovageom_plug_after(viommu, plug)) != NULL)
         if (plug->contacts[0].endpoint != renewed)
-            error = reserve_all(out, plug->device);
-    return error != IOVAGEOM_OK ? error : iovageom_rangeset_complement(out, out, range);
+            error = iovageom_view_add(out, plug->device);
+    return error != IOVAGEOM_OK ? error : iovageom_rangeset_complement(&out->all, &out->all, range);
 }
 
 /*
@@ -79,30 +69,31 @@ int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
                          const struct iovageom_admission *a, struct iovageom_report *report,
                          struct iovageom_range *input, bool *whole)
 {
-    struct iovageom_rangeset usable, granules;
+    struct iovageom_rangeset granules, *usable;
+    struct iovageom_view view;
     int error;
 
     *whole = false;
-    (void)iovageom_rangeset_init(&usable, &viommu->allocator);
+    iovageom_view_init(&view, viommu);
     (void)iovageom_rangeset_init(&granules, &viommu->allocator);
-    error = usable_to_all(viommu, *input, a, &usable);
+    usable = &view.all;
+    error = usable_to_all(viommu, *input, a, &view);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
+        error = iovageom_rangeset_align_inward(&granules, usable, granule);
     if (error == IOVAGEOM_OK)
         *whole = iovageom_rangeset_hull(&granules, input);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&usable, &usable, &viommu->platform_view.all);
+        error = iovageom_rangeset_difference(usable, usable, &viommu->platform_view.all);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
+        error = iovageom_rangeset_align_inward(&granules, usable, granule);
     if (error == IOVAGEOM_OK)
         (void)iovageom_rangeset_hull(&granules, input);
-    if (error == IOVAGEOM_OK && *whole && report != NULL) {
-        error = iovageom_rangeset_remove(&usable, *input);
-        if (error == IOVAGEOM_OK)
-            iovageom_note_all_lost(report, &usable);
-    }
-    iovageom_rangeset_deinit(&usable);
+    if (error == IOVAGEOM_OK && *whole && report != NULL)
+        error = iovageom_rangeset_remove(usable, *input);
+    if (error == IOVAGEOM_OK && *whole)
+        iovageom_note_all_lost(report, usable);
     iovageom_rangeset_deinit(&granules);
+    iovageom_view_deinit(&view);
     return error;
 }
 

@@ -9,10 +9,13 @@
 
 /* ---- guest groups ---- */
 
+/* NULL reserves nothing. */
 int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device)
 {
     int error = IOVAGEOM_OK;
 
+    if (device == NULL)
+        return IOVAGEOM_OK;
     for (size_t i = 0; error == IOVAGEOM_OK && i < device->all_count; i++)
         error = iovageom_rangeset_insert(&view->all, device->ranges[i]);
     for (size_t i = 0; error == IOVAGEOM_OK && i < device->msi_count; i++)
@@ -44,7 +47,7 @@ static int view_build(const struct iovageom_viommu *viommu, const struct iovageo
 {
     int error = view_assign(out, &viommu->platform_view);
 
-    if (error == IOVAGEOM_OK && group->slots > 0 && viommu->envelope != NULL)
+    if (error == IOVAGEOM_OK && group->slots > 0)
         error = iovageom_view_add(out, viommu->envelope);
     for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
         const struct iovageom_address_space *address_space = link->upper->self;
