@@ -40,7 +40,7 @@ static void try_destination(const char *device, unsigned bits, const void *bytes
     struct iovageom_report report;
 
     iovageom_report_init(&report, NULL);
-    int rc = iovageom_viommu_load_check(destination, bytes, size, 0, &report);
+    int rc = iovageom_viommu_load(destination, bytes, size, IOVAGEOM_LOAD_CHECK, &report);
     if (rc != IOVAGEOM_ERR_CONFLICT) /* not fit: that is an answer, too */
         must(rc);
     printf("a destination of %u bits: %s\n", bits,

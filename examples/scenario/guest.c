@@ -123,7 +123,7 @@ void do_map(struct player *p)
             books(p), request.domain, request.virt, request.phys, request.flags, &p->report));
 
         if (status == IOVAGEOM_VIRTIO_S_OK)
-            (void)iovageom_viommu_map_undo(books(p), request.domain, request.virt);
+            (void)iovageom_viommu_unmap(books(p), request.domain, request.virt, NULL, NULL);
         say(p, status == IOVAGEOM_VIRTIO_S_OK ? "undone" : "refused");
         return;
     }

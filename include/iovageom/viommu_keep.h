@@ -45,7 +45,12 @@ enum iovageom_load_flag {
      * with iovageom_viommu_undeclare(); a reset does it for all that were made so. The guest groups
      * that are made have no number yet: the first plug there that names one gives it.
      */
-    IOVAGEOM_LOAD_EXPECT_DEVICES = 1
+    IOVAGEOM_LOAD_EXPECT_DEVICES = 1,
+    /**
+     * A dry run, with the same findings and the same status: whether this destination is fit for
+     * that source. The object is changed, and then changed back.
+     */
+    IOVAGEOM_LOAD_CHECK = 2
 };
 
 /**
@@ -78,15 +83,6 @@ enum iovageom_load_flag {
 IOVAGEOM_API int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes,
                                       size_t length, uint32_t flags,
                                       struct iovageom_report *report);
-
-/**
- * Whether load would succeed: a dry run, with the same findings and the same status. It tells
- * whether this destination is fit for that source. The object is not const: it is changed, and then
- * changed back. So no other call may run on it at the same time.
- */
-IOVAGEOM_API int iovageom_viommu_load_check(struct iovageom_viommu *viommu, const void *bytes,
-                                            size_t length, uint32_t flags,
-                                            struct iovageom_report *report);
 
 #ifdef __cplusplus
 }

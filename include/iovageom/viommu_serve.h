@@ -20,7 +20,8 @@
  * iovageom_status_virtio() makes the status for the tail. Below, requests list the statuses of
  * virtio, by their short names. The library's own statuses say more (two reasons to answer INVAL
  * may be two statuses here), and the report says why. 0 means done: the object has changed. A
- * `_check` call answers the same, memory aside, and changes nothing.
+ * `_check` call answers the same, memory aside, and changes nothing. MAP has none: unmap
+ * takes back what was mapped.
  */
 
 #ifdef __cplusplus
@@ -31,7 +32,7 @@ extern "C" {
  *
  * When the VMM's own work fails after a request was agreed to:
  *   ATTACH  check, map the domain's mappings on the host if it is new there, then attach
- *   MAP     map, then the host's map; when that fails, iovageom_viommu_map_undo()
+ *   MAP     map, then the host's map; when that fails, unmap the same range: it can't fail
  *   UNMAP   check, go through iovageom_viommu_run_next() to unmap on the host, then unmap
  * iovageom_report_host_refused() puts the host's refusal into the report.
  */
@@ -83,23 +84,11 @@ IOVAGEOM_API int iovageom_viommu_detach_check(const struct iovageom_viommu *viom
  *         mapping budget is reached (FINDING_LIMIT, FINDING_BUDGET). They are looked for in this
  *         order: flags, domain, bypass, inverted, alignment, input range, physical, reserved,
  *         mapped, limits. O(log k + log m); while an address space with a budget is in several
- *         domains, of which this is one, its domains are counted besides. The check needs memory
- *         when devices came or went since the domain's last MAP.
+ *         domains, of which this is one, its domains are counted besides.
  */
 IOVAGEOM_API int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                                      struct iovageom_range range, uint64_t phys, uint32_t flags,
                                      struct iovageom_report *report);
-IOVAGEOM_API int iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                           struct iovageom_range range, uint64_t phys,
-                                           uint32_t flags, struct iovageom_report *report);
-
-/**
- * Take back a mapping that map() has just made and the host refused. Needs no memory.
- *
- * @return IOVAGEOM_ERR_NOT_FOUND when there is no mapping of exactly that range.
- */
-IOVAGEOM_API int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
-                                          struct iovageom_range range);
 
 /**
  * UNMAP (N51-N55, I8).

@@ -33,7 +33,7 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
          finding->kind == IOVAGEOM_FINDING_BUDGET);
 
     /* While loading, a device without a usable address is safe: PROBE reserves everything. */
-    if (lenient || (a->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE))
+    if (lenient || (a->viommu->loading && finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE))
         finding->status = IOVAGEOM_OK;
     finding->fatal = finding->status != IOVAGEOM_OK;
     if (a->status == IOVAGEOM_OK)
@@ -180,7 +180,7 @@ static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
     if (iovageom_device_leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
         return true;
     object_number(a, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
-    return a->loading;
+    return a->viommu->loading;
 }
 
 /*
@@ -203,7 +203,8 @@ static void ask_input(struct iovageom_admission *a, bool common)
     const struct iovageom_range input =
         viommu->frozen ? viommu->shown.input_range : viommu->config.input_range;
     const struct iovageom_range guest = iovageom_guest_input(viommu, a->features);
-    const bool strict = !a->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
+    const bool strict =
+        !a->viommu->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
     const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
 
     if (!ask_some(a, input))

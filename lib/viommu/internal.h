@@ -128,11 +128,8 @@ struct iovageom_admission {
     /** Features of the driver: PROBE tells it of holes, INPUT_RANGE of both ends. */
     uint32_t features;
     bool renews_envelope; /**< the device is the new envelope, in place of the old one */
-    /** A stream is loaded: its config space is fixed, so a device without a usable granule in it is
-        noted, not refused. */
-    bool loading;
-    uint32_t flags; /**< IOVAGEOM_PLUG_* */
-    int status;     /**< of the first objection; IOVAGEOM_OK while there is none */
+    uint32_t flags;       /**< IOVAGEOM_PLUG_* */
+    int status;           /**< of the first objection; IOVAGEOM_OK while there is none */
 };
 
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);

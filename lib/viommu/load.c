@@ -180,51 +180,26 @@ static int load_attached(struct loader *l, struct iovageom_reader *body)
     return load_status(l, status);
 }
 
-/*
- * One mapping, as a MAP. A reserved range is looked for before: iovageom_map_decide() would call it
- * a mistake of the guest (RESERVED), but here a live mapping meets a host that can't map it
- * (MAPPING).
- */
-static int load_mapping(struct loader *l, struct iovageom_domain *domain,
-                        struct iovageom_change *change)
-{
-    const struct iovageom_range range = change->mapping.range;
-    struct iovageom_range reserved;
-    int status;
-
-    if (iovageom_range_valid(range) &&
-        iovageom_rangeset_first_overlap(&domain->reserved, range, &reserved)) {
-        struct iovageom_finding finding =
-            iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, l->domain,
-                                IOVAGEOM_ID_NONE, range, reserved);
-
-        iovageom_name_domain(&finding, l->viommu, domain, range);
-        return load_status(l, iovageom_refuse(l->report, &finding));
-    }
-    status = iovageom_map_decide(l->viommu, l->domain, l->report, change);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_map_do(l->viommu, change);
-    return load_status(l, status);
-}
-
 static int load_mappings(struct loader *l, struct iovageom_reader *body)
 {
-    struct iovageom_domain *domain = iovageom_table_at(&l->viommu->domains, l->domain);
-    int error;
+    int error = IOVAGEOM_OK;
 
     if (body->left % MAPPING_SIZE != 0 || !l->open)
         return IOVAGEOM_ERR_MALFORMED;
     /* No endpoint of the domain could be attached; already reported. */
-    if (domain == NULL)
+    if (iovageom_domain_at(l->viommu, l->domain) == NULL)
         return l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
-    error = iovageom_domain_refresh(l->viommu, domain);
     while (error == IOVAGEOM_OK && body->left > 0) {
         struct iovageom_change change;
+        int status;
 
         change.mapping.range = iovageom_read_range(body);
         change.mapping.phys = iovageom_read64(body);
         change.mapping.flags = iovageom_read32(body);
-        error = load_mapping(l, domain, &change);
+        status = iovageom_map_decide(l->viommu, l->domain, l->report, &change);
+        if (status == IOVAGEOM_OK)
+            status = iovageom_map_do(l->viommu, &change);
+        error = load_status(l, status);
     }
     return error;
 }
@@ -305,7 +280,7 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
 static int load_space(struct loader *l, struct iovageom_reader body)
 {
     struct iovageom_viommu *viommu = l->viommu;
-    struct iovageom_admission ask = {.viommu = viommu, .report = l->report, .loading = true};
+    struct iovageom_admission ask = {.viommu = viommu, .report = l->report};
     struct iovageom_virtio_config space;
     uint32_t features, accepted;
     uint64_t generation;
@@ -422,10 +397,11 @@ static void load_take_back(struct iovageom_viommu *viommu, uint32_t bypass, uint
     viommu->generation = generation;
 }
 
-/* Load, and take it back at the end unless `keep`: so a dry run and a load answer the same. */
-static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t length,
-                    uint32_t flags, bool keep, struct iovageom_report *report)
+/* A dry run is a load that is taken back at the end: so both answer the same. */
+int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size_t length,
+                         uint32_t flags, struct iovageom_report *report)
 {
+    const uint32_t known = IOVAGEOM_LOAD_EXPECT_DEVICES | IOVAGEOM_LOAD_CHECK;
     const uint32_t bypass = viommu->bypass;
     const uint32_t accepted = viommu->accepted;
     const uint64_t generation = viommu->generation;
@@ -438,12 +414,13 @@ static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t le
     iovageom_report_clear(report);
     if (viommu->frozen)
         return IOVAGEOM_ERR_STATE;
-    if ((flags & ~(uint32_t)IOVAGEOM_LOAD_EXPECT_DEVICES) != 0)
+    if ((flags & ~known) != 0)
         return IOVAGEOM_ERR_INVALID;
     if (error != IOVAGEOM_OK)
         return error;
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         endpoint->faulted = endpoint->group->loaded = false;
+    viommu->loading = true;
     error = load_space(&l, iovageom_read_part(&reader, SPACE_SIZE));
     while (error == IOVAGEOM_OK && reader.left > 0) {
         const uint32_t tag = iovageom_read32(&reader);
@@ -455,23 +432,12 @@ static int load_try(struct iovageom_viommu *viommu, const void *bytes, size_t le
         error = load_compare(&l);
     if (error == IOVAGEOM_OK)
         load_bypass(&l);
+    viommu->loading = false;
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;
-    if (error == IOVAGEOM_OK && keep)
+    if (error == IOVAGEOM_OK && (flags & IOVAGEOM_LOAD_CHECK) == 0)
         viommu->generation++;
     else
         load_take_back(viommu, bypass, accepted, generation);
     return error;
-}
-
-int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size_t length,
-                         uint32_t flags, struct iovageom_report *report)
-{
-    return load_try(viommu, bytes, length, flags, true, report);
-}
-
-int iovageom_viommu_load_check(struct iovageom_viommu *viommu, const void *bytes, size_t length,
-                               uint32_t flags, struct iovageom_report *report)
-{
-    return load_try(viommu, bytes, length, flags, false, report);
 }

@@ -45,22 +45,25 @@ static IOVAGEOM_COLD int refuse_map(uint32_t domain, int error, const char *deta
     return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
 }
 
-/* `reserved` has addresses of `range`; the owner is looked up only if there is a report. */
+/*
+ * Addresses of `range` are reserved; the owner is looked up only if there is a report. In a guest's
+ * MAP that is the guest's mistake. In a stream it is a live mapping that this host can't map.
+ */
 static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
                                          const struct iovageom_domain *domain,
                                          struct iovageom_range range,
-                                         const struct iovageom_rangeset *reserved,
                                          struct iovageom_report *report)
 {
     struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
+        viommu->loading ? iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT)
+                        : iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
     struct iovageom_range hit;
 
     if (report == NULL)
-        return IOVAGEOM_ERR_RESERVED;
+        return finding.status;
     finding.domain = domain->id;
     finding.range = range;
-    (void)iovageom_rangeset_first_overlap(reserved, range, &finding.against);
+    (void)iovageom_rangeset_first_overlap(&domain->reserved, range, &finding.against);
     (void)iovageom_range_intersect(range, finding.against, &hit);
     iovageom_name_domain(&finding, viommu, domain, hit);
     return iovageom_refuse(report, &finding);
@@ -125,16 +128,15 @@ static IOVAGEOM_COLD int refuse_limit(const struct iovageom_domain *domain,
  */
 static ALWAYS_INLINE int map_place(const struct iovageom_viommu *viommu,
                                    const struct iovageom_domain *domain,
-                                   const struct iovageom_mapping *mapping,
-                                   const struct iovageom_rangeset *reserved, uint64_t budget,
+                                   const struct iovageom_mapping *mapping, uint64_t budget,
                                    struct iovageom_report *report,
                                    struct iovageom_mappings_place *place)
 {
     const struct iovageom_range range = mapping->range;
     const uint64_t live = iovageom_mappings_count(&domain->mappings);
 
-    if (iovageom_rangeset_meets(reserved, range))
-        return refuse_reserved(viommu, domain, range, reserved, report);
+    if (iovageom_rangeset_meets(&domain->reserved, range))
+        return refuse_reserved(viommu, domain, range, report);
     if (!iovageom_mappings_seek_place(&domain->mappings, range, place))
         return refuse_overlap(viommu, domain, range, report);
     if (viommu->mapping_count >= viommu->config.max_mappings)
@@ -167,68 +169,25 @@ static int map_front(const struct iovageom_viommu *viommu, const struct iovageom
     return map_numbers(viommu, domain, mapping, report);
 }
 
-/* The same while the cached set of the domain is not up to date. */
-static NOINLINE int map_unclean(const struct iovageom_viommu *viommu,
-                                const struct iovageom_domain *domain,
-                                const struct iovageom_mapping *mapping,
-                                struct iovageom_report *report,
-                                struct iovageom_mappings_place *place)
-{
-    struct iovageom_rangeset reserved;
-    bool shared;
-    int status = iovageom_rangeset_init(&reserved, &viommu->allocator);
-
-    if (status == IOVAGEOM_OK)
-        status = iovageom_domain_reserved(viommu, domain, &reserved);
-    if (status == IOVAGEOM_OK)
-        status = map_place(viommu, domain, mapping, &reserved,
-                           iovageom_domain_budget(domain, &shared), report, place);
-    iovageom_rangeset_deinit(&reserved);
-    return status;
-}
-
 /*
- * The one place where a MAP is decided. With a clean domain it uses the cached set and allocates
- * nothing. Else it computes the set anew, since the object is const.
+ * The one place where a MAP is decided. It changes nothing but the cached values of the domain, which
+ * it brings up to date: with a clean domain it allocates nothing.
  */
-static ALWAYS_INLINE int map_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                                    struct iovageom_domain *target, struct iovageom_report *report,
-                                    struct iovageom_change *change)
-{
-    const struct iovageom_mapping *mapping = &change->mapping;
-    int status = map_front(viommu, target, domain, mapping, report);
-    bool shared;
-
-    change->domain = target;
-    if (status != IOVAGEOM_OK)
-        return status;
-    if (!target->clean)
-        return map_unclean(viommu, target, mapping, report, &change->place);
-    return map_place(viommu, target, mapping, &target->reserved,
-                     target->shared ? iovageom_domain_budget(target, &shared) : target->budget,
-                     report, &change->place);
-}
-
-/* Refreshes the domain first. If there is no memory for that, the decision needs as much memory too,
- * and reports it. */
 int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
                         struct iovageom_report *report, struct iovageom_change *change)
 {
     struct iovageom_domain *target = domain_at(viommu, domain);
+    int status = map_front(viommu, target, domain, &change->mapping, report);
+    bool shared;
 
-    if (target != NULL && !target->clean)
-        (void)iovageom_domain_refresh(viommu, target);
-    return map_decide(viommu, domain, target, report, change);
-}
-
-IOVAGEOM_COLD int iovageom_viommu_map_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                            struct iovageom_range range, uint64_t phys,
-                                            uint32_t flags, struct iovageom_report *report)
-{
-    struct iovageom_change change = {.mapping = {range, phys, flags}};
-
-    iovageom_report_clear(report);
-    return map_decide(viommu, domain, iovageom_domain_at(viommu, domain), report, &change);
+    change->domain = target;
+    if (status == IOVAGEOM_OK && !target->clean)
+        status = iovageom_domain_refresh(viommu, target);
+    if (status != IOVAGEOM_OK)
+        return status;
+    return map_place(viommu, target, &change->mapping,
+                     target->shared ? iovageom_domain_budget(target, &shared) : target->budget,
+                     report, &change->place);
 }
 
 int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
@@ -296,20 +255,6 @@ int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
     count = iovageom_unmap_do(viommu, &change);
     if (removed != NULL)
         *removed = count;
-    return IOVAGEOM_OK;
-}
-
-int iovageom_viommu_map_undo(struct iovageom_viommu *viommu, uint32_t domain,
-                             struct iovageom_range range)
-{
-    struct iovageom_change change = {.mapping.range = range};
-    struct iovageom_mapping mapping;
-
-    if (iovageom_unmap_decide(viommu, domain, NULL, &change) != IOVAGEOM_OK ||
-        !iovageom_mappings_first_overlap(&change.domain->mappings, range, &mapping) ||
-        !iovageom_range_equal(mapping.range, range))
-        return IOVAGEOM_ERR_NOT_FOUND;
-    (void)iovageom_unmap_do(viommu, &change);
     return IOVAGEOM_OK;
 }
 

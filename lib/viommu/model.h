@@ -225,6 +225,7 @@ struct iovageom_viommu {
     struct iovageom_viommu_config config;
     struct iovageom_virtio_config shown; /**< config space; valid once frozen, but not `bypass` */
     bool frozen;
+    bool loading;      /**< a stream is: its config space is fixed, and what it maps is live */
     uint32_t accepted; /**< features of the driver; all that are offered until it says */
     uint32_t bypass;   /**< the config field `bypass` at present */
     /** Counts changes after which a PROBE may get another answer. From 1 on: 0 is no promise. */

@@ -121,14 +121,13 @@ static void map(void)
     size_t count;
     bool changed;
 
-    if (iovageom_viommu_map_check(t.books, DOMAIN, range, phys * PAGE, 3, NULL) != 0)
+    if (iovageom_viommu_map(t.books, DOMAIN, range, phys * PAGE, 3, NULL) != 0)
         return;
     DO(iovageom_plan_cover_change(t.cover, t.cover_count, range, true, t.unit, MOST, cover,
                                   MOST + 1, &count, &changed));
     if (changed)
         watch(cover, count);
     device_writes();
-    DO(iovageom_viommu_map(t.books, DOMAIN, range, phys * PAGE, 3, NULL));
     for (uint64_t i = 0; i < pages; i++)
         t.host[page + i] = phys + i + 1;
 }

@@ -63,7 +63,7 @@ static void devices_may_come_after_the_state(void **state)
 
     (void)state;
     iovageom_report_init(&report, NULL);
-    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 2, &report),
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 4, &report),
                      IOVAGEOM_ERR_INVALID);
     assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, &report),
                      IOVAGEOM_ERR_CONFLICT);
@@ -156,12 +156,13 @@ static void a_dry_run_says_what_load_would_and_changes_nothing(void **state)
 
     (void)state;
     iovageom_report_init(&report, NULL);
-    assert_int_equal(iovageom_viommu_load_check(viommu, stream, length, 0, &report),
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_CHECK, &report),
                      IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOT_FOUND);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(iovageom_viommu_load_check(viommu, stream, length,
-                                                    IOVAGEOM_LOAD_EXPECT_DEVICES, &report),
+        assert_int_equal(iovageom_viommu_load(viommu, stream, length,
+                                              IOVAGEOM_LOAD_EXPECT_DEVICES | IOVAGEOM_LOAD_CHECK,
+                                              &report),
                          0);
         assert_false(iovageom_viommu_frozen(viommu));
         assert_int_equal(listed(viommu, SLOT).expected, 0);
@@ -171,7 +172,7 @@ static void a_dry_run_says_what_load_would_and_changes_nothing(void **state)
     }
     assert_int_equal(
         iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, &report), 0);
-    assert_int_equal(iovageom_viommu_load_check(viommu, stream, length, 0, &report),
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_CHECK, &report),
                      IOVAGEOM_ERR_STATE);
     iovageom_report_deinit(&report);
     iovageom_viommu_free(viommu);

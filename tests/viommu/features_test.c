@@ -126,9 +126,6 @@ static void the_calls_know_what_is_offered(void **state)
     iovageom_viommu_free(viommu);
     viommu = books(IOVAGEOM_VIRTIO_F_MMIO);
     assert_int_equal(
-        iovageom_status_virtio(iovageom_viommu_map_check(viommu, 1, R(0, 0xfff), 0, 4, NULL)),
-        IOVAGEOM_VIRTIO_S_INVAL);
-    assert_int_equal(
         iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 4, NULL)),
         IOVAGEOM_VIRTIO_S_INVAL);
     assert_int_equal(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 3, NULL), 0);

@@ -351,7 +351,7 @@ static int fit(const struct iovageom_geometry *destination, const uint8_t *strea
                struct iovageom_report *report)
 {
     struct iovageom_viommu *viommu = with_host(NULL, destination);
-    const int status = iovageom_viommu_load_check(viommu, stream, length, 0, report);
+    const int status = iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_CHECK, report);
     const size_t count = iovageom_report_count(report);
 
     assert_false(iovageom_viommu_frozen(viommu));
@@ -440,7 +440,7 @@ static void every_allocation_of_a_dry_run_may_fail(void **state)
         test_allocator_init(&memory);
         viommu = with_host(&memory.allocator, narrow);
         test_allocator_fail_at(&memory, n, n % 2 == 0);
-        status = iovageom_viommu_load_check(viommu, stream, length, 0, NULL);
+        status = iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_CHECK, NULL);
         hit = test_allocator_stop_failing(&memory);
         assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_ERR_CONFLICT);
         assert_false(iovageom_viommu_frozen(viommu));

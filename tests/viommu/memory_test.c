@@ -143,8 +143,9 @@ static int map_many(struct iovageom_viommu *viommu)
     /* The one that failed was not made. */
     for (done -= error != 0; error != 0 && done > 0; done--)
         assert_int_equal(
-            iovageom_viommu_map_undo(
-                viommu, 0, R(0x100000 + ((done - 1) << 13), 0x100fff + ((done - 1) << 13))),
+            iovageom_viommu_unmap(viommu, 0,
+                                  R(0x100000 + ((done - 1) << 13), 0x100fff + ((done - 1) << 13)),
+                                  NULL, NULL),
             0);
     return error;
 }

@@ -225,9 +225,6 @@ static void reports_of_the_books_are_fresh(void **state)
     SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 1, 0, &report)), 0);
     SAYS(iovageom_status_virtio(iovageom_viommu_attach(viommu, 1, 2, 0, &report)),
          IOVAGEOM_VIRTIO_S_NOENT);
-    SAYS_NOTHING(
-        iovageom_status_virtio(iovageom_viommu_map_check(viommu, 1, R(0, 0xfff), 0, 1, &report)),
-        0);
     SAYS_NOTHING(iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 1, &report)),
                  0);
     SAYS(iovageom_status_virtio(iovageom_viommu_map(viommu, 1, R(0, 0xfff), 0, 1, &report)),

@@ -258,7 +258,7 @@ impl Books {
         let access = Access::from_bits(flags);
         self.books.map(domain, range.clone(), phys_start, access)?;
         add_map(&Mapping { range: range.clone(), phys: phys_start, access }).map_err(|failure| {
-            let _ = self.books.map_undo(domain, range);
+            let _ = self.books.unmap(domain, range);
             failure
         })
     }

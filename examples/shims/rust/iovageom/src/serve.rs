@@ -168,7 +168,7 @@ impl Viommu {
         })
     }
 
-    /// MAP: then map on the host, and where that fails, take it back with [`Viommu::map_undo`].
+    /// MAP: then map on the host, and where that fails, take it back with [`Viommu::unmap`].
     pub fn map(
         &mut self,
         domain: u32,
@@ -180,29 +180,6 @@ impl Viommu {
         // SAFETY: live books and report that `&mut self` keeps others from.
         self.change(|books, said| unsafe {
             sys::iovageom_viommu_map(books, domain, range, phys, access.0, said)
-        })
-    }
-
-    pub fn map_check(
-        &self,
-        domain: u32,
-        range: RangeInclusive<u64>,
-        phys: u64,
-        access: Access,
-    ) -> Result<Report> {
-        let range = raw_range(&range);
-        // SAFETY: live books, which the call does not change, and a live report.
-        self.ask(|books, said| unsafe {
-            sys::iovageom_viommu_map_check(books, domain, range, phys, access.0, said)
-        })
-    }
-
-    /// Takes back what [`Viommu::map`] has just mapped.
-    pub fn map_undo(&mut self, domain: u32, range: RangeInclusive<u64>) -> Result<()> {
-        let range = raw_range(&range);
-        self.change(|books, _| {
-            // SAFETY: live books that `&mut self` keeps others from.
-            unsafe { sys::iovageom_viommu_map_undo(books, domain, range) }
         })
     }
 

@@ -381,19 +381,19 @@ impl Viommu {
     /// With `expect_devices`, devices may come later, and each is judged when it is plugged; else all
     /// are here.
     pub fn load(&mut self, bytes: &[u8], expect_devices: bool) -> Result<Report> {
-        let flags = if expect_devices { sys::IOVAGEOM_LOAD_EXPECT_DEVICES } else { 0 };
-        // SAFETY: live books and report that `&mut self` keeps others from; the bytes outlive the call.
-        self.change_noting(|books, said| unsafe {
-            sys::iovageom_viommu_load(books, bytes.as_ptr().cast(), bytes.len(), flags, said)
-        })
+        self.load_with(bytes, if expect_devices { sys::IOVAGEOM_LOAD_EXPECT_DEVICES } else { 0 })
     }
 
     /// Whether load would succeed. It needs the books alone: they are changed, and changed back.
     pub fn load_check(&mut self, bytes: &[u8], expect_devices: bool) -> Result<Report> {
-        let flags = if expect_devices { sys::IOVAGEOM_LOAD_EXPECT_DEVICES } else { 0 };
+        let expect = if expect_devices { sys::IOVAGEOM_LOAD_EXPECT_DEVICES } else { 0 };
+        self.load_with(bytes, expect | sys::IOVAGEOM_LOAD_CHECK)
+    }
+
+    fn load_with(&mut self, bytes: &[u8], flags: u32) -> Result<Report> {
         // SAFETY: live books and report that `&mut self` keeps others from; the bytes outlive the call.
         self.change_noting(|books, said| unsafe {
-            sys::iovageom_viommu_load_check(books, bytes.as_ptr().cast(), bytes.len(), flags, said)
+            sys::iovageom_viommu_load(books, bytes.as_ptr().cast(), bytes.len(), flags, said)
         })
     }
 }
