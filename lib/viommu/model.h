@@ -54,13 +54,16 @@ struct iovageom_device {
 /**
  * The reserved regions that a PROBE answers, ascending and disjoint, aligned to the granule.
  *
- * Counted, and never changed once made: the group and all endpoints that were given this answer
+ * Counted, and its regions never change: the group and all endpoints that were given this answer
  * share one object. So two equal pointers mean an equal answer, and most comparisons stop there.
  */
 struct iovageom_wire_list {
     size_t references;
     size_t size; /**< of this allocation: there may be room for more than `count` regions */
     size_t count;
+    /** What a guest may map that got this answer: whole granules of the input range. Filled in when it
+        is promised. */
+    struct iovageom_rangeset usable;
     struct iovageom_region regions[];
 };
 

@@ -206,14 +206,17 @@ int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
     wire->references = 1;
     wire->size = size;
     wire->count = count;
+    (void)iovageom_rangeset_init(&wire->usable, &viommu->allocator);
     *out = wire;
     return IOVAGEOM_OK;
 }
 
 void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire_list *wire)
 {
-    if (wire != NULL && --wire->references == 0)
-        iovageom_array_free(&viommu->allocator, wire, 1, wire->size);
+    if (wire == NULL || --wire->references > 0)
+        return;
+    iovageom_rangeset_deinit(&wire->usable);
+    iovageom_array_free(&viommu->allocator, wire, 1, wire->size);
 }
 
 /* Can't fail: only an unsound allocator could, and iovageom_viommu_new() lets none pass. */

@@ -13,51 +13,20 @@
 
 /* ---- lists of regions ---- */
 
-/*
- * Whether the list leaves an address of `range` unreserved. O(log n + regions that `range` meets).
- */
-static bool wire_leaves(const struct iovageom_wire_list *wire, struct iovageom_range range)
+/* Fills in wire->usable. */
+static int wire_usable(struct iovageom_wire_list *wire, const struct iovageom_virtio_config *shown)
 {
-    size_t low = 0;
-    size_t high = wire->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (wire->regions[middle].range.last < range.start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    /* Cut off the front of `range` as long as regions follow each other without a gap. */
-    for (; low < wire->count && iovageom_range_has(wire->regions[low].range, range.start); low++) {
-        struct iovageom_range above;
-
-        if (wire->regions[low].range.last >= range.last ||
-            !iovageom_range_above(wire->regions[low].range, &above))
-            return false;
-        range.start = above.start;
-    }
-    return true;
-}
-
-/* What a guest may map that got this list: whole granules of the input range. `out` is replaced. */
-static int wire_usable(const struct iovageom_viommu *viommu, const struct iovageom_wire_list *wire,
-                       const struct iovageom_virtio_config *shown, struct iovageom_rangeset *out)
-{
-    struct iovageom_rangeset set;
+    struct iovageom_rangeset *out = &wire->usable;
     int error = IOVAGEOM_OK;
 
-    (void)iovageom_rangeset_init(&set, &viommu->allocator);
+    iovageom_rangeset_clear(out);
     for (size_t i = 0; error == IOVAGEOM_OK && i < wire->count; i++)
-        error = iovageom_rangeset_insert(&set, wire->regions[i].range);
+        error = iovageom_rangeset_insert(out, wire->regions[i].range);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_complement(&set, &set, shown->input_range);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(out, &set,
-                                               iovageom_pgsize_granule(shown->page_size_mask));
-    iovageom_rangeset_deinit(&set);
-    return error;
+        error = iovageom_rangeset_complement(out, out, shown->input_range);
+    return error != IOVAGEOM_OK ? error
+                                : iovageom_rangeset_align_inward(
+                                      out, out, iovageom_pgsize_granule(shown->page_size_mask));
 }
 
 /* ---- what an endpoint is told ---- */
@@ -163,14 +132,10 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
     struct iovageom_group *group = endpoint->group;
 
     if (group->promised_wire != wire) {
-        struct iovageom_rangeset usable;
-        int error;
+        int error = wire_usable(wire, &viommu->shown);
 
-        (void)iovageom_rangeset_init(&usable, &viommu->allocator);
-        error = wire_usable(viommu, wire, &viommu->shown, &usable);
         if (error == IOVAGEOM_OK)
-            error = iovageom_rangeset_union(&group->promised, &group->promised, &usable);
-        iovageom_rangeset_deinit(&usable);
+            error = iovageom_rangeset_union(&group->promised, &group->promised, &wire->usable);
         if (error != IOVAGEOM_OK)
             return error;
         iovageom_wire_put(viommu, group->promised_wire);
@@ -240,7 +205,7 @@ uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageo
     for (const struct iovageom_endpoint *member = group->promised_to.first; member != NULL;
          member = member->next[IOVAGEOM_LIST_PROMISED]) {
         if (member->promise != before)
-            leaves = wire_leaves(member->promise, range);
+            leaves = iovageom_rangeset_overlaps(&member->promise->usable, range);
         before = member->promise;
         if (leaves && (oldest == NULL || member->age < oldest->age))
             oldest = member;
@@ -265,10 +230,12 @@ static int promise_compare(const struct iovageom_viommu *viommu,
     if (error != IOVAGEOM_OK)
         return error;
     *current = endpoint->promise != NULL && wire_same(endpoint->promise, wire);
-    error = wire_usable(viommu, wire, &shown, &sets[NOW]);
+    error = wire_usable(wire, &shown);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_assign(&sets[NOW], &wire->usable);
     iovageom_wire_put(viommu, wire);
     if (error == IOVAGEOM_OK && endpoint->promise != NULL)
-        error = wire_usable(viommu, endpoint->promise, &shown, &sets[TOLD]);
+        error = iovageom_rangeset_assign(&sets[TOLD], &endpoint->promise->usable);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
     if (error != IOVAGEOM_OK || endpoint->promise == NULL)
