@@ -149,20 +149,10 @@ static void plug_free(struct iovageom_viommu *viommu, struct iovageom_plug *plug
 
     if (host != NULL && --host->plugs == 0)
         iovageom_object_free(viommu, &viommu->host_groups, host->number, host, sizeof(*host));
+    viommu->prepared -= plug->prepared;
     iovageom_device_put(viommu, plug->device);
     iovageom_array_free(&viommu->allocator, plug, 1,
                         sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
-}
-
-/* Out of its address space, which goes with its last plug. */
-static void address_space_leave(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
-{
-    struct iovageom_address_space *address_space = plug->address_space;
-
-    list_leave(viommu, plug);
-    if (address_space->leads == NULL)
-        iovageom_object_free(viommu, &viommu->address_spaces, address_space->key, address_space,
-                             sizeof(*address_space));
 }
 
 /* Into the address space with that key, which is made if there is none. False: no memory. */
@@ -224,6 +214,7 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_
         return NULL;
     memset(plug, 0, size);
     plug->prepared = true;
+    viommu->prepared++;
     plug->capacity = capacity;
     plug->device = device;
     device->references++;
@@ -273,14 +264,6 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
          lead = lead->lead_next)
         iovageom_group_add(endpoint->group, lead->device);
     return IOVAGEOM_OK;
-}
-
-/* Make the device visible to the guest, at all its endpoints. Can't fail. */
-static void plug_commit(struct iovageom_plug *plug)
-{
-    for (size_t i = 0; i < plug->count; i++)
-        plug->contacts[i].endpoint->expected = false;
-    plug->prepared = false;
 }
 
 /*
@@ -342,6 +325,7 @@ static void plug_depart(struct iovageom_viommu *viommu, struct iovageom_endpoint
  */
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
+    struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_endpoint *endpoint = plug->contacts[0].endpoint;
     struct iovageom_plug *departed;
     const bool company = plug_has_company(plug);
@@ -353,7 +337,10 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
         }
     while (plug->count > 0)
         contact_leave(viommu, &plug->contacts[--plug->count]);
-    address_space_leave(viommu, plug);
+    list_leave(viommu, plug);
+    if (address_space->leads == NULL)
+        iovageom_object_free(viommu, &viommu->address_spaces, address_space->key, address_space,
+                             sizeof(*address_space));
     if (!plug->prepared && company)
         plug_depart(viommu, endpoint, plug);
     else
@@ -375,13 +362,32 @@ static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plu
     groups_stale(plug->address_space);
 }
 
+/*
+ * Of the devices that were plugged at this endpoint itself, not as an alias: the one that came last
+ * among the prepared ones, or among the committed ones.
+ */
+static struct iovageom_plug *plug_at(const struct iovageom_viommu *viommu, uint32_t id,
+                                     bool prepared)
+{
+    const struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
+    const struct iovageom_contact *contact = endpoint != NULL ? endpoint->last : NULL;
+
+    while (contact != NULL &&
+           (contact != contact->plug->contacts || contact->plug->prepared != prepared))
+        contact = contact->previous;
+    return contact != NULL ? contact->plug : NULL;
+}
+
 int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoint)
 {
-    struct iovageom_plug *plug = iovageom_plug_at(iovageom_endpoint_at(viommu, endpoint), true);
+    struct iovageom_plug *plug = plug_at(viommu, endpoint, true);
 
     if (plug == NULL)
         return IOVAGEOM_ERR_STATE;
-    plug_commit(plug);
+    for (size_t i = 0; i < plug->count; i++)
+        plug->contacts[i].endpoint->expected = false;
+    plug->prepared = false;
+    viommu->prepared--;
     viommu->changes++;
     return IOVAGEOM_OK;
 }
@@ -390,7 +396,7 @@ int iovageom_viommu_plug_commit(struct iovageom_viommu *viommu, uint32_t endpoin
 static int plug_take_out(struct iovageom_viommu *viommu, uint32_t endpoint, bool prepared,
                          int otherwise)
 {
-    struct iovageom_plug *plug = iovageom_plug_at(iovageom_endpoint_at(viommu, endpoint), prepared);
+    struct iovageom_plug *plug = plug_at(viommu, endpoint, prepared);
 
     if (plug == NULL)
         return otherwise;
@@ -429,7 +435,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     iovageom_report_clear(report);
     if ((flags & ~(uint32_t)(IOVAGEOM_PLUG_ALLOW_STALE | IOVAGEOM_PLUG_REFUSE_DIRECT)) != 0)
         return IOVAGEOM_ERR_INVALID;
-    if (iovageom_plug_at(found, false) == NULL)
+    if (plug_at(viommu, endpoint, false) == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
     a.address_space = found->address_space;
     error = iovageom_ask_begin(&a, geometry, &device);

@@ -166,7 +166,6 @@ int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_att
         return IOVAGEOM_ERR_NO_MEMORY;
     error =
         iovageom_endpoint_move(viommu, attach->endpoint, attach->endpoint->address_space, target);
-    iovageom_domain_drop_if_empty(viommu, target);
     viommu->changes += error == IOVAGEOM_OK;
     return error;
 }

@@ -45,6 +45,18 @@ static void name_regions(struct iovageom_finding *finding, const struct iovageom
     }
 }
 
+/* Whether the device can't map some address of `range`. */
+static bool device_reserves(const struct iovageom_device *device, struct iovageom_range range)
+{
+    struct iovageom_walk few;
+
+    if (device->walk != NULL)
+        return iovageom_walk_forbids(device->walk, range);
+    /* With so few facts a walk has no memory, and need not be closed. */
+    iovageom_walk_open(&few, device->geometry);
+    return iovageom_walk_forbids(&few, range);
+}
+
 /*
  * Name the owner of the region with which the device reserves an address of `range`. If it is no
  * region, but the end of an aperture or of a usable range, name the device.
@@ -73,7 +85,7 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
         const struct iovageom_plug *lead = address_space->leads;
 
         for (; lead != NULL; lead = lead->lead_next)
-            if (iovageom_device_reserves(lead->device, range)) {
+            if (device_reserves(lead->device, range)) {
                 iovageom_name_device(finding, lead->device, range);
                 return;
             }

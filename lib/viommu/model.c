@@ -158,19 +158,6 @@ struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
     }
 }
 
-/*
- * Of the devices that were plugged at this endpoint itself, not as an alias: the one that came last
- * among the prepared ones, or among the committed ones. `endpoint` may be NULL.
- */
-struct iovageom_plug *iovageom_plug_at(const struct iovageom_endpoint *endpoint, bool prepared)
-{
-    const struct iovageom_contact *contact = endpoint != NULL ? endpoint->last : NULL;
-
-    while (contact != NULL && (!contact_own(contact) || contact->plug->prepared != prepared))
-        contact = contact->previous;
-    return contact != NULL ? contact->plug : NULL;
-}
-
 /* The lead of an address space (or NULL) that reserves the same; NULL when none does. */
 struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *address_space,
                                          const struct iovageom_device *device)
@@ -397,7 +384,7 @@ struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uin
 }
 
 /* The last endpoint that leaves takes the domain and its mappings along (N34). */
-void iovageom_domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_domain *domain)
+static void domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_domain *domain)
 {
     if (domain->members.count > 0)
         return;
@@ -436,8 +423,9 @@ static void budget_shared_anew(const struct iovageom_address_space *address_spac
 
 /*
  * Move an endpoint: it is in this address space and this domain from now on. Either may be NULL, or
- * as before. The new links are had before the old ones are given up, so that nothing has changed
- * without memory. To leave needs no memory, for no new link comes.
+ * as before. The new links are made before the old ones are given up, so that nothing has changed
+ * without memory; a domain that was made for this move is gone then. To leave needs no memory, as
+ * no new link is made.
  */
 int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                            struct iovageom_address_space *address_space,
@@ -453,6 +441,8 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
         if (!link_get(viommu, &now[i])) {
             while (i > 0)
                 link_put(viommu, &now[--i]);
+            if (domain != NULL)
+                domain_drop_if_empty(viommu, domain);
             return IOVAGEOM_ERR_NO_MEMORY;
         }
     while (left > 0)
@@ -473,7 +463,7 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
         members_add(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
     }
     if (old != NULL && old != domain)
-        iovageom_domain_drop_if_empty(viommu, old);
+        domain_drop_if_empty(viommu, old);
     return IOVAGEOM_OK;
 }
 

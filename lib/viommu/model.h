@@ -235,6 +235,7 @@ struct iovageom_viommu {
     uint64_t generation;
     /** Counts all changes: request_end() compares it with the value that request_begin() saw. */
     uint64_t changes;
+    size_t prepared;                    /**< devices that are: see struct iovageom_plug */
     uint64_t endpoints_made;            /**< ever, so never the same again: keys come from it */
     uint64_t mapping_count;             /**< in all domains together */
     struct iovageom_geometry *platform; /**< regions of iovageom_viommu_add_region(), with owners */
@@ -273,7 +274,6 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, uint64_t live,
                          struct iovageom_device **out);
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device);
-bool iovageom_device_reserves(const struct iovageom_device *device, struct iovageom_range range);
 bool iovageom_device_only_doorbells(const struct iovageom_device *device,
                                     struct iovageom_range range);
 bool iovageom_device_leaves_some(const struct iovageom_device *device,
@@ -293,7 +293,6 @@ struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu
                                             const struct iovageom_group *group);
 struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
                                           const struct iovageom_plug *plug);
-struct iovageom_plug *iovageom_plug_at(const struct iovageom_endpoint *endpoint, bool prepared);
 struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *address_space,
                                          const struct iovageom_device *device);
 bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint);
@@ -321,7 +320,6 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t id);
 struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id,
                                              bool bypass);
-void iovageom_domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_domain *domain);
 void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 
 #endif

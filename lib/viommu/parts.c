@@ -124,23 +124,6 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     return error;
 }
 
-/* Whether the device can't map some address of `range`. Its ranges ascend. */
-bool iovageom_device_reserves(const struct iovageom_device *device, struct iovageom_range range)
-{
-    size_t low = 0;
-    size_t high = device->all_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (device->ranges[middle].last < range.start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < device->all_count && iovageom_range_overlaps(device->ranges[low], range);
-}
-
 /*
  * Whether both reserve the same and have the same budget, so that either can be the lead for both.
  * Page sizes are not compared: shown_mask() and group_mask() look at every plug, not at leads.

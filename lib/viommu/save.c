@@ -127,22 +127,12 @@ static void save_all(struct iovageom_writer *w, const struct iovageom_viommu *vi
         }
 }
 
-static bool any_prepared(const struct iovageom_viommu *viommu)
-{
-    const struct iovageom_endpoint *endpoint = NULL;
-
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (iovageom_plug_pending(endpoint))
-            return true;
-    return false;
-}
-
 int iovageom_viommu_save(const struct iovageom_viommu *viommu, void *buffer, size_t size,
                          size_t *needed)
 {
     struct iovageom_writer w = {NULL, 0, HEAD_SIZE};
 
-    if (!viommu->frozen || any_prepared(viommu))
+    if (!viommu->frozen || viommu->prepared > 0)
         return IOVAGEOM_ERR_STATE;
     /* Counted first: a buffer that is too small is left as it was. */
     save_all(&w, viommu);
