@@ -71,6 +71,9 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
 bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
                           const struct iovageom_endpoint *endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report);
+bool iovageom_bypass_fits_all(const struct iovageom_viommu *viommu, bool unattached,
+                              const struct iovageom_rangeset *identity,
+                              struct iovageom_report *report);
 bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
 
 /* ---- shown.c and promises.c ---- */

@@ -221,7 +221,7 @@ static int load_domain(struct loader *l, struct iovageom_reader *body)
     return IOVAGEOM_OK;
 }
 
-/* RECORD_FAULTS: load_bypass() does not ask this endpoint. */
+/* RECORD_FAULTS: it could not bypass at the source either, so it need not here. */
 static int load_faults(struct loader *l, struct iovageom_reader *body)
 {
     l->endpoint->faulted = true;
@@ -368,22 +368,6 @@ static int load_compare(struct loader *l)
 }
 
 /*
- * Endpoints in no domain bypass from here on, if the stream has `bypass` on: can their hosts do
- * that? As iovageom_viommu_set_bypass() asks, except of endpoints that could not at the source
- * either.
- */
-static void load_bypass(struct loader *l)
-{
-    struct iovageom_viommu *viommu = l->viommu;
-    const struct iovageom_endpoint *endpoint = NULL;
-
-    while (iovageom_bypass_unattached(viommu) &&
-           (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        l->refused |= endpoint->domain == NULL && !endpoint->faulted &&
-                      !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, l->report);
-}
-
-/*
  * Take back all that the stream has changed. The reset removes promises, domains and expected
  * endpoints, and needs no memory; the values it would set are put back from what the caller saved.
  */
@@ -430,8 +414,10 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
     }
     if (error == IOVAGEOM_OK)
         error = load_compare(&l);
+    /* As iovageom_viommu_set_bypass() asks. */
     if (error == IOVAGEOM_OK)
-        load_bypass(&l);
+        l.refused |= !iovageom_bypass_fits_all(viommu, iovageom_bypass_unattached(viommu),
+                                               &viommu->identity, report);
     viommu->loading = false;
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;

@@ -174,7 +174,6 @@ struct iovageom_group {
     struct iovageom_view view; /**< reserved for the group: machine, envelope, devices */
     bool view_clean;           /**< `view` is up to date; else compute it anew */
     bool wire_clean;           /**< if view_clean as well: `wire` is up to date */
-    bool wire_lossless;        /**< if wire_clean as well: making it had nothing to note */
     bool loaded;               /**< while loading: the stream has named its members */
     bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
     struct iovageom_wire_list *wire; /**< the answer to a PROBE, once frozen; or NULL */

@@ -81,29 +81,22 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
 
 /* ---- PROBE ---- */
 
-static size_t findings_in(const struct iovageom_report *report)
-{
-    return report == NULL ? 0 : iovageom_report_count(report) + iovageom_report_dropped(report);
-}
-
 /*
  * Bring group->wire up to date. If the new list says the same as the old one, the old object stays:
  * endpoints with the same promise share one object, and iovageom_promise_keep() and
  * iovageom_promised_to() need only compare pointers.
  *
- * With a report the list is made anew even if it is up to date, since making it finds the notes:
- * unless it is known that there are none, as for most groups.
+ * With a report the list is made anew even if it is up to date, since making it finds the notes.
  */
 static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group,
                         struct iovageom_report *report)
 {
     const struct iovageom_wire_question question = {
         viommu, group, &viommu->shown, viommu->shown.probe_size, NULL, NULL};
-    const size_t before = findings_in(report);
     struct iovageom_wire_list *wire;
     int error = iovageom_group_refresh(viommu, group);
 
-    if (error != IOVAGEOM_OK || (group->wire_clean && (report == NULL || group->wire_lossless)))
+    if (error != IOVAGEOM_OK || (group->wire_clean && report == NULL))
         return error;
     error = iovageom_group_wire(&question, report, &wire);
     if (error != IOVAGEOM_OK)
@@ -115,7 +108,6 @@ static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *g
         group->wire = wire;
     }
     group->wire_clean = true;
-    group->wire_lossless = report != NULL && findings_in(report) == before;
     return IOVAGEOM_OK;
 }
 

@@ -250,23 +250,15 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
                                  const struct iovageom_range *ranges, size_t count,
                                  struct iovageom_report *report)
 {
-    struct iovageom_endpoint *endpoint = NULL;
     struct iovageom_rangeset identity;
     int error;
 
     iovageom_report_clear(report);
     (void)iovageom_rangeset_init(&identity, &viommu->allocator);
     error = iovageom_rangeset_from_array(&identity, ranges, count);
-    /* Goes on after a conflict, so that the report names every endpoint that could bypass no
-       longer. */
-    while ((error == IOVAGEOM_OK || error == IOVAGEOM_ERR_CONFLICT) &&
-           (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
-        bool bypass = endpoint->domain != NULL ? endpoint->domain->bypass
-                                               : iovageom_bypass_unattached(viommu);
-
-        if (bypass && !iovageom_bypass_fits(viommu, endpoint, &identity, report))
-            error = IOVAGEOM_ERR_CONFLICT;
-    }
+    if (error == IOVAGEOM_OK &&
+        !iovageom_bypass_fits_all(viommu, iovageom_bypass_unattached(viommu), &identity, report))
+        error = IOVAGEOM_ERR_CONFLICT;
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->identity, &identity);
         iovageom_judge_identity(viommu);
@@ -355,17 +347,13 @@ int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, 
 int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
                                struct iovageom_report *report)
 {
-    const struct iovageom_endpoint *endpoint = NULL;
-
     iovageom_report_clear(report);
     if (bypass > 1)
         return IOVAGEOM_ERR_INVALID;
     if ((viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) == 0)
         return IOVAGEOM_ERR_UNSUPPORTED;
-    while (bypass == 1 && (endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (endpoint->domain == NULL &&
-            !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, report))
-            return IOVAGEOM_ERR_CONFLICT;
+    if (bypass == 1 && !iovageom_bypass_fits_all(viommu, true, &viommu->identity, report))
+        return IOVAGEOM_ERR_CONFLICT;
     viommu->bypass = bypass;
     viommu->changes++;
     return IOVAGEOM_OK;

@@ -265,3 +265,21 @@ bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
             iovageom_identity_fits(identity, lead->device, endpoint->id, IOVAGEOM_ID_NONE, report);
     return fits;
 }
+
+/*
+ * The same for all endpoints: those in a domain that bypasses, and with `unattached` those in none,
+ * but for one that faulted where a stream that is loaded comes from. The report names every one.
+ */
+bool iovageom_bypass_fits_all(const struct iovageom_viommu *viommu, bool unattached,
+                              const struct iovageom_rangeset *identity,
+                              struct iovageom_report *report)
+{
+    const struct iovageom_endpoint *endpoint = NULL;
+    bool fits = true;
+
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+        if (endpoint->domain != NULL ? endpoint->domain->bypass
+                                     : unattached && !(viommu->loading && endpoint->faulted))
+            fits &= iovageom_bypass_fits(viommu, endpoint, identity, report);
+    return fits;
+}
