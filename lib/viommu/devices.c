@@ -57,15 +57,25 @@ static void groups_stale(struct iovageom_address_space *address_space)
         iovageom_group_stale(link->lower->self);
 }
 
-static bool identity_fits_all(const struct iovageom_viommu *viommu,
-                              const struct iovageom_address_space *address_space)
+/* What the address space knows of all its leads: `lead` is one of them. */
+static void lead_counts(const struct iovageom_viommu *viommu, const struct iovageom_plug *lead)
 {
-    const struct iovageom_plug *lead = address_space->leads;
+    struct iovageom_address_space *address_space = lead->address_space;
 
-    while (lead != NULL && iovageom_identity_fits(&viommu->identity, lead->device, IOVAGEOM_ID_NONE,
-                                                  IOVAGEOM_ID_NONE, NULL))
-        lead = lead->lead_next;
-    return lead == NULL;
+    address_space->budget = iovageom_lower(address_space->budget, lead->device->budget);
+    address_space->unfit |= !iovageom_identity_fits(&viommu->identity, lead->device,
+                                                    IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL);
+}
+
+/* The same anew, as a lead has gone or the identity ranges have changed. */
+static void leads_count_anew(const struct iovageom_viommu *viommu,
+                             struct iovageom_address_space *address_space)
+{
+    address_space->budget = UINT64_MAX;
+    address_space->unfit = false;
+    for (const struct iovageom_plug *lead = address_space->leads; lead != NULL;
+         lead = lead->lead_next)
+        lead_counts(viommu, lead);
 }
 
 /*
@@ -88,8 +98,7 @@ static bool list_enter(const struct iovageom_viommu *viommu, struct iovageom_plu
     }
     plug->lead_next = address_space->leads;
     address_space->leads = plug;
-    address_space->unfit |= !iovageom_identity_fits(&viommu->identity, plug->device,
-                                                    IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL);
+    lead_counts(viommu, plug);
     return true;
 }
 
@@ -117,7 +126,7 @@ static void list_leave(const struct iovageom_viommu *viommu, struct iovageom_plu
         *at = plug->next;
         return;
     }
-    address_space->unfit = address_space->unfit && !identity_fits_all(viommu, address_space);
+    leads_count_anew(viommu, address_space);
     groups_stale(address_space);
 }
 
@@ -127,7 +136,7 @@ void iovageom_judge_identity(struct iovageom_viommu *viommu)
     struct iovageom_address_space *address_space = iovageom_table_from(&viommu->address_spaces, 0);
 
     while (address_space != NULL) {
-        address_space->unfit = !identity_fits_all(viommu, address_space);
+        leads_count_anew(viommu, address_space);
         address_space = iovageom_table_from(&viommu->address_spaces, address_space->key + 1);
     }
 }
@@ -167,6 +176,7 @@ static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_
         if (address_space == NULL)
             return false;
         address_space->key = key;
+        address_space->budget = UINT64_MAX;
         address_space->node.self = address_space->mapped.self = address_space;
     }
     plug->address_space = address_space;

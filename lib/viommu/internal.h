@@ -62,7 +62,7 @@ int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom
 int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out);
 int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageom_domain *domain);
-uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *shared);
+uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
 uint64_t iovageom_address_space_budget(const struct iovageom_address_space *address_space);
 uint64_t iovageom_address_space_live(const struct iovageom_address_space *address_space);
 bool iovageom_identity_fits(const struct iovageom_rangeset *identity,

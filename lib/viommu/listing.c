@@ -90,14 +90,12 @@ bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_
 static void describe_domain(const struct iovageom_domain *domain,
                             struct iovageom_viommu_domain *out)
 {
-    bool shared;
-
     memset(out, 0, sizeof(*out));
     out->domain = domain->id;
     out->bypass = domain->bypass;
     out->endpoints = domain->members.count;
     out->mappings = iovageom_mappings_count(&domain->mappings);
-    out->budget = iovageom_domain_budget(domain, &shared);
+    out->budget = iovageom_domain_budget(domain);
 }
 
 int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,

@@ -145,18 +145,12 @@ static int load_promise(struct loader *l, struct iovageom_reader *body)
 /* RECORD_GROUP. More than the promises of its members: some were made to members that are gone. */
 static int load_group(struct loader *l, struct iovageom_reader *body)
 {
-    struct iovageom_rangeset promised;
     int error = IOVAGEOM_OK;
 
     if (body->left % 16 != 0)
         return IOVAGEOM_ERR_MALFORMED;
-    (void)iovageom_rangeset_init(&promised, &l->viommu->allocator);
     while (error == IOVAGEOM_OK && body->left > 0)
-        error = iovageom_rangeset_insert(&promised, iovageom_read_range(body));
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_union(&l->endpoint->group->promised,
-                                        &l->endpoint->group->promised, &promised);
-    iovageom_rangeset_deinit(&promised);
+        error = iovageom_rangeset_insert(&l->endpoint->group->promised, iovageom_read_range(body));
     return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
 }
 

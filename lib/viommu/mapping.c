@@ -178,7 +178,6 @@ int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
 {
     struct iovageom_domain *target = domain_at(viommu, domain);
     int status = map_front(viommu, target, domain, &change->mapping, report);
-    bool shared;
 
     change->domain = target;
     if (status == IOVAGEOM_OK && !target->clean)
@@ -186,8 +185,8 @@ int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
     if (status != IOVAGEOM_OK)
         return status;
     return map_place(viommu, target, &change->mapping,
-                     target->shared ? iovageom_domain_budget(target, &shared) : target->budget,
-                     report, &change->place);
+                     target->limited ? iovageom_domain_budget(target) : UINT64_MAX, report,
+                     &change->place);
 }
 
 int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,

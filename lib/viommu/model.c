@@ -410,18 +410,6 @@ static size_t ends_of(struct iovageom_group *group, struct iovageom_address_spac
 }
 
 /*
- * The set of domains that draw on the budget of an address space has changed: all of them compute
- * `budget` and `shared` anew. NULL (an emulated endpoint) has no budget.
- */
-static void budget_shared_anew(const struct iovageom_address_space *address_space)
-{
-    const struct iovageom_link *link = address_space != NULL ? address_space->mapped.down : NULL;
-
-    for (; link != NULL; link = link->down_next)
-        ((struct iovageom_domain *)link->lower->self)->clean = false;
-}
-
-/*
  * Move an endpoint: it is in this address space and this domain from now on. Either may be NULL, or
  * as before. The new links are made before the old ones are given up, so that nothing has changed
  * without memory; a domain that was made for this move is gone then. To leave needs no memory, as
@@ -454,12 +442,10 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
         iovageom_group_stale(endpoint->group);
     if (old != NULL) {
         old->clean = false;
-        budget_shared_anew(old_space);
         members_remove(&old->members, IOVAGEOM_LIST_DOMAIN, endpoint);
     }
     if (domain != NULL) {
         domain->clean = false;
-        budget_shared_anew(address_space);
         members_add(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
     }
     if (old != NULL && old != domain)

@@ -148,7 +148,8 @@ struct iovageom_address_space {
     struct iovageom_node mapped; /**< links to the domains with an endpoint in it */
     uint64_t key;
     struct iovageom_plug *leads; /**< never NULL for long: it goes with its last plug */
-    bool unfit; /**< a lead can't map the identity ranges: so bypass is impossible */
+    bool unfit;      /**< a lead can't map the identity ranges: so bypass is impossible */
+    uint64_t budget; /**< how many mappings it can hold: the least of its leads */
 };
 
 /** A host group that a plug has named. A host keeps all its devices in one address space. */
@@ -191,11 +192,8 @@ struct iovageom_domain {
     struct iovageom_node mapped; /**< links from address spaces */
     uint32_t id;
     bool bypass;
-    bool clean; /**< `reserved`, `budget` and `shared` are up to date */
-    /** An address space with a budget serves another domain too. Mappings there use up the same
-        budget, and do not touch this domain: so `budget` is not to be used, but computed. */
-    bool shared;
-    uint64_t budget; /**< how many mappings this domain may hold; all ones for no limit */
+    bool clean;   /**< `reserved` and `limited` are up to date */
+    bool limited; /**< an address space of it has a budget: see iovageom_domain_budget() */
     struct iovageom_members members;
     struct iovageom_rangeset reserved; /**< the union of the views of its groups */
     struct iovageom_mappings mappings;

@@ -104,16 +104,10 @@ int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom
 
 /* ---- address spaces ---- */
 
-/* How many mappings it can hold: the smallest budget of its leads. NULL: all ones, no limit. */
+/* How many mappings it can hold. NULL: all ones, no limit. */
 uint64_t iovageom_address_space_budget(const struct iovageom_address_space *address_space)
 {
-    const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
-    uint64_t budget = UINT64_MAX;
-
-    for (; lead != NULL; lead = lead->lead_next)
-        if (lead->device->budget < budget)
-            budget = lead->device->budget;
-    return budget;
+    return address_space != NULL ? address_space->budget : UINT64_MAX;
 }
 
 /*
@@ -137,29 +131,22 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 
 /*
  * How many mappings the domain may hold: in each of its address spaces, the budget less what other
- * domains have there; of these, the smallest. `*shared` is whether other domains have a part in it,
- * so that the answer changes with their mappings too.
+ * domains have there; of these, the smallest. All ones for no limit.
  */
-uint64_t iovageom_domain_budget(const struct iovageom_domain *domain, bool *shared)
+uint64_t iovageom_domain_budget(const struct iovageom_domain *domain)
 {
     const uint64_t own = iovageom_mappings_count(&domain->mappings);
     uint64_t budget = UINT64_MAX;
 
-    *shared = false;
     for (const struct iovageom_link *link = domain->mapped.up; link != NULL; link = link->up_next) {
         const struct iovageom_address_space *address_space = link->upper->self;
-        uint64_t room = iovageom_address_space_budget(address_space);
-        uint64_t others = 0;
+        uint64_t others;
 
-        if (room == UINT64_MAX)
+        if (address_space->budget == UINT64_MAX)
             continue;
-        if (address_space->mapped.down->down_next != NULL) {
-            others = iovageom_address_space_live(address_space) - own;
-            *shared = true;
-        }
-        room = others < room ? room - others : 0;
-        if (room < budget)
-            budget = room;
+        others = iovageom_address_space_live(address_space) - own;
+        budget = iovageom_lower(
+            budget, others < address_space->budget ? address_space->budget - others : 0);
     }
     return budget;
 }
@@ -203,7 +190,7 @@ int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageo
     iovageom_rangeset_clear(&domain->reserved);
     if (error == IOVAGEOM_OK)
         error = iovageom_domain_reserved(viommu, domain, &domain->reserved);
-    domain->budget = iovageom_domain_budget(domain, &domain->shared);
+    domain->limited = iovageom_domain_budget(domain) != UINT64_MAX;
     domain->clean = error == IOVAGEOM_OK;
     return error;
 }

@@ -68,6 +68,7 @@ static size_t check_contacts(struct check *check, const struct iovageom_endpoint
 static size_t check_address_space(struct check *check, const struct iovageom_address_space *space)
 {
     size_t contacts = 0;
+    uint64_t budget = UINT64_MAX;
     bool unfit = false;
     bool sound = true;
 
@@ -81,10 +82,12 @@ static size_t check_address_space(struct check *check, const struct iovageom_add
             contacts += plug->count;
             before = plug;
         }
+        budget = iovageom_lower(budget, lead->device->budget);
         unfit |= !iovageom_identity_fits(&check->viommu->identity, lead->device, IOVAGEOM_ID_NONE,
                                          IOVAGEOM_ID_NONE, NULL);
     }
     expect(check, sound && contacts > 0, "the devices of an address space are wrong");
+    expect(check, budget == space->budget, "the mapping budget of an address space is wrong");
     expect(check, unfit == space->unfit, "it is not known whether all can map the identity ranges");
     expect(check,
            check->stale ||
@@ -194,8 +197,6 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     struct iovageom_rangeset reserved;
     struct iovageom_mappings_cursor cursor;
     struct iovageom_mapping mapping;
-    bool shared;
-    const uint64_t budget = iovageom_domain_budget(domain, &shared);
     int error = iovageom_rangeset_init(&reserved, &viommu->allocator);
 
     if (error == IOVAGEOM_OK)
@@ -208,9 +209,8 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     if (error == IOVAGEOM_OK && domain->clean) {
         expect(check, iovageom_rangeset_equal(&reserved, &domain->reserved),
                "what is reserved in a domain is not what its endpoints reserve");
-        expect(check, shared == domain->shared, "a domain does not know who shares its budget");
-        expect(check, shared || domain->budget == budget,
-               "the mapping budget of a domain is not that of its hosts");
+        expect(check, domain->limited == (iovageom_domain_budget(domain) != UINT64_MAX),
+               "a domain does not know whether its hosts have a mapping budget");
     }
     expect(check, !domain->bypass || iovageom_mappings_count(&domain->mappings) == 0,
            "a bypass domain has mappings");
