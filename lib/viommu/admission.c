@@ -249,16 +249,6 @@ static void ask_platform(struct iovageom_admission *a)
     }
 }
 
-static bool has_slot(const struct iovageom_viommu *viommu)
-{
-    const struct iovageom_endpoint *endpoint = NULL;
-
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
-        if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT)
-            return true;
-    return false;
-}
-
 /*
  * Can a driver with a->features be told of everything that is there: machine, envelope, devices?
  * With `granules`, each device is also asked for the frozen granule: load has taken that from a
@@ -276,7 +266,7 @@ int iovageom_ask_all(struct iovageom_admission *a, bool granules)
     if (a->device != NULL && granules)
         ask_granule(a);
     /* It is told where there is a slot, and stands for nothing elsewhere. */
-    if (a->device != NULL && has_slot(viommu)) {
+    if (a->device != NULL && viommu->slots > 0) {
         ask_input(a, true);
         first = false;
     }

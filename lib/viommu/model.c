@@ -343,6 +343,7 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
     endpoint->kind = (uint32_t)kind;
     endpoint->group = group;
     members_add(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
+    viommu->slots += kind == IOVAGEOM_ENDPOINT_SLOT;
     if (kind == IOVAGEOM_ENDPOINT_SLOT && group->slots++ == 0 && viommu->envelope != NULL)
         iovageom_group_stale(group);
     return endpoint;
@@ -355,6 +356,7 @@ void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endp
 
     iovageom_domain_leave(viommu, endpoint);
     iovageom_promise_set(viommu, endpoint, NULL, 0);
+    viommu->slots -= endpoint->kind == IOVAGEOM_ENDPOINT_SLOT;
     if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT && --group->slots == 0 && viommu->envelope != NULL)
         iovageom_group_stale(group);
     members_remove(&group->members, IOVAGEOM_LIST_GROUP, endpoint);

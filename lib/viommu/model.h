@@ -233,6 +233,7 @@ struct iovageom_viommu {
     /** Counts all changes: request_end() compares it with the value that request_begin() saw. */
     uint64_t changes;
     size_t prepared;                    /**< devices that are: see struct iovageom_plug */
+    size_t slots;                       /**< endpoints that are */
     uint64_t endpoints_made;            /**< ever, so never the same again: keys come from it */
     uint64_t mapping_count;             /**< in all domains together */
     struct iovageom_geometry *platform; /**< regions of iovageom_viommu_add_region(), with owners */
