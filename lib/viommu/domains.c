@@ -11,8 +11,7 @@
 
 /* ---- ATTACH ---- */
 
-/* `mapped` is a mapping of the domain that meets `reserved`; name who reserves that. */
-
+/* `mapped` is a mapping of the domain with addresses of `reserved`: names who reserves them. */
 static IOVAGEOM_COLD int refuse_mapped(const struct iovageom_viommu *viommu,
                                        const struct iovageom_endpoint *endpoint,
                                        const struct iovageom_domain *domain,

@@ -396,7 +396,10 @@ static void domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom
     iovageom_object_free(viommu, &viommu->domains, domain->id, domain, sizeof(*domain));
 }
 
-/* The ends of the links that an endpoint of `group` counts for in these two, which may be NULL. */
+/*
+ * The pairs of nodes that an endpoint of `group` links while it is in these two; either may be NULL.
+ * Returns how many.
+ */
 static size_t ends_of(struct iovageom_group *group, struct iovageom_address_space *address_space,
                       struct iovageom_domain *domain, struct link_ends ends[3])
 {

@@ -25,7 +25,7 @@ static void expect(struct check *check, bool holds, const char *detail)
         check->status = IOVAGEOM_ERR_DISAGREEMENT;
 }
 
-/* A roll is as long as it says, and all who are on it name its owner. */
+/* The length of a list of members; SIZE_MAX when its links or its end are wrong. */
 static size_t members_length(const struct iovageom_members *members, enum iovageom_list which)
 {
     const struct iovageom_endpoint *member = members->first;
@@ -40,7 +40,7 @@ static size_t members_length(const struct iovageom_members *members, enum iovage
     return member == NULL && before == members->last ? length : SIZE_MAX;
 }
 
-/* What answers to an endpoint knows so, and is on its unit; returns how many there are. */
+/* The devices at an endpoint name it, and are in its address space; returns how many there are. */
 static size_t check_contacts(struct check *check, const struct iovageom_endpoint *endpoint)
 {
     const struct iovageom_contact *before = NULL;
@@ -101,7 +101,7 @@ static size_t check_endpoint(struct check *check, const struct iovageom_endpoint
     const size_t contacts = check_contacts(check, endpoint);
 
     expect(check, (endpoint->first != NULL) == (endpoint->address_space != NULL),
-           "an endpoint has a device without a unit, or the reverse");
+           "an endpoint has a device and no address space, or the reverse");
     expect(check,
            endpoint->kind != IOVAGEOM_ENDPOINT_DEVICE || endpoint->first != NULL ||
                endpoint->expected,
@@ -113,11 +113,11 @@ static size_t check_endpoint(struct check *check, const struct iovageom_endpoint
     expect(check,
            endpoint->address_space == NULL ||
                iovageom_link_count(&endpoint->address_space->node, &endpoint->group->node) > 0,
-           "a device's unit does not count for its guest group");
+           "the address space of a device has no link to its guest group");
     expect(check,
            endpoint->domain == NULL ||
                iovageom_link_count(&endpoint->group->node, &endpoint->domain->node) > 0,
-           "a guest group does not count for a domain of its endpoint");
+           "a guest group has no link to the domain of its endpoint");
     return contacts;
 }
 
@@ -141,7 +141,7 @@ static int check_group(struct check *check, const struct iovageom_group *group)
         slots += member->kind == IOVAGEOM_ENDPOINT_SLOT;
         promised += member->promise != NULL;
         relied_on |= iovageom_endpoint_visible(member) || member->promise != NULL;
-        expect(check, member->group == group, "an endpoint is on another guest group's roll");
+        expect(check, member->group == group, "an endpoint is a member of another guest group");
         if (member->promise == NULL)
             continue;
         error = iovageom_viommu_promise(viommu, member->id, &promise, &usable, NULL, NULL, NULL);
@@ -151,7 +151,7 @@ static int check_group(struct check *check, const struct iovageom_group *group)
     expect(check,
            members_length(&group->members, IOVAGEOM_LIST_GROUP) == group->members.count &&
                group->members.count > 0,
-           "the roll of a guest group is wrong");
+           "the list of members of a guest group is wrong");
     expect(check,
            slots == group->slots &&
                promised == members_length(&group->promised_to, IOVAGEOM_LIST_PROMISED) &&
@@ -205,7 +205,7 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     expect(check,
            members_length(&domain->members, IOVAGEOM_LIST_DOMAIN) == domain->members.count &&
                domain->members.count > 0,
-           "the roll of a domain is wrong");
+           "the list of members of a domain is wrong");
     if (error == IOVAGEOM_OK && domain->clean) {
         expect(check, iovageom_rangeset_equal(&reserved, &domain->reserved),
                "what is reserved in a domain is not what its endpoints reserve");
@@ -251,7 +251,7 @@ int test_viommu_check(const struct iovageom_viommu *viommu, bool stale,
     struct iovageom_itree_cursor cursor;
     struct iovageom_itree_entry entry;
     size_t contacts = 0, located = 0, answered = 0, attached = 0, loaded = 0, mappings = 0;
-    size_t sides = 0, ties = 0, loads = 0;
+    size_t space_group = 0, group_domain = 0, space_domain = 0;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -269,15 +269,15 @@ int test_viommu_check(const struct iovageom_viommu *viommu, bool stale,
     while (error == IOVAGEOM_OK && (entry = iovageom_itree_next(&cursor)).range) {
         const struct iovageom_group *group = (void *)(uintptr_t)*entry.values;
 
-        ties += links_below(&group->node);
+        group_domain += links_below(&group->node);
         error = check_group(&check, group);
     }
     iovageom_itree_cursor_init(&cursor, &viommu->address_spaces.tree, 0);
     while ((entry = iovageom_itree_next(&cursor)).range) {
         const struct iovageom_address_space *space = (void *)(uintptr_t)*entry.values;
 
-        sides += links_below(&space->node);
-        loads += links_below(&space->mapped);
+        space_group += links_below(&space->node);
+        space_domain += links_below(&space->mapped);
         answered += check_address_space(&check, space);
     }
     iovageom_itree_cursor_init(&cursor, &viommu->domains.tree, 0);
@@ -289,8 +289,8 @@ int test_viommu_check(const struct iovageom_viommu *viommu, bool stale,
     }
     expect(&check, mappings == viommu->mapping_count, "the count of all mappings is wrong");
     expect(&check, answered == contacts, "a device answers to an endpoint that doesn't know of it");
-    expect(&check, sides == located, "endpoints and the address spaces in which their groups are");
-    expect(&check, ties == attached, "endpoints and the domains that they count for");
-    expect(&check, loads == loaded, "endpoints and the domains in their address spaces");
+    expect(&check, space_group == located, "the links of address spaces and groups are wrong");
+    expect(&check, group_domain == attached, "the links of groups and domains are wrong");
+    expect(&check, space_domain == loaded, "the links of address spaces and domains are wrong");
     return error != IOVAGEOM_OK ? error : check.status;
 }
