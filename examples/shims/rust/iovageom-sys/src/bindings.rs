@@ -1591,23 +1591,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_viommu_map_check(
-        viommu: *const iovageom_viommu,
-        domain: u32,
-        range: iovageom_range,
-        phys: u64,
-        flags: u32,
-        report: *mut iovageom_report,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_viommu_map_undo(
-        viommu: *mut iovageom_viommu,
-        domain: u32,
-        range: iovageom_range,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_viommu_unmap(
         viommu: *mut iovageom_viommu,
         domain: u32,
@@ -1766,18 +1749,10 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 pub const IOVAGEOM_LOAD_EXPECT_DEVICES: iovageom_load_flag = 1;
+pub const IOVAGEOM_LOAD_CHECK: iovageom_load_flag = 2;
 pub type iovageom_load_flag = ::std::os::raw::c_uint;
 extern "C" {
     pub fn iovageom_viommu_load(
-        viommu: *mut iovageom_viommu,
-        bytes: *const ::std::os::raw::c_void,
-        length: usize,
-        flags: u32,
-        report: *mut iovageom_report,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_viommu_load_check(
         viommu: *mut iovageom_viommu,
         bytes: *const ::std::os::raw::c_void,
         length: usize,
