@@ -277,7 +277,7 @@ qemu_key() {
         cat examples/shims/qemu/build examples/shims/qemu/devices.mak
         case $1 in
         shim)
-            cat examples/shims/qemu/{insert.py,insertions-*,iovageom-shim.*} lib/*/*.[ch] \
+            cat examples/shims/qemu/{insert.py,insertions-*,iovageom-s*} lib/*/*.[ch] \
                 include/iovageom/*.h
             ;;
         feed) cat "$E2E/feed.insertions" ;;

@@ -6,7 +6,7 @@
 #include "qemu/log.h"
 #include "qemu/notify.h"
 #include "qemu/range.h"
-#include "migration/blocker.h"
+#include "migration/vmstate.h"
 #include "qapi/error.h"
 #if __has_include("system/system.h")
 #include "system/system.h"
@@ -29,36 +29,88 @@ struct IovageomShim {
     struct iovageom_report report; /* of the call at hand */
     struct virtio_iommu_config *config;
     PCIBus *root;
-    GHashTable *buses;   /* PCIBus -> its number in the books, plus 1 */
+    GHashTable *deep;    /* numbers of buses that need a table -> PCIBus, see bus_number() */
     GHashTable *plugged; /* place of a device, as a number -> its endpoint, plus 1 */
     GHashTable *fillers; /* endpoints of slots that hold a device without a host behind it */
     GHashTable *loose;   /* domains with mappings that the books don't know, see misaligned() */
     Notifier machine_done;
-    Error *blocker; /* why this QEMU can't be migrated */
+    bool envelope; /* whether there is one */
+    void *stream;  /* the saved books, in QEMU's stream */
+    uint32_t stream_size;
+    bool received;   /* `stream` has just been loaded, and is yet to be taken over */
+    bool unrecorded; /* the stream that is being loaded has no books */
 };
+
+/* ---- places ---- */
+
+/*
+ * An endpoint's number is where it is: the devfn in the lowest byte, and above it those of the
+ * bridges on the way from the root. So a destination has the numbers of the source, in whatever
+ * order its devices came. There is room for three bridges. A bus below more of them has a number
+ * made from theirs, in a part of its own; if that one is taken, the next that is free.
+ */
+#define DEEP 0xff0000u
+
+static uint32_t bus_number(IovageomShim *shim, PCIBus *bus)
+{
+    PCIDevice *bridge = bus == shim->root ? NULL : pci_bridge_get_device(bus);
+    uint32_t above, number;
+    PCIBus *known;
+
+    if (!bridge) {
+        return 0;
+    }
+    above = bus_number(shim, pci_get_bus(bridge));
+    number = above << 8 | (uint8_t)bridge->devfn;
+    if (number && above < DEEP >> 8 && number < DEEP) {
+        return number;
+    }
+    number = ((above + 1) * 0x9e3779b1u ^ (uint8_t)bridge->devfn) & 0xffff;
+    while ((known = g_hash_table_lookup(shim->deep, GUINT_TO_POINTER(DEEP | number))) &&
+           known != bus) {
+        number = (number + 1) & 0xffff;
+    }
+    g_hash_table_insert(shim->deep, GUINT_TO_POINTER(DEEP | number), bus);
+    return DEEP | number;
+}
+
+static uint32_t place(IovageomShim *shim, PCIBus *bus, int devfn)
+{
+    return bus_number(shim, bus) << 8 | devfn;
+}
+
+/* The bus of a place, from its number; NULL when it isn't there, or lies deep. */
+static PCIBus *bus_at(IovageomShim *shim, uint32_t number)
+{
+    PCIBus *bus = number < DEEP ? shim->root : NULL;
+
+    for (int shift = 16; bus && shift >= 0; shift -= 8) {
+        PCIDevice *bridge = bus->devices[number >> shift & 0xff];
+
+        if (number >> shift) {
+            bus = bridge && object_dynamic_cast(OBJECT(bridge), TYPE_PCI_BRIDGE)
+                      ? pci_bridge_get_sec_bus(PCI_BRIDGE(bridge))
+                      : NULL;
+        }
+    }
+    return bus;
+}
 
 /* What QEMU's user calls an endpoint that a sentence names by its number; NULL for none. */
 static char *endpoint_name(IovageomShim *shim, uint64_t endpoint)
 {
-    GHashTableIter each;
-    gpointer bus, number;
+    PCIBus *bus = endpoint != IOVAGEOM_ID_NONE ? bus_at(shim, endpoint >> 8) : NULL;
+    int devfn = endpoint & 0xff;
+    PCIDevice *dev = bus ? bus->devices[devfn] : NULL;
 
-    g_hash_table_iter_init(&each, shim->buses);
-    while (endpoint != IOVAGEOM_ID_NONE && g_hash_table_iter_next(&each, &bus, &number)) {
-        int devfn = endpoint & 0xff;
-        PCIDevice *dev;
-
-        if (GPOINTER_TO_UINT(number) - 1 != endpoint >> 8) {
-            continue;
-        }
-        dev = pci_find_device(bus, pci_bus_num(bus), devfn);
-        return g_strdup_printf("%s at %s, address %x.%x",
-                               !dev           ? "the slot"
-                               : dev->qdev.id ? dev->qdev.id
-                                              : object_get_typename(OBJECT(dev)),
-                               BUS(bus)->name, PCI_SLOT(devfn), PCI_FUNC(devfn));
+    if (!bus) {
+        return NULL;
     }
-    return NULL;
+    return g_strdup_printf("%s at %s, address %x.%x",
+                           !dev           ? "the slot"
+                           : dev->qdev.id ? dev->qdev.id
+                                          : object_get_typename(OBJECT(dev)),
+                           BUS(bus)->name, PCI_SLOT(devfn), PCI_FUNC(devfn));
 }
 
 static bool refuse(IovageomShim *shim, int rc, Error **errp)
@@ -91,19 +143,7 @@ static int answer(IovageomShim *shim, int status)
     return status;
 }
 
-/* ---- places ---- */
-
-/* Buses are numbered as they are met: the root first, then mostly as a guest will number them. */
-static uint32_t place(IovageomShim *shim, PCIBus *bus, int devfn)
-{
-    guint number = GPOINTER_TO_UINT(g_hash_table_lookup(shim->buses, bus));
-
-    if (!number) {
-        number = g_hash_table_size(shim->buses) + 1;
-        g_hash_table_insert(shim->buses, bus, GUINT_TO_POINTER(number));
-    }
-    return (number - 1) << 8 | devfn;
-}
+/* ---- guest groups ---- */
 
 static bool isolates(PCIDevice *dev)
 {
@@ -290,61 +330,44 @@ static bool set_envelope(IovageomShim *shim, const char *text, Error **errp)
 
 /* ---- life ---- */
 
-/* From here on the guest may look. */
+/* From here on the guest may look: the config space is what the books say. */
+static bool show(IovageomShim *shim, Error **errp)
+{
+    struct iovageom_virtio_config space;
+    int rc = iovageom_viommu_freeze(shim->books, &shim->report);
+
+    if (rc >= 0) {
+        rc = iovageom_viommu_config_space(shim->books, &space);
+    }
+    if (rc >= 0) {
+        shim->config->page_size_mask = space.page_size_mask;
+        shim->config->input_range.start = space.input_range.start;
+        shim->config->input_range.end = space.input_range.last;
+        shim->config->domain_range.start = space.domain_start;
+        shim->config->domain_range.end = space.domain_last;
+        shim->config->probe_size = space.probe_size;
+    }
+    return refuse(shim, rc, errp);
+}
+
 static void freeze(Notifier *notifier, void *data)
 {
     IovageomShim *shim = container_of(notifier, IovageomShim, machine_done);
-    struct iovageom_virtio_config space;
+    Error *error = NULL;
 
     pci_for_each_device_under_bus(shim->root, declare_device, shim);
-    if (iovageom_viommu_freeze(shim->books, &shim->report) < 0 ||
-        iovageom_viommu_config_space(shim->books, &space) < 0) {
-        error_report("virtio-iommu: %s", iovageom_report_text(&shim->report));
+    if (!show(shim, &error)) {
+        error_reportf_err(error, "virtio-iommu: ");
         exit(1);
     }
-    shim->config->page_size_mask = space.page_size_mask;
-    shim->config->input_range.start = space.input_range.start;
-    shim->config->input_range.end = space.input_range.last;
-    shim->config->domain_range.start = space.domain_start;
-    shim->config->domain_range.end = space.domain_last;
-    shim->config->probe_size = space.probe_size;
 }
 
-/*
- * QEMU up to 8.1 takes the reason of a blocker, which stays the caller's; later ones take its
- * address, and free it when they refuse or remove the blocker.
- */
-#define BLOCKER(function, reason)                                                                  \
-    _Generic(&(function), int (*)(Error **, Error **)                                              \
-             : &(reason), void (*)(Error **)                                                       \
-             : &(reason), default                                                                  \
-             : (reason))
-
-/*
- * QEMU's stream has its own domains and mappings, but not the books: on the destination they would be
- * empty, each MAP would be NOENT, and what the guest was promised forgotten.
- */
-static bool block_migration(IovageomShim *shim, Error **errp)
+static void drop_stream(IovageomShim *shim)
 {
-    error_setg(&shim->blocker, "virtio-iommu: what the guest was promised and has mapped does not "
-                               "travel with the migration stream (libiovageom)");
-    return migrate_add_blocker(BLOCKER(migrate_add_blocker, shim->blocker), errp) >= 0;
-}
-
-static void unblock_migration(IovageomShim *shim)
-{
-    if (shim->blocker) {
-        migrate_del_blocker(BLOCKER(migrate_del_blocker, shim->blocker));
-    }
-    error_free(shim->blocker);
-    shim->blocker = NULL;
-}
-
-int iovageom_shim_post_load(IovageomShim *shim)
-{
-    error_report("virtio-iommu: this migration stream lacks what the guest was promised and has "
-                 "mapped (libiovageom): start the guest anew");
-    return -EINVAL;
+    g_free(shim->stream);
+    shim->stream = NULL;
+    shim->stream_size = 0;
+    shim->received = false;
 }
 
 IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
@@ -356,7 +379,7 @@ IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
     iovageom_report_init(&shim->report, NULL);
     shim->config = setup->config;
     shim->root = setup->root;
-    shim->buses = g_hash_table_new(NULL, NULL);
+    shim->deep = g_hash_table_new(NULL, NULL);
     shim->plugged = g_hash_table_new(NULL, NULL);
     shim->fillers = g_hash_table_new(NULL, NULL);
     shim->loose = g_hash_table_new(NULL, NULL);
@@ -370,9 +393,8 @@ IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
     }
     shim->machine_done.notify = freeze;
     qemu_add_machine_init_done_notifier(&shim->machine_done);
-    if (refuse(shim, rc, errp) && (!setup->envelope || set_envelope(shim, setup->envelope, errp)) &&
-        block_migration(shim, errp)) {
-        place(shim, shim->root, 0);
+    shim->envelope = setup->envelope != NULL;
+    if (refuse(shim, rc, errp) && (!shim->envelope || set_envelope(shim, setup->envelope, errp))) {
         return shim;
     }
     iovageom_shim_free(shim);
@@ -385,10 +407,10 @@ void iovageom_shim_free(IovageomShim *shim)
         return;
     }
     qemu_remove_machine_init_done_notifier(&shim->machine_done);
-    unblock_migration(shim);
+    drop_stream(shim);
     iovageom_viommu_free(shim->books);
     iovageom_report_deinit(&shim->report);
-    g_hash_table_destroy(shim->buses);
+    g_hash_table_destroy(shim->deep);
     g_hash_table_destroy(shim->plugged);
     g_hash_table_destroy(shim->fillers);
     g_hash_table_destroy(shim->loose);
@@ -574,8 +596,9 @@ int iovageom_shim_probe(IovageomShim *shim, PCIBus *bus, int devfn, void *proper
     if (declare(shim, bus, devfn, IOVAGEOM_ENDPOINT_EMULATED) < 0) {
         return answer(shim, VIRTIO_IOMMU_S_DEVERR);
     }
-    return answer(shim, iovageom_status_virtio(iovageom_viommu_probe(shim->books, place(shim, bus, devfn), properties,
-                                              shim->config->probe_size, &needed, &shim->report)));
+    return answer(shim, iovageom_status_virtio(iovageom_viommu_probe(
+                            shim->books, place(shim, bus, devfn), properties,
+                            shim->config->probe_size, &needed, &shim->report)));
 }
 
 /* An emulated device in a slot is fine with everything. */
@@ -614,8 +637,8 @@ int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t do
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-iommu: domain %u has misaligned mappings\n", domain);
         return VIRTIO_IOMMU_S_UNSUPP;
     }
-    return answer(shim,
-                  iovageom_status_virtio(iovageom_viommu_attach(shim->books, domain, endpoint, flags, &shim->report)));
+    return answer(shim, iovageom_status_virtio(iovageom_viommu_attach(shim->books, domain, endpoint,
+                                                                      flags, &shim->report)));
 }
 
 void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain)
@@ -630,7 +653,8 @@ int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint6
                       uint64_t phys, uint32_t flags)
 {
     struct iovageom_range range = {start, last};
-    int status = iovageom_status_virtio(iovageom_viommu_map(shim->books, domain, range, phys, flags, &shim->report));
+    int status = iovageom_status_virtio(
+        iovageom_viommu_map(shim->books, domain, range, phys, flags, &shim->report));
 
     if (status == VIRTIO_IOMMU_S_RANGE && misaligned(shim, domain)) {
         return VIRTIO_IOMMU_S_OK;
@@ -642,7 +666,8 @@ int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uin
 {
     struct iovageom_range range = {start, last};
 
-    return answer(shim, iovageom_status_virtio(iovageom_viommu_unmap(shim->books, domain, range, NULL, &shim->report)));
+    return answer(shim, iovageom_status_virtio(iovageom_viommu_unmap(shim->books, domain, range,
+                                                                     NULL, &shim->report)));
 }
 
 void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass)
@@ -654,4 +679,180 @@ void iovageom_shim_reset(IovageomShim *shim, bool system)
 {
     iovageom_viommu_reset(shim->books, system);
     g_hash_table_remove_all(shim->loose);
+    drop_stream(shim);
+}
+
+/* ---- QEMU's stream ---- */
+
+/* Far more than the books of as many mappings as they take. */
+#define STREAM_MOST (256u << 20)
+
+static int save_books(void *opaque)
+{
+    IovageomShim *shim = opaque;
+    size_t needed;
+    int rc = iovageom_viommu_save(shim->books, NULL, 0, &needed);
+
+    drop_stream(shim);
+    if (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL && needed <= STREAM_MOST) {
+        shim->stream = g_malloc(needed);
+        shim->stream_size = needed;
+        rc = iovageom_viommu_save(shim->books, shim->stream, needed, &needed);
+    }
+    if (rc < 0) {
+        error_report("virtio-iommu: the books can't be saved: %s", iovageom_status_string(rc));
+        drop_stream(shim);
+    }
+    return rc < 0 ? -EINVAL : 0;
+}
+
+static int expect_books(void *opaque)
+{
+    drop_stream(opaque);
+    return 0;
+}
+
+/* Before that much memory is allocated. */
+static bool size_fits(void *opaque, int version_id)
+{
+    IovageomShim *shim = opaque;
+
+    return shim->stream_size > 0 && shim->stream_size <= STREAM_MOST;
+}
+
+static int books_came(void *opaque, int version_id)
+{
+    IovageomShim *shim = opaque;
+
+    shim->received = true;
+    return 0;
+}
+
+const VMStateDescription vmstate_iovageom_shim = {
+    .name = "iovageom-shim",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = save_books,
+    .pre_load = expect_books,
+    .post_load = books_came,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT32(stream_size, IovageomShim),
+            VMSTATE_VALIDATE("a size that the books can have", size_fits),
+            VMSTATE_VBUFFER_ALLOC_UINT32(stream, IovageomShim, 0, NULL, stream_size),
+            VMSTATE_END_OF_LIST(),
+        },
+};
+
+static int loaded(bool good, Error *error)
+{
+    if (!good) {
+        error_reportf_err(error, "virtio-iommu: the stream can't be taken over: ");
+    }
+    return good ? 0 : -EINVAL;
+}
+
+/*
+ * Devices that are plugged already are judged now, all others when they come. The books must be as
+ * if no guest had been there: QEMU loads a snapshot into a machine that runs, too.
+ */
+static bool take_over(IovageomShim *shim, Error **errp)
+{
+    int rc;
+    bool good;
+
+    iovageom_report_clear(&shim->report);
+    rc = iovageom_viommu_thaw(shim->books);
+    if (rc >= 0) {
+        rc = iovageom_viommu_load(shim->books, shim->stream, shim->stream_size,
+                                  IOVAGEOM_LOAD_EXPECT_DEVICES, &shim->report);
+    }
+    good = refuse(shim, rc, errp);
+    /* The config space is that of the source now, or else it stays what it was. */
+    return show(shim, good ? errp : NULL) && good;
+}
+
+int iovageom_shim_load_begin(IovageomShim *shim)
+{
+    bool received = shim->received;
+    Error *error = NULL;
+    bool good = true;
+
+    iovageom_viommu_reset(shim->books, true);
+    g_hash_table_remove_all(shim->loose);
+    if (received) {
+        good = take_over(shim, &error);
+    } else if (g_hash_table_size(shim->plugged) || shim->envelope) {
+        error_setg(&error, "it comes from a QEMU that does not record what the guest was promised "
+                           "(libiovageom): load it without host devices and iovageom-envelope");
+        good = false;
+    } else {
+        iovageom_viommu_set_bypass(shim->books, shim->config->bypass, NULL);
+    }
+    drop_stream(shim);
+    shim->unrecorded = !received;
+    return loaded(good, error);
+}
+
+int iovageom_shim_load_endpoint(IovageomShim *shim, uint32_t number, PCIBus *bus, int devfn,
+                                uint32_t domain, bool bypass)
+{
+    uint32_t flags = bypass ? VIRTIO_IOMMU_ATTACH_F_BYPASS : 0;
+    Error *error = NULL;
+
+    iovageom_report_clear(&shim->report);
+    if (iovageom_shim_attach(shim, bus, devfn, domain, flags) != VIRTIO_IOMMU_S_OK) {
+        error_setg(&error, "the guest's endpoint %u, of domain %u: %s", number, domain,
+                   bus ? iovageom_report_text(&shim->report) : "there is no such device here");
+    }
+    return loaded(!error, error);
+}
+
+int iovageom_shim_load_mapping(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last,
+                               uint64_t phys, uint32_t flags)
+{
+    struct iovageom_mapping known;
+    Error *error = NULL;
+
+    if (iovageom_viommu_mapping_next(shim->books, domain, start, &known) &&
+        known.range.start == start && known.range.last == last && known.phys == phys &&
+        known.flags == flags) {
+        return 0;
+    }
+    if (iovageom_shim_map(shim, domain, start, last, phys, flags) != VIRTIO_IOMMU_S_OK) {
+        error_setg(&error, "domain %u: %s", domain, iovageom_report_text(&shim->report));
+    }
+    return loaded(!error, error);
+}
+
+/*
+ * After a stream without books: the guest may have been told of nothing but what the machine
+ * reserves, wherever there is a device that it can have asked about.
+ */
+static int promise_all(IovageomShim *shim)
+{
+    g_autofree void *properties = g_malloc(shim->config->probe_size);
+    struct iovageom_viommu_endpoint each;
+    uint64_t from = 0;
+    int rc = IOVAGEOM_OK;
+
+    while (rc >= 0 && from <= UINT32_MAX &&
+           iovageom_viommu_endpoint_next(shim->books, from, &each)) {
+        PCIBus *bus = bus_at(shim, each.endpoint >> 8);
+
+        from = (uint64_t)each.endpoint + 1;
+        if (each.kind != IOVAGEOM_ENDPOINT_SLOT || !bus || bus->devices[each.endpoint & 0xff]) {
+            rc = iovageom_viommu_probe(shim->books, each.endpoint, properties,
+                                       shim->config->probe_size, NULL, &shim->report);
+        }
+    }
+    return rc;
+}
+
+int iovageom_shim_load_end(IovageomShim *shim)
+{
+    Error *error = NULL;
+    bool good = !shim->unrecorded || refuse(shim, promise_all(shim), &error);
+
+    return loaded(good, error);
 }

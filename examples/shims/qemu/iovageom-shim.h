@@ -7,12 +7,14 @@
  * serves QEMU 7.2 and 10.0.
  *
  * An endpoint of the books is a place in QEMU's topology (bus, devfn), not a guest's PCI
- * address: devices are realized before the guest has numbered its buses.
+ * address: devices are realized before the guest has numbered its buses. Its number is made from the
+ * places of the bridges above it, so it is the same in the QEMU that a guest moves to.
  */
 #ifndef HW_VIRTIO_IOVAGEOM_SHIM_H
 #define HW_VIRTIO_IOVAGEOM_SHIM_H
 
 #include "hw/pci/pci.h"
+#include "migration/vmstate.h"
 #include "standard-headers/linux/virtio_iommu.h"
 
 typedef struct IovageomShim IovageomShim;
@@ -27,24 +29,13 @@ typedef struct IovageomShimSetup {
     const char *envelope; /* the floor for hot-plug, see README.md; may be NULL */
 } IovageomShimSetup;
 
-/*
- * NULL and an error when the setup contradicts itself, a host of the envelope can't be asked, or
- * migration can't be blocked (under way already, or -only-migratable). The books don't travel with
- * the migration stream: as long as the shim lives, migration and snapshots are refused, with the
- * reason. iovageom_shim_free() lifts that.
- */
+/* NULL and an error when the setup contradicts itself, or a host of the envelope can't be asked. */
 IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp);
 void iovageom_shim_free(IovageomShim *shim);
 
 /* A window of the reserved-regions property; type is VIRTIO_IOMMU_RESV_MEM_T_*. */
 bool iovageom_shim_reserve(IovageomShim *shim, uint64_t low, uint64_t high, unsigned type,
                            Error **errp);
-
-/*
- * What to do when a migration stream is loaded: it comes from a QEMU that keeps no books, and what
- * that has promised and mapped is not in it. Refused: -EINVAL, with a report.
- */
-int iovageom_shim_post_load(IovageomShim *shim);
 
 /* What a HostIOMMUDevice says. */
 typedef struct IovageomShimHost {
@@ -87,5 +78,29 @@ int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uin
 
 void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass);
 void iovageom_shim_reset(IovageomShim *shim, bool system);
+
+/* ---- QEMU's stream ---- */
+
+/* The books as a subsection of virtio-iommu's state: `opaque` is the shim. */
+extern const VMStateDescription vmstate_iovageom_shim;
+
+/*
+ * After a stream was loaded, in this order: begin, then each endpoint and each mapping of the
+ * domains that QEMU keeps itself, then end. Books that came with the stream are taken over, or
+ * refused with the library's sentence; what QEMU's domains have besides (mappings that are no
+ * multiples of the granule) is added.
+ *
+ * A stream of a QEMU without the shim has no books. They are made from its domains, and the guest
+ * counts as promised everything but what the machine reserves: so it is refused as long as there
+ * is a host device or an envelope. Host devices may be plugged later, where they keep that promise.
+ *
+ * Each returns 0, or reports why not and returns -EINVAL. `number` is the guest's.
+ */
+int iovageom_shim_load_begin(IovageomShim *shim);
+int iovageom_shim_load_endpoint(IovageomShim *shim, uint32_t number, PCIBus *bus, int devfn,
+                                uint32_t domain, bool bypass);
+int iovageom_shim_load_mapping(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last,
+                               uint64_t phys, uint32_t flags);
+int iovageom_shim_load_end(IovageomShim *shim);
 
 #endif

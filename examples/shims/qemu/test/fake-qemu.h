@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * As much of QEMU's interfaces as iovageom-shim.c uses, for a test that needs no QEMU: the names and
- * types are QEMU's, the text is not. With FAKE_QEMU_7_2 a migration blocker is what it was up to 8.1.
- * Whether the shim fits a real QEMU is seen by building one.
+ * types are QEMU's, the text is not. Whether the shim fits a real QEMU is seen by building one.
  */
 #ifndef FAKE_QEMU_H
 #define FAKE_QEMU_H
@@ -32,17 +31,10 @@ void error_setg(Error **errp, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void error_setg_errno(Error **errp, int number, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void error_free(Error *error);
 void error_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void error_reportf_err(Error *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #define LOG_GUEST_ERROR 1
 void qemu_log_mask(int mask, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-#ifdef FAKE_QEMU_7_2
-int migrate_add_blocker(Error *reason, Error **errp);
-void migrate_del_blocker(Error *reason);
-#else
-int migrate_add_blocker(Error **reasonp, Error **errp);
-void migrate_del_blocker(Error **reasonp);
-#endif
 
 int qemu_strtou64(const char *text, const char **end, int base, uint64_t *out);
 int qemu_strtoui(const char *text, const char **end, int base, unsigned *out);
@@ -70,7 +62,43 @@ static inline uint64_t range_upb(const Range *range)
     return range->upb;
 }
 
-/* ---- PCI: one root bus, whose devices are conventional ones ---- */
+/* ---- what travels with a migration: the fields of a state, of three kinds ---- */
+
+typedef struct VMStateField {
+    const char *name;
+    size_t offset, size_offset;
+    bool (*field_exists)(void *opaque, int version_id);
+    enum { FIELD_END, FIELD_UINT32, FIELD_BUFFER, FIELD_VALIDATE } kind;
+} VMStateField;
+
+typedef struct VMStateDescription {
+    const char *name;
+    int version_id, minimum_version_id;
+    int (*pre_save)(void *opaque);
+    int (*pre_load)(void *opaque);
+    int (*post_load)(void *opaque, int version_id);
+    const VMStateField *fields;
+} VMStateDescription;
+
+#define VMSTATE_UINT32(field, state)                                                               \
+    {                                                                                              \
+        .name = #field, .offset = offsetof(state, field), .kind = FIELD_UINT32                     \
+    }
+#define VMSTATE_VALIDATE(text, test)                                                               \
+    {                                                                                              \
+        .name = text, .field_exists = test, .kind = FIELD_VALIDATE                                 \
+    }
+#define VMSTATE_VBUFFER_ALLOC_UINT32(field, state, version, test, size)                            \
+    {                                                                                              \
+        .name = #field, .offset = offsetof(state, field), .size_offset = offsetof(state, size),    \
+        .kind = FIELD_BUFFER                                                                       \
+    }
+#define VMSTATE_END_OF_LIST()                                                                      \
+    {                                                                                              \
+        .kind = FIELD_END                                                                          \
+    }
+
+/* ---- PCI: a root bus, conventional devices and bridges, and root ports ---- */
 
 typedef struct BusState {
     const char *name;
@@ -85,15 +113,18 @@ typedef struct PCIDevice PCIDevice;
 typedef struct PCIBus {
     BusState qbus; /* first, for BUS() */
     PCIDevice *devices[256];
+    PCIDevice *parent_dev;
 } PCIBus;
 
 struct PCIDevice {
     DeviceState qdev;
     int devfn;
     PCIBus *bus;
+    PCIBus *below; /* of a bridge */
     struct {
-        uint16_t exp_cap;
+        uint16_t exp_cap; /* of a root port */
     } exp;
+    bool acs;
 };
 
 #define OBJECT(pointer)           ((void *)(pointer))
@@ -126,49 +157,46 @@ static inline PCIDevice *pci_find_device(PCIBus *bus, int number, uint8_t devfn)
 
 static inline bool pci_bus_is_root(PCIBus *bus)
 {
-    (void)bus;
-    return true;
-}
-
-static inline bool pci_bus_is_express(PCIBus *bus)
-{
-    (void)bus;
-    return false;
+    return !bus->parent_dev;
 }
 
 static inline bool pci_is_express(PCIDevice *dev)
 {
-    (void)dev;
-    return false;
+    return dev->exp.exp_cap != 0;
+}
+
+static inline bool pci_bus_is_express(PCIBus *bus)
+{
+    return bus->parent_dev && pci_is_express(bus->parent_dev);
 }
 
 static inline uint16_t pcie_find_capability(PCIDevice *dev, uint16_t id)
 {
-    (void)dev, (void)id;
-    return 0;
+    (void)id;
+    return dev->acs;
 }
 
 static inline uint8_t pcie_cap_get_type(PCIDevice *dev)
 {
     (void)dev;
-    return 0;
+    return PCI_EXP_TYPE_ROOT_PORT;
 }
 
 static inline PCIDevice *pci_bridge_get_device(PCIBus *bus)
 {
-    (void)bus;
-    return NULL;
+    return bus->parent_dev;
 }
 
 static inline PCIBus *pci_bridge_get_sec_bus(PCIDevice *bridge)
 {
-    return bridge->bus;
+    return bridge->below;
 }
 
+/* Of a PCIDevice, whether it is a bridge. */
 static inline void *object_dynamic_cast(void *object, const char *type)
 {
-    (void)object, (void)type;
-    return NULL;
+    (void)type;
+    return ((PCIDevice *)object)->below ? object : NULL;
 }
 
 static inline const char *object_get_typename(void *object)
