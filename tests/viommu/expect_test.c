@@ -227,6 +227,42 @@ static void lack_of_memory_changes_nothing(void **state)
     assert_int_equal(test_allocator_live(&memory), 0);
 }
 
+/* A snapshot is loaded into a machine that has gone on since; before, one is that it must refuse. */
+static void a_machine_that_ran_goes_back(void **state)
+{
+    static uint8_t stream[4096];
+    const size_t length = source(stream, sizeof(stream));
+    struct iovageom_viommu *viommu = destination(NULL);
+    struct iovageom_virtio_config own, shown;
+    struct iovageom_viommu_domain domain;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_config_space(viommu, &own), 0);
+    for (int time = 0; time < 2; time++) {
+        iovageom_viommu_reset(viommu, true);
+        assert_int_equal(iovageom_viommu_thaw(viommu), 0);
+        stream[length - 1] ^= 1;
+        assert_int_equal(
+            iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL),
+            IOVAGEOM_ERR_MALFORMED);
+        stream[length - 1] ^= 1;
+        assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+        assert_int_equal(iovageom_viommu_config_space(viommu, &shown), 0);
+        assert_memory_equal(&shown, &own, sizeof(own));
+        assert_int_equal(iovageom_viommu_thaw(viommu), 0);
+        assert_int_equal(
+            iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL), 0);
+        test_check(viommu);
+        assert_int_equal(iovageom_viommu_config_space(viommu, &shown), 0);
+        assert_int_equal(shown.page_size_mask, PAGES_4K);
+        assert_int_equal(iovageom_viommu_domain(viommu, DOMAIN, &domain), 0);
+        assert_int_equal(domain.mappings, 1);
+        assert_int_equal(iovageom_viommu_map(viommu, DOMAIN, R(0, 0xfff), 0, RW, NULL), 0);
+        assert_int_equal(iovageom_viommu_attach(viommu, DOMAIN + 1, DEVICE, 0, NULL), 0);
+    }
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +270,7 @@ int main(void)
         cmocka_unit_test(what_never_comes_can_be_taken_back),
         cmocka_unit_test(a_dry_run_says_what_load_would_and_changes_nothing),
         cmocka_unit_test(lack_of_memory_changes_nothing),
+        cmocka_unit_test(a_machine_that_ran_goes_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
