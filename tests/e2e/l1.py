@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """L1: a machine with an emulated VT-d that runs the QEMU under test, and has two devices to give away."""
+import concurrent.futures
 import os
+import threading
 from typing import NamedTuple
 
 from machine import HERE, PATIENCE, boot, emulator, image_with, kernel, userland
@@ -20,6 +22,24 @@ class Under(NamedTuple):
     linux: str
 
 
+_made = {}
+_making = threading.Lock()
+
+
+def once(key, make):
+    """What make() gives, made once: cases that look at the same boot share it."""
+    with _making:
+        mine = key not in _made
+        made = _made.setdefault(key, concurrent.futures.Future())
+    if mine:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+            raise
+    return made.result()
+
+
 def guest(name):
     return os.path.join(HERE, "guest", name)
 
@@ -31,7 +51,7 @@ def needs(under):
     image_with(under.qemu, under.kind)
 
 
-def boot_l1(name, under, scratch, files, what="edu", bits=39, words=()):
+def boot_l1(name, under, scratch, files, what="edu", bits=39, words=(), machine=()):
     """One boot with these files in L1, of which one is /case.sh."""
     vendor, device, made = DEVICES[what]
     parts = userland(), image_with(under.qemu, under.kind), scratch.pack(files, "l1")
@@ -39,7 +59,7 @@ def boot_l1(name, under, scratch, files, what="edu", bits=39, words=()):
     command += ["-nodefaults", "-display", "none", "-no-reboot", "-machine", "q35"]
     # with nested paging, so that L2 is as quick as L1
     command += ["-cpu", "qemu64,+svm,+npt", "-device", f"intel-iommu,aw-bits={bits}"]
-    command += ["-device", made] * 2
+    command += ["-device", made] * 2 + list(machine)
     command += ["-kernel", kernel(under.linux), "-initrd", scratch.join(*parts, to="initrd")]
     command += ["-append", " ".join([
         "console=ttyS0 panic=-1 no_timer_check quiet intel_iommu=on",

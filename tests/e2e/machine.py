@@ -114,6 +114,13 @@ class Scratch:
             file.write(text)
         return path
 
+    def blank(self, name):
+        """A disk with nothing on it."""
+        path = os.path.join(self.path, name)
+        with open(path, "wb") as file:
+            file.truncate(512 << 20)
+        return path
+
     def join(self, *parts, to):
         """Concatenate images, as the kernel allows for an initramfs."""
         target = os.path.join(self.path, to)

@@ -5,16 +5,14 @@ L0 is Debian's QEMU 7.2 with an emulated VT-d. L1 runs the QEMU under test, whos
 virtio-iommu stands between L2 and the devices: what L2's kernel is told, what it then
 does, and what L1's IOMMU makes of it.
 """
-import concurrent.futures
 import functools
 import json
 import os
 import random
 import subprocess
-import threading
 
 import l1
-from l1 import Under, boot_l1, guest
+from l1 import Under, boot_l1, guest, once
 from machine import PATIENCE, Answer, CaseError, Checks, Scratch, kernel, shell, userland
 from versions import DRIVER_PAIRS, PAIRS
 
@@ -24,23 +22,9 @@ MSI = (0xFEE00000, 0xFEEFFFFF)
 COMPLAINT = r"dma_map\(.*\) = -22"
 
 
-_booted = {}
-_booting = threading.Lock()
-
-
 def nest(name, *how, **more):
     """One boot of L0, L1 and L2; cases that look at the same boot share it."""
-    with _booting:
-        key = repr((how, sorted(more.items())))
-        mine = key not in _booted
-        answer = _booted.setdefault(key, concurrent.futures.Future())
-    if mine:
-        try:
-            answer.set_result(nest_once(name, *how, **more))
-        except BaseException as error:
-            answer.set_exception(error)
-            raise
-    return answer.result()
+    return once(repr((how, sorted(more.items()))), lambda: nest_once(name, *how, **more))
 
 
 COLD = {"driver": "vfio-pci", "host": "@cold@", "bus": "rp1", "id": "coldev"}

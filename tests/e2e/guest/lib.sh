@@ -51,6 +51,31 @@ within() {
     return "$(cat /tmp/within)"
 }
 
+# ---- for L2, whose own virtio_rng drives what it was given ----
+
+rng=/sys/class/misc/hw_random
+
+rngs() { tr ' ' '\n' <"$rng/rng_available" | grep virtio; }
+
+read_one() {
+    echo "$2" >"$rng/rng_current" && dd if=/dev/hwrng bs=16 count=1 of="/tmp/$1" 2>/dev/null
+}
+
+# `inspect_rng WORD NAME`: what the kernel was told, and sixteen bytes, or a hang. From the command
+# line: readwait (seconds to wait for them).
+inspect_rng() {
+    for address in $(devices 0x1af4 0x1044); do
+        # shellcheck disable=SC2012
+        say "group $1 $(ls "/sys/bus/pci/devices/$address/iommu_group/devices" | tr '\n' ' ')"
+        reserved_regions "$address"
+    done
+    if within "${readwait:-30}" read_one "$1" "$2"; then
+        say "bytes $1 $(wc -c <"/tmp/$1")"
+    else
+        say "bytes $1 none"
+    fi
+}
+
 # ---- for L1, which has a QEMU and an L2 ----
 
 # Every line of a file onto the console, marked with where it came from.
@@ -58,19 +83,22 @@ relay() {
     tail -n +1 -f "$2" | while IFS= read -r line; do echo "$1| $line"; done &
 }
 
-# `start_l2 ARGUMENTS...`. KVM stands on the emulated SVM of L1. From the command line: accel.
+# `start_l2 ARGUMENTS...`. KVM stands on the emulated SVM of L1. From the command line: accel. Where
+# there are several L2s, $vm tells which one is meant, here and below; $emulator is another QEMU's folder.
 start_l2() {
-    mkfifo /tmp/qmp.in
-    : >/tmp/l2.log
-    : >/tmp/qmp.out
-    : >/tmp/qemu.err
-    relay L2 /tmp/l2.log
-    relay QMP /tmp/qmp.out
-    relay QEMU /tmp/qemu.err
-    /qemu/qemu-system-x86_64 -L /qemu -accel "${accel:-kvm}" -M q35 -cpu qemu64 -m 256 -nodefaults \
-        -display none -no-reboot -serial file:/tmp/l2.log -qmp stdio "$@" </tmp/qmp.in >/tmp/qmp.out 2>/tmp/qemu.err &
+    mkfifo "/tmp/qmp.in$vm"
+    : >"/tmp/l2.log$vm"
+    : >"/tmp/qmp.out$vm"
+    : >"/tmp/qemu.err$vm"
+    relay L2 "/tmp/l2.log$vm"
+    relay QMP "/tmp/qmp.out$vm"
+    relay QEMU "/tmp/qemu.err$vm"
+    exec 3<>"/tmp/qmp.in$vm"
+    sleep 100000 & # has it open, too, and so QMP does not end with the next L2
+    "${emulator:-/qemu}/qemu-system-x86_64" -L /qemu -accel "${accel:-kvm}" -M q35 -cpu qemu64 -m 256 -nodefaults \
+        -display none -no-reboot -serial "file:/tmp/l2.log$vm" -qmp stdio "$@" \
+        <"/tmp/qmp.in$vm" >"/tmp/qmp.out$vm" 2>"/tmp/qemu.err$vm" &
     L2=$!
-    exec 3>/tmp/qmp.in
     echo '{"execute":"qmp_capabilities"}' >&3
 }
 
@@ -104,14 +132,14 @@ most_pinned() {
     wait "$watcher"
 }
 
-l2_said() { grep -q "^E2E $1" /tmp/l2.log; }
+l2_said() { grep -q "^E2E $1" "/tmp/l2.log$vm"; }
 l2_gone() { ! kill -0 "$L2" 2>/dev/null; }
 l2_said_or_gone() { l2_said "$1" || l2_gone; }
 
 # `qmp COMMAND ID [ARGUMENTS]`: ask, wait for the answer, which the relay prints
 qmp() {
-    echo "{\"execute\":\"$1\",\"id\":\"$2\"${3:+,\"arguments\":$3}}" >&3
-    wait_for 30 grep -q "\"id\": \"$2\"" /tmp/qmp.out || say "qmp-silent $2"
+    echo "{\"execute\":\"$1\",\"id\":\"$2\"${3:+,\"arguments\":$3}}" 1<>"/tmp/qmp.in$vm"
+    wait_for 30 grep -q "\"id\": \"$2\"" "/tmp/qmp.out$vm" || say "qmp-silent $2"
 }
 
 # `end_l2 SECONDS`: wait for its last word, and then for its end, or put an end to it: Linux 6.1 with
