@@ -16,6 +16,25 @@ static json_t *digits(unsigned value, int count)
     return out_string(text("0x%0*x", count, value));
 }
 
+/* NULL where none is known: a device without any can't be told from one of which nobody said. */
+static json_t *bars_array(const struct bars *bars)
+{
+    json_t *array;
+
+    if (bars->count == 0)
+        return NULL;
+    array = out_array();
+    for (size_t i = 0; i < bars->count; i++) {
+        json_t *object = out_object();
+
+        out_set(object, "number", out_number(bars->list[i].number));
+        out_set(object, "size", out_number(bars->list[i].size));
+        out_set(object, "bits", out_number(bars->list[i].low ? 32 : 64));
+        out_add(array, object);
+    }
+    return array;
+}
+
 static json_t *device_object(const struct device *device, bool numeric)
 {
     json_t *object = out_object();
@@ -30,6 +49,7 @@ static json_t *device_object(const struct device *device, bool numeric)
     out_set(object, "driver", out_string(device->driver));
     out_set(object, "name", out_string(device->name));
     out_set(object, "iommu", out_string(device->unit));
+    out_set(object, "bars", bars_array(&device->bars));
     return object;
 }
 

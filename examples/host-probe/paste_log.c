@@ -104,46 +104,62 @@ static bool read_log_device(struct reader *reader)
     return true;
 }
 
-/* "DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e" */
+/*
+ * "DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e"; up to Linux 3.19
+ * "dmar: IOMMU 0: reg_base_addr ...".
+ */
 static bool read_log_registers(struct reader *reader)
 {
-    const char *cap = line_after(reader, reader->at, " cap ");
     const char *base = line_after(reader, reader->at, "reg_base_addr ");
+    const char *cap = base != NULL ? line_after(reader, base, " cap ") : NULL;
     const char *ecap = cap != NULL ? line_after(reader, cap, " ecap ") : NULL;
-    const char *at = line_after(reader, reader->at, "DMAR: ");
-    char unit[64];
+    const char *at = line_after(reader, reader->at, "DMAR: dmar");
+    char number[64];
     uint64_t value;
 
-    if (base == NULL || ecap == NULL || at == NULL || line_name(reader, at, unit) == NULL ||
-        strncmp(unit, "dmar", 4) != 0)
+    if (at == NULL)
+        at = line_after(reader, reader->at, "dmar: IOMMU ");
+    if (ecap == NULL || at == NULL || line_name(reader, at, number) == NULL ||
+        isdigit((unsigned char)*number) == 0 || line_hex(reader, cap, &value) == NULL)
         return false;
-    if (line_hex(reader, cap, &value) == NULL)
-        return false;
-    paste_attribute(reader, unit, "cap", text("%llx", (unsigned long long)value));
+    paste_attribute(reader, text("dmar%s", number), "cap", text("%llx", (unsigned long long)value));
     if (line_hex(reader, ecap, &value) != NULL)
-        paste_attribute(reader, unit, "ecap", text("%llx", (unsigned long long)value));
+        paste_attribute(reader, text("dmar%s", number), "ecap",
+                        text("%llx", (unsigned long long)value));
     return true;
 }
 
-/* "AMD-Vi: Extended features (0x58f77ef22294a5a, 0x0): PPR NX", with one number or two. */
+/*
+ * "AMD-Vi: Extended features (0x58f77ef22294a5a, 0x0): PPR NX", with one number or two; and firmware's
+ * copy, "AMD-Vi: Using global IVHD EFR:0x58f77ef22294a5a, EFR2:0x0".
+ */
 static bool read_log_features(struct reader *reader)
 {
     const char *at = line_after(reader, reader->at, "AMD-Vi: Extended features (");
     uint64_t first, second = 0;
 
+    if (at == NULL)
+        at = line_after(reader, reader->at, "AMD-Vi: Using global IVHD EFR:");
     if (at == NULL || (at = line_hex(reader, at, &first)) == NULL)
         return false;
-    if (at < reader->end && *at == ',')
-        (void)line_hex(reader, line_blanks(reader, at + 1), &second);
+    if (at < reader->end && *at == ',') {
+        at = line_blanks(reader, at + 1);
+        if (reader->end - at > 5 && memcmp(at, "EFR2:", 5) == 0)
+            at += 5;
+        (void)line_hex(reader, at, &second);
+    }
     paste_attribute(reader, "ivhd0", "features",
                     text("%llx:%llx", (unsigned long long)first, (unsigned long long)second));
     return true;
 }
 
-/* "Setting identity map for device 0000:00:02.0 [0x77800000 - 0x7fffffff]", in two orders. */
+/*
+ * "DMAR: Setting identity map for device 0000:00:02.0 [0x77800000 - 0x7fffffff]", in two orders; up to
+ * Linux 3.19 with "IOMMU: " before it.
+ */
 static bool read_log_identity(struct reader *reader)
 {
-    const char *at = line_after(reader, reader->at, "DMAR: Setting identity map ");
+    const char *at = line_after(reader, reader->at, ": Setting identity map ");
     char address[ADDRESS_LENGTH + 1];
     uint64_t start, last;
 
@@ -163,7 +179,7 @@ static bool read_log_identity(struct reader *reader)
 /* "DMAR: RMRR base: 0x0000004c000000 end: 0x000000503fffff" */
 static bool read_log_rmrr(struct reader *reader)
 {
-    const char *at = line_after(reader, reader->at, "DMAR: RMRR base: ");
+    const char *at = line_after(reader, reader->at, ": RMRR base: ");
     uint64_t start, last;
 
     if (at == NULL || (at = line_hex(reader, at, &start)) == NULL ||
