@@ -361,20 +361,6 @@ static int load_compare(struct loader *l)
     return error;
 }
 
-/*
- * Take back all that the stream has changed. The reset removes promises, domains and expected
- * endpoints, and needs no memory; the values it would set are put back from what the caller saved.
- */
-static void load_take_back(struct iovageom_viommu *viommu, uint32_t bypass, uint32_t accepted,
-                           uint64_t generation)
-{
-    iovageom_viommu_reset(viommu, true);
-    viommu->frozen = false;
-    viommu->bypass = bypass;
-    viommu->accepted = accepted;
-    viommu->generation = generation;
-}
-
 /* A dry run is a load that is taken back at the end: so both answer the same. */
 int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size_t length,
                          uint32_t flags, struct iovageom_report *report)
@@ -415,9 +401,15 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
     viommu->loading = false;
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;
-    if (error == IOVAGEOM_OK && (flags & IOVAGEOM_LOAD_CHECK) == 0)
+    if (error == IOVAGEOM_OK && (flags & IOVAGEOM_LOAD_CHECK) == 0) {
         viommu->generation++;
-    else
-        load_take_back(viommu, bypass, accepted, generation);
+        return IOVAGEOM_OK;
+    }
+    /* The reset takes back promises, domains and expected endpoints, and needs no memory. */
+    iovageom_viommu_reset(viommu, true);
+    viommu->frozen = false;
+    viommu->bypass = bypass;
+    viommu->accepted = accepted;
+    viommu->generation = generation;
     return error;
 }
