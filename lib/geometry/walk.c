@@ -162,22 +162,6 @@ void iovageom_walk_close(struct iovageom_walk *walk)
         iovageom_resolved_close(&walk->view);
 }
 
-/* The index of the first piece that ends at `address` or above: it has the address, or is above. */
-static size_t piece_from(const struct iovageom_resolved *view, uint64_t address)
-{
-    size_t low = 0;
-    size_t high = view->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (view->regions[middle].range.last < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /*
  * The fact that takes precedence at `address`, and *last, up to which that holds, by a search of the
  * facts, from the highest precedence down. The first that has the address is the answer, and lower
@@ -204,22 +188,30 @@ static const struct iovageom_geometry_fact *search(const struct iovageom_geometr
     return NULL;
 }
 
-/* The same by the view. */
-static const struct iovageom_geometry_fact *look_up_piece(const struct iovageom_walk *walk,
-                                                          uint64_t address, uint64_t *last)
+/* The same by the view: by the first of its regions that ends at `address` or above. */
+static const struct iovageom_geometry_fact *look_up_region(const struct iovageom_walk *walk,
+                                                           uint64_t address, uint64_t *last)
 {
-    const size_t index = piece_from(&walk->view, address);
-    const struct iovageom_region *piece = &walk->view.regions[index];
+    const struct iovageom_region *regions = walk->view.regions;
     struct iovageom_range below;
+    size_t low = 0;
+    size_t high = walk->view.count;
 
-    *last = IOVAGEOM_ADDRESS_MAX;
-    if (index == walk->view.count)
-        return NULL;
-    if (piece->range.start <= address) {
-        *last = piece->range.last;
-        return &walk->geometry->facts[piece->owner];
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (regions[middle].range.last < address)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    if (iovageom_range_below(piece->range, &below))
+    *last = IOVAGEOM_ADDRESS_MAX;
+    if (low == walk->view.count)
+        return NULL;
+    if (regions[low].range.start <= address) {
+        *last = regions[low].range.last;
+        return &walk->geometry->facts[regions[low].owner];
+    }
+    if (iovageom_range_below(regions[low].range, &below))
         *last = below.last;
     return NULL;
 }
@@ -232,7 +224,7 @@ bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range 
     if (!iovageom_range_valid(*rest))
         return false;
     *piece = *rest;
-    *fact = walk->viewed ? look_up_piece(walk, rest->start, &piece->last)
+    *fact = walk->viewed ? look_up_region(walk, rest->start, &piece->last)
                          : search(walk->geometry, rest->start, &piece->last);
     if (piece->last < rest->last && iovageom_range_above(*piece, &above)) {
         rest->start = above.start;

@@ -55,14 +55,6 @@ void iovageom_guestview_dma_deinit(struct iovageom_guestview_dma *dma)
         iovageom_rangeset_deinit(&dma->taken);
 }
 
-/* *out receives the addresses up to the DMA mask `mask`, as whole granules; false for none. */
-static bool window_for(const struct iovageom_guestview_dma *dma, uint64_t mask,
-                       struct iovageom_range *out)
-{
-    return iovageom_range_intersect(dma->limits,
-                                    (struct iovageom_range){0, mask | (dma->granule - 1)}, out);
-}
-
 int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t size, uint64_t mask,
                                  struct iovageom_range *out)
 {
@@ -83,10 +75,14 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
         aligned <<= 1;
     if (granules < CACHED_GRANULES)
         granules = aligned;
-    for (unsigned turn = low ? 0 : 1; turn < 2 && status == IOVAGEOM_ERR_NOT_FOUND; turn++)
-        if (window_for(dma, turn == 0 ? UINT32_MAX : mask, &window))
+    for (unsigned turn = low ? 0 : 1; turn < 2 && status == IOVAGEOM_ERR_NOT_FOUND; turn++) {
+        /* Up to the mask, in whole granules. */
+        window.start = 0;
+        window.last = (turn == 0 ? UINT32_MAX : mask) | (dma->granule - 1);
+        if (iovageom_range_intersect(dma->limits, window, &window))
             status = iovageom_rangeset_hole(&dma->taken, window, granules * dma->granule,
                                             aligned * dma->granule, true, &found);
+    }
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_insert(&dma->taken, found);
     if (status < 0)

@@ -86,13 +86,6 @@ static int compare_regions(const void *a, const void *b)
     return one->owner < other->owner ? -1 : one->owner > other->owner;
 }
 
-static void sort_regions(struct iovageom_region *regions, size_t count)
-{
-    iovageom_sort(regions, count, sizeof(*regions), compare_regions);
-    for (size_t i = 0; i < count; i++)
-        regions[i].owner = 0;
-}
-
 /*
  * One RESV_MEM property, `step` bytes long with its head. Linux keeps the error of a property in a
  * variable that the next RESV_MEM property overwrites: so only an error of the last one makes it
@@ -183,7 +176,9 @@ static int read_answer(struct reader *reader)
     int status = read_properties(reader);
 
     if (reader->out != NULL)
-        sort_regions(reader->out, reader->count);
+        iovageom_sort(reader->out, reader->count, sizeof(*reader->out), compare_regions);
+    for (size_t i = 0; reader->out != NULL && i < reader->count; i++)
+        reader->out[i].owner = 0;
     if (status < 0 || reader->has_msi)
         return status;
     (void)quirk(reader, 0, software_msi,

@@ -54,13 +54,8 @@ static bool list_size_of(uint32_t count, size_t *size)
     return *size == bytes;
 }
 
-/* Numbers for the kernel of this machine: the counterpart of iovageom_host_load32() and 64(). */
+/* A number for the kernel of this machine: the counterpart of iovageom_host_load32(). */
 static void put32(void *bytes, size_t offset, uint32_t value)
-{
-    memcpy((uint8_t *)bytes + offset, &value, sizeof(value));
-}
-
-static void put64(void *bytes, size_t offset, uint64_t value)
 {
     memcpy((uint8_t *)bytes + offset, &value, sizeof(value));
 }
@@ -144,7 +139,7 @@ void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *qu
     put32(header, OWN_SIZE, IOVAGEOM_IOMMUFD_RANGES_SIZE);
     put32(header, IOAS_ID, query->ioas_id);
     put32(header, RANGES_COUNT, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
-    put64(header, RANGES_ARRAY, array);
+    memcpy((uint8_t *)header + RANGES_ARRAY, &array, sizeof(array));
 }
 
 /*

@@ -203,12 +203,6 @@ int iovageom_host_sysfs_region(const char *text, size_t length,
     return status;
 }
 
-/* Whether the end of the text may be missing: see FULL_PAGE. */
-static bool may_be_cut(const char *text, size_t length)
-{
-    return length >= FULL_PAGE || (length > 0 && text[length - 1] != '\n');
-}
-
 /* A text that is read. What it says goes into `fresh`. When all is read, the caller's geometry is
  * narrowed to that: all or nothing. */
 struct reading {
@@ -296,7 +290,9 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
     /* That the regions are known is a fact of its own, which holds without any region, too. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_add_reserved_known(reading.fresh, IOVAGEOM_SOURCE_SYSFS);
-    if (status == IOVAGEOM_OK && (reading.passed_over != 0 || may_be_cut(text, length)))
+    /* The end of the text may be missing, too: see FULL_PAGE. */
+    if (status == IOVAGEOM_OK && (reading.passed_over != 0 || length >= FULL_PAGE ||
+                                  (length > 0 && text[length - 1] != '\n')))
         status = iovageom_geometry_add_incomplete(reading.fresh, IOVAGEOM_SOURCE_SYSFS);
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_narrow(geometry, reading.fresh);

@@ -83,17 +83,6 @@ static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom
     return leaf_gap(leaf->ranges, n, base_of(tree, path, level, slot));
 }
 
-/* Computes a child's summaries in its parent from scratch. The child must have entries. */
-static void sum_up(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                   uint32_t level, uint32_t slot)
-{
-    struct iovageom_itree_inner *parent = inner_of(path, level);
-    uint32_t count = parent->count[slot];
-
-    parent->gap[slot] = longest(tree, path, level, slot, 0, count);
-    parent->last[slot] = last_of(level - 1, parent->child[slot], count);
-}
-
 /*
  * Moves the highest k entries of child `slot` of the path's node at that level to the next child,
  * or for k < 0 the lowest of that to child `slot`.
@@ -147,7 +136,8 @@ IOVAGEOM_COLD static void grow_root(struct iovageom_itree *tree, struct iovageom
     tree->height++;
     path->node[tree->height] = root;
     path->slot[tree->height] = 0;
-    sum_up(tree, path, tree->height, 0);
+    root->gap[0] = longest(tree, path, tree->height, 0, 0, root->count[0]);
+    root->last[0] = last_of(tree->height - 1, root->child[0], root->count[0]);
 }
 
 static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,

@@ -288,17 +288,12 @@ enum {
     CONFIG_BYPASS = 36
 };
 
-static bool config_inverted(const struct iovageom_virtio_config *config)
-{
-    return !iovageom_range_valid(config->input_range) || config->domain_start > config->domain_last;
-}
-
 int iovageom_virtio_encode_config(const struct iovageom_virtio_config *config,
                                   uint8_t out[IOVAGEOM_VIRTIO_CONFIG_SIZE])
 {
     if (config->page_size_mask == 0 || config->bypass > 1)
         return IOVAGEOM_ERR_INVALID;
-    if (config_inverted(config))
+    if (!iovageom_range_valid(config->input_range) || config->domain_start > config->domain_last)
         return IOVAGEOM_ERR_INVERTED;
     memset(out, 0, IOVAGEOM_VIRTIO_CONFIG_SIZE);
     iovageom_store_le64(out + CONFIG_PAGE_SIZE_MASK, config->page_size_mask);
