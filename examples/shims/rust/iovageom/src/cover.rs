@@ -13,7 +13,7 @@ use crate::{Error, Mapping, Result, Status, Viommu};
 /// At most so many ranges that have all addresses of a list, with as few others as can be.
 ///
 /// A device that logs what it writes to is given the ranges of a cover. While the guest maps and
-/// unmaps, it goes like this; each step comes before the request is answered:
+/// unmaps, it goes like this; plan_cover.h of the C library says more:
 ///
 /// ```
 /// # fn main() -> iovageom::Result<()> {
@@ -29,11 +29,12 @@ use crate::{Error, Mapping, Result, Status, Viommu};
 /// let mut cover = books.cover(1, 4096, 2)?;
 /// assert!(cover.iter().eq([0x1_0000..=0x3_ffff, 0x80_0000..=0x80_ffff]));
 /// assert_eq!(cover.excess(), 0x1_0000);
-/// // MAP: what lies in the gap is logged already; what lies elsewhere means to start anew.
+/// // MAP, before the host maps: what lies in the gap is logged already; elsewhere logging starts anew.
 /// assert!(!cover.map(0x2_0000..=0x2_ffff)?);
 /// assert!(cover.map(0x90_0000..=0x90_0fff)?);
 /// assert!(cover.iter().eq([0x1_0000..=0x3_ffff, 0x80_0000..=0x90_0fff]));
-/// // A round, and before each UNMAP: the device says that page 1 of a mapping was written to.
+/// // A round; and at each UNMAP, when the host has unmapped and before the books have: the device
+/// // says that page 1 of a mapping was written to.
 /// let bitmap = DirtyBitmap { words: &[2], start: 0x1_0000, page: 4096, pages: 16 };
 /// assert_eq!(books.dirty(1, &bitmap)?, [0x4000_1000..=0x4000_1fff]);
 /// # Ok(())
@@ -212,8 +213,8 @@ impl Viommu {
         Cover::of(&list, granule, most)
     }
 
-    /// The guest memory that a bitmap means in a domain, by what is mapped there now: fetch bitmaps
-    /// before an UNMAP is answered, for afterwards nobody can tell where its mappings led.
+    /// The guest memory that a bitmap means in a domain, by what is mapped there now: ask before an
+    /// UNMAP is entered, for afterwards nobody can tell where its mappings led.
     pub fn dirty(&self, domain: u32, bitmap: &DirtyBitmap<'_>) -> Result<Vec<RangeInclusive<u64>>> {
         let last = bitmap.pages.checked_mul(bitmap.page).and_then(|size| {
             let size = size.checked_sub(1)?;
