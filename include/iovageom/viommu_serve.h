@@ -210,16 +210,23 @@ IOVAGEOM_API int iovageom_viommu_translate(const struct iovageom_viommu *viommu,
                                            size_t *needed, uint64_t *fault);
 
 /**
- * The reverse: at which address an endpoint reaches physical addresses.
+ * The reverse: the mappings by which an endpoint reaches physical addresses, in the order of the
+ * physical addresses where they begin, and of IOVAs where these are the same.
  *
- * @param phys what one mapping must lead to as a whole.
- * @param out becomes the lowest such range, as long as `phys`.
- * @return IOVAGEOM_ERR_NOT_FOUND as iovageom_viommu_translate(); IOVAGEOM_ERR_FAULT when no mapping
- *         leads there; IOVAGEOM_ERR_INVERTED. O(log n + m): nothing is kept for it.
+ * @param whole what leads to all of `phys`; else all or some of it, as when memory is taken away
+ *        from a guest.
+ * @param after NULL for the first one, else the one before, which may be unmapped meanwhile.
+ * @param out becomes the whole mapping: `phys` begins at out->range.start + (phys.start - out->phys).
+ *        While the endpoint bypasses there is one, of the same addresses. May be `after`.
+ * @return IOVAGEOM_ERR_NOT_FOUND as iovageom_viommu_translate(); IOVAGEOM_ERR_FAULT when there is
+ *         none, or none after that; IOVAGEOM_ERR_INVERTED. O(log n + m). With
+ *         IOVAGEOM_VIOMMU_INDEX_PHYS about O(log n + log m): no more than 128 steps in place of
+ *         log m, whatever the guest has mapped.
  */
 IOVAGEOM_API int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu,
                                                 uint32_t endpoint, struct iovageom_range phys,
-                                                struct iovageom_range *out);
+                                                bool whole, const struct iovageom_mapping *after,
+                                                struct iovageom_mapping *out);
 
 /* ---- what there is ---- */
 

@@ -43,7 +43,12 @@ enum iovageom_viommu_flag {
     IOVAGEOM_VIOMMU_STRICT_INPUT = 2,
     /** Refuse a device that Linux 6.6 and later gives to nobody, since it has a region of type
         DIRECT, and an envelope that has one. Else it is a note (FINDING_DIRECT). */
-    IOVAGEOM_VIOMMU_REFUSE_DIRECT = 4
+    IOVAGEOM_VIOMMU_REFUSE_DIRECT = 4,
+    /** Keep an index of each domain's mappings by the addresses that they lead to, so that
+        iovageom_viommu_translate_back() searches no longer through all of them. Each MAP then needs
+        memory (48 bytes), and MAP and UNMAP a second search. It is no part of what
+        iovageom_viommu_save() writes: load makes it anew. */
+    IOVAGEOM_VIOMMU_INDEX_PHYS = 8
 };
 
 /**

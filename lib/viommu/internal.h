@@ -7,6 +7,7 @@
 /*
  * The files of lib/viommu. Each one uses only files above it in this list:
  *
+ *   back.c       which mappings lead to an address, by an index
  *   parts.c      what the objects are built from: geometries of devices, lists of regions, views
  *   model.c      the objects, who belongs to whom, making and dropping them
  *   findings.c   findings of all kinds, and the owner that they name
@@ -192,9 +193,11 @@ int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
  */
 static inline int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageom_change *change)
 {
-    const int error =
+    int error =
         iovageom_mappings_insert(&change->domain->mappings, &change->place, &change->mapping);
 
+    if (error == IOVAGEOM_OK && change->domain->indexed)
+        error = iovageom_back_add(change->domain, &change->mapping);
     if (error != IOVAGEOM_OK)
         return error;
     viommu->mapping_count++;
@@ -206,9 +209,12 @@ static inline int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageo
 static inline size_t iovageom_unmap_do(struct iovageom_viommu *viommu,
                                        struct iovageom_change *change)
 {
-    const size_t count =
-        iovageom_mappings_remove(&change->domain->mappings, &change->place, change->mapping.range);
+    size_t count;
 
+    if (change->domain->indexed)
+        iovageom_back_remove(change->domain, change->mapping.range);
+    count =
+        iovageom_mappings_remove(&change->domain->mappings, &change->place, change->mapping.range);
     viommu->mapping_count -= count;
     viommu->changes++;
     return count;

@@ -402,32 +402,21 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
 }
 
 int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_t endpoint,
-                                   struct iovageom_range phys, struct iovageom_range *out)
+                                   struct iovageom_range phys, bool whole,
+                                   const struct iovageom_mapping *after,
+                                   struct iovageom_mapping *out)
 {
     const struct iovageom_domain *domain;
-    struct iovageom_mappings_cursor cursor;
-    struct iovageom_mapping mapping;
     int error = translates(viommu, endpoint, &domain);
 
     if (error != IOVAGEOM_OK)
         return error;
     if (!iovageom_range_valid(phys))
         return IOVAGEOM_ERR_INVERTED;
-    if (domain == NULL) {
-        *out = phys;
-        return IOVAGEOM_OK;
-    }
-    iovageom_mappings_seek(&domain->mappings, 0, &cursor);
-    while (iovageom_mappings_next(&cursor, &mapping)) {
-        const uint64_t span = mapping.range.last - mapping.range.start;
-
-        /* phys.last is not below phys.start, so the difference can't wrap; nor can the sums below,
-           as both offsets are within the mapping. */
-        if (phys.start >= mapping.phys && phys.last - mapping.phys <= span) {
-            out->start = mapping.range.start + (phys.start - mapping.phys);
-            out->last = mapping.range.start + (phys.last - mapping.phys);
-            return IOVAGEOM_OK;
-        }
-    }
-    return IOVAGEOM_ERR_FAULT;
+    if (domain != NULL ? !iovageom_back_find(domain, phys, whole, after, out) : after != NULL)
+        return IOVAGEOM_ERR_FAULT;
+    if (domain == NULL)
+        *out = (struct iovageom_mapping){phys, phys.start,
+                                         IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE};
+    return IOVAGEOM_OK;
 }

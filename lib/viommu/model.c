@@ -382,6 +382,7 @@ struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uin
     (void)iovageom_mappings_init(&domain->mappings,
                                  iovageom_pgsize_granule(viommu->shown.page_size_mask),
                                  &viommu->allocator);
+    domain->indexed = (viommu->config.flags & IOVAGEOM_VIOMMU_INDEX_PHYS) != 0;
     return domain;
 }
 
@@ -391,6 +392,8 @@ static void domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom
     if (domain->members.count > 0)
         return;
     viommu->mapping_count -= iovageom_mappings_count(&domain->mappings);
+    if (domain->indexed)
+        iovageom_back_remove(domain, IOVAGEOM_EVERYTHING);
     iovageom_mappings_deinit(&domain->mappings);
     iovageom_rangeset_deinit(&domain->reserved);
     iovageom_object_free(viommu, &viommu->domains, domain->id, domain, sizeof(*domain));

@@ -197,6 +197,8 @@ struct iovageom_domain {
     struct iovageom_members members;
     struct iovageom_rangeset reserved; /**< the union of the views of its groups */
     struct iovageom_mappings mappings;
+    struct iovageom_back *back; /**< their index by address, while there is something in it */
+    bool indexed;               /**< keep it (IOVAGEOM_VIOMMU_INDEX_PHYS) */
 };
 
 /** An endpoint: declared by the VMM, made for a plug, or made by load. */
@@ -265,6 +267,18 @@ struct iovageom_viommu {
  * are enough: everything below the MSI region, the MSI region, and everything above it.
  */
 #define IOVAGEOM_VIOMMU_LEAST_PROBE (3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
+
+/* ---- back.c ----
+ *
+ * The index of a domain follows its ledger: a mapping that came (IOVAGEOM_ERR_NO_MEMORY: it is taken
+ * out of the ledger again), and those of a range that are about to go.
+ */
+int iovageom_back_add(struct iovageom_domain *domain, const struct iovageom_mapping *mapping);
+void iovageom_back_remove(struct iovageom_domain *domain, struct iovageom_range range);
+/* What iovageom_viommu_translate_back() gives, with the index and without. */
+bool iovageom_back_find(const struct iovageom_domain *domain, struct iovageom_range phys,
+                        bool whole, const struct iovageom_mapping *after,
+                        struct iovageom_mapping *out);
 
 /* ---- parts.c and model.c ---- */
 

@@ -41,7 +41,7 @@ static int config_check(const struct iovageom_viommu_config *config)
 {
     const uint32_t both = IOVAGEOM_VIRTIO_F_BYPASS | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
     const uint32_t flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST | IOVAGEOM_VIOMMU_STRICT_INPUT |
-                           IOVAGEOM_VIOMMU_REFUSE_DIRECT;
+                           IOVAGEOM_VIOMMU_REFUSE_DIRECT | IOVAGEOM_VIOMMU_INDEX_PHYS;
     uint64_t reserved = config->reserved32;
     struct iovageom_range whole;
 

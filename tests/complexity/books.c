@@ -255,6 +255,49 @@ static void requests(size_t n)
     iovageom_viommu_free(viommu);
 }
 
+/*
+ * n mappings of a domain whose books keep an index by address, each found back and unmapped. They
+ * lead to `kinds` places: with few, many lead to the same one.
+ */
+static void found_back(size_t n, size_t kinds)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_mapping mapping;
+
+    iovageom_viommu_config_init(&config);
+    config.flags = IOVAGEOM_VIOMMU_INDEX_PHYS;
+    must(iovageom_viommu_new(NULL, &config, &viommu) == 0);
+    must(iovageom_viommu_declare(viommu, 0, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED,
+                                 NULL) == 0);
+    must(iovageom_viommu_attach(viommu, 1, 0, 0, NULL) == 0);
+    start();
+    for (size_t i = 0; i < n; i++)
+        must(iovageom_viommu_map(viommu, 1, scattered(i, n), ordered(i % kinds).start, RW, NULL) ==
+             0);
+    for (size_t i = 0; i < n; i++) {
+        const struct iovageom_range there = ordered(i % kinds);
+
+        must(iovageom_viommu_translate_back(viommu, 0, there, true, NULL, &mapping) == 0);
+        must(iovageom_viommu_translate_back(viommu, 0, there, false, &mapping, &mapping) ==
+             (kinds < n ? IOVAGEOM_OK : IOVAGEOM_ERR_FAULT));
+    }
+    for (size_t i = 0; i < n; i++)
+        must(iovageom_viommu_unmap(viommu, 1, scattered(i, n), NULL, NULL) == 0);
+    stop();
+    iovageom_viommu_free(viommu);
+}
+
+static void back(size_t n)
+{
+    found_back(n, n);
+}
+
+static void back_to_few(size_t n)
+{
+    found_back(n, 2);
+}
+
 /* A request that is far too long. */
 static void long_request(size_t n)
 {
@@ -398,6 +441,9 @@ const struct measure measures_of_books[] = {
      endpoints},
     {"viommu_plug, n aliases", "n times O(log n)", GROWTH_LINEAR_LOG, 2048, aliases},
     {"viommu_request, n of each", "n times O(log n)", GROWTH_LINEAR_LOG, 1024, requests},
+    {"viommu_translate_back, n mappings", "n times O(log n)", GROWTH_LINEAR_LOG, 4096, back},
+    {"viommu_translate_back, to one place", "n times O(log n)", GROWTH_LINEAR_LOG, 4096,
+     back_to_few},
     {"viommu_request, long", "O(1)", GROWTH_CONSTANT, 65536, long_request},
     {"viommu_attach, refused", "O(k log m)", GROWTH_LINEAR_LOG, 2048, attach_refused},
     {"viommu_load, n mappings", "O(n log n)", GROWTH_LINEAR_LOG, 2048, load_mappings},

@@ -48,6 +48,7 @@ static struct iovageom_viommu *books(void)
     config.max_mappings = 64;
     config.max_domains = 4;
     config.probe_size = 120;
+    config.flags = IOVAGEOM_VIOMMU_INDEX_PHYS;
     fuzz_check(iovageom_viommu_new(NULL, &config, &viommu) == 0);
     fuzz_check(iovageom_viommu_declare(viommu, EMULATED, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL) == 0);
     fuzz_check(iovageom_viommu_declare(viommu, SLOT, 1, IOVAGEOM_ENDPOINT_SLOT, NULL) == 0);

@@ -191,6 +191,26 @@ static void check_mapping(struct check *check, const struct iovageom_mapping *ma
            "a mapping stands where a host of its domain reserves");
 }
 
+/* The index has every mapping once, as the ledger has it, and no other. */
+static void check_index(struct check *check, const struct iovageom_domain *domain)
+{
+    const struct iovageom_mappings *mappings = &domain->mappings;
+    struct iovageom_mapping mapping, same;
+    size_t count = 0;
+
+    while (iovageom_back_find(domain, IOVAGEOM_EVERYTHING, false, count > 0 ? &mapping : NULL,
+                              &mapping)) {
+        expect(check,
+               iovageom_mappings_first_overlap(mappings, mapping.range, &same) &&
+                   iovageom_range_equal(mapping.range, same.range) && mapping.phys == same.phys &&
+                   mapping.flags == same.flags,
+               "the index by address has what the ledger has not");
+        count++;
+    }
+    expect(check, count == iovageom_mappings_count(mappings),
+           "the index by address has not all that the ledger has");
+}
+
 static int check_domain(struct check *check, const struct iovageom_domain *domain)
 {
     const struct iovageom_viommu *viommu = check->viommu;
@@ -217,6 +237,8 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     iovageom_mappings_seek(&domain->mappings, 0, &cursor);
     while (error == IOVAGEOM_OK && iovageom_mappings_next(&cursor, &mapping))
         check_mapping(check, &mapping, &reserved);
+    if (domain->indexed)
+        check_index(check, domain);
     iovageom_rangeset_deinit(&reserved);
     return error;
 }

@@ -53,7 +53,6 @@ static bool look(unsigned i)
     struct iovageom_segment segments[2];
     struct iovageom_viommu_domain domain;
     struct iovageom_mapping mapping, run;
-    struct iovageom_range back;
     struct iovageom_report report;
     uint64_t fault;
     size_t count;
@@ -63,7 +62,8 @@ static bool look(unsigned i)
     if (status == 0) {
         must(count == 1 && segments[0].phys == phys(i) + 8, "a translation");
         must(iovageom_viommu_translate_back(viommu, i % ENDPOINTS,
-                                            (struct iovageom_range){phys(i), phys(i)}, &back) == 0,
+                                            (struct iovageom_range){phys(i), phys(i)}, true, NULL,
+                                            &mapping) == 0,
              "a reverse");
     }
     must(iovageom_viommu_domain(viommu, DOMAIN, &domain) == 0, "a domain");
@@ -124,6 +124,7 @@ static void prepare(void)
 
     iovageom_viommu_config_init(&config);
     config.input_range.last = ((uint64_t)1 << 48) - 1;
+    config.flags = IOVAGEOM_VIOMMU_INDEX_PHYS;
     must(iovageom_geometry_new(NULL, "0000:3b:00.0", &geometry) == 0 &&
              iovageom_geometry_add_gaw(geometry, 48, IOVAGEOM_SOURCE_VTD_REGISTERS) == 0 &&
              iovageom_geometry_add_page_sizes(geometry, 0x1000, IOVAGEOM_SOURCE_VFIO) == 0,

@@ -416,7 +416,7 @@ static void every_bit_that_says_nothing_is_refused(void **state)
                               IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE |
                               IOVAGEOM_VIRTIO_F_MMIO | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
     const uint32_t choices = IOVAGEOM_VIOMMU_INPUT_AS_HOST | IOVAGEOM_VIOMMU_STRICT_INPUT |
-                             IOVAGEOM_VIOMMU_REFUSE_DIRECT;
+                             IOVAGEOM_VIOMMU_REFUSE_DIRECT | IOVAGEOM_VIOMMU_INDEX_PHYS;
     const uint32_t to_update = IOVAGEOM_PLUG_ALLOW_STALE | IOVAGEOM_PLUG_REFUSE_DIRECT;
     const uint32_t to_plug = IOVAGEOM_PLUG_ALIAS | to_update;
     struct iovageom_geometry *host = test_host(NULL, "host", 39, PAGES_4K);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Translation against a model that knows of each granule by itself where it leads: spans with their
- * segments and the first fault, and the reverse. With granules that leave bits for flags in an
- * address, and without.
+ * segments and the first fault, and the reverse, with an index and without. With granules that leave
+ * bits for flags in an address, and without.
  */
 #include <string.h>
 
@@ -33,7 +33,7 @@ static struct {
     struct iovageom_viommu *books;
     uint64_t granule;
     struct place places[GRANULES];
-    uint64_t several, faults, found, little;
+    uint64_t several, faults, found, little, listed;
 } t;
 
 static uint64_t below(uint64_t bound)
@@ -41,7 +41,7 @@ static uint64_t below(uint64_t bound)
     return test_random_below(&t.random, bound);
 }
 
-static void begin(uint64_t granule, uint64_t stream)
+static void begin(uint64_t granule, bool indexed, uint64_t stream)
 {
     struct iovageom_viommu_config config;
 
@@ -51,6 +51,7 @@ static void begin(uint64_t granule, uint64_t stream)
     iovageom_viommu_config_init(&config);
     config.granule = granule;
     config.page_size_mask = ~(granule - 1);
+    config.flags = indexed ? IOVAGEOM_VIOMMU_INDEX_PHYS : 0;
     ck_assert_int_eq(iovageom_viommu_new(NULL, &config, &t.books), 0);
     ck_assert_int_eq(
         iovageom_viommu_declare(t.books, ENDPOINT, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
@@ -153,27 +154,63 @@ static void translate(void)
     ck_assert(memcmp(given, before, sizeof(given)) == 0);
 }
 
-/* The lowest addresses at which one mapping leads to the whole of a physical range. */
+static int by_phys(const void *a, const void *b)
+{
+    const struct iovageom_mapping *x = a, *y = b;
+
+    if (x->phys != y->phys)
+        return x->phys < y->phys ? -1 : 1;
+    return x->range.start < y->range.start ? -1 : x->range.start > y->range.start;
+}
+
+/* All mappings, by where they lead. */
+static size_t all_by_phys(struct iovageom_mapping *list)
+{
+    size_t count = 0;
+
+    for (uint64_t i = 0; i < GRANULES; i++) {
+        const struct place *place = &t.places[i];
+        const struct iovageom_range range = {i * t.granule, (i + 1) * t.granule - 1};
+
+        if (place->mapped && place->first == i)
+            list[count++] = (struct iovageom_mapping){range, place->phys, place->flags};
+        else if (place->mapped)
+            list[count - 1].range.last = range.last;
+    }
+    qsort(list, count, sizeof(*list), by_phys);
+    return count;
+}
+
+/* The mappings that lead to some of a physical range, or to all of it, in order. */
 static void translate_back(void)
 {
     const uint64_t start = below(72 * t.granule);
     const struct iovageom_range phys = {start, start + below(2 * t.granule)};
-    const uint64_t span = phys.last - phys.start;
-    struct iovageom_range out = {1, 0}, wanted = {1, 0};
-    int status = iovageom_viommu_translate_back(t.books, ENDPOINT, phys, &out);
+    const bool whole = below(2);
+    struct iovageom_mapping list[GRANULES], given = {{1, 0}, 0, 0};
+    const size_t count = all_by_phys(list);
     bool any = false;
 
-    for (uint64_t at = 0; !any && at + span < GRANULES * t.granule; at++) {
-        const struct place *low = &t.places[at / t.granule];
-        const struct place *high = &t.places[(at + span) / t.granule];
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t last = list[i].phys + (list[i].range.last - list[i].range.start);
 
-        any = low->mapped && high->mapped && low->first == high->first &&
-              low->phys + at % t.granule == phys.start;
-        wanted = any ? (struct iovageom_range){at, at + span} : wanted;
+        if (list[i].phys > (whole ? phys.start : phys.last) ||
+            last < (whole ? phys.last : phys.start))
+            continue;
+        ck_assert_int_eq(iovageom_viommu_translate_back(t.books, ENDPOINT, phys, whole,
+                                                        any ? &given : NULL, &given),
+                         0);
+        ck_assert(by_phys(&given, &list[i]) == 0);
+        ck_assert_uint_eq(given.range.last, list[i].range.last);
+        ck_assert_uint_eq(given.flags, list[i].flags);
+        t.listed += any;
+        any = true;
     }
-    ck_assert_int_eq(status, any ? 0 : IOVAGEOM_ERR_FAULT);
-    ck_assert_uint_eq(out.start, wanted.start);
-    ck_assert_uint_eq(out.last, wanted.last);
+    list[0] = given;
+    ck_assert_int_eq(
+        iovageom_viommu_translate_back(t.books, ENDPOINT, phys, whole, any ? &given : NULL, &given),
+        IOVAGEOM_ERR_FAULT);
+    ck_assert(by_phys(&given, &list[0]) == 0);
     t.found += any;
 }
 
@@ -182,7 +219,7 @@ START_TEST(translation_is_that_of_each_granule)
     static const uint64_t granules[] = {1, 4, 8, 4096};
 
     for (uint64_t life = 0; life < 320; life++) {
-        begin(granules[life % 4], 900 + life);
+        begin(granules[life % 4], life / 4 % 2, 900 + life);
         for (int i = 0; i < 1500; i++) {
             if (below(8) == 0)
                 map();
@@ -190,14 +227,14 @@ START_TEST(translation_is_that_of_each_granule)
                 unmap();
             else
                 translate();
-            if (t.granule <= 8)
-                translate_back();
+            translate_back();
         }
         iovageom_viommu_free(t.books);
     }
     ck_assert_uint_gt(t.several, 2000);
     ck_assert_uint_gt(t.faults, 10000);
     ck_assert_uint_gt(t.found, 10000);
+    ck_assert_uint_gt(t.listed, 10000);
     ck_assert_uint_gt(t.little, 1000);
 }
 END_TEST

@@ -167,6 +167,7 @@ static void begin(uint64_t stream)
     t.config.max_mappings = 24;
     t.config.max_domain_mappings = one_in(3) ? 6 : 30;
     t.config.probe_size = PROBE_SIZE;
+    t.config.flags = stream % 2 == 0 ? IOVAGEOM_VIOMMU_INDEX_PHYS : 0;
     t.config.boot_bypass = one_in(2);
     t.config.granule = one_in(3) ? 16384 : 0;
     t.model.granule = 4096;

@@ -44,7 +44,7 @@ static void configuration_is_checked(void **state)
     REFUSED(config.features |= 1u << 31, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features = IOVAGEOM_VIRTIO_F_MAP_UNMAP;
             config.input_range = R(0, BIT39 - 1), IOVAGEOM_ERR_INVALID);
-    REFUSED(config.flags = 8, IOVAGEOM_ERR_INVALID);
+    REFUSED(config.flags = 16, IOVAGEOM_ERR_INVALID);
     REFUSED(config.boot_bypass = 2, IOVAGEOM_ERR_INVALID);
     REFUSED(config.reserved[7] = 1, IOVAGEOM_ERR_INVALID);
 #undef REFUSED

@@ -1281,6 +1281,7 @@ pub struct iovageom_viommu {
 pub const IOVAGEOM_VIOMMU_INPUT_AS_HOST: iovageom_viommu_flag = 1;
 pub const IOVAGEOM_VIOMMU_STRICT_INPUT: iovageom_viommu_flag = 2;
 pub const IOVAGEOM_VIOMMU_REFUSE_DIRECT: iovageom_viommu_flag = 4;
+pub const IOVAGEOM_VIOMMU_INDEX_PHYS: iovageom_viommu_flag = 8;
 pub type iovageom_viommu_flag = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
@@ -1681,7 +1682,9 @@ extern "C" {
         viommu: *const iovageom_viommu,
         endpoint: u32,
         phys: iovageom_range,
-        out: *mut iovageom_range,
+        whole: bool,
+        after: *const iovageom_mapping,
+        out: *mut iovageom_mapping,
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]

@@ -203,22 +203,57 @@ impl Viommu {
     }
 
     /// The reverse: at which address an endpoint reaches `size` bytes of physical memory from `phys`
-    /// on: the lowest one in a single mapping. Goes through the domain's mappings.
+    /// on, in a single mapping. Of several, the first that [`Viommu::ways_back`] gives. Goes through
+    /// the domain's mappings, unless [`Config::index_phys`](crate::Config::index_phys) is set.
     pub fn translate_back(
         &self,
         endpoint: u32,
         phys: u64,
         size: u64,
     ) -> std::result::Result<u64, Fault> {
-        let mut range = sys::iovageom_range::default();
-        let wanted = span(phys, size)?;
-        // SAFETY: live books, which the call does not change, and room for the answer.
+        let found = self.way_back(endpoint, span(phys, size)?, true, None)?;
+        Ok(found.range.start + (phys - found.phys))
+    }
+
+    /// The mappings by which an endpoint reaches addresses of `phys`, ascending in these; those that
+    /// lead to the same place ascend in IOVAs. Cost as [`Viommu::translate_back`], for each.
+    pub fn ways_back(
+        &self,
+        endpoint: u32,
+        phys: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = Mapping> + '_ {
+        let phys = raw_range(&phys);
+        let mut before = None;
+        let ways = std::iter::from_fn(move || {
+            before = self.way_back(endpoint, phys, false, before.take()).ok();
+            before.as_ref().map(mapping_of)
+        });
+        ways.fuse()
+    }
+
+    fn way_back(
+        &self,
+        endpoint: u32,
+        phys: sys::iovageom_range,
+        whole: bool,
+        after: Option<sys::iovageom_mapping>,
+    ) -> std::result::Result<sys::iovageom_mapping, Fault> {
+        let mut raw = sys::iovageom_mapping::default();
+        let after = after.as_ref().map_or(std::ptr::null(), |mapping| mapping as *const _);
+        // SAFETY: live books, which the call does not change, NULL or a mapping, and room for one.
         let rc = unsafe {
-            sys::iovageom_viommu_translate_back(self.as_ptr(), endpoint, wanted, &mut range)
+            sys::iovageom_viommu_translate_back(
+                self.as_ptr(),
+                endpoint,
+                phys,
+                whole,
+                after,
+                &mut raw,
+            )
         };
         match rc {
-            0 => Ok(range.start),
-            _ => Err(fault_of(rc, 0, phys)),
+            0 => Ok(raw),
+            _ => Err(fault_of(rc, 0, phys.start)),
         }
     }
 

@@ -37,6 +37,9 @@ pub struct Config {
     pub strict_input: bool,
     /// Refuse a device that Linux 6.6 and later gives to nobody.
     pub refuse_direct: bool,
+    /// Keep an index of mappings by address: [`Viommu::translate_back`](crate::Viommu::translate_back)
+    /// and [`Viommu::ways_back`](crate::Viommu::ways_back) then no longer go through all of them.
+    pub index_phys: bool,
     /// The field `bypass` after a system reset.
     pub boot_bypass: bool,
 }
@@ -59,6 +62,7 @@ impl Default for Config {
             input_as_host: raw.flags & sys::IOVAGEOM_VIOMMU_INPUT_AS_HOST != 0,
             strict_input: raw.flags & sys::IOVAGEOM_VIOMMU_STRICT_INPUT != 0,
             refuse_direct: raw.flags & sys::IOVAGEOM_VIOMMU_REFUSE_DIRECT != 0,
+            index_phys: raw.flags & sys::IOVAGEOM_VIOMMU_INDEX_PHYS != 0,
             boot_bypass: raw.boot_bypass != 0,
         }
     }
@@ -82,7 +86,8 @@ impl Config {
         raw.features = self.features;
         raw.flags = flag(self.input_as_host, sys::IOVAGEOM_VIOMMU_INPUT_AS_HOST)
             | flag(self.strict_input, sys::IOVAGEOM_VIOMMU_STRICT_INPUT)
-            | flag(self.refuse_direct, sys::IOVAGEOM_VIOMMU_REFUSE_DIRECT);
+            | flag(self.refuse_direct, sys::IOVAGEOM_VIOMMU_REFUSE_DIRECT)
+            | flag(self.index_phys, sys::IOVAGEOM_VIOMMU_INDEX_PHYS);
         raw.boot_bypass = u32::from(self.boot_bypass);
         raw
     }

@@ -132,6 +132,26 @@ fn the_way_back_is_in_one_mapping() {
 }
 
 #[test]
+fn all_ways_back_come_in_order_with_an_index_and_without() {
+    for index_phys in [false, true] {
+        let mut config = Config::default();
+        config.index_phys = index_phys;
+        let mut books = Viommu::new(&config).unwrap();
+        books.declare(1, Declared::Emulated, None).unwrap();
+        books.attach(1, 1, 0).unwrap();
+        books.map(1, 0x9000..=0x9fff, 0x8000, RW).unwrap();
+        books.map(1, 0x4000..=0x4fff, 0x8000, RW).unwrap();
+        books.map(1, 0x6000..=0x7fff, 0x7000, RW).unwrap();
+        let starts =
+            |phys| books.ways_back(1, phys).map(|found| *found.range.start()).collect::<Vec<_>>();
+        assert_eq!(starts(0x8000..=0x8000), [0x6000, 0x4000, 0x9000]);
+        assert_eq!(starts(0..=u64::MAX).len(), 3);
+        assert!(starts(0x9000..=u64::MAX).is_empty());
+        assert_eq!(books.translate_back(1, 0x8010, 0x10), Ok(0x7010));
+    }
+}
+
+#[test]
 fn what_goes_on_in_memory_is_joined_for_a_host() {
     let mut books = bytes();
     for n in 0..6 {

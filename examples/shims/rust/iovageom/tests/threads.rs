@@ -142,6 +142,7 @@ fn readers_take_no_memory() {
         assert!(books.translate(1, n << 12..=(n << 12) + 0x800, RW, &mut room).is_ok());
         assert!(books.translate_back(1, 0x20_0000 + (n << 13), 1).is_ok());
         assert!(books.mappings(1, n << 12).next().is_some());
+        assert_eq!(books.ways_back(1, page(n)).count(), 0);
         assert!(books.joined(1, page(n), 0).map(|run| run.range).eq([page(n)]));
         assert!(books.runs(1, page(n)).eq([page(n)]));
         assert!(set.contains(page(n)) && set.iter().count() == 1);
