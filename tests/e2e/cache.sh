@@ -142,11 +142,21 @@ unpack_source() {
 # ---- what runs inside the guests ----
 
 # A kernel is named by its version, as Debian's package is (linux-source-VERSION), and by Debian's
-# word for the architecture: amd64 or arm64. The configuration is ours.
-kernel_config() { cat "$E2E/kernel.config" "$E2E/kernel-$2.config"; }
+# word for the architecture: amd64 or arm64; or by "judge", which is an amd64 for Linux's selftests
+# (case 8). The configuration is ours.
+kernel_config() {
+    [ "$2" = judge ] || cat "$E2E/kernel.config"
+    cat "$E2E/kernel-$2.config"
+}
+kernel_some() {
+    case $2 in
+    judge) echo "$E2E/kernel-judge-some.config" ;;
+    *) echo "$E2E/kernel-some.config" ;;
+    esac
+}
 kernel_dir() {
     local key
-    key=$(cat <(kernel_config "$@") "$E2E/kernel-some.config" | grep ^CONFIG | md5sum)
+    key=$(cat <(kernel_config "$@") "$(kernel_some "$@")" | grep ^CONFIG | md5sum)
     echo "$IOVAGEOM_CACHE/kernel-$1-$2-${key:0:10}"
 }
 kernel_image() { echo "$(kernel_dir "$@")/image"; }
@@ -175,6 +185,55 @@ options_for() {
     cat "$1" && grep '^CONFIG_' "$2" | awk -F= 'NR == FNR { known[$1] = 1; next } $1 in known' "$3" -
 }
 
+# `compile_selftests OUT`: in the folder of a kernel's sources, its selftests of iommufd and, where it
+# has them, of VFIO, as they are, into objects that build_selftest links. Nothing of them is ours. One
+# that doesn't compile is not there: those of 6.12.117 use what only later kernels have.
+compile_selftests() {
+    local out=$1 tests=tools/testing/selftests file
+    local flags=(-O2 -Wall -Wno-unused-function -D_GNU_SOURCE= -isystem usr/include -I "$tests"
+        -I "$tests/vfio/lib/include" -I tools/include)
+    rm -rf "$out/selftests"
+    mkdir -p "$out/selftests/vfio" && make -s headers || return
+    for file in "$tests"/iommu/*.c "$tests"/vfio/vfio_dma_mapping*.c; do
+        [ ! -e "$file" ] || gcc "${flags[@]}" -c "$file" -o "$out/selftests/$(basename "$file" .c).o" ||
+            echo "$file does not compile"
+    done
+    for file in "$tests"/vfio/lib/*.c "$tests"/vfio/lib/drivers/*/*.c; do
+        [ ! -e "$file" ] || gcc "${flags[@]}" -c "$file" -o "$out/selftests/vfio/$(basename "$file" .c).o" ||
+            return
+    done
+}
+
+# `build_selftest VERSION NAME`: with our recorder, static, for a guest; prints its path.
+build_selftest() {
+    local dir headers tests=$IOVAGEOM_CACHE/tools/selftests-$1 more=()
+    need_packages gcc libc6-dev libcap-dev uuid-dev
+    dir=$(kernel_dir "$1" judge)/selftests
+    headers=$(kernel_headers amd64) || exit
+    [ -e "$dir/$2.o" ] || die "Linux $1 has no selftest $2"
+    mkdir -p "$tests"
+    [[ $2 != vfio* ]] || more=("$dir"/vfio/*.o)
+    # shellcheck disable=SC2086 # words
+    gcc -O2 -Wall -Wextra -Werror $headers -static -s "$E2E/judge/recorder.c" "$dir/$2.o" "${more[@]}" \
+        -Wl,--wrap=open,--wrap=close,--wrap=ioctl -lcap -luuid -o "$tests/$2" ||
+        die "the selftest $2 doesn't link"
+    echo "$tests/$2"
+}
+
+# `build_replay`: the judge's program on the library; prints its path.
+build_replay() {
+    local headers
+    build_library
+    headers=$(kernel_headers amd64) || exit
+    mkdir -p "$IOVAGEOM_CACHE/tools"
+    # shellcheck disable=SC2086 # words
+    gcc -O2 -g -Wall -Wextra -Werror $headers -I"$IOVAGEOM_CACHE/library/include" \
+        "$E2E"/judge/{replay,ioas,calls,test_calls,vfio_calls}.c \
+        "$IOVAGEOM_CACHE/library/lib/libiovageom.a" -o "$IOVAGEOM_CACHE/tools/replay" ||
+        die "replay doesn't build"
+    echo "$IOVAGEOM_CACHE/tools/replay"
+}
+
 # `build_kernel VERSION ARCH`: prints the image's path.
 build_kernel() {
     local version=$1 arch=$2 out build tar image=arch/x86/boot/bzImage source_arch=x86
@@ -182,7 +241,8 @@ build_kernel() {
     out=$(kernel_dir "$@")
     [ ! -e "$out/image" ] || { echo "$out/image" && return 0; }
     need_packages gcc make bc flex bison libelf-dev libssl-dev xz-utils kmod cpio
-    [ "$arch" = amd64 ] || {
+    [ "$arch" != judge ] || need_packages libcap-dev uuid-dev
+    [ "$arch" != arm64 ] || {
         need_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross
         make+=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
         image=arch/arm64/boot/Image
@@ -199,10 +259,11 @@ build_kernel() {
     (
         cd "$build/linux" &&
             kernel_config "$@" >../recipe && known_options . "$source_arch" >../known &&
-            options_for ../recipe "$E2E/kernel-some.config" ../known >../config &&
+            options_for ../recipe "$(kernel_some "$@")" ../known >../config &&
             "${make[@]}" KCONFIG_ALLCONFIG="$build/config" allnoconfig &&
             no_dropped_options ../config .config &&
-            nice "${make[@]}" -j"$JOBS" "${image##*/}" && cp "$image" "$out/image.new"
+            nice "${make[@]}" -j"$JOBS" "${image##*/}" && cp "$image" "$out/image.new" &&
+            { [ "$arch" != judge ] || compile_selftests "$out"; }
     ) >"$out/build.log" 2>&1 || die "Linux $version doesn't build, see $out/build.log"
     mv "$out/image.new" "$out/image" || exit
     rm -rf "$build"

@@ -8,6 +8,7 @@ from typing import Callable, NamedTuple
 import feed
 import firmware
 import host
+import judge
 import migrate
 import nested
 from machine import HERE, PATIENCE, SLOTS, shell, used
@@ -20,10 +21,8 @@ class Case(NamedTuple):
     needs: Callable  # builds into the cache; its time is not the case's
 
 
-ALL = {
-    case[0]: Case(*case)
-    for case in host.CASES + feed.CASES + nested.CASES + firmware.CASES + migrate.CASES
-}
+EACH = (host, feed, nested, firmware, judge, migrate)
+ALL = {case[0]: Case(*case) for module in EACH for case in module.CASES}
 
 
 def circumstances():
