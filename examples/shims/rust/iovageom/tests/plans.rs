@@ -39,7 +39,7 @@ fn is_cover(cover: &Cover, of: &[RangeInclusive<u64>], most: usize) {
 
 #[test]
 fn a_cover_follows_the_guest_through_map_and_unmap() {
-    let mut mapped: Vec<_> = (1..60_u64).map(|n| n * n << 20..=(n * n << 20) + 0xfff).collect();
+    let mut mapped: Vec<_> = (1..60_u64).map(|n| (n * n) << 20..=((n * n) << 20) + 0xfff).collect();
     for most in [1, 2, 7, 58, 59, 1000] {
         let mut cover = Cover::new(&mapped, 4096, most).unwrap();
         is_cover(&cover, &mapped, most);
@@ -203,7 +203,7 @@ fn amd_host() -> Geometry {
 fn a_layout_says_what_is_in_the_way() {
     let mut host = amd_host();
     let low = Piece::ram(0..=0x7fff_ffff);
-    let fits = host.layout(None, &[low.clone()]).unwrap();
+    let fits = host.layout(None, std::slice::from_ref(&low)).unwrap();
     assert_eq!((fits.outcome, fits.pinned, fits.moved), (Outcome::Fits, 1 << 31, 0));
     assert!(fits.placements.is_empty());
     assert_eq!((fits.mappings, fits.page_mappings, fits.budget), (1, 1 << 19, None));
@@ -225,7 +225,7 @@ fn a_layout_says_what_is_in_the_way() {
     host.add_reserved(0xfee0_0000..=0xfeef_ffff, ResvType::Msi, Source::Sysfs).unwrap();
     assert_eq!(host.layout(None, &[low.clone(), msi]).unwrap().outcome, Outcome::Fits);
     host.add_map_budget(0, Source::Vmm).unwrap();
-    let many = host.layout(None, &[low.clone()]).unwrap();
+    let many = host.layout(None, std::slice::from_ref(&low)).unwrap();
     assert_eq!((many.outcome, many.budget), (Outcome::OverBudget, Some(0)));
     assert!(many.outcome.to_string().contains("mappings"), "{}", many.outcome);
     // More moves than there was room for at first.
@@ -237,7 +237,10 @@ fn a_layout_says_what_is_in_the_way() {
     let moved = holes.layout(Some(4096), &[Piece::movable_ram(0..=(40 << 24) - 1)]).unwrap();
     assert_eq!((moved.outcome, moved.moved), (Outcome::Solved, 40 << 12));
 
-    assert_eq!(host.layout(Some(3), &[low.clone()]).unwrap_err().status(), Status::Invalid);
+    assert_eq!(
+        host.layout(Some(3), std::slice::from_ref(&low)).unwrap_err().status(),
+        Status::Invalid
+    );
     let overlap = host.layout(None, &[low.clone(), low]).unwrap_err();
     assert_eq!(overlap.status(), Status::Overlap);
     #[allow(clippy::reversed_empty_ranges)]
