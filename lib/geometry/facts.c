@@ -211,6 +211,8 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
 
         if (fact->kind == kind || (kind == IOVAGEOM_FACT_REGIONS && fact->ranges != NULL))
             return fact;
+        if (fact->kind > kind)
+            break;
     }
     return NULL;
 }
@@ -275,7 +277,10 @@ int iovageom_geometry_join(const struct iovageom_allocator *allocator, const cha
 
     if (status < 0)
         return status;
-    status = iovageom_geometry_narrow(met, a);
+    /* The facts of one are in order already. */
+    status = iovageom_geometry_reserve(met, a->count);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < a->count; i++)
+        status = iovageom_geometry_append_copy(met, &a->facts[i]);
     if (status == IOVAGEOM_OK && b != NULL)
         status = iovageom_geometry_narrow(met, b);
     if (status == IOVAGEOM_OK)

@@ -95,6 +95,8 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
     const struct iovageom_geometry_fact *fact;
     size_t index = 0;
 
+    if (report == NULL)
+        return;
     for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++)
         if ((known & doubts[i].facts) == 0) {
             struct iovageom_finding finding =

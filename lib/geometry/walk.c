@@ -133,11 +133,10 @@ void iovageom_resolved_close(struct iovageom_resolved *view)
  */
 size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry)
 {
-    const struct iovageom_geometry_fact *fact;
     size_t most = 0;
 
-    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
-        most += 2 * iovageom_rangeset_count(fact->ranges);
+    for (size_t i = geometry->count; i-- > 0 && geometry->facts[i].ranges != NULL;)
+        most += 2 * iovageom_rangeset_count(geometry->facts[i].ranges);
     return most;
 }
 

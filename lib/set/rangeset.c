@@ -29,7 +29,7 @@ int iovageom_rangeset_init(struct iovageom_rangeset *set,
 void iovageom_rangeset_deinit(struct iovageom_rangeset *set)
 {
     if (set)
-        iovageom_itree_clear(tree_of(set));
+        iovageom_itree_release(tree_of(set));
 }
 
 void iovageom_rangeset_clear(struct iovageom_rangeset *set)
@@ -47,24 +47,6 @@ void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangese
     *tree_of(b) = held;
     tree_of(a)->changes = tree_of(b)->changes = changes;
 }
-
-int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
-{
-    struct iovageom_itree_builder builder;
-    struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
-    size_t run;
-
-    if (set == from)
-        return IOVAGEOM_OK;
-    iovageom_itree_build(&builder, tree_of(set), tree_in(from)->count);
-    iovageom_itree_cursor_init(&cursor, tree_in(from), 0);
-    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
-        iovageom_itree_append(&builder, first.range, run);
-    return iovageom_itree_finish(&builder);
-}
-
-enum { FEW = 64 }; /* so many ranges are sorted on the stack (1 KiB), more in allocated memory */
 
 /* From an array in normal form. */
 static int fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges, size_t count)
@@ -85,6 +67,26 @@ static int fill(struct iovageom_rangeset *set, const struct iovageom_range *rang
     iovageom_itree_append(&builder, ranges, count);
     return iovageom_itree_finish(&builder);
 }
+
+int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
+{
+    struct iovageom_itree_builder builder;
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry first;
+    size_t run;
+
+    if (set == from)
+        return IOVAGEOM_OK;
+    if (!tree_in(from)->root)
+        return fill(set, tree_in(from)->inline_ranges, tree_in(from)->count);
+    iovageom_itree_build(&builder, tree_of(set), tree_in(from)->count);
+    iovageom_itree_cursor_init(&cursor, tree_in(from), 0);
+    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
+        iovageom_itree_append(&builder, first.range, run);
+    return iovageom_itree_finish(&builder);
+}
+
+enum { FEW = 64 }; /* so many ranges are sorted on the stack (1 KiB), more in allocated memory */
 
 /* Normal form (ranges.h). Each step first makes sure that starts ascend, so that the difference
  * can't wrap; a difference of 1 means that two ranges touch. */

@@ -111,7 +111,9 @@ static void link_put(struct iovageom_viommu *viommu, const struct link_ends *end
 
 struct iovageom_endpoint *iovageom_endpoint_at(const struct iovageom_viommu *viommu, uint64_t id)
 {
-    return iovageom_table_at(&viommu->endpoints, id);
+    const struct iovageom_shortcut *near = iovageom_shortcut_to(&viommu->near_endpoints, id);
+
+    return near != NULL ? near->object : iovageom_table_at(&viommu->endpoints, id);
 }
 
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t id)

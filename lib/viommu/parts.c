@@ -10,16 +10,27 @@
 
 /* ---- the geometry of a device ---- */
 
-/* Writes up to `count` ranges: regions of all types, or MSI alone, with neighbours joined. */
-static size_t take_ranges(struct iovageom_range *out, const struct iovageom_region *regions,
-                          size_t count, bool msi_only)
+/*
+ * How many ranges the facts have that forbid addresses, or those of type MSI alone; with `out`, the
+ * ranges, ascending and with neighbours joined. No view of what takes precedence is needed: nothing
+ * does over MSI, the highest type, and an address is forbidden if any fact forbids it.
+ */
+static size_t take_ranges(const struct iovageom_geometry *geometry, bool msi_only,
+                          struct iovageom_range *out)
 {
+    const uint32_t above = msi_only ? IOVAGEOM_RESV_MSI - 1 : IOVAGEOM_RESV_DIRECT_RELAXABLE;
     size_t taken = 0;
 
-    for (size_t i = 0; i < count; i++)
-        if (!msi_only || regions[i].type == IOVAGEOM_RESV_MSI)
-            out[taken++] = regions[i].range;
-    (void)iovageom_ranges_normalize(out, &taken);
+    for (size_t i = geometry->count; i-- > 0 && iovageom_fact_type(&geometry->facts[i]) > above;) {
+        const struct iovageom_rangeset *ranges = geometry->facts[i].ranges;
+        size_t count = iovageom_rangeset_count(ranges);
+
+        if (out != NULL)
+            (void)iovageom_rangeset_to_array(ranges, out + taken, count, &count);
+        taken += count;
+    }
+    if (out != NULL)
+        (void)iovageom_ranges_normalize(out, &taken);
     return taken;
 }
 
@@ -75,14 +86,15 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
 }
 
 /*
- * Ranges are taken at granule 1, as the guest's granule is known only when the config space is
- * frozen. Each region makes two ranges at most, one in each part of `ranges`.
+ * `*out` has one reference, the caller's: give it up with iovageom_device_put(). Ranges are taken at
+ * granule 1, as the guest's granule is known only when the config space is frozen.
  */
-static int device_of(const struct iovageom_viommu *viommu, const struct iovageom_geometry *geometry,
-                     uint64_t live, const struct iovageom_region *regions, size_t count,
-                     struct iovageom_device **out)
+int iovageom_device_make(const struct iovageom_viommu *viommu,
+                         const struct iovageom_geometry *geometry, uint64_t live,
+                         struct iovageom_device **out)
 {
-    const size_t size = sizeof(**out) + 2 * count * sizeof((*out)->ranges[0]);
+    const size_t most = take_ranges(geometry, false, NULL) + take_ranges(geometry, true, NULL);
+    const size_t size = sizeof(**out) + most * sizeof((*out)->ranges[0]);
     struct iovageom_device *device = iovageom_array_new(&viommu->allocator, 1, size);
     int error;
 
@@ -91,8 +103,8 @@ static int device_of(const struct iovageom_viommu *viommu, const struct iovageom
     memset(device, 0, sizeof(*device));
     device->references = 1;
     device->size = size;
-    device->all_count = take_ranges(device->ranges, regions, count, false);
-    device->msi_count = take_ranges(device->ranges + device->all_count, regions, count, true);
+    device->all_count = take_ranges(geometry, false, device->ranges);
+    device->msi_count = take_ranges(geometry, true, device->ranges + device->all_count);
     error = device_facts(viommu, device, geometry, live);
     if (error == IOVAGEOM_OK)
         error = device_walk(viommu, device);
@@ -100,27 +112,6 @@ static int device_of(const struct iovageom_viommu *viommu, const struct iovageom
         *out = device;
     else
         iovageom_device_put(viommu, device);
-    return error;
-}
-
-/* `*out` has one reference, the caller's: give it up with iovageom_device_put(). */
-int iovageom_device_make(const struct iovageom_viommu *viommu,
-                         const struct iovageom_geometry *geometry, uint64_t live,
-                         struct iovageom_device **out)
-{
-    const size_t most = iovageom_geometry_most_regions(geometry);
-    struct iovageom_region few[16], *regions = few;
-    size_t count;
-    int error = IOVAGEOM_ERR_NO_MEMORY;
-
-    if (most > sizeof(few) / sizeof(few[0]))
-        regions = iovageom_array_new(&viommu->allocator, most, sizeof(*regions));
-    if (regions != NULL)
-        error = iovageom_geometry_reserved(geometry, 1, regions, most, &count);
-    if (error == IOVAGEOM_OK)
-        error = device_of(viommu, geometry, live, regions, count, out);
-    if (regions != few)
-        iovageom_array_free(&viommu->allocator, regions, most, sizeof(*regions));
     return error;
 }
 

@@ -195,13 +195,13 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
                                 struct iovageom_report *report)
 {
     static const struct iovageom_range window = {0x8000000, 0x80fffff};
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
     const struct iovageom_geometry_fact *fact;
+    struct iovageom_finding finding;
     bool software = false, refused = false;
 
     if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
         return false;
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
     for (size_t i = 0; (fact = iovageom_geometry_next_regions(device->geometry, &i)) != NULL;) {
         software |= iovageom_fact_type(fact) == IOVAGEOM_RESV_SOFTWARE_MSI;
         if (iovageom_fact_forbids(fact) &&

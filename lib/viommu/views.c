@@ -217,6 +217,8 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
     struct iovageom_range range;
     bool fits = true;
 
+    if (iovageom_rangeset_count(identity) == 0)
+        return true;
     for (size_t i = 0; i < device->all_count && (fits || report != NULL); i++) {
         if (!iovageom_rangeset_first_overlap(identity, device->ranges[i], &range))
             continue;

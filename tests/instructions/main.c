@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What tests/checks/instructions counts: what a VMM does for each request of a guest, at several
- * numbers of live mappings, and for each device. A function job_NAME_N makes OPERATIONS of them; what is called of the
- * library in it is counted, and not what this program does between the calls.
+ * numbers of live mappings, and for each device. A function job_NAME_N makes OPERATIONS of them; what
+ * is called of the library in it is counted, and not what this program does between the calls.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <iovageom/geometry.h>
 #include <iovageom/host_vfio.h>
@@ -185,37 +186,48 @@ static const uint8_t vfio_answer[] = {
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xdf, 0xfe, 0x00, 0x00, 0x00, 0x00, 0x00,
     0x00, 0xf0, 0xfe, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x00, 0x00, 0x00};
 
-/* Memory that costs no instruction of another library: each operation begins anew. */
-static uint8_t pool[1 << 14];
+/* Memory that costs few instructions, and always as many: what was given back is taken first. */
+static _Alignas(16) uint8_t pool[1 << 20];
 static size_t pooled;
+static void *returned[1 << 11]; /* by size in multiples of 16, each with the next one in it */
 
 static void *take(void *context, size_t size)
 {
-    void *memory = pool + pooled;
+    const size_t class = (size + 15) / 16;
+    void *memory;
 
     (void)context;
-    pooled += (size + 15) & ~(size_t)15;
+    must(class < sizeof(returned) / sizeof(returned[0]));
+    memory = returned[class];
+    if (memory != NULL) {
+        memcpy(&returned[class], memory, sizeof(memory));
+        return memory;
+    }
+    memory = pool + pooled;
+    pooled += 16 * class;
     must(pooled <= sizeof(pool));
     return memory;
 }
 
 static void give(void *context, void *memory, size_t size)
 {
+    const size_t class = (size + 15) / 16;
+
     (void)context;
-    (void)memory;
-    (void)size;
+    memcpy(memory, &returned[class], sizeof(memory));
+    returned[class] = memory;
 }
+
+static const struct iovageom_allocator allocator = {take, give, NULL};
 
 /* From what VFIO says of a host to what a PROBE tells its guest. */
 static ALWAYS_INLINE void probe(void)
 {
-    static const struct iovageom_allocator allocator = {take, give, NULL};
     const struct iovageom_range all = {0, UINT64_MAX}, msi = {0xfee00000, 0xfeefffff};
     struct iovageom_geometry *geometry;
     uint8_t properties[96];
     size_t needed = 0;
 
-    pooled = 0;
     must(iovageom_geometry_new(&allocator, "0000:3b:00.0", &geometry) == 0);
     must(iovageom_host_vfio_info(vfio_answer, sizeof(vfio_answer), NULL, geometry) == 0);
     must(iovageom_geometry_add_reserved(geometry, msi, IOVAGEOM_RESV_MSI,
@@ -224,6 +236,19 @@ static ALWAYS_INLINE void probe(void)
                                          sizeof(properties), &needed) == 0 &&
          needed == 48);
     iovageom_geometry_free(geometry);
+}
+
+/* Of ENDPOINTS devices in one guest group, the oldest leaves and comes again. */
+static struct iovageom_viommu *machine;
+static struct iovageom_geometry *device;
+static struct iovageom_plug_options same_group;
+static uint32_t leaving;
+
+static ALWAYS_INLINE void plug(void)
+{
+    must(iovageom_viommu_unplug(machine, leaving) == 0);
+    must(iovageom_viommu_plug(machine, leaving, &same_group, device, NULL) == 0);
+    leaving = leaving + 1 < ENDPOINTS ? leaving + 1 : 0;
 }
 
 void count_from_here(void);
@@ -257,6 +282,7 @@ JOB(translate_64, translate)
 JOB(translate_1000, translate)
 JOB(translate_many_1000, translate)
 JOB(probe_2, probe)
+JOB(plug_64, plug)
 
 static void prepare(void)
 {
@@ -293,6 +319,29 @@ static void add_endpoints(void)
     iovageom_geometry_free(geometry);
 }
 
+/* A host of 10 reserved ranges. */
+static void add_devices(void)
+{
+    struct iovageom_viommu_config config;
+
+    must(iovageom_geometry_new(NULL, "0000:3b:00.0", &device) == 0);
+    must(iovageom_geometry_add_gaw(device, 48, IOVAGEOM_SOURCE_VTD_REGISTERS) == 0);
+    must(iovageom_geometry_add_page_sizes(device, 0x40201000, IOVAGEOM_SOURCE_VFIO) == 0);
+    for (uint64_t i = 0; i < 9; i++) {
+        const struct iovageom_range window = {0xfee00000 + (i << 28), 0xfeefffff + (i << 28)};
+
+        must(iovageom_geometry_add_reserved(device, window,
+                                            i == 0 ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
+                                            IOVAGEOM_SOURCE_SYSFS) == 0);
+    }
+    iovageom_viommu_config_init(&config);
+    must(iovageom_viommu_new(&allocator, &config, &machine) == 0);
+    iovageom_plug_options_init(&same_group);
+    same_group.guest_group = 1;
+    for (uint32_t i = 0; i < ENDPOINTS; i++)
+        must(iovageom_viommu_plug(machine, i, &same_group, device, NULL) == 0);
+}
+
 static void measure(size_t n, void (*one)(void), void (*two)(void), void (*three)(void))
 {
     start(n);
@@ -317,6 +366,10 @@ int main(void)
     job_translate_many_1000();
     stop();
     job_probe_2();
+    add_devices();
+    job_plug_64();
+    iovageom_viommu_free(machine);
+    iovageom_geometry_free(device);
     iovageom_viommu_free(viommu);
     return 0;
 }
