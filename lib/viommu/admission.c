@@ -133,16 +133,6 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
 }
 
 /*
- * Where a driver with these features maps: in the input range if it reads that, else anywhere (I2).
- */
-struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features)
-{
-    if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
-        return IOVAGEOM_EVERYTHING;
-    return viommu->frozen ? viommu->shown.input_range : viommu->config.input_range;
-}
-
-/*
  * Before freeze, with INPUT_AS_HOST and without PROBE. The input range will be cut to what all
  * devices can map, which tells the guest of their ends. That works unless they have no granule in
  * common: each device may be fine alone and all together not, so they are asked together, once.
@@ -308,10 +298,9 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_domain *domain)
 {
     const struct iovageom_device *device = a->device;
-    const bool here = a->address_space != NULL &&
-                      iovageom_link_count(&a->address_space->mapped, &domain->mapped) > 0;
-    const uint64_t joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
     struct iovageom_mapping mapping;
+    uint64_t joining;
+    bool here;
 
     if (domain->bypass &&
         !iovageom_identity_fits(&a->viommu->identity, device, a->endpoint, domain->id, a->report))
@@ -320,8 +309,13 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_domai
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
             object(a, IOVAGEOM_FINDING_MAPPING, domain->id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
+    if (device->budget == UINT64_MAX)
+        return;
     /* A domain that is not in this address space yet (`joining`) will be mapped there as a whole.
        If it is empty and not there, the device takes part in nothing, and no budget is exceeded. */
+    here = a->address_space != NULL &&
+           iovageom_link_count(&a->address_space->mapped, &domain->mapped) > 0;
+    joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
     if ((here || joining > 0) && a->live + joining > device->budget)
         object_number(a, IOVAGEOM_FINDING_BUDGET, domain->id, a->live + joining, device->budget);
 }
@@ -332,8 +326,9 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_group 
     const struct iovageom_device *device = a->device;
     struct iovageom_range hit;
     struct iovageom_range both;
+    const size_t count = iovageom_rangeset_count(&group->promised) > 0 ? device->all_count : 0;
 
-    for (size_t i = 0; i < device->all_count; i++)
+    for (size_t i = 0; i < count; i++)
         if (iovageom_rangeset_first_overlap(&group->promised, device->ranges[i], &hit) &&
             iovageom_range_intersect(hit, device->ranges[i], &both))
             object(a, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE, iovageom_promised_to(group, both),
@@ -416,9 +411,13 @@ int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group 
 int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geometry *geometry,
                        struct iovageom_device **device)
 {
+    uint64_t budget;
     int error;
 
-    a->live = iovageom_address_space_live(a->address_space);
+    /* All domains are counted for that, so only if it or a device that is there has a budget. */
+    if (iovageom_geometry_map_budget(geometry, &budget) == IOVAGEOM_OK ||
+        iovageom_address_space_budget(a->address_space) != UINT64_MAX)
+        a->live = iovageom_address_space_live(a->address_space);
     error = iovageom_device_make(a->viommu, geometry, a->live, device);
     a->device = error == IOVAGEOM_OK ? *device : NULL;
     return error;
@@ -478,7 +477,9 @@ int iovageom_ask_neighbours(struct iovageom_admission *a)
     /* Where a device reserves the same already, they lose nothing. */
     if (iovageom_lead_like(a->address_space, a->device) != NULL)
         link = NULL;
-    for (; error == IOVAGEOM_OK && link != NULL; link = link->down_next) {
+    for (size_t i = 0; error == IOVAGEOM_OK && link != NULL; link = link->down_next, i++) {
+        if (i % IOVAGEOM_FETCHED == 0)
+            iovageom_groups_fetch(link, a->device);
         ask_group(a, link->lower->self);
         error = ask_probe(a, link->lower->self, NULL);
     }

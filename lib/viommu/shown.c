@@ -182,6 +182,16 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
 }
 
 /*
+ * Where a driver with these features maps: in the input range if it reads that, else anywhere (I2).
+ */
+struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features)
+{
+    if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        return IOVAGEOM_EVERYTHING;
+    return viommu->frozen ? viommu->shown.input_range : viommu->config.input_range;
+}
+
+/*
  * A Linux guest whose PROBE has no MSI region assumes a window for doorbells (I5): `window` below,
  * MSI_IOVA_BASE of its virtio-iommu driver. VFIO in that guest then maps doorbells there; the
  * guest's own drivers do not, as they get an address from the allocator for all DMA. On a host as

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/hints.h"
 #include "../set/rangeset_internal.h"
 #include "internal.h"
 
@@ -125,6 +126,38 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
         live += iovageom_mappings_count(&domain->mappings);
     }
     return live;
+}
+
+/*
+ * An address space may have a thousand domains that are in no cache. What admission.c reads of the
+ * next few of them is asked for here before the first is looked at, step by step for all of these:
+ * so one wait for memory serves them all.
+ */
+void iovageom_groups_fetch(const struct iovageom_link *link, const struct iovageom_device *device)
+{
+    const struct iovageom_domain *domains[IOVAGEOM_FETCHED];
+    const struct iovageom_link *links[IOVAGEOM_FETCHED];
+    size_t count = 0;
+
+    for (; link != NULL && count < IOVAGEOM_FETCHED; link = link->down_next) {
+        const struct iovageom_group *group = link->lower->self;
+
+        PREFETCH(&group->promised);
+        PREFETCH(&group->view.all);
+        PREFETCH(&group->view.msi);
+        links[count] = group->node.down;
+        count += links[count] != NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        domains[i] = links[i]->lower->self;
+        PREFETCH(&domains[i]->mappings.tree);
+        PREFETCH(&domains[i]->mappings.tree.root_count);
+    }
+    for (size_t i = 0; i < count; i++)
+        iovageom_itree_fetch(&domains[i]->mappings.tree, NULL);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < device->all_count && k < IOVAGEOM_FETCHED; k++)
+            iovageom_itree_fetch(&domains[i]->mappings.tree, &device->ranges[k].start);
 }
 
 /* ---- domains ---- */
