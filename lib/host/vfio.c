@@ -92,11 +92,9 @@ static int check_header_at(const struct vfio_answer *answer, uint64_t offset)
     return IOVAGEOM_OK;
 }
 
-/*
- * Reads the known capability `id` at `offset`, and notes its extent, the list of ranges included. A
+/* Reads the known capability `id` at `offset`, and notes its extent, the list of ranges included. A
  * second one of its kind is an error: the two could contradict each other. `range_count` has 32
- * bits, so the sum of 64 bits can't wrap.
- */
+ * bits, so the sum of 64 bits can't wrap. */
 static int read_known(const struct vfio_answer *answer, uint64_t offset, uint16_t id,
                       struct vfio_extents *extents, struct vfio_info *info)
 {
@@ -199,11 +197,9 @@ static uint64_t page_sizes_as_applied(uint64_t mask)
     return (mask & ~(LARGEST_HOST_PAGE - 1)) | LARGEST_HOST_PAGE;
 }
 
-/*
- * The offset of the first capability. When the buffer was too small for the chain, the kernel
+/* The offset of the first capability. When the buffer was too small for the chain, the kernel
  * returns success, leaves the offset 0 and writes the size that it wants to argsz (B1). If that is
- * no more than the fixed part, asking again would never end, so it is an error.
- */
+ * no more than the fixed part, asking again would never end, so it is an error. */
 static int find_chain(const struct vfio_answer *answer, size_t *needed, uint32_t *offset)
 {
     *offset = 0;
@@ -218,11 +214,9 @@ static int find_chain(const struct vfio_answer *answer, size_t *needed, uint32_t
     return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }
 
-/*
- * Decodes an answer without touching a geometry. *needed is written with
+/* Decodes an answer without touching a geometry. *needed is written with
  * IOVAGEOM_ERR_BUFFER_TOO_SMALL only, *out on success only. No more is read than both `length` and
- * argsz allow.
- */
+ * argsz allow. */
 static int decode(const void *bytes, size_t length, size_t *needed, struct vfio_info *out)
 {
     struct vfio_info info = {0};

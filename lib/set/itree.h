@@ -20,10 +20,8 @@
  * Not checked: a range that is put in must be valid, and must overlap no range of the tree.
  */
 
-/*
- * INLINE: ranges in the object. LEVELS: of nodes, the leaves included. It is a bound that memory
- * can't reach: 19 levels of inner nodes with only 8 children on average would have 2^57 leaves.
- */
+/* INLINE: ranges in the object. LEVELS: of nodes, the leaves included. It is a bound that memory
+ * can't reach: 19 levels of inner nodes with only 8 children on average would have 2^57 leaves. */
 enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20 };
 
 /* Callers declare the public objects, which are arrays of uint64_t. We read and write them as the
@@ -133,11 +131,9 @@ struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cu
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
                            struct iovageom_itree_entry *first);
 
-/*
- * Makes a tree without values of entries that come in ascending order: build, append as often as
+/* Makes a tree without values of entries that come in ascending order: build, append as often as
  * needed, finish. The target is not touched before finish, so it may be what the entries are read
- * from. finish() must be called, also after a failure: it is what reports it.
- */
+ * from. finish() must be called, also after a failure: it is what reports it. */
 struct iovageom_itree_builder {
     struct iovageom_itree *target;
     struct iovageom_itree tree;      /* what is built */

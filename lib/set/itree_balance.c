@@ -149,10 +149,8 @@ static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_p
         tree->root_count = count;
 }
 
-/*
- * Puts an empty node into the path's node at that level, as child `slot`, which is not the first.
- * Until entries come to it, its last is that of the child before, so that lasts still ascend.
- */
+/* Puts an empty node into the path's node at that level, as child `slot`, which is not the first.
+ * Until entries come to it, its last is that of the child before, so that lasts still ascend. */
 IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                                     uint32_t level, uint32_t slot, void *child)
 {
@@ -179,11 +177,9 @@ IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageo
     set_count(tree, path, level, count - 1);
 }
 
-/*
- * Moves k entries from child `slot` to the next one, or for k < 0 back, and leads the path to the
+/* Moves k entries from child `slot` to the next one, or for k < 0 back, and leads the path to the
  * same place again, which may be behind all entries of the lower child: then it is in front of
- * those of the higher one.
- */
+ * those of the higher one. */
 static void rearrange(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t level,
                       uint32_t slot, int32_t k)
 {

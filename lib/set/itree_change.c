@@ -80,11 +80,9 @@ static inline uint64_t base_at(const struct iovageom_itree *tree,
     return tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
 }
 
-/*
- * put_in() inserts one entry among `count`, take_out() removes n of them, in one leaf or in the
+/* put_in() inserts one entry among `count`, take_out() removes n of them, in one leaf or in the
  * object. Counts, summaries and `highest` are left to the caller. Of the few entries of the object,
- * `few`, each is moved by itself, as a call of memmove() takes longer than that.
- */
+ * `few`, each is moved by itself, as a call of memmove() takes longer than that. */
 static ALWAYS_INLINE void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
                                  uint64_t *values, uint32_t index, uint32_t count,
                                  struct iovageom_range range, const uint64_t *value, bool few)

@@ -95,10 +95,8 @@ static bool next_leaf(const struct iovageom_itree *tree, struct iovageom_itree_p
     return false;
 }
 
-/*
- * Leads the path towards the address. Stops at the first level whose child there has no gap that is
- * long enough, and returns that level; 0 when it has come to the leaf.
- */
+/* Leads the path towards the address. Stops at the first level whose child there has no gap that is
+ * long enough, and returns that level; 0 when it has come to the leaf. */
 static uint32_t descend(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
                         uint64_t address, uint64_t size)
 {
@@ -120,11 +118,9 @@ static uint32_t descend(const struct iovageom_itree *tree, struct iovageom_itree
     }
 }
 
-/*
- * The nearest gap in that direction that is long enough. It begins at the entry that find(address)
+/* The nearest gap in that direction that is long enough. It begins at the entry that find(address)
  * gives, which must exist. Forward, if that entry holds the address, the gap in front of it is
- * below the address, and the next one is the first to try.
- */
+ * below the address, and the next one is the first to try. */
 static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t address,
                        uint64_t size, struct iovageom_range *gap)
 {
@@ -174,11 +170,9 @@ bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t addres
     return search_gap(tree, false, address, size, gap);
 }
 
-/*
- * The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. `room` is by
+/* The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. `room` is by
  * how much the start may move up from the gap's start. Nothing wraps: the start is compared with
- * that before the last is computed.
- */
+ * that before the last is computed. */
 static bool fit(struct iovageom_range gap, bool highest, uint64_t size, uint64_t alignment,
                 struct iovageom_range *out)
 {

@@ -27,11 +27,9 @@ static inline struct iovageom_range *ranges_at(const struct iovageom_itree *tree
     return tree->root ? path->node[0] : ((struct iovageom_itree *)(uintptr_t)tree)->inline_ranges;
 }
 
-/*
- * Where the gap in front of that child begins: one above the last range below it. That range is in
+/* Where the gap in front of that child begins: one above the last range below it. That range is in
  * the child before, or where there is none, in one before an ancestor; 0 when no range is below.
- * Can't wrap, as there are addresses above that range.
- */
+ * Can't wrap, as there are addresses above that range. */
 static inline uint64_t base_of(const struct iovageom_itree *tree,
                                const struct iovageom_itree_path *path, uint32_t level,
                                uint32_t slot)
@@ -44,10 +42,8 @@ static inline uint64_t base_of(const struct iovageom_itree *tree,
     }
 }
 
-/*
- * The longest gap in front of any of the ranges, 0 for none; the first gap begins at `base`. Two
- * maxima are kept, of every second gap, so that the processor can work on both at a time.
- */
+/* The longest gap in front of any of the ranges, 0 for none; the first gap begins at `base`. Two
+ * maxima are kept, of every second gap, so that the processor can work on both at a time. */
 static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t count, uint64_t base)
 {
     const struct iovageom_range *at = ranges;
@@ -94,11 +90,9 @@ void iovageom_itree_release(struct iovageom_itree *tree);
 void *iovageom_itree_new_node(struct iovageom_itree *tree, uint32_t level, bool empty);
 void iovageom_itree_free_node(struct iovageom_itree *tree, void *node, uint32_t level);
 
-/*
- * Makes room for one entry in the path's leaf, or in the object, which is full. Afterwards the path
+/* Makes room for one entry in the path's leaf, or in the object, which is full. Afterwards the path
  * leads to the same place, in the leaf with the entry that follows the place.
- * IOVAGEOM_ERR_NO_MEMORY: the tree is as it was.
- */
+ * IOVAGEOM_ERR_NO_MEMORY: the tree is as it was. */
 int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 /* Appending: a path that leads behind the highest entry gets a leaf with room there, empty unless it
  * has taken over the entries of the object. Until entries come, the slots of a new leaf are not

@@ -134,10 +134,8 @@ static ALWAYS_INLINE struct iovageom_itree_entry find_below(const struct iovageo
     return entry_at(node, leaf_values(node), width, rank_leaf(node, address));
 }
 
-/*
- * iovageom_itree_find() and the question for the entry that holds an address, to be inlined where a
- * guest's request or a device's access passes: there, a call costs as much as the search.
- */
+/* iovageom_itree_find() and the question for the entry that holds an address, to be inlined where a
+ * guest's request or a device's access passes: there, a call costs as much as the search. */
 static ALWAYS_INLINE struct iovageom_itree_entry find(const struct iovageom_itree *tree,
                                                       uint64_t address)
 {
@@ -146,10 +144,8 @@ static ALWAYS_INLINE struct iovageom_itree_entry find(const struct iovageom_itre
     return find_below(tree, tree->width, address);
 }
 
-/*
- * The entry that holds the address. No count is asked: the highest address of an empty tree is 0,
- * and then the search leads to an unused slot, which starts at 2^64-1.
- */
+/* The entry that holds the address. No count is asked: the highest address of an empty tree is 0,
+ * and then the search leads to an unused slot, which starts at 2^64-1. */
 static ALWAYS_INLINE struct iovageom_itree_entry holding(const struct iovageom_itree *tree,
                                                          uint32_t width, uint64_t address)
 {
@@ -199,11 +195,9 @@ static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itre
     return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
 }
 
-/*
- * Whether the entry that find(range.start) gave overlaps the range, which may be inverted and then
+/* Whether the entry that find(range.start) gave overlaps the range, which may be inverted and then
  * overlaps nothing. If so, *out becomes the entry's range, else it stays. `keep` is all ones or 0,
- * in the place of a branch that would be mispredicted half of the time for random queries.
- */
+ * in the place of a branch that would be mispredicted half of the time for random queries. */
 static ALWAYS_INLINE bool overlap_into(struct iovageom_itree_entry entry,
                                        struct iovageom_range range, struct iovageom_range *out)
 {

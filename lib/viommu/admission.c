@@ -20,11 +20,9 @@ static void conflict(struct iovageom_admission *a)
         a->status = IOVAGEOM_ERR_CONFLICT;
 }
 
-/*
- * Report an objection. It refuses unless allow_stale lets it pass: then it is a note. Only
+/* Report an objection. It refuses unless allow_stale lets it pass: then it is a note. Only
  * promises, mappings and budgets can pass, since the VMM can live with those; a guest that was
- * never told of a hole could not.
- */
+ * never told of a hole could not. */
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding)
 {
     const bool lenient =
@@ -132,11 +130,9 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
     object_width(a, guest, left[0], &named.owner);
 }
 
-/*
- * Before freeze, with INPUT_AS_HOST and without PROBE. The input range will be cut to what all
+/* Before freeze, with INPUT_AS_HOST and without PROBE. The input range will be cut to what all
  * devices can map, which tells the guest of their ends. That works unless they have no granule in
- * common: each device may be fine alone and all together not, so they are asked together, once.
- */
+ * common: each device may be fine alone and all together not, so they are asked together, once. */
 static void ask_common(struct iovageom_admission *a)
 {
     const struct iovageom_range input = a->viommu->config.input_range;
@@ -155,10 +151,8 @@ static void ask_common(struct iovageom_admission *a)
         object_input(a, input, hit);
 }
 
-/*
- * Something must be usable, in the largest granule that is known: guest's, configured or device's.
- * False when nothing is: that refuses, except while loading.
- */
+/* Something must be usable, in the largest granule that is known: guest's, configured or device's.
+ * False when nothing is: that refuses, except while loading. */
 static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
 {
     uint64_t granule = guest_granule(a->viommu);
@@ -239,11 +233,9 @@ static void ask_platform(struct iovageom_admission *a)
     }
 }
 
-/*
- * Can a driver with a->features be told of everything that is there: machine, envelope, devices?
+/* Can a driver with a->features be told of everything that is there: machine, envelope, devices?
  * With `granules`, each device is also asked for the frozen granule: load has taken that from a
- * stream.
- */
+ * stream. */
 int iovageom_ask_all(struct iovageom_admission *a, bool granules)
 {
     const struct iovageom_viommu *viommu = a->viommu;
@@ -387,10 +379,8 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     return error;
 }
 
-/*
- * May a slot be declared in the group (NULL: a new one)? It brings the envelope into the group,
- * which takes addresses from it like a device. In a group with a slot it is there already.
- */
+/* May a slot be declared in the group (NULL: a new one)? It brings the envelope into the group,
+ * which takes addresses from it like a device. In a group with a slot it is there already. */
 int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group *group)
 {
     int error = IOVAGEOM_OK;
@@ -464,10 +454,8 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
     return error;
 }
 
-/*
- * What the guest groups that are in the address space already lose to the device. Then the notes on
- * the device: they come last, after all objections.
- */
+/* What the guest groups that are in the address space already lose to the device. Then the notes on
+ * the device: they come last, after all objections. */
 int iovageom_ask_neighbours(struct iovageom_admission *a)
 {
     const struct iovageom_link *link =

@@ -8,11 +8,9 @@
 #include "../set/rangeset_internal.h"
 #include "internal.h"
 
-/*
- * MAP, UNMAP and translation. `decide` answers on const state, with a finding for the first thing
+/* MAP, UNMAP and translation. `decide` answers on const state, with a finding for the first thing
  * that is wrong; `do` changes the mappings, and relies on that answer. Refusals are out of the way
- * (COLD): a MAP that is accepted should touch little code.
- */
+ * (COLD): a MAP that is accepted should touch little code. */
 
 /* Refuse `range` for its alignment, for the input range, or for the mapping `hit` (else NULL). */
 static IOVAGEOM_COLD int refuse_range(const struct iovageom_viommu *viommu, int error,
@@ -45,10 +43,8 @@ static IOVAGEOM_COLD int refuse_map(uint32_t domain, int error, const char *deta
     return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
 }
 
-/*
- * Addresses of `range` are reserved; the owner is looked up only if there is a report. In a guest's
- * MAP that is the guest's mistake. In a stream it is a live mapping that this host can't map.
- */
+/* Addresses of `range` are reserved; the owner is looked up only if there is a report. In a guest's
+ * MAP that is the guest's mistake. In a stream it is a live mapping that this host can't map. */
 static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
                                          const struct iovageom_domain *domain,
                                          struct iovageom_range range,
@@ -79,11 +75,9 @@ static inline struct iovageom_domain *domain_at(const struct iovageom_viommu *vi
 
 /* ---- MAP ---- */
 
-/*
- * What is wrong with the numbers alone: N37, N41, I2, I7. In the order that viommu_serve.h
+/* What is wrong with the numbers alone: N37, N41, I2, I7. In the order that viommu_serve.h
  * documents, since a guest sees which status comes first. The granule is the frozen one: a host may
- * map smaller pages, but the guest was told this one.
- */
+ * map smaller pages, but the guest was told this one. */
 static int map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
                        const struct iovageom_mapping *mapping, struct iovageom_report *report)
 {
@@ -121,11 +115,9 @@ static IOVAGEOM_COLD int refuse_limit(const struct iovageom_domain *domain,
                                   used + 1, most);
 }
 
-/*
- * Whether the range is free: not reserved (N76), not mapped (N42), and one mapping more within the
+/* Whether the range is free: not reserved (N76), not mapped (N42), and one mapping more within the
  * limits of the object, of the domain and of its hosts. `*place` is where it goes in the tree; the
- * search that finds no overlap has found that too.
- */
+ * search that finds no overlap has found that too. */
 static ALWAYS_INLINE int map_place(const struct iovageom_viommu *viommu,
                                    const struct iovageom_domain *domain,
                                    const struct iovageom_mapping *mapping, uint64_t budget,
@@ -205,10 +197,8 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
 
 /* ---- UNMAP ---- */
 
-/*
- * A mapping that lies in `range` only in part would be split: refused before any mapping is removed
- * (N54). Neither alignment nor the input range is asked, for a range with holes is fine (N55).
- */
+/* A mapping that lies in `range` only in part would be split: refused before any mapping is removed
+ * (N54). Neither alignment nor the input range is asked, for a range with holes is fine (N55). */
 int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                           struct iovageom_report *report, struct iovageom_change *change)
 {
@@ -259,11 +249,9 @@ int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
 
 /* ---- where an access goes ---- */
 
-/*
- * Which domain translates for the endpoint: `*out`, or NULL while it bypasses.
+/* Which domain translates for the endpoint: `*out`, or NULL while it bypasses.
  * IOVAGEOM_ERR_NOT_FOUND when every access faults: an endpoint in no domain, where bypass is off or
- * its host can't do it.
- */
+ * its host can't do it. */
 static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
                       const struct iovageom_domain **out)
 {
@@ -278,11 +266,9 @@ static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
     return IOVAGEOM_OK;
 }
 
-/*
- * Whether `next`, which follows `segment` in IOVAs without a gap, follows it in physical addresses
+/* Whether `next`, which follows `segment` in IOVAs without a gap, follows it in physical addresses
  * too. The sum is computed only if it can't wrap: the end of one and the address 0 are not
- * neighbours.
- */
+ * neighbours. */
 static bool segment_joins(const struct iovageom_segment *segment, uint64_t start,
                           const struct iovageom_mapping *next)
 {

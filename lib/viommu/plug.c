@@ -60,10 +60,8 @@ static int ids_distinct(const struct iovageom_admission *a)
     return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
 }
 
-/*
- * Whether options->guest_group fits an endpoint that exists. Its group can't change. But load makes
- * groups without a number, and such a group takes the first number that is named, if it is free.
- */
+/* Whether options->guest_group fits an endpoint that exists. Its group can't change. But load makes
+ * groups without a number, and such a group takes the first number that is named, if it is free. */
 static bool group_agrees(const struct iovageom_admission *a)
 {
     const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, a->endpoint);
@@ -74,11 +72,9 @@ static bool group_agrees(const struct iovageom_admission *a)
     return known->group->unnumbered && iovageom_table_at(&a->viommu->groups, number) == NULL;
 }
 
-/*
- * Check the options, and find the address space. The VMM may name it; else it is where the host
+/* Check the options, and find the address space. The VMM may name it; else it is where the host
  * group is; else one that the host group, or the endpoint, has for itself. A host group can't be in
- * two.
- */
+ * two. */
 static int place_find(struct iovageom_admission *a)
 {
     const uint32_t flags =
@@ -116,10 +112,8 @@ static int place_find(struct iovageom_admission *a)
                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/*
- * Whether the device fits the others at an endpoint: the same address space, an equal geometry. For
- * DMA that arrives at a shared endpoint can come from any of them.
- */
+/* Whether the device fits the others at an endpoint: the same address space, an equal geometry. For
+ * DMA that arrives at a shared endpoint can come from any of them. */
 static bool place_agrees(const struct iovageom_admission *a,
                          const struct iovageom_endpoint *endpoint)
 {
@@ -133,11 +127,9 @@ static bool place_agrees(const struct iovageom_admission *a,
     return contact == NULL;
 }
 
-/*
- * Whether endpoint number i can take the device. It can if it is free, or if this is an alias and
+/* Whether endpoint number i can take the device. It can if it is free, or if this is an alias and
  * the devices there agree with it. An endpoint with a prepared device takes no other one: commit,
- * abort and iovageom_plug_pending() rely on one at most.
- */
+ * abort and iovageom_plug_pending() rely on one at most. */
 static void ask_place(struct iovageom_admission *a, size_t i)
 {
     const uint32_t id = id_of(a, i);
@@ -186,11 +178,9 @@ static int ask_groups(struct iovageom_admission *a)
     return error;
 }
 
-/*
- * All questions of a plug, in the order in which the report has the findings. ask_device() judges
+/* All questions of a plug, in the order in which the report has the findings. ask_device() judges
  * the device alone; ask_groups() each guest group that gets an endpoint of it; ask_neighbours()
- * the groups that share its address space already.
- */
+ * the groups that share its address space already. */
 static int plug_ask(struct iovageom_admission *a)
 {
     const struct iovageom_viommu *viommu = a->viommu;
@@ -212,10 +202,8 @@ static int plug_ask(struct iovageom_admission *a)
 
 /* ---- plugging ---- */
 
-/*
- * Make the plug with all its endpoints, or nothing: iovageom_plug_remove() undoes the joins, and
- * frees the endpoints that were made for it.
- */
+/* Make the plug with all its endpoints, or nothing: iovageom_plug_remove() undoes the joins, and
+ * frees the endpoints that were made for it. */
 static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admission *a,
                     struct iovageom_device *device)
 {
@@ -237,10 +225,8 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admiss
     return error;
 }
 
-/*
- * Ask, and if `changed` is given, plug. It is NULL or the same object as `viommu`, not const: so a
- * dry run and a plug run the same code.
- */
+/* Ask, and if `changed` is given, plug. It is NULL or the same object as `viommu`, not const: so a
+ * dry run and a plug run the same code. */
 static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu *changed,
                     uint32_t endpoint, const struct iovageom_plug_options *options,
                     const struct iovageom_geometry *geometry, struct iovageom_report *report)

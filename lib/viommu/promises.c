@@ -6,10 +6,8 @@
 #include "internal.h"
 #include "../set/rangeset_internal.h"
 
-/*
- * PROBE. In names, `told` is an answer that was given to an endpoint: its promise, which can't be
- * taken back. `told_now` is the answer that it would get now, and binds nobody.
- */
+/* PROBE. In names, `told` is an answer that was given to an endpoint: its promise, which can't be
+ * taken back. `told_now` is the answer that it would get now, and binds nobody. */
 
 /* ---- lists of regions ---- */
 
@@ -159,10 +157,8 @@ int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoin
     return IOVAGEOM_OK;
 }
 
-/*
- * To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes
- * are written: the guest must not read an answer that nobody remembers.
- */
+/* To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes
+ * are written: the guest must not read an answer that nobody remembers. */
 int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
                       size_t size, size_t *needed, struct iovageom_report *report)
 {
@@ -183,11 +179,9 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
     return iovageom_virtio_encode_probe(wire->regions, wire->count, properties, size, needed);
 }
 
-/*
- * The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
+/* The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
  * the promise was made to a member that is gone. Neighbours on the list often share one object, so
- * wire_leaves() is asked again only where the pointer changes.
- */
+ * wire_leaves() is asked again only where the pointer changes. */
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
 {
     const struct iovageom_endpoint *oldest = NULL;

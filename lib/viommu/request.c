@@ -5,21 +5,17 @@
 #include "../virtio/request.h"
 #include "internal.h"
 
-/*
- * Requests as bytes: decode, decide, do. A decision points into the model, so it is void after any
+/* Requests as bytes: decode, decide, do. A decision points into the model, so it is void after any
  * change. request_end() comes after the VMM's own work: it does what was decided if the object is
- * as it was, and else decides anew.
- */
+ * as it was, and else decides anew. */
 
 static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const char *detail)
 {
     return iovageom_refuse_saying(report, error, detail, IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/*
- * Every refusal has a finding, except lack of memory: add one. If the last finding refuses,
- * somebody has reported already; notes of an earlier step do not refuse.
- */
+/* Every refusal has a finding, except lack of memory: add one. If the last finding refuses,
+ * somebody has reported already; notes of an earlier step do not refuse. */
 static IOVAGEOM_COLD void explain_memory(struct iovageom_report *report)
 {
     const size_t count = report != NULL ? iovageom_report_count(report) : 0;
@@ -107,10 +103,8 @@ static NOINLINE int decide(struct iovageom_viommu *viommu,
     }
 }
 
-/*
- * Decode and decide. `frozen` is the status of freezing. It counts only after decoding: bytes that
- * are no request get the answer of their kind, even without memory to freeze.
- */
+/* Decode and decide. `frozen` is the status of freezing. It counts only after decoding: bytes that
+ * are no request get the answer of their kind, even without memory to freeze. */
 static NOINLINE void begin_any(struct iovageom_viommu *viommu, int frozen, const void *readable,
                                size_t readable_size, size_t writable_size,
                                struct iovageom_viommu_transaction *transaction,
@@ -167,10 +161,8 @@ static NOINLINE void begin_frozen(struct iovageom_viommu *viommu, const uint8_t 
     transaction->status = status;
 }
 
-/*
- * The first request freezes the config space. The notes on that go behind the findings on the
- * request, so that the first finding of a report is the one that refuses.
- */
+/* The first request freezes the config space. The notes on that go behind the findings on the
+ * request, so that the first finding of a report is the one that refuses. */
 static NOINLINE void begin_reported(struct iovageom_viommu *viommu, const void *readable,
                                     size_t readable_size, size_t writable_size,
                                     struct iovageom_viommu_transaction *transaction,
@@ -243,10 +235,8 @@ static bool tail_fits(const struct iovageom_virtio_request *request, size_t writ
            writable_size - request->tail_offset >= IOVAGEOM_VIRTIO_TAIL_SIZE;
 }
 
-/*
- * Write the tail with the status. Everything before the tail is properties of a PROBE: a request
- * that is refused leaves them 0, and they count in the used length all the same.
- */
+/* Write the tail with the status. Everything before the tail is properties of a PROBE: a request
+ * that is refused leaves them 0, and they count in the used length all the same. */
 static NOINLINE size_t answer_tail(const struct iovageom_viommu_transaction *transaction,
                                    void *writable)
 {

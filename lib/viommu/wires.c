@@ -6,10 +6,8 @@
 #include "../base/range.h"
 #include "internal.h"
 
-/*
- * The list of reserved regions that a PROBE answers for a guest group: all its endpoints get the
- * same one, because Linux listens only to the first endpoint of a group.
- */
+/* The list of reserved regions that a PROBE answers for a guest group: all its endpoints get the
+ * same one, because Linux listens only to the first endpoint of a group. */
 
 /* Both in one ascending list; `msi` lies in none of the ranges, or is NULL. Returns how many. */
 static size_t regions_write(struct iovageom_region *out, const struct iovageom_rangeset *reserved,
@@ -32,11 +30,9 @@ static size_t regions_write(struct iovageom_region *out, const struct iovageom_r
     return count;
 }
 
-/*
- * The view as typed regions of whole granules. Only one MSI region can be told (N74). The machine's
+/* The view as typed regions of whole granules. Only one MSI region can be told (N74). The machine's
  * own comes first: there are the doorbells that this guest will use. A host's MSI window is then
- * RESERVED like any other. Of several MSI regions the lowest is told as such.
- */
+ * RESERVED like any other. Of several MSI regions the lowest is told as such. */
 static int view_regions(const struct iovageom_viommu *viommu, const struct iovageom_view *view,
                         uint64_t granule, struct iovageom_wire_list **out)
 {
@@ -79,10 +75,8 @@ static int add_outside(struct iovageom_rangeset *set, struct iovageom_range rang
     return error;
 }
 
-/*
- * The page sizes that all plugs of an address space (or NULL) map, within `mask`. Every plug is
- * asked, not leads alone: a lead stands for what is reserved, not for page sizes.
- */
+/* The page sizes that all plugs of an address space (or NULL) map, within `mask`. Every plug is
+ * asked, not leads alone: a lead stands for what is reserved, not for page sizes. */
 static uint64_t mask_within(uint64_t mask, const struct iovageom_address_space *address_space)
 {
     const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
@@ -108,10 +102,8 @@ static uint64_t hosts_mask(const struct iovageom_wire_question *question)
     return mask;
 }
 
-/*
- * Note what the guest loses because its granule is larger than that of its hosts: addresses that
- * they map in pages of their own, but that are no whole granule of the guest.
- */
+/* Note what the guest loses because its granule is larger than that of its hosts: addresses that
+ * they map in pages of their own, but that are no whole granule of the guest. */
 static int note_scraps(const struct iovageom_wire_question *question,
                        const struct iovageom_rangeset *reserved, struct iovageom_report *report)
 {
