@@ -108,6 +108,15 @@ static inline struct iovageom_itree_entry entry_at(const struct iovageom_range *
     return (struct iovageom_itree_entry){ranges + index, values + index * width};
 }
 
+/* A tree of more than two levels is larger than the caches near the processor. There the first `bytes`
+ * of a leaf are asked for at once: else a search waits for one line after the other. */
+static ALWAYS_INLINE void expect_leaf(const struct iovageom_itree *tree, const void *leaf,
+                                      size_t bytes)
+{
+    for (size_t line = 0; tree->height > 1 && line < bytes; line += CACHE_LINE)
+        PREFETCH((const unsigned char *)leaf + line);
+}
+
 /* The lowest entry whose last >= address, which is not above the highest of the tree. `width` is that
  * of the tree: a caller that knows it by itself saves a multiplication. */
 static ALWAYS_INLINE struct iovageom_itree_entry find_below(const struct iovageom_itree *tree,
@@ -130,6 +139,7 @@ static ALWAYS_INLINE struct iovageom_itree_entry find_below(const struct iovageo
             inner = node;
             node = inner->child[rank_inner(inner->last, address, INNER_SLOTS)];
         }
+        expect_leaf(tree, node, sizeof(struct iovageom_itree_leaf) + 2 * CACHE_LINE);
     }
     return entry_at(node, leaf_values(node), width, rank_leaf(node, address));
 }
@@ -190,6 +200,7 @@ static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itre
         path->slot[level] = (uint16_t)slot;
         node = inner->child[slot];
     }
+    expect_leaf(tree, node, sizeof(struct iovageom_itree_leaf) + 5 * CACHE_LINE);
     path->node[0] = (void *)(uintptr_t)node;
     path->slot[0] = (uint16_t)rank_leaf(node, address);
     return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
