@@ -218,8 +218,9 @@ int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
     return IOVAGEOM_OK;
 }
 
-int iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
-                                struct iovageom_range range, struct iovageom_report *report)
+IOVAGEOM_COLD int iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
+                                              struct iovageom_range range,
+                                              struct iovageom_report *report)
 {
     struct iovageom_change change = {.mapping.range = range};
 

@@ -77,9 +77,9 @@ static ALWAYS_INLINE int decide_unmap(const struct iovageom_viommu *viommu,
 }
 
 /* Answers the request. Changes nothing but caches: it refreshes the domain of a MAP. */
-static NOINLINE int decide(struct iovageom_viommu *viommu,
-                           struct iovageom_viommu_transaction *transaction,
-                           struct iovageom_report *report)
+static IOVAGEOM_COLD int decide(struct iovageom_viommu *viommu,
+                                struct iovageom_viommu_transaction *transaction,
+                                struct iovageom_report *report)
 {
     const struct iovageom_virtio_request *request = &transaction->request;
     union iovageom_decision *out = decision_of(transaction);
@@ -105,10 +105,11 @@ static NOINLINE int decide(struct iovageom_viommu *viommu,
 
 /* Decode and decide. `frozen` is the status of freezing. It counts only after decoding: bytes that
  * are no request get the answer of their kind, even without memory to freeze. */
-static NOINLINE void begin_any(struct iovageom_viommu *viommu, int frozen, const void *readable,
-                               size_t readable_size, size_t writable_size,
-                               struct iovageom_viommu_transaction *transaction,
-                               struct iovageom_report *report)
+static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, int frozen,
+                                    const void *readable, size_t readable_size,
+                                    size_t writable_size,
+                                    struct iovageom_viommu_transaction *transaction,
+                                    struct iovageom_report *report)
 {
     struct iovageom_virtio_request *request = &transaction->request;
     int status = iovageom_virtio_decode_request(readable, readable_size, writable_size,
@@ -237,8 +238,8 @@ static bool tail_fits(const struct iovageom_virtio_request *request, size_t writ
 
 /* Write the tail with the status. Everything before the tail is properties of a PROBE: a request
  * that is refused leaves them 0, and they count in the used length all the same. */
-static NOINLINE size_t answer_tail(const struct iovageom_viommu_transaction *transaction,
-                                   void *writable)
+static IOVAGEOM_COLD size_t answer_tail(const struct iovageom_viommu_transaction *transaction,
+                                        void *writable)
 {
     uint8_t *tail = (uint8_t *)writable + transaction->request.tail_offset;
 
@@ -250,9 +251,10 @@ static NOINLINE size_t answer_tail(const struct iovageom_viommu_transaction *tra
     return transaction->request.used_length;
 }
 
-static NOINLINE size_t end_any(struct iovageom_viommu *viommu,
-                               struct iovageom_viommu_transaction *transaction, int32_t veto,
-                               void *writable, size_t writable_size, struct iovageom_report *report)
+static IOVAGEOM_COLD size_t end_any(struct iovageom_viommu *viommu,
+                                    struct iovageom_viommu_transaction *transaction, int32_t veto,
+                                    void *writable, size_t writable_size,
+                                    struct iovageom_report *report)
 {
     /* The caller may give another size than to begin(): never write beyond it. */
     const bool room = tail_fits(&transaction->request, writable_size);
