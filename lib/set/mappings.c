@@ -16,8 +16,8 @@ static bool give_mapping(const struct iovageom_itree *tree, struct iovageom_itre
     return true;
 }
 
-int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t granule,
-                           const struct iovageom_allocator *allocator)
+IOVAGEOM_COLD int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t granule,
+                                         const struct iovageom_allocator *allocator)
 {
     return iovageom_itree_init(&mappings->tree,
                                granule >= IOVAGEOM_MAPPING_PACKED ? 1 : IOVAGEOM_MAPPING_WIDTH,
@@ -81,9 +81,9 @@ bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
            give_mapping(&mappings->tree, entry, out);
 }
 
-size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
-                                  const struct iovageom_rangeset *set, struct iovageom_mapping *out,
-                                  size_t capacity)
+IOVAGEOM_COLD size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
+                                                const struct iovageom_rangeset *set,
+                                                struct iovageom_mapping *out, size_t capacity)
 {
     struct iovageom_rangeset_cursor place;
     struct iovageom_range range;
