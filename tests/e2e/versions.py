@@ -8,7 +8,7 @@ One that the archive hasn't got (any more) is passed over, with a line that says
 KERNELS = ("6.1", "6.12", "7.3")
 NEWEST = KERNELS[-1]
 # with a kernel for arm64, which takes as long to build as one for amd64
-ARM64 = ("6.12",)
+ARM64 = ("6.12", "7.3")
 
 # Case 3, 5 and 6: an emulator, and the kernel of L1 and L2. Once with each emulator.
 PAIRS = (("7.2", "6.12"), ("10.0", "6.12"), ("10.2", "7.3"), ("11.1", "7.3"))
