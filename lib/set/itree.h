@@ -96,7 +96,8 @@ void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path 
 /* Removes all entries that overlap `range`, whole; returns how many. Needs no memory. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
 
-/* The lowest gap of at least `size` addresses whose last >= address. size >= 1. */
+/* For trees without values, which alone keep gaps. The lowest gap of at least `size` addresses whose
+ * last >= address. size >= 1. */
 bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
                               struct iovageom_range *gap);
 /* The highest gap of at least `size` addresses whose start <= address. size >= 1. */

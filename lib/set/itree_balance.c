@@ -61,7 +61,7 @@ static uint64_t last_of(uint32_t level, const void *node, uint32_t count)
 }
 
 /* The longest gap in front of n entries, from `first` on, of child `slot` of the path's node at
- * `level`. */
+ * `level`; 0 in a tree that keeps none. */
 static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                         uint32_t level, uint32_t slot, uint32_t first, uint32_t n)
 {
@@ -69,6 +69,8 @@ static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom
     const struct iovageom_itree_leaf *leaf = parent->child[slot];
     uint64_t most = 0;
 
+    if (!keeps_gaps(tree))
+        return 0;
     if (level > 1) {
         const struct iovageom_itree_inner *inner = parent->child[slot];
 

@@ -45,14 +45,14 @@ static void set_gap(struct iovageom_itree *tree, const struct iovageom_itree_pat
 static void raise_gap(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                       uint64_t gap)
 {
-    if (tree->height > 0 && gap > inner_of(path, 1)->gap[path->slot[1]])
+    if (keeps_gaps(tree) && gap > inner_of(path, 1)->gap[path->slot[1]])
         set_gap(tree, path, gap);
 }
 
 /* Finds the longest gap of the path's leaf again, after any change. */
 static void count_gaps(struct iovageom_itree *tree, const struct iovageom_itree_path *path)
 {
-    if (tree->height > 0)
+    if (keeps_gaps(tree))
         set_gap(tree, path,
                 leaf_gap(ranges_at(tree, path), count_at(tree, path, 0),
                          base_of(tree, path, 1, path->slot[1])));
@@ -147,8 +147,6 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
     struct iovageom_range *ranges;
     uint32_t index = path->slot[0];
     uint32_t count = count_at(tree, path, 0);
-    uint64_t base;
-    uint64_t split; /* length of the gap that the new range divides */
 
     if (!tree->root && count < IOVAGEOM_ITREE_INLINE) {
         put_in(tree, tree->inline_ranges, inline_values(tree), index, count, range, values, true);
@@ -163,21 +161,21 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
         count = count_at(tree, path, 0);
         index = path->slot[0];
     }
-    /* The index is behind all entries of the leaf only in the highest leaf: else the place would be
-     * in the next one. So the gap in which such an entry comes is the top one, which no node
-     * counts. */
     ranges = ranges_at(tree, path);
-    base = base_at(tree, path, index);
-    split = index < count ? ranges[index].start - base : 0;
     put_in(tree, ranges, leaf_values(ranges), index, count, range, values, false);
     change_count(tree, path, 1);
     if (index == count)
         set_last(tree, path, range.last);
-    if (tree->height > 0) {
+    /* The index is behind all entries of the leaf only in the highest leaf: else the place would be
+     * in the next one. So the gap in which such an entry comes is the top one, which no node
+     * counts. Elsewhere the range divides a gap, which may have been the longest of the leaf. */
+    if (keeps_gaps(tree)) {
+        const uint64_t base = base_at(tree, path, index);
+
         if (index == count)
             raise_gap(tree, path, range.start - base);
-        else if (split == inner_of(path, 1)->gap[path->slot[1]])
-            count_gaps(tree, path); /* it was the longest of the leaf */
+        else if (ranges[index + 1].start - base == inner_of(path, 1)->gap[path->slot[1]])
+            count_gaps(tree, path);
     }
     return IOVAGEOM_OK;
 }
@@ -193,7 +191,7 @@ void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_pa
     /* The highest entry of the leaf: the gap in front of the next leaf's first entry has changed,
      * too. */
     set_last(tree, path, range.last);
-    if (tree->height > 0 && iovageom_itree_step(tree, path, true))
+    if (keeps_gaps(tree) && iovageom_itree_step(tree, path, true))
         count_gaps(tree, path);
 }
 
@@ -209,7 +207,7 @@ static void cut_end(struct iovageom_itree *tree, struct iovageom_itree_path *pat
 
     if (path->slot[0] > 0 || base > 0)
         set_last(tree, path, base - 1);
-    if (tree->height == 0)
+    if (!keeps_gaps(tree))
         return;
     count_gaps(tree, path);
     next = *path;

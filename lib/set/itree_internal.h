@@ -27,6 +27,13 @@ static inline struct iovageom_range *ranges_at(const struct iovageom_itree *tree
     return tree->root ? path->node[0] : ((struct iovageom_itree *)(uintptr_t)tree)->inline_ranges;
 }
 
+/* Whether nodes keep the longest gaps of their children: only where somebody asks for gaps, in sets.
+ * A tree with values has mappings or objects, and its nodes keep 0 for each child. */
+static inline bool keeps_gaps(const struct iovageom_itree *tree)
+{
+    return tree->width == 0 && tree->height > 0;
+}
+
 /* Where the gap in front of that child begins: one above the last range below it. That range is in
  * the child before, or where there is none, in one before an ancestor; 0 when no range is below.
  * Can't wrap, as there are addresses above that range. */

@@ -27,7 +27,8 @@
  *  - `highest` of an empty tree is 0.
  *
  * So the longest gap below any node is known without going there: a hole of a given size is found
- * in one way down, and an allocator of addresses takes O(log n) whatever is mapped.
+ * in one way down, and an allocator of addresses takes O(log n) whatever is mapped. In a tree with
+ * values nobody looks for holes, and each `gap` is 0.
  */
 enum {
     LEAF_SLOTS = 32,

@@ -8,6 +8,7 @@
 #include <iovageom/status.h>
 
 #include "set/table.h"
+#include "support/itree_check.h"
 #include "support/test_allocator.h"
 #include "support/test_random.h"
 
@@ -73,6 +74,31 @@ static void as_an_array(void **state)
 }
 
 /* A number that could not be put in is not found either; nor is 0 in a table that is empty. */
+/* In nodes of three levels, which the numbers above don't fill. They come and go scattered, as the
+ * factor has none in common with how many there are. */
+static void nodes_of_three_levels(void **state)
+{
+    enum { MANY = 5000, FACTOR = 1777 };
+    struct iovageom_table table;
+
+    (void)state;
+    assert_int_equal(iovageom_table_init(&table, NULL), 0);
+    for (size_t i = 0; i < 2 * (size_t)MANY; i++) {
+        const uint64_t key = i * FACTOR % MANY;
+
+        if (i < MANY)
+            assert_int_equal(iovageom_table_put(&table, key << 20, objects), 0);
+        else
+            iovageom_table_drop(&table, key << 20);
+        if (i % 128 == 0)
+            assert_null(itree_check(&table.tree));
+        if (i == MANY)
+            assert_int_equal(table.tree.height, 2);
+    }
+    assert_int_equal(iovageom_table_count(&table), 0);
+    assert_null(itree_check(&table.tree));
+}
+
 static void without_memory(void **state)
 {
     struct test_allocator memory;
@@ -104,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_an_array),
+        cmocka_unit_test(nodes_of_three_levels),
         cmocka_unit_test(without_memory),
     };
 
