@@ -38,14 +38,17 @@ static unsigned way_of(const struct iovageom_mapping *mapping, unsigned depth)
     return (depth < 64 ? mapping->phys : mapping->range.start) >> (63 - depth % 64) & 1;
 }
 
-int iovageom_back_add(struct iovageom_domain *domain, const struct iovageom_mapping *mapping)
+int iovageom_back_add(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
+                      const struct iovageom_mapping *mapping)
 {
-    struct iovageom_back *made =
-        iovageom_array_new(&domain->mappings.tree.allocator, 1, sizeof(*made));
+    struct iovageom_back *made = iovageom_array_new(&viommu->allocator, 1, sizeof(*made));
     struct iovageom_back **link = &domain->back;
     struct iovageom_mapping carried = *mapping;
 
     if (made == NULL) {
+        /* The ledger may have got a leaf and given it up again, and a request between begin and end
+         * holds a place in it: that one has to decide anew. */
+        viommu->changes++;
         (void)iovageom_itree_erase(&domain->mappings.tree, mapping->range);
         return IOVAGEOM_ERR_NO_MEMORY;
     }
@@ -123,6 +126,8 @@ bool iovageom_back_find(const struct iovageom_domain *domain, struct iovageom_ra
                         bool whole, const struct iovageom_mapping *after,
                         struct iovageom_mapping *out)
 {
+    /* What is found begins at `from` or below, and reaches `reached`. */
+    const uint64_t from = whole ? phys.start : phys.last;
     const uint64_t reached = whole ? phys.last : phys.start;
     const struct iovageom_mapping *best = NULL;
     struct iovageom_mappings_cursor cursor;
@@ -137,7 +142,7 @@ bool iovageom_back_find(const struct iovageom_domain *domain, struct iovageom_ra
             least = mapping;
             best = &least;
         }
-    if (best == NULL || best->phys > (whole ? phys.start : phys.last))
+    if (best == NULL || best->phys > from)
         return false;
     *out = *best;
     return true;

@@ -199,7 +199,7 @@ static inline int iovageom_map_do(struct iovageom_viommu *viommu, struct iovageo
         iovageom_mappings_insert(&change->domain->mappings, &change->place, &change->mapping);
 
     if (error == IOVAGEOM_OK && change->domain->indexed)
-        error = iovageom_back_add(change->domain, &change->mapping);
+        error = iovageom_back_add(viommu, change->domain, &change->mapping);
     if (error != IOVAGEOM_OK)
         return error;
     viommu->mapping_count++;

@@ -273,7 +273,8 @@ struct iovageom_viommu {
  * The index of a domain follows its ledger: a mapping that came (IOVAGEOM_ERR_NO_MEMORY: it is taken
  * out of the ledger again), and those of a range that are about to go.
  */
-int iovageom_back_add(struct iovageom_domain *domain, const struct iovageom_mapping *mapping);
+int iovageom_back_add(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
+                      const struct iovageom_mapping *mapping);
 void iovageom_back_remove(struct iovageom_domain *domain, struct iovageom_range range);
 /* What iovageom_viommu_translate_back() gives, with the index and without. */
 bool iovageom_back_find(const struct iovageom_domain *domain, struct iovageom_range phys,

@@ -195,6 +195,55 @@ static void a_map_comes_with_its_index_or_not_at_all(void **state)
     }
 }
 
+/*
+ * A request waits for its host while another MAP finds no memory: for its index, after the ledger
+ * had room made for it. The one that waits must not go by a place in what has been freed.
+ */
+static void a_map_that_fails_spares_the_request_that_waits(void **state)
+{
+    const struct iovageom_virtio_request kinds[] = {
+        {.type = IOVAGEOM_VIRTIO_T_MAP,
+         .domain = DOMAIN,
+         .virt = R(0, 0xfff),
+         .phys = 0x5000,
+         .flags = RW},
+        {.type = IOVAGEOM_VIRTIO_T_UNMAP, .domain = DOMAIN, .virt = R(0x10000, 0x10fff)},
+    };
+
+    (void)state;
+    for (size_t kind = 0; kind < 2; kind++)
+        for (uint64_t count = 1; count < 70; count++)
+            for (unsigned n = 1;; n++) {
+                struct iovageom_viommu_transaction waits;
+                struct iovageom_viommu *viommu = books(true);
+                struct iovageom_viommu_domain domain;
+                uint8_t bytes[72], tail[4];
+                bool hit;
+                size_t size;
+                int status;
+
+                assert_int_equal(attach(viommu), 0);
+                for (uint64_t i = 1; i <= count; i++)
+                    assert_int_equal(map(viommu, i << 16, (i << 16) + 0xfff, i << 12), 0);
+                assert_int_equal(iovageom_guest_encode_request(&kinds[kind], bytes, 72, &size), 0);
+                iovageom_viommu_request_begin(viommu, bytes, size, 4, &waits, NULL);
+                assert_int_equal(waits.status, 0);
+                test_allocator_fail_at(&memory, n, false);
+                status = map(viommu, 0x8000, 0x8fff, 0x9000);
+                hit = test_allocator_stop_failing(&memory);
+                assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : 0);
+                assert_int_equal(iovageom_viommu_request_end(viommu, &waits, 0, tail, 4, NULL), 4);
+                assert_int_equal(tail[0], IOVAGEOM_VIRTIO_S_OK);
+                test_check(viommu);
+                assert_int_equal(iovageom_viommu_domain(viommu, DOMAIN, &domain), 0);
+                assert_int_equal(domain.mappings, count + !hit + (kind == 0) - (kind == 1));
+                iovageom_viommu_free(viommu);
+                assert_int_equal(test_allocator_live(&memory), 0);
+                if (!hit)
+                    break;
+            }
+}
+
 static void what_goes_needs_no_memory_and_leaves_none(void **state)
 {
     struct iovageom_viommu *viommu = books(true);
@@ -279,6 +328,7 @@ int main(void)
         test(the_ends_of_memory),
         test(a_guest_that_digs_deep),
         test(a_map_comes_with_its_index_or_not_at_all),
+        test(a_map_that_fails_spares_the_request_that_waits),
         test(what_goes_needs_no_memory_and_leaves_none),
         test(load_makes_it_anew),
     };
