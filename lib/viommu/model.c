@@ -450,15 +450,18 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
     if (old_space != NULL && old_space != address_space &&
         iovageom_link_count(&old_space->node, &endpoint->group->node) == 0)
         iovageom_group_stale(endpoint->group);
+    if (domain != NULL)
+        domain->clean = false;
+    /* Who stays keeps its place among the members. */
+    if (old == domain)
+        return IOVAGEOM_OK;
     if (old != NULL) {
         old->clean = false;
         members_remove(&old->members, IOVAGEOM_LIST_DOMAIN, endpoint);
     }
-    if (domain != NULL) {
-        domain->clean = false;
+    if (domain != NULL)
         members_add(&domain->members, IOVAGEOM_LIST_DOMAIN, endpoint);
-    }
-    if (old != NULL && old != domain)
+    if (old != NULL)
         domain_drop_if_empty(viommu, old);
     return IOVAGEOM_OK;
 }

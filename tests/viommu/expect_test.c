@@ -227,6 +227,45 @@ static void lack_of_memory_changes_nothing(void **state)
     assert_int_equal(test_allocator_live(&memory), 0);
 }
 
+/* The first of a domain, then the second; with memory and without, they keep their order. */
+static void a_device_that_comes_late_keeps_its_place_in_its_domain(void **state)
+{
+    static uint8_t stream[4096];
+    const size_t length = source(stream, sizeof(stream));
+    struct test_allocator memory;
+
+    (void)state;
+    test_allocator_init(&memory);
+    for (uint32_t id = SLOT; id <= DEVICE; id++) {
+        bool hit = true;
+
+        for (size_t nth = 1; hit; nth++) {
+            struct iovageom_viommu *viommu = destination(&memory.allocator);
+            struct iovageom_geometry *host = test_host(NULL, "device", 48, PAGES_4K);
+            struct iovageom_plug_options options;
+            uint32_t first = 0, second = 0;
+            int error;
+
+            iovageom_plug_options_init(&options);
+            options.host_group = 9;
+            assert_int_equal(
+                iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL),
+                0);
+            test_allocator_fail_at(&memory, nth, false);
+            error = iovageom_viommu_plug(viommu, id, &options, host, NULL);
+            hit = test_allocator_stop_failing(&memory);
+            assert_true(error == 0 || (hit && error == IOVAGEOM_ERR_NO_MEMORY));
+            assert_true(iovageom_viommu_domain_endpoint(viommu, DOMAIN, IOVAGEOM_ID_NONE, &first));
+            assert_true(iovageom_viommu_domain_endpoint(viommu, DOMAIN, first, &second));
+            assert_int_equal(first, SLOT);
+            assert_int_equal(second, DEVICE);
+            iovageom_geometry_free(host);
+            iovageom_viommu_free(viommu);
+        }
+    }
+    assert_int_equal(test_allocator_live(&memory), 0);
+}
+
 /* A snapshot is loaded into a machine that has gone on since; before, one is that it must refuse. */
 static void a_machine_that_ran_goes_back(void **state)
 {
@@ -270,6 +309,7 @@ int main(void)
         cmocka_unit_test(what_never_comes_can_be_taken_back),
         cmocka_unit_test(a_dry_run_says_what_load_would_and_changes_nothing),
         cmocka_unit_test(lack_of_memory_changes_nothing),
+        cmocka_unit_test(a_device_that_comes_late_keeps_its_place_in_its_domain),
         cmocka_unit_test(a_machine_that_ran_goes_back),
     };
 
