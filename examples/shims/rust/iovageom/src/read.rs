@@ -298,14 +298,19 @@ impl Viommu {
 
     /// The endpoints of a domain, in the order in which they were attached.
     pub fn domain_endpoints(&self, domain: u32) -> impl Iterator<Item = u32> + '_ {
-        let mut previous = u64::MAX;
+        let mut previous = Some(u64::MAX);
         std::iter::from_fn(move || {
             let mut endpoint = 0;
             // SAFETY: live books, which the call does not change, and room for the answer.
             let found = unsafe {
-                sys::iovageom_viommu_domain_endpoint(self.as_ptr(), domain, previous, &mut endpoint)
+                sys::iovageom_viommu_domain_endpoint(
+                    self.as_ptr(),
+                    domain,
+                    previous?,
+                    &mut endpoint,
+                )
             };
-            previous = u64::from(endpoint);
+            previous = found.then(|| u64::from(endpoint));
             found.then_some(endpoint)
         })
     }

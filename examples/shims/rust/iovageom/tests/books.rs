@@ -264,6 +264,34 @@ fn endpoints_of_a_domain_come_in_order() {
     assert!(books.domains().map(|domain| (domain.domain, domain.endpoints)).eq([(1, 2), (2, 1)]));
 }
 
+/// Endpoint 0, the mapping at 0 and domain 0 are where a list would start again.
+#[test]
+fn a_list_that_has_ended_stays_ended() {
+    fn ends<T: std::fmt::Debug>(mut list: impl Iterator<Item = T>, count: usize) {
+        assert_eq!(list.by_ref().count(), count);
+        for _ in 0..3 {
+            assert!(list.next().is_none());
+        }
+    }
+    let mut books = Viommu::new(&Config::default()).unwrap();
+    for endpoint in [0, 7, u32::MAX] {
+        books.declare(endpoint, Declared::Emulated, None).unwrap();
+        books.attach(0, endpoint, 0).unwrap();
+    }
+    books.map(0, 0..=0xfff, 0, RW).unwrap();
+    books.map(0, u64::MAX - 0xfff..=u64::MAX, 0x1000, RW).unwrap();
+    ends(books.domain_endpoints(0), 3);
+    ends(books.domain_endpoints(1), 0);
+    ends(books.endpoints(), 3);
+    ends(books.domains(), 1);
+    ends(books.mappings(0, 0), 2);
+    ends(books.runs(0, 0..=u64::MAX), 2);
+    ends(books.joined(0, 0..=u64::MAX, 0), 2);
+    ends(books.ways_back(0, 0..=u64::MAX), 2);
+    #[allow(clippy::reversed_empty_ranges)]
+    ends(books.ways_back(0, 1..=0), 0);
+}
+
 fn map_request(domain: u32, start: u64, last: u64, phys: u64) -> Vec<u8> {
     let mut bytes = vec![3, 0, 0, 0];
     bytes.extend_from_slice(&domain.to_le_bytes());
