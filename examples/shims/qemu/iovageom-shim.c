@@ -670,6 +670,18 @@ int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uin
                                                                      NULL, &shim->report)));
 }
 
+int iovageom_shim_features(IovageomShim *shim, uint64_t features)
+{
+    int rc = iovageom_viommu_driver_features_check(shim->books, features, &shim->report);
+
+    if (rc < 0) {
+        answer(shim, iovageom_status_virtio(rc));
+        return -EINVAL;
+    }
+    iovageom_viommu_driver_features(shim->books, features);
+    return 0;
+}
+
 void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass)
 {
     iovageom_viommu_set_bypass(shim->books, bypass, &shim->report);
@@ -706,7 +718,8 @@ static int save_books(void *opaque)
     return rc < 0 ? -EINVAL : 0;
 }
 
-static int expect_books(void *opaque)
+/* Before another one is loaded, and as soon as one is written: it may be large. */
+static int no_books(void *opaque)
 {
     drop_stream(opaque);
     return 0;
@@ -733,7 +746,8 @@ const VMStateDescription vmstate_iovageom_shim = {
     .version_id = 1,
     .minimum_version_id = 1,
     .pre_save = save_books,
-    .pre_load = expect_books,
+    .post_save = no_books,
+    .pre_load = no_books,
     .post_load = books_came,
     .fields =
         (const VMStateField[]){
@@ -772,7 +786,7 @@ static bool take_over(IovageomShim *shim, Error **errp)
     return show(shim, good ? errp : NULL) && good;
 }
 
-int iovageom_shim_load_begin(IovageomShim *shim)
+int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features)
 {
     bool received = shim->received;
     Error *error = NULL;
@@ -788,6 +802,7 @@ int iovageom_shim_load_begin(IovageomShim *shim)
         good = false;
     } else {
         iovageom_viommu_set_bypass(shim->books, shim->config->bypass, NULL);
+        iovageom_viommu_driver_features(shim->books, features);
     }
     drop_stream(shim);
     shim->unrecorded = !received;

@@ -76,6 +76,12 @@ int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint6
                       uint64_t phys, uint32_t flags);
 int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last);
 
+/*
+ * FEATURES_OK: `features` are what the driver has accepted. 0, or the reason goes to the log and it is
+ * -EINVAL: such a driver could not be told what a device can't map, so it must not go on.
+ */
+int iovageom_shim_features(IovageomShim *shim, uint64_t features);
+
 void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass);
 void iovageom_shim_reset(IovageomShim *shim, bool system);
 
@@ -94,9 +100,10 @@ extern const VMStateDescription vmstate_iovageom_shim;
  * counts as promised everything but what the machine reserves: so it is refused as long as there
  * is a host device or an envelope. Host devices may be plugged later, where they keep that promise.
  *
- * Each returns 0, or reports why not and returns -EINVAL. `number` is the guest's.
+ * Each returns 0, or reports why not and returns -EINVAL. `number` is the guest's. `features` are what
+ * its driver has accepted, all bits when it has not said so yet: books that came know them already.
  */
-int iovageom_shim_load_begin(IovageomShim *shim);
+int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features);
 int iovageom_shim_load_endpoint(IovageomShim *shim, uint32_t number, PCIBus *bus, int devfn,
                                 uint32_t domain, bool bypass);
 int iovageom_shim_load_mapping(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last,

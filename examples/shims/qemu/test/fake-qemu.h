@@ -75,6 +75,7 @@ typedef struct VMStateDescription {
     const char *name;
     int version_id, minimum_version_id;
     int (*pre_save)(void *opaque);
+    int (*post_save)(void *opaque);
     int (*pre_load)(void *opaque);
     int (*post_load)(void *opaque, int version_id);
     const VMStateField *fields;

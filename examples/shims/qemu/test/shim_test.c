@@ -8,7 +8,7 @@
 /* ---- the QEMU ---- */
 
 static Notifier *machine_done;
-static char reported[512];
+static char reported[512], logged[512];
 
 static Error *new_error(const char *format, va_list arguments)
 {
@@ -55,7 +55,12 @@ void error_report(const char *format, ...)
 
 void qemu_log_mask(int mask, const char *format, ...)
 {
-    (void)mask, (void)format;
+    va_list arguments;
+
+    (void)mask;
+    va_start(arguments, format);
+    vsnprintf(logged, sizeof(logged), format, arguments);
+    va_end(arguments);
 }
 
 void error_reportf_err(Error *error, const char *format, ...)
@@ -197,6 +202,7 @@ static GByteArray *saved(IovageomShim *shim)
             g_assert(field->field_exists(shim, state->version_id));
         }
     }
+    g_assert_cmpint(state->post_save(shim), ==, 0);
     return stream;
 }
 
@@ -235,7 +241,8 @@ static int received(IovageomShim *shim, const GByteArray *stream)
 static int moved(IovageomShim *shim, const GByteArray *stream)
 {
     reported[0] = '\0';
-    return stream && received(shim, stream) < 0 ? -EINVAL : iovageom_shim_load_begin(shim);
+    return stream && received(shim, stream) < 0 ? -EINVAL
+                                                : iovageom_shim_load_begin(shim, UINT64_MAX);
 }
 
 /*
@@ -508,6 +515,61 @@ static void a_stream_without_books(void)
     iovageom_shim_free(shim);
 }
 
+/* ---- a driver that can't be told ---- */
+
+#define ALL_BUT_PROBE (UINT64_MAX & ~(UINT64_C(1) << VIRTIO_IOMMU_F_PROBE))
+
+/* It would not ask what a device can't map, so either the device or the driver has to stay away. */
+static void a_driver_that_does_not_ask_gets_no_narrow_device(void)
+{
+    IovageomShim *shim = new_machine(NULL, 48);
+    Error *error = NULL;
+
+    g_assert(plug_host(shim, 39, NULL));
+    machine_done->notify(machine_done, NULL);
+    logged[0] = '\0';
+    g_assert_cmpint(iovageom_shim_features(shim, ALL_BUT_PROBE), ==, -EINVAL);
+    g_assert(strstr(logged, "0000:3b:00.0"));
+    /* The next one does. */
+    iovageom_shim_reset(shim, false);
+    g_assert_cmpint(iovageom_shim_features(shim, UINT64_MAX), ==, 0);
+    iovageom_shim_free(shim);
+
+    shim = destination(NULL, 48);
+    g_assert_cmpint(iovageom_shim_features(shim, ALL_BUT_PROBE), ==, 0);
+    g_assert(!plug_at(shim, &apart, 39, &error));
+    error_free(error);
+    g_assert(plug_at(shim, &apart, 48, NULL));
+    iovageom_shim_unplug(shim, &apart, 0);
+    /* Its guest ends with a reset. */
+    iovageom_shim_reset(shim, false);
+    g_assert(plug_at(shim, &apart, 39, NULL));
+    iovageom_shim_free(shim);
+}
+
+/* What a driver has accepted moves along: with the books, else it is QEMU that knows it. */
+static void a_driver_that_does_not_ask_moves(void)
+{
+    IovageomShim *shim = destination(NULL, 48);
+    g_autoptr(GByteArray) stream = NULL;
+
+    g_assert_cmpint(iovageom_shim_features(shim, ALL_BUT_PROBE), ==, 0);
+    stream = saved(shim);
+    iovageom_shim_free(shim);
+    for (int recorded = 0; recorded < 2; recorded++) {
+        shim = destination(NULL, 48);
+        if (recorded) {
+            g_assert_cmpint(moved(shim, stream), ==, 0);
+        } else {
+            g_assert_cmpint(iovageom_shim_load_begin(shim, ALL_BUT_PROBE), ==, 0);
+        }
+        g_assert_cmpint(iovageom_shim_load_end(shim), ==, 0);
+        g_assert(!plug_at(shim, &apart, 39, NULL));
+        g_assert(plug_at(shim, &apart, 48, NULL));
+        iovageom_shim_free(shim);
+    }
+}
+
 /* Six bridges, one below the other: each place has a number of its own, and keeps it. */
 static void places_deep_down_are_told_apart(void)
 {
@@ -556,6 +618,8 @@ int main(int argc, char **argv)
     TEST(qemus_part_is_judged_too);
     TEST(an_emulated_device_in_a_slot_is_no_host_device);
     TEST(a_stream_without_books);
+    TEST(a_driver_that_does_not_ask_gets_no_narrow_device);
+    TEST(a_driver_that_does_not_ask_moves);
     TEST(places_deep_down_are_told_apart);
     return g_test_run();
 }
