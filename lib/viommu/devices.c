@@ -57,33 +57,12 @@ static void groups_stale(struct iovageom_address_space *address_space)
         iovageom_group_stale(link->lower->self);
 }
 
-/* What the address space knows of all its leads: `lead` is one of them. */
-static void lead_counts(const struct iovageom_viommu *viommu, const struct iovageom_plug *lead)
-{
-    struct iovageom_address_space *address_space = lead->address_space;
-
-    address_space->budget = iovageom_lower(address_space->budget, lead->device->budget);
-    address_space->unfit |= !iovageom_identity_fits(&viommu->identity, lead->device,
-                                                    IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, NULL);
-}
-
-/* The same anew, as a lead has gone or the identity ranges have changed. */
-static void leads_count_anew(const struct iovageom_viommu *viommu,
-                             struct iovageom_address_space *address_space)
-{
-    address_space->budget = UINT64_MAX;
-    address_space->unfit = false;
-    for (const struct iovageom_plug *lead = address_space->leads; lead != NULL;
-         lead = lead->lead_next)
-        lead_counts(viommu, lead);
-}
-
 /*
  * Put the plug behind the lead that reserves the same, or make it a lead. In that case the address
  * space reserves more than before, and the caller must tell its groups; false means that nothing
  * has changed for them.
  */
-static bool list_enter(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+static bool list_enter(struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_plug *lead = iovageom_lead_like(address_space, plug->device);
@@ -98,7 +77,7 @@ static bool list_enter(const struct iovageom_viommu *viommu, struct iovageom_plu
     }
     plug->lead_next = address_space->leads;
     address_space->leads = plug;
-    lead_counts(viommu, plug);
+    address_space->budget = iovageom_lower(address_space->budget, plug->device->budget);
     return true;
 }
 
@@ -107,7 +86,7 @@ static bool list_enter(const struct iovageom_viommu *viommu, struct iovageom_plu
  * reserves the same takes its place, and nothing changes for the groups. Without one, less is
  * reserved, so their views are out of date. Needs no memory.
  */
-static void list_leave(const struct iovageom_viommu *viommu, struct iovageom_plug *plug)
+static void list_leave(struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_plug **at = &address_space->leads;
@@ -126,19 +105,11 @@ static void list_leave(const struct iovageom_viommu *viommu, struct iovageom_plu
         *at = plug->next;
         return;
     }
-    leads_count_anew(viommu, address_space);
+    address_space->budget = UINT64_MAX;
+    for (const struct iovageom_plug *lead = address_space->leads; lead != NULL;
+         lead = lead->lead_next)
+        address_space->budget = iovageom_lower(address_space->budget, lead->device->budget);
     groups_stale(address_space);
-}
-
-/* The identity ranges have changed: find out anew where they can't be mapped. */
-void iovageom_judge_identity(struct iovageom_viommu *viommu)
-{
-    struct iovageom_address_space *address_space = iovageom_table_from(&viommu->address_spaces, 0);
-
-    while (address_space != NULL) {
-        leads_count_anew(viommu, address_space);
-        address_space = iovageom_table_from(&viommu->address_spaces, address_space->key + 1);
-    }
 }
 
 /* ---- plugs ----
@@ -180,7 +151,7 @@ static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_
         address_space->node.self = address_space->mapped.self = address_space;
     }
     plug->address_space = address_space;
-    if (list_enter(viommu, plug))
+    if (list_enter(plug))
         for (struct iovageom_link *link = address_space->node.down; link != NULL;
              link = link->down_next)
             iovageom_group_add(link->lower->self, plug->device);
@@ -347,7 +318,7 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
         }
     while (plug->count > 0)
         contact_leave(viommu, &plug->contacts[--plug->count]);
-    list_leave(viommu, plug);
+    list_leave(plug);
     if (address_space->leads == NULL)
         iovageom_object_free(viommu, &viommu->address_spaces, address_space->key, address_space,
                              sizeof(*address_space));
@@ -364,11 +335,11 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
 static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_device *device)
 {
-    list_leave(viommu, plug);
+    list_leave(plug);
     iovageom_device_put(viommu, plug->device);
     plug->device = device;
     device->references++;
-    (void)list_enter(viommu, plug);
+    (void)list_enter(plug);
     groups_stale(plug->address_space);
 }
 

@@ -132,7 +132,7 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
                                       endpoint);
     if (target != NULL && out->endpoint->domain == target)
         return IOVAGEOM_OK;
-    if (out->bypass && !iovageom_bypass_fits(viommu, out->endpoint, &viommu->identity, report))
+    if (out->bypass && !iovageom_bypass_fits(out->endpoint, &viommu->identity, report))
         return IOVAGEOM_ERR_CONFLICT;
     if (target != NULL)
         status = mappings_suit(viommu, out->endpoint, target, report);
@@ -205,7 +205,7 @@ int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain
                                       endpoint);
     /* No reason to refuse: the endpoint will fault, not bypass, so the VMM should know. */
     if (report != NULL && iovageom_bypass_unattached(viommu) &&
-        !iovageom_bypass_fits(viommu, found, &viommu->identity, NULL))
+        !iovageom_bypass_fits(found, &viommu->identity, NULL))
         (void)iovageom_refuse_saying(report, IOVAGEOM_OK,
                                      "unattached endpoints bypass, but this one faults: a device "
                                      "on its host page tables can't map an identity range",

@@ -71,9 +71,10 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
                             const struct iovageom_device *device, uint64_t endpoint,
                             uint64_t domain, struct iovageom_report *report);
-bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_endpoint *endpoint,
+bool iovageom_bypass_fits(const struct iovageom_endpoint *endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report);
+bool iovageom_bypasses(const struct iovageom_viommu *viommu,
+                       const struct iovageom_endpoint *endpoint);
 bool iovageom_bypass_fits_all(const struct iovageom_viommu *viommu, bool unattached,
                               const struct iovageom_rangeset *identity,
                               struct iovageom_report *report);
@@ -158,7 +159,6 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_
 int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug, uint32_t id,
                        uint64_t group_key);
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug);
-void iovageom_judge_identity(struct iovageom_viommu *viommu);
 
 /**
  * What iovageom_attach_decide() found. Like struct iovageom_change below, it points into the model and

@@ -50,13 +50,7 @@ static void describe(const struct iovageom_viommu *viommu, const struct iovageom
     out->address_space = plug != NULL ? own_or(plug->address_space->key) : IOVAGEOM_VIOMMU_OWN;
     out->domain = endpoint->domain != NULL ? endpoint->domain->id : IOVAGEOM_ID_NONE;
     out->generation = endpoint->generation;
-    if (!iovageom_endpoint_visible(endpoint))
-        out->bypass = 0;
-    else if (endpoint->domain != NULL)
-        out->bypass = endpoint->domain->bypass;
-    else
-        out->bypass = iovageom_bypass_unattached(viommu) &&
-                      iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
+    out->bypass = iovageom_endpoint_visible(endpoint) && iovageom_bypasses(viommu, endpoint);
     out->geometry = plug != NULL ? plug->device->geometry : NULL;
 }
 

@@ -258,10 +258,8 @@ static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
 {
     const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
 
-    if (found == NULL || !iovageom_endpoint_visible(found))
-        return IOVAGEOM_ERR_NOT_FOUND;
-    if (found->domain == NULL && !(iovageom_bypass_unattached(viommu) &&
-                                   iovageom_bypass_fits(viommu, found, &viommu->identity, NULL)))
+    if (found == NULL || !iovageom_endpoint_visible(found) ||
+        (found->domain == NULL && !iovageom_bypasses(viommu, found)))
         return IOVAGEOM_ERR_NOT_FOUND;
     *out = found->domain != NULL && !found->domain->bypass ? found->domain : NULL;
     return IOVAGEOM_OK;

@@ -148,8 +148,7 @@ struct iovageom_address_space {
     struct iovageom_node mapped; /**< links to the domains with an endpoint in it */
     uint64_t key;
     struct iovageom_plug *leads; /**< never NULL for long: it goes with its last plug */
-    bool unfit;      /**< a lead can't map the identity ranges: so bypass is impossible */
-    uint64_t budget; /**< how many mappings it can hold: the least of its leads */
+    uint64_t budget;             /**< how many mappings it can hold: the least of its leads */
 };
 
 /** A host group that a plug has named. A host keeps all its devices in one address space. */

@@ -117,7 +117,7 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
 
 /*
  * Whether both reserve the same and have the same budget, so that either can be the lead for both.
- * Page sizes are not compared: shown_mask() and group_mask() look at every plug, not at leads.
+ * Page sizes are not compared: who asks for those looks at every plug, not at leads.
  */
 bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b)
 {

@@ -193,7 +193,7 @@ static int plug_ask(struct iovageom_admission *a)
     /* Unattached endpoints bypass, so it would at once. Another device of its address space may be
        unable to map the identity ranges; the device itself is judged by iovageom_ask_device(). */
     if (a->status == IOVAGEOM_OK && iovageom_bypass_unattached(viommu) &&
-        !iovageom_bypass_fits(viommu, &newcomer, &viommu->identity, a->report))
+        !iovageom_bypass_fits(&newcomer, &viommu->identity, a->report))
         a->status = IOVAGEOM_ERR_CONFLICT;
     iovageom_ask_device(a);
     error = ask_groups(a);

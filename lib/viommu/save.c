@@ -99,7 +99,7 @@ static void save_domain(struct iovageom_writer *w, const struct iovageom_domain 
 static bool faults(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint)
 {
     return endpoint->domain == NULL && iovageom_bypass_unattached(viommu) &&
-           !iovageom_bypass_fits(viommu, endpoint, &viommu->identity, NULL);
+           !iovageom_bypasses(viommu, endpoint);
 }
 
 static void save_all(struct iovageom_writer *w, const struct iovageom_viommu *viommu)

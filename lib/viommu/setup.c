@@ -261,7 +261,6 @@ int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
         error = IOVAGEOM_ERR_CONFLICT;
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->identity, &identity);
-        iovageom_judge_identity(viommu);
         viommu->changes++;
     }
     iovageom_rangeset_deinit(&identity);

@@ -266,30 +266,32 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
 
 /*
  * Whether an endpoint could bypass: all devices of its address space can map the identity ranges.
- * For the ranges of the object itself, `unfit` has the answer; the report, and ranges that are only
- * proposed, need a walk. Only leads are walked, so devices that reserve the same are named once.
+ * Only leads are walked, so devices that reserve the same are named once.
  */
-bool iovageom_bypass_fits(const struct iovageom_viommu *viommu,
-                          const struct iovageom_endpoint *endpoint,
+bool iovageom_bypass_fits(const struct iovageom_endpoint *endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report)
 {
     const struct iovageom_address_space *address_space = endpoint->address_space;
-    const bool known = identity == &viommu->identity;
+    const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
     bool fits = true;
 
-    if (address_space == NULL || (known && !address_space->unfit))
-        return true;
-    if (known && report == NULL)
-        return false;
-    for (const struct iovageom_plug *lead = address_space->leads; lead != NULL;
-         lead = lead->lead_next)
+    for (; lead != NULL; lead = lead->lead_next)
         fits &=
             iovageom_identity_fits(identity, lead->device, endpoint->id, IOVAGEOM_ID_NONE, report);
     return fits;
 }
 
+/* Whether what a visible endpoint accesses goes through untranslated now. */
+bool iovageom_bypasses(const struct iovageom_viommu *viommu,
+                       const struct iovageom_endpoint *endpoint)
+{
+    return endpoint->domain != NULL ? endpoint->domain->bypass
+                                    : iovageom_bypass_unattached(viommu) &&
+                                          iovageom_bypass_fits(endpoint, &viommu->identity, NULL);
+}
+
 /*
- * The same for all endpoints: those in a domain that bypasses, and with `unattached` those in none,
+ * Whether all endpoints could that are to: those in a domain that bypasses, and with `unattached` those in none,
  * but for one that faulted where a stream that is loaded comes from. The report names every one.
  */
 bool iovageom_bypass_fits_all(const struct iovageom_viommu *viommu, bool unattached,
@@ -302,6 +304,6 @@ bool iovageom_bypass_fits_all(const struct iovageom_viommu *viommu, bool unattac
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         if (endpoint->domain != NULL ? endpoint->domain->bypass
                                      : unattached && !(viommu->loading && endpoint->faulted))
-            fits &= iovageom_bypass_fits(viommu, endpoint, identity, report);
+            fits &= iovageom_bypass_fits(endpoint, identity, report);
     return fits;
 }

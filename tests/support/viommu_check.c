@@ -69,7 +69,6 @@ static size_t check_address_space(struct check *check, const struct iovageom_add
 {
     size_t contacts = 0;
     uint64_t budget = UINT64_MAX;
-    bool unfit = false;
     bool sound = true;
 
     for (const struct iovageom_plug *lead = space->leads; lead != NULL; lead = lead->lead_next) {
@@ -83,12 +82,9 @@ static size_t check_address_space(struct check *check, const struct iovageom_add
             before = plug;
         }
         budget = iovageom_lower(budget, lead->device->budget);
-        unfit |= !iovageom_identity_fits(&check->viommu->identity, lead->device, IOVAGEOM_ID_NONE,
-                                         IOVAGEOM_ID_NONE, NULL);
     }
     expect(check, sound && contacts > 0, "the devices of an address space are wrong");
     expect(check, budget == space->budget, "the mapping budget of an address space is wrong");
-    expect(check, unfit == space->unfit, "it is not known whether all can map the identity ranges");
     expect(check,
            check->stale ||
                iovageom_address_space_live(space) <= iovageom_address_space_budget(space),
