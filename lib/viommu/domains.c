@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/pgsize.h>
 
-#include "../base/hints.h"
 #include "internal.h"
 
 /*
@@ -10,22 +9,6 @@
  */
 
 /* ---- ATTACH ---- */
-
-/* `mapped` is a mapping of the domain with addresses of `reserved`: names who reserves them. */
-static IOVAGEOM_COLD int refuse_mapped(const struct iovageom_viommu *viommu,
-                                       const struct iovageom_endpoint *endpoint,
-                                       const struct iovageom_domain *domain,
-                                       const struct iovageom_rangeset *reserved,
-                                       struct iovageom_range mapped, struct iovageom_report *report)
-{
-    struct iovageom_finding finding =
-        iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, domain->id,
-                            endpoint->id, mapped, IOVAGEOM_NOWHERE);
-
-    (void)iovageom_rangeset_first_overlap(reserved, mapped, &finding.against);
-    iovageom_name_group(&finding, viommu, endpoint->group, mapped);
-    return iovageom_refuse(report, &finding);
-}
 
 /*
  * N30: no mapping of the domain may lie where something is reserved for the endpoint's group. The
@@ -37,6 +20,7 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
 {
     const struct iovageom_group *group = endpoint->group;
     const struct iovageom_rangeset *all = &group->view.all;
+    struct iovageom_finding finding;
     struct iovageom_mapping mapping;
     struct iovageom_view view;
     int status = IOVAGEOM_OK;
@@ -47,8 +31,11 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
         all = &view.all;
     }
     if (status == IOVAGEOM_OK &&
-        iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0)
-        status = refuse_mapped(viommu, endpoint, domain, all, mapping.range, report);
+        iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0) {
+        finding = iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, domain->id,
+                                      endpoint->id, mapping.range, IOVAGEOM_NOWHERE);
+        status = iovageom_refuse_reserved(report, &finding, all, viommu, group, domain);
+    }
     iovageom_view_deinit(&view);
     return status;
 }

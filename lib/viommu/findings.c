@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "../base/range.h"
 #include "internal.h"
 
 /*
@@ -24,9 +25,10 @@ struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const ch
 
 /*
  * The owner in `geometry` who reserves an address of `range`; of several, the one with the highest
- * type. `walk` is open on the geometry, or NULL.
+ * type. `walk` is open on the geometry, or NULL. Returns whether there is one: it is named unless the
+ * finding names a higher type already.
  */
-static void name_regions(struct iovageom_finding *finding, const struct iovageom_geometry *geometry,
+static bool name_regions(struct iovageom_finding *finding, const struct iovageom_geometry *geometry,
                          const struct iovageom_walk *walk, struct iovageom_range range)
 {
     const struct iovageom_geometry_fact *fact, *found = NULL;
@@ -43,30 +45,16 @@ static void name_regions(struct iovageom_finding *finding, const struct iovageom
         finding->type = iovageom_fact_type(found);
         finding->owner = found->owner;
     }
+    return found != NULL;
 }
 
-/* Whether the device can't map some address of `range`. */
-static bool device_reserves(const struct iovageom_device *device, struct iovageom_range range)
-{
-    struct iovageom_walk few;
-
-    if (device->walk != NULL)
-        return iovageom_walk_forbids(device->walk, range);
-    /* With so few facts a walk has no memory, and need not be closed. */
-    iovageom_walk_open(&few, device->geometry);
-    return iovageom_walk_forbids(&few, range);
-}
-
-/*
- * Name the owner of the region with which the device reserves an address of `range`. If it is no
- * region, but the end of an aperture or of a usable range, name the device.
- */
+/* Name who reserves an address of `range` for the device; the device itself if nobody does. */
 void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
                           struct iovageom_range range)
 {
-    finding->owner =
-        iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
-    name_regions(finding, device->geometry, device->walk, range);
+    if (!name_regions(finding, device->geometry, device->walk, range))
+        finding->owner =
+            iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
 }
 
 /*
@@ -77,29 +65,17 @@ void iovageom_name_device(struct iovageom_finding *finding, const struct iovageo
 void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
                          const struct iovageom_group *group, struct iovageom_range range)
 {
-    if (group->slots > 0 && viommu->envelope != NULL)
-        name_regions(finding, viommu->envelope->geometry, NULL, range);
-    name_regions(finding, viommu->platform, NULL, range);
     for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
         const struct iovageom_address_space *address_space = link->upper->self;
         const struct iovageom_plug *lead = address_space->leads;
 
         for (; lead != NULL; lead = lead->lead_next)
-            if (device_reserves(lead->device, range)) {
-                iovageom_name_device(finding, lead->device, range);
+            if (name_regions(finding, lead->device->geometry, lead->device->walk, range))
                 return;
-            }
     }
-}
-
-/* The same for a domain: by the first of its guest groups that can name somebody. */
-void iovageom_name_domain(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
-                          const struct iovageom_domain *domain, struct iovageom_range range)
-{
-    const struct iovageom_link *link = domain->node.up;
-
-    for (; link != NULL && finding->type == 0; link = link->up_next)
-        iovageom_name_group(finding, viommu, link->upper->self, range);
+    if (group->slots > 0 && viommu->envelope != NULL)
+        (void)name_regions(finding, viommu->envelope->geometry, NULL, range);
+    (void)name_regions(finding, viommu->platform, NULL, range);
 }
 
 /* ---- refusals ----
@@ -126,6 +102,30 @@ int iovageom_refuse(struct iovageom_report *report, const struct iovageom_findin
 {
     iovageom_report_add(report, finding);
     return finding->status;
+}
+
+/*
+ * `reserved` has addresses of the range of the finding: against these, and who reserves them is named
+ * for the group, or if that is NULL, for the first group of the domain that can name somebody.
+ */
+int iovageom_refuse_reserved(struct iovageom_report *report, struct iovageom_finding *finding,
+                             const struct iovageom_rangeset *reserved,
+                             const struct iovageom_viommu *viommu,
+                             const struct iovageom_group *group,
+                             const struct iovageom_domain *domain)
+{
+    const struct iovageom_link *link = domain->node.up;
+    struct iovageom_range hit;
+
+    if (report == NULL)
+        return finding->status;
+    (void)iovageom_rangeset_first_overlap(reserved, finding->range, &finding->against);
+    (void)iovageom_range_intersect(finding->range, finding->against, &hit);
+    if (group != NULL)
+        iovageom_name_group(finding, viommu, group, hit);
+    for (; group == NULL && link != NULL && finding->type == 0; link = link->up_next)
+        iovageom_name_group(finding, viommu, link->upper->self, hit);
+    return iovageom_refuse(report, finding);
 }
 
 int iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,

@@ -39,9 +39,12 @@ void iovageom_name_device(struct iovageom_finding *finding, const struct iovageo
                           struct iovageom_range range);
 void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
                          const struct iovageom_group *group, struct iovageom_range range);
-void iovageom_name_domain(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
-                          const struct iovageom_domain *domain, struct iovageom_range range);
 int iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding);
+int iovageom_refuse_reserved(struct iovageom_report *report, struct iovageom_finding *finding,
+                             const struct iovageom_rangeset *reserved,
+                             const struct iovageom_viommu *viommu,
+                             const struct iovageom_group *group,
+                             const struct iovageom_domain *domain);
 int iovageom_refuse_saying(struct iovageom_report *report, int error, const char *detail,
                            uint64_t domain, uint64_t endpoint);
 int iovageom_refuse_unknown(struct iovageom_report *report, uint64_t domain, uint64_t endpoint);
@@ -98,7 +101,7 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
 /** Which list is wanted. */
 struct iovageom_wire_question {
     const struct iovageom_viommu *viommu;
-    const struct iovageom_group *group;         /**< NULL: a new one */
+    const struct iovageom_group *group; /**< NULL: a new one */
     const struct iovageom_virtio_config *shown; /**< the config space that goes with it */
     size_t limit; /**< in bytes of properties; SIZE_MAX: it is never joined to fit */
     /** As if the group had come into this address space, and this device were there; or NULL. */

@@ -43,26 +43,19 @@ static IOVAGEOM_COLD int refuse_map(uint32_t domain, int error, const char *deta
     return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
 }
 
-/* Addresses of `range` are reserved; the owner is looked up only if there is a report. In a guest's
- * MAP that is the guest's mistake. In a stream it is a live mapping that this host can't map. */
+/* Addresses of `range` are reserved. In a guest's MAP that is the guest's mistake. In a stream it is a
+ * live mapping that this host can't map. */
 static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
                                          const struct iovageom_domain *domain,
                                          struct iovageom_range range,
                                          struct iovageom_report *report)
 {
     struct iovageom_finding finding =
-        viommu->loading ? iovageom_finding_blank(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT)
-                        : iovageom_finding_blank(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_RESERVED);
-    struct iovageom_range hit;
+        iovageom_finding_of(viommu->loading ? IOVAGEOM_FINDING_MAPPING : IOVAGEOM_FINDING_RESERVED,
+                            viommu->loading ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_ERR_RESERVED,
+                            domain->id, IOVAGEOM_ID_NONE, range, IOVAGEOM_NOWHERE);
 
-    if (report == NULL)
-        return finding.status;
-    finding.domain = domain->id;
-    finding.range = range;
-    (void)iovageom_rangeset_first_overlap(&domain->reserved, range, &finding.against);
-    (void)iovageom_range_intersect(range, finding.against, &hit);
-    iovageom_name_domain(&finding, viommu, domain, hit);
-    return iovageom_refuse(report, &finding);
+    return iovageom_refuse_reserved(report, &finding, &domain->reserved, viommu, NULL, domain);
 }
 
 /* The domain with that number, or NULL: mostly known without a search. */
