@@ -353,8 +353,8 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_plug *lead = joined != NULL ? joined->leads : NULL;
     const size_t limit = viommu->shown.probe_size;
-    const struct iovageom_wire_question question = {viommu, group,  &viommu->shown,
-                                                    limit,  joined, a->device};
+    const struct iovageom_wire_question question = {viommu, group, &viommu->shown, joined,
+                                                    a->device};
     struct iovageom_wire_list *wire;
     size_t most;
     int error;

@@ -102,8 +102,8 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
 struct iovageom_wire_question {
     const struct iovageom_viommu *viommu;
     const struct iovageom_group *group; /**< NULL: a new one */
-    const struct iovageom_virtio_config *shown; /**< the config space that goes with it */
-    size_t limit; /**< in bytes of properties; SIZE_MAX: it is never joined to fit */
+    /** The config space that goes with it. While its probe_size is 0, the list is not joined to fit. */
+    const struct iovageom_virtio_config *shown;
     /** As if the group had come into this address space, and this device were there; or NULL. */
     const struct iovageom_address_space *joined;
     const struct iovageom_device *extra;

@@ -35,21 +35,6 @@ static size_t take_ranges(const struct iovageom_geometry *geometry, bool msi_onl
 }
 
 /*
- * A finding names the owner of a range. With few facts it is found by trying each. With many,
- * each of k findings would try them all, so an index is kept.
- */
-static int device_walk(const struct iovageom_viommu *viommu, struct iovageom_device *device)
-{
-    if (device->geometry->count <= IOVAGEOM_WALK_FEW)
-        return IOVAGEOM_OK;
-    device->walk = iovageom_array_new(&viommu->allocator, 1, sizeof(*device->walk));
-    if (device->walk == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_walk_open(device->walk, device->geometry);
-    return IOVAGEOM_OK;
-}
-
-/*
  * Page sizes and budget. A budget from VFIO says how many mappings are *left*. To make a total of
  * it, add the mappings that are on the host page tables now: `live`. The sum must not wrap: without
  * that check, a huge number that is left would become a tiny budget.
@@ -70,8 +55,17 @@ static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_de
     if (left < UINT64_MAX - live && left + live < device->budget)
         device->budget = left + live;
     /* In our memory: the caller's may be gone before we are. */
-    return iovageom_geometry_join(&viommu->allocator, iovageom_geometry_name(geometry), geometry,
-                                  NULL, &device->geometry);
+    error = iovageom_geometry_join(&viommu->allocator, iovageom_geometry_name(geometry), geometry,
+                                   NULL, &device->geometry);
+    if (error != IOVAGEOM_OK || geometry->count <= IOVAGEOM_WALK_FEW)
+        return error;
+    /* A finding names the owner of a range. With few facts it is found by trying each. With many,
+       each of k findings would try them all, so an index is kept. */
+    device->walk = iovageom_array_new(&viommu->allocator, 1, sizeof(*device->walk));
+    if (device->walk == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    iovageom_walk_open(device->walk, device->geometry);
+    return IOVAGEOM_OK;
 }
 
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device)
@@ -106,8 +100,6 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     device->all_count = take_ranges(geometry, false, device->ranges);
     device->msi_count = take_ranges(geometry, true, device->ranges + device->all_count);
     error = device_facts(viommu, device, geometry, live);
-    if (error == IOVAGEOM_OK)
-        error = device_walk(viommu, device);
     if (error == IOVAGEOM_OK)
         *out = device;
     else

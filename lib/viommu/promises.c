@@ -46,9 +46,7 @@ static int told_now(const struct iovageom_viommu *viommu, const struct iovageom_
                     struct iovageom_wire_list **out)
 {
     const int error = iovageom_shown(viommu, shown, NULL);
-    const struct iovageom_wire_question question = {
-        viommu, endpoint->group, shown, shown->probe_size != 0 ? shown->probe_size : SIZE_MAX, NULL,
-        NULL};
+    const struct iovageom_wire_question question = {viommu, endpoint->group, shown, NULL, NULL};
 
     return error != IOVAGEOM_OK ? error : iovageom_group_wire(&question, report, out);
 }
@@ -89,8 +87,7 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
 static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group,
                         struct iovageom_report *report)
 {
-    const struct iovageom_wire_question question = {
-        viommu, group, &viommu->shown, viommu->shown.probe_size, NULL, NULL};
+    const struct iovageom_wire_question question = {viommu, group, &viommu->shown, NULL, NULL};
     struct iovageom_wire_list *wire;
     int error = iovageom_group_refresh(viommu, group);
 

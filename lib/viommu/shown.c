@@ -125,7 +125,7 @@ static int choose_probe_size(const struct iovageom_viommu *viommu,
 
     for (struct iovageom_group *group = NULL;
          (group = iovageom_group_after(viommu, group)) != NULL;) {
-        const struct iovageom_wire_question question = {viommu, group, shown, SIZE_MAX, NULL, NULL};
+        const struct iovageom_wire_question question = {viommu, group, shown, NULL, NULL};
         struct iovageom_wire_list *wire;
         int error = iovageom_group_wire(&question, NULL, &wire);
 

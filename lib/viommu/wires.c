@@ -153,6 +153,7 @@ static int question_view(const struct iovageom_wire_question *question, struct i
 static int wire_fit(const struct iovageom_wire_question *question, struct iovageom_wire_list *wire,
                     struct iovageom_report *report)
 {
+    const size_t limit = question->shown->probe_size != 0 ? question->shown->probe_size : SIZE_MAX;
     struct iovageom_report notes;
     struct iovageom_probe_plan plan;
     int error;
@@ -160,8 +161,8 @@ static int wire_fit(const struct iovageom_wire_question *question, struct iovage
     /* The planner clears the report that it is given; the caller's has findings already. */
     if (report != NULL)
         iovageom_report_init(&notes, &question->viommu->allocator);
-    error = iovageom_plan_probe(wire->regions, wire->count, question->limit, wire->regions,
-                                wire->count + 1, &plan, report != NULL ? &notes : NULL);
+    error = iovageom_plan_probe(wire->regions, wire->count, limit, wire->regions, wire->count + 1,
+                                &plan, report != NULL ? &notes : NULL);
     if (report != NULL)
         iovageom_report_take(report, &notes);
     if (error == IOVAGEOM_OK)
