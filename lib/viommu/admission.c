@@ -194,9 +194,9 @@ static void ask_input(struct iovageom_admission *a, bool common)
     if (!ask_some(a, input))
         return;
     if (!told && !iovageom_range_equal(guest, input)) {
-        const struct iovageom_owner machine =
-            iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
+        struct iovageom_owner machine;
 
+        (void)iovageom_owner_init(&machine, IOVAGEOM_SOURCE_MACHINE, "input_range");
         object_width(a, guest, input, &machine);
         common = false;
     }

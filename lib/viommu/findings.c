@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <string.h>
-
 #include "../base/range.h"
 #include "internal.h"
 
 /*
  * Findings are made here, so that each kind has its fields filled in alike. They are data: a report
- * may be NULL, then a finding is made for its status alone.
+ * may be NULL, then a finding is made for its status alone. No name of an owner is too long here.
  */
-
-/*
- * An owner for a message. All names are literals or a geometry's, so none is too long: no failure.
- */
-struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name)
-{
-    struct iovageom_owner owner;
-
-    memset(&owner, 0, sizeof(owner));
-    (void)iovageom_owner_init(&owner, source, name);
-    return owner;
-}
 
 /* ---- who reserves something ---- */
 
@@ -53,8 +39,8 @@ void iovageom_name_device(struct iovageom_finding *finding, const struct iovageo
                           struct iovageom_range range)
 {
     if (!name_regions(finding, device->geometry, device->walk, range))
-        finding->owner =
-            iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, iovageom_geometry_name(device->geometry));
+        (void)iovageom_owner_init(&finding->owner, IOVAGEOM_SOURCE_OTHER,
+                                  iovageom_geometry_name(device->geometry));
 }
 
 /*
@@ -148,9 +134,9 @@ int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding
     finding.wanted = wanted;
     finding.offered = offered;
     if (kind == IOVAGEOM_FINDING_BUDGET)
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER, "the host");
+        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_OTHER, "the host");
     else if (kind == IOVAGEOM_FINDING_GRANULE)
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
+        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, "the destination");
     return iovageom_refuse(report, &finding);
 }
 
@@ -196,6 +182,6 @@ void iovageom_note_nothing(struct iovageom_report *report, const char *who)
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_OK);
 
-    finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, who);
+    (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, who);
     iovageom_report_add(report, &finding);
 }

@@ -34,7 +34,6 @@ struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int
                                             uint64_t domain, uint64_t endpoint,
                                             struct iovageom_range range,
                                             struct iovageom_range against);
-struct iovageom_owner iovageom_owner_named(enum iovageom_source source, const char *name);
 void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
                           struct iovageom_range range);
 void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,

@@ -250,7 +250,7 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
         iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
                             IOVAGEOM_ID_NONE, space->input_range, config->input_range);
 
-    wide.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "the destination");
+    (void)iovageom_owner_init(&wide.owner, IOVAGEOM_SOURCE_MACHINE, "the destination");
     if (!iovageom_range_contains(config->input_range, space->input_range))
         (void)load_status(l, iovageom_refuse(l->report, &wide));
     if ((config->features & IOVAGEOM_VIRTIO_F_PROBE) != 0 && config->probe_size != 0 &&

@@ -30,7 +30,7 @@ static IOVAGEOM_COLD int refuse_range(const struct iovageom_viommu *viommu, int 
     } else if (error == IOVAGEOM_ERR_OUT_OF_APERTURE) {
         finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
         finding.against = viommu->shown.input_range;
-        finding.owner = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "input_range");
+        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, "input_range");
     } else {
         finding.against = hit->range;
     }

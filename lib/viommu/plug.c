@@ -149,10 +149,10 @@ static void ask_place(struct iovageom_admission *a, size_t i)
     if (!taken)
         finding.detail = "devices at one endpoint must share host page tables and geometry";
     else if (there == NULL)
-        finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_MACHINE, "an emulated endpoint");
+        (void)iovageom_owner_init(&finding.other, IOVAGEOM_SOURCE_MACHINE, "an emulated endpoint");
     else
-        finding.other = iovageom_owner_named(IOVAGEOM_SOURCE_OTHER,
-                                             iovageom_geometry_name(there->plug->device->geometry));
+        (void)iovageom_owner_init(&finding.other, IOVAGEOM_SOURCE_OTHER,
+                                  iovageom_geometry_name(there->plug->device->geometry));
     iovageom_object(a, &finding);
 }
 
