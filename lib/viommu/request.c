@@ -195,34 +195,37 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
 }
 
 /*
- * Do what begin() decided. If something has changed since, decide anew: so a finding is not made
- * twice. The object may have been thawed in between; a promise and a domain need a frozen config
- * space, for the guest goes by what it has read there. At last only lack of memory can be in the way.
+ * Something has changed since begin(): decide anew, so that what is done is what is agreed to now. The
+ * object may have been thawed in between; a promise and a domain need a frozen config space, for the
+ * guest goes by what it has read there.
  */
+static size_t decide_again(struct iovageom_viommu *viommu,
+                           struct iovageom_viommu_transaction *transaction, void *writable,
+                           size_t writable_size, struct iovageom_report *report)
+{
+    int status = iovageom_viommu_freeze(viommu, NULL);
+
+    if (status == IOVAGEOM_OK)
+        status = decide(viommu, transaction, report);
+    transaction->status = explained(status, report);
+    transaction->changes = viommu->changes;
+    return iovageom_viommu_request_end(viommu, transaction, IOVAGEOM_OK, writable, writable_size,
+                                       report);
+}
+
+/* Do what was decided, but for MAP and UNMAP. Only lack of memory can be in the way. */
 static int end(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
                void *writable, struct iovageom_report *report)
 {
     const struct iovageom_virtio_request *request = &transaction->request;
-    union iovageom_decision *decision = decision_of(transaction);
-    int status = IOVAGEOM_OK;
+    const union iovageom_decision *decision = decision_of(transaction);
 
-    if (transaction->changes != viommu->changes && !viommu->frozen)
-        status = iovageom_viommu_freeze(viommu, NULL);
-    if (transaction->changes != viommu->changes && status == IOVAGEOM_OK)
-        status = decide(viommu, transaction, report);
-    if (status != IOVAGEOM_OK)
-        return status;
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
         return iovageom_attach_do(viommu, &decision->attach);
     case IOVAGEOM_VIRTIO_T_DETACH:
         iovageom_domain_leave(viommu, decision->detached);
         viommu->changes++;
-        return IOVAGEOM_OK;
-    case IOVAGEOM_VIRTIO_T_MAP:
-        return iovageom_map_do(viommu, &decision->change);
-    case IOVAGEOM_VIRTIO_T_UNMAP:
-        (void)iovageom_unmap_do(viommu, &decision->change);
         return IOVAGEOM_OK;
     default:
         return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
@@ -262,11 +265,13 @@ static IOVAGEOM_COLD size_t end_any(struct iovageom_viommu *viommu,
     if (!transaction->answered)
         return 0;
     if (transaction->status == IOVAGEOM_OK && !room)
-        veto = IOVAGEOM_ERR_INVALID;
-    if (transaction->status == IOVAGEOM_OK)
-        transaction->status = veto != IOVAGEOM_OK
-                                  ? veto
-                                  : explained(end(viommu, transaction, writable, report), report);
+        transaction->status = IOVAGEOM_ERR_INVALID;
+    else if (transaction->status == IOVAGEOM_OK && veto != IOVAGEOM_OK)
+        transaction->status = veto;
+    else if (transaction->status == IOVAGEOM_OK && transaction->changes != viommu->changes)
+        return decide_again(viommu, transaction, writable, writable_size, report);
+    else if (transaction->status == IOVAGEOM_OK)
+        transaction->status = explained(end(viommu, transaction, writable, report), report);
     return room ? answer_tail(transaction, writable) : 0;
 }
 
