@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Algebra of sets. Results are built in new nodes, which take the place of the old ones at the end:
- * so a result may be one of the inputs, and a failure leaves everything as it was. */
+/* Whole sets, and their algebra. Results are built in new nodes, which take the place of the old ones
+ * at the end: so a result may be one of the inputs, and a failure leaves everything as it was. */
 #include <iovageom/rangeset.h>
+
+#include <string.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
@@ -10,6 +12,74 @@
 #include "itree_internal.h"
 #include "rangeset_internal.h"
 #include "sweep.h"
+
+/* Exchanged trees get a number of changes that no cursor has seen on either of them. */
+void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b)
+{
+    const uint64_t changes = tree_in(a)->changes + tree_in(b)->changes + 1;
+    const struct iovageom_itree held = *tree_in(a);
+
+    *tree_of(a) = *tree_in(b);
+    *tree_of(b) = held;
+    tree_of(a)->changes = tree_of(b)->changes = changes;
+}
+
+int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovageom_range *out,
+                               size_t capacity, size_t *count)
+{
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry first;
+    size_t run;
+
+    *count = tree_in(set)->count;
+    if (capacity < *count)
+        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
+    while ((run = iovageom_itree_span(&cursor, &first)) > 0) {
+        memcpy(out, first.range, run * sizeof(*out));
+        out += run;
+    }
+    return IOVAGEOM_OK;
+}
+
+struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
+{
+    struct iovageom_size size = {0, 0};
+    struct iovageom_itree_cursor cursor;
+    struct iovageom_itree_entry first;
+    size_t run;
+
+    iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
+    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
+        for (size_t i = 0; i < run; i++)
+            size = iovageom_size_add(size, iovageom_range_size(first.range[i]));
+    return size;
+}
+
+bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out)
+{
+    const struct iovageom_itree_entry entry = iovageom_itree_find(tree_in(set), 0);
+
+    if (!entry.range)
+        return false;
+    *out = (struct iovageom_range){entry.range->start, tree_in(set)->highest};
+    return true;
+}
+
+bool iovageom_rangeset_equal(const struct iovageom_rangeset *a, const struct iovageom_rangeset *b)
+{
+    struct iovageom_rangeset_cursor of_a, of_b;
+    struct iovageom_range one, other;
+    bool equal = tree_in(a)->count == tree_in(b)->count;
+
+    iovageom_rangeset_seek(a, 0, &of_a);
+    iovageom_rangeset_seek(b, 0, &of_b);
+    while (equal && iovageom_rangeset_next(&of_a, &one) && iovageom_rangeset_next(&of_b, &other))
+        equal = iovageom_range_equal(one, other);
+    return equal;
+}
+
+/* ---- algebra ---- */
 
 /* Makes `result` the union, intersection or difference of a and b, or of `window` and b if it is not
  * NULL; `a` may be NULL then. */

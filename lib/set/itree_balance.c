@@ -66,23 +66,18 @@ static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom
                         uint32_t level, uint32_t slot, uint32_t first, uint32_t n)
 {
     const struct iovageom_itree_inner *parent = inner_of(path, level);
-    const struct iovageom_itree_leaf *leaf = parent->child[slot];
-    uint64_t most = 0;
+    const struct iovageom_range *ranges = parent->child[slot];
 
     if (!keeps_gaps(tree))
         return 0;
-    if (level > 1) {
-        const struct iovageom_itree_inner *inner = parent->child[slot];
-
-        for (uint32_t i = first; i < first + n; i++)
-            most = inner->gap[i] > most ? inner->gap[i] : most;
-        return most;
-    }
+    if (level > 1)
+        return longest_of(((const struct iovageom_itree_inner *)parent->child[slot])->gap + first,
+                          n);
     if (first > 0)
-        return leaf_gap(&leaf->ranges[first], n, leaf->ranges[first - 1].last + 1);
+        return leaf_gap(ranges + first, n, ranges[first - 1].last + 1);
     while (slot > 0 && parent->count[slot - 1] == 0)
         slot--; /* a child that is empty just now has no last to begin behind */
-    return leaf_gap(leaf->ranges, n, base_of(tree, path, level, slot));
+    return leaf_gap(ranges, n, base_of(tree, path, level, slot));
 }
 
 /*

@@ -34,7 +34,7 @@ static void set_gap(struct iovageom_itree *tree, const struct iovageom_itree_pat
         if (gap < old) {
             if (inner_of(path, level + 1)->gap[path->slot[level + 1]] != old)
                 return;
-            gap = inner_gap(inner, count_at(tree, path, level));
+            gap = longest_of(inner->gap, count_at(tree, path, level));
         } else if (gap <= inner_of(path, level + 1)->gap[path->slot[level + 1]]) {
             return;
         }

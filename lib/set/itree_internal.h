@@ -74,15 +74,15 @@ static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t co
     return ranges[0].start - base > most ? ranges[0].start - base : most;
 }
 
-/* The longest of the gaps that an inner node keeps for its `count` children. */
-static inline uint64_t inner_gap(const struct iovageom_itree_inner *inner, uint32_t count)
+/* The longest of `count` gaps that an inner node keeps, 0 for none. */
+static inline uint64_t longest_of(const uint64_t *gaps, uint32_t count)
 {
-    uint64_t most = count & 1 ? inner->gap[count - 1] : 0;
+    uint64_t most = count & 1 ? gaps[count - 1] : 0;
     uint64_t other = 0;
 
     for (uint32_t i = 0; i + 1 < count; i += 2) {
-        most = inner->gap[i] > most ? inner->gap[i] : most;
-        other = inner->gap[i + 1] > other ? inner->gap[i + 1] : other;
+        most = gaps[i] > most ? gaps[i] : most;
+        other = gaps[i + 1] > other ? gaps[i + 1] : other;
     }
     return other > most ? other : most;
 }

@@ -49,27 +49,24 @@ bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
     place->beyond = false;
     if (!entry.range || entry.range->start > range.last)
         return false;
-    if (entry.range->start < range.start)
-        return give_mapping(&mappings->tree, entry, hit);
-    if (entry.range->last == range.last) {
-        place->run = 1;
-        return false;
+    if (entry.range->start >= range.start) {
+        if (entry.range->last == range.last) {
+            place->run = 1;
+            return false;
+        }
+        room = count_at(tree, &place->path, 0) - place->path.slot[0];
+        while (run < room && entry.range[run].last < range.last)
+            run++;
+        place->beyond = run == room;
+        if (place->beyond)
+            entry = iovageom_itree_find(tree, range.last);
+        else
+            entry = entry_at(entry.range, entry.values, tree->width, run);
+        place->run = run + (run < room && entry.range->last == range.last);
+        if (!entry.range || entry.range->start > range.last || entry.range->last == range.last)
+            return false;
     }
-    room = count_at(tree, &place->path, 0) - place->path.slot[0];
-    while (run < room && entry.range[run].last < range.last)
-        run++;
-    place->run = run;
-    if (run < room && entry.range[run].last > range.last)
-        return entry.range[run].start <= range.last &&
-               give_mapping(&mappings->tree, entry_at(entry.range, entry.values, tree->width, run),
-                            hit);
-    place->run += run < room;
-    place->beyond = run == room;
-    if (!place->beyond)
-        return false;
-    entry = find(tree, range.last);
-    return entry.range && entry.range->start <= range.last && entry.range->last > range.last &&
-           give_mapping(&mappings->tree, entry, hit);
+    return give_mapping(tree, entry, hit);
 }
 
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,

@@ -38,9 +38,12 @@ static void sort_short(struct iovageom_range *ranges, size_t count)
         size_t first = 0;
 
         for (size_t q = half;; q /= 2) {
-            for (size_t block = first; block + apart < count; block += 2 * p)
-                for (size_t i = block; i < block + p && i + apart < count; i++)
+            for (size_t block = first; block + apart < count; block += 2 * p) {
+                const size_t end = block + p < count - apart ? block + p : count - apart;
+
+                for (size_t i = block; i < end; i++)
                     order(&ranges[i], &ranges[i + apart]);
+            }
             if (q == p)
                 break;
             apart = q - p;

@@ -37,17 +37,6 @@ void iovageom_rangeset_clear(struct iovageom_rangeset *set)
     iovageom_itree_clear(tree_of(set));
 }
 
-/* Exchanged trees get a number of changes that no cursor has seen on either of them. */
-void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b)
-{
-    const uint64_t changes = tree_in(a)->changes + tree_in(b)->changes + 1;
-    const struct iovageom_itree held = *tree_in(a);
-
-    *tree_of(a) = *tree_in(b);
-    *tree_of(b) = held;
-    tree_of(a)->changes = tree_of(b)->changes = changes;
-}
-
 /* From an array in normal form. */
 static int fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges, size_t count)
 {
@@ -123,24 +112,6 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
     if (sorted != few)
         iovageom_array_free(&allocator, sorted, count, sizeof(*sorted));
     return status;
-}
-
-int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovageom_range *out,
-                               size_t capacity, size_t *count)
-{
-    struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
-    size_t run;
-
-    *count = tree_in(set)->count;
-    if (capacity < *count)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
-    while ((run = iovageom_itree_span(&cursor, &first)) > 0) {
-        memcpy(out, first.range, run * sizeof(*out));
-        out += run;
-    }
-    return IOVAGEOM_OK;
 }
 
 /*
@@ -247,30 +218,6 @@ size_t iovageom_rangeset_count(const struct iovageom_rangeset *set)
     return tree_in(set)->count;
 }
 
-struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
-{
-    struct iovageom_size size = {0, 0};
-    struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
-    size_t run;
-
-    iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
-    while ((run = iovageom_itree_span(&cursor, &first)) > 0)
-        for (size_t i = 0; i < run; i++)
-            size = iovageom_size_add(size, iovageom_range_size(first.range[i]));
-    return size;
-}
-
-bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out)
-{
-    const struct iovageom_itree_entry entry = find(tree_in(set), 0);
-
-    if (!entry.range)
-        return false;
-    *out = (struct iovageom_range){entry.range->start, tree_in(set)->highest};
-    return true;
-}
-
 /* No two ranges of a set touch, so what the set contains is in one of its ranges. */
 bool iovageom_rangeset_contains(const struct iovageom_rangeset *set, struct iovageom_range range)
 {
@@ -297,19 +244,6 @@ bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                      struct iovageom_range range, struct iovageom_range *out)
 {
     return overlap_into(find(tree_in(set), range.start), range, out);
-}
-
-bool iovageom_rangeset_equal(const struct iovageom_rangeset *a, const struct iovageom_rangeset *b)
-{
-    struct iovageom_rangeset_cursor of_a, of_b;
-    struct iovageom_range one, other;
-    bool equal = tree_in(a)->count == tree_in(b)->count;
-
-    iovageom_rangeset_seek(a, 0, &of_a);
-    iovageom_rangeset_seek(b, 0, &of_b);
-    while (equal && iovageom_rangeset_next(&of_a, &one) && iovageom_rangeset_next(&of_b, &other))
-        equal = iovageom_range_equal(one, other);
-    return equal;
 }
 
 static struct iovageom_itree_cursor *tree_cursor(struct iovageom_rangeset_cursor *cursor)
