@@ -53,7 +53,8 @@ static uint64_t lookup(void *set, const uint64_t *addresses, size_t count)
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++) {
-        bool hit = iovageom_rangeset_lookup(set, addresses[i], &found);
+        const struct iovageom_range address = {addresses[i], addresses[i]};
+        bool hit = iovageom_rangeset_first_overlap(set, address, &found);
 
         sum += bench_term(hit, found.start, found.last);
     }

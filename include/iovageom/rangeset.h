@@ -115,11 +115,8 @@ IOVAGEOM_API bool iovageom_rangeset_contains(const struct iovageom_rangeset *set
 IOVAGEOM_API bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set,
                                              struct iovageom_range range);
 
-/** The range that `address` lies in. False, and *out untouched, when there is none. O(log n). */
-IOVAGEOM_API bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
-                                           struct iovageom_range *out);
-
-/** The lowest range that overlaps `range`, whole. False when there is none. O(log n). */
+/** The lowest range that overlaps `range`, whole. False, and *out untouched, when there is none: so
+    [a, a] asks for the range that the address a lies in. O(log n). */
 IOVAGEOM_API bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                                   struct iovageom_range range,
                                                   struct iovageom_range *out);

@@ -207,24 +207,6 @@ static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itre
     return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
 }
 
-/* Whether the entry that find(range.start) gave overlaps the range, which may be inverted and then
- * overlaps nothing. If so, *out becomes the entry's range, else it stays. `keep` is all ones or 0,
- * in the place of a branch that would be mispredicted half of the time for random queries. */
-static ALWAYS_INLINE bool overlap_into(struct iovageom_itree_entry entry,
-                                       struct iovageom_range range, struct iovageom_range *out)
-{
-    bool hit;
-    uint64_t keep;
-
-    if (!entry.range)
-        return false;
-    hit = (entry.range->start <= range.last) & (range.start <= range.last);
-    keep = (uint64_t)hit - 1;
-    out->start = (out->start & keep) | (entry.range->start & ~keep);
-    out->last = (out->last & keep) | (entry.range->last & ~keep);
-    return hit;
-}
-
 /* Gives the next `count` ranges, which must be in the leaf, and moves the cursor above them. Behind
  * 2^64-1 there is no address, so `end` is set instead. */
 static ALWAYS_INLINE const struct iovageom_range *pass(struct iovageom_itree_cursor *cursor,

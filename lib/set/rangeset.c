@@ -233,17 +233,22 @@ bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set, struct iova
     return iovageom_range_valid(range) && entry.range && entry.range->start <= range.last;
 }
 
-bool iovageom_rangeset_lookup(const struct iovageom_rangeset *set, uint64_t address,
-                              struct iovageom_range *out)
-{
-    return overlap_into(find(tree_in(set), address), (struct iovageom_range){address, address},
-                        out);
-}
-
+/* `keep` is all ones or 0, in the place of a branch that would be mispredicted half of the time for
+ * random queries. */
 bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                      struct iovageom_range range, struct iovageom_range *out)
 {
-    return overlap_into(find(tree_in(set), range.start), range, out);
+    const struct iovageom_itree_entry entry = find(tree_in(set), range.start);
+    bool hit;
+    uint64_t keep;
+
+    if (!entry.range)
+        return false;
+    hit = (entry.range->start <= range.last) & (range.start <= range.last);
+    keep = (uint64_t)hit - 1;
+    out->start = (out->start & keep) | (entry.range->start & ~keep);
+    out->last = (out->last & keep) | (entry.range->last & ~keep);
+    return hit;
 }
 
 static struct iovageom_itree_cursor *tree_cursor(struct iovageom_rangeset_cursor *cursor)

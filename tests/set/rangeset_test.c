@@ -86,7 +86,7 @@ static void empty_has_nothing(void **state)
     assert_false(iovageom_rangeset_contains(&set, range(0, 0)));
     assert_false(iovageom_rangeset_overlaps(&set, range(0, MAX)));
     assert_false(iovageom_rangeset_contains(&set, range(MAX, MAX)));
-    assert_false(iovageom_rangeset_lookup(&set, MAX, &got));
+    assert_false(iovageom_rangeset_first_overlap(&set, range(MAX, MAX), &got));
     assert_false(iovageom_rangeset_hull(&set, &got));
     iovageom_rangeset_seek(&set, 0, &cursor);
     assert_false(iovageom_rangeset_next(&cursor, &got));

@@ -284,13 +284,6 @@ extern "C" {
         -> bool;
 }
 extern "C" {
-    pub fn iovageom_rangeset_lookup(
-        set: *const iovageom_rangeset,
-        address: u64,
-        out: *mut iovageom_range,
-    ) -> bool;
-}
-extern "C" {
     pub fn iovageom_rangeset_first_overlap(
         set: *const iovageom_rangeset,
         range: iovageom_range,

@@ -136,8 +136,7 @@ impl RangeSet {
 
     /// The range that `address` is in.
     pub fn get(&self, address: u64) -> Option<RangeInclusive<u64>> {
-        // SAFETY: a live set, which the call does not change, and room for a range.
-        self.ask(|set, out| unsafe { sys::iovageom_rangeset_lookup(set, address, out) })
+        self.first_overlap(address..=address)
     }
 
     /// The lowest range that overlaps `range`, whole.
