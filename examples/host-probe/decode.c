@@ -8,8 +8,8 @@
 
 #include <iovageom/guest.h>
 #include <iovageom/pgsize.h>
+#include <iovageom/plan_probe.h>
 #include <iovageom/status.h>
-#include <iovageom/virtio.h>
 
 #include "bytes.h"
 #include "command.h"
@@ -220,6 +220,7 @@ static int show_text(const struct blob *blob, uint64_t granule, bool colors)
 {
     struct iovageom_region *regions = keep((blob->length / 4 + 1) * sizeof(*regions));
     struct reading reading = read_as_linux(blob, granule);
+    struct iovageom_probe_plan plan;
     size_t count = 0;
     int status;
 
@@ -235,7 +236,7 @@ static int show_text(const struct blob *blob, uint64_t granule, bool colors)
                iovageom_status_string(status));
     if (status == IOVAGEOM_OK) {
         qsort(regions, count, sizeof(*regions), compare_regions);
-        status = iovageom_virtio_wire_check(regions, count);
+        status = iovageom_plan_probe(regions, count, SIZE_MAX, NULL, 0, &plan, NULL);
         if (status != IOVAGEOM_OK)
             printf("note: a device should not answer so: %s\n", iovageom_status_string(status));
         status = IOVAGEOM_OK;

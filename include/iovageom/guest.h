@@ -94,8 +94,8 @@ IOVAGEOM_GUEST_API int iovageom_guest_decode_resv_mem(const void *payload, size_
  * regions, in the order of the wire. Unknown properties, and those with reserved bits, are skipped
  * (N58, N60, N61). Any malformed property makes the whole answer malformed.
  *
- * Overlaps and a second MSI, which only the device is asked to avoid, are not refused: see
- * iovageom_virtio_wire_check(). What Linux makes of the bytes: iovageom_guestview_probe().
+ * Overlaps and a second MSI, which only the device is asked to avoid, are not refused:
+ * iovageom_plan_probe() refuses them. What Linux makes of the bytes: iovageom_guestview_probe().
  *
  * @param out room for `capacity` regions; may be NULL when capacity is 0. `owner` is set to 0.
  * @param count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.

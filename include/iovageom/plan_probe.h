@@ -59,9 +59,11 @@ struct iovageom_probe_plan {
  *        probe_size is too small, `count`, `bytes` and `lost` are those of the shortest list.
  * @param report when addresses are lost, one note PROBE_SIZE, and one note LOST for each closed
  *        gap; when probe_size is too small, a fatal PROBE_SIZE alone.
- * @return what iovageom_virtio_wire_check() says; IOVAGEOM_ERR_BUFFER_TOO_SMALL when probe_size is
- *         below minimum_bytes, or `capacity` below the planned count. O(n): a few times 64 passes
- *         over the list; allocates nothing.
+ * @return for a list that is no wire list IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_OVERLAP (not disjoint
+ *         and ascending), IOVAGEOM_ERR_INVALID (a type that the wire lacks), IOVAGEOM_ERR_EXISTS (a
+ *         second MSI) or IOVAGEOM_ERR_OVERFLOW ([0, 2^64-1] in one piece);
+ *         IOVAGEOM_ERR_BUFFER_TOO_SMALL when probe_size is below minimum_bytes, or `capacity` below
+ *         the planned count. O(n): a few times 64 passes over the list; allocates nothing.
  */
 IOVAGEOM_API int iovageom_plan_probe(const struct iovageom_region *list, size_t count,
                                      size_t probe_size, struct iovageom_region *out,

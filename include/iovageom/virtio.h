@@ -22,15 +22,10 @@
  * N and I numbers are those of docs/numbers.md: the statements of the virtio specification 1.4,
  * chapter "IOMMU Device", which has not changed since 1.2.
  *
- * From a geometry to the bytes of a PROBE answer it is three steps, or one call:
- *
- *   iovageom_geometry_reserved()   what the guest must not map, disjoint and typed
- *   iovageom_virtio_wire_list()    the same as the guest is to be told: the *wire list*
- *   iovageom_virtio_encode_probe() its bytes
- *
- *   iovageom_virtio_encode_geometry()   all three
- *
- * (plan_probe.h stands between the last two where the probe buffer is too small.)
+ * From a geometry to the bytes of a PROBE answer there are three steps: what the guest must not map,
+ * disjoint and typed (iovageom_geometry_reserved()); the same as the guest is to be told, the *wire
+ * list* (iovageom_virtio_wire_list()); and its bytes. iovageom_virtio_encode_geometry() does all
+ * three, iovageom_plan_probe_encode() also where the probe buffer is too small.
  *
  * A *wire list* is an array of struct iovageom_region that a real guest can be given without harm:
  * in ascending order and disjoint (N75); types IOVAGEOM_RESV_RESERVED and IOVAGEOM_RESV_MSI only,
@@ -106,37 +101,18 @@ IOVAGEOM_API int iovageom_virtio_wire_list(const struct iovageom_region *regions
                                            size_t *out_count);
 
 /**
- * Whether an array of regions is a wire list.
- *
- * @return IOVAGEOM_OK, IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_OVERLAP (not disjoint and ascending),
- *         IOVAGEOM_ERR_INVALID (a type that the wire lacks), IOVAGEOM_ERR_EXISTS (a second MSI),
- *         IOVAGEOM_ERR_OVERFLOW ([0, 2^64-1] in one piece). Linear.
- */
-IOVAGEOM_API int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count);
-
-/**
- * The property bytes of a PROBE answer.
+ * The property bytes that tell a guest of `geometry`: reserved regions at `granule`, as a wire list
+ * for `window`, encoded.
  *
  * One RESV_MEM property for each region, in the order of the list, each with length 20 (N66, N67),
  * all reserved bits 0 (N65, N73). The rest of the buffer is zero-filled (N69).
  *
- * @param list a wire list.
+ * @param allocator for scratch memory; NULL for the default.
+ * @param granule power of two in bytes: that of the config space's page_size_mask, 1 for none.
  * @param buffer the properties[] of the request, `size` bytes: the device's probe_size. May be NULL
  *        when size is 0. On an error nothing is written to it (N68: not one property).
  * @param needed receives the bytes of the properties, on success and on
  *        IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be NULL.
- * @return what iovageom_virtio_wire_check() says, or IOVAGEOM_ERR_BUFFER_TOO_SMALL. O(size).
- */
-IOVAGEOM_API int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t count,
-                                              void *buffer, size_t size, size_t *needed);
-
-/**
- * The property bytes that tell a guest of `geometry`: reserved regions at `granule`, as a wire list
- * for `window`, encoded.
- *
- * @param allocator for scratch memory; NULL for the default.
- * @param granule power of two in bytes: that of the config space's page_size_mask, 1 for none.
- * @param buffer as with iovageom_virtio_encode_probe(), and so are `size` and `needed`.
  * @return IOVAGEOM_ERR_INVALID (granule, no allocator), IOVAGEOM_ERR_INVERTED (window),
  *         IOVAGEOM_ERR_BUFFER_TOO_SMALL, IOVAGEOM_ERR_NO_MEMORY. O(n log n).
  */

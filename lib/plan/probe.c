@@ -238,7 +238,7 @@ int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t
                         struct iovageom_probe_plan *plan, struct iovageom_report *report)
 {
     size_t room = probe_size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE, touching, most, wanted;
-    int status = iovageom_virtio_wire_check(list, count);
+    int status = iovageom_wire_check(list, count);
     struct source source;
 
     iovageom_report_clear(report);
@@ -320,7 +320,7 @@ int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
     if (status == 0)
         status = report_granule_loss(allocator, geometry, granule, window, report);
     if (status == 0)
-        status = iovageom_virtio_encode_probe(wire.list, figures.count, buffer, size, &needed);
+        status = iovageom_wire_encode(wire.list, figures.count, buffer, size, &needed);
     if (status == 0 && plan != NULL)
         *plan = figures;
     iovageom_wire_free(&wire);

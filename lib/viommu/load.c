@@ -2,6 +2,7 @@
 #include <iovageom/pgsize.h>
 
 #include "../base/range.h"
+#include "../virtio/virtio_internal.h"
 #include "internal.h"
 #include "stream.h"
 
@@ -134,7 +135,7 @@ static int load_promise(struct loader *l, struct iovageom_reader *body)
         wire->regions[i].type = iovageom_read32(body);
         wire->regions[i].owner = 0;
     }
-    error = iovageom_virtio_wire_check(wire->regions, count) != IOVAGEOM_OK
+    error = iovageom_wire_check(wire->regions, count) != IOVAGEOM_OK
                 ? IOVAGEOM_ERR_MALFORMED
                 : iovageom_promise_keep(l->viommu, l->endpoint, wire, generation);
     if (error != IOVAGEOM_OK)

@@ -5,6 +5,7 @@
 
 #include "internal.h"
 #include "../set/rangeset_internal.h"
+#include "../virtio/virtio_internal.h"
 
 /* PROBE. In names, `told` is an answer that was given to an endpoint: its promise, which can't be
  * taken back. `told_now` is the answer that it would get now, and binds nobody. */
@@ -173,7 +174,7 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
         return error;
     }
     viommu->changes++;
-    return iovageom_virtio_encode_probe(wire->regions, wire->count, properties, size, needed);
+    return iovageom_wire_encode(wire->regions, wire->count, properties, size, needed);
 }
 
 /* The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when

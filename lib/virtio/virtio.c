@@ -167,7 +167,7 @@ int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t coun
     return IOVAGEOM_OK;
 }
 
-int iovageom_virtio_wire_check(const struct iovageom_region *list, size_t count)
+int iovageom_wire_check(const struct iovageom_region *list, size_t count)
 {
     bool has_msi = false;
     int status = check_order(list, count);
@@ -228,9 +228,8 @@ size_t iovageom_virtio_probe_bytes(size_t count)
                                                              : SIZE_MAX;
 }
 
-/* Encodes a list that was checked, or made here. */
-static int encode_list(const struct iovageom_region *list, size_t count, void *buffer, size_t size,
-                       size_t *needed)
+int iovageom_wire_encode(const struct iovageom_region *list, size_t count, void *buffer,
+                         size_t size, size_t *needed)
 {
     uint8_t *bytes = buffer;
 
@@ -251,14 +250,6 @@ static int encode_list(const struct iovageom_region *list, size_t count, void *b
     return IOVAGEOM_OK;
 }
 
-int iovageom_virtio_encode_probe(const struct iovageom_region *list, size_t count, void *buffer,
-                                 size_t size, size_t *needed)
-{
-    int status = iovageom_virtio_wire_check(list, count);
-
-    return status < 0 ? status : encode_list(list, count, buffer, size, needed);
-}
-
 int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
                                     const struct iovageom_geometry *geometry, uint64_t granule,
                                     struct iovageom_range window, void *buffer, size_t size,
@@ -269,7 +260,7 @@ int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
 
     if (status < 0)
         return status;
-    status = encode_list(wire.list, wire.count, buffer, size, needed);
+    status = iovageom_wire_encode(wire.list, wire.count, buffer, size, needed);
     iovageom_wire_free(&wire);
     return status;
 }

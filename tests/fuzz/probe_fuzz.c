@@ -4,6 +4,7 @@
  * it; what can be read can be told again, and says the same.
  */
 #include "support/test_config.h"
+#include "support/test_wire.h"
 #include "fuzz.h"
 
 #include <iovageom/guest.h>
@@ -24,8 +25,8 @@ static void tell_again(const struct iovageom_region *list, size_t count)
 
     if (iovageom_virtio_wire_list(list, count, NULL, everything, wire, MOST + 1, &told) < 0)
         return; /* not in order, or it overlaps */
-    fuzz_check(iovageom_virtio_wire_check(wire, told) == 0);
-    fuzz_check(iovageom_virtio_encode_probe(wire, told, bytes, sizeof(bytes), &needed) == 0);
+    fuzz_check(iovageom_wire_check(wire, told) == 0);
+    fuzz_check(test_encode_probe(wire, told, bytes, sizeof(bytes), &needed) == 0);
     fuzz_check(needed == iovageom_virtio_probe_bytes(told));
     fuzz_check(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, MOST + 1, &again) == 0);
     fuzz_check(again == told);
@@ -39,7 +40,7 @@ static void tell_again(const struct iovageom_region *list, size_t count)
         /* One more where MSI lies above all of 32 bits, which are told in halves. */
         fuzz_check(status == 0 || room < 3 || plan.minimum_bytes == 4 * 24);
         if (status == 0)
-            fuzz_check(plan.count <= room && iovageom_virtio_wire_check(planned, plan.count) == 0);
+            fuzz_check(plan.count <= room && iovageom_wire_check(planned, plan.count) == 0);
     }
 }
 

@@ -13,6 +13,7 @@
 #include <iovageom/virtio.h>
 
 #include "support/test_allocator.h"
+#include "virtio/virtio_internal.h"
 
 #define MAX          UINT64_MAX
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -111,7 +112,7 @@ static void q1_forty_windows_in_512_bytes(void **state)
     assert_int_equal(iovageom_report_at(&report, 0)->wanted, 960);
     assert_int_equal(iovageom_report_at(&report, 0)->offered, 512);
     assert_int_equal(out[0].type, IOVAGEOM_RESV_MSI);
-    assert_int_equal(iovageom_virtio_wire_check(out, plan.count), 0);
+    assert_int_equal(iovageom_wire_check(out, plan.count), 0);
 }
 
 static void msi_is_never_merged_away(void **state)
@@ -268,7 +269,7 @@ static void against_brute_force(unsigned reserved, unsigned msi)
         assert_int_equal(status, 0);
         assert_int_equal(plan.lost.lo, least);
         assert_true(plan.count <= room);
-        assert_int_equal(iovageom_virtio_wire_check(out, plan.count), 0);
+        assert_int_equal(iovageom_wire_check(out, plan.count), 0);
         for (size_t i = 0; i < plan.count; i++)
             for (uint64_t at = out[i].range.start; at <= out[i].range.last; at++) {
                 covered |= 1u << at;
@@ -366,7 +367,7 @@ static void check_in_cells(unsigned reserved, unsigned msi, unsigned apart)
         assert_int_equal(plan.lost.lo >> 30, least);
         assert_int_equal(plan.lossless_bytes <= room * 24, least == 0);
         assert_true(plan.count <= room);
-        assert_int_equal(iovageom_virtio_wire_check(out, plan.count), 0);
+        assert_int_equal(iovageom_wire_check(out, plan.count), 0);
         for (size_t i = 0; i < plan.count; i++)
             assert_false(iovageom_range_equal(out[i].range, low));
         for (size_t i = 0, k = 0; i < count; i++) {

@@ -8,6 +8,7 @@
  * through the decoders, against a model that knows the facts as lists and nothing else.
  */
 #include "base/range.h"
+#include "virtio/virtio_internal.h"
 #include "support/property.h"
 #include "support/test_sets.h"
 
@@ -430,7 +431,7 @@ static void check_guest(struct test_random *random, struct scene *scene, const u
     property_check(iovageom_guestview_probe(&kernel, &scene->config, bytes, size, regions, 256,
                                             &count, NULL) == 0);
     property_check(iovageom_guest_decode_probe(bytes, size, by_the_book, 256, &told) == 0);
-    property_check(iovageom_virtio_wire_check(by_the_book, told) == 0);
+    property_check(iovageom_wire_check(by_the_book, told) == 0);
     for (size_t i = 0; i < told; i++) {
         property_check(iovageom_range_equal(regions[i].range, by_the_book[i].range));
         property_check(regions[i].type == by_the_book[i].type);

@@ -6,6 +6,7 @@
  * a little more than those need.
  */
 #include "../support/test_config.h"
+#include "../support/test_wire.h"
 #include "virtio/request.h"
 #include "verify.h"
 
@@ -95,7 +96,7 @@ void verify_wire_list(void)
         }
     assert(told == reserved);
     assert(!told_msi || is_msi);
-    assert(iovageom_virtio_wire_check(out, out_count) == 0);
+    assert(iovageom_wire_check(out, out_count) == 0);
 }
 
 /* Decode of encode is the list, whatever the list; and the rest is zeros. */
@@ -108,7 +109,7 @@ void verify_probe_round_trip(void)
 
     any_regions(list);
     assume(count <= REGIONS);
-    if (iovageom_virtio_encode_probe(list, count, bytes, BYTES, &needed) < 0)
+    if (test_encode_probe(list, count, bytes, BYTES, &needed) < 0)
         return;
     assert(needed == 24 * count);
     assert(bytes[BYTES - 1] == 0 && (count > 1 || bytes[24] == 0) && (count > 0 || bytes[0] == 0));
@@ -136,7 +137,7 @@ void verify_probe_too_small(void)
     any_regions(list);
     assume(count <= REGIONS && size < 24 * count && at < BYTES);
     before = bytes[at];
-    status = iovageom_virtio_encode_probe(list, count, bytes, size, &needed);
+    status = test_encode_probe(list, count, bytes, size, &needed);
     assert(status < 0 && bytes[at] == before);
     assert(needed == (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL ? 24 * count : 77));
 }

@@ -15,6 +15,7 @@
 #include "support/test_allocator.h"
 #include "support/test_config.h"
 #include "support/test_regions.h"
+#include "support/test_wire.h"
 
 #include <iovageom/geometry.h>
 
@@ -40,7 +41,7 @@ static void check_wire(const struct iovageom_region *in, size_t in_count,
     assert_int_equal(
         iovageom_virtio_wire_list(in, in_count, NULL, window, out, COUNT(out), &written), 0);
     assert_regions(out, written, expected, count);
-    assert_int_equal(iovageom_virtio_wire_check(out, written), 0);
+    assert_int_equal(iovageom_wire_check(out, written), 0);
 
     for (size_t i = 0; i < in_count; i++)
         in_place[i] = in[i];
@@ -64,7 +65,7 @@ static void intel_host_is_48_bytes(void **state)
     size_t needed = 0, count = 0;
 
     (void)state;
-    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed), 0);
+    assert_int_equal(test_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed), 0);
     assert_int_equal(needed, 48);
     assert_memory_equal(bytes, test_intel_bytes, sizeof(test_intel_bytes));
     assert_int_equal(iovageom_guest_decode_probe(bytes, sizeof(bytes), back, 2, &count), 0);
@@ -82,7 +83,7 @@ static void n65_n66_n67_n73_layout_of_each_property(void **state)
         list[i] = region(i * 0x10000, i * 0x10000 + 0xfff,
                          i == 3 ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED);
     memset(bytes, 0xff, sizeof(bytes));
-    assert_int_equal(iovageom_virtio_encode_probe(list, 8, bytes, sizeof(bytes), &needed), 0);
+    assert_int_equal(test_encode_probe(list, 8, bytes, sizeof(bytes), &needed), 0);
     for (unsigned i = 0; i < 8; i++) {
         const uint8_t head[8] = {1, 0, 20, 0, i == 3, 0, 0, 0};
 
@@ -97,14 +98,14 @@ static void n68_too_small_writes_nothing(void **state)
 
     (void)state;
     memset(bytes, 0x55, sizeof(bytes));
-    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed),
+    assert_int_equal(test_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(needed, 48);
     for (size_t i = 0; i < sizeof(bytes); i++)
         assert_int_equal(bytes[i], 0x55);
-    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, NULL, 0, &needed),
+    assert_int_equal(test_encode_probe(test_intel, 2, NULL, 0, &needed),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    assert_int_equal(iovageom_virtio_encode_probe(NULL, 0, NULL, 0, &needed), 0);
+    assert_int_equal(test_encode_probe(NULL, 0, NULL, 0, &needed), 0);
     assert_int_equal(needed, 0);
     assert_int_equal(iovageom_virtio_probe_bytes(SIZE_MAX / 2), SIZE_MAX);
     assert_int_equal(iovageom_virtio_probe_bytes(21), 504);
@@ -117,7 +118,7 @@ static void n69_the_rest_is_zero(void **state)
 
     (void)state;
     memset(bytes, 0xff, sizeof(bytes));
-    assert_int_equal(iovageom_virtio_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed), 0);
+    assert_int_equal(test_encode_probe(test_intel, 2, bytes, sizeof(bytes), &needed), 0);
     assert_memory_equal(bytes, test_intel_bytes, 48);
     for (size_t i = 48; i < sizeof(bytes); i++)
         assert_int_equal(bytes[i], 0);
@@ -192,7 +193,7 @@ static void n75_overlap_and_disorder_are_refused(void **state)
 
     (void)state;
 #define WIRE(list, n)   iovageom_virtio_wire_list(list, n, NULL, everything, out, 4, &count)
-#define ENCODE(list, n) iovageom_virtio_encode_probe(list, n, bytes, sizeof(bytes), &count)
+#define ENCODE(list, n) test_encode_probe(list, n, bytes, sizeof(bytes), &count)
     assert_int_equal(WIRE(overlap, 2), IOVAGEOM_ERR_OVERLAP);
     assert_int_equal(WIRE(order, 2), IOVAGEOM_ERR_OVERLAP);
     assert_int_equal(WIRE(&inverted, 1), IOVAGEOM_ERR_INVERTED);
@@ -571,9 +572,8 @@ static void needed_sizes_may_be_left_unasked(void **state)
     uint8_t bytes[80];
 
     (void)state;
-    assert_int_equal(iovageom_virtio_encode_probe(&region, 1, bytes, 4, NULL),
-                     IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    assert_int_equal(iovageom_virtio_encode_probe(&region, 1, bytes, sizeof(bytes), NULL), 0);
+    assert_int_equal(test_encode_probe(&region, 1, bytes, 4, NULL), IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(test_encode_probe(&region, 1, bytes, sizeof(bytes), NULL), 0);
     assert_int_equal(bytes[0], IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM);
     assert_int_equal(iovageom_guest_encode_request(&samples[0], bytes, 4, NULL),
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);

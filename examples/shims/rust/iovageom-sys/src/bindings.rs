@@ -820,21 +820,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_virtio_wire_check(
-        list: *const iovageom_region,
-        count: usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_virtio_encode_probe(
-        list: *const iovageom_region,
-        count: usize,
-        buffer: *mut ::std::os::raw::c_void,
-        size: usize,
-        needed: *mut usize,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_virtio_encode_geometry(
         allocator: *const iovageom_allocator,
         geometry: *const iovageom_geometry,
