@@ -115,21 +115,27 @@ static struct span nth_line(const struct blob *blob, size_t number)
     return rest;
 }
 
-/* What the library makes of one line; an end of the line is put after it. */
+/* What the library makes of one line; an end of the line is put after it. IOVAGEOM_ERR_NOT_FOUND for
+ * a region of length 0, of which it makes nothing. */
 static int status_of(struct span region)
 {
     char space[256];
     char *one = region.length < sizeof(space) ? space : malloc(region.length + 1);
-    struct iovageom_sysfs_cursor cursor = {0, 0};
-    struct iovageom_range range;
-    enum iovageom_resv_type type;
+    struct iovageom_geometry *geometry;
+    size_t count;
     int status;
 
     if (one == NULL)
         die(EXIT_BAD_INPUT, "out of memory");
     memcpy(one, region.at, region.length);
     one[region.length] = '\n';
-    status = iovageom_host_sysfs_region(one, region.length + 1, &cursor, &range, &type);
+    must(iovageom_geometry_new(NULL, "", &geometry));
+    status = iovageom_host_sysfs_reserved_regions(one, region.length + 1, IOVAGEOM_SYSFS_STRICT,
+                                                  NULL, geometry);
+    if (status == IOVAGEOM_OK &&
+        iovageom_geometry_regions(geometry, NULL, 0, &count) == IOVAGEOM_OK)
+        status = IOVAGEOM_ERR_NOT_FOUND;
+    iovageom_geometry_free(geometry);
     if (one != space)
         free(one);
     return status;

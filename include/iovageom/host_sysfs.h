@@ -33,39 +33,8 @@
 extern "C" {
 #endif
 
-/** Where iovageom_host_sysfs_region() is in a text. Starts as { 0, 0 }. */
-struct iovageom_sysfs_cursor {
-    size_t offset; /**< of the next line, in bytes */
-    size_t line;   /**< number of the line just read, from 1 */
-};
-
 /**
- * Read the next line. Empty lines are passed over. The cursor moves past the line whatever it
- * holds, so a caller may go on after a bad one. Regions of different types may overlap, and are in
- * ascending order when they come from Linux, which is not checked here.
- *
- * Regions of length 0 are passed over too. They end one below their start ("0x2000 0x1fff
- * reserved") and reserve nothing: Linux prints them for firmware whose RMRR has no length. One of
- * type direct keeps Linux 6.6 and later from assigning the device all the same, as it looks at the
- * type alone. A geometry can't keep a region without an address, so iovageom_geometry_assignable()
- * doesn't know of it; the tool iovageom-probe does.
- *
- * @return IOVAGEOM_OK: *range and *type are set;
- *         IOVAGEOM_ERR_NOT_FOUND: the text has ended;
- *         IOVAGEOM_ERR_INVERTED: the region ends before it starts, by more than a length of 0;
- *         IOVAGEOM_ERR_UNSUPPORTED: two addresses and a word that is not known;
- *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits;
- *         IOVAGEOM_ERR_TRUNCATED: no region, and the text ends in that line without a newline;
- *         IOVAGEOM_ERR_SYNTAX: anything else. O(length of the lines read).
- */
-IOVAGEOM_API int iovageom_host_sysfs_region(const char *text, size_t length,
-                                            struct iovageom_sysfs_cursor *cursor,
-                                            struct iovageom_range *range,
-                                            enum iovageom_resv_type *type);
-
-/**
- * How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write. (Regions of
- * length 0 reserve nothing, in either mode.)
+ * How iovageom_host_sysfs_reserved_regions() takes lines that Linux should not write.
  */
 enum iovageom_sysfs_mode {
     /**
@@ -92,10 +61,19 @@ enum iovageom_sysfs_mode {
  * regions with pages of 4 KiB. The geometry is then marked incomplete, and a last line that was cut
  * off is passed over. An empty text is complete: it says that there are no regions.
  *
+ * Empty lines are passed over. So are regions of length 0, in either mode. They end one below their
+ * start ("0x2000 0x1fff reserved") and reserve nothing: Linux prints them for firmware whose RMRR
+ * has no length. One of type direct keeps Linux 6.6 and later from assigning the device all the
+ * same, as it looks at the type alone. A geometry can't keep a region without an address, so
+ * iovageom_geometry_assignable() doesn't know of it; the tool iovageom-probe does.
+ *
  * @param line receives the number of the bad line, from 1, on IOVAGEOM_ERR_INVERTED, UNSUPPORTED,
  *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS, OVERLAP and UNKNOWN; 0 on success. May be NULL.
- * @return the errors of iovageom_host_sysfs_region(); IOVAGEOM_ERR_EXISTS: the line repeats an
- *         earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps earlier ones of its type in another way,
+ * @return IOVAGEOM_ERR_INVERTED: the region ends before it starts, by more than a length of 0;
+ *         IOVAGEOM_ERR_UNSUPPORTED: two addresses and a word that is not known;
+ *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits; IOVAGEOM_ERR_TRUNCATED: no region,
+ *         and the text ends in that line without a newline; IOVAGEOM_ERR_SYNTAX: any other line that
+ *         is no region; IOVAGEOM_ERR_EXISTS: the line repeats an earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps earlier ones of its type in another way,
  *         or repeats one that was joined with a neighbour which it touches; IOVAGEOM_ERR_UNKNOWN:
  *         there are lines, but all of them were passed over, so that the text says nothing (*line
  *         is set to the first of them); IOVAGEOM_ERR_NO_MEMORY.

@@ -151,56 +151,17 @@ static int read_line(struct scan line, struct iovageom_range *range, enum iovage
     return status;
 }
 
-/* The next line that is not empty, without its newline. */
-static bool next_line(const char *text, size_t length, struct iovageom_sysfs_cursor *cursor,
-                      struct scan *line, bool *terminated)
+/* Takes the next line, without its newline and the blanks before it. The last line has no newline if
+ * it ends where the text does. */
+static bool next_line(struct scan *rest, struct scan *line)
 {
-    while (cursor->offset < length) {
-        line->at = text + cursor->offset;
-        line->end = line->at;
-        while (line->end < text + length && *line->end != '\n')
-            line->end++;
-        *terminated = line->end < text + length;
-        cursor->offset = (size_t)(line->end - text) + (*terminated ? 1 : 0);
-        cursor->line++;
-        skip_blanks(line);
-        if (line->at != line->end)
-            return true;
-    }
-    return false;
-}
-
-/* The next region. If the last line has no newline and can't be understood, it was probably cut
- * off: IOVAGEOM_ERR_TRUNCATED. */
-static int next_region(const char *text, size_t length, struct iovageom_sysfs_cursor *cursor,
-                       struct iovageom_range *range, enum iovageom_resv_type *type)
-{
-    int status = IOVAGEOM_ERR_NOT_FOUND;
-    struct scan line;
-    bool terminated = true;
-
-    while (status == IOVAGEOM_ERR_NOT_FOUND &&
-           next_line(text, length, cursor, &line, &terminated)) {
-        status = read_line(line, range, type);
-        if (!terminated && (status == IOVAGEOM_ERR_SYNTAX || status == IOVAGEOM_ERR_UNSUPPORTED))
-            status = IOVAGEOM_ERR_TRUNCATED;
-    }
-    return status;
-}
-
-int iovageom_host_sysfs_region(const char *text, size_t length,
-                               struct iovageom_sysfs_cursor *cursor, struct iovageom_range *range,
-                               enum iovageom_resv_type *type)
-{
-    struct iovageom_range read;
-    enum iovageom_resv_type read_as;
-    int status = next_region(text, length, cursor, &read, &read_as);
-
-    if (status == IOVAGEOM_OK) {
-        *range = read;
-        *type = read_as;
-    }
-    return status;
+    *line = *rest;
+    while (rest->at < rest->end && *rest->at != '\n')
+        rest->at++;
+    line->end = rest->at;
+    rest->at += rest->at < rest->end;
+    skip_blanks(line);
+    return rest->at > line->end || line->at < line->end;
 }
 
 /* A text that is read. What it says goes into `fresh`. When all is read, the caller's geometry is
@@ -253,21 +214,29 @@ static int take_line(struct reading *reading, size_t line, int status, struct io
     return iovageom_geometry_add_reserved(reading->fresh, range, type, IOVAGEOM_SOURCE_SYSFS);
 }
 
-/* Reads all lines. A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not pass
- * for one that reserves nothing. An empty text does reserve nothing. */
+/*
+ * Reads all lines. If the last one has no newline and can't be understood, it was probably cut off:
+ * IOVAGEOM_ERR_TRUNCATED. A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not
+ * pass for one that reserves nothing. An empty text does reserve nothing.
+ */
 static int read_text(struct reading *reading)
 {
-    struct iovageom_sysfs_cursor cursor = {0, 0};
-    struct iovageom_range range = {0, 0};
-    enum iovageom_resv_type type = IOVAGEOM_RESV_RESERVED;
-    int status;
+    const char *const text = reading->text;
+    struct scan rest = {text, reading->length > 0 ? text + reading->length : text}, line;
 
-    while ((status = next_region(reading->text, reading->length, &cursor, &range, &type)) !=
-           IOVAGEOM_ERR_NOT_FOUND) {
-        status = take_line(reading, cursor.line, status, range, type);
+    for (size_t number = 1; next_line(&rest, &line); number++) {
+        struct iovageom_range range = {0, 0};
+        enum iovageom_resv_type type = IOVAGEOM_RESV_RESERVED;
+        int status = line.at < line.end ? read_line(line, &range, &type) : IOVAGEOM_ERR_NOT_FOUND;
+
+        if (status == IOVAGEOM_ERR_NOT_FOUND)
+            continue;
+        if (line.end == rest.end &&
+            (status == IOVAGEOM_ERR_SYNTAX || status == IOVAGEOM_ERR_UNSUPPORTED))
+            status = IOVAGEOM_ERR_TRUNCATED;
+        status = take_line(reading, number, status, range, type);
         if (status != IOVAGEOM_OK) {
-            if (status != IOVAGEOM_ERR_NO_MEMORY)
-                reading->fault = cursor.line;
+            reading->fault = status != IOVAGEOM_ERR_NO_MEMORY ? number : 0;
             return status;
         }
     }

@@ -450,21 +450,11 @@ START_TEST(sysfs_garbage)
     for (unsigned round = 0; round < ROUNDS; round++) {
         size_t length = full;
         uint8_t *mutated = mutate(&random, text, &length);
-        struct iovageom_sysfs_cursor cursor = {0, 0};
-        size_t lines = 0;
         struct iovageom_geometry *geometry;
         uint64_t value = 0;
         size_t line = 0;
-        int status = IOVAGEOM_OK;
+        int status;
 
-        while (status != IOVAGEOM_ERR_NOT_FOUND) {
-            struct iovageom_range range = {3, 1};
-            enum iovageom_resv_type type = IOVAGEOM_RESV_DIRECT;
-
-            status = iovageom_host_sysfs_region((char *)mutated, length, &cursor, &range, &type);
-            property_check((status == IOVAGEOM_OK) == iovageom_range_valid(range));
-            property_check(cursor.offset <= length && ++lines <= length + 1);
-        }
         property_check(iovageom_geometry_new(NULL, "g", &geometry) == IOVAGEOM_OK);
         status = iovageom_host_sysfs_reserved_regions((char *)mutated, length,
                                                       IOVAGEOM_SYSFS_STRICT, &line, geometry);

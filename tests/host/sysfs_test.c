@@ -104,18 +104,17 @@ static void software_msi_is_one_window(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct iovageom_sysfs_cursor cursor = {0, 0};
-        struct iovageom_range range;
-        enum iovageom_resv_type type;
+        struct iovageom_geometry *geometry;
+        struct iovageom_region region;
+        size_t count;
 
-        assert_int_equal(iovageom_host_sysfs_region(cases[i].text, strlen(cases[i].text), &cursor,
-                                                    &range, &type),
-                         IOVAGEOM_OK);
-        assert_int_equal(type, cases[i].type);
-        assert_int_equal(cursor.line, 1);
-        assert_int_equal(iovageom_host_sysfs_region(cases[i].text, strlen(cases[i].text), &cursor,
-                                                    &range, &type),
-                         IOVAGEOM_ERR_NOT_FOUND);
+        assert_int_equal(
+            read_text(cases[i].text, strlen(cases[i].text), IOVAGEOM_SYSFS_STRICT, NULL, &geometry),
+            IOVAGEOM_OK);
+        assert_int_equal(iovageom_geometry_regions(geometry, &region, 1, &count), IOVAGEOM_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(region.type, cases[i].type);
+        iovageom_geometry_free(geometry);
     }
 }
 
@@ -296,10 +295,7 @@ static void a_region_of_length_0_reserves_nothing(void **state)
         {0xec000, 0xeffff, IOVAGEOM_RESV_DIRECT_RELAXABLE},
         {0xfee00000, 0xfeefffff, IOVAGEOM_RESV_MSI},
     };
-    struct iovageom_sysfs_cursor cursor = {0, 0};
     struct iovageom_geometry *geometry;
-    struct iovageom_range range;
-    enum iovageom_resv_type type;
     size_t line = 99;
 
     (void)state;
@@ -312,12 +308,6 @@ static void a_region_of_length_0_reserves_nothing(void **state)
         assert_int_equal(iovageom_geometry_knows(geometry), IOVAGEOM_FACT_RESERVED);
         iovageom_geometry_free(geometry);
     }
-    assert_int_equal(iovageom_host_sysfs_region(text, sizeof(text) - 1, &cursor, &range, &type), 0);
-    assert_int_equal(iovageom_host_sysfs_region(text, sizeof(text) - 1, &cursor, &range, &type), 0);
-    assert_int_equal(cursor.line, 5);
-    assert_int_equal(iovageom_host_sysfs_region(text, sizeof(text) - 1, &cursor, &range, &type),
-                     IOVAGEOM_ERR_NOT_FOUND);
-    assert_int_equal(cursor.line, 6);
     /* alone in its file, it says that there are none */
     assert_int_equal(read_text("0x2000 0x1fff msi\n", 18, IOVAGEOM_SYSFS_STRICT, &line, &geometry),
                      0);
@@ -455,29 +445,31 @@ static void a_line_without_its_end(void **state)
     }
 }
 
-static void reading_line_by_line_goes_past_bad_ones(void **state)
+static void the_bad_line_is_told_by_its_number(void **state)
 {
-    static const char text[] = "0x5 0x3 msi\n\ngarbage\n0x7 0x8 msi\n0x9";
     static const struct {
+        const char *text;
         int status;
         size_t line;
     } expected[] = {
-        {IOVAGEOM_ERR_INVERTED, 1},  {IOVAGEOM_ERR_SYNTAX, 3},    {IOVAGEOM_OK, 4},
-        {IOVAGEOM_ERR_TRUNCATED, 5}, {IOVAGEOM_ERR_NOT_FOUND, 5}, {IOVAGEOM_ERR_NOT_FOUND, 5},
+        {"0x5 0x3 msi\n\ngarbage\n0x7 0x8 msi\n0x9", IOVAGEOM_ERR_INVERTED, 1},
+        {"\n\ngarbage\n0x7 0x8 msi\n0x9", IOVAGEOM_ERR_SYNTAX, 3},
+        {"\n\n\n0x7 0x8 msi\n0x9", IOVAGEOM_ERR_TRUNCATED, 5},
+        {"\n\n\n0x7 0x8 msi\n", IOVAGEOM_OK, 0},
     };
-    struct iovageom_sysfs_cursor cursor = {0, 0};
+    static const struct region good[] = {{7, 8, IOVAGEOM_RESV_MSI}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-        struct iovageom_range range = {77, 78};
-        enum iovageom_resv_type type = IOVAGEOM_RESV_DIRECT;
-        bool good = expected[i].status == IOVAGEOM_OK;
+        struct iovageom_geometry *geometry;
+        size_t line = 99;
 
-        assert_int_equal(iovageom_host_sysfs_region(text, sizeof(text) - 1, &cursor, &range, &type),
+        assert_int_equal(read_text(expected[i].text, strlen(expected[i].text),
+                                   IOVAGEOM_SYSFS_STRICT, &line, &geometry),
                          expected[i].status);
-        assert_int_equal(cursor.line, expected[i].line);
-        assert_int_equal(range.start, good ? 7 : 77);
-        assert_int_equal(type, good ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_DIRECT);
+        assert_int_equal(line, expected[i].line);
+        assert_regions(geometry, good, expected[i].status == IOVAGEOM_OK);
+        iovageom_geometry_free(geometry);
     }
 }
 
@@ -602,7 +594,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_says_there_are_none),
         cmocka_unit_test(a_cut_file_may_be_incomplete),
         cmocka_unit_test(a_line_without_its_end),
-        cmocka_unit_test(reading_line_by_line_goes_past_bad_ones),
+        cmocka_unit_test(the_bad_line_is_told_by_its_number),
         cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(registers_in_text),
         cmocka_unit_test(amd_features_in_text),

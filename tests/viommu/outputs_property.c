@@ -173,10 +173,7 @@ START_TEST(sysfs)
     for (unsigned round = 0; round < ROUNDS; round++) {
         char text[64] = "0x00000000fee00000 0x00000000feefffff msi\n0x0 0xfff direct\n";
         size_t length = strlen(text);
-        struct iovageom_sysfs_cursor cursor = {0, 0};
         struct iovageom_geometry *geometry;
-        struct iovageom_range range;
-        enum iovageom_resv_type type;
         uint64_t efr, efr2;
         size_t line;
         int status;
@@ -185,15 +182,6 @@ START_TEST(sysfs)
             text[below(length)] = alphabet[below(sizeof(alphabet) - 1)];
         if (one_in(8))
             length = (size_t)below(length + 1);
-        do {
-            POISON(range);
-            POISON(type);
-            status = iovageom_host_sysfs_region(text, length, &cursor, &range, &type);
-            if (status != 0) {
-                CLEAN(range);
-                CLEAN(type);
-            }
-        } while (status != IOVAGEOM_ERR_NOT_FOUND);
         ck_assert_int_eq(iovageom_geometry_new(NULL, "host", &geometry), 0);
         POISON(line);
         status = iovageom_host_sysfs_reserved_regions(

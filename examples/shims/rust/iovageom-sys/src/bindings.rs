@@ -986,21 +986,6 @@ extern "C" {
         out: *mut iovageom_hw_info,
     ) -> ::std::os::raw::c_int;
 }
-#[repr(C)]
-#[derive(Debug, Default)]
-pub struct iovageom_sysfs_cursor {
-    pub offset: usize,
-    pub line: usize,
-}
-extern "C" {
-    pub fn iovageom_host_sysfs_region(
-        text: *const ::std::os::raw::c_char,
-        length: usize,
-        cursor: *mut iovageom_sysfs_cursor,
-        range: *mut iovageom_range,
-        type_: *mut iovageom_resv_type,
-    ) -> ::std::os::raw::c_int;
-}
 pub const IOVAGEOM_SYSFS_STRICT: iovageom_sysfs_mode = 0;
 pub const IOVAGEOM_SYSFS_LENIENT: iovageom_sysfs_mode = 1;
 pub type iovageom_sysfs_mode = ::std::os::raw::c_uint;
