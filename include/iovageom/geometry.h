@@ -357,22 +357,11 @@ IOVAGEOM_API int iovageom_geometry_check(const struct iovageom_geometry *geometr
 /* ---- combining ---- */
 
 /**
- * The meet: the greatest geometry that both honour. Commutative, associative, idempotent, monotone;
- * a geometry without facts is neutral.
+ * The meet: `geometry` becomes the greatest geometry that both honour, and keeps its name.
+ * Commutative, associative, idempotent, monotone; a geometry without facts is neutral, so that a new
+ * one becomes the meet of all by which it is narrowed.
  *
- * @param name of the result; what is added to it later is owned by that name.
- * @param out has the allocator of `a`.
- * @return IOVAGEOM_ERR_INVALID (name too long), IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n facts and
- *         ranges of both.
- */
-IOVAGEOM_API int iovageom_geometry_meet(const struct iovageom_geometry *a,
-                                        const struct iovageom_geometry *b, const char *name,
-                                        struct iovageom_geometry **out);
-
-/**
- * The same in place: `geometry` becomes the meet of itself and `other`, and keeps its name.
- *
- * @return IOVAGEOM_ERR_NO_MEMORY. O(n log n).
+ * @return IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n facts and ranges of both.
  */
 IOVAGEOM_API int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
                                           const struct iovageom_geometry *other);

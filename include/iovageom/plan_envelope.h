@@ -45,7 +45,7 @@ struct iovageom_envelope {
  * The meet of a pool.
  *
  * The result has the same usable addresses, types, page sizes, alignment, budget and known facts as
- * iovageom_geometry_meet() of all of them would have, but owned by the envelope (source ENVELOPE,
+ * the meet of all of them (iovageom_geometry_narrow()), but owned by the envelope (source ENVELOPE,
  * `name`). iovageom_geometry_explain() of each host tells which of them stand behind a region.
  *
  * Its usable addresses at the granule are the list for IOMMU_IOAS_ALLOW_IOVAS by which iommufd

@@ -268,35 +268,27 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
     return status;
 }
 
-int iovageom_geometry_join(const struct iovageom_allocator *allocator, const char *name,
-                           const struct iovageom_geometry *a, const struct iovageom_geometry *b,
-                           struct iovageom_geometry **out)
+int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
+                              const struct iovageom_geometry *geometry,
+                              struct iovageom_geometry **out)
 {
-    struct iovageom_geometry *met;
-    int status = iovageom_geometry_new(allocator, name, &met);
+    struct iovageom_geometry *copy;
+    int status = iovageom_geometry_new(allocator, geometry->self.name, &copy);
 
     if (status < 0)
         return status;
-    /* The facts of one are in order already. */
-    status = iovageom_geometry_reserve(met, a->count);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < a->count; i++)
-        status = iovageom_geometry_append_copy(met, &a->facts[i]);
-    if (status == IOVAGEOM_OK && b != NULL)
-        status = iovageom_geometry_narrow(met, b);
+    /* The facts are in order already. */
+    status = iovageom_geometry_reserve(copy, geometry->count);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++)
+        status = iovageom_geometry_append_copy(copy, &geometry->facts[i]);
     if (status == IOVAGEOM_OK)
-        *out = met;
+        *out = copy;
     else
-        iovageom_geometry_free(met);
+        iovageom_geometry_free(copy);
     return status;
 }
 
 int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
 {
-    return iovageom_geometry_join(&geometry->allocator, geometry->self.name, geometry, NULL, out);
-}
-
-int iovageom_geometry_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
-                           const char *name, struct iovageom_geometry **out)
-{
-    return iovageom_geometry_join(&a->allocator, name, a, b, out);
+    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
 }

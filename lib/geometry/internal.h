@@ -121,10 +121,10 @@ void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact);
 
-/* A new geometry with all that `a` and `b` say; `b` may be NULL. */
-int iovageom_geometry_join(const struct iovageom_allocator *allocator, const char *name,
-                           const struct iovageom_geometry *a, const struct iovageom_geometry *b,
-                           struct iovageom_geometry **out);
+/* iovageom_geometry_copy(), in memory of another allocator. */
+int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
+                              const struct iovageom_geometry *geometry,
+                              struct iovageom_geometry **out);
 
 /* The facts of one kind and owner: the first, or NULL, and how many. O(log n + those). */
 const struct iovageom_geometry_fact *iovageom_geometry_facts_of(

@@ -55,8 +55,7 @@ static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_de
     if (left < UINT64_MAX - live && left + live < device->budget)
         device->budget = left + live;
     /* In our memory: the caller's may be gone before we are. */
-    error = iovageom_geometry_join(&viommu->allocator, iovageom_geometry_name(geometry), geometry,
-                                   NULL, &device->geometry);
+    error = iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
     if (error != IOVAGEOM_OK || geometry->count <= IOVAGEOM_WALK_FEW)
         return error;
     /* A finding names the owner of a range. With few facts it is found by trying each. With many,

@@ -2,6 +2,7 @@
 /* Geometries and the questions about them. */
 #include "geometry/internal.h"
 #include "complexity.h"
+#include "../support/test_facts.h"
 
 static struct iovageom_geometry *named(const char *name)
 {
@@ -228,7 +229,7 @@ static void meet(size_t n)
     must(iovageom_rangeset_init(&added, NULL) == 0);
     must(iovageom_rangeset_init(&removed, NULL) == 0);
     start();
-    must(iovageom_geometry_meet(both[0], both[1], "met", &met) == 0);
+    must(test_meet(both[0], both[1], "met", &met) == 0);
     must(iovageom_geometry_difference(both[0], met, &added, &removed) == 0);
     must(iovageom_geometry_copy(met, &copy) == 0);
     stop();
@@ -429,7 +430,7 @@ const struct measure measures_of_facts[] = {
     {"geometry_explain, n owners", "O(n log n)", GROWTH_LINEAR_LOG, 4096, explain_owners},
     {"geometry_explain, n apertures", "O(n log n)", GROWTH_LINEAR_LOG, 2048, explain_apertures},
     {"geometry_check", "O(n log n)", GROWTH_LINEAR_LOG, 1024, check},
-    {"geometry_meet, _difference, _copy", "O(n log n)", GROWTH_LINEAR_LOG, 2048, meet},
+    {"geometry_narrow, _difference, _copy", "O(n log n)", GROWTH_LINEAR_LOG, 2048, meet},
     {"report_add", "n times O(1)", GROWTH_LINEAR, 4096, report},
     {"virtio_encode_geometry, plan_probe_encode", "O(n log n)", GROWTH_LINEAR_LOG, 2048,
      wire_owners},

@@ -319,7 +319,7 @@ static int operate(unsigned which, struct iovageom_geometry *geometry,
         status = iovageom_geometry_copy(geometry, &other);
         break;
     default:
-        status = iovageom_geometry_meet(geometry, geometry, "", &other);
+        status = test_meet(geometry, geometry, "", &other);
         break;
     }
     if (status == IOVAGEOM_OK) {

@@ -25,6 +25,26 @@ static inline int test_forbidden(const struct iovageom_geometry *geometry,
                : iovageom_rangeset_complement(out, out, (struct iovageom_range){0, UINT64_MAX});
 }
 
+/** The meet of two, in memory of the allocator of `a`. */
+static inline int test_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
+                            const char *name, struct iovageom_geometry **out)
+{
+    struct iovageom_geometry *met;
+    int status = iovageom_geometry_new(&a->allocator, name, &met);
+
+    *out = NULL;
+    if (status < 0)
+        return status;
+    status = iovageom_geometry_narrow(met, a);
+    if (status == 0)
+        status = iovageom_geometry_narrow(met, b);
+    if (status == 0)
+        *out = met;
+    else
+        iovageom_geometry_free(met);
+    return status;
+}
+
 /** Whether some owner forbids some address of `range`. */
 static inline bool test_forbids(const struct iovageom_geometry *geometry,
                                 struct iovageom_range range)

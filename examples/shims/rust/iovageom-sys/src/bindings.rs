@@ -738,14 +738,6 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_geometry_meet(
-        a: *const iovageom_geometry,
-        b: *const iovageom_geometry,
-        name: *const ::std::os::raw::c_char,
-        out: *mut *mut iovageom_geometry,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_geometry_narrow(
         geometry: *mut iovageom_geometry,
         other: *const iovageom_geometry,

@@ -350,13 +350,10 @@ impl Geometry {
 
     /// The greatest geometry that both honour.
     pub fn meet(&self, other: &Geometry, name: &str) -> Result<Geometry> {
-        let name = c_name(name)?;
-        Geometry::made(|out| {
-            // SAFETY: two live geometries, a text that ends with NUL, and room for a pointer.
-            unsafe {
-                sys::iovageom_geometry_meet(self.as_ptr(), other.as_ptr(), name.as_ptr(), out)
-            }
-        })
+        let mut met = Geometry::new(name)?;
+        met.narrow(self)?;
+        met.narrow(other)?;
+        Ok(met)
     }
 
     /// Becomes the meet of itself and `other`.
