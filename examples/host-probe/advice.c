@@ -211,7 +211,7 @@ void advise_settings(const struct host *host, unsigned bits, uint64_t page_sizes
 static const struct iovageom_range *usable_at(const struct verdict *verdict, uint64_t address)
 {
     for (size_t i = 0; i < verdict->usable_count; i++) {
-        if (iovageom_range_has(verdict->usable[i], address))
+        if (verdict->usable[i].start <= address && address <= verdict->usable[i].last)
             return &verdict->usable[i];
     }
     return NULL;

@@ -228,7 +228,7 @@ uint64_t need_page_mask(struct player *p)
             break;
         mask |= size;
         if (text[0] == '+' && text[1] == '\0')
-            return mask | iovageom_pgsize_from_alignment(size);
+            return mask | ~(size - 1);
         if (*text == '\0')
             return mask;
         if (*text != ',')

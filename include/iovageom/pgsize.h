@@ -36,12 +36,6 @@ IOVAGEOM_API inline uint64_t iovageom_pgsize_granule(uint64_t mask)
     return mask & (~mask + 1);
 }
 
-/**
- * All page sizes from `alignment` up: what may be mapped on a host that says nothing but an
- * alignment (iommufd's out_iova_alignment). 0 when `alignment` is no power of two.
- */
-IOVAGEOM_API uint64_t iovageom_pgsize_from_alignment(uint64_t alignment);
-
 #ifdef __cplusplus
 }
 #endif

@@ -51,12 +51,6 @@ IOVAGEOM_API inline bool iovageom_range_equal(struct iovageom_range a, struct io
     return a.start == b.start && a.last == b.last;
 }
 
-/** Whether `address` lies in `range`. */
-IOVAGEOM_API inline bool iovageom_range_has(struct iovageom_range range, uint64_t address)
-{
-    return range.start <= address && address <= range.last;
-}
-
 /** Whether every address of `inner` lies in `outer`. */
 IOVAGEOM_API inline bool iovageom_range_contains(struct iovageom_range outer,
                                                  struct iovageom_range inner)

@@ -4,8 +4,3 @@
 /* The external definitions of inline functions, for other languages and calls not inlined. */
 extern inline bool iovageom_pgsize_is_power(uint64_t value);
 extern inline uint64_t iovageom_pgsize_granule(uint64_t mask);
-
-uint64_t iovageom_pgsize_from_alignment(uint64_t alignment)
-{
-    return iovageom_pgsize_is_power(alignment) ? ~(alignment - 1) : 0;
-}

@@ -5,7 +5,6 @@
 /* The external definitions of inline functions, for other languages and calls not inlined. */
 extern inline bool iovageom_range_valid(struct iovageom_range range);
 extern inline bool iovageom_range_equal(struct iovageom_range a, struct iovageom_range b);
-extern inline bool iovageom_range_has(struct iovageom_range range, uint64_t address);
 extern inline bool iovageom_range_contains(struct iovageom_range outer,
                                            struct iovageom_range inner);
 extern inline bool iovageom_range_overlaps(struct iovageom_range a, struct iovageom_range b);

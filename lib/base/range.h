@@ -12,6 +12,12 @@
  * have. Inline, so that the guest library, which is linked apart, has it too.
  */
 
+/* Whether `address` lies in `range`. */
+static inline bool iovageom_range_has(struct iovageom_range range, uint64_t address)
+{
+    return range.start <= address && address <= range.last;
+}
+
 /*
  * Whether `low` ends at the address just below the start of `high`. False when low.last is 2^64-1.
  */

@@ -135,7 +135,7 @@ int iovageom_geometry_promise_mask(const struct iovageom_geometry *geometry, uin
         return IOVAGEOM_ERR_UNKNOWN;
     if (granule != 0 && !iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
-    met = iovageom_pgsize_meet(met, iovageom_pgsize_from_alignment(alignment));
+    met = iovageom_pgsize_meet(met, ~(alignment - 1));
     if (met == 0)
         return IOVAGEOM_ERR_NOTHING_USABLE;
     if (granule != 0)

@@ -27,7 +27,7 @@ void iovageom_viommu_config_init(struct iovageom_viommu_config *config)
 {
     memset(config, 0, sizeof(*config));
     config->input_range = IOVAGEOM_EVERYTHING;
-    config->page_size_mask = iovageom_pgsize_from_alignment(4096);
+    config->page_size_mask = ~(uint64_t)0xfff;
     config->max_mappings = DEFAULT_MAPPINGS;
     config->max_domain_mappings = DEFAULT_DOMAIN_MAPPINGS;
     config->max_domains = DEFAULT_DOMAINS;

@@ -42,16 +42,6 @@ static void accepts(void **state)
     assert_true(iovageom_pgsize_accepts(1, TOP));
 }
 
-static void from_alignment(void **state)
-{
-    (void)state;
-    assert_int_equal(iovageom_pgsize_from_alignment(0), 0);
-    assert_int_equal(iovageom_pgsize_from_alignment(K4 | M2), 0);
-    assert_int_equal(iovageom_pgsize_from_alignment(1), ALL);
-    assert_int_equal(iovageom_pgsize_from_alignment(K4), UINT64_C(0xfffffffffffff000));
-    assert_int_equal(iovageom_pgsize_from_alignment(TOP), TOP);
-}
-
 static void raise(void **state)
 {
     (void)state;
@@ -83,7 +73,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(power_and_granule),
         cmocka_unit_test(accepts),
-        cmocka_unit_test(from_alignment),
         cmocka_unit_test(raise),
         cmocka_unit_test(meet),
     };

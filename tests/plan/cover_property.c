@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Covers against all that there are, and a migration whose device writes while the guest maps. */
+#include "base/range.h"
 #include "support/property.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The oracle has 64 addresses, each of which is free, refused by the host, or a piece's. */
+#include "base/range.h"
 #include "support/property.h"
 
 #include <string.h>

@@ -476,7 +476,7 @@ static void random_scene(struct test_random *random, struct scene *scene)
         scene->window = everything;
     if (iovageom_geometry_promise_mask(scene->geometry, scene->granule,
                                        &scene->config.page_size_mask) < 0)
-        scene->config.page_size_mask = iovageom_pgsize_from_alignment(scene->granule);
+        scene->config.page_size_mask = ~(scene->granule - 1);
     scene->config.input_range = scene->window;
 
     size = test_random_one_in(random, 2) ? sizeof(bytes) : 24 * test_random_below(random, 8);

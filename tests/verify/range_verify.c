@@ -233,7 +233,6 @@ void verify_pgsize(void)
                (raised & ~granule) == (mask & ~(granule | (granule - 1))));
     else
         assert(raised == 0);
-    assert(iovageom_pgsize_from_alignment(granule) == (power ? 0 - granule : 0));
 }
 
 /* Commutative, associative, idempotent, neutral, and the greatest that both honour. */

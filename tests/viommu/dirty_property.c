@@ -10,6 +10,7 @@
 #include <iovageom/status.h>
 #include <iovageom/viommu.h>
 
+#include "base/range.h"
 #include "support/property.h"
 
 #define DO(call) property_check((call) == IOVAGEOM_OK)

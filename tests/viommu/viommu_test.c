@@ -1075,7 +1075,7 @@ static void a_destination_must_honour_what_was_frozen(void **state)
     iovageom_report_init(&report, NULL);
     /* Smaller pages than the machine was configured with, */
     iovageom_viommu_config_init(&config);
-    config.page_size_mask = iovageom_pgsize_from_alignment(0x10000);
+    config.page_size_mask = ~UINT64_C(0xffff);
     viommu = books(NULL, &config);
     assert_int_equal(
         iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),

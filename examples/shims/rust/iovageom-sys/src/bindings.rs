@@ -34,9 +34,6 @@ extern "C" {
     pub fn iovageom_range_equal(a: iovageom_range, b: iovageom_range) -> bool;
 }
 extern "C" {
-    pub fn iovageom_range_has(range: iovageom_range, address: u64) -> bool;
-}
-extern "C" {
     pub fn iovageom_range_contains(outer: iovageom_range, inner: iovageom_range) -> bool;
 }
 extern "C" {
@@ -75,9 +72,6 @@ extern "C" {
 }
 extern "C" {
     pub fn iovageom_pgsize_granule(mask: u64) -> u64;
-}
-extern "C" {
-    pub fn iovageom_pgsize_from_alignment(alignment: u64) -> u64;
 }
 pub const IOVAGEOM_OK: iovageom_status = 0;
 pub const IOVAGEOM_ERR_INVALID: iovageom_status = -1;
