@@ -30,6 +30,29 @@ void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
         iovageom_itree_clear(&mappings->tree);
 }
 
+/* seek_split(), where the lowest mapping in the range, at `entry`, is not all that there is to say. */
+static NOINLINE bool seek_run(const struct iovageom_itree *tree, struct iovageom_itree_entry entry,
+                              struct iovageom_range range, struct iovageom_mappings_place *place,
+                              struct iovageom_mapping *hit)
+{
+    const uint32_t room = count_at(tree, &place->path, 0) - place->path.slot[0];
+    uint32_t run = 0;
+
+    if (entry.range->start < range.start)
+        return give_mapping(tree, entry, hit);
+    while (run < room && entry.range[run].last < range.last)
+        run++;
+    place->beyond = run == room;
+    if (place->beyond)
+        entry = iovageom_itree_find(tree, range.last);
+    else
+        entry = entry_at(entry.range, entry.values, tree->width, run);
+    place->run = run + (run < room && entry.range->last == range.last);
+    if (!entry.range || entry.range->start > range.last || entry.range->last == range.last)
+        return false;
+    return give_mapping(tree, entry, hit);
+}
+
 /*
  * A range can split a mapping only at its two ends, and a guest mostly unmaps exactly what it has
  * mapped: so the mapping at the lower end mostly decides. Those behind it in the same leaf are at
@@ -40,33 +63,16 @@ bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
                                   struct iovageom_mappings_place *place,
                                   struct iovageom_mapping *hit)
 {
-    const struct iovageom_itree *tree = &mappings->tree;
-    struct iovageom_itree_entry entry = seek(tree, range.start, &place->path);
-    uint32_t run = 0;
-    uint32_t room;
+    const struct iovageom_itree_entry entry = seek(&mappings->tree, range.start, &place->path);
 
     place->run = 0;
     place->beyond = false;
     if (!entry.range || entry.range->start > range.last)
         return false;
-    if (entry.range->start >= range.start) {
-        if (entry.range->last == range.last) {
-            place->run = 1;
-            return false;
-        }
-        room = count_at(tree, &place->path, 0) - place->path.slot[0];
-        while (run < room && entry.range[run].last < range.last)
-            run++;
-        place->beyond = run == room;
-        if (place->beyond)
-            entry = iovageom_itree_find(tree, range.last);
-        else
-            entry = entry_at(entry.range, entry.values, tree->width, run);
-        place->run = run + (run < room && entry.range->last == range.last);
-        if (!entry.range || entry.range->start > range.last || entry.range->last == range.last)
-            return false;
-    }
-    return give_mapping(tree, entry, hit);
+    if (entry.range->start < range.start || entry.range->last != range.last)
+        return seek_run(&mappings->tree, entry, range, place, hit);
+    place->run = 1;
+    return false;
 }
 
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
