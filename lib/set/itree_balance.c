@@ -73,11 +73,11 @@ static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom
     if (level > 1)
         return longest_of(((const struct iovageom_itree_inner *)parent->child[slot])->gap + first,
                           n);
-    if (first > 0)
-        return leaf_gap(ranges + first, n, ranges[first - 1].last + 1);
-    while (slot > 0 && parent->count[slot - 1] == 0)
-        slot--; /* a child that is empty just now has no last to begin behind */
-    return leaf_gap(ranges, n, base_of(tree, path, level, slot));
+    /* A child that is empty just now has no last to begin behind. */
+    while (first == 0 && slot > 0 && parent->count[slot - 1] == 0)
+        slot--;
+    return leaf_gap(ranges + first, n,
+                    first > 0 ? ranges[first - 1].last + 1 : base_of(tree, path, level, slot));
 }
 
 /*

@@ -2,6 +2,7 @@
 #include "sweep.h"
 
 #include "../base/array.h"
+#include "../base/hints.h"
 
 /*
  * The inner loops have no branch that depends on which input comes next, since no processor can
@@ -33,7 +34,7 @@ void iovageom_sweep_tree(struct iovageom_sweep_input *input, const struct iovage
 }
 
 /* Whether the input has a range left; gets the next run when this one is used up. */
-static inline bool has_range(struct iovageom_sweep_input *input)
+static ALWAYS_INLINE bool has_range(struct iovageom_sweep_input *input)
 {
     struct iovageom_itree_entry first;
     size_t run;
