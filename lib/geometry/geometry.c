@@ -79,23 +79,6 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
     return status;
 }
 
-/* Writes the addresses that ranges in normal form leave out, count + 1 ranges at most. */
-static size_t write_gaps(const struct iovageom_range *ranges, size_t count,
-                         struct iovageom_range *gaps)
-{
-    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
-    size_t found = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (iovageom_range_below(ranges[i], &gaps[found]) && gaps[found].last >= rest.start)
-            gaps[found++].start = rest.start;
-        if (!iovageom_range_above(ranges[i], &rest))
-            return found;
-    }
-    gaps[found] = rest;
-    return found + 1;
-}
-
 /*
  * Adds a fact by which only the addresses in `ranges` are usable; an empty list leaves none. The
  * usual list is short: its normal form, and what that leaves out, are made on the stack.
@@ -119,8 +102,10 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
         memcpy(normal, ranges, count * sizeof(*normal));
     status = iovageom_ranges_normalize(normal, &kept);
     if (status == IOVAGEOM_OK)
-        status = add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, normal + count,
-                     write_gaps(normal, kept, normal + count));
+        status = iovageom_ranges_complement(normal, kept, IOVAGEOM_EVERYTHING, normal + count,
+                                            count + 1, &kept);
+    if (status == IOVAGEOM_OK)
+        status = add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, normal + count, kept);
     if (normal != few)
         iovageom_array_free(&geometry->allocator, normal, room, sizeof(*normal));
     return status;
