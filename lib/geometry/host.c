@@ -120,31 +120,8 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 
 /* ---- windows of the host's software ---- */
 
-/* Appends regions that a host calls MSI: those beside the window as they are, and the part within
- * it as SOFTWARE_MSI. */
-static int append_msi(struct iovageom_geometry *to, const struct iovageom_geometry_fact *fact,
-                      struct iovageom_range window)
-{
-    struct iovageom_geometry_fact software = *fact;
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(to, fact, false);
-    int status;
-
-    if (row == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    status = iovageom_rangeset_assign(row->ranges, fact->ranges);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_remove(row->ranges, window);
-    if (iovageom_geometry_close(to, row, status) < 0)
-        return status;
-    software.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_SOFTWARE_MSI;
-    row = iovageom_geometry_open(to, &software, false);
-    if (row == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    return iovageom_geometry_close(to, row,
-                                   iovageom_rangeset_clip(row->ranges, fact->ranges, window));
-}
-
-/* Facts can only be added, so another geometry is built with the types changed. */
+/* All or nothing: a changed copy takes the place of the geometry at the end. What a host calls MSI is
+ * left out of the window, where MSI would take precedence. */
 int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                        struct iovageom_range window, enum iovageom_source source)
 {
@@ -161,14 +138,15 @@ int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
     for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
 
-        if (iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
-            !iovageom_source_is_guest(fact->owner.source))
-            status = append_msi(changed, fact, window);
-        else
-            status = iovageom_geometry_append_copy(changed, fact);
+        status = iovageom_geometry_append_copy(changed, fact);
+        if (status == IOVAGEOM_OK && iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
+            !iovageom_source_is_guest(fact->owner.source)) {
+            struct iovageom_geometry_fact *row = &changed->facts[changed->count - 1];
+
+            status = iovageom_geometry_close(changed, row,
+                                             iovageom_rangeset_remove(row->ranges, window));
+        }
     }
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_settle(changed);
     if (status == IOVAGEOM_OK)
         status =
             iovageom_geometry_put_region(changed, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
