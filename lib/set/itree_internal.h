@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../base/array.h"
 #include "itree_search.h"
 
 static inline struct iovageom_itree_inner *inner_of(const struct iovageom_itree_path *path,
@@ -49,42 +50,24 @@ static inline uint64_t base_of(const struct iovageom_itree *tree,
     }
 }
 
-/* The longest gap in front of any of the ranges, 0 for none; the first gap begins at `base`. Two
- * maxima are kept, of every second gap, so that the processor can work on both at a time. */
+/* The longest gap in front of any of the ranges, 0 for none; the first gap begins at `base`. */
 static inline uint64_t leaf_gap(const struct iovageom_range *ranges, uint32_t count, uint64_t base)
 {
-    const struct iovageom_range *at = ranges;
-    const struct iovageom_range *pairs;
-    uint64_t most = 1; /* start - last is one more than is free; subtracted below */
-    uint64_t other = 1;
+    uint64_t most = count > 0 ? ranges[0].start - base : 0;
 
-    if (count == 0)
-        return 0;
-    pairs = ranges + (count - 1) / 2 * 2;
-    for (; at != pairs; at += 2) {
-        uint64_t one = at[1].start - at[0].last;
-        uint64_t two = at[2].start - at[1].last;
-
-        most = one > most ? one : most;
-        other = two > other ? two : other;
-    }
-    if (!(count & 1) && at[1].start - at[0].last > most)
-        most = at[1].start - at[0].last;
-    most = (other > most ? other : most) - 1;
-    return ranges[0].start - base > most ? ranges[0].start - base : most;
+    for (uint32_t i = 1; i < count; i++)
+        most = iovageom_higher(most, ranges[i].start - ranges[i - 1].last - 1);
+    return most;
 }
 
 /* The longest of `count` gaps that an inner node keeps, 0 for none. */
 static inline uint64_t longest_of(const uint64_t *gaps, uint32_t count)
 {
-    uint64_t most = count & 1 ? gaps[count - 1] : 0;
-    uint64_t other = 0;
+    uint64_t most = 0;
 
-    for (uint32_t i = 0; i + 1 < count; i += 2) {
-        most = gaps[i] > most ? gaps[i] : most;
-        other = gaps[i + 1] > other ? gaps[i + 1] : other;
-    }
-    return other > most ? other : most;
+    for (uint32_t i = 0; i < count; i++)
+        most = iovageom_higher(most, gaps[i]);
+    return most;
 }
 
 /* Leads the path on to the next leaf, or back to the one before; false when there is none. */
