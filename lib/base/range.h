@@ -27,11 +27,17 @@ static inline bool iovageom_range_precedes_directly(struct iovageom_range low,
     return low.last < high.start && high.start - low.last == 1;
 }
 
+/* The range and the addresses beside it, where there are any: what overlaps this touches `range`. */
+static inline struct iovageom_range iovageom_range_around(struct iovageom_range range)
+{
+    return (struct iovageom_range){range.start - (range.start > 0),
+                                   range.last + (range.last < IOVAGEOM_ADDRESS_MAX)};
+}
+
 /* Whether the union of the two is one range: they overlap, or one directly precedes the other. */
 static inline bool iovageom_range_touches(struct iovageom_range a, struct iovageom_range b)
 {
-    return iovageom_range_overlaps(a, b) || iovageom_range_precedes_directly(a, b) ||
-           iovageom_range_precedes_directly(b, a);
+    return iovageom_range_overlaps(iovageom_range_around(a), b);
 }
 
 /*

@@ -110,14 +110,7 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
 /* Whether any range of the set overlaps this one or touches it: then inserting it joins them. */
 static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range range)
 {
-    struct iovageom_range around = range;
-    struct iovageom_range beside;
-
-    if (iovageom_range_below(range, &beside))
-        around.start = beside.last;
-    if (iovageom_range_above(range, &beside))
-        around.last = beside.start;
-    return iovageom_rangeset_overlaps(set, around);
+    return iovageom_rangeset_overlaps(set, iovageom_range_around(range));
 }
 
 /* Inserts the ranges of `from` one by one. On an error, those that came before stay. */

@@ -143,17 +143,15 @@ static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
 
 int iovageom_rangeset_insert(struct iovageom_rangeset *set, struct iovageom_range range)
 {
+    const struct iovageom_range around = iovageom_range_around(range);
     struct iovageom_itree *tree = tree_of(set);
     struct iovageom_itree_path path;
     struct iovageom_itree_entry entry;
 
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    /* From the address before the range on, so that an entry which ends there, and touches it, is
-     * found. */
-    entry = iovageom_itree_seek(tree, range.start - (range.start > 0), &path);
-    if (!entry.range ||
-        (entry.range->start > range.last && !iovageom_range_precedes_directly(range, *entry.range)))
+    entry = iovageom_itree_seek(tree, around.start, &path);
+    if (!entry.range || entry.range->start > around.last)
         return iovageom_itree_insert(tree, &path, range, NULL);
     if (!iovageom_range_contains(*entry.range, range))
         absorb(tree, *entry.range, range);
