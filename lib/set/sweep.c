@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sweep.h"
 
-#include "../base/array.h"
 #include "../base/hints.h"
+#include "../base/range.h"
 
 /*
  * Which input comes next is random for random input, and no processor can predict it. So where a step
@@ -133,7 +133,7 @@ static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range 
         if (!sweep->any)
             pending = *next;
         sweep->any = true;
-        apart = next->start > pending.last && next->start - pending.last > 1;
+        apart = next->start > iovageom_range_around(pending).last;
         *to = pending;
         to += apart;
         pending.start = apart ? next->start : pending.start;
