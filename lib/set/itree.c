@@ -148,21 +148,6 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
     return seek(tree, address, path);
 }
 
-IOVAGEOM_COLD void iovageom_itree_fetch(const struct iovageom_itree *tree, const uint64_t *address)
-{
-    const unsigned char *node = tree->root;
-    size_t bytes = sizeof(struct iovageom_itree_inner);
-    struct iovageom_itree_path path;
-
-    if (node && address) {
-        (void)iovageom_itree_seek(tree, *address, &path);
-        node = path.node[0];
-        bytes = sizeof(struct iovageom_itree_leaf);
-    }
-    for (size_t line = 0; node && line < bytes; line += CACHE_LINE)
-        PREFETCH(node + line);
-}
-
 /* ---- cursors ---- */
 
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,

@@ -286,8 +286,10 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
  * endpoints, and from the domains of those groups. ask_group() looks at one of them.
  */
 
-/* Bypass, live mappings and budget of one domain, if the device comes to serve it. */
-static void ask_domain(struct iovageom_admission *a, const struct iovageom_domain *domain)
+/* Bypass, live mappings and budget of one domain, if the device comes to serve it. `clear`: no mapping is
+ * where the device reserves something. */
+static void ask_domain(struct iovageom_admission *a, const struct iovageom_domain *domain,
+                       bool clear)
 {
     const struct iovageom_device *device = a->device;
     struct iovageom_mapping mapping;
@@ -297,7 +299,7 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_domai
     if (domain->bypass &&
         !iovageom_identity_fits(&a->viommu->identity, device, a->endpoint, domain->id, a->report))
         conflict(a);
-    for (size_t i = 0; i < device->all_count; i++)
+    for (size_t i = 0; !clear && i < device->all_count; i++)
         if (iovageom_mappings_first_overlap(&domain->mappings, device->ranges[i], &mapping))
             object(a, IOVAGEOM_FINDING_MAPPING, domain->id, IOVAGEOM_ID_NONE, mapping.range,
                    device->ranges[i]);
@@ -312,8 +314,10 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_domai
         object_number(a, IOVAGEOM_FINDING_BUDGET, domain->id, a->live + joining, device->budget);
 }
 
-/* What the device would take from a guest group, and from the domains where that group is. */
-static void ask_group(struct iovageom_admission *a, const struct iovageom_group *group)
+/* What the device would take from a guest group, and from the domains where that group is: of the one
+ * that the link `clear` leads to, no mapping. */
+static void ask_group(struct iovageom_admission *a, const struct iovageom_group *group,
+                      const struct iovageom_link *clear)
 {
     const struct iovageom_device *device = a->device;
     struct iovageom_range hit;
@@ -326,7 +330,7 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_group 
             object(a, IOVAGEOM_FINDING_PROMISE, IOVAGEOM_ID_NONE, iovageom_promised_to(group, both),
                    hit, device->ranges[i]);
     for (const struct iovageom_link *link = group->node.down; link != NULL; link = link->down_next)
-        ask_domain(a, link->lower->self);
+        ask_domain(a, link->lower->self, link == clear);
 }
 
 /* No more regions than these come into a list: each range, and two for each MSI range, which may cut
@@ -388,7 +392,7 @@ int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group 
     if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
         ask_input(a, true);
     if (a->status != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
-        ask_group(a, group);
+        ask_group(a, group, NULL);
         error = ask_probe(a, group, NULL);
     }
     return error != IOVAGEOM_OK ? error : a->status;
@@ -443,12 +447,12 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
         return ask_probe(a, NULL, address_space);
     if (address_space != NULL && iovageom_link_count(&address_space->node, &group->node) > 0)
         return IOVAGEOM_OK;
-    ask_group(a, group);
+    ask_group(a, group, NULL);
     error = ask_probe(a, group, address_space);
     for (; lead != NULL; lead = lead->lead_next)
         if (lead != known) {
             a->device = lead->device;
-            ask_group(a, group);
+            ask_group(a, group, NULL);
         }
     a->device = device;
     return error;
@@ -461,15 +465,18 @@ int iovageom_ask_neighbours(struct iovageom_admission *a)
     const struct iovageom_link *link =
         a->address_space != NULL ? a->address_space->node.down : NULL;
     int error = IOVAGEOM_OK;
+    uint32_t met = 0;
 
     /* Where a device reserves the same already, they lose nothing. */
     if (iovageom_lead_like(a->address_space, a->device) != NULL)
         link = NULL;
     for (size_t i = 0; error == IOVAGEOM_OK && link != NULL; link = link->down_next, i++) {
-        if (i % IOVAGEOM_FETCHED == 0)
-            iovageom_groups_fetch(link, a->device);
-        ask_group(a, link->lower->self);
-        error = ask_probe(a, link->lower->self, NULL);
+        const struct iovageom_group *group = link->lower->self;
+
+        if (i % IOVAGEOM_AT_ONCE == 0)
+            met = iovageom_groups_meet(link, a->device);
+        ask_group(a, group, (met >> i % IOVAGEOM_AT_ONCE & 1) == 0 ? group->node.down : NULL);
+        error = ask_probe(a, group, NULL);
     }
     ask_direct(a, false);
     /* A device of which something is unknown is admitted with a note: unknown is not empty (Q5). */

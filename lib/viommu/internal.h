@@ -67,8 +67,9 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
 int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageom_domain *domain);
 uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
 uint64_t iovageom_address_space_budget(const struct iovageom_address_space *address_space);
-enum { IOVAGEOM_FETCHED = 16 };
-void iovageom_groups_fetch(const struct iovageom_link *link, const struct iovageom_device *device);
+enum { IOVAGEOM_AT_ONCE = 16 };
+uint32_t iovageom_groups_meet(const struct iovageom_link *link,
+                              const struct iovageom_device *device);
 uint64_t iovageom_address_space_live(const struct iovageom_address_space *address_space);
 bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
                             const struct iovageom_device *device, uint64_t endpoint,

@@ -129,35 +129,33 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 }
 
 /*
- * An address space may have a thousand domains that are in no cache. What admission.c reads of the
- * next few of them is asked for here before the first is looked at, step by step for all of these:
- * so one wait for memory serves them all.
+ * Of the next few groups of an address space, a bit for each: whether its newest domain has a mapping
+ * where the device reserves something. There may be a thousand domains, and none in a cache. So one
+ * range is looked for in all of them before the next: such searches don't depend on each other, and
+ * wait for memory together. What admission.c reads of the groups is asked for, too.
  */
-void iovageom_groups_fetch(const struct iovageom_link *link, const struct iovageom_device *device)
+uint32_t iovageom_groups_meet(const struct iovageom_link *link,
+                              const struct iovageom_device *device)
 {
-    const struct iovageom_domain *domains[IOVAGEOM_FETCHED];
-    const struct iovageom_link *links[IOVAGEOM_FETCHED];
+    const struct iovageom_domain *domains[IOVAGEOM_AT_ONCE];
+    struct iovageom_mapping mapping;
+    uint32_t met = 0;
     size_t count = 0;
 
-    for (; link != NULL && count < IOVAGEOM_FETCHED; link = link->down_next) {
+    for (; link != NULL && count < IOVAGEOM_AT_ONCE; link = link->down_next) {
         const struct iovageom_group *group = link->lower->self;
 
         PREFETCH(&group->promised);
         PREFETCH(&group->view.all);
         PREFETCH(&group->view.msi);
-        links[count] = group->node.down;
-        count += links[count] != NULL;
+        domains[count++] = group->node.down != NULL ? group->node.down->lower->self : NULL;
     }
-    for (size_t i = 0; i < count; i++) {
-        domains[i] = links[i]->lower->self;
-        PREFETCH(&domains[i]->mappings.tree);
-        PREFETCH(&domains[i]->mappings.tree.root_count);
-    }
-    for (size_t i = 0; i < count; i++)
-        iovageom_itree_fetch(&domains[i]->mappings.tree, NULL);
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < device->all_count && k < IOVAGEOM_FETCHED; k++)
-            iovageom_itree_fetch(&domains[i]->mappings.tree, &device->ranges[k].start);
+    for (size_t k = 0; k < device->all_count; k++)
+        for (size_t i = 0; i < count; i++)
+            if (domains[i] != NULL &&
+                iovageom_mappings_first_overlap(&domains[i]->mappings, device->ranges[k], &mapping))
+                met |= (uint32_t)1 << i;
+    return met;
 }
 
 /* ---- domains ---- */

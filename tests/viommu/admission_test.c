@@ -137,6 +137,55 @@ static void a_group_objects_once(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* Many groups are asked at a time, each with the newest of its domains first: all are named that have a
+ * mapping in the way, and no other. */
+static void each_domain_in_the_way_is_named(void **state)
+{
+    enum { ENDPOINTS = 80 };
+    const struct iovageom_range window[] = {{0x40000000, 0x4fffffff}, {0x60000000, 0x6fffffff}};
+    /* In a window are the second and the third. */
+    const struct iovageom_range pages[] = {{0x3ffff000, 0x3fffffff},
+                                           {0x4ffff000, 0x4fffffff},
+                                           {0x60000000, 0x60000fff},
+                                           {0x70000000, 0x70000fff}};
+    struct iovageom_geometry *old = windows("old", NULL, 0);
+    struct iovageom_geometry *geometry = windows("new", window, 2);
+    struct iovageom_plug_options where;
+    struct iovageom_viommu *viommu;
+    struct iovageom_report report;
+    size_t expected = 0;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    iovageom_report_init(&report, NULL);
+    iovageom_plug_options_init(&where);
+    where.address_space = 1;
+    for (uint32_t i = 0; i < ENDPOINTS; i++) {
+        where.guest_group = i % 5 == 0 ? IOVAGEOM_VIOMMU_OWN : i / 5;
+        assert_int_equal(iovageom_viommu_plug(viommu, i, &where, old, NULL), 0);
+    }
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    for (uint32_t i = 0; i < ENDPOINTS; i++) {
+        if (i % 11 == 4)
+            continue; /* in no domain */
+        assert_int_equal(iovageom_viommu_attach(viommu, i, i, 0, NULL), 0);
+        for (size_t k = 0; k < 4; k++)
+            if (i % (k + 5) <= 1) {
+                assert_int_equal(
+                    iovageom_viommu_map(viommu, i, pages[k], 0, IOVAGEOM_VIRTIO_MAP_F_READ, NULL),
+                    0);
+                expected += k == 1 || k == 2;
+            }
+    }
+    assert_int_equal(iovageom_viommu_plug_check(viommu, ENDPOINTS, &where, geometry, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(findings_of(&report, IOVAGEOM_FINDING_MAPPING), expected);
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(geometry);
+    iovageom_geometry_free(old);
+    iovageom_viommu_free(viommu);
+}
+
 /* Whoever asks with a report is told of what is lost, also when the list is known already. */
 static void each_probe_notes_what_is_lost(void **state)
 {
@@ -176,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_list_that_does_not_fit_is_noted),
         cmocka_unit_test(what_others_reserve_there_counts_for_a_list),
         cmocka_unit_test(a_group_objects_once),
+        cmocka_unit_test(each_domain_in_the_way_is_named),
         cmocka_unit_test(each_probe_notes_what_is_lost),
     };
 
