@@ -84,39 +84,25 @@ bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
            give_mapping(&mappings->tree, entry, out);
 }
 
-IOVAGEOM_COLD size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
-                                                const struct iovageom_rangeset *set,
-                                                struct iovageom_mapping *out, size_t capacity)
+IOVAGEOM_COLD bool iovageom_mappings_touching(const struct iovageom_mappings *mappings,
+                                              const struct iovageom_rangeset *set,
+                                              struct iovageom_mapping *out)
 {
     struct iovageom_rangeset_cursor place;
-    struct iovageom_range range;
-    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
     struct iovageom_itree_entry entry;
-    size_t count = 0;
+    struct iovageom_range range;
+    uint64_t from = 0;
 
-    /*
-     * Both sides skip what lies below the position of the other one, by a search. So the cost is
-     * O(log n) for each mapping that is found and each range of the smaller side. `rest` is what is
-     * still to be searched: above a mapping that was found, so that each is given once, however
-     * many ranges of the set touch it.
-     */
+    /* Both sides skip what lies below the position of the other one, by a search. So the cost is
+     * O(log n) for each range of the smaller side. */
     for (;;) {
-        iovageom_rangeset_seek(set, rest.start, &place);
+        iovageom_rangeset_seek(set, from, &place);
         if (!iovageom_rangeset_next(&place, &range))
-            return count;
-        range.start = range.start < rest.start ? rest.start : range.start;
+            return false;
         entry = iovageom_itree_find(&mappings->tree, range.start);
-        if (!entry.range)
-            return count;
-        if (entry.range->start > range.last) {
-            rest.start = entry.range->start;
-            continue;
-        }
-        if (count < capacity)
-            give_mapping(&mappings->tree, entry, &out[count]);
-        count++;
-        if (!iovageom_range_above(*entry.range, &rest))
-            return count;
+        if (!entry.range || entry.range->start <= range.last)
+            return give_mapping(&mappings->tree, entry, out);
+        from = entry.range->start;
     }
 }
 

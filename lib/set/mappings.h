@@ -78,16 +78,10 @@ static inline struct iovageom_itree_entry iovageom_mappings_near(
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
                                      struct iovageom_range range, struct iovageom_mapping *out);
 
-/*
- * The hot-plug question: which mappings overlap a set of addresses that are to become unusable?
- * O(log n) for each range of the set, or for each mapping, whichever are fewer, plus k.
- *
- * @param out the lowest of them, as many as `capacity`. May be NULL when `capacity` is 0.
- * @return how many there are in all.
- */
-size_t iovageom_mappings_touching(const struct iovageom_mappings *mappings,
-                                  const struct iovageom_rangeset *set, struct iovageom_mapping *out,
-                                  size_t capacity);
+/* The lowest mapping that overlaps a range of the set. False when there is none. O(log n) for each range
+ * of the set, or for each mapping, whichever are fewer. */
+bool iovageom_mappings_touching(const struct iovageom_mappings *mappings,
+                                const struct iovageom_rangeset *set, struct iovageom_mapping *out);
 
 /* ---- cursors: they keep their place when the ledger changes, as in rangeset.h ---- */
 

@@ -30,8 +30,7 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
         status = iovageom_group_view(viommu, group, &view);
         all = &view.all;
     }
-    if (status == IOVAGEOM_OK &&
-        iovageom_mappings_touching(&domain->mappings, all, &mapping, 1) > 0) {
+    if (status == IOVAGEOM_OK && iovageom_mappings_touching(&domain->mappings, all, &mapping)) {
         finding = iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, domain->id,
                                       endpoint->id, mapping.range, IOVAGEOM_NOWHERE);
         status = iovageom_refuse_reserved(report, &finding, all, viommu, group, domain);
