@@ -5,6 +5,7 @@
 
 #include "../base/range.h"
 #include "../base/hints.h"
+#include "../set/itree_internal.h"
 #include "../set/rangeset_internal.h"
 #include "internal.h"
 
@@ -117,7 +118,7 @@ static ALWAYS_INLINE int map_place(const struct iovageom_viommu *viommu,
                                    struct iovageom_report *report,
                                    struct iovageom_mappings_place *place)
 {
-    const struct iovageom_range range = mapping->range;
+    const struct iovageom_range range = {mapping->range.start, mapping->range.last};
     const uint64_t live = iovageom_mappings_count(&domain->mappings);
 
     if (iovageom_rangeset_meets(&domain->reserved, range))
@@ -282,32 +283,38 @@ static int segments_of(const struct iovageom_domain *domain, struct iovageom_ran
 {
     const struct iovageom_itree *tree = &domain->mappings.tree;
     struct iovageom_segment last = {range, 0, 0, 0};
-    struct iovageom_mappings_cursor cursor;
-    struct iovageom_itree_entry first;
-    size_t run;
+    struct iovageom_itree_path path;
+    uint64_t at = range.start;
+    size_t n = 0;
+    bool more = iovageom_itree_seek(tree, at, &path).range != NULL;
 
-    *count = 0;
-    *gap = range.start;
-    iovageom_mappings_seek(&domain->mappings, range.start, &cursor);
-    while ((run = iovageom_itree_span(&cursor.cursor, &first)) > 0)
-        for (size_t i = 0; i < run; i++) {
+    for (; more; more = iovageom_itree_step(tree, &path, true)) {
+        const struct iovageom_range *ranges = ranges_at(tree, &path);
+        const uint64_t *values = tree->root ? leaf_values(ranges) : inline_values(tree);
+        const uint32_t end = count_at(tree, &path, 0);
+
+        for (size_t i = path.slot[0]; i < end; i++) {
             struct iovageom_mapping mapping =
-                iovageom_mapping_of(tree, &first.range[i], &first.values[i * tree->width]);
+                iovageom_mapping_of(tree, &ranges[i], &values[i * tree->width]);
 
-            if (mapping.range.start > *gap || (flags & ~mapping.flags) != 0)
+            *gap = at;
+            if (mapping.range.start > at || (flags & ~mapping.flags) != 0)
                 return IOVAGEOM_ERR_FAULT;
-            mapping.phys += *gap - mapping.range.start; /* not 0 for the first one only */
-            if (*count == 0 || !segment_joins(&last, *gap, &mapping)) {
-                ++*count;
-                last = (struct iovageom_segment){{*gap, 0}, mapping.phys, mapping.flags, 0};
+            mapping.phys += at - mapping.range.start; /* not 0 for the first one only */
+            if (n == 0 || !segment_joins(&last, at, &mapping)) {
+                n++;
+                last = (struct iovageom_segment){{at, 0}, mapping.phys, mapping.flags, 0};
             }
             last.range.last = mapping.range.last < range.last ? mapping.range.last : range.last;
-            if (*count <= capacity)
-                segments[*count - 1] = last;
+            if (n <= capacity)
+                segments[n - 1] = last;
+            *count = n;
             if (mapping.range.last >= range.last)
                 return IOVAGEOM_OK;
-            *gap = mapping.range.last + 1;
+            at = mapping.range.last + 1;
         }
+    }
+    *gap = at;
     return IOVAGEOM_ERR_FAULT;
 }
 
@@ -343,7 +350,10 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     if (count > SEVERAL)
         return segments_of(domain, range, flags, segments, capacity, &count, &gap);
-    memcpy(segments, few, count * sizeof(few[0]));
+    /* Word by word: see decide_map(). */
+    for (size_t i = 0; i < count; i++)
+        segments[i] = (struct iovageom_segment){
+            {few[i].range.start, few[i].range.last}, few[i].phys, few[i].flags, 0};
     return IOVAGEOM_OK;
 }
 

@@ -50,6 +50,9 @@ static union iovageom_decision *decision_of(struct iovageom_viommu_transaction *
     return (union iovageom_decision *)transaction->decision;
 }
 
+/* What the decoder has just stored is copied word by word, here, in map_place() and in translate_any():
+ * one load of two words that come from two stores has to wait until both are in the cache, and a
+ * search would wait for it. */
 static ALWAYS_INLINE int decide_map(struct iovageom_viommu *viommu,
                                     struct iovageom_viommu_transaction *transaction,
                                     struct iovageom_report *report)
@@ -57,7 +60,8 @@ static ALWAYS_INLINE int decide_map(struct iovageom_viommu *viommu,
     const struct iovageom_virtio_request *request = &transaction->request;
     struct iovageom_change *change = &decision_of(transaction)->change;
 
-    change->mapping.range = request->virt;
+    change->mapping.range.start = request->virt.start;
+    change->mapping.range.last = request->virt.last;
     change->mapping.phys = request->phys;
     change->mapping.flags = request->flags;
     return iovageom_map_decide(viommu, request->domain, report, change);
@@ -72,7 +76,8 @@ static ALWAYS_INLINE int decide_unmap(const struct iovageom_viommu *viommu,
 
     if (request->body_reserved)
         return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
-    change->mapping.range = request->virt;
+    change->mapping.range.start = request->virt.start;
+    change->mapping.range.last = request->virt.last;
     return iovageom_unmap_decide(viommu, request->domain, report, change);
 }
 
