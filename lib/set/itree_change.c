@@ -83,6 +83,17 @@ static inline uint64_t base_at(const struct iovageom_itree *tree,
 /* put_in() inserts one entry among `count`, take_out() removes n of them, in one leaf or in the
  * object. Counts, summaries and `highest` are left to the caller. Of the few entries of the object,
  * `few`, each is moved by itself, as a call of memmove() takes longer than that. */
+static ALWAYS_INLINE void move_one(uint32_t width, struct iovageom_range *ranges, uint64_t *values,
+                                   uint32_t to, uint32_t from)
+{
+    ranges[to] = ranges[from];
+    if (width == 1)
+        values[to] = values[from];
+    else
+        for (uint32_t w = 0; w < width; w++)
+            values[to * width + w] = values[from * width + w];
+}
+
 static ALWAYS_INLINE void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
                                  uint64_t *values, uint32_t index, uint32_t count,
                                  struct iovageom_range range, const uint64_t *value, bool few)
@@ -91,9 +102,7 @@ static ALWAYS_INLINE void put_in(const struct iovageom_itree *tree, struct iovag
 
     if (few) {
         for (uint32_t i = count; i > index; i--)
-            ranges[i] = ranges[i - 1];
-        for (uint32_t w = count * width; w > index * width; w--)
-            values[w + width - 1] = values[w - 1];
+            move_one(width, ranges, values, i, i - 1);
     } else {
         memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
         if (width > 0)
@@ -116,9 +125,7 @@ static ALWAYS_INLINE void take_out(const struct iovageom_itree *tree, struct iov
 
     if (few) {
         for (uint32_t i = index; i < left; i++)
-            ranges[i] = ranges[i + n];
-        for (uint32_t w = index * width; w < left * width; w++)
-            values[w] = values[w + n * width];
+            move_one(width, ranges, values, i, i + n);
     } else {
         memmove(&ranges[index], &ranges[index + n], (left - index) * sizeof(ranges[0]));
         if (width > 0)
