@@ -455,6 +455,15 @@ static bool is_loose(IovageomShim *shim, uint64_t domain)
     return false;
 }
 
+/* Not so where an emulated device fills a slot. */
+static bool has_host(IovageomShim *shim, uint32_t endpoint)
+{
+    struct iovageom_viommu_endpoint known;
+
+    return iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK &&
+           known.plugged && !g_hash_table_contains(shim->fillers, GUINT_TO_POINTER(endpoint + 1));
+}
+
 /*
  * Whether a MAP was refused for its granule alone, in a domain that no host device is in. Stock
  * QEMU takes such mappings from emulated devices, and its own tests rely on it (N41 says SHOULD).
@@ -463,7 +472,6 @@ static bool is_loose(IovageomShim *shim, uint64_t domain)
 static bool misaligned(IovageomShim *shim, uint32_t domain)
 {
     const struct iovageom_finding *why = iovageom_report_at(&shim->report, 0);
-    struct iovageom_viommu_endpoint known;
     uint64_t last = IOVAGEOM_ID_NONE;
     uint32_t endpoint;
 
@@ -471,7 +479,7 @@ static bool misaligned(IovageomShim *shim, uint32_t domain)
         return false;
     }
     while (iovageom_viommu_domain_endpoint(shim->books, domain, last, &endpoint)) {
-        if (iovageom_viommu_endpoint(shim->books, endpoint, &known) < 0 || known.plugged) {
+        if (has_host(shim, endpoint)) {
             return false;
         }
         last = endpoint;
@@ -498,6 +506,7 @@ static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, 
     struct iovageom_plug_options where;
     int rc;
 
+    empty_slot(shim, endpoint);
     if (iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK &&
         is_loose(shim, known.domain)) {
         error_setg(errp,
@@ -506,7 +515,6 @@ static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, 
                    known.domain);
         return false;
     }
-    empty_slot(shim, endpoint);
     iovageom_plug_options_init(&where);
     where.guest_group = guest_group(shim, alias_bus, alias_devfn);
     if (alias_bus != bus || alias_devfn != devfn) {
@@ -621,7 +629,6 @@ static void fill_slot(IovageomShim *shim, uint32_t endpoint)
 int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain,
                          uint32_t flags)
 {
-    struct iovageom_viommu_endpoint known;
     uint32_t endpoint;
 
     if (!bus) {
@@ -632,8 +639,7 @@ int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t do
         return answer(shim, VIRTIO_IOMMU_S_DEVERR);
     }
     fill_slot(shim, endpoint);
-    if (is_loose(shim, domain) &&
-        iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK && known.plugged) {
+    if (is_loose(shim, domain) && has_host(shim, endpoint)) {
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-iommu: domain %u has misaligned mappings\n", domain);
         return VIRTIO_IOMMU_S_UNSUPP;
     }

@@ -485,6 +485,28 @@ static void an_emulated_device_in_a_slot_is_no_host_device(void)
     iovageom_shim_free(shim);
 }
 
+/* What stock QEMU takes from an emulated device it takes from one in a slot, too. */
+static void an_emulated_device_in_a_slot_may_map_less_than_a_granule(void)
+{
+    PCIDevice card = {.devfn = 0, .bus = &below};
+    IovageomShim *shim = destination(NULL, 48);
+    Error *error = NULL;
+
+    below.devices[0] = &card;
+    g_assert_cmpint(iovageom_shim_attach(shim, &below, 0, 4, 0), ==, 0);
+    g_assert_cmpint(iovageom_shim_map(shim, 4, 0x100, 0x1ff, 0, 3), ==, VIRTIO_IOMMU_S_OK);
+    g_assert_cmpint(iovageom_shim_attach(shim, &root, disk.devfn, 4, 0), ==, 0);
+    g_assert_cmpint(iovageom_shim_attach(shim, &below, 0, 5, 0), ==, 0);
+    g_assert_cmpint(iovageom_shim_attach(shim, &below, 0, 4, 0), ==, 0);
+    /* A host device in its place starts anew, but does not come into that domain. */
+    below.devices[0] = NULL;
+    g_assert(plug_host(shim, 39, &error) && !error);
+    g_assert_cmpint(iovageom_shim_attach(shim, &below, 0, 4, 0), ==, VIRTIO_IOMMU_S_UNSUPP);
+    g_assert_cmpint(iovageom_shim_attach(shim, &below, 0, 5, 0), ==, 0);
+    g_assert_cmpint(iovageom_shim_map(shim, 5, 0x100, 0x1ff, 0, 3), ==, VIRTIO_IOMMU_S_RANGE);
+    iovageom_shim_free(shim);
+}
+
 static void a_stream_without_books(void)
 {
     uint8_t properties[4096];
@@ -617,6 +639,7 @@ int main(int argc, char **argv)
     TEST(a_damaged_stream_is_refused);
     TEST(qemus_part_is_judged_too);
     TEST(an_emulated_device_in_a_slot_is_no_host_device);
+    TEST(an_emulated_device_in_a_slot_may_map_less_than_a_granule);
     TEST(a_stream_without_books);
     TEST(a_driver_that_does_not_ask_gets_no_narrow_device);
     TEST(a_driver_that_does_not_ask_moves);
