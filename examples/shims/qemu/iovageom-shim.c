@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* QEMU's virtio-iommu on libiovageom. See iovageom-shim.h. */
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/log.h"
@@ -792,7 +793,31 @@ static bool take_over(IovageomShim *shim, Error **errp)
     return show(shim, good ? errp : NULL) && good;
 }
 
-int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features)
+/* Whether a guest that goes by what it has read there can go on here. Nobody checks that in QEMU. */
+static bool space_fits(IovageomShim *shim, const struct virtio_iommu_config *read, Error **errp)
+{
+    uint64_t mask = le64_to_cpu(read->page_size_mask), own = shim->config->page_size_mask;
+    uint64_t start = le64_to_cpu(read->input_range.start);
+    uint64_t end = le64_to_cpu(read->input_range.end);
+
+    if (mask && (mask & -mask) != (own & -own)) {
+        error_setg(errp,
+                   "the guest maps multiples of 0x%" PRIx64 ", and this machine of 0x%" PRIx64,
+                   mask & -mask, own & -own);
+        return false;
+    }
+    if (mask && (start < shim->config->input_range.start || end > shim->config->input_range.end)) {
+        error_setg(errp,
+                   "the guest maps in [0x%" PRIx64 ",0x%" PRIx64 "], which is not all in the input "
+                   "range of this machine",
+                   start, end);
+        return false;
+    }
+    return true;
+}
+
+int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features,
+                             const struct virtio_iommu_config *read)
 {
     bool received = shim->received;
     Error *error = NULL;
@@ -805,6 +830,8 @@ int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features)
     } else if (g_hash_table_size(shim->plugged) || shim->envelope) {
         error_setg(&error, "it comes from a QEMU that does not record what the guest was promised "
                            "(libiovageom): load it without host devices and iovageom-envelope");
+        good = false;
+    } else if (!space_fits(shim, read, &error)) {
         good = false;
     } else {
         iovageom_viommu_set_bypass(shim->books, shim->config->bypass, NULL);

@@ -99,11 +99,14 @@ extern const VMStateDescription vmstate_iovageom_shim;
  * A stream of a QEMU without the shim has no books. They are made from its domains, and the guest
  * counts as promised everything but what the machine reserves: so it is refused as long as there
  * is a host device or an envelope. Host devices may be plugged later, where they keep that promise.
+ * It is refused, too, when the guest has read another granule, or an input range beyond that of here.
  *
  * Each returns 0, or reports why not and returns -EINVAL. `number` is the guest's. `features` are what
- * its driver has accepted, all bits when it has not said so yet: books that came know them already.
+ * its driver has accepted, all bits when it has not said so yet, and `read` is the config space as it
+ * was read last, all zeros before that: books that came know both already.
  */
-int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features);
+int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features,
+                             const struct virtio_iommu_config *read);
 int iovageom_shim_load_endpoint(IovageomShim *shim, uint32_t number, PCIBus *bus, int devfn,
                                 uint32_t domain, bool bypass);
 int iovageom_shim_load_mapping(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last,

@@ -6,6 +6,7 @@
 #ifndef FAKE_QEMU_H
 #define FAKE_QEMU_H
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define le64_to_cpu(number)                 le64toh(number)
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* ---- errors ---- */

@@ -238,11 +238,14 @@ static int received(IovageomShim *shim, const GByteArray *stream)
     return 0;
 }
 
+static const struct virtio_iommu_config unread;
+
 static int moved(IovageomShim *shim, const GByteArray *stream)
 {
     reported[0] = '\0';
-    return stream && received(shim, stream) < 0 ? -EINVAL
-                                                : iovageom_shim_load_begin(shim, UINT64_MAX);
+    return stream && received(shim, stream) < 0
+               ? -EINVAL
+               : iovageom_shim_load_begin(shim, UINT64_MAX, &unread);
 }
 
 /*
@@ -583,11 +586,37 @@ static void a_driver_that_does_not_ask_moves(void)
         if (recorded) {
             g_assert_cmpint(moved(shim, stream), ==, 0);
         } else {
-            g_assert_cmpint(iovageom_shim_load_begin(shim, ALL_BUT_PROBE), ==, 0);
+            g_assert_cmpint(iovageom_shim_load_begin(shim, ALL_BUT_PROBE, &unread), ==, 0);
         }
         g_assert_cmpint(iovageom_shim_load_end(shim), ==, 0);
         g_assert(!plug_at(shim, &apart, 39, NULL));
         g_assert(plug_at(shim, &apart, 48, NULL));
+        iovageom_shim_free(shim);
+    }
+}
+
+/* Of a stream without books: QEMU has what the guest has read, and never looks at it. */
+static void a_guest_that_read_something_else_is_refused(void)
+{
+    static const struct {
+        uint64_t mask, start, end;
+        const char *word;
+    } ways[] = {
+        {-K4, 0, (UINT64_C(1) << 48) - 1, NULL},        {G1 | M2 | K4, K4, M2 - 1, NULL},
+        {-K64, 0, M2 - 1, "multiples of 0x10000, and"}, {M2, 0, M2 - 1, "multiples of 0x200000"},
+        {-K4, 0, UINT64_C(1) << 48, "input range"},     {-K4, 0, UINT64_MAX, "input range"},
+    };
+
+    for (size_t n = 0; n < G_N_ELEMENTS(ways); n++) {
+        struct virtio_iommu_config read = {
+            .page_size_mask = htole64(ways[n].mask),
+            .input_range = {htole64(ways[n].start), htole64(ways[n].end)}};
+        IovageomShim *shim = destination(NULL, 48);
+
+        reported[0] = '\0';
+        g_assert_cmpint(iovageom_shim_load_begin(shim, UINT64_MAX, &read), ==,
+                        ways[n].word ? -EINVAL : 0);
+        g_assert(ways[n].word ? strstr(reported, ways[n].word) != NULL : !reported[0]);
         iovageom_shim_free(shim);
     }
 }
@@ -643,6 +672,7 @@ int main(int argc, char **argv)
     TEST(a_stream_without_books);
     TEST(a_driver_that_does_not_ask_gets_no_narrow_device);
     TEST(a_driver_that_does_not_ask_moves);
+    TEST(a_guest_that_read_something_else_is_refused);
     TEST(places_deep_down_are_told_apart);
     return g_test_run();
 }
