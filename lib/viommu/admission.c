@@ -161,7 +161,7 @@ static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
         granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
     if (granule < iovageom_pgsize_granule(a->device->mask))
         granule = iovageom_pgsize_granule(a->device->mask);
-    if (iovageom_device_leaves_some(a->device, &a->viommu->platform_view.all, input, granule))
+    if (iovageom_device_leaves_some(a->device, &a->viommu->platform_all, input, granule))
         return true;
     object_number(a, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
     return a->viommu->loading;
@@ -333,18 +333,6 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_group 
         ask_domain(a, link->lower->self, link == clear);
 }
 
-/* No more regions than these come into a list: each range, and two for each MSI range, which may cut
- * another one in two. */
-static size_t device_regions_most(const struct iovageom_device *device)
-{
-    return device->all_count + 2 * device->msi_count;
-}
-
-static size_t view_regions_most(const struct iovageom_view *view)
-{
-    return iovageom_rangeset_count(&view->all) + 2 * iovageom_rangeset_count(&view->msi);
-}
-
 /*
  * Whether the list of a guest group (NULL: one that does not exist yet), with the device, still fits
  * the probe_size that the guest has read. `joined`: the address space that the group comes into,
@@ -365,12 +353,13 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
 
     if (!viommu->frozen || limit == 0)
         return IOVAGEOM_OK;
-    /* Most of the time there is room for as many regions as there can be, and no list is made. The
-       outside of the input range makes two, and one more is needed to say [0, 2^64-1] in two. */
-    most = 3 + view_regions_most(group != NULL ? &group->view : &viommu->platform_view) +
-           2 * iovageom_rangeset_count(&viommu->platform_view.msi) + device_regions_most(a->device);
+    /* Most of the time there is room for as many regions as there can be, and no list is made: one
+       for each range. The outside of the input range makes two more, the MSI region, which may cut
+       another one in two, two as well, and [0, 2^64-1], which is said in two, one. */
+    most = 5 + iovageom_rangeset_count(group != NULL ? &group->view : &viommu->platform_all) +
+           a->device->all_count;
     for (; lead != NULL; lead = lead->lead_next)
-        most += device_regions_most(lead->device);
+        most += lead->device->all_count;
     if ((group == NULL || group->view_clean) && iovageom_virtio_probe_bytes(most) <= limit)
         return IOVAGEOM_OK;
     error = iovageom_group_wire(&question, a->report, &wire);

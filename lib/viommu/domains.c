@@ -19,23 +19,22 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
                          const struct iovageom_domain *domain, struct iovageom_report *report)
 {
     const struct iovageom_group *group = endpoint->group;
-    const struct iovageom_rangeset *all = &group->view.all;
+    const struct iovageom_rangeset *all = &group->view;
     struct iovageom_finding finding;
     struct iovageom_mapping mapping;
-    struct iovageom_view view;
-    int status = IOVAGEOM_OK;
+    struct iovageom_rangeset view;
+    int status = iovageom_rangeset_init(&view, &viommu->allocator);
 
-    iovageom_view_init(&view, viommu);
     if (!group->view_clean) {
-        status = iovageom_group_view(viommu, group, &view);
-        all = &view.all;
+        status = iovageom_group_view(viommu, group, false, &view);
+        all = &view;
     }
     if (status == IOVAGEOM_OK && iovageom_mappings_touching(&domain->mappings, all, &mapping)) {
         finding = iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, domain->id,
                                       endpoint->id, mapping.range, IOVAGEOM_NOWHERE);
         status = iovageom_refuse_reserved(report, &finding, all, viommu, group, domain);
     }
-    iovageom_view_deinit(&view);
+    iovageom_rangeset_deinit(&view);
     return status;
 }
 

@@ -51,14 +51,12 @@ void iovageom_name_device(struct iovageom_finding *finding, const struct iovageo
 void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
                          const struct iovageom_group *group, struct iovageom_range range)
 {
-    for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
-        const struct iovageom_address_space *address_space = link->upper->self;
-        const struct iovageom_plug *lead = address_space->leads;
+    struct iovageom_leads leads = {group->node.up, NULL};
+    const struct iovageom_plug *lead;
 
-        for (; lead != NULL; lead = lead->lead_next)
-            if (name_regions(finding, lead->device->geometry, lead->device->walk, range))
-                return;
-    }
+    while ((lead = iovageom_lead_next(&leads)) != NULL)
+        if (name_regions(finding, lead->device->geometry, lead->device->walk, range))
+            return;
     if (group->slots > 0 && viommu->envelope != NULL)
         (void)name_regions(finding, viommu->envelope->geometry, NULL, range);
     (void)name_regions(finding, viommu->platform, NULL, range);

@@ -57,9 +57,10 @@ void iovageom_note_nothing(struct iovageom_report *report, const char *who);
 
 /* ---- views.c ---- */
 
-int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device);
+int iovageom_view_add(struct iovageom_rangeset *view, const struct iovageom_device *device,
+                      bool msi);
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        struct iovageom_view *out);
+                        bool msi, struct iovageom_rangeset *out);
 void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device);
 int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom_group *group);
 int iovageom_domain_reserved(const struct iovageom_viommu *viommu,

@@ -345,7 +345,7 @@ static int load_compare(struct loader *l)
 
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
-            error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view.all);
+            error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view);
         iovageom_rangeset_seek(&broken, 0, &cursor);
         while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &against)) {
             struct iovageom_finding finding;

@@ -171,6 +171,17 @@ struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *ad
     return lead;
 }
 
+/* The next lead of a walk, or NULL. */
+const struct iovageom_plug *iovageom_lead_next(struct iovageom_leads *leads)
+{
+    const struct iovageom_plug *lead = leads->lead;
+
+    for (; lead == NULL && leads->link != NULL; leads->link = leads->link->up_next)
+        lead = ((const struct iovageom_address_space *)leads->link->upper->self)->leads;
+    leads->lead = lead != NULL ? lead->lead_next : NULL;
+    return lead;
+}
+
 /*
  * Whether a device at the endpoint is prepared. There is one at most, and it came last, since
  * ask_place() in plug.c refuses any other device until that one is committed or taken back.
@@ -271,7 +282,7 @@ void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group
     if (member == NULL) {
         iovageom_wire_put(viommu, group->wire);
         iovageom_group_forgive(viommu, group);
-        iovageom_view_deinit(&group->view);
+        iovageom_rangeset_deinit(&group->view);
         iovageom_object_free(viommu, &viommu->groups, group->key, group, sizeof(*group));
         return;
     }
@@ -332,7 +343,7 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
             return NULL;
         group->key = group_key;
         group->node.self = group;
-        iovageom_view_init(&group->view, viommu);
+        (void)iovageom_rangeset_init(&group->view, &viommu->allocator);
         (void)iovageom_rangeset_init(&group->promised, &viommu->allocator);
     }
     endpoint = iovageom_object_make(viommu, &viommu->endpoints, id, sizeof(*endpoint));

@@ -88,12 +88,6 @@ struct iovageom_link {
     struct iovageom_link *up_next, *up_previous;
 };
 
-/** Addresses that can't be mapped, not aligned to a granule. `msi` is a subset of `all`. */
-struct iovageom_view {
-    struct iovageom_rangeset all;
-    struct iovageom_rangeset msi;
-};
-
 struct iovageom_endpoint;
 
 /** Endpoints in the order in which they came. */
@@ -142,6 +136,12 @@ struct iovageom_plug {
     struct iovageom_contact contacts[]; /**< the endpoint where it was plugged, then its aliases */
 };
 
+/** Walks the leads from `lead` on, then those of the address spaces of a group from `link` on. */
+struct iovageom_leads {
+    const struct iovageom_link *link; /**< group->node.up, or NULL */
+    const struct iovageom_plug *lead; /**< or NULL */
+};
+
 /** One set of host page tables. It is made with its first plug, and freed with its last. */
 struct iovageom_address_space {
     struct iovageom_node node;   /**< links to the guest groups with an endpoint in it */
@@ -170,12 +170,13 @@ struct iovageom_group {
     uint64_t key;              /**< see IOVAGEOM_KEY_OWN */
     struct iovageom_members members;
     struct iovageom_members promised_to; /**< those with a promise */
-    size_t slots;              /**< members that are slots: with one, the envelope counts */
-    struct iovageom_view view; /**< reserved for the group: machine, envelope, devices */
-    bool view_clean;           /**< `view` is up to date; else compute it anew */
-    bool wire_clean;           /**< if view_clean as well: `wire` is up to date */
-    bool loaded;               /**< while loading: the stream has named its members */
-    bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
+    size_t slots; /**< members that are slots: with one, the envelope counts */
+    /** Reserved for the group, by machine, envelope and devices; not aligned to a granule. */
+    struct iovageom_rangeset view;
+    bool view_clean; /**< `view` is up to date; else compute it anew */
+    bool wire_clean; /**< if view_clean as well: `wire` is up to date */
+    bool loaded;     /**< while loading: the stream has named its members */
+    bool unnumbered; /**< made by load: the first plug that names a number gives it one */
     struct iovageom_wire_list *wire; /**< the answer to a PROBE, once frozen; or NULL */
     /** The union of all addresses that any member was promised, members that left included. In
         whole granules. It ends when the guest has no endpoint of the group left, or at a reset. */
@@ -238,11 +239,12 @@ struct iovageom_viommu {
     uint64_t endpoints_made;            /**< ever, so never the same again: keys come from it */
     uint64_t mapping_count;             /**< in all domains together */
     struct iovageom_geometry *platform; /**< regions of iovageom_viommu_add_region(), with owners */
-    struct iovageom_view platform_view; /**< the same as sets */
-    struct iovageom_device *envelope;   /**< or NULL */
-    struct iovageom_rangeset identity;  /**< guest-physical ranges that bypass must map */
-    struct iovageom_table endpoints;    /**< endpoint number -> struct iovageom_endpoint */
-    struct iovageom_table groups;       /**< key -> struct iovageom_group */
+    struct iovageom_rangeset platform_all;    /**< what they reserve */
+    struct iovageom_rangeset platform_msi;    /**< the part of it that is of type MSI */
+    struct iovageom_device *envelope;         /**< or NULL */
+    struct iovageom_rangeset identity;        /**< guest-physical ranges that bypass must map */
+    struct iovageom_table endpoints;          /**< endpoint number -> struct iovageom_endpoint */
+    struct iovageom_table groups;             /**< key -> struct iovageom_group */
     struct iovageom_table address_spaces;     /**< key -> struct iovageom_address_space */
     struct iovageom_table host_groups;        /**< number -> struct iovageom_host_group */
     struct iovageom_table domains;            /**< domain number -> struct iovageom_domain */
@@ -295,8 +297,6 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
                       struct iovageom_wire_list **out);
 void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire_list *wire);
-void iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu);
-void iovageom_view_deinit(struct iovageom_view *view);
 size_t iovageom_link_count(const struct iovageom_node *upper, const struct iovageom_node *lower);
 struct iovageom_endpoint *iovageom_endpoint_at(const struct iovageom_viommu *viommu, uint64_t id);
 struct iovageom_endpoint *iovageom_endpoint_after(const struct iovageom_viommu *viommu,
@@ -307,6 +307,7 @@ struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
                                           const struct iovageom_plug *plug);
 struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *address_space,
                                          const struct iovageom_device *device);
+const struct iovageom_plug *iovageom_lead_next(struct iovageom_leads *leads);
 bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
 bool iovageom_group_promised(const struct iovageom_group *group);

@@ -6,7 +6,7 @@
 #include "../base/range.h"
 #include "internal.h"
 
-/* What the objects of the model are built from: memory, devices' geometries, lists, views. */
+/* What the objects of the model are built from: memory, devices' geometries, lists of regions. */
 
 /* ---- the geometry of a device ---- */
 
@@ -153,7 +153,7 @@ bool iovageom_device_leaves_some(const struct iovageom_device *device,
     return iovageom_rangeset_hole(platform, input, granule, granule, false, &gap) == IOVAGEOM_OK;
 }
 
-/* ---- lists of regions, and views ---- */
+/* ---- lists of regions ---- */
 
 /* A list with one reference and room for `count` regions, which the caller fills in. */
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
@@ -182,17 +182,4 @@ void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wir
         return;
     iovageom_rangeset_deinit(&wire->usable);
     iovageom_array_free(&viommu->allocator, wire, 1, wire->size);
-}
-
-/* Can't fail: only an unsound allocator could, and iovageom_viommu_new() lets none pass. */
-void iovageom_view_init(struct iovageom_view *view, const struct iovageom_viommu *viommu)
-{
-    (void)iovageom_rangeset_init(&view->all, &viommu->allocator);
-    (void)iovageom_rangeset_init(&view->msi, &viommu->allocator);
-}
-
-void iovageom_view_deinit(struct iovageom_view *view)
-{
-    iovageom_rangeset_deinit(&view->all);
-    iovageom_rangeset_deinit(&view->msi);
 }

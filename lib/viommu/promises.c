@@ -208,7 +208,7 @@ static int promise_compare(const struct iovageom_viommu *viommu,
 {
     struct iovageom_virtio_config shown;
     struct iovageom_wire_list *wire;
-    struct iovageom_view view;
+    struct iovageom_rangeset view;
     int error = told_now(viommu, endpoint, &shown, NULL, &wire);
 
     if (error != IOVAGEOM_OK)
@@ -226,14 +226,14 @@ static int promise_compare(const struct iovageom_viommu *viommu,
         return error;
     /* REMOVED is not TOLD less NOW. A gap between regions that a PROBE would close now, to fit into
        probe_size, still maps: only what is reserved breaks a promise. */
-    iovageom_view_init(&view, viommu);
-    error = iovageom_group_view(viommu, endpoint->group, &view);
+    (void)iovageom_rangeset_init(&view, &viommu->allocator);
+    error = iovageom_group_view(viommu, endpoint->group, false, &view);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&view.all, &view.all,
+        error = iovageom_rangeset_align_outward(&view, &view,
                                                 iovageom_pgsize_granule(shown.page_size_mask));
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_intersection(&sets[REMOVED], &sets[TOLD], &view.all);
-    iovageom_view_deinit(&view);
+        error = iovageom_rangeset_intersection(&sets[REMOVED], &sets[TOLD], &view);
+    iovageom_rangeset_deinit(&view);
     return error;
 }
 

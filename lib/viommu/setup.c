@@ -116,7 +116,8 @@ static int tables_init(struct iovageom_viommu *viommu)
         (void)iovageom_table_init(tables[i], &viommu->allocator);
     iovageom_table_shorten(&viommu->endpoints, &viommu->near_endpoints);
     iovageom_table_shorten(&viommu->domains, &viommu->near_domains);
-    iovageom_view_init(&viommu->platform_view, viommu);
+    (void)iovageom_rangeset_init(&viommu->platform_all, &viommu->allocator);
+    (void)iovageom_rangeset_init(&viommu->platform_msi, &viommu->allocator);
     return iovageom_geometry_new(&viommu->allocator, "", &viommu->platform);
 }
 
@@ -173,7 +174,8 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     }
     iovageom_device_put(viommu, viommu->envelope);
     iovageom_geometry_free(viommu->platform);
-    iovageom_view_deinit(&viommu->platform_view);
+    iovageom_rangeset_deinit(&viommu->platform_all);
+    iovageom_rangeset_deinit(&viommu->platform_msi);
     iovageom_rangeset_deinit(&viommu->identity);
     iovageom_table_deinit(&viommu->endpoints);
     iovageom_table_deinit(&viommu->groups);
@@ -188,7 +190,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
                                const char *name)
 {
     struct iovageom_owner owner;
-    struct iovageom_view view;
+    struct iovageom_rangeset all, msi;
     int error;
 
     if (viommu->frozen)
@@ -196,12 +198,15 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     error = iovageom_owner_init(&owner, source, name);
     if (error != IOVAGEOM_OK)
         return error;
-    iovageom_view_init(&view, viommu);
-    error = iovageom_group_view(viommu, NULL, &view);
+    (void)iovageom_rangeset_init(&all, &viommu->allocator);
+    (void)iovageom_rangeset_init(&msi, &viommu->allocator);
+    error = iovageom_rangeset_assign(&all, &viommu->platform_all);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_assign(&msi, &viommu->platform_msi);
     if (error == IOVAGEOM_OK && type != IOVAGEOM_RESV_DIRECT_RELAXABLE)
-        error = iovageom_rangeset_insert(&view.all, range);
+        error = iovageom_rangeset_insert(&all, range);
     if (error == IOVAGEOM_OK && type == IOVAGEOM_RESV_MSI)
-        error = iovageom_rangeset_insert(&view.msi, range);
+        error = iovageom_rangeset_insert(&msi, range);
     /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
     if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
         type > IOVAGEOM_RESV_DIRECT_RELAXABLE && type < IOVAGEOM_RESV_MSI &&
@@ -210,13 +215,14 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error == IOVAGEOM_OK)
         error = iovageom_geometry_put_region(viommu->platform, range, type, &owner);
     if (error == IOVAGEOM_OK) {
-        iovageom_rangeset_swap(&viommu->platform_view.all, &view.all);
-        iovageom_rangeset_swap(&viommu->platform_view.msi, &view.msi);
+        iovageom_rangeset_swap(&viommu->platform_all, &all);
+        iovageom_rangeset_swap(&viommu->platform_msi, &msi);
         all_groups_stale(viommu, true);
         viommu->generation++;
         viommu->changes++;
     }
-    iovageom_view_deinit(&view);
+    iovageom_rangeset_deinit(&all);
+    iovageom_rangeset_deinit(&msi);
     return error;
 }
 

@@ -39,22 +39,22 @@ uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu)
 }
 
 /*
- * In out->all, the addresses of `range` that all devices and the envelope can map. With `a`, as if
+ * In `out`, the addresses of `range` that all devices and the envelope can map. With `a`, as if
  * what it asks for had come: with its device, and without those that this would replace.
  */
 static int usable_to_all(const struct iovageom_viommu *viommu, struct iovageom_range range,
-                         const struct iovageom_admission *a, struct iovageom_view *out)
+                         const struct iovageom_admission *a, struct iovageom_rangeset *out)
 {
     const struct iovageom_endpoint *renewed = a != NULL ? a->renewed : NULL;
     const struct iovageom_plug *plug = NULL;
-    int error = iovageom_view_add(out, a != NULL ? a->device : NULL);
+    int error = iovageom_view_add(out, a != NULL ? a->device : NULL, false);
 
     if (error == IOVAGEOM_OK && (a == NULL || !a->renews_envelope))
-        error = iovageom_view_add(out, viommu->envelope);
+        error = iovageom_view_add(out, viommu->envelope, false);
     while (error == IOVAGEOM_OK && (plug = iovageom_plug_after(viommu, plug)) != NULL)
         if (plug->contacts[0].endpoint != renewed)
-            error = iovageom_view_add(out, plug->device);
-    return error != IOVAGEOM_OK ? error : iovageom_rangeset_complement(&out->all, &out->all, range);
+            error = iovageom_view_add(out, plug->device, false);
+    return error != IOVAGEOM_OK ? error : iovageom_rangeset_complement(out, out, range);
 }
 
 /*
@@ -69,31 +69,29 @@ int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
                          const struct iovageom_admission *a, struct iovageom_report *report,
                          struct iovageom_range *input, bool *whole)
 {
-    struct iovageom_rangeset granules, *usable;
-    struct iovageom_view view;
+    struct iovageom_rangeset granules, usable;
     int error;
 
     *whole = false;
-    iovageom_view_init(&view, viommu);
     (void)iovageom_rangeset_init(&granules, &viommu->allocator);
-    usable = &view.all;
-    error = usable_to_all(viommu, *input, a, &view);
+    (void)iovageom_rangeset_init(&usable, &viommu->allocator);
+    error = usable_to_all(viommu, *input, a, &usable);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&granules, usable, granule);
+        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
     if (error == IOVAGEOM_OK)
         *whole = iovageom_rangeset_hull(&granules, input);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(usable, usable, &viommu->platform_view.all);
+        error = iovageom_rangeset_difference(&usable, &usable, &viommu->platform_all);
     if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&granules, usable, granule);
+        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
     if (error == IOVAGEOM_OK)
         (void)iovageom_rangeset_hull(&granules, input);
     if (error == IOVAGEOM_OK && *whole && report != NULL)
-        error = iovageom_rangeset_remove(usable, *input);
+        error = iovageom_rangeset_remove(&usable, *input);
     if (error == IOVAGEOM_OK && *whole)
-        iovageom_note_all_lost(report, usable);
+        iovageom_note_all_lost(report, &usable);
     iovageom_rangeset_deinit(&granules);
-    iovageom_view_deinit(&view);
+    iovageom_rangeset_deinit(&usable);
     return error;
 }
 
@@ -209,7 +207,7 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
     struct iovageom_finding finding;
     bool software = false, refused = false;
 
-    if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_view.msi) > 0)
+    if (device->msi_count > 0 || iovageom_rangeset_count(&viommu->platform_msi) > 0)
         return false;
     finding = iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, IOVAGEOM_OK);
     for (size_t i = 0; (fact = iovageom_geometry_next_regions(device->geometry, &i)) != NULL;) {

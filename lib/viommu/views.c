@@ -10,66 +10,55 @@
 
 /* ---- guest groups ---- */
 
-/* NULL reserves nothing. */
-int iovageom_view_add(struct iovageom_view *view, const struct iovageom_device *device)
+/* Add what the device reserves, or with `msi` only doorbells. NULL reserves nothing. */
+int iovageom_view_add(struct iovageom_rangeset *view, const struct iovageom_device *device,
+                      bool msi)
 {
+    const size_t first = device != NULL && msi ? device->all_count : 0;
+    const size_t count = device == NULL ? 0 : msi ? device->msi_count : device->all_count;
     int error = IOVAGEOM_OK;
 
-    if (device == NULL)
-        return IOVAGEOM_OK;
-    for (size_t i = 0; error == IOVAGEOM_OK && i < device->all_count; i++)
-        error = iovageom_rangeset_insert(&view->all, device->ranges[i]);
-    for (size_t i = 0; error == IOVAGEOM_OK && i < device->msi_count; i++)
-        error = iovageom_rangeset_insert(&view->msi, device->ranges[device->all_count + i]);
+    for (size_t i = 0; error == IOVAGEOM_OK && i < count; i++)
+        error = iovageom_rangeset_insert(view, device->ranges[first + i]);
     return error;
 }
 
-static bool view_has(const struct iovageom_view *view, const struct iovageom_device *device)
+static bool view_has(const struct iovageom_rangeset *view, const struct iovageom_device *device)
 {
-    for (size_t i = 0; i < device->all_count; i++)
-        if (!iovageom_rangeset_contains(&view->all, device->ranges[i]))
-            return false;
-    for (size_t i = 0; i < device->msi_count; i++)
-        if (!iovageom_rangeset_contains(&view->msi, device->ranges[device->all_count + i]))
-            return false;
-    return true;
+    size_t i = 0;
+
+    while (i < device->all_count && iovageom_rangeset_contains(view, device->ranges[i]))
+        i++;
+    return i == device->all_count;
 }
 
-static int view_assign(struct iovageom_view *out, const struct iovageom_view *view)
-{
-    const int error = iovageom_rangeset_assign(&out->all, &view->all);
-
-    return error != IOVAGEOM_OK ? error : iovageom_rangeset_assign(&out->msi, &view->msi);
-}
-
-/* Compute a group's view: the machine's regions, the envelope if it has a slot, and all leads. */
+/*
+ * Compute a group's view: the machine's regions, the envelope if it has a slot, and all leads. For
+ * NULL, that of a group to come.
+ */
 static int view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                      struct iovageom_view *out)
+                      bool msi, struct iovageom_rangeset *out)
 {
-    int error = view_assign(out, &viommu->platform_view);
+    struct iovageom_leads leads = {group != NULL ? group->node.up : NULL, NULL};
+    const struct iovageom_plug *lead;
+    int error = iovageom_rangeset_assign(out, msi ? &viommu->platform_msi : &viommu->platform_all);
 
-    if (error == IOVAGEOM_OK && group->slots > 0)
-        error = iovageom_view_add(out, viommu->envelope);
-    for (const struct iovageom_link *link = group->node.up; link != NULL; link = link->up_next) {
-        const struct iovageom_address_space *address_space = link->upper->self;
-
-        for (const struct iovageom_plug *lead = address_space->leads;
-             error == IOVAGEOM_OK && lead != NULL; lead = lead->lead_next)
-            error = iovageom_view_add(out, lead->device);
-    }
+    if (error == IOVAGEOM_OK && group != NULL && group->slots > 0)
+        error = iovageom_view_add(out, viommu->envelope, msi);
+    while (error == IOVAGEOM_OK && (lead = iovageom_lead_next(&leads)) != NULL)
+        error = iovageom_view_add(out, lead->device, msi);
     return error;
 }
 
 /*
- * The view of now, without a change to the cache: `out` is initialised, and replaced. For NULL, that
- * of a group to come: what the machine reserves.
+ * The view of now, or only its doorbells, without a change to the cache: `out` is initialised, and
+ * replaced.
  */
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        struct iovageom_view *out)
+                        bool msi, struct iovageom_rangeset *out)
 {
-    if (group == NULL)
-        return view_assign(out, &viommu->platform_view);
-    return group->view_clean ? view_assign(out, &group->view) : view_build(viommu, group, out);
+    return !msi && group != NULL && group->view_clean ? iovageom_rangeset_assign(out, &group->view)
+                                                      : view_build(viommu, group, msi, out);
 }
 
 /*
@@ -86,7 +75,7 @@ void iovageom_group_add(struct iovageom_group *group, const struct iovageom_devi
     if (!group->view_clean || (known && device->budget == UINT64_MAX))
         return;
     iovageom_group_stale(group);
-    group->view_clean = known || iovageom_view_add(&group->view, device) == IOVAGEOM_OK;
+    group->view_clean = known || iovageom_view_add(&group->view, device, false) == IOVAGEOM_OK;
     group->wire_clean &= known;
 }
 
@@ -97,7 +86,7 @@ int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom
 
     if (group->view_clean)
         return IOVAGEOM_OK;
-    error = view_build(viommu, group, &group->view);
+    error = view_build(viommu, group, false, &group->view);
     group->view_clean = error == IOVAGEOM_OK;
     group->wire_clean = false;
     return error;
@@ -146,8 +135,7 @@ uint32_t iovageom_groups_meet(const struct iovageom_link *link,
         const struct iovageom_group *group = link->lower->self;
 
         PREFETCH(&group->promised);
-        PREFETCH(&group->view.all);
-        PREFETCH(&group->view.msi);
+        PREFETCH(&group->view);
         domains[count++] = group->node.down != NULL ? group->node.down->lower->self : NULL;
     }
     for (size_t k = 0; k < device->all_count; k++)
@@ -186,21 +174,20 @@ uint64_t iovageom_domain_budget(const struct iovageom_domain *domain)
 int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out)
 {
-    struct iovageom_view view;
-    int error = IOVAGEOM_OK;
+    struct iovageom_rangeset view;
+    int error = iovageom_rangeset_init(&view, &viommu->allocator);
 
-    iovageom_view_init(&view, viommu);
     for (const struct iovageom_link *link = domain->node.up; error == IOVAGEOM_OK && link != NULL;
          link = link->up_next) {
         const struct iovageom_group *group = link->upper->self;
         const bool clean = group->view_clean;
 
         if (!clean)
-            error = view_build(viommu, group, &view);
+            error = view_build(viommu, group, false, &view);
         if (error == IOVAGEOM_OK)
-            error = iovageom_rangeset_union(out, out, clean ? &group->view.all : &view.all);
+            error = iovageom_rangeset_union(out, out, clean ? &group->view : &view);
     }
-    iovageom_view_deinit(&view);
+    iovageom_rangeset_deinit(&view);
     return error;
 }
 

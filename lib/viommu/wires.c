@@ -30,40 +30,6 @@ static size_t regions_write(struct iovageom_region *out, const struct iovageom_r
     return count;
 }
 
-/* The view as typed regions of whole granules. Only one MSI region can be told (N74). The machine's
- * own comes first: there are the doorbells that this guest will use. A host's MSI window is then
- * RESERVED like any other. Of several MSI regions the lowest is told as such. */
-static int view_regions(const struct iovageom_viommu *viommu, const struct iovageom_view *view,
-                        uint64_t granule, struct iovageom_wire_list **out)
-{
-    const struct iovageom_rangeset *machine = &viommu->platform_view.msi;
-    struct iovageom_wire_list *wire = NULL;
-    struct iovageom_rangeset set;
-    struct iovageom_range msi;
-    bool has_msi;
-    int error;
-
-    (void)iovageom_rangeset_init(&set, &viommu->allocator);
-    error = iovageom_rangeset_align_outward(
-        &set, iovageom_rangeset_count(machine) > 0 ? machine : &view->msi, granule);
-    has_msi = iovageom_rangeset_first_overlap(&set, IOVAGEOM_EVERYTHING, &msi);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&set, &view->all, granule);
-    if (error == IOVAGEOM_OK && has_msi)
-        error = iovageom_rangeset_remove(&set, msi);
-    /* Room for the MSI region, and for one more, to say [0, 2^64-1] in two. */
-    if (error == IOVAGEOM_OK)
-        error = iovageom_wire_new(viommu, iovageom_rangeset_count(&set) + 2, &wire);
-    if (error == IOVAGEOM_OK) {
-        *out = wire;
-        error = iovageom_virtio_wire_list(
-            wire->regions, regions_write(wire->regions, &set, has_msi ? &msi : NULL), NULL,
-            IOVAGEOM_EVERYTHING, wire->regions, wire->count, &wire->count);
-    }
-    iovageom_rangeset_deinit(&set);
-    return error;
-}
-
 static int add_outside(struct iovageom_rangeset *set, struct iovageom_range range)
 {
     struct iovageom_range rest[2];
@@ -75,30 +41,76 @@ static int add_outside(struct iovageom_rangeset *set, struct iovageom_range rang
     return error;
 }
 
-/* The page sizes that all plugs of an address space (or NULL) map, within `mask`. Every plug is
- * asked, not leads alone: a lead stands for what is reserved, not for page sizes. */
-static uint64_t mask_within(uint64_t mask, const struct iovageom_address_space *address_space)
+/* What is reserved, as the question puts it; or with `msi` what may be told as MSI. With regions of
+ * the machine that are those alone: there are the doorbells that this guest will use. A host's MSI
+ * window is then RESERVED like any other. */
+static int question_view(const struct iovageom_wire_question *question, bool msi,
+                         struct iovageom_rangeset *out)
 {
-    const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
+    const struct iovageom_viommu *viommu = question->viommu;
+    const bool machine = msi && iovageom_rangeset_count(&viommu->platform_msi) > 0;
+    struct iovageom_leads leads = {NULL, question->joined != NULL ? question->joined->leads : NULL};
+    const struct iovageom_plug *lead;
+    int error = iovageom_group_view(viommu, machine ? NULL : question->group, msi, out);
 
-    for (; lead != NULL; lead = lead->lead_next)
-        for (const struct iovageom_plug *plug = lead; plug != NULL; plug = plug->next)
-            mask = iovageom_pgsize_meet(mask, plug->device->mask);
-    return mask;
+    if (error != IOVAGEOM_OK || machine)
+        return error;
+    error = iovageom_view_add(out, question->extra, msi);
+    while (error == IOVAGEOM_OK && (lead = iovageom_lead_next(&leads)) != NULL)
+        error = iovageom_view_add(out, lead->device, msi);
+    /* A driver that declined to read the input range is told what lies outside (I2). */
+    if (error == IOVAGEOM_OK && !msi && (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+        error = add_outside(out, question->shown->input_range);
+    return error;
 }
 
-/* The page sizes that all hosts of the group map; all ones when none says. */
+/* The view as typed regions of whole granules. Only one MSI region can be told (N74): of several the
+ * lowest is told as such. */
+static int view_regions(const struct iovageom_wire_question *question,
+                        const struct iovageom_rangeset *view, struct iovageom_wire_list **out)
+{
+    const uint64_t granule = iovageom_pgsize_granule(question->shown->page_size_mask);
+    struct iovageom_wire_list *wire = NULL;
+    struct iovageom_rangeset set;
+    struct iovageom_range msi;
+    bool has_msi;
+    int error;
+
+    (void)iovageom_rangeset_init(&set, &question->viommu->allocator);
+    error = question_view(question, true, &set);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_outward(&set, &set, granule);
+    has_msi = iovageom_rangeset_first_overlap(&set, IOVAGEOM_EVERYTHING, &msi);
+    if (error == IOVAGEOM_OK)
+        error = iovageom_rangeset_align_outward(&set, view, granule);
+    if (error == IOVAGEOM_OK && has_msi)
+        error = iovageom_rangeset_remove(&set, msi);
+    /* Room for the MSI region, and for one more, to say [0, 2^64-1] in two. */
+    if (error == IOVAGEOM_OK)
+        error = iovageom_wire_new(question->viommu, iovageom_rangeset_count(&set) + 2, &wire);
+    if (error == IOVAGEOM_OK) {
+        *out = wire;
+        error = iovageom_virtio_wire_list(
+            wire->regions, regions_write(wire->regions, &set, has_msi ? &msi : NULL), NULL,
+            IOVAGEOM_EVERYTHING, wire->regions, wire->count, &wire->count);
+    }
+    iovageom_rangeset_deinit(&set);
+    return error;
+}
+
+/* The page sizes that all hosts of the group map; all ones when none says. Every plug is asked: a
+ * lead stands for what is reserved, not for page sizes. */
 static uint64_t hosts_mask(const struct iovageom_wire_question *question)
 {
-    const struct iovageom_group *group = question->group;
-    const struct iovageom_link *link = group != NULL ? group->node.up : NULL;
+    struct iovageom_leads leads = {question->group != NULL ? question->group->node.up : NULL,
+                                   question->joined != NULL ? question->joined->leads : NULL};
     uint64_t mask = question->extra != NULL ? question->extra->mask : UINT64_MAX;
 
-    mask = mask_within(mask, question->joined);
-    if (group != NULL && group->slots > 0 && question->viommu->envelope != NULL)
+    if (question->group != NULL && question->group->slots > 0 && question->viommu->envelope != NULL)
         mask = iovageom_pgsize_meet(mask, question->viommu->envelope->mask);
-    for (; link != NULL; link = link->up_next)
-        mask = mask_within(mask, link->upper->self);
+    for (const struct iovageom_plug *lead; (lead = iovageom_lead_next(&leads)) != NULL;)
+        for (const struct iovageom_plug *plug = lead; plug != NULL; plug = plug->next)
+            mask = iovageom_pgsize_meet(mask, plug->device->mask);
     return mask;
 }
 
@@ -132,23 +144,6 @@ static int note_scraps(const struct iovageom_wire_question *question,
     return error;
 }
 
-/* What is reserved, as the question puts it. */
-static int question_view(const struct iovageom_wire_question *question, struct iovageom_view *out)
-{
-    const struct iovageom_viommu *viommu = question->viommu;
-    const struct iovageom_plug *lead = question->joined != NULL ? question->joined->leads : NULL;
-    int error = iovageom_group_view(viommu, question->group, out);
-
-    for (; error == IOVAGEOM_OK && lead != NULL; lead = lead->lead_next)
-        error = iovageom_view_add(out, lead->device);
-    if (error == IOVAGEOM_OK && question->extra != NULL)
-        error = iovageom_view_add(out, question->extra);
-    /* A driver that declined to read the input range is told what lies outside (I2). */
-    if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
-        error = add_outside(&out->all, question->shown->input_range);
-    return error;
-}
-
 /* Join the list until it fits. There is room for one region more, which it has if it needs it. */
 static int wire_fit(const struct iovageom_wire_question *question, struct iovageom_wire_list *wire,
                     struct iovageom_report *report)
@@ -175,19 +170,18 @@ int iovageom_group_wire(const struct iovageom_wire_question *question,
                         struct iovageom_report *report, struct iovageom_wire_list **out)
 {
     struct iovageom_wire_list *wire = NULL;
-    struct iovageom_view view;
+    struct iovageom_rangeset view;
     int error;
 
-    iovageom_view_init(&view, question->viommu);
-    error = question_view(question, &view);
+    (void)iovageom_rangeset_init(&view, &question->viommu->allocator);
+    error = question_view(question, false, &view);
     if (error == IOVAGEOM_OK)
-        error = view_regions(question->viommu, &view,
-                             iovageom_pgsize_granule(question->shown->page_size_mask), &wire);
+        error = view_regions(question, &view, &wire);
     if (error == IOVAGEOM_OK)
         error = wire_fit(question, wire, report);
     if (error == IOVAGEOM_OK && report != NULL)
-        error = note_scraps(question, &view.all, report);
-    iovageom_view_deinit(&view);
+        error = note_scraps(question, &view, report);
+    iovageom_rangeset_deinit(&view);
     if (error == IOVAGEOM_OK)
         *out = wire;
     else

@@ -126,10 +126,10 @@ static int check_group(struct check *check, const struct iovageom_group *group)
     size_t slots = 0, promised = 0;
     bool relied_on = false;
     struct iovageom_rangeset usable;
-    struct iovageom_view view;
+    struct iovageom_rangeset view;
     int error = IOVAGEOM_OK;
 
-    iovageom_view_init(&view, viommu);
+    (void)iovageom_rangeset_init(&view, &viommu->allocator);
     stale.view_clean = false;
     (void)iovageom_rangeset_init(&usable, &viommu->allocator);
     for (const struct iovageom_endpoint *member = group->members.first;
@@ -156,19 +156,16 @@ static int check_group(struct check *check, const struct iovageom_group *group)
     expect(check, relied_on || !iovageom_group_promised(group),
            "a guest group has a promise on which nobody can rely");
     if (error == IOVAGEOM_OK)
-        error = iovageom_group_view(viommu, &stale, &view);
+        error = iovageom_group_view(viommu, &stale, false, &view);
     if (error == IOVAGEOM_OK) {
-        expect(check,
-               !group->view_clean || (iovageom_rangeset_equal(&view.all, &group->view.all) &&
-                                      iovageom_rangeset_equal(&view.msi, &group->view.msi)),
+        expect(check, !group->view_clean || iovageom_rangeset_equal(&view, &group->view),
                "what is reserved for a guest group is not what its devices reserve");
-        error = iovageom_rangeset_intersection(&view.all, &view.all, &group->promised);
-        expect(check,
-               error != IOVAGEOM_OK || check->stale || iovageom_rangeset_count(&view.all) == 0,
+        error = iovageom_rangeset_intersection(&view, &view, &group->promised);
+        expect(check, error != IOVAGEOM_OK || check->stale || iovageom_rangeset_count(&view) == 0,
                "a promise is broken");
     }
     iovageom_rangeset_deinit(&usable);
-    iovageom_view_deinit(&view);
+    iovageom_rangeset_deinit(&view);
     return error;
 }
 
