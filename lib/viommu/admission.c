@@ -234,9 +234,8 @@ static void ask_platform(struct iovageom_admission *a)
 }
 
 /* Can a driver with a->features be told of everything that is there: machine, envelope, devices?
- * With `granules`, each device is also asked for the frozen granule: load has taken that from a
- * stream. */
-int iovageom_ask_all(struct iovageom_admission *a, bool granules)
+ * And do they go with the granule? While loading it comes from the stream. */
+int iovageom_ask_all(struct iovageom_admission *a)
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_plug *plug = NULL;
@@ -245,7 +244,7 @@ int iovageom_ask_all(struct iovageom_admission *a, bool granules)
     a->endpoint = IOVAGEOM_ID_NONE;
     ask_platform(a);
     a->device = viommu->envelope;
-    if (a->device != NULL && granules)
+    if (a->device != NULL)
         ask_granule(a);
     /* It is told where there is a slot, and stands for nothing elsewhere. */
     if (a->device != NULL && viommu->slots > 0) {
@@ -255,8 +254,7 @@ int iovageom_ask_all(struct iovageom_admission *a, bool granules)
     while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
         a->device = plug->device;
         a->endpoint = plug->contacts[0].endpoint->id;
-        if (granules)
-            ask_granule(a);
+        ask_granule(a);
         ask_input(a, first);
         first = false;
     }

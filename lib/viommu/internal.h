@@ -145,7 +145,7 @@ struct iovageom_admission {
 
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
 struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features);
-int iovageom_ask_all(struct iovageom_admission *a, bool granules);
+int iovageom_ask_all(struct iovageom_admission *a);
 int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
                           const struct iovageom_device *envelope, struct iovageom_report *report);
 int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group *group);

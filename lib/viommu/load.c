@@ -299,7 +299,7 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     if (generation > viommu->generation)
         viommu->generation = generation;
     ask.features = viommu->accepted;
-    return load_status(l, iovageom_ask_all(&ask, true));
+    return load_status(l, iovageom_ask_all(&ask));
 }
 
 /*

@@ -82,14 +82,13 @@ static int place_find(struct iovageom_admission *a)
     const struct iovageom_plug_options *options = a->options;
     const struct iovageom_host_group *host = NULL;
     const char *wrong = NULL;
-    int error = IOVAGEOM_OK;
+    int error;
 
     if (!number_valid(options->host_group) || !number_valid(options->address_space) ||
         !number_valid(options->guest_group) || options->reserved != 0 ||
         (options->flags & ~flags) != 0 || options->alias_count > UINT32_MAX)
         return IOVAGEOM_ERR_INVALID;
-    if (options->alias_count > 0)
-        error = ids_distinct(a);
+    error = ids_distinct(a);
     if (error != IOVAGEOM_OK)
         return error;
     if (options->host_group != IOVAGEOM_VIOMMU_OWN)

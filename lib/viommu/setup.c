@@ -346,7 +346,7 @@ int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, 
         .viommu = viommu, .report = report, .features = viommu->config.features & features};
 
     iovageom_report_clear(report);
-    return iovageom_ask_all(&a, false);
+    return iovageom_ask_all(&a);
 }
 
 int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
