@@ -106,28 +106,24 @@ static void ask_granule(struct iovageom_admission *a)
                       iovageom_pgsize_granule(mask));
 }
 
-/* The guest's input range is wider than `against`, the part of it that `owner` maps. */
-static void object_width(struct iovageom_admission *a, struct iovageom_range guest,
-                         struct iovageom_range against, const struct iovageom_owner *owner)
+/* `owner`, or if that is NULL the device, reserves `range` of the guest's input range. Said against it
+ * is the first piece that this leaves. */
+static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
+                         struct iovageom_range range, const struct iovageom_owner *owner)
 {
     struct iovageom_finding finding =
         iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
-                            IOVAGEOM_ID_NONE, guest, against);
-
-    finding.owner = *owner;
-    iovageom_object(a, &finding);
-}
-
-/* The same for a device that reserves `range`: `against` is the first piece that this leaves. */
-static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
-                         struct iovageom_range range)
-{
-    struct iovageom_finding named = iovageom_finding_blank(IOVAGEOM_FINDING_OTHER, IOVAGEOM_OK);
+                            IOVAGEOM_ID_NONE, guest, IOVAGEOM_NOWHERE);
     struct iovageom_range left[2] = {{0, 0}, {0, 0}};
 
     (void)iovageom_range_subtract(guest, range, left);
-    iovageom_name_device(&named, a->device, range);
-    object_width(a, guest, left[0], &named.owner);
+    finding.against = left[0];
+    if (owner == NULL)
+        iovageom_name_device(&finding, a->device, range);
+    else
+        finding.owner = *owner;
+    finding.type = 0;
+    iovageom_object(a, &finding);
 }
 
 /* Before freeze, with INPUT_AS_HOST and without PROBE. The input range will be cut to what all
@@ -148,7 +144,7 @@ static void ask_common(struct iovageom_admission *a)
     if (error != IOVAGEOM_OK)
         a->status = error;
     else if (!whole)
-        object_input(a, input, hit);
+        object_input(a, input, hit, NULL);
 }
 
 /* Something must be usable, in the largest granule that is known: guest's, configured or device's.
@@ -194,10 +190,12 @@ static void ask_input(struct iovageom_admission *a, bool common)
     if (!ask_some(a, input))
         return;
     if (!told && !iovageom_range_equal(guest, input)) {
-        struct iovageom_owner machine;
+        struct iovageom_finding finding =
+            iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT,
+                                IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, guest, input);
 
-        (void)iovageom_owner_init(&machine, IOVAGEOM_SOURCE_MACHINE, "input_range");
-        object_width(a, guest, input, &machine);
+        (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, "input_range");
+        iovageom_object(a, &finding);
         common = false;
     }
     for (size_t i = 0; i < device->all_count; i++) {
@@ -207,7 +205,7 @@ static void ask_input(struct iovageom_admission *a, bool common)
 
         if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
             ((strict && edge) || (!told && !iovageom_device_only_doorbells(device, range)))) {
-            object_input(a, guest, range);
+            object_input(a, guest, range, NULL);
             common = false;
         }
     }
@@ -219,18 +217,15 @@ static void ask_input(struct iovageom_admission *a, bool common)
 static void ask_platform(struct iovageom_admission *a)
 {
     const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
-    struct iovageom_range hit, left[2] = {{0, 0}, {0, 0}};
+    struct iovageom_range hit;
     const struct iovageom_geometry_fact *fact;
 
     if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0)
         return;
-    for (size_t i = 0; (fact = iovageom_geometry_next_regions(a->viommu->platform, &i)) != NULL;) {
-        if (iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI || !iovageom_fact_forbids(fact) ||
-            !iovageom_rangeset_first_overlap(fact->ranges, guest, &hit))
-            continue;
-        (void)iovageom_range_subtract(guest, hit, left);
-        object_width(a, guest, left[0], &fact->owner);
-    }
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(a->viommu->platform, &i)) != NULL;)
+        if (iovageom_fact_type(fact) != IOVAGEOM_RESV_MSI && iovageom_fact_forbids(fact) &&
+            iovageom_rangeset_first_overlap(fact->ranges, guest, &hit))
+            object_input(a, guest, hit, &fact->owner);
 }
 
 /* Can a driver with a->features be told of everything that is there: machine, envelope, devices?
