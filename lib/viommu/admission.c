@@ -392,7 +392,7 @@ int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geome
 
     /* All domains are counted for that, so only if it or a device that is there has a budget. */
     if (iovageom_geometry_map_budget(geometry, &budget) == IOVAGEOM_OK ||
-        iovageom_address_space_budget(a->address_space) != UINT64_MAX)
+        (a->address_space != NULL && a->address_space->budget != UINT64_MAX))
         a->live = iovageom_address_space_live(a->address_space);
     error = iovageom_device_make(a->viommu, geometry, a->live, device);
     a->device = error == IOVAGEOM_OK ? *device : NULL;

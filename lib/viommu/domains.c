@@ -48,7 +48,7 @@ static int budget_suits(const struct iovageom_endpoint *endpoint,
 {
     const struct iovageom_address_space *address_space = endpoint->address_space;
     const struct iovageom_domain *left = endpoint->domain;
-    const uint64_t budget = iovageom_address_space_budget(address_space);
+    const uint64_t budget = address_space != NULL ? address_space->budget : UINT64_MAX;
     const uint64_t more = iovageom_mappings_count(&domain->mappings);
     uint64_t live;
 

@@ -148,7 +148,8 @@ struct iovageom_address_space {
     struct iovageom_node mapped; /**< links to the domains with an endpoint in it */
     uint64_t key;
     struct iovageom_plug *leads; /**< never NULL for long: it goes with its last plug */
-    uint64_t budget;             /**< how many mappings it can hold: the least of its leads */
+    uint64_t
+        budget; /**< how many mappings it can hold: the least of its leads; all ones for no limit */
 };
 
 /** A host group that a plug has named. A host keeps all its devices in one address space. */

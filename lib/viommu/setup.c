@@ -88,16 +88,14 @@ static int input_as_regions(struct iovageom_viommu *viommu)
     return error;
 }
 
-/* All guest groups make the list for a PROBE anew, and with `view` what is reserved for them too. */
-static void all_groups_stale(struct iovageom_viommu *viommu, bool view)
+/* A change for all guest groups: what is reserved, or how a PROBE tells it, is computed anew. */
+static void change_groups(struct iovageom_viommu *viommu)
 {
     struct iovageom_group *group = NULL;
 
-    while ((group = iovageom_group_after(viommu, group)) != NULL) {
-        group->wire_clean = false;
-        if (view)
-            iovageom_group_stale(group);
-    }
+    while ((group = iovageom_group_after(viommu, group)) != NULL)
+        iovageom_group_stale(group);
+    viommu->changes++;
 }
 
 /*
@@ -217,9 +215,8 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->platform_all, &all);
         iovageom_rangeset_swap(&viommu->platform_msi, &msi);
-        all_groups_stale(viommu, true);
+        change_groups(viommu);
         viommu->generation++;
-        viommu->changes++;
     }
     iovageom_rangeset_deinit(&all);
     iovageom_rangeset_deinit(&msi);
@@ -246,9 +243,8 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     }
     iovageom_device_put(viommu, viommu->envelope);
     viommu->envelope = device;
-    all_groups_stale(viommu, true);
+    change_groups(viommu);
     viommu->generation++;
-    viommu->changes++;
     return IOVAGEOM_OK;
 }
 
@@ -319,9 +315,8 @@ int iovageom_viommu_thaw(struct iovageom_viommu *viommu)
     if (iovageom_table_count(&viommu->domains) > 0)
         return IOVAGEOM_ERR_STATE;
     viommu->frozen = false;
-    viommu->changes++;
     /* The lists were aligned to the granule of the old config space. */
-    all_groups_stale(viommu, false);
+    change_groups(viommu);
     return IOVAGEOM_OK;
 }
 
@@ -335,8 +330,7 @@ bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
 void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features)
 {
     viommu->accepted = viommu->config.features & features;
-    viommu->changes++;
-    all_groups_stale(viommu, false);
+    change_groups(viommu);
 }
 
 int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
@@ -384,9 +378,8 @@ void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
         if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
             iovageom_endpoint_drop(viommu, endpoint);
     }
-    all_groups_stale(viommu, false);
+    change_groups(viommu);
     viommu->accepted = viommu->config.features;
-    viommu->changes++;
     if (system)
         viommu->bypass = viommu->config.boot_bypass;
 }

@@ -94,14 +94,8 @@ int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom
 
 /* ---- address spaces ---- */
 
-/* How many mappings it can hold. NULL: all ones, no limit. */
-uint64_t iovageom_address_space_budget(const struct iovageom_address_space *address_space)
-{
-    return address_space != NULL ? address_space->budget : UINT64_MAX;
-}
-
 /*
- * How many it holds now. The host maps the whole of a domain in each address space where the domain
+ * How many mappings it holds now; NULL holds none. The host maps the whole of a domain in each address space where the domain
  * has an endpoint, so each such domain counts in full.
  */
 uint64_t iovageom_address_space_live(const struct iovageom_address_space *address_space)
