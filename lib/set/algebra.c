@@ -90,7 +90,6 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
     struct iovageom_itree_builder builder;
     struct iovageom_sweep sweep;
     struct iovageom_range some[4 * LEAF_SLOTS];
-    const size_t room = sizeof(some) / sizeof(some[0]);
     size_t count;
 
     iovageom_sweep_init(&sweep, kind);
@@ -99,10 +98,8 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
     else
         iovageom_sweep_tree(&sweep.inputs[0], tree_in(a), 0);
     iovageom_sweep_tree(&sweep.inputs[1], tree_in(b), window ? window->start : 0);
-    count = iovageom_sweep_next(&sweep, some, room);
-    /* If this was the whole result, its number of ranges is known, and leaves get equally full. */
-    iovageom_itree_build(&builder, tree_of(result), count < room ? count : 0);
-    for (; count > 0; count = iovageom_sweep_next(&sweep, some, room))
+    iovageom_itree_build(&builder, tree_of(result));
+    while ((count = iovageom_sweep_next(&sweep, some, sizeof(some) / sizeof(some[0]))) > 0)
         iovageom_itree_append(&builder, some, count);
     return iovageom_itree_finish(&builder);
 }
@@ -196,38 +193,27 @@ int iovageom_rangeset_clip(struct iovageom_rangeset *result, const struct iovage
     return combine_sets(result, IOVAGEOM_SWEEP_INTERSECTION, NULL, &window, a);
 }
 
-/* Ranges that don't touch may do so after aligning them outward, if two have their ends in one
- * granule. So each is kept in `pending` until the next one is known not to touch it. */
 static int align_all(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,
                      uint64_t granule, bool inward)
 {
-    struct iovageom_itree_builder builder;
+    struct iovageom_rangeset aligned;
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range range;
-    struct iovageom_range pending = {0, 0};
-    bool any = false;
+    int status = iovageom_rangeset_init(&aligned, iovageom_rangeset_allocator(result));
 
     if (!iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
-    iovageom_itree_build(&builder, tree_of(result), 0);
     iovageom_rangeset_seek(a, 0, &cursor);
-    while (iovageom_rangeset_next(&cursor, &range)) {
-        if (inward && !iovageom_range_align_inward(range, granule, &range))
-            continue;
+    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
         if (!inward)
-            range = iovageom_range_align_outward(range, granule);
-        if (any && iovageom_range_touches(pending, range)) {
-            pending = iovageom_range_hull(pending, range);
-            continue;
-        }
-        if (any)
-            iovageom_itree_append(&builder, &pending, 1);
-        pending = range;
-        any = true;
-    }
-    if (any)
-        iovageom_itree_append(&builder, &pending, 1);
-    return iovageom_itree_finish(&builder);
+            status =
+                iovageom_rangeset_insert(&aligned, iovageom_range_align_outward(range, granule));
+        else if (iovageom_range_align_inward(range, granule, &range))
+            status = iovageom_rangeset_insert(&aligned, range);
+    if (status == IOVAGEOM_OK)
+        iovageom_rangeset_swap(result, &aligned);
+    iovageom_rangeset_deinit(&aligned);
+    return status;
 }
 
 int iovageom_rangeset_align_inward(struct iovageom_rangeset *result,

@@ -136,13 +136,10 @@ struct iovageom_itree_builder {
     struct iovageom_itree *target;
     struct iovageom_itree tree;      /* what is built */
     struct iovageom_itree_path path; /* behind its highest entry */
-    uint32_t fill;                   /* entries in each leaf */
     bool failed;
 };
 
-/* `expected` is the number of entries if it is known, else 0. */
-void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
-                          size_t expected);
+void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree);
 void iovageom_itree_append(struct iovageom_itree_builder *builder,
                            const struct iovageom_range *ranges, size_t count);
 /* Makes what was appended the contents of the tree. IOVAGEOM_ERR_NO_MEMORY: it is as it was. */

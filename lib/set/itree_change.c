@@ -298,17 +298,11 @@ static void extend(struct iovageom_itree *tree, struct iovageom_itree_path *path
     raise_gap(tree, path, gap);
 }
 
-/* With a known number of entries all leaves get about equally many. */
-void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree,
-                          size_t expected)
+void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree)
 {
-    size_t leaves = expected > 0 ? (expected - 1) / LEAF_FILL + 1 : 1;
-
     (void)iovageom_itree_init(&builder->tree, 0, &tree->allocator);
     builder->target = tree;
     builder->path.slot[0] = 0;
-    builder->fill =
-        expected > IOVAGEOM_ITREE_INLINE ? (uint32_t)((expected - 1) / leaves + 1) : LEAF_FILL;
     builder->failed = false;
 }
 
@@ -318,7 +312,7 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
     struct iovageom_itree *tree = &builder->tree;
 
     while (count > 0 && !builder->failed) {
-        const uint32_t most = tree->root ? builder->fill : IOVAGEOM_ITREE_INLINE;
+        const uint32_t most = tree->root ? LEAF_FILL : IOVAGEOM_ITREE_INLINE;
         const uint32_t used = builder->path.slot[0];
         const size_t n = most - used < count ? most - used : count;
 

@@ -52,7 +52,7 @@ static int fill(struct iovageom_rangeset *set, const struct iovageom_range *rang
         }
         return IOVAGEOM_OK;
     }
-    iovageom_itree_build(&builder, tree, count);
+    iovageom_itree_build(&builder, tree);
     iovageom_itree_append(&builder, ranges, count);
     return iovageom_itree_finish(&builder);
 }
@@ -68,7 +68,7 @@ int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageo
         return IOVAGEOM_OK;
     if (!tree_in(from)->root)
         return fill(set, tree_in(from)->inline_ranges, tree_in(from)->count);
-    iovageom_itree_build(&builder, tree_of(set), tree_in(from)->count);
+    iovageom_itree_build(&builder, tree_of(set));
     iovageom_itree_cursor_init(&cursor, tree_in(from), 0);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0)
         iovageom_itree_append(&builder, first.range, run);
