@@ -148,30 +148,25 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
                                  const struct iovageom_geometry *after,
                                  struct iovageom_rangeset *added, struct iovageom_rangeset *removed)
 {
-    struct iovageom_rangeset old, now, more, less;
+    struct iovageom_rangeset old, now, more;
     int status;
 
-    /* The inputs may be what the results are made of, so these are built apart, by the allocators of
-     * the sets that they are to replace, both or none. */
     (void)iovageom_rangeset_init(&old, &before->allocator);
     (void)iovageom_rangeset_init(&now, &before->allocator);
     (void)iovageom_rangeset_init(&more, iovageom_rangeset_allocator(added));
-    (void)iovageom_rangeset_init(&less, iovageom_rangeset_allocator(removed));
     status = iovageom_geometry_usable(before, 1, &old);
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_usable(after, 1, &now);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_difference(&more, &now, &old);
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_difference(&less, &old, &now);
-    if (status == IOVAGEOM_OK) {
+        status = iovageom_rangeset_difference(removed, &old, &now);
+    /* Both are replaced, or none: nothing can fail any more. */
+    if (status == IOVAGEOM_OK)
         iovageom_rangeset_swap(added, &more);
-        iovageom_rangeset_swap(removed, &less);
-    }
     iovageom_rangeset_deinit(&old);
     iovageom_rangeset_deinit(&now);
     iovageom_rangeset_deinit(&more);
-    iovageom_rangeset_deinit(&less);
     return status;
 }
 
