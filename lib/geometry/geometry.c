@@ -84,8 +84,7 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
  * usual list is short: its normal form, and what that leaves out, are made on the stack.
  */
 static int add_complement(struct iovageom_geometry *geometry, enum iovageom_source source,
-                          struct iovageom_geometry_fact fact, const struct iovageom_range *ranges,
-                          size_t count)
+                          struct iovageom_geometry_fact fact, const void *ranges, size_t count)
 {
     struct iovageom_range few[2 * FEW_RANGES + 1];
     struct iovageom_range *normal = few;
@@ -131,13 +130,19 @@ int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
     return iovageom_geometry_add_aperture(geometry, aperture, source);
 }
 
-int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
-                                 const struct iovageom_range *ranges, size_t count,
-                                 enum iovageom_source source)
+int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const void *ranges,
+                                       size_t count, enum iovageom_source source)
 {
     const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
 
     return add_complement(geometry, source, fact, ranges, count);
+}
+
+int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
+                                 const struct iovageom_range *ranges, size_t count,
+                                 enum iovageom_source source)
+{
+    return iovageom_geometry_add_usable_bytes(geometry, ranges, count, source);
 }
 
 int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,

@@ -110,6 +110,10 @@ int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_
 int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iovageom_range range,
                                  enum iovageom_resv_type type, const struct iovageom_owner *owner);
 
+/* iovageom_geometry_add_usable() of ranges at any address, which need not be aligned. */
+int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const void *ranges,
+                                       size_t count, enum iovageom_source source);
+
 /* Sorts facts that were not added in order, and joins equal ones; O(n log n). When that fails
  * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed. */
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);

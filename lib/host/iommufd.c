@@ -119,7 +119,8 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
      * comes next; the alignment can't fail then. */
     status = iovageom_geometry_reserve(geometry, geometry->count + 3);
     if (status == IOVAGEOM_OK)
-        status = iovageom_host_add_usable(geometry, ranges, count, IOVAGEOM_SOURCE_IOMMUFD);
+        status =
+            iovageom_geometry_add_usable_bytes(geometry, ranges, count, IOVAGEOM_SOURCE_IOMMUFD);
     if (status == IOVAGEOM_OK)
         (void)iovageom_geometry_add_alignment(geometry, alignment, IOVAGEOM_SOURCE_IOMMUFD);
     return status;

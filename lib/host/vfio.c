@@ -262,8 +262,9 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
     /* An empty list is not "nothing is usable": type1 has it for a container that has only
      * mediated devices, and maps everything there. So the usable ranges stay unknown. */
     if (status == IOVAGEOM_OK && info.range_count != 0)
-        status = iovageom_host_add_usable(geometry, (const uint8_t *)bytes + info.ranges_offset,
-                                          info.range_count, IOVAGEOM_SOURCE_VFIO);
+        status = iovageom_geometry_add_usable_bytes(geometry,
+                                                    (const uint8_t *)bytes + info.ranges_offset,
+                                                    info.range_count, IOVAGEOM_SOURCE_VFIO);
     if (status != IOVAGEOM_OK)
         return status;
     if (info.has_page_sizes)
