@@ -62,7 +62,7 @@ int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iova
  * reserves as `type`: both or neither. What can fail comes first: the room, then the regions.
  */
 static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
-               struct iovageom_geometry_fact fact, enum iovageom_resv_type type,
+               struct iovageom_geometry_fact *fact, enum iovageom_resv_type type,
                const struct iovageom_range *ranges, size_t count)
 {
     int status;
@@ -71,11 +71,11 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
         return IOVAGEOM_ERR_INVALID;
     status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (count > 0));
     geometry->self.source = (uint32_t)source;
-    fact.owner = geometry->self;
+    fact->owner = geometry->self;
     if (status == IOVAGEOM_OK && count > 0)
-        status = put_ranges(geometry, type, &fact.owner, ranges, count);
+        status = put_ranges(geometry, type, &fact->owner, ranges, count);
     if (status == IOVAGEOM_OK)
-        (void)iovageom_geometry_open(geometry, &fact, true);
+        (void)iovageom_geometry_open(geometry, fact, true);
     return status;
 }
 
@@ -84,7 +84,7 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
  * usual list is short: its normal form, and what that leaves out, are made on the stack.
  */
 static int add_complement(struct iovageom_geometry *geometry, enum iovageom_source source,
-                          struct iovageom_geometry_fact fact, const void *ranges, size_t count)
+                          struct iovageom_geometry_fact *fact, const void *ranges, size_t count)
 {
     struct iovageom_range few[2 * FEW_RANGES + 1];
     struct iovageom_range *normal = few;
@@ -113,10 +113,10 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
 int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
                                    struct iovageom_range aperture, enum iovageom_source source)
 {
-    const struct iovageom_geometry_fact fact = {
+    struct iovageom_geometry_fact fact = {
         .kind = IOVAGEOM_FACT_APERTURE, .value = aperture.start, .last = aperture.last};
 
-    return add_complement(geometry, source, fact, &aperture, 1);
+    return add_complement(geometry, source, &fact, &aperture, 1);
 }
 
 int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
@@ -133,9 +133,9 @@ int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
 int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const void *ranges,
                                        size_t count, enum iovageom_source source)
 {
-    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
 
-    return add_complement(geometry, source, fact, ranges, count);
+    return add_complement(geometry, source, &fact, ranges, count);
 }
 
 int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
@@ -148,18 +148,18 @@ int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
 int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,
                                    enum iovageom_resv_type type, enum iovageom_source source)
 {
-    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
+    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
 
-    return add(geometry, source, fact, type, &range, 1);
+    return add(geometry, source, &fact, type, &range, 1);
 }
 
 /* Adds a fact that is a number and reserves nothing. */
 static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kind, uint64_t value,
                       enum iovageom_source source)
 {
-    const struct iovageom_geometry_fact fact = {.kind = kind, .value = value};
+    struct iovageom_geometry_fact fact = {.kind = kind, .value = value};
 
-    return add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, NULL, 0);
+    return add(geometry, source, &fact, IOVAGEOM_RESV_RESERVED, NULL, 0);
 }
 
 int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,
