@@ -198,7 +198,7 @@ static void ask_input(struct iovageom_admission *a, bool common)
         iovageom_object(a, &finding);
         common = false;
     }
-    for (size_t i = 0; i < device->all_count; i++) {
+    for (size_t i = 0; (strict || !told) && i < device->all_count; i++) {
         const struct iovageom_range range = device->ranges[i];
         const bool edge =
             iovageom_range_has(range, guest.start) || iovageom_range_has(range, guest.last);

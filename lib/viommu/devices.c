@@ -135,15 +135,19 @@ static void plug_free(struct iovageom_viommu *viommu, struct iovageom_plug *plug
                         sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
 }
 
-/* Into the address space with that key, which is made if there is none. False: no memory. */
-static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
-                                uint64_t key)
+/* That of address spaces, which a device's own one is not in: its endpoints lead to it. */
+static struct iovageom_table *table_for(struct iovageom_viommu *viommu, uint64_t key)
 {
-    struct iovageom_address_space *address_space = iovageom_table_at(&viommu->address_spaces, key);
+    return key < IOVAGEOM_KEY_OWN ? &viommu->address_spaces : NULL;
+}
 
+/* Into the address space, or for NULL into a new one with that key. False: no memory. */
+static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
+                                struct iovageom_address_space *address_space, uint64_t key)
+{
     if (address_space == NULL) {
         address_space =
-            iovageom_object_make(viommu, &viommu->address_spaces, key, sizeof(*address_space));
+            iovageom_object_make(viommu, table_for(viommu, key), key, sizeof(*address_space));
         if (address_space == NULL)
             return false;
         address_space->key = key;
@@ -176,11 +180,12 @@ static bool host_group_enter(struct iovageom_viommu *viommu, struct iovageom_plu
 }
 
 /*
- * A prepared plug in the address space with that key, at no endpoint yet: the caller adds up to
- * `capacity` of them with iovageom_plug_join(). Takes a reference of its own to `device`. To undo
+ * A prepared plug in that address space, or for NULL in a new one with that key, at no endpoint yet:
+ * the caller adds up to `capacity` of them with iovageom_plug_join(). Takes a reference of its own to `device`. To undo
  * it, or what joins have done since, call iovageom_plug_remove(). NULL for lack of memory.
  */
-struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key,
+struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
+                                         struct iovageom_address_space *address_space, uint64_t key,
                                          uint64_t host_group, size_t capacity,
                                          struct iovageom_device *device)
 {
@@ -199,7 +204,7 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_
     plug->capacity = capacity;
     plug->device = device;
     device->references++;
-    if (!address_space_enter(viommu, plug, key)) {
+    if (!address_space_enter(viommu, plug, address_space, key)) {
         plug_free(viommu, plug);
         return NULL;
     }
@@ -320,8 +325,8 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
         contact_leave(viommu, &plug->contacts[--plug->count]);
     list_leave(plug);
     if (address_space->leads == NULL)
-        iovageom_object_free(viommu, &viommu->address_spaces, address_space->key, address_space,
-                             sizeof(*address_space));
+        iovageom_object_free(viommu, table_for(viommu, address_space->key), address_space->key,
+                             address_space, sizeof(*address_space));
     if (!plug->prepared && company)
         plug_depart(viommu, endpoint, plug);
     else

@@ -134,6 +134,7 @@ struct iovageom_admission {
     const struct iovageom_plug_options *options;  /**< of a plug; else NULL */
     uint64_t key;                                 /**< of a plug: of its address space */
     const struct iovageom_endpoint *renewed; /**< its devices are replaced by this one; or NULL */
+    const struct iovageom_endpoint *known;   /**< of a plug: the endpoint, where there is one */
     uint64_t endpoint;                       /**< IOVAGEOM_ID_NONE for the envelope */
     /** Features of the driver: PROBE tells it of holes, INPUT_RANGE of both ends. */
     uint32_t features;
@@ -156,7 +157,8 @@ int iovageom_ask_neighbours(struct iovageom_admission *a);
 
 /* ---- devices.c, setup.c, domains.c, mapping.c ---- */
 
-struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu, uint64_t key,
+struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
+                                         struct iovageom_address_space *address_space, uint64_t key,
                                          uint64_t host_group, size_t capacity,
                                          struct iovageom_device *device);
 int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug, uint32_t id,

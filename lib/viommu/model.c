@@ -194,8 +194,8 @@ bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
 /* ---- making and freeing ---- */
 
 /*
- * A new object, all zeros, at a number of a table where there is none; NULL for lack of memory. All
- * sizes are those of structs, so never 0.
+ * A new object, all zeros, at a number of a table where there is none (NULL: in no table). NULL for
+ * lack of memory. All sizes are those of structs, so never 0.
  */
 void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
                            uint64_t number, size_t size)
@@ -204,7 +204,7 @@ void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table
 
     if (made == NULL)
         return NULL;
-    if (iovageom_table_put(table, number, made) != IOVAGEOM_OK) {
+    if (table != NULL && iovageom_table_put(table, number, made) != IOVAGEOM_OK) {
         iovageom_array_free(&viommu->allocator, made, 1, size);
         return NULL;
     }
@@ -214,7 +214,8 @@ void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table
 void iovageom_object_free(struct iovageom_viommu *viommu, struct iovageom_table *table,
                           uint64_t number, void *object, size_t size)
 {
-    iovageom_table_drop(table, number);
+    if (table != NULL)
+        iovageom_table_drop(table, number);
     iovageom_array_free(&viommu->allocator, object, 1, size);
 }
 
@@ -480,5 +481,6 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
 /* Out of its domain, if it is in one. Can't fail. */
 void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint)
 {
-    (void)iovageom_endpoint_move(viommu, endpoint, endpoint->address_space, NULL);
+    if (endpoint->domain != NULL)
+        (void)iovageom_endpoint_move(viommu, endpoint, endpoint->address_space, NULL);
 }

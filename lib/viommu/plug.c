@@ -17,15 +17,19 @@ static uint32_t id_of(const struct iovageom_admission *a, size_t i)
     return i == 0 ? (uint32_t)a->endpoint : a->options->aliases[i - 1];
 }
 
+/* The same endpoint, or NULL where there is none yet. */
+static const struct iovageom_endpoint *endpoint_of(const struct iovageom_admission *a, size_t i)
+{
+    return i == 0 ? a->known : iovageom_endpoint_at(a->viommu, id_of(a, i));
+}
+
 /*
  * The key of the guest group of endpoint number i, existing or to be made. Aliases are one device
  * to the guest, so a new alias comes into the group of the endpoint where the device is plugged.
- *
- * Ask again after each endpoint that is made: the key of an own group has their count in it.
  */
 static uint64_t group_key(const struct iovageom_admission *a, size_t i)
 {
-    const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, id_of(a, i));
+    const struct iovageom_endpoint *known = endpoint_of(a, i);
 
     if (known != NULL)
         return known->group->key;
@@ -64,7 +68,7 @@ static int ids_distinct(const struct iovageom_admission *a)
  * groups without a number, and such a group takes the first number that is named, if it is free. */
 static bool group_agrees(const struct iovageom_admission *a)
 {
-    const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, a->endpoint);
+    const struct iovageom_endpoint *known = a->known;
     const uint64_t number = a->options->guest_group;
 
     if (known == NULL || number == IOVAGEOM_VIOMMU_OWN || known->group->key == number)
@@ -101,7 +105,11 @@ static int place_find(struct iovageom_admission *a)
         a->key = IOVAGEOM_KEY_HOST_GROUP | options->host_group;
     else
         a->key = IOVAGEOM_KEY_OWN | a->endpoint;
-    a->address_space = iovageom_table_at(&a->viommu->address_spaces, a->key);
+    if (a->key < IOVAGEOM_KEY_OWN)
+        a->address_space = iovageom_table_at(&a->viommu->address_spaces, a->key);
+    else if (a->known != NULL && a->known->address_space != NULL &&
+             a->known->address_space->key == a->key)
+        a->address_space = a->known->address_space;
     if (!group_agrees(a))
         wrong = "the endpoint was declared in another guest group";
     if (host != NULL && host->address_space->key != a->key)
@@ -131,8 +139,7 @@ static bool place_agrees(const struct iovageom_admission *a,
  * abort and iovageom_plug_pending() rely on one at most. */
 static void ask_place(struct iovageom_admission *a, size_t i)
 {
-    const uint32_t id = id_of(a, i);
-    const struct iovageom_endpoint *known = iovageom_endpoint_at(a->viommu, id);
+    const struct iovageom_endpoint *known = endpoint_of(a, i);
     const struct iovageom_contact *there = known != NULL ? known->first : NULL;
     const bool alias = i > 0 || (a->flags & IOVAGEOM_PLUG_ALIAS) != 0;
     const bool taken = there == NULL || !alias || iovageom_plug_pending(known);
@@ -142,9 +149,10 @@ static void ask_place(struct iovageom_admission *a, size_t i)
         return;
     if (!taken && place_agrees(a, known))
         return;
-    finding = iovageom_finding_of(taken ? IOVAGEOM_FINDING_EXISTS : IOVAGEOM_FINDING_OTHER,
-                                  taken ? IOVAGEOM_ERR_EXISTS : IOVAGEOM_ERR_CONFLICT,
-                                  IOVAGEOM_ID_NONE, id, IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
+    finding =
+        iovageom_finding_of(taken ? IOVAGEOM_FINDING_EXISTS : IOVAGEOM_FINDING_OTHER,
+                            taken ? IOVAGEOM_ERR_EXISTS : IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
+                            id_of(a, i), IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
     if (!taken)
         finding.detail = "devices at one endpoint must share host page tables and geometry";
     else if (there == NULL)
@@ -207,18 +215,18 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admiss
                     struct iovageom_device *device)
 {
     const struct iovageom_plug_options *options = a->options;
-    const struct iovageom_endpoint *known = iovageom_endpoint_at(viommu, a->endpoint);
-    struct iovageom_plug *plug =
-        iovageom_plug_make(viommu, a->key, options->host_group, options->alias_count + 1, device);
+    const uint64_t key = group_key(a, 0);
+    struct iovageom_plug *plug = iovageom_plug_make(
+        viommu, a->address_space, a->key, options->host_group, options->alias_count + 1, device);
     int error = IOVAGEOM_OK;
 
     if (plug == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; error == IOVAGEOM_OK && i <= options->alias_count; i++)
-        error = iovageom_plug_join(viommu, plug, id_of(a, i), group_key(a, i));
-    if (error == IOVAGEOM_OK && known != NULL && known->group->unnumbered &&
+        error = iovageom_plug_join(viommu, plug, id_of(a, i), key);
+    if (error == IOVAGEOM_OK && a->known != NULL && a->known->group->unnumbered &&
         options->guest_group != IOVAGEOM_VIOMMU_OWN)
-        error = iovageom_group_number(viommu, known->group, options->guest_group);
+        error = iovageom_group_number(viommu, a->known->group, options->guest_group);
     if (error != IOVAGEOM_OK)
         iovageom_plug_remove(viommu, plug);
     return error;
@@ -230,8 +238,11 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
                     uint32_t endpoint, const struct iovageom_plug_options *options,
                     const struct iovageom_geometry *geometry, struct iovageom_report *report)
 {
-    struct iovageom_admission a = {
-        .viommu = viommu, .report = report, .endpoint = endpoint, .features = viommu->accepted};
+    struct iovageom_admission a = {.viommu = viommu,
+                                   .report = report,
+                                   .known = iovageom_endpoint_at(viommu, endpoint),
+                                   .endpoint = endpoint,
+                                   .features = viommu->accepted};
     struct iovageom_plug_options defaults;
     struct iovageom_device *device;
     int error;

@@ -277,6 +277,13 @@ int test_viommu_check(const struct iovageom_viommu *viommu, bool stale,
         loaded += endpoint->domain != NULL && endpoint->address_space != NULL;
         located += endpoint->address_space != NULL;
         contacts += check_endpoint(&check, endpoint);
+        /* A device's own address space is in no table, and at the endpoint of its key. */
+        if (endpoint->address_space != NULL &&
+            endpoint->address_space->key == (IOVAGEOM_KEY_OWN | endpoint->id)) {
+            space_group += links_below(&endpoint->address_space->node);
+            space_domain += links_below(&endpoint->address_space->mapped);
+            answered += check_address_space(&check, endpoint->address_space);
+        }
     }
     iovageom_itree_cursor_init(&cursor, &viommu->groups.tree, 0);
     while (error == IOVAGEOM_OK && (entry = iovageom_itree_next(&cursor)).range) {
