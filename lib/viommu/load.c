@@ -343,6 +343,9 @@ static int load_compare(struct loader *l)
     while (error == IOVAGEOM_OK && (group = iovageom_group_after(l->viommu, group)) != NULL) {
         struct iovageom_range against, promised;
 
+        /* Where no device is to come, a promise may have nobody left who relies on it. */
+        if (!l->expect)
+            iovageom_group_settle(l->viommu, group);
         error = iovageom_group_refresh(l->viommu, group);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_intersection(&broken, &group->promised, &group->view);

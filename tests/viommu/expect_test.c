@@ -266,6 +266,42 @@ static void a_device_that_comes_late_keeps_its_place_in_its_domain(void **state)
     assert_int_equal(test_allocator_live(&memory), 0);
 }
 
+/*
+ * A device was promised something, and has left; its neighbour in the slot was told nothing. A
+ * destination that has no device in the slot, and expects none, has nobody to whom that was promised.
+ */
+static void a_promise_without_anybody_left_ends(void **state)
+{
+    struct iovageom_geometry *wide = test_host(NULL, "wide", 48, PAGES_4K);
+    struct iovageom_region regions[16];
+    struct iovageom_viommu *viommu;
+    uint8_t stream[4096];
+    size_t count, length;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(iovageom_viommu_declare(viommu, SLOT, 5, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    assert_int_equal(test_plug(viommu, SLOT, 5, test_host(NULL, "in", 48, PAGES_4K), NULL), 0);
+    assert_int_equal(test_plug(viommu, DEVICE, 5, wide, NULL), 0);
+    assert_int_equal(test_probe(viommu, DEVICE, regions, 16, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_viommu_unplug(viommu, DEVICE), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, stream, sizeof(stream), &length), 0);
+    iovageom_viommu_free(viommu);
+
+    for (int expect = 0; expect < 2; expect++) {
+        assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+        assert_int_equal(iovageom_viommu_declare(viommu, SLOT, 5, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+        assert_int_equal(iovageom_viommu_load(viommu, stream, length,
+                                              expect == 1 ? IOVAGEOM_LOAD_EXPECT_DEVICES : 0, NULL),
+                         0);
+        if (expect == 0)
+            test_check(viommu);
+        assert_int_equal(test_plug(viommu, SLOT, 5, test_host(NULL, "narrow", 39, PAGES_4K), NULL),
+                         expect == 0 ? 0 : IOVAGEOM_ERR_CONFLICT);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 /* A snapshot is loaded into a machine that has gone on since; before, one is that it must refuse. */
 static void a_machine_that_ran_goes_back(void **state)
 {
@@ -310,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_dry_run_says_what_load_would_and_changes_nothing),
         cmocka_unit_test(lack_of_memory_changes_nothing),
         cmocka_unit_test(a_device_that_comes_late_keeps_its_place_in_its_domain),
+        cmocka_unit_test(a_promise_without_anybody_left_ends),
         cmocka_unit_test(a_machine_that_ran_goes_back),
     };
 
