@@ -163,6 +163,17 @@ static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
     return a->viommu->loading;
 }
 
+/* Whether a reserved range is nothing but MSI doorbells. A guest knows of its machine's doorbells
+ * without PROBE, so such a range is no obstacle for a driver that declined it. */
+static bool only_doorbells(const struct iovageom_device *device, struct iovageom_range range)
+{
+    size_t i = device->all_count, end = i + device->msi_count;
+
+    while (i < end && !iovageom_range_contains(device->ranges[i], range))
+        i++;
+    return i < end;
+}
+
 /*
  * The input range. What the guest can't be told of must be usable, and at least one granule must
  * be. The locals:
@@ -204,7 +215,7 @@ static void ask_input(struct iovageom_admission *a, bool common)
             iovageom_range_has(range, guest.start) || iovageom_range_has(range, guest.last);
 
         if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
-            ((strict && edge) || (!told && !iovageom_device_only_doorbells(device, range)))) {
+            ((strict && edge) || (!told && !only_doorbells(device, range)))) {
             object_input(a, guest, range, NULL);
             common = false;
         }

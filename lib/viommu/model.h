@@ -289,8 +289,6 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, uint64_t live,
                          struct iovageom_device **out);
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device);
-bool iovageom_device_only_doorbells(const struct iovageom_device *device,
-                                    struct iovageom_range range);
 bool iovageom_device_leaves_some(const struct iovageom_device *device,
                                  const struct iovageom_rangeset *platform,
                                  struct iovageom_range input, uint64_t granule);

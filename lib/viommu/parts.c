@@ -118,19 +118,6 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
 }
 
 /*
- * Whether a reserved range is nothing but MSI doorbells. A guest knows of its machine's doorbells
- * without PROBE, so such a range is no obstacle for a driver that declined it.
- */
-bool iovageom_device_only_doorbells(const struct iovageom_device *device,
-                                    struct iovageom_range range)
-{
-    for (size_t i = 0; i < device->msi_count; i++)
-        if (iovageom_range_contains(device->ranges[device->all_count + i], range))
-            return true;
-    return false;
-}
-
-/*
  * Whether the device and the machine's regions leave a whole granule of `input` to the guest. Walks
  * the gaps between the ranges of the device, which ascend; `input` shrinks to what is above each
  * range.
