@@ -199,6 +199,14 @@ int iovageom_report_host_refused(struct iovageom_report *report, int host_errno,
     return finding.status;
 }
 
+void iovageom_report_lost(struct iovageom_report *report, struct iovageom_range range)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
+
+    finding.range = range;
+    iovageom_report_add(report, &finding);
+}
+
 /* Conditions for a sentence, as some kinds of finding have several sentences; they may be joined. */
 enum when {
     ALWAYS = 0,

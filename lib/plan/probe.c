@@ -6,6 +6,7 @@
 #include <iovageom/virtio.h>
 
 #include "../base/range.h"
+#include "../geometry/internal.h"
 #include "../virtio/virtio_internal.h"
 #include "gaps.h"
 
@@ -28,14 +29,6 @@ static void add_probe_size(struct iovageom_report *report, int status, uint64_t 
 
     finding.wanted = wanted;
     finding.offered = offered;
-    iovageom_report_add(report, &finding);
-}
-
-static void add_lost(struct iovageom_report *report, struct iovageom_range range)
-{
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
-
-    finding.range = range;
     iovageom_report_add(report, &finding);
 }
 
@@ -159,7 +152,7 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
             iovageom_gap_taken(&choice, i, size)) {
             if (size > 0) {
                 plan->lost = iovageom_size_add(plan->lost, iovageom_range_size(gap));
-                add_lost(report, gap);
+                iovageom_report_lost(report, gap);
             }
             open.range.last = next.range.last;
             open.owner = 0;
@@ -296,7 +289,7 @@ static int report_granule_loss(const struct iovageom_allocator *allocator,
             count = iovageom_range_subtract(range, whole, parts);
         for (unsigned i = 0; i < count; i++)
             if (iovageom_range_intersect(parts[i], window, &range))
-                add_lost(report, range);
+                iovageom_report_lost(report, range);
     }
     iovageom_rangeset_deinit(&accepted);
     return IOVAGEOM_OK;

@@ -154,14 +154,6 @@ void iovageom_report_take(struct iovageom_report *report, struct iovageom_report
     iovageom_report_deinit(notes);
 }
 
-void iovageom_note_lost(struct iovageom_report *report, struct iovageom_range range)
-{
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, IOVAGEOM_OK);
-
-    finding.range = range;
-    iovageom_report_add(report, &finding);
-}
-
 void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost)
 {
     struct iovageom_rangeset_cursor cursor;
@@ -169,7 +161,7 @@ void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageo
 
     iovageom_rangeset_seek(lost, 0, &cursor);
     while (iovageom_rangeset_next(&cursor, &range))
-        iovageom_note_lost(report, range);
+        iovageom_report_lost(report, range);
 }
 
 /*

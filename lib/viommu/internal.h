@@ -8,7 +8,7 @@
  * The files of lib/viommu. Each one uses only files above it in this list:
  *
  *   back.c       which mappings lead to an address, by an index
- *   parts.c      what the objects are built from: geometries of devices, lists of regions, views
+ *   parts.c      what the objects are built from: geometries of devices, lists of regions
  *   model.c      the objects, who belongs to whom, making and dropping them
  *   findings.c   findings of all kinds, and the owner that they name
  *   views.c      what is reserved for a guest group and in a domain; mappings of an address space
@@ -52,7 +52,6 @@ int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding
                            uint64_t offered);
 void iovageom_report_take(struct iovageom_report *report, struct iovageom_report *notes);
 void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost);
-void iovageom_note_lost(struct iovageom_report *report, struct iovageom_range range);
 void iovageom_note_nothing(struct iovageom_report *report, const char *who);
 
 /* ---- views.c ---- */

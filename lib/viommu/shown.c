@@ -112,7 +112,7 @@ static void input_to_granules(struct iovageom_virtio_config *shown, struct iovag
     parts = iovageom_range_subtract(shown->input_range, whole, left);
     shown->input_range = whole;
     for (unsigned i = 0; i < parts; i++)
-        iovageom_note_lost(report, left[i]);
+        iovageom_report_lost(report, left[i]);
 }
 
 /* The config said 0: room for the longest list of any group, unjoined, and for spare regions. */
