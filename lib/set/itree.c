@@ -149,6 +149,23 @@ struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tre
     return seek(tree, address, path);
 }
 
+static void prefetch_leaf(const void *leaf)
+{
+    for (uint32_t line = 0; line < sizeof(struct iovageom_itree_leaf); line += CACHE_LINE)
+        PREFETCH((const unsigned char *)leaf + line);
+}
+
+IOVAGEOM_COLD void iovageom_itree_fetch(const struct iovageom_itree *tree, uint64_t address)
+{
+    const void *node = tree->root;
+
+    for (uint32_t level = tree->height; level > 0 && address <= tree->highest; level--)
+        node = ((const struct iovageom_itree_inner *)node)
+                   ->child[rank_inner(node, address, INNER_SLOTS)];
+    if (node)
+        prefetch_leaf(node);
+}
+
 /* ---- cursors ---- */
 
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
@@ -182,12 +199,6 @@ static void look_up(struct iovageom_itree_cursor *cursor)
     cursor->parent = path.node[1];
     cursor->slot = path.slot[1];
     cursor->siblings = cursor->parent ? (uint16_t)count_at(tree, &path, 1) : 0;
-}
-
-static void prefetch_leaf(const void *leaf)
-{
-    for (uint32_t line = 0; line < sizeof(struct iovageom_itree_leaf); line += CACHE_LINE)
-        PREFETCH((const unsigned char *)leaf + line);
 }
 
 /*

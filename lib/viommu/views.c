@@ -132,11 +132,15 @@ uint32_t iovageom_groups_meet(const struct iovageom_link *link,
         PREFETCH(&group->view);
         domains[count++] = group->node.down != NULL ? group->node.down->lower->self : NULL;
     }
-    for (size_t k = 0; k < device->all_count; k++)
+    for (size_t k = 0; k < device->all_count; k++) {
+        for (size_t i = 0; i < count; i++)
+            if (domains[i] != NULL)
+                iovageom_itree_fetch(&domains[i]->mappings.tree, device->ranges[k].start);
         for (size_t i = 0; i < count; i++)
             if (domains[i] != NULL &&
                 iovageom_mappings_first_overlap(&domains[i]->mappings, device->ranges[k], &mapping))
                 met |= (uint32_t)1 << i;
+    }
     return met;
 }
 
