@@ -33,9 +33,10 @@ def nest_firmware(name, under, firmware, bypass):
             "l2/disk": shell("build_disk"),
             "l2/firmware": "/usr/share/ovmf/OVMF.fd",
         }
-        # without a bypass nothing is said, however long one waits
-        seconds = {"kvm": 20, "tcg": 100}[accel]
-        words = [f"e2e.saywait={seconds} e2e.accel={accel}"]
+        # without a bypass nothing is said, however long one waits; with it, a second or two after its
+        # first DMA
+        seconds, lost = {"kvm": (20, 10), "tcg": (100, 20)}[accel]
+        words = [f"e2e.saywait={seconds} e2e.lostwait={lost} e2e.accel={accel}"]
         return boot_l1(name, under, scratch, files, words=words)
 
 
