@@ -19,6 +19,16 @@ die() {
     exit 1
 }
 
+# `locked NAME COMMAND...`: one at a time, of this run and of others that share the cache. NAME is what
+# is made. Locks are taken in one order: a thing before what it is made from, and packages last.
+locked() {
+    mkdir -p "$IOVAGEOM_CACHE/locks"
+    (
+        flock 8
+        "${@:2}"
+    ) 8>"$IOVAGEOM_CACHE/locks/$1"
+}
+
 # Give the root folder of the Debian archive that this machine installs from.
 debian_mirror() {
     # shellcheck disable=SC2016 # apt's variables
@@ -35,6 +45,11 @@ need_packages() {
     done
     [ ${#missing[@]} -eq 0 ] && return 0
     [ "$(id -u)" -eq 0 ] || die "please install: apt-get install --no-install-recommends ${missing[*]}"
+    locked install install_packages "${missing[@]}" || exit
+}
+
+install_packages() {
+    local missing=("$@")
     say "installing ${missing[*]}"
     apt-get update -qq >&2 || say "apt-get update failed, trying with the lists there are"
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq -y \
@@ -45,23 +60,28 @@ need_packages() {
 # `suite_apt ARCH TOOL ARGUMENT...`: an apt tool with our own sources and lists. bookworm is what the
 # tests run on; the others have newer kernels and emulators, and sid keeps sources of some that
 # another suite has left behind.
-suite_apt() {
-    local arch=$1 dir=$IOVAGEOM_CACHE/apt/$1 mirror suite
-    if [ ! -f "$dir/updated" ]; then
-        mirror=$(debian_mirror)
-        [ -n "$mirror" ] || die "no bookworm archive among this machine's apt sources"
-        mkdir -p "$dir/lists/partial" "$dir/archives/partial"
-        for suite in bookworm bookworm-backports trixie trixie-backports; do
-            echo "deb $mirror $suite main"
-            [ "$arch" != amd64 ] || echo "deb-src $mirror $suite main"
-        done >"$dir/sources.list"
-        [ "$arch" != amd64 ] || echo "deb-src $mirror sid main" >>"$dir/sources.list"
-        # A mirror need not have all of these suites.
-        suite_apt_raw "$arch" apt-get update -qq >"$dir/update.log" 2>&1 ||
-            say "not all suites can be read, see $dir/update.log"
-        ! compgen -G "$dir/lists/*_Packages*" >/dev/null || touch "$dir/updated"
-    fi
+suite_apt() { locked "apt-$1" suite_apt_alone "$@"; }
+
+suite_apt_alone() {
+    update_lists "$1"
     suite_apt_raw "$@"
+}
+
+update_lists() {
+    local arch=$1 dir=$IOVAGEOM_CACHE/apt/$1 mirror suite
+    [ ! -f "$dir/updated" ] || return 0
+    mirror=$(debian_mirror)
+    [ -n "$mirror" ] || die "no bookworm archive among this machine's apt sources"
+    mkdir -p "$dir/lists/partial" "$dir/archives/partial"
+    for suite in bookworm bookworm-backports trixie trixie-backports; do
+        echo "deb $mirror $suite main"
+        [ "$arch" != amd64 ] || echo "deb-src $mirror $suite main"
+    done >"$dir/sources.list"
+    [ "$arch" != amd64 ] || echo "deb-src $mirror sid main" >>"$dir/sources.list"
+    # A mirror need not have all of these suites.
+    suite_apt_raw "$arch" apt-get update -qq >"$dir/update.log" 2>&1 ||
+        say "not all suites can be read, see $dir/update.log"
+    ! compgen -G "$dir/lists/*_Packages*" >/dev/null || touch "$dir/updated"
 }
 
 suite_apt_raw() {
@@ -78,24 +98,38 @@ suite_apt_raw() {
         "${foreign[@]}" "$@"
 }
 
-# `fetched NAME FETCH...`: run FETCH, once more with new lists when the old ones name what is gone.
-# What the archive hasn't got is no failure of ours: another status than that of `die`.
+# `fetched NAME DIR FETCH...`: run FETCH, once more with new lists when the old ones name what is gone.
+# What it fetches is in DIR when it is whole, and not before. What the archive hasn't got is no failure
+# of ours: another status than that of `die`.
 fetched() {
-    local name=$1
-    "${@:2}" >fetch.log 2>&1 && return
-    rm -f "$IOVAGEOM_CACHE"/apt/*/updated
-    "${@:2}" >>fetch.log 2>&1 && return
-    say "$name cannot be fetched"
-    exit 77
+    local name=$1 dir=$2 log=$2/fetch-$1.log new=$2/new-$1 file
+    rm -rf "$new"
+    mkdir -p "$new"
+    (cd "$new" && "${@:3}") >"$log" 2>&1 || {
+        rm -f "$IOVAGEOM_CACHE"/apt/*/updated
+        (cd "$new" && "${@:3}") >>"$log" 2>&1
+    } || {
+        rm -r "$new"
+        say "$name cannot be fetched"
+        exit 77
+    }
+    # of a source package the .dsc comes last, for it is what one looks for
+    for file in "$new"/*.tar.* "$new"/*; do
+        [ ! -e "$file" ] || mv "$file" "$dir/" || exit
+    done
+    rmdir "$new"
 }
 
 # `fetch_package ARCH PKG[/SUITE]`: prints where the binary package lies.
 fetch_package() {
-    local arch=$1 name=$2 deb=$IOVAGEOM_CACHE/deb/$1
-    mkdir -p "$deb"
-    compgen -G "$deb/${name%%/*}_*.deb" >/dev/null ||
-        (cd "$deb" && fetched "$name" suite_apt "$arch" apt-get download -qq "$name") || exit
-    echo "$deb/${name%%/*}"_*.deb
+    locked "package-$1-${2%%/*}" fetch_package_alone "$@" || exit
+}
+
+fetch_package_alone() {
+    local arch=$1 name=${2%%/*} deb=$IOVAGEOM_CACHE/deb/$1
+    compgen -G "$deb/${name}_*.deb" >/dev/null ||
+        fetched "$name" "$deb" suite_apt "$arch" apt-get download -qq "$2"
+    echo "$deb/${name}"_*.deb
 }
 
 # `unpack_package ARCH PKG[/SUITE] DIR`: unpacked there, and nothing installed.
@@ -104,6 +138,13 @@ unpack_package() {
     deb=$(fetch_package "$1" "$2") || exit
     mkdir -p "$3"
     dpkg-deb -x "$deb" "$3" || die "cannot unpack $deb"
+}
+
+# `unpack_once PKG[/SUITE] DIR`: for this machine.
+unpack_once() {
+    [ ! -e "$2/done" ] || return 0
+    unpack_package amd64 "$1" "$2"
+    touch "$2/done"
 }
 
 # `source_versions PKG PREFIX`: the full versions, newest first, of the source packages whose version
@@ -125,9 +166,12 @@ download_source() {
 # `fetch_source PKG VERSION`: prints where the source package lies. VERSION is the beginning of one:
 # 10.0 is the newest 10.0.N that there is.
 fetch_source() {
-    local name=$1-$2 src=$IOVAGEOM_CACHE/src/$1-$2
-    mkdir -p "$src"
-    compgen -G "$src/*.dsc" >/dev/null || (cd "$src" && fetched "$name" download_source "$@") || exit
+    locked "source-$1-$2" fetch_source_alone "$@" || exit
+}
+
+fetch_source_alone() {
+    local src=$IOVAGEOM_CACHE/src/$1-$2
+    compgen -G "$src/*.dsc" >/dev/null || fetched "$1-$2" "$src" download_source "$@"
     echo "$src"/*.dsc
 }
 
@@ -141,68 +185,8 @@ unpack_source() {
 
 # ---- what runs inside the guests ----
 
-# A kernel is named by its version, as Debian's package is (linux-source-VERSION), and by Debian's
-# word for the architecture: amd64 or arm64; or by "judge", which is an amd64 for Linux's selftests
-# (case 8). The configuration is ours.
-kernel_config() {
-    [ "$2" = judge ] || cat "$E2E/kernel.config"
-    cat "$E2E/kernel-$2.config"
-}
-kernel_some() {
-    case $2 in
-    judge) echo "$E2E/kernel-judge-some.config" ;;
-    *) echo "$E2E/kernel-some.config" ;;
-    esac
-}
-kernel_dir() {
-    local key
-    key=$(cat <(kernel_config "$@") "$(kernel_some "$@")" | grep ^CONFIG | md5sum)
-    echo "$IOVAGEOM_CACHE/kernel-$1-$2-${key:0:10}"
-}
-kernel_image() { echo "$(kernel_dir "$@")/image"; }
-
-# `known_options TREE ARCH`: the names of all options that a kernel of that architecture has.
-known_options() {
-    find "$1" -name 'Kconfig*' ! -path "$1/arch/*/*" -print0 | cat - \
-        <(find "$1/arch/$2" -name 'Kconfig*' -print0) |
-        xargs -0 sed -nE 's/^[[:space:]]*(menu)?config[[:space:]]+([A-Za-z0-9_]+).*/CONFIG_\2/p'
-}
-
-# `no_dropped_options RECIPE CONFIGURATION`: an option that allnoconfig dropped, for its name is
-# another in this kernel or it depends on one that we don't ask for, is a broken recipe: say so here,
-# not in a guest.
-no_dropped_options() {
-    local asked dropped
-    asked=$(grep '^CONFIG_' "$1") && [ -s "$2" ] || return 1
-    dropped=$(grep -vxFf "$2" <<<"$asked")
-    [ -n "$dropped" ] || return 0
-    sed 's/^/the configuration has not, or not so: /' <<<"$dropped"
-    return 1
-}
-
-# `options_for RECIPE SOME KNOWN`: RECIPE, and of SOME the options that are among the KNOWN.
-options_for() {
-    cat "$1" && grep '^CONFIG_' "$2" | awk -F= 'NR == FNR { known[$1] = 1; next } $1 in known' "$3" -
-}
-
-# `compile_selftests OUT`: in the folder of a kernel's sources, its selftests of iommufd and, where it
-# has them, of VFIO, as they are, into objects that build_selftest links. Nothing of them is ours. One
-# that doesn't compile is not there: those of 6.12.117 use what only later kernels have.
-compile_selftests() {
-    local out=$1 tests=tools/testing/selftests file
-    local flags=(-O2 -Wall -Wno-unused-function -D_GNU_SOURCE= -isystem usr/include -I "$tests"
-        -I "$tests/vfio/lib/include" -I tools/include)
-    rm -rf "$out/selftests"
-    mkdir -p "$out/selftests/vfio" && make -s headers || return
-    for file in "$tests"/iommu/*.c "$tests"/vfio/vfio_dma_mapping*.c; do
-        [ ! -e "$file" ] || gcc "${flags[@]}" -c "$file" -o "$out/selftests/$(basename "$file" .c).o" ||
-            echo "$file does not compile"
-    done
-    for file in "$tests"/vfio/lib/*.c "$tests"/vfio/lib/drivers/*/*.c; do
-        [ ! -e "$file" ] || gcc "${flags[@]}" -c "$file" -o "$out/selftests/vfio/$(basename "$file" .c).o" ||
-            return
-    done
-}
+# shellcheck source=tests/e2e/kernel.sh
+. "$E2E/kernel.sh"
 
 # `build_selftest VERSION NAME`: with our recorder, static, for a guest; prints its path.
 build_selftest() {
@@ -215,8 +199,8 @@ build_selftest() {
     [[ $2 != vfio* ]] || more=("$dir"/vfio/*.o)
     # shellcheck disable=SC2086 # words
     gcc -O2 -Wall -Wextra -Werror $headers -static -s "$E2E/judge/recorder.c" "$dir/$2.o" "${more[@]}" \
-        -Wl,--wrap=open,--wrap=close,--wrap=ioctl -lcap -luuid -o "$tests/$2" ||
-        die "the selftest $2 doesn't link"
+        -Wl,--wrap=open,--wrap=close,--wrap=ioctl -lcap -luuid -o "$tests/$2.new" &&
+        mv "$tests/$2.new" "$tests/$2" || die "the selftest $2 doesn't link"
     echo "$tests/$2"
 }
 
@@ -229,45 +213,10 @@ build_replay() {
     # shellcheck disable=SC2086 # words
     gcc -O2 -g -Wall -Wextra -Werror $headers -I"$IOVAGEOM_CACHE/library/include" \
         "$E2E"/judge/{replay,ioas,calls,test_calls,vfio_calls}.c \
-        "$IOVAGEOM_CACHE/library/lib/libiovageom.a" -o "$IOVAGEOM_CACHE/tools/replay" ||
+        "$IOVAGEOM_CACHE/library/lib/libiovageom.a" -o "$IOVAGEOM_CACHE/tools/replay.new" &&
+        mv "$IOVAGEOM_CACHE/tools/replay.new" "$IOVAGEOM_CACHE/tools/replay" ||
         die "replay doesn't build"
     echo "$IOVAGEOM_CACHE/tools/replay"
-}
-
-# `build_kernel VERSION ARCH`: prints the image's path.
-build_kernel() {
-    local version=$1 arch=$2 out build tar image=arch/x86/boot/bzImage source_arch=x86
-    local make=(make -s)
-    out=$(kernel_dir "$@")
-    [ ! -e "$out/image" ] || { echo "$out/image" && return 0; }
-    need_packages gcc make bc flex bison libelf-dev libssl-dev xz-utils kmod cpio
-    [ "$arch" != judge ] || need_packages libcap-dev uuid-dev
-    [ "$arch" != arm64 ] || {
-        need_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-        make+=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
-        image=arch/arm64/boot/Image
-        source_arch=arm64
-    }
-    build=$IOVAGEOM_CACHE/build/kernel-$version-$arch
-    rm -rf "$build"
-    mkdir -p "$build/linux" "$out"
-    unpack_package amd64 "linux-source-$version" "$build/deb"
-    say "building Linux $version for $arch (about 8 CPU minutes)"
-    tar=$(echo "$build"/deb/usr/src/linux-source-*.tar.xz)
-    tar -C "$build/linux" --strip-components=1 -xf "$tar" || die "cannot unpack $tar"
-    # One chain, for `set -e` means nothing on the left of ||.
-    (
-        cd "$build/linux" &&
-            kernel_config "$@" >../recipe && known_options . "$source_arch" >../known &&
-            options_for ../recipe "$(kernel_some "$@")" ../known >../config &&
-            "${make[@]}" KCONFIG_ALLCONFIG="$build/config" allnoconfig &&
-            no_dropped_options ../config .config &&
-            nice "${make[@]}" -j"$JOBS" "${image##*/}" && cp "$image" "$out/image.new" &&
-            { [ "$arch" != judge ] || compile_selftests "$out"; }
-    ) >"$out/build.log" 2>&1 || die "Linux $version doesn't build, see $out/build.log"
-    mv "$out/image.new" "$out/image" || exit
-    rm -rf "$build"
-    echo "$out/image"
 }
 
 # `pack DIR FILE`: a gzipped cpio; several of them may be concatenated. There at once, for
@@ -291,10 +240,7 @@ compiler() {
 # have all that we ask of any kernel.
 kernel_headers() {
     local dir=$IOVAGEOM_CACHE/uapi
-    if [ ! -e "$dir/done" ]; then
-        unpack_package amd64 linux-libc-dev/trixie "$dir"
-        touch "$dir/done"
-    fi
+    locked headers unpack_once linux-libc-dev/trixie "$dir" || exit
     echo "-isystem $dir/usr/include -isystem $dir/usr/include/$("$(compiler "$1")" -print-multiarch)"
 }
 
@@ -348,6 +294,10 @@ qemu_key() {
 
 # `build_qemu VERSION stock|shim|feed`: the emulator; prints its path.
 build_qemu() {
+    locked "qemu-$1-$2" build_qemu_alone "$@" || exit
+}
+
+build_qemu_alone() {
     local version=$1 kind=$2 prefix=$IOVAGEOM_CACHE/qemu/$1-$2 key how=()
     key=$(qemu_key "$kind")
     case $kind in
@@ -390,8 +340,12 @@ configure_cmake() {
 
 # `build_library`: static, optimised, installed where pkg-config finds it.
 build_library() {
-    local build=$IOVAGEOM_CACHE/library-build
     need_packages cmake ninja-build gcc
+    locked library install_library || exit
+}
+
+install_library() {
+    local build=$IOVAGEOM_CACHE/library-build
     {
         configure_cmake "$build" -DIOVAGEOM_EXAMPLES=OFF -DIOVAGEOM_SHARED=OFF \
             -DCMAKE_INSTALL_PREFIX="$IOVAGEOM_CACHE/library" -DCMAKE_INSTALL_LIBDIR=lib &&
@@ -405,7 +359,8 @@ build_tool() {
     build_library
     mkdir -p "$IOVAGEOM_CACHE/tools"
     gcc -O2 -Wall -Wextra -Werror -I"$IOVAGEOM_CACHE/library/include" "$E2E/$1.c" \
-        "$IOVAGEOM_CACHE/library/lib/"libiovageom{-guest,}.a -o "$IOVAGEOM_CACHE/tools/$1" ||
+        "$IOVAGEOM_CACHE/library/lib/"libiovageom{-guest,}.a -o "$IOVAGEOM_CACHE/tools/$1.new" &&
+        mv "$IOVAGEOM_CACHE/tools/$1.new" "$IOVAGEOM_CACHE/tools/$1" ||
         die "$1 doesn't build"
     echo "$IOVAGEOM_CACHE/tools/$1"
 }

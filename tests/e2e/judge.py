@@ -6,18 +6,16 @@ its answer. Here the same is asked of the library: the same addresses must be us
 calls be accepted and refused.
 """
 import base64
-import concurrent.futures
 import functools
 import gzip
 import os
 import re
 import subprocess
-import threading
 
 import l1
 from l1 import Under, boot_l1, guest
 from machine import (
-    LOGS, PATIENCE, CaseError, Checks, Scratch, boot, emulator, kernel, shell, userland,
+    LOGS, PATIENCE, CaseError, Checks, Scratch, boot, emulator, kernel, once, shell, userland,
 )
 from nested import COLD, arguments
 
@@ -39,22 +37,9 @@ def judge_kernel(linux):
     return shell("build_kernel", linux, "judge")
 
 
-_booted = {}
-_booting = threading.Lock()
-
-
 def recorded(name, linux, programs, devices=()):
     """The answer and the record of one boot; cases that look at the same boot share it."""
-    with _booting:
-        mine = (linux, programs) not in _booted
-        result = _booted.setdefault((linux, programs), concurrent.futures.Future())
-    if mine:
-        try:
-            result.set_result(recorded_once(name, linux, programs, devices))
-        except BaseException as error:
-            result.set_exception(error)
-            raise
-    return result.result()
+    return once(("recorded", linux, programs), lambda: recorded_once(name, linux, programs, devices))
 
 
 def recorded_once(name, linux, programs, devices):

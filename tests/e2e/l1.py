@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """L1: a machine with an emulated VT-d that runs the QEMU under test, and has two devices to give away."""
-import concurrent.futures
 import os
-import threading
 from typing import NamedTuple
 
 from machine import HERE, PATIENCE, boot, emulator, image_with, kernel, userland
@@ -20,24 +18,6 @@ class Under(NamedTuple):
     qemu: str
     kind: str
     linux: str
-
-
-_made = {}
-_making = threading.Lock()
-
-
-def once(key, make):
-    """What make() gives, made once: cases that look at the same boot share it."""
-    with _making:
-        mine = key not in _made
-        made = _made.setdefault(key, concurrent.futures.Future())
-    if mine:
-        try:
-            made.set_result(make())
-        except BaseException as error:
-            made.set_exception(error)
-            raise
-    return made.result()
 
 
 def guest(name):

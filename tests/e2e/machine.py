@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Machines under emulation: boot one, wait for its end, read what it said."""
+import concurrent.futures
 import contextlib
 import fcntl
+import heapq
 import os
 import re
 import shutil
@@ -33,34 +35,139 @@ class Missing(CaseError):
     """What a case needs is not in the archive that this machine installs from."""
 
 
-_ready = {}
-_preparing = threading.Lock()
+class Interrupted(Exception):
+    """The run is at its end."""
+
+
+_made = {}
+_making = threading.Lock()
+# Things made at a time: while one links or unpacks, others compile.
+_makers = threading.BoundedSemaphore(3)
+_running = set()
+_over = threading.Event()
+
+
+class Queue:
+    """At most SLOTS cases at a time, in an order of one's own. A thread is a case's."""
+
+    def __init__(self):
+        self.free = SLOTS
+        self.waiting = []
+        self.changed = threading.Condition()
+        self.mine = threading.local()
+
+    @contextlib.contextmanager
+    def turn(self, place):
+        self.mine.place = place
+        self.mine.waited = 0
+        self.take()
+        try:
+            yield
+        finally:
+            self.give()
+
+    def take(self):
+        with self.changed:
+            heapq.heappush(self.waiting, self.mine.place)
+            self.changed.wait_for(lambda: self.free and self.waiting[0] == self.mine.place)
+            heapq.heappop(self.waiting)
+            self.free -= 1
+            self.changed.notify_all()
+
+    def give(self):
+        with self.changed:
+            self.free += 1
+            self.changed.notify_all()
+
+    @contextlib.contextmanager
+    def aside(self):
+        """Let others go on while this case waits for one of them; that is not its own time."""
+        if not hasattr(self.mine, "place"):
+            yield
+            return
+        begin = time.monotonic()
+        self.give()
+        try:
+            yield
+        finally:
+            self.take()
+            self.mine.waited += time.monotonic() - begin
+
+    def waited(self):
+        return self.mine.waited
+
+
+queue = Queue()
+
+
+def once(key, make):
+    """What make() gives, made once a run: cases that look at the same boot share it."""
+    with _making:
+        first = key not in _made
+        made = _made.setdefault(key, concurrent.futures.Future())
+    if first:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+            raise
+    elif not made.done():
+        with queue.aside():
+            concurrent.futures.wait([made])
+    return made.result()
+
+
+@contextlib.contextmanager
+def process(command, **more):
+    """With all that it starts; ended when the run is."""
+    go_on()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, **more
+    ) as started:
+        _running.add(started)
+        try:
+            yield started
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+            _running.discard(started)
+
+
+def go_on():
+    if _over.is_set():
+        raise Interrupted
+
+
+def end_all():
+    """For an interrupted run: leave nothing behind, and start nothing else."""
+    _over.set()
+    for started in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
 
 
 def shell(*words):
-    """A function of cache.sh, once a run; what it printed."""
-    with _preparing:
-        if words not in _ready:
-            script = f". {HERE}/cache.sh; mkdir -p $IOVAGEOM_CACHE; " + " ".join(words)
-            with subprocess.Popen(
-                ["bash", "-c", script, "tests/e2e"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            ) as made:
-                try:
-                    text = made.communicate()[0].strip()
-                except BaseException:
-                    os.killpg(made.pid, signal.SIGKILL)  # with the compilers that it started
-                    raise
-            _ready[words] = (made.returncode, text)
-        status, text = _ready[words]
-        if status == 77:
-            raise Missing(f"cannot be fetched: {' '.join(words[1:])}")
-        if status:
-            raise CaseError(f"cannot prepare: {' '.join(words)}")
-        return text
+    """A function of cache.sh, once a run, and one at a time of all runs; what it printed."""
+    status, text = once(words, lambda: shell_once(words))
+    if status == 77:
+        raise Missing(f"cannot be fetched: {' '.join(words[1:])}")
+    if status:
+        raise CaseError(f"cannot prepare: {' '.join(words)}")
+    return text
+
+
+def shell_once(words):
+    name = "-".join(words[:3]).replace("/", "_")
+    script = f". {HERE}/cache.sh; mkdir -p $IOVAGEOM_CACHE; locked {name} {' '.join(words)}"
+    command = ["bash", "-c", script, "tests/e2e"]
+    with _makers, process(command, stdout=subprocess.PIPE, text=True) as made:
+        begin = time.monotonic()
+        text = made.communicate()[0].strip()
+    seconds = time.monotonic() - begin
+    if seconds > 10:
+        print(f"      {seconds:6.1f} s to prepare: {' '.join(words)}", flush=True)
+    return made.returncode, text
 
 
 def kernel(version, arch="amd64"):
@@ -93,7 +200,8 @@ def emulator(name):
 
 def used(what):
     """What this run has made in that way: the words of its names."""
-    return sorted(words[1:] for words, (status, _) in _ready.items() if words[0] == what and not status)
+    return sorted(key[1:] for key, made in _made.items()
+                  if key[0] == what and made.done() and not made.exception() and not made.result()[0])
 
 
 class Scratch:
@@ -163,16 +271,6 @@ def turn():
             time.sleep(0.1)
 
 
-_machines = set()
-
-
-def kill_machines():
-    """For an interrupted run: leave nothing behind."""
-    for machine in list(_machines):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(machine.pid, signal.SIGKILL)
-
-
 def boot(name, command, seconds, **environment):
     """Run a machine to its end; its console is what `-serial file:` wrote. Give the log's path."""
     os.makedirs(LOGS, exist_ok=True)
@@ -182,25 +280,15 @@ def boot(name, command, seconds, **environment):
     with turn(), open(log + ".qemu", "w", encoding="utf-8") as errors:
         errors.write(" ".join(command) + "\n")
         errors.flush()
-        with subprocess.Popen(
+        with process(
             command + ["-serial", "file:" + log],
-            stdin=subprocess.DEVNULL,
-            stdout=errors,
-            stderr=errors,
-            start_new_session=True,
-            env={**os.environ, **environment},
+            stdout=errors, stderr=errors, env={**os.environ, **environment},
         ) as machine:
-            _machines.add(machine)
             try:
                 machine.wait(timeout=seconds * PATIENCE)
                 late = False
             except subprocess.TimeoutExpired:
                 late = True
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(machine.pid, signal.SIGKILL)
-                machine.wait()
-                _machines.discard(machine)
     if not os.path.exists(log):
         raise CaseError("the emulator did not start", log + ".qemu")
     return Answer(log, late)

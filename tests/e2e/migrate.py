@@ -9,8 +9,8 @@ import functools
 import re
 
 import l1
-from l1 import Under, boot_l1, guest, once
-from machine import PATIENCE, Checks, Scratch, kernel, shell, userland
+from l1 import Under, boot_l1, guest
+from machine import PATIENCE, Checks, Scratch, kernel, once, shell, userland
 from nested import COLD, COMPLAINT, MSI, TOP, arguments
 from versions import PAIRS
 

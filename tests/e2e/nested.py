@@ -12,8 +12,8 @@ import random
 import subprocess
 
 import l1
-from l1 import Under, boot_l1, guest, once
-from machine import PATIENCE, Answer, CaseError, Checks, Scratch, kernel, shell, userland
+from l1 import Under, boot_l1, guest
+from machine import PATIENCE, Answer, CaseError, Checks, Scratch, kernel, once, shell, userland
 from versions import DRIVER_PAIRS, PAIRS
 
 TOP = 2**64 - 1
