@@ -30,7 +30,7 @@ extern "C" {
 
 /** A set of addresses. Opaque: no member is to be read or written. */
 struct iovageom_rangeset {
-    uint64_t opaque[40];
+    uint64_t opaque[28];
 };
 
 /**

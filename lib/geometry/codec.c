@@ -121,9 +121,8 @@ static int next_record(struct iovageom_reader *reader, struct record *record)
 static int load_ranges(struct iovageom_geometry *geometry, struct iovageom_reader ranges,
                        bool aperture, uint32_t type, const struct iovageom_owner *owner)
 {
-    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_REGIONS + type,
-                                                .owner = *owner};
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, &fact, false);
+    const struct iovageom_fact_key key = {IOVAGEOM_FACT_REGIONS + type, owner, 0, 0};
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, &key, false);
     int status = IOVAGEOM_OK;
 
     if (row == NULL)

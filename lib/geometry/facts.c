@@ -8,37 +8,55 @@
 
 #include "../base/array.h"
 #include "../base/sort.h"
+#include "../set/rangeset_internal.h"
 #include "internal.h"
 
 /* ---- making ---- */
 
+/* With so many bytes before it, and room for so many sets behind it, which exist elsewhere: so
+ * their size does not wrap. */
+static int make(const struct iovageom_allocator *allocator, const struct iovageom_owner *self,
+                size_t before, size_t sets, struct iovageom_geometry **out)
+{
+    const size_t size = sizeof(**out) + sets * sizeof(struct iovageom_rangeset);
+    uint8_t *memory = NULL;
+    struct iovageom_geometry *geometry;
+
+    if (before <= SIZE_MAX - size)
+        memory = allocator->allocate(allocator->context, before + size);
+    if (memory == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    geometry = (struct iovageom_geometry *)(void *)(memory + before);
+    geometry->allocator = *allocator;
+    geometry->self = *self;
+    geometry->facts = geometry->few;
+    geometry->count = 0;
+    geometry->capacity = sizeof(geometry->few) / sizeof(geometry->few[0]);
+    geometry->before = before;
+    geometry->size = size;
+    geometry->whole = true;
+    *out = geometry;
+    return IOVAGEOM_OK;
+}
+
 int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
                           struct iovageom_geometry **out)
 {
-    struct iovageom_geometry *geometry;
     struct iovageom_owner self;
     int status = iovageom_owner_init(&self, IOVAGEOM_SOURCE_OTHER, name);
 
     allocator = iovageom_allocator_chosen(allocator);
     if (status < 0 || allocator == NULL)
         return IOVAGEOM_ERR_INVALID;
-    geometry = allocator->allocate(allocator->context, sizeof(*geometry));
-    if (geometry == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    geometry->allocator = *allocator;
-    geometry->self = self;
-    geometry->facts = geometry->few;
-    geometry->count = 0;
-    geometry->capacity = sizeof(geometry->few) / sizeof(geometry->few[0]);
-    *out = geometry;
-    return IOVAGEOM_OK;
+    return make(allocator, &self, 0, 0, out);
 }
 
-static void free_ranges(const struct iovageom_allocator *allocator,
-                        struct iovageom_rangeset *ranges)
+/* Frees a set, but for its own memory where that is the geometry's. */
+static void free_ranges(const struct iovageom_geometry *geometry, struct iovageom_rangeset *ranges)
 {
     iovageom_rangeset_deinit(ranges);
-    iovageom_array_free(allocator, ranges, 1, sizeof(*ranges));
+    if ((uintptr_t)ranges - (uintptr_t)geometry >= geometry->size)
+        iovageom_array_free(&geometry->allocator, ranges, 1, sizeof(*ranges));
 }
 
 /* Frees the table, but not what its facts own. */
@@ -53,7 +71,7 @@ static void free_facts(struct iovageom_geometry *geometry)
 {
     for (size_t i = 0; i < geometry->count; i++)
         if (geometry->facts[i].ranges != NULL)
-            free_ranges(&geometry->allocator, geometry->facts[i].ranges);
+            free_ranges(geometry, geometry->facts[i].ranges);
     free_table(geometry);
 }
 
@@ -61,8 +79,10 @@ void iovageom_geometry_free(struct iovageom_geometry *geometry)
 {
     if (geometry == NULL)
         return;
-    free_facts(geometry);
-    geometry->allocator.release(geometry->allocator.context, geometry, sizeof(*geometry));
+    if (!geometry->whole)
+        free_facts(geometry);
+    geometry->allocator.release(geometry->allocator.context, (uint8_t *)geometry - geometry->before,
+                                geometry->before + geometry->size);
 }
 
 const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
@@ -72,19 +92,26 @@ const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
 
 /* ---- the table ---- */
 
-static int compare_facts(const void *one, const void *other)
+static int compare(const struct iovageom_geometry_fact *a, const struct iovageom_fact_key *b)
 {
-    const struct iovageom_geometry_fact *a = one, *b = other;
     int order;
 
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
-    order = iovageom_owner_compare(&a->owner, &b->owner);
+    order = iovageom_owner_compare(&a->owner, b->owner);
     if (order == 0)
         order = (a->value > b->value) - (a->value < b->value);
     if (order == 0)
         order = (a->last > b->last) - (a->last < b->last);
     return order;
+}
+
+static int compare_facts(const void *one, const void *other)
+{
+    const struct iovageom_geometry_fact *b = other;
+    const struct iovageom_fact_key key = {b->kind, &b->owner, b->value, b->last};
+
+    return compare(one, &key);
 }
 
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity)
@@ -106,19 +133,20 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
     free_table(geometry);
     geometry->facts = facts;
     geometry->capacity = capacity;
+    geometry->whole = false;
     return IOVAGEOM_OK;
 }
 
 /* The index of a fact, or where it would have to be inserted. */
 static size_t place_of(const struct iovageom_geometry *geometry,
-                       const struct iovageom_geometry_fact *fact)
+                       const struct iovageom_fact_key *key)
 {
     size_t low = 0;
     size_t high = geometry->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_facts(&geometry->facts[middle], fact) < 0)
+        if (compare(&geometry->facts[middle], key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -127,18 +155,19 @@ static size_t place_of(const struct iovageom_geometry *geometry,
 }
 
 struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
-                                                      const struct iovageom_geometry_fact *fact,
+                                                      const struct iovageom_fact_key *key,
                                                       bool in_order)
 {
-    const size_t index = in_order ? place_of(geometry, fact) : geometry->count;
+    const size_t index = in_order ? place_of(geometry, key) : geometry->count;
     struct iovageom_geometry_fact *row;
     struct iovageom_rangeset *set = NULL;
 
-    if (index < geometry->count && compare_facts(&geometry->facts[index], fact) == 0)
+    geometry->whole = false;
+    if (index < geometry->count && compare(&geometry->facts[index], key) == 0)
         return &geometry->facts[index];
     if (iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
         return NULL;
-    if (fact->kind > IOVAGEOM_FACT_REGIONS) {
+    if (key->kind > IOVAGEOM_FACT_REGIONS) {
         set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
         if (set == NULL)
             return NULL;
@@ -146,8 +175,12 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
         (void)iovageom_rangeset_init(set, &geometry->allocator);
     }
     row = geometry->facts + index;
-    memmove(row + 1, row, (geometry->count - index) * sizeof(*row));
-    *row = *fact;
+    if (index < geometry->count)
+        memmove(row + 1, row, (geometry->count - index) * sizeof(*row));
+    row->kind = key->kind;
+    row->owner = *key->owner;
+    row->value = key->value;
+    row->last = key->last;
     row->ranges = set;
     geometry->count++;
     return row;
@@ -158,7 +191,7 @@ int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_
 {
     if (row->ranges == NULL || iovageom_rangeset_count(row->ranges) > 0)
         return status;
-    free_ranges(&geometry->allocator, row->ranges);
+    free_ranges(geometry, row->ranges);
     geometry->count--;
     memmove(row, row + 1, (size_t)(geometry->facts + geometry->count - row) * sizeof(*row));
     return status;
@@ -181,7 +214,7 @@ int iovageom_geometry_settle(struct iovageom_geometry *geometry)
         if (status == IOVAGEOM_OK && last->ranges != NULL)
             status = iovageom_rangeset_union(last->ranges, last->ranges, facts[i].ranges);
         if (facts[i].ranges != NULL)
-            free_ranges(&geometry->allocator, facts[i].ranges);
+            free_ranges(geometry, facts[i].ranges);
     }
     geometry->count = kept;
     return status;
@@ -192,7 +225,7 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     size_t *count)
 {
     /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
-    const struct iovageom_geometry_fact key = {.kind = kind, .owner = *owner};
+    const struct iovageom_fact_key key = {kind, owner, 0, 0};
     const size_t first = place_of(geometry, &key);
     size_t end = first;
 
@@ -222,7 +255,8 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact)
 {
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, fact, false);
+    const struct iovageom_fact_key key = {fact->kind, &fact->owner, fact->value, fact->last};
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, &key, false);
 
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -235,6 +269,7 @@ int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
 void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from)
 {
     free_facts(geometry);
+    geometry->whole = false;
     geometry->facts = from->facts;
     geometry->count = from->count;
     geometry->capacity = from->capacity;
@@ -268,27 +303,46 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
     return status;
 }
 
-int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
-                              const struct iovageom_geometry *geometry,
-                              struct iovageom_geometry **out)
+int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
+                                  const struct iovageom_geometry *from, size_t before,
+                                  struct iovageom_geometry **out)
 {
-    struct iovageom_geometry *copy;
-    int status = iovageom_geometry_new(allocator, geometry->self.name, &copy);
+    size_t first = from->count; /* with ranges */
+    struct iovageom_geometry *to;
+    int status;
 
+    while (first > 0 && from->facts[first - 1].ranges != NULL)
+        first--;
+    status = make(allocator, &from->self, before, from->count - first, &to);
     if (status < 0)
         return status;
-    /* The facts are in order already. */
-    status = iovageom_geometry_reserve(copy, geometry->count);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++)
-        status = iovageom_geometry_append_copy(copy, &geometry->facts[i]);
+    status = iovageom_geometry_reserve(to, from->count);
+    if (status == IOVAGEOM_OK) {
+        memcpy(to->facts, from->facts, from->count * sizeof(*to->facts));
+        to->count = first;
+    }
+    for (struct iovageom_rangeset *set = (struct iovageom_rangeset *)(to + 1);
+         status == IOVAGEOM_OK && to->count < from->count; set++) {
+        const struct iovageom_rangeset *ranges = from->facts[to->count].ranges;
+
+        /* What is all in the object is copied with it. */
+        *tree_of(set) = *tree_in(ranges);
+        tree_of(set)->allocator = *allocator;
+        if (tree_in(ranges)->root != NULL) {
+            to->whole = false;
+            (void)iovageom_rangeset_init(set, allocator);
+            status = iovageom_rangeset_assign(set, ranges);
+        }
+        to->facts[to->count++].ranges = set;
+    }
     if (status == IOVAGEOM_OK)
-        *out = copy;
+        *out = to;
     else
-        iovageom_geometry_free(copy);
+        iovageom_geometry_free(to);
     return status;
 }
 
 int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
 {
-    return iovageom_geometry_copy_to(&geometry->allocator, geometry, out);
+    return iovageom_geometry_copy_behind(&geometry->allocator, geometry, 0, out);
 }

@@ -38,13 +38,12 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
                       const struct iovageom_owner *owner, const struct iovageom_range *ranges,
                       size_t count)
 {
-    const struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_REGIONS + (uint32_t)type,
-                                                .owner = *owner};
+    const struct iovageom_fact_key key = {IOVAGEOM_FACT_REGIONS + (uint32_t)type, owner, 0, 0};
     struct iovageom_geometry_fact *row;
 
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         return IOVAGEOM_ERR_INVALID;
-    row = iovageom_geometry_open(geometry, &fact, true);
+    row = iovageom_geometry_open(geometry, &key, true);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     return iovageom_geometry_close(geometry, row,
@@ -62,7 +61,7 @@ int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iova
  * reserves as `type`: both or neither. What can fail comes first: the room, then the regions.
  */
 static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
-               struct iovageom_geometry_fact *fact, enum iovageom_resv_type type,
+               struct iovageom_fact_key *fact, enum iovageom_resv_type type,
                const struct iovageom_range *ranges, size_t count)
 {
     int status;
@@ -71,9 +70,9 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
         return IOVAGEOM_ERR_INVALID;
     status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (count > 0));
     geometry->self.source = (uint32_t)source;
-    fact->owner = geometry->self;
+    fact->owner = &geometry->self;
     if (status == IOVAGEOM_OK && count > 0)
-        status = put_ranges(geometry, type, &fact->owner, ranges, count);
+        status = put_ranges(geometry, type, fact->owner, ranges, count);
     if (status == IOVAGEOM_OK)
         (void)iovageom_geometry_open(geometry, fact, true);
     return status;
@@ -84,7 +83,7 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
  * usual list is short: its normal form, and what that leaves out, are made on the stack.
  */
 static int add_complement(struct iovageom_geometry *geometry, enum iovageom_source source,
-                          struct iovageom_geometry_fact *fact, const void *ranges, size_t count)
+                          struct iovageom_fact_key *fact, const void *ranges, size_t count)
 {
     struct iovageom_range few[2 * FEW_RANGES + 1];
     struct iovageom_range *normal = few;
@@ -113,8 +112,7 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
 int iovageom_geometry_add_aperture(struct iovageom_geometry *geometry,
                                    struct iovageom_range aperture, enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {
-        .kind = IOVAGEOM_FACT_APERTURE, .value = aperture.start, .last = aperture.last};
+    struct iovageom_fact_key fact = {IOVAGEOM_FACT_APERTURE, NULL, aperture.start, aperture.last};
 
     return add_complement(geometry, source, &fact, &aperture, 1);
 }
@@ -133,7 +131,7 @@ int iovageom_geometry_add_gaw(struct iovageom_geometry *geometry, unsigned bits,
 int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const void *ranges,
                                        size_t count, enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_USABLE};
+    struct iovageom_fact_key fact = {IOVAGEOM_FACT_USABLE, NULL, 0, 0};
 
     return add_complement(geometry, source, &fact, ranges, count);
 }
@@ -148,7 +146,7 @@ int iovageom_geometry_add_usable(struct iovageom_geometry *geometry,
 int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct iovageom_range range,
                                    enum iovageom_resv_type type, enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = IOVAGEOM_FACT_RESERVED};
+    struct iovageom_fact_key fact = {IOVAGEOM_FACT_RESERVED, NULL, 0, 0};
 
     return add(geometry, source, &fact, type, &range, 1);
 }
@@ -157,7 +155,7 @@ int iovageom_geometry_add_reserved(struct iovageom_geometry *geometry, struct io
 static int add_number(struct iovageom_geometry *geometry, enum iovageom_fact kind, uint64_t value,
                       enum iovageom_source source)
 {
-    struct iovageom_geometry_fact fact = {.kind = kind, .value = value};
+    struct iovageom_fact_key fact = {kind, NULL, value, 0};
 
     return add(geometry, source, &fact, IOVAGEOM_RESV_RESERVED, NULL, 0);
 }

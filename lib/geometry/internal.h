@@ -69,8 +69,12 @@ struct iovageom_geometry {
     struct iovageom_allocator allocator;
     struct iovageom_owner self; /* its name; the source is filled in for each fact */
     struct iovageom_geometry_fact *facts;
-    size_t count;                         /* of facts */
-    size_t capacity;                      /* of facts */
+    size_t count;    /* of facts */
+    size_t capacity; /* of facts */
+    /* Of this allocation, in bytes: what the caller of geometry_copy_behind() has before the object;
+     * and the object itself, with the sets of a copy. */
+    size_t before, size;
+    bool whole;                           /* all that it has is in this allocation */
     struct iovageom_geometry_fact few[6]; /* where they are first: a usual host states no more */
 };
 
@@ -90,9 +94,17 @@ static inline bool iovageom_fact_forbids(const struct iovageom_geometry_fact *fa
 /* Makes room for `capacity` facts in all, so that adding them can't fail later. */
 int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacity);
 
+/* What is compared of facts. */
+struct iovageom_fact_key {
+    uint32_t kind;
+    const struct iovageom_owner *owner;
+    uint64_t value, last;
+};
+
 /*
- * The row of a fact as `fact` is, but for its ranges; made if there is none. NULL without memory for
- * that: where room was reserved, and the fact has no regions, it can't fail. O(facts).
+ * The row of the fact with that key, whose owner must not be in a row of the table, as rows move; made
+ * if there is none. NULL without memory for that: where room was reserved, and the fact has no regions,
+ * it can't fail. O(facts).
  *
  * New regions have an empty set. The caller adds to row->ranges, by a call that leaves it as it was
  * on an error, and closes the row with that call's status, which is returned. A row whose set is
@@ -101,7 +113,7 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
  * For who adds many facts, `in_order` is false: a new row behind all others, in constant time.
  */
 struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
-                                                      const struct iovageom_geometry_fact *fact,
+                                                      const struct iovageom_fact_key *key,
                                                       bool in_order);
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
                             int status);
@@ -125,10 +137,11 @@ void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
                                   const struct iovageom_geometry_fact *fact);
 
-/* iovageom_geometry_copy(), in memory of another allocator. */
-int iovageom_geometry_copy_to(const struct iovageom_allocator *allocator,
-                              const struct iovageom_geometry *geometry,
-                              struct iovageom_geometry **out);
+/* A copy, behind `before` bytes for the caller, which must keep it aligned: one allocation where the facts
+ * are few and have few ranges. iovageom_geometry_free() gives back all of it. */
+int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
+                                  const struct iovageom_geometry *from, size_t before,
+                                  struct iovageom_geometry **out);
 
 /* The facts of one kind and owner: the first, or NULL, and how many. O(log n + those). */
 const struct iovageom_geometry_fact *iovageom_geometry_facts_of(

@@ -21,8 +21,8 @@
 static int add_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                        const struct iovageom_geometry_fact *regions)
 {
-    const struct iovageom_geometry_fact fact = {.kind = regions->kind, .owner = *owner};
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(met, &fact, true);
+    const struct iovageom_fact_key key = {regions->kind, owner, 0, 0};
+    struct iovageom_geometry_fact *row = iovageom_geometry_open(met, &key, true);
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range range;
     int status = IOVAGEOM_OK;

@@ -36,8 +36,7 @@
  */
 struct iovageom_device {
     size_t references;
-    size_t size; /**< of this allocation, in bytes: release() has to be told it */
-    struct iovageom_geometry *geometry; /**< our own copy: the caller may free its geometry */
+    struct iovageom_geometry *geometry; /**< our own copy, in the same allocation behind `ranges` */
     struct iovageom_walk *walk;         /**< an index to find owners fast; NULL if there are few */
     uint64_t mask;                      /**< page-size mask; all ones when unknown */
     /** How many mappings its address space may hold in all, with those that were live when the host

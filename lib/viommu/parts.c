@@ -11,9 +11,9 @@
 /* ---- the geometry of a device ---- */
 
 /*
- * How many ranges the facts have that forbid addresses, or those of type MSI alone; with `out`, the
- * ranges, ascending and with neighbours joined. No view of what takes precedence is needed: nothing
- * does over MSI, the highest type, and an address is forbidden if any fact forbids it.
+ * Writes the ranges of the facts that forbid addresses, or those of type MSI alone, ascending and with
+ * neighbours joined, and returns how many. No view of what takes precedence is needed: nothing does
+ * over MSI, the highest type, and an address is forbidden if any fact forbids it.
  */
 static size_t take_ranges(const struct iovageom_geometry *geometry, bool msi_only,
                           struct iovageom_range *out)
@@ -22,15 +22,12 @@ static size_t take_ranges(const struct iovageom_geometry *geometry, bool msi_onl
     size_t taken = 0;
 
     for (size_t i = geometry->count; i-- > 0 && iovageom_fact_type(&geometry->facts[i]) > above;) {
-        const struct iovageom_rangeset *ranges = geometry->facts[i].ranges;
-        size_t count = iovageom_rangeset_count(ranges);
+        size_t count;
 
-        if (out != NULL)
-            (void)iovageom_rangeset_to_array(ranges, out + taken, count, &count);
+        (void)iovageom_rangeset_to_array(geometry->facts[i].ranges, out + taken, SIZE_MAX, &count);
         taken += count;
     }
-    if (out != NULL)
-        (void)iovageom_ranges_normalize(out, &taken);
+    (void)iovageom_ranges_normalize(out, &taken);
     return taken;
 }
 
@@ -40,24 +37,20 @@ static size_t take_ranges(const struct iovageom_geometry *geometry, bool msi_onl
  * that check, a huge number that is left would become a tiny budget.
  */
 static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_device *device,
-                        const struct iovageom_geometry *geometry, uint64_t live)
+                        uint64_t live)
 {
     uint64_t left;
-    int error = iovageom_geometry_promise_mask(geometry, 0, &device->mask);
+    int error = iovageom_geometry_promise_mask(device->geometry, 0, &device->mask);
 
     if (error == IOVAGEOM_ERR_UNKNOWN)
         device->mask = UINT64_MAX;
     else if (error == IOVAGEOM_ERR_NOTHING_USABLE)
         device->mask = 0;
-    else if (error != IOVAGEOM_OK)
-        return error;
-    iovageom_geometry_budgets(geometry, &device->budget, &left);
+    iovageom_geometry_budgets(device->geometry, &device->budget, &left);
     if (left < UINT64_MAX - live && left + live < device->budget)
         device->budget = left + live;
-    /* In our memory: the caller's may be gone before we are. */
-    error = iovageom_geometry_copy_to(&viommu->allocator, geometry, &device->geometry);
-    if (error != IOVAGEOM_OK || geometry->count <= IOVAGEOM_WALK_FEW)
-        return error;
+    if (device->geometry->count <= IOVAGEOM_WALK_FEW)
+        return IOVAGEOM_OK;
     /* A finding names the owner of a range. With few facts it is found by trying each. With many,
        each of k findings would try them all, so an index is kept. */
     device->walk = iovageom_array_new(&viommu->allocator, 1, sizeof(*device->walk));
@@ -74,31 +67,34 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
     if (device->walk != NULL)
         iovageom_walk_close(device->walk);
     iovageom_array_free(&viommu->allocator, device->walk, 1, sizeof(*device->walk));
-    iovageom_geometry_free(device->geometry);
-    iovageom_array_free(&viommu->allocator, device, 1, device->size);
+    iovageom_geometry_free(device->geometry); /* the device is in front of it */
 }
 
 /*
  * `*out` has one reference, the caller's: give it up with iovageom_device_put(). Ranges are taken at
- * granule 1, as the guest's granule is known only when the config space is frozen.
+ * granule 1, as the guest's granule is known only when the config space is frozen. The geometry is
+ * copied, because the caller's may be gone before we are.
  */
 int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, uint64_t live,
                          struct iovageom_device **out)
 {
-    const size_t most = take_ranges(geometry, false, NULL) + take_ranges(geometry, true, NULL);
+    /* That counts each range twice, as all may be MSI. If this wraps, memory can't hold the copy. */
+    const size_t most = iovageom_geometry_most_regions(geometry);
     const size_t size = sizeof(**out) + most * sizeof((*out)->ranges[0]);
-    struct iovageom_device *device = iovageom_array_new(&viommu->allocator, 1, size);
-    int error;
+    struct iovageom_geometry *copy;
+    struct iovageom_device *device;
+    int error = iovageom_geometry_copy_behind(&viommu->allocator, geometry, size, &copy);
 
-    if (device == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
+    if (error != IOVAGEOM_OK)
+        return error;
+    device = (struct iovageom_device *)(void *)((uint8_t *)copy - size);
     memset(device, 0, sizeof(*device));
     device->references = 1;
-    device->size = size;
+    device->geometry = copy;
     device->all_count = take_ranges(geometry, false, device->ranges);
     device->msi_count = take_ranges(geometry, true, device->ranges + device->all_count);
-    error = device_facts(viommu, device, geometry, live);
+    error = device_facts(viommu, device, live);
     if (error == IOVAGEOM_OK)
         *out = device;
     else

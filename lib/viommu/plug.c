@@ -50,16 +50,10 @@ static bool number_valid(uint64_t number)
 static int ids_distinct(const struct iovageom_admission *a)
 {
     struct iovageom_table named;
-    int error;
+    int error = iovageom_table_init(&named, &a->viommu->allocator);
 
-    if (a->options->alias_count == 0)
-        return IOVAGEOM_OK;
-    error = iovageom_table_init(&named, &a->viommu->allocator);
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++) {
-        const uint32_t id = id_of(a, i);
-
-        error = iovageom_table_put(&named, id, &named);
-    }
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++)
+        error = iovageom_table_put(&named, id_of(a, i), &named);
     iovageom_table_deinit(&named);
     return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
 }
@@ -92,7 +86,7 @@ static int place_find(struct iovageom_admission *a)
         !number_valid(options->guest_group) || options->reserved != 0 ||
         (options->flags & ~flags) != 0 || options->alias_count > UINT32_MAX)
         return IOVAGEOM_ERR_INVALID;
-    error = ids_distinct(a);
+    error = options->alias_count > 0 ? ids_distinct(a) : IOVAGEOM_OK;
     if (error != IOVAGEOM_OK)
         return error;
     if (options->host_group != IOVAGEOM_VIOMMU_OWN)

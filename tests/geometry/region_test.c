@@ -274,7 +274,29 @@ static void allocators_are_checked(void **state)
     assert_null(geometry);
 }
 
-static int put_set(struct iovageom_geometry *geometry, const struct iovageom_geometry_fact *key,
+/* A call that is refused may have made room for a fact already: that belongs to the copy, too, whose
+ * facts had room in the object. */
+static void a_copy_that_refused_a_fact_is_freed_whole(void **state)
+{
+    const struct iovageom_range range = R(1, 2);
+    struct iovageom_geometry *geometry, *copy;
+    struct test_allocator memory;
+
+    (void)state;
+    test_allocator_init(&memory);
+    assert_int_equal(iovageom_geometry_new(&memory.allocator, "", &geometry), 0);
+    for (uint64_t i = 1; i <= 6; i++)
+        assert_int_equal(iovageom_geometry_add_map_budget(geometry, i, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_geometry_copy(geometry, &copy), 0);
+    iovageom_geometry_free(geometry);
+    assert_int_equal(iovageom_geometry_add_reserved(copy, range, (enum iovageom_resv_type)99,
+                                                    IOVAGEOM_SOURCE_VFIO),
+                     IOVAGEOM_ERR_INVALID);
+    iovageom_geometry_free(copy);
+    assert_int_equal(test_allocator_live(&memory), 0);
+}
+
+static int put_set(struct iovageom_geometry *geometry, const struct iovageom_fact_key *key,
                    const struct iovageom_rangeset *set)
 {
     struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, key, true);
@@ -290,7 +312,7 @@ static int operate(unsigned which, struct iovageom_geometry *geometry,
 {
     struct iovageom_owner owner = owner_of(IOVAGEOM_SOURCE_USER, "c");
     struct iovageom_owner a = owner_of(IOVAGEOM_SOURCE_SYSFS, "a");
-    struct iovageom_geometry_fact key;
+    struct iovageom_fact_key key;
     struct iovageom_region regions[64];
     struct iovageom_geometry *other;
     size_t count = 0;
@@ -302,12 +324,12 @@ static int operate(unsigned which, struct iovageom_geometry *geometry,
     case 1:
         return iovageom_geometry_put_region(geometry, R(30, 35), IOVAGEOM_RESV_MSI, &a);
     case 2:
-        key = (struct iovageom_geometry_fact){.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_DIRECT,
-                                              .owner = owner};
+        key = (struct iovageom_fact_key){.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_DIRECT,
+                                         .owner = &owner};
         return put_set(geometry, &key, set);
     case 3:
-        key = (struct iovageom_geometry_fact){.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_MSI,
-                                              .owner = a};
+        key = (struct iovageom_fact_key){.kind = IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_MSI,
+                                         .owner = &a};
         return put_set(geometry, &key, set);
     case 4:
         status = iovageom_geometry_regions(geometry, regions, 64, &count);
@@ -376,6 +398,7 @@ int main(void)
         cmocka_unit_test(forbidden_is_the_union_of_what_forbids),
         cmocka_unit_test(equal_compares_regions),
         cmocka_unit_test(allocators_are_checked),
+        cmocka_unit_test(a_copy_that_refused_a_fact_is_freed_whole),
         cmocka_unit_test(every_allocation_may_fail),
     };
 

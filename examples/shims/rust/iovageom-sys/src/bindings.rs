@@ -207,19 +207,9 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct iovageom_rangeset {
-    pub opaque: [u64; 40usize],
-}
-impl Default for iovageom_rangeset {
-    fn default() -> Self {
-        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
-        // SAFETY: plain data and pointers that may be null: all bytes zero is a value of it.
-        unsafe {
-            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
-            s.assume_init()
-        }
-    }
+    pub opaque: [u64; 28usize],
 }
 extern "C" {
     pub fn iovageom_rangeset_init(
