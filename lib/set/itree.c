@@ -155,6 +155,16 @@ static void prefetch_leaf(const void *leaf)
         PREFETCH((const unsigned char *)leaf + line);
 }
 
+IOVAGEOM_COLD void iovageom_itree_fetch_root(const struct iovageom_itree *tree)
+{
+    const struct iovageom_itree_inner *root = tree->root;
+
+    for (uint32_t k = 0; tree->height > 0 && k < tree->root_count; k += 8) {
+        PREFETCH(&root->last[k]);
+        PREFETCH(&root->child[k]);
+    }
+}
+
 IOVAGEOM_COLD void iovageom_itree_fetch(const struct iovageom_itree *tree, uint64_t address)
 {
     const void *node = tree->root;

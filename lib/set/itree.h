@@ -74,7 +74,8 @@ void iovageom_itree_clear(struct iovageom_itree *tree);
  */
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree,
                                                 uint64_t address);
-/* Asks memory for the leaf that find() will read, and does not wait for it. */
+/* Ask memory for the root, and for the leaf that find() will read, and do not wait for it. */
+void iovageom_itree_fetch_root(const struct iovageom_itree *tree);
 void iovageom_itree_fetch(const struct iovageom_itree *tree, uint64_t address);
 /* Like find, and keeps the way in `path`. Without such an entry the place is behind the highest
  * one. */

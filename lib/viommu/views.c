@@ -113,9 +113,10 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 
 /*
  * Of the next few groups of an address space, a bit for each: whether its newest domain has a mapping
- * where the device reserves something. There may be a thousand domains, and none in a cache. So one
- * range is looked for in all of them before the next: such searches don't depend on each other, and
- * wait for memory together. What admission.c reads of the groups is asked for, too.
+ * where the device reserves something. There may be a thousand domains, and none in a cache. So each
+ * step of the search is asked for in all of them before one of them takes it: the tree, its root, and
+ * for each range the leaf. They wait for memory together. What admission.c reads of the groups is asked
+ * for, too.
  */
 uint32_t iovageom_groups_meet(const struct iovageom_link *link,
                               const struct iovageom_device *device)
@@ -130,8 +131,14 @@ uint32_t iovageom_groups_meet(const struct iovageom_link *link,
 
         PREFETCH(&group->promised);
         PREFETCH(&group->view);
-        domains[count++] = group->node.down != NULL ? group->node.down->lower->self : NULL;
+        domains[count] = group->node.down != NULL ? group->node.down->lower->self : NULL;
+        if (domains[count] != NULL)
+            PREFETCH(&domains[count]->mappings.tree);
+        count++;
     }
+    for (size_t i = 0; i < count; i++)
+        if (domains[i] != NULL)
+            iovageom_itree_fetch_root(&domains[i]->mappings.tree);
     for (size_t k = 0; k < device->all_count; k++) {
         for (size_t i = 0; i < count; i++)
             if (domains[i] != NULL)
