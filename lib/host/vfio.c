@@ -62,6 +62,7 @@ struct vfio_answer {
 struct vfio_extents {
     uint64_t start[CAP_KNOWN_COUNT];
     uint64_t end[CAP_KNOWN_COUNT];
+    bool back; /* some header is not behind the capability before it */
 };
 
 /* What an answer says. What it does not say is 0 or false. */
@@ -142,6 +143,7 @@ static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
                 struct vfio_extents *extents, struct vfio_info *info)
 {
     size_t steps = answer->size / CAP_ALIGNMENT;
+    uint64_t behind = 0;
 
     for (uint32_t offset = first; offset != 0;) {
         int status = check_header_at(answer, offset);
@@ -161,26 +163,30 @@ static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
             status = read_known(answer, offset, id, extents, info);
         if (status != IOVAGEOM_OK)
             return status;
+        extents->back |= offset < behind;
+        behind = read && known ? extents->end[id - 1] : (uint64_t)offset + CAP_HEADER_SIZE;
         offset = iovageom_host_load32(answer->bytes, offset + 4);
     }
     return IOVAGEOM_OK;
 }
 
 /*
- * Two walks: the first reads, the second compares each header with the extents, which are complete
- * only now. If the first fails, a walk that reads nothing finds out whether the chain has a cycle:
- * a known capability in it comes a second time, and would be reported as a duplicate. (No extents
- * are known then, so nothing overlaps.) Linear in the size of the answer.
+ * The first walk reads. If each header is behind the capability before it, as kernels have it,
+ * nothing overlaps. Else a second walk compares each header with the extents, which are complete only
+ * now. If the first fails, a walk that reads nothing finds out whether the chain has a cycle: a known
+ * capability in it comes a second time, and would be reported as a duplicate. (No extents are known
+ * then, so nothing overlaps.) Linear in the size of the answer.
  */
 static int read_chain(const struct vfio_answer *answer, uint32_t first, struct vfio_info *info)
 {
-    struct vfio_extents extents = {{0}, {0}}, none = {{0}, {0}};
+    struct vfio_extents extents = {{0}, {0}, false};
     int status = walk(answer, first, true, &extents, info);
     int chain;
 
     if (status == IOVAGEOM_OK)
-        return walk(answer, first, false, &extents, info);
-    chain = walk(answer, first, false, &none, info);
+        return extents.back ? walk(answer, first, false, &extents, info) : IOVAGEOM_OK;
+    memset(&extents, 0, sizeof(extents));
+    chain = walk(answer, first, false, &extents, info);
     return chain != IOVAGEOM_OK ? chain : status;
 }
 
