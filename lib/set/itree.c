@@ -190,20 +190,29 @@ void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
 /*
  * Finds from the root what a cursor remembers of its place: see struct iovageom_itree_cursor. A
  * tree without inner nodes leaves level 1 of the path alone, so that is set to "no parent" first.
+ * A set of a few ranges, as most are, needs no path.
  */
 static void look_up(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree *tree = cursor->tree;
     struct iovageom_itree_path path;
 
+    cursor->changes = tree->changes;
+    if (!tree->root) {
+        cursor->ranges = tree->inline_ranges;
+        cursor->index = cursor->count = (uint16_t)tree->count;
+        cursor->parent = NULL;
+        if (!cursor->end && cursor->address <= tree->highest)
+            cursor->index = (uint16_t)rank_inline(tree->inline_ranges, cursor->address);
+        return;
+    }
     path.node[1] = NULL;
     path.slot[1] = 0;
     if (cursor->end)
         iovageom_itree_seek_end(tree, &path);
     else
         (void)iovageom_itree_seek(tree, cursor->address, &path);
-    cursor->changes = tree->changes;
-    cursor->ranges = tree->root ? path.node[0] : tree->inline_ranges;
+    cursor->ranges = path.node[0];
     cursor->index = path.slot[0];
     cursor->count = (uint16_t)count_at(tree, &path, 0);
     cursor->parent = path.node[1];
