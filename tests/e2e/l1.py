@@ -42,7 +42,7 @@ def boot_l1(name, under, scratch, files, what="edu", bits=39, words=(), machine=
     command += ["-device", made] * 2 + list(machine)
     command += ["-kernel", kernel(under.linux), "-initrd", scratch.join(*parts, to="initrd")]
     command += ["-append", " ".join([
-        "console=ttyS0 panic=-1 no_timer_check quiet intel_iommu=on",
+        "console=ttyS0 panic=-1 no_timer_check transparent_hugepage=never quiet intel_iommu=on",
         f"e2e.vendor={vendor} e2e.device={device} e2e.patience={PATIENCE}",
         *words,
     ])]

@@ -27,7 +27,7 @@ machine() {
     arguments=$(cat "/args/$1")
     shift
     start_l2 -kernel /l2/bzImage -initrd /l2/initrd $arguments \
-        -append "console=ttyS0 panic=-1 quiet $(echo "$l2" | tr ';' ' ')" "$@"
+        -append "console=ttyS0 panic=-1 transparent_hugepage=never quiet $(echo "$l2" | tr ';' ' ')" "$@"
 }
 
 beats() { grep -c '^E2E beat' "/tmp/l2.log$vm"; }

@@ -27,7 +27,7 @@ clock start
 # PROBE answers from files, for a QEMU that takes them (feed.insertions)
 [ ! -d /feed ] || export IOVAGEOM_E2E_PROBE=/feed
 start_l2 -kernel /l2/bzImage -initrd /l2/initrd $(cat /args) \
-    -append "console=ttyS0 panic=-1 quiet e2e.host=$host $(echo "$l2" | tr ';' ' ')"
+    -append "console=ttyS0 panic=-1 transparent_hugepage=never quiet e2e.host=$host $(echo "$l2" | tr ';' ' ')"
 most_pinned start qmp query-status up # the devices are there by then
 if wait_for 150 l2_said_or_gone wants-hot && ! l2_gone; then
     pinned driven
