@@ -130,7 +130,8 @@ int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const
  * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed. */
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
-/* Gives the facts of `from`, which has none then, to a geometry in place of its own. Can't fail. */
+/* Gives the facts of `from`, which has none then, to a geometry in place of its own. Can't fail. `from`
+ * is no copy, as the sets of a copy are in its own memory. */
 void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from);
 
 /* Adds a copy of a fact behind all others, its ranges included. */
