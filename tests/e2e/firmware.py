@@ -99,8 +99,11 @@ def linux(name, under, bypass):
         kib = pinned(answer)
         check.equal(sorted(answer.said("L2", "device")) != [], True, "L2 saw devices")
         wanted = {"start": bypass == "on", "driven": False, "plugged": bypass == "on"}
+        # L2's program may map a page or two of the new device while that is watched.
+        most = {"plugged": 8}
         for when, everything in wanted.items():
-            good = all_pinned(kib.get(when, -1)) if everything else kib.get(when) == 0
+            some = kib.get(when, -1)
+            good = all_pinned(some) if everything else 0 <= some <= most.get(when, 0)
             check.that(good, f"pinned {when}, KiB: {kib.get(when)}")
         check.verdict()
         return [f"pinned, KiB: {kib}"]
