@@ -121,7 +121,8 @@ static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range 
     while (to < out_end) {
         const bool has_a = has_range(a);
         const bool of_a = !has_range(b) || (has_a && a->at->start < b->at->start);
-        const struct iovageom_range *next = of_a ? a->at : b->at;
+        struct iovageom_sweep_input *from = of_a ? a : b;
+        const struct iovageom_range *next = from->at;
         bool apart;
 
         if (of_a && !has_a) {
@@ -138,8 +139,7 @@ static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range 
         to += apart;
         pending.start = apart ? next->start : pending.start;
         pending.last = iovageom_higher(next->last, pending.last);
-        a->at += of_a;
-        b->at += !of_a;
+        from->at++;
     }
     sweep->pending = pending;
     return (size_t)(to - out);
