@@ -22,15 +22,15 @@ void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind 
 void iovageom_sweep_array(struct iovageom_sweep_input *input, const struct iovageom_range *ranges,
                           size_t count)
 {
-    input->at = ranges;
-    input->end = count > 0 ? ranges + count : ranges;
+    input->at = ranges != NULL ? ranges : (const void *)input; /* NULL + 0 is undefined */
+    input->end = input->at + count;
     input->cursor.tree = NULL;
 }
 
 void iovageom_sweep_tree(struct iovageom_sweep_input *input, const struct iovageom_itree *tree,
                          uint64_t address)
 {
-    input->at = input->end = NULL;
+    input->at = input->end = (const void *)input;
     iovageom_itree_cursor_init(&input->cursor, tree, address);
 }
 
@@ -121,8 +121,7 @@ static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range 
     while (to < out_end) {
         const bool has_a = has_range(a);
         const bool of_a = !has_range(b) || (has_a && a->at->start < b->at->start);
-        struct iovageom_sweep_input *from = of_a ? a : b;
-        const struct iovageom_range *next = from->at;
+        const struct iovageom_range *next = of_a ? a->at : b->at;
         bool apart;
 
         if (of_a && !has_a) {
@@ -139,7 +138,8 @@ static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range 
         to += apart;
         pending.start = apart ? next->start : pending.start;
         pending.last = iovageom_higher(next->last, pending.last);
-        from->at++;
+        a->at += of_a;
+        b->at += !of_a;
     }
     sweep->pending = pending;
     return (size_t)(to - out);
