@@ -188,6 +188,9 @@ unpack_source() {
 # shellcheck source=tests/e2e/kernel.sh
 . "$E2E/kernel.sh"
 
+# `compiled FILE ARGUMENT...`: a program, there when it is whole, for another run may be using it.
+compiled() { gcc "${@:2}" -o "$1.new" && mv "$1.new" "$1"; }
+
 # `build_selftest VERSION NAME`: with our recorder, static, for a guest; prints its path.
 build_selftest() {
     local dir headers tests=$IOVAGEOM_CACHE/tools/selftests-$1 more=()
@@ -198,9 +201,9 @@ build_selftest() {
     mkdir -p "$tests"
     [[ $2 != vfio* ]] || more=("$dir"/vfio/*.o)
     # shellcheck disable=SC2086 # words
-    gcc -O2 -Wall -Wextra -Werror $headers -static -s "$E2E/judge/recorder.c" "$dir/$2.o" "${more[@]}" \
-        -Wl,--wrap=open,--wrap=close,--wrap=ioctl -lcap -luuid -o "$tests/$2.new" &&
-        mv "$tests/$2.new" "$tests/$2" || die "the selftest $2 doesn't link"
+    compiled "$tests/$2" -O2 -Wall -Wextra -Werror $headers -static -s "$E2E/judge/recorder.c" \
+        "$dir/$2.o" "${more[@]}" -Wl,--wrap=open,--wrap=close,--wrap=ioctl -lcap -luuid ||
+        die "the selftest $2 doesn't link"
     echo "$tests/$2"
 }
 
@@ -211,10 +214,10 @@ build_replay() {
     headers=$(kernel_headers amd64) || exit
     mkdir -p "$IOVAGEOM_CACHE/tools"
     # shellcheck disable=SC2086 # words
-    gcc -O2 -g -Wall -Wextra -Werror $headers -I"$IOVAGEOM_CACHE/library/include" \
+    compiled "$IOVAGEOM_CACHE/tools/replay" -O2 -g -Wall -Wextra -Werror $headers \
+        -I"$IOVAGEOM_CACHE/library/include" \
         "$E2E"/judge/{replay,ioas,calls,test_calls,vfio_calls}.c \
-        "$IOVAGEOM_CACHE/library/lib/libiovageom.a" -o "$IOVAGEOM_CACHE/tools/replay.new" &&
-        mv "$IOVAGEOM_CACHE/tools/replay.new" "$IOVAGEOM_CACHE/tools/replay" ||
+        "$IOVAGEOM_CACHE/library/lib/libiovageom.a" ||
         die "replay doesn't build"
     echo "$IOVAGEOM_CACHE/tools/replay"
 }
@@ -358,9 +361,9 @@ install_library() {
 build_tool() {
     build_library
     mkdir -p "$IOVAGEOM_CACHE/tools"
-    gcc -O2 -Wall -Wextra -Werror -I"$IOVAGEOM_CACHE/library/include" "$E2E/$1.c" \
-        "$IOVAGEOM_CACHE/library/lib/"libiovageom{-guest,}.a -o "$IOVAGEOM_CACHE/tools/$1.new" &&
-        mv "$IOVAGEOM_CACHE/tools/$1.new" "$IOVAGEOM_CACHE/tools/$1" ||
+    compiled "$IOVAGEOM_CACHE/tools/$1" -O2 -Wall -Wextra -Werror \
+        -I"$IOVAGEOM_CACHE/library/include" "$E2E/$1.c" \
+        "$IOVAGEOM_CACHE/library/lib/"libiovageom{-guest,}.a ||
         die "$1 doesn't build"
     echo "$IOVAGEOM_CACHE/tools/$1"
 }
