@@ -89,9 +89,12 @@ suite_apt_raw() {
     shift 2
     local foreign=()
     [ "$arch" = "$(dpkg --print-architecture)" ] ||
-        foreign=(-o "APT::Architecture=$arch" -o "APT::Architectures=$arch"
-            -o "Dir::State::status=/dev/null")
+        foreign=(-o "APT::Architecture=$arch" -o "APT::Architectures=$arch")
+    # What this system has installed or pinned says nothing here: apt would choose a version from an
+    # archive that isn't in our lists, and find nowhere to fetch it from.
     "$tool" -o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+        -o Dir::State::status=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+        -o Dir::Etc::Preferences=/dev/null \
         -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache::archives=$dir/archives" \
         -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
         -o APT::Get::AllowUnauthenticated=false -o APT::Sandbox::User=root \
