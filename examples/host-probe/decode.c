@@ -122,7 +122,7 @@ static void list_properties(const struct blob *blob, bool colors)
     }
     if (table.row_count != 0)
         table_print(&table, &style);
-    else
+    else if (status == IOVAGEOM_ERR_NOT_FOUND)
         puts("no property: every address may be mapped");
     if (more != 0)
         printf("and %zu more\n", more);
