@@ -13,7 +13,8 @@
 
 bool device_is_bridge(const struct device *device)
 {
-    return device->pci && device->class_code >> 16 == 0x06;
+    /* 0680 are others, which have endpoints' headers, and are assigned: NVSwitches among them. */
+    return device->pci && device->class_code >> 16 == 0x06 && device->class_code >> 8 != 0x0680;
 }
 
 const char *outcome_word(enum outcome outcome)
@@ -77,7 +78,8 @@ static void add_bindings(struct advice *advice)
     for (size_t i = 0; i < group->device_count; i++) {
         const struct device *device = group->devices[i];
 
-        if (device_is_bridge(device) || driver_is_vfio(device->driver) || !device->pci)
+        if (driver_is_vfio(device->driver) || !device->pci ||
+            (device_is_bridge(device) && !device_hinders(device)))
             continue;
         if (advice->remedy_count == MOST_NAMED) {
             left++;
@@ -143,7 +145,9 @@ static void add_remedies(struct advice *advice, const struct host *host)
     case OUTCOME_UNKNOWN:
         if (advice->verdict->group->assumed)
             remedy(advice, "add what dmesg says of \"iommu group\", or the output of lspci -nnk");
-        remedy(advice, "add the output of: grep -r . /sys/kernel/iommu_groups");
+        remedy(advice, advice->verdict->doubtful
+                           ? "look for regions of type direct in the whole of its reserved_regions"
+                           : "add the output of: grep -r . /sys/kernel/iommu_groups");
         break;
     case OUTCOME_READY:
     case OUTCOME_NOTHING:
@@ -272,7 +276,8 @@ static bool regions_are_unknown(const struct verdict *verdict)
 {
     const struct answers *answers = &verdict->group->answers;
 
-    return (iovageom_geometry_knows(verdict->geometry) & IOVAGEOM_FACT_RESERVED) == 0 &&
+    return ((iovageom_geometry_knows(verdict->geometry) & IOVAGEOM_FACT_RESERVED) == 0 ||
+            verdict->doubtful) &&
            !answers->vfio.there && !answers->attached_header.there;
 }
 
@@ -296,7 +301,7 @@ enum outcome outcome_of(const struct verdict *verdict)
     if (!verdict->assignable)
         return OUTCOME_DIRECT;
     if (endpoints == 0)
-        return group->assumed ? OUTCOME_UNKNOWN : OUTCOME_NOTHING;
+        return group->device_count == 0 || group->assumed ? OUTCOME_UNKNOWN : OUTCOME_NOTHING;
     if (regions_are_unknown(verdict))
         return OUTCOME_UNKNOWN;
     if (verdict->hinder_count != 0)
@@ -314,6 +319,8 @@ const char *direct_reason(const struct verdict *verdict)
     return verdict->group->direct
                ? "firmware wants regions for it mapped one to one (see the notes); Linux 6.6 and "
                  "later gives it to nobody"
+           : verdict->doubtful
+               ? "it can't be assigned while firmware demands a direct region (see the notes)"
                : "it can't be assigned while firmware demands a direct region, of length 0";
 }
 
@@ -324,8 +331,10 @@ static const char *reason(const struct verdict *verdict, enum outcome outcome)
     if (outcome == OUTCOME_DIRECT)
         return direct_reason(verdict);
     if (outcome == OUTCOME_UNKNOWN)
-        return verdict->group->assumed
-                   ? "the text names no groups"
+        return verdict->group->assumed             ? "the text names no groups"
+               : verdict->group->device_count == 0 ? "its devices are not known"
+               : verdict->doubtful
+                   ? "not all of its reserved regions are known, of which firmware may demand one"
                    : "its reserved regions are not known, of which firmware may demand one";
     if (outcome != OUTCOME_NOT_VIABLE)
         return NULL;

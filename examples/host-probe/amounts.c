@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "amounts.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 static int digit_of(char byte)
@@ -140,4 +142,35 @@ bool amount_range_part(const char *words, size_t length, struct iovageom_range *
     memcpy(copy, words, length);
     copy[length] = '\0';
     return amount_range(copy, range);
+}
+
+/* How many hexadecimal digits stand at `at`. */
+static size_t hex_run(const char *at, const char *end)
+{
+    size_t count = 0;
+
+    while (at + count < end && digit_of(at[count]) >= 0)
+        count++;
+    return count;
+}
+
+size_t pci_address(const char *at, const char *end, char address[PCI_ADDRESS_SIZE])
+{
+    const char *domain = "0000", *here = at;
+    size_t digits = 4, run = hex_run(at, end);
+
+    if (run >= 4 && run <= 8 && at + run < end && at[run] == ':') {
+        for (domain = at, digits = run; digits > 4 && *domain == '0'; digits--)
+            domain++;
+        here = at + run + 1;
+        run = hex_run(here, end);
+    }
+    if (run != 2 || end - here < 7 || here[2] != ':' || hex_run(here + 3, end) != 2 ||
+        digit_of(here[3]) > 1 || here[5] != '.' || here[6] < '0' || here[6] > '7' ||
+        (end - here > 7 && (isalnum((unsigned char)here[7]) != 0 || here[7] == '_')))
+        return 0;
+    (void)snprintf(address, PCI_ADDRESS_SIZE, "%.*s:%.7s", (int)digits, domain, here);
+    for (char *c = address; *c != '\0'; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return (size_t)(here - at) + 7;
 }

@@ -28,4 +28,14 @@ bool amount_range(const char *words, struct iovageom_range *range);
 /** The same of `length` bytes at `words`, of which 63 are the most. */
 bool amount_range_part(const char *words, size_t length, struct iovageom_range *range);
 
+/** Bytes of the address of a PCI device, the 0 included. */
+#define PCI_ADDRESS_SIZE 17
+
+/**
+ * The address of a PCI device at `at`: "0000:3b:00.0", "3b:00.0" of domain 0, "10000:e1:00.0" behind a
+ * controller that has a domain of its own, "00000000:3B:00.0" of NVIDIA's tools. It is written as Linux
+ * does. Returns how long it is there; 0 where there is none, and `address` is of no use.
+ */
+size_t pci_address(const char *at, const char *end, char address[PCI_ADDRESS_SIZE]);
+
 #endif

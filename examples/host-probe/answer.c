@@ -74,38 +74,30 @@ static struct iovageom_range whole_pages(const struct verdict *verdict, struct i
     return range;
 }
 
-/* "3b:00.0" is "0000:3b:00.0" */
-static bool is_named(const struct device *device, const struct question *question)
+void answer_find_device(const struct asked *asked, struct question *question)
 {
-    size_t length = strlen(device->address);
-    size_t given = strlen(question->line.device);
+    const char *name = question->line.device;
+    const struct host *host = &asked->host;
+    size_t number;
 
-    return length >= given &&
-           strcasecmp(device->address + length - given, question->line.device) == 0;
+    /* Domain 0 is meant where none is named, but Intel's driver names none of the others either. */
+    if (lookup_find(&host->device_lookup, name, &number) ||
+        lookup_find(&host->device_lookup, text("0000:%s", name), &number))
+        question->device = host->devices[number];
+    for (size_t i = 0; i < host->device_count && *name != '\0' && question->device == NULL; i++) {
+        const char *colon = strchr(host->devices[i]->address, ':');
+
+        if (colon != NULL && strcmp(colon + 1, name) == 0)
+            question->device = host->devices[i];
+    }
 }
 
-bool answer_has_device(const struct asked *asked, const struct question *question)
+bool answer_wanted(const struct verdict *verdict, const struct question *question)
 {
-    for (size_t i = 0; i < asked->host.device_count; i++) {
-        if (is_named(asked->host.devices[i], question))
-            return true;
-    }
-    return false;
-}
+    const struct device *device = question->device;
 
-bool answer_wanted(const struct asked *asked, const struct verdict *verdict,
-                   const struct question *question)
-{
-    if (*question->line.device == '\0' || !answer_has_device(asked, question))
-        return true;
-    for (size_t i = 0; i < asked->host.device_count; i++) {
-        const struct device *device = asked->host.devices[i];
-
-        if (is_named(device, question) && device->group != NULL &&
-            strcmp(device->group, verdict->group->name) == 0)
-            return true;
-    }
-    return false;
+    return device == NULL ||
+           (device->group != NULL && strcmp(device->group, verdict->group->name) == 0);
 }
 
 struct placing answer_one(const struct verdict *verdict, const struct question *question)
@@ -125,7 +117,7 @@ struct answer *answer_all(const struct asked *asked, const struct question *ques
         struct named_bar bar;
         bool old = false;
 
-        if (!answer_wanted(asked, verdict, question))
+        if (!answer_wanted(verdict, question))
             continue;
         answer.placing = answer_one(verdict, question);
         describe(&answer);
@@ -200,7 +192,8 @@ const char *answer_own_fault(const struct asked *asked, const struct question *q
     for (size_t i = 0; i < asked->count; i++) {
         uint64_t own;
 
-        if (iovageom_geometry_granule(asked->verdicts[i].geometry, &own) == IOVAGEOM_OK &&
+        if (answer_wanted(&asked->verdicts[i], question) &&
+            iovageom_geometry_granule(asked->verdicts[i].geometry, &own) == IOVAGEOM_OK &&
             own > granule)
             granule = own;
     }

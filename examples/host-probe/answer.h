@@ -38,12 +38,11 @@ struct named_bar answer_bar(const struct placing *placing, struct iovageom_range
 struct answer *answer_all(const struct asked *asked, const struct question *question,
                           size_t *count);
 
-/** Whether this host has the device that a question names. */
-bool answer_has_device(const struct asked *asked, const struct question *question);
+/** Finds the device that a question names. */
+void answer_find_device(const struct asked *asked, struct question *question);
 
-/** Whose answers a question is after: those of one group, or of all. */
-bool answer_wanted(const struct asked *asked, const struct verdict *verdict,
-                   const struct question *question);
+/** Whose answers a question is after: those of that device's group, or of all. */
+bool answer_wanted(const struct verdict *verdict, const struct question *question);
 
 /** What one group says. */
 struct placing answer_one(const struct verdict *verdict, const struct question *question);

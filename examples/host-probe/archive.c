@@ -80,23 +80,26 @@ static bool read_entry(struct reading *reading, size_t *length, bool *whole)
 static bool take_entry(struct reading *reading, struct archive_entry *entry)
 {
     const char *name = archive_entry_pathname(entry);
+    const char *earlier = archive_entry_hardlink(entry);
     const char *target = archive_entry_symlink(entry);
+    const bool regular = archive_entry_filetype(entry) == AE_IFREG;
     bool whole = true;
     size_t length = 0;
 
-    if (archive_entry_filetype(entry) == AE_IFREG && !read_entry(reading, &length, &whole))
+    if (regular && !read_entry(reading, &length, &whole))
         return false;
-    if (archive_entry_filetype(entry) == AE_IFREG && !whole) {
+    if (regular && !whole) {
         reading->left_out++;
         return true;
     }
-    if (name == NULL ||
-        (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != AE_IFLNK))
+    if (regular)
+        target = NULL;
+    /* Another name of an earlier file has no bytes here: it is read like a link to that. */
+    if (earlier != NULL)
+        target = text("/%s", earlier);
+    if (name == NULL || (!regular && target == NULL))
         return true;
-    if (archive_entry_filetype(entry) == AE_IFLNK && target == NULL)
-        return true;
-    if (!tree_add(reading->tree, name, reading->bytes, length,
-                  archive_entry_filetype(entry) == AE_IFLNK ? target : NULL))
+    if (!tree_add(reading->tree, name, reading->bytes, length, target))
         reading->left_out++;
     return true;
 }

@@ -47,6 +47,7 @@ struct check {
     struct books books;
     bool has_endpoint; /* the next one was asked for */
     uint32_t endpoint;
+    bool all; /* no group was named */
     unsigned width;
 };
 
@@ -130,9 +131,17 @@ static const char *pages_obstacle(const struct kept *kept)
 {
     uint64_t promised, granule;
 
-    if (iovageom_geometry_granule(kept->promised->geometry, &promised) != IOVAGEOM_OK ||
-        iovageom_geometry_granule(kept->verdict->geometry, &granule) != IOVAGEOM_OK ||
-        granule <= promised)
+    if (iovageom_geometry_granule(kept->promised->geometry, &promised) != IOVAGEOM_OK)
+        return NULL;
+    switch (iovageom_geometry_granule(kept->verdict->geometry, &granule)) {
+    case IOVAGEOM_OK:
+        break;
+    case IOVAGEOM_ERR_NOTHING_USABLE:
+        return "it maps pages of no size";
+    default:
+        return "the sizes of its pages are not known";
+    }
+    if (granule <= promised)
         return NULL;
     return text("the guest maps pages of %s, and its smallest page is %s",
                 size_text((struct iovageom_size){0, promised}),
@@ -315,21 +324,24 @@ static uint32_t read_endpoint(const char *words)
 
 static int outcome(const struct check *check)
 {
+    struct told told = {.host = false};
     bool read = true;
+    int end;
 
-    fflush(stdout);
+    if (check->all)
+        told_add_host(&told, &check->host);
     for (size_t i = 0; i < check->count; i += check->promise_count) {
-        for (size_t k = 0; k < check->kept[i].verdict->faults.count; k++)
-            warn("%s", check->kept[i].verdict->faults.words[k]);
+        told_add_group(&told, &check->host, check->kept[i].verdict);
         read = read && check->kept[i].verdict->judged;
     }
+    end = told_end(&told, true, read);
     if (!read)
         return EXIT_BAD_INPUT;
     for (size_t i = 0; i < check->count; i++) {
         if (!check->kept[i].holds || !check->kept[i].verdict->assignable)
             return EXIT_REFUSED;
     }
-    return EXIT_GOOD;
+    return end;
 }
 
 int command_check(struct context *context, int argc, char **argv)
@@ -357,6 +369,7 @@ int command_check(struct context *context, int argc, char **argv)
     read_promise(&check, path);
     check.width = context_width(context);
     context_read(context, &check.host);
+    check.all = argc == optind;
     choose(&check, argc - optind, argv + optind);
     if (context->json)
         print_json(&check);

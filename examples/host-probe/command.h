@@ -75,6 +75,30 @@ unsigned context_width(const struct context *context);
 /** Reads the host that the options name. One without groups ends the program. */
 void context_read(const struct context *context, struct host *host);
 
+/** What could not be read, to be said together. Empty when zeroed. */
+struct told {
+    struct faults faults; /**< each once */
+    struct lookup known;
+    bool host; /**< those of no group are among them */
+};
+
+void told_add(struct told *told, const struct faults *faults);
+
+/** What is wrong with files of no group. */
+void told_add_host(struct told *told, const struct host *host);
+
+/**
+ * What is wrong with files of a group; with those of no group, too, where they may be why drivers of
+ * its devices are not known.
+ */
+void told_add_group(struct told *told, const struct host *host, const struct verdict *verdict);
+
+/**
+ * Says it on standard error, in 100 lines at most, unless `aloud` is false. What the program ends with
+ * for that: EXIT_GOOD, EXIT_LEFT_OUT, or EXIT_BAD_INPUT where nothing was `answered`.
+ */
+int told_end(const struct told *told, bool aloud, bool answered);
+
 /** Whether a word is the name of a command. */
 bool is_command(const char *name);
 
@@ -88,7 +112,7 @@ size_t context_find(const struct host *host, const char *chosen);
  */
 size_t likeliest_group(const struct verdict *verdicts, size_t count);
 
-/** A number of bytes, with K, M or G, or without; anything else ends the program. */
+/** A number of bytes, as amounts are written, and not 0; anything else ends the program. */
 uint64_t parse_size(const char *option, const char *words);
 
 #endif

@@ -12,6 +12,10 @@
 
 #include <iovageom/status.h>
 
+#include "amounts.h"
+
+#define MOST_FAULTS 100 /* that are said */
+
 const char context_help[] =
     " -s, --snapshot FROM   read a captured host instead of this machine: a folder,\n"
     "                       an archive (tar), or a text (dmesg, lspci -nnk, grep -r .\n"
@@ -31,16 +35,9 @@ const char context_help[] =
 
 uint64_t parse_size(const char *option, const char *words)
 {
-    static const char units[] = "KMG";
-    char *end;
-    unsigned long long value = strtoull(words, &end, 0);
-    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    uint64_t value;
 
-    if (unit != NULL && value < 1ULL << 30) {
-        value <<= 10 * (unit - units + 1);
-        end++;
-    }
-    if (end == words || *end != '\0' || value == 0 || *words == '-')
+    if (!amount_read(words, &value) || value == 0)
         die(EXIT_USAGE, "--%s: %s: not a size", option, words);
     return value;
 }
@@ -48,20 +45,13 @@ uint64_t parse_size(const char *option, const char *words)
 /* "0xa0000000", which has 1 MiB, or "0xa0000000-0xa00fffff". */
 static void parse_software_msi(struct mode *mode, const char *words)
 {
-    struct iovageom_range window = {0, 0};
-    char *end;
-    bool good = *words >= '0' && *words <= '9';
+    bool good = amount_range(words, &mode->software_msi);
 
-    window.start = strtoull(words, &end, 0);
-    if (*end == '-' && end[1] >= '0' && end[1] <= '9') {
-        window.last = strtoull(end + 1, &end, 0);
-        good = good && iovageom_range_valid(window);
-    } else {
-        good = good && iovageom_range_from_length(window.start, 1 << 20, &window) == IOVAGEOM_OK;
-    }
-    if (!good || *end != '\0')
+    if (good && mode->software_msi.start == mode->software_msi.last)
+        good = iovageom_range_from_length(mode->software_msi.start, 1 << 20, &mode->software_msi) ==
+               IOVAGEOM_OK;
+    if (!good)
         die(EXIT_USAGE, "--software-msi: %s: neither ADDRESS nor ADDRESS-LAST", words);
-    mode->software_msi = window;
     mode->has_software_msi = true;
 }
 
@@ -176,23 +166,65 @@ void context_read(const struct context *context, struct host *host)
         program_name);
 }
 
+/* ---- what could not be read ---- */
+
+void told_add(struct told *told, const struct faults *faults)
+{
+    size_t number;
+
+    told->faults.more += faults->more;
+    for (size_t i = 0; i < faults->count; i++) {
+        /* An IOMMU's fault is that of every group behind it. */
+        if (lookup_find(&told->known, faults->words[i], &number))
+            continue;
+        lookup_add(&told->known, faults->words[i], 0);
+        add_words(&told->faults.words, &told->faults.count, faults->words[i]);
+    }
+}
+
+void told_add_host(struct told *told, const struct host *host)
+{
+    if (!told->host)
+        told_add(told, &host->faults);
+    told->host = true;
+}
+
+void told_add_group(struct told *told, const struct host *host, const struct verdict *verdict)
+{
+    const struct group *group = verdict->group;
+
+    for (size_t i = 0; i < group->device_count; i++) {
+        if (group->devices[i]->driver == NULL)
+            told_add_host(told, host);
+    }
+    told_add(told, &verdict->faults);
+}
+
+int told_end(const struct told *told, bool aloud, bool answered)
+{
+    size_t more = told->faults.more;
+
+    fflush(stdout);
+    if (told->faults.count > MOST_FAULTS)
+        more += told->faults.count - MOST_FAULTS;
+    for (size_t i = 0; i < told->faults.count && i < MOST_FAULTS && aloud; i++)
+        warn("%s", told->faults.words[i]);
+    if (more != 0 && aloud)
+        warn("and %zu more that can't be read", more);
+    if (told->faults.count == 0 && more == 0)
+        return EXIT_GOOD;
+    return answered ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
+}
+
+/* ---- which group ---- */
+
 size_t context_find(const struct host *host, const char *chosen)
 {
-    const char *number = strncmp(chosen, "group ", 6) == 0 ? chosen + 6 : chosen;
-    const char *long_address = text("0000:%s", chosen);
+    const struct group *group =
+        host_find(host, strncmp(chosen, "group ", 6) == 0 ? chosen + 6 : chosen);
 
-    for (size_t i = 0; i < host->group_count; i++) {
-        const struct group *group = &host->groups[i];
-
-        if (strcmp(group->name, number) == 0)
-            return i;
-        for (size_t k = 0; k < group->device_count; k++) {
-            const char *address = group->devices[k]->address;
-
-            if (strcasecmp(address, chosen) == 0 || strcasecmp(address, long_address) == 0)
-                return i;
-        }
-    }
-    die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group%s", chosen,
-        is_command(chosen) ? "; a command stands before its own options" : "");
+    if (group == NULL)
+        die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group%s", chosen,
+            is_command(chosen) ? "; a command stands before its own options" : "");
+    return (size_t)(group - host->groups);
 }

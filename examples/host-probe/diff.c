@@ -33,7 +33,7 @@ struct comparison {
     struct pair *pairs;
     size_t count;
     size_t same;
-    bool faulty;
+    struct told told;
     unsigned width;
 };
 
@@ -59,13 +59,23 @@ static void word(struct pair *pair, const char *words)
     add_words(&pair->words, &pair->word_count, words);
 }
 
-static struct iovageom_range *array_of(const struct iovageom_rangeset *set, size_t *count)
+/* What one maps, and the other is known not to map. */
+static struct iovageom_range *without(const struct verdict *verdict, const struct verdict *other,
+                                      size_t *count)
 {
+    struct iovageom_rangeset set;
     struct iovageom_range *array;
 
-    *count = iovageom_rangeset_count(set);
+    must(iovageom_rangeset_init(&set, &lasting));
+    for (size_t i = 0; i < verdict->usable_count; i++)
+        must(iovageom_rangeset_insert(&set, verdict->usable[i]));
+    for (size_t i = 0; i < other->usable_count; i++)
+        must(iovageom_rangeset_remove(&set, other->usable[i]));
+    for (size_t i = 0; i < other->unknown_count; i++)
+        must(iovageom_rangeset_remove(&set, other->unknown[i]));
+    *count = iovageom_rangeset_count(&set);
     array = keep((*count + 1) * sizeof(*array));
-    must(iovageom_rangeset_to_array(set, array, *count, count));
+    must(iovageom_rangeset_to_array(&set, array, *count, count));
     return array;
 }
 
@@ -102,7 +112,6 @@ static void compare(const struct comparison *comparison, struct pair *pair)
 {
     const struct verdict *before = pair->before;
     const struct verdict *after = pair->after;
-    struct iovageom_rangeset gained, lost;
 
     compare_words(pair, outcome_sentence(advise(&comparison->hosts[0], before).outcome),
                   outcome_sentence(advise(&comparison->hosts[1], after).outcome));
@@ -113,27 +122,21 @@ static void compare(const struct comparison *comparison, struct pair *pair)
     compare_words(pair, budget_of(before), budget_of(after));
     compare_words(pair, before->unknown_count != 0 ? "not all known" : "all known",
                   after->unknown_count != 0 ? "not all known" : "all known");
-    must(iovageom_rangeset_init(&gained, &lasting));
-    must(iovageom_rangeset_init(&lost, &lasting));
-    must(iovageom_geometry_difference(before->geometry, after->geometry, &gained, &lost));
-    pair->gained = array_of(&gained, &pair->gained_count);
-    pair->lost = array_of(&lost, &pair->lost_count);
+    pair->gained = without(after, before, &pair->gained_count);
+    pair->lost = without(before, after, &pair->lost_count);
 }
 
 /* The group of a host with a device, or NULL. */
 static const struct verdict *with_device(const struct comparison *comparison, const char *address)
 {
     const struct host *host = &comparison->hosts[1];
+    size_t number;
 
-    for (size_t i = 0; i < host->device_count; i++) {
-        if (strcmp(host->devices[i]->address, address) != 0 || host->devices[i]->group == NULL)
-            continue;
-        for (size_t k = 0; k < host->group_count; k++) {
-            if (strcmp(host->groups[k].name, host->devices[i]->group) == 0)
-                return &comparison->verdicts[1][k];
-        }
-    }
-    return NULL;
+    if (!lookup_find(&host->device_lookup, address, &number) ||
+        host->devices[number]->group == NULL ||
+        !lookup_find(&host->group_lookup, host->devices[number]->group, &number))
+        return NULL;
+    return &comparison->verdicts[1][number];
 }
 
 static bool differs(const struct pair *pair)
@@ -302,22 +305,19 @@ static void read_side(struct comparison *comparison, size_t side, const char *pa
 
     own.snapshot = path;
     context_read(&own, host);
+    told_add(&comparison->told, &host->faults);
     comparison->verdicts[side] =
         keep((host->group_count + 1) * sizeof(*comparison->verdicts[side]));
     for (size_t i = 0; i < host->group_count; i++) {
-        const struct verdict verdict = judge(host, &host->groups[i], &own.mode);
-
-        comparison->verdicts[side][i] = verdict;
-        comparison->faulty = comparison->faulty || verdict.faults.count != 0;
-        for (size_t k = 0; k < verdict.faults.count; k++)
-            warn("%s", verdict.faults.words[k]);
+        comparison->verdicts[side][i] = judge(host, &host->groups[i], &own.mode);
+        told_add(&comparison->told, &comparison->verdicts[side][i].faults);
     }
 }
 
 int command_diff(struct context *context, int argc, char **argv)
 {
     struct comparison comparison = {.context = context};
-    int option;
+    int option, told;
 
     while ((option = getopt_long(argc, argv, COMMON_SHORT, long_options, NULL)) != -1) {
         if (option == 'h')
@@ -335,7 +335,6 @@ int command_diff(struct context *context, int argc, char **argv)
         print_json(&comparison);
     else
         say_comparison(&comparison);
-    if (comparison.count != 0)
-        return EXIT_REFUSED;
-    return comparison.faulty ? EXIT_LEFT_OUT : EXIT_GOOD;
+    told = told_end(&comparison.told, true, true);
+    return comparison.count != 0 ? EXIT_REFUSED : told;
 }

@@ -251,17 +251,13 @@ static void print_json(const struct node *node)
 
 static int outcome(const struct node *node)
 {
-    size_t faults = 0;
+    struct told told = {.host = false};
 
-    fflush(stdout);
-    for (size_t i = 0; i < node->count; i++) {
-        for (size_t k = 0; k < node->verdicts[i].faults.count; k++)
-            warn("%s", node->verdicts[i].faults.words[k]);
-        faults += node->verdicts[i].faults.count;
-    }
-    if (faults == 0)
-        return EXIT_GOOD;
-    return node->unread < node->count ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
+    if (node->count == node->host.group_count)
+        told_add_host(&told, &node->host);
+    for (size_t i = 0; i < node->count; i++)
+        told_add_group(&told, &node->host, &node->verdicts[i]);
+    return told_end(&told, true, node->unread < node->count);
 }
 
 /* Those that are named, in the order of the host; without names all. */

@@ -354,34 +354,6 @@ static void add_group(struct table *table, const struct host *host, const struct
     add_ranges(table, parent, verdict, style);
 }
 
-/* Whether an earlier group has the same note. */
-static bool is_noted(const struct verdict *verdicts, size_t before, const char *words)
-{
-    for (size_t i = 0; i < before; i++) {
-        for (size_t k = 0; k < verdicts[i].note_count; k++) {
-            if (strcmp(verdicts[i].notes[k], words) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-/* "group 1", or "groups 1, 2-5": those with a note, from the first one on. */
-static const char *groups_with_note(const struct verdict *verdicts, size_t first, size_t count,
-                                    const char *note)
-{
-    bool *with = keep(count - first);
-    size_t found = 0;
-
-    for (size_t i = first; i < count; i++) {
-        for (size_t k = 0; k < verdicts[i].note_count; k++)
-            with[i - first] = with[i - first] || strcmp(verdicts[i].notes[k], note) == 0;
-        found += with[i - first] ? 1 : 0;
-    }
-    return text("%s %s", found == 1 ? "group" : "groups",
-                group_names(verdicts + first, with, count - first));
-}
-
 /* Whether two groups have numbers that follow each other: only those are joined to "0-3". */
 static bool follows(const char *name, const char *next)
 {
@@ -417,33 +389,69 @@ const char *group_names(const struct verdict *verdicts, const bool *with, size_t
     return buffer_text(&words);
 }
 
+/* A note, and the groups that have it. */
+struct noted {
+    const char *words;
+    size_t *groups; /* their places, in ascending order */
+    size_t count;
+};
+
+/* Each note once, in the order in which it is first there. */
+static struct noted *notes_of(const struct verdict *verdicts, size_t count, size_t *noted_count)
+{
+    struct noted *list = NULL;
+    struct lookup known = {NULL, 0, 0};
+
+    *noted_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < verdicts[i].note_count; k++) {
+            struct noted *noted;
+            size_t at;
+
+            if (!lookup_find(&known, verdicts[i].notes[k], &at)) {
+                at = *noted_count;
+                list = keep_grown(list, at, sizeof(*list));
+                list[at] = (struct noted){verdicts[i].notes[k], NULL, 0};
+                lookup_add(&known, list[at].words, at);
+                ++*noted_count;
+            }
+            noted = &list[at];
+            if (noted->count != 0 && noted->groups[noted->count - 1] == i)
+                continue;
+            noted->groups = keep_grown(noted->groups, noted->count, sizeof(*noted->groups));
+            noted->groups[noted->count++] = i;
+        }
+    }
+    return list;
+}
+
 /* Notes that say the same of several groups are one line; and they are no flood. */
 static void show_notes(const struct verdict *verdicts, size_t count, FILE *stream,
                        const struct list_style *style)
 {
-    size_t shown = 0;
-    size_t left = 0;
+    size_t noted_count;
+    const struct noted *list = notes_of(verdicts, count, &noted_count);
+    size_t shown = style->every_source || noted_count < MOST_NOTES ? noted_count : MOST_NOTES;
+    bool *with = keep(count);
 
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < verdicts[i].note_count; k++) {
-            const char *words = verdicts[i].notes[k];
+    for (size_t i = 0; i < shown; i++) {
+        const size_t *groups = list[i].groups;
+        size_t first = groups[0], last = groups[list[i].count - 1];
+        const char *words;
 
-            if (shown >= MOST_NOTES && !style->every_source) {
-                left++;
-                continue;
-            }
-            if (is_noted(verdicts, i, words))
-                continue;
-            shown++;
-            words = text("%s: %s", groups_with_note(verdicts, i, count, words), words);
-            if (stream == stdout)
-                print_field(style->table.width, 0, 5, "note:", words);
-            else
-                fprintf(stream, "note: %s\n", words);
-        }
+        for (size_t k = 0; k < list[i].count; k++)
+            with[groups[k]] = true;
+        words = text("%s %s: %s", list[i].count == 1 ? "group" : "groups",
+                     group_names(verdicts + first, with + first, last - first + 1), list[i].words);
+        for (size_t k = 0; k < list[i].count; k++)
+            with[groups[k]] = false;
+        if (stream == stdout)
+            print_field(style->table.width, 0, 5, "note:", words);
+        else
+            fprintf(stream, "note: %s\n", words);
     }
-    if (left != 0)
-        fprintf(stream, "note: and %zu more: --verbose shows them\n", left);
+    if (shown < noted_count)
+        fprintf(stream, "note: and %zu more: --verbose shows them\n", noted_count - shown);
 }
 
 struct table groups_table(const struct host *host, const struct verdict *verdicts, size_t count,

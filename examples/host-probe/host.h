@@ -54,6 +54,7 @@ struct group {
     bool direct;  /**< the kernel said that it is given to nobody, as firmware wants it direct */
     const char **said; /**< notes from where it was read */
     size_t said_count;
+    size_t unsaid;         /**< more of them, that are only counted */
     const char *not_asked; /**< why the kernel was not asked of a device that VFIO has; NULL */
 };
 
@@ -119,6 +120,9 @@ struct unit *host_add_unit(struct host *host, const char *path, const char *name
 
 /** The group with a name, or NULL. */
 struct group *host_group(const struct host *host, const char *name);
+
+/** The group of that name, or with the device of that address, "3b:00.0" of domain 0; or NULL. */
+struct group *host_find(const struct host *host, const char *name);
 
 /** Whether a driver gives its device to VFIO ("vfio-pci", "mlx5_vfio_pci"). NULL is none. */
 bool driver_is_vfio(const char *driver);

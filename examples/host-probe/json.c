@@ -197,7 +197,7 @@ static json_t *group_object(const struct host *host, const struct verdict *verdi
     out_set(object, "usable", ranges_array(verdict->usable, verdict->usable_count));
     out_set(object, "unknown", ranges_array(verdict->unknown, verdict->unknown_count));
     out_set(object, "notes", out_strings(verdict->notes, verdict->note_count));
-    out_set(object, "faults", out_strings(verdict->faults.words, verdict->faults.count));
+    out_set(object, "faults", out_faults(&verdict->faults));
     return object;
 }
 
@@ -250,7 +250,7 @@ void show_json(const struct host *host, const struct verdict *verdicts, size_t c
     for (size_t i = 0; i < count; i++)
         out_add(groups, group_object(host, &verdicts[i], numeric));
     out_set(root, "groups", groups);
-    out_set(root, "faults", out_strings(faults->words, faults->count));
+    out_set(root, "faults", out_faults(faults));
     if (promise != NULL)
         out_set(root, "promise", promise_object(chosen, promise));
     out_print(root);
@@ -303,6 +303,6 @@ void show_rows_json(const struct table *table, const struct table_style *style,
         out_add(rows, object);
     }
     out_set(root, "rows", rows);
-    out_set(root, "faults", out_strings(faults->words, faults->count));
+    out_set(root, "faults", out_faults(faults));
     out_print(root);
 }

@@ -72,13 +72,19 @@ static const char *add_group(struct json_host *host, const json_t *group)
     const json_t *unknown = json_object_get(group, "unknown");
     const json_t *verdict = json_object_get(group, "verdict");
     const json_t *outcome = json_object_get(verdict, "outcome");
+    const json_t *assignable = json_object_get(verdict, "assignable");
     struct iovageom_range *ranges;
     size_t count;
 
     host->groups++;
-    if (!json_is_true(json_object_get(verdict, "assignable")) ||
-        json_is_true(json_object_get(group, "no_iommu")))
-        return json_is_string(outcome) ? NULL : "a group has no verdict";
+    host->faulty = host->faulty || json_array_size(json_object_get(group, "faults")) != 0;
+    if (!json_is_true(assignable) || json_is_true(json_object_get(group, "no_iommu"))) {
+        if (!json_is_string(outcome))
+            return "a group has no verdict";
+        host->unknown = host->unknown || (json_is_null(assignable) &&
+                                          strcmp(json_string_value(outcome), "not read") != 0);
+        return NULL;
+    }
     if (!json_is_array(unknown))
         return "a group does not tell what is not known";
     if (json_array_size(unknown) != 0) {
@@ -126,6 +132,7 @@ const char *json_read_host(const char *words, size_t length, struct json_host *h
     groups = json_object_get(root, "groups");
     name = json_string_value(json_object_get(root, "snapshot"));
     host->name = name != NULL ? text("%s", name) : NULL;
+    host->faulty = json_array_size(json_object_get(root, "faults")) != 0;
     if (!json_is_array(groups))
         wrong = "there are no groups in it";
     for (size_t i = 0; i < json_array_size(groups) && wrong == NULL; i++)

@@ -17,6 +17,7 @@ struct json_host {
     size_t groups;
     size_t assignable; /**< those that count: that can be assigned, and of which all is known */
     bool unknown;      /**< others could be assigned, but are not known well enough */
+    bool faulty;       /**< not all of its files could be read */
     const char *name;  /**< of the snapshot; NULL */
 };
 

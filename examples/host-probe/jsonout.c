@@ -102,6 +102,15 @@ json_t *out_strings(const char *const *words, size_t count)
     return array;
 }
 
+json_t *out_faults(const struct faults *faults)
+{
+    json_t *array = out_strings(faults->words, faults->count);
+
+    if (faults->more != 0)
+        out_add(array, out_string(text("and %zu more that can't be read", faults->more)));
+    return array;
+}
+
 void out_print(json_t *root)
 {
     if (json_dumpf(root, stdout, JSON_INDENT(3)) != 0)
@@ -191,6 +200,12 @@ json_t *out_strings(const char *const *words, size_t count)
 {
     (void)words;
     (void)count;
+    return NULL;
+}
+
+json_t *out_faults(const struct faults *faults)
+{
+    (void)faults;
     return NULL;
 }
 

@@ -42,6 +42,9 @@ json_t *out_hex(uint64_t value);
 json_t *out_range(struct iovageom_range range);
 json_t *out_strings(const char *const *words, size_t count);
 
+/** An array of what could not be read; its last element is how much more that was than is kept. */
+json_t *out_faults(const struct faults *faults);
+
 /** Prints it, and gives it back. */
 void out_print(json_t *root);
 

@@ -71,13 +71,14 @@ static void read_sysfs(struct verdict *verdict, bool lenient)
 {
     struct regions_read read = regions_read(verdict->group, lenient, verdict->geometry);
 
+    verdict->doubtful = read.doubtful;
     faults_join(&verdict->faults, &read.faults);
     verdict->assignable = verdict->assignable && !read.direct;
     for (size_t i = 0; i < read.note_count; i++)
         note(&verdict->notes, &verdict->note_count, read.notes[i]);
 }
 
-static bool read_vfio(struct verdict *verdict)
+static void read_vfio(struct verdict *verdict)
 {
     const struct blob *blob = &verdict->group->answers.vfio;
     struct iovageom_geometry *said;
@@ -85,7 +86,7 @@ static bool read_vfio(struct verdict *verdict)
     int status;
 
     if (!blob->there)
-        return false;
+        return;
     said = geometry_of(verdict->group);
     status = iovageom_host_vfio_info(blob->bytes, blob->length, &needed, said);
     if (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL)
@@ -95,10 +96,9 @@ static bool read_vfio(struct verdict *verdict)
         blame(verdict, blob, status);
     else
         take(verdict, "VFIO", said);
-    return status == IOVAGEOM_OK;
 }
 
-static bool read_iommufd(struct verdict *verdict)
+static void read_iommufd(struct verdict *verdict)
 {
     const struct answers *answers = &verdict->group->answers;
     struct iovageom_geometry *said;
@@ -106,7 +106,7 @@ static bool read_iommufd(struct verdict *verdict)
     int status;
 
     if (!answers->attached_header.there)
-        return false;
+        return;
     said = geometry_of(verdict->group);
     status = iovageom_host_iommufd_ranges(
         answers->attached_header.bytes, answers->attached_header.length,
@@ -121,7 +121,6 @@ static bool read_iommufd(struct verdict *verdict)
         blame(verdict, &answers->attached_header, status);
     else
         take(verdict, "iommufd", said);
-    return status == IOVAGEOM_OK;
 }
 
 /* ---- registers ---- */
@@ -239,6 +238,7 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
 
     if (!answers->hw_header.there)
         return;
+    verdict->has_registers = verdict->has_registers || answers->hw_data.length != 0;
     status = iovageom_host_iommufd_hw_info(answers->hw_header.bytes, answers->hw_header.length,
                                            answers->hw_data.bytes, answers->hw_data.length, &info);
     if (status != IOVAGEOM_OK) {
@@ -257,8 +257,8 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
 }
 
 /*
- * Registers count where the kernel was not asked, or could not be. Where it was, its word is what a
- * mapping will be measured against, and they are only checked against it.
+ * Registers count where the kernel did not say what it maps. Where it did, its word is what a mapping
+ * will be measured against, and they are only checked against it.
  */
 static void read_registers(const struct host *host, struct verdict *verdict, bool counts)
 {
@@ -271,7 +271,10 @@ static void read_registers(const struct host *host, struct verdict *verdict, boo
         const struct unit *unit = &host->units[i];
         struct iovageom_host_limits limits;
 
-        if (serves(unit, verdict->group) && unit_limits(known, unit, &limits, &verdict->faults))
+        if (!serves(unit, verdict->group))
+            continue;
+        verdict->has_registers = verdict->has_registers || unit->attribute_count != 0;
+        if (unit_limits(known, unit, &limits, &verdict->faults))
             take_limits(verdict, &limits,
                         text("%s of %s",
                              iovageom_source_string((enum iovageom_source)limits.source),
@@ -405,6 +408,17 @@ static void add_incomplete(struct verdict *verdict)
     }
 }
 
+const char *width_doubt(const struct verdict *verdict)
+{
+    const struct answers *answers = &verdict->group->answers;
+
+    return text("%s, and %s",
+                answers->vfio.there || answers->attached_header.there
+                    ? "the kernel was asked, but did not list what it maps"
+                    : "VFIO and iommufd were not asked",
+                verdict->has_registers ? "the registers do not tell" : "there are no registers");
+}
+
 static void add_doubts(struct verdict *verdict)
 {
     uint32_t knows = iovageom_geometry_knows(verdict->geometry);
@@ -413,7 +427,7 @@ static void add_doubts(struct verdict *verdict)
         note(&verdict->notes, &verdict->note_count, "no address is usable");
     else if (!verdict->knows_width)
         note(&verdict->notes, &verdict->note_count,
-             "the width is not known: VFIO and iommufd were not asked, and there are no registers");
+             text("the width is not known: %s", width_doubt(verdict)));
     if ((knows & IOVAGEOM_FACT_RESERVED) == 0)
         note(&verdict->notes, &verdict->note_count, "the reserved regions are not known");
     if ((knows & IOVAGEOM_FACT_INCOMPLETE) != 0)
@@ -474,8 +488,10 @@ static void judge_translated(const struct host *host, struct verdict *verdict,
     if (mode->has_software_msi)
         must(iovageom_geometry_add_software_msi(verdict->geometry, mode->software_msi,
                                                 IOVAGEOM_SOURCE_SYSFS));
-    asked = read_vfio(verdict);
-    asked = read_iommufd(verdict) || asked;
+    read_vfio(verdict);
+    read_iommufd(verdict);
+    /* VFIO lists nothing before Linux 5.4, and where it has mediated devices alone. */
+    asked = (iovageom_geometry_knows(verdict->geometry) & IOVAGEOM_FACT_USABLE) != 0;
     before = verdict->faults.count;
     verdict->judged = before == 0;
     read_registers(host, verdict, !asked);

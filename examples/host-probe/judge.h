@@ -46,6 +46,8 @@ struct verdict {
     struct faults faults; /**< of all that concerns the group; what it says is then not known */
     bool judged;          /**< false when nothing can be said of it, for the faults */
     bool assignable;      /**< no firmware demands a direct region */
+    bool doubtful;        /**< but one may, in a part of the list that was not read */
+    bool has_registers;   /**< of an IOMMU that it is behind, whether or not they tell something */
     bool knows_width;     /**< next two */
     unsigned bits;
     struct iovageom_range aperture; /**< from 0 to the highest usable address */
@@ -79,6 +81,9 @@ struct mode {
 
 /** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in `faults`. */
 struct verdict judge(const struct host *host, const struct group *group, const struct mode *mode);
+
+/** Why the width of a group is not known. */
+const char *width_doubt(const struct verdict *verdict);
 
 /** What can be said of several groups whose devices share an address space. Its `group` is NULL. */
 struct verdict judge_together(const struct verdict *const *verdicts, size_t count);

@@ -16,8 +16,6 @@
 #define SHORT_COLUMNS "NAME,TYPE,DETAIL,SIZE,FROM"
 #define LONG_COLUMNS  "NAME,TYPE,RANGE,SIZE,INFO,FROM"
 
-#define MOST_FAULTS   100
-
 /* What is shown of the groups. */
 enum parts { LIST = 1, PROMISE = 2, VERDICT = 4 };
 
@@ -257,65 +255,21 @@ size_t likeliest_group(const struct verdict *verdicts, size_t count)
     return best;
 }
 
-/* What is wrong with files of no group, as far as the groups that are shown may be touched by it. */
-static struct faults host_faults(const struct host *host, const struct verdict *verdicts,
-                                 size_t count, bool all)
+/* What could not be read of what is shown; and of all that goes into a snapshot. */
+static struct told told_of(const struct host *host, const struct verdict *verdicts, size_t count,
+                           const struct options *options)
 {
-    const struct faults none = {NULL, 0, 0};
+    struct told told = {.host = false};
 
-    if (all)
-        return host->faults;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < verdicts[i].group->device_count; k++) {
-            if (verdicts[i].group->devices[k]->driver == NULL)
-                return host->faults;
-        }
-    }
-    return none;
-}
-
-/* What the program ends with, and a line on stderr for each fault if there are words for it. */
-static int outcome(const struct verdict *verdicts, size_t count, const struct faults *faults,
-                   bool aloud)
-{
-    struct faults said = *faults;
-    struct lookup known = {NULL, 0, 0};
-    bool left_out = faults->count != 0;
-    bool answered = false;
-    size_t number;
-
-    for (size_t i = 0; i < count; i++) {
-        left_out = left_out || verdicts[i].faults.count != 0;
-        answered = answered || verdicts[i].judged;
-        said.more += verdicts[i].faults.more;
-        for (size_t k = 0; k < verdicts[i].faults.count && aloud; k++) {
-            const char *words = verdicts[i].faults.words[k];
-
-            /* An IOMMU's fault is that of every group behind it. */
-            if (lookup_find(&known, words, &number))
-                continue;
-            lookup_add(&known, words, 0);
-            add_words(&said.words, &said.count, words);
-        }
-    }
-    for (size_t i = 0; i < said.count && i < MOST_FAULTS && aloud; i++)
-        warn("%s", said.words[i]);
-    if (said.count > MOST_FAULTS)
-        said.more += said.count - MOST_FAULTS;
-    if (said.more != 0 && aloud)
-        warn("and %zu more that can't be read", said.more);
-    if (!left_out)
-        return EXIT_GOOD;
-    return answered ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
-}
-
-/* What was read of all groups and IOMMUs goes into a snapshot, so its faults count. */
-static void faults_of_all(const struct host *host, struct faults *faults)
-{
-    for (size_t i = 0; i < host->group_count; i++)
-        faults_join(faults, &host->groups[i].faults);
-    for (size_t i = 0; i < host->unit_count; i++)
-        faults_join(faults, &host->units[i].faults);
+    if (options->chosen == NULL || options->save != NULL)
+        told_add_host(&told, host);
+    for (size_t i = 0; i < host->group_count && options->save != NULL; i++)
+        told_add(&told, &host->groups[i].faults);
+    for (size_t i = 0; i < host->unit_count && options->save != NULL; i++)
+        told_add(&told, &host->units[i].faults);
+    for (size_t i = 0; i < count; i++)
+        told_add_group(&told, host, &verdicts[i]);
+    return told;
 }
 
 /* The verdict on one group, or on all. */
@@ -368,37 +322,42 @@ static int show(const struct host *host, const struct options *options,
     bool only_list = options->parts == LIST;
     bool json = options->context->json;
     struct promise promise = {.granule = 0};
-    struct faults faults;
+    const struct faults none = {NULL, 0, 0};
+    struct told told;
+    bool answered = false;
     size_t chosen;
 
     for (size_t i = 0; i < count; i++)
         verdicts[i] = judge(host, &host->groups[first + i], &options->context->mode);
-    faults = host_faults(host, verdicts, count, options->chosen == NULL || options->save != NULL);
-    if (options->save != NULL)
-        faults_of_all(host, &faults);
     chosen = likeliest_group(verdicts, count);
     if (options->one && options->chosen == NULL) {
         verdicts[0] = verdicts[chosen];
         chosen = 0;
         count = 1;
     }
+    told = told_of(host, verdicts, count, options);
+    for (size_t i = 0; i < count; i++)
+        answered = answered || verdicts[i].judged;
     if (options->refuse_direct && !only_list && !verdicts[chosen].assignable)
         die(EXIT_REFUSED, "group %s: %s", verdicts[chosen].group->name,
             direct_reason(&verdicts[chosen]));
     if (json && options->rows) {
         struct table table = groups_table(host, verdicts, count, style);
 
-        show_rows_json(&table, &style->table, &faults);
+        show_rows_json(&table, &style->table, &told.faults);
     } else if (json) {
         if (!only_list)
             promise = promise_for(&verdicts[chosen], options->granule, options->probe_size);
-        show_json(host, verdicts, count, &verdicts[chosen], only_list ? NULL : &promise, &faults,
+        show_json(host, verdicts, count, &verdicts[chosen], only_list ? NULL : &promise,
+                  options->save != NULL ? &told.faults
+                  : told.host           ? &host->faults
+                                        : &none,
                   options->numeric);
     } else {
         print_parts(host, verdicts, count, chosen, options, style);
     }
     /* JSON says it itself. */
-    return outcome(verdicts, count, &faults, !json);
+    return told_end(&told, !json, answered);
 }
 
 static int run(struct context *context, int count, char **words, unsigned parts, bool one)

@@ -62,7 +62,10 @@ static void read_device(struct device *device, const char *directory, struct fau
     device->pci = read_number(text("%s/vendor", directory), &device->vendor, faults) &&
                   read_number(text("%s/device", directory), &device->device, faults) &&
                   read_number(text("%s/class", directory), &device->class_code, faults);
-    device->driver = read_link(text("%s/driver", directory), faults);
+    /* A copy of sysfs may have the groups alone, with links to devices that are not in it. */
+    device->driver = device->pci || list_directory(directory, &ignored) != NULL
+                         ? read_link(text("%s/driver", directory), faults)
+                         : NULL;
     device->name = provided_name(directory);
     device->unit = unit != NULL && *unit != '\0' ? unit : NULL;
     resource = read_file(text("%s/resource", directory), &ignored);

@@ -17,6 +17,7 @@
 
 /* Regions of a group as they come, line by line. */
 struct regions {
+    struct lookup known; /* a text may have them twice */
     struct buffer text;
     size_t *numbers;
     size_t count;
@@ -34,16 +35,43 @@ struct group *paste_group(struct reader *reader, const char *name)
 void paste_device(struct reader *reader, const char *name, const char *address)
 {
     struct device *device = host_device(reader->host, address);
-    struct group *group = device->group == NULL ? paste_group(reader, name) : NULL;
+    struct group *group = paste_group(reader, name);
 
-    if (group != NULL)
-        group_add(group, device);
+    if (group != NULL && device != reader->host->spare)
+        device->group = group->name;
+}
+
+/* A group that all of its devices have left, of which nothing else is told, is there no more. */
+static bool is_left(const struct group *group)
+{
+    return group->device_count == 0 && group->pasted == NULL && group->type == NULL &&
+           group->title == NULL && group->said_count == 0 && !group->assumed;
+}
+
+/* When each device is where its last line put it. */
+static void finish_groups(struct host *host)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < host->device_count; i++) {
+        struct device *device = host->devices[i];
+
+        if (device->group != NULL)
+            group_add(host_group(host, device->group), device);
+    }
+    for (size_t i = 0; i < host->group_count; i++) {
+        if (!is_left(&host->groups[i]))
+            host->groups[kept++] = host->groups[i];
+    }
+    host->group_count = kept;
 }
 
 void paste_note(struct group *group, const char *words)
 {
     if (group->said_count < 20)
         add_words(&group->said, &group->said_count, words);
+    else
+        group->unsaid++;
 }
 
 /* A line of reserved_regions, whatever it says: it is looked at when the group is judged. */
@@ -51,12 +79,18 @@ static void put_region(struct reader *reader, const char *name, const char *line
 {
     struct group *group = paste_group(reader, name);
     struct regions *regions;
+    size_t number;
 
     if (group == NULL)
         return;
     if (group->pasted == NULL)
         group->pasted = keep(sizeof(struct regions));
     regions = group->pasted;
+    if (strncmp(line, "0x", 2) == 0) {
+        if (lookup_find(&regions->known, line, &number))
+            return;
+        lookup_add(&regions->known, line, 0);
+    }
     buffer_add(&regions->text, "%s\n", line);
     regions->numbers = keep_grown(regions->numbers, regions->count, sizeof(*regions->numbers));
     regions->numbers[regions->count++] = reader->number;
@@ -79,6 +113,7 @@ static void finish_regions(struct reader *reader)
 void paste_attribute(struct reader *reader, const char *name, const char *file, const char *value)
 {
     struct unit *unit = NULL;
+    size_t at = 0;
 
     for (size_t i = 0; i < reader->host->unit_count && unit == NULL; i++) {
         if (strcmp(reader->host->units[i].name, name) == 0)
@@ -86,11 +121,15 @@ void paste_attribute(struct reader *reader, const char *name, const char *file, 
     }
     if (unit == NULL)
         unit = host_add_unit(reader->host, reader->text->path, name);
-    if (unit == NULL || unit_attribute(unit, file).there || unit->attribute_count >= 16)
+    if (unit == NULL)
         return;
-    unit->attributes =
-        keep_grown(unit->attributes, unit->attribute_count, sizeof(*unit->attributes));
-    unit->attributes[unit->attribute_count++] =
+    /* Of several boots the last one counts. */
+    while (at < unit->attribute_count && strcmp(unit->attributes[at].name, file) != 0)
+        at++;
+    if (at == unit->attribute_count)
+        unit->attributes =
+            keep_grown(unit->attributes, unit->attribute_count++, sizeof(*unit->attributes));
+    unit->attributes[at] =
         (struct attribute){text("%s", file),
                            {true, (uint8_t *)text("%s", value), strlen(value),
                             text("%s:%zu", reader->text->path, reader->number), NULL}};
@@ -98,12 +137,43 @@ void paste_attribute(struct reader *reader, const char *name, const char *file, 
 
 /* ---- listings of sysfs ---- */
 
+/* Behind the number of a line, which grep -n puts before what is in it. */
+static const char *behind_number(const struct reader *reader, const char *at)
+{
+    const char *digits = at;
+
+    while (digits < reader->end && isdigit((unsigned char)*digits) != 0)
+        digits++;
+    return digits > at && digits < reader->end && *digits == ':' ? digits + 1 : at;
+}
+
+/* Files of IOMMUs and devices have one line. */
+static const char *behind_first(const struct reader *reader, const char *at)
+{
+    return reader->end - at > 2 && memcmp(at, "1:", 2) == 0 ? at + 2 : at;
+}
+
+static bool read_device_path(struct reader *reader);
+
+/* ".../1/devices", ".../1/devices:" of ls, ".../1/devices/0000:00:01.0", with more behind. */
+static bool read_group_devices(struct reader *reader, const char *group, const char *at)
+{
+    char name[64];
+
+    reader->group = text("%s", group);
+    reader->regions_follow = false;
+    reader->devices_follow = at == reader->end || *at != '/';
+    if (at < reader->end && *at == '/' && line_device(reader, at + 1, name) != NULL)
+        paste_device(reader, group, name);
+    (void)read_device_path(reader);
+    return true;
+}
+
 /* "iommu_groups/1/devices/0000:00:01.0", "iommu_groups/1/type:DMA", with more before and behind. */
 static bool read_group_path(struct reader *reader)
 {
     const char *at = line_after(reader, reader->at, "iommu_groups/");
-    char group[64], file[64], address[ADDRESS_LENGTH + 1];
-    bool heading;
+    char group[64], file[64], word[64];
 
     if (at == NULL)
         return false;
@@ -113,37 +183,23 @@ static bool read_group_path(struct reader *reader)
     at = line_name(reader, at + 1, file);
     if (at == NULL)
         return false;
-    if (strcmp(file, "devices") == 0) {
-        reader->group = text("%s", group);
-        reader->regions_follow = false;
-        if (at < reader->end && *at == '/' && line_address(reader, at + 1, address) != NULL)
-            paste_device(reader, group, address);
-        return true;
-    }
-    /* head -v has the name alone on a line, and the contents below it. */
-    heading = memmem(reader->at, (size_t)(reader->end - reader->at), "==> ", 4) != NULL;
-    if (heading) {
+    if (strcmp(file, "devices") == 0)
+        return read_group_devices(reader, group, at);
+    /* head -v, and many a script, have the name alone on a line, and the contents below it. */
+    if (line_after(reader, reader->at, "==> ") != NULL ||
+        line_blanks(reader, at + (at < reader->end && *at == ':')) == reader->end) {
         reader->group = text("%s", group);
         reader->regions_follow = strcmp(file, "reserved_regions") == 0;
+        reader->devices_follow = false;
         return true;
     }
-    if (at == reader->end || *at != ':')
+    if (*at != ':')
         return false;
-    at++;
-    /* grep -n puts the number of the line before what is in it. */
-    if (isdigit((unsigned char)*at) != 0) {
-        const char *digits = at;
-
-        while (digits < reader->end && isdigit((unsigned char)*digits) != 0)
-            digits++;
-        if (digits < reader->end && *digits == ':')
-            at = digits + 1;
-    }
+    at = behind_number(reader, at + 1);
     if (strcmp(file, "reserved_regions") == 0) {
         put_region(reader, group, line_rest(reader, line_blanks(reader, at)));
     } else if (strcmp(file, "type") == 0 || strcmp(file, "name") == 0) {
         struct group *made = paste_group(reader, group);
-        char word[64];
 
         if (made != NULL && line_name(reader, at, word) != NULL)
             *(strcmp(file, "type") == 0 ? &made->type : &made->title) = text("%s", word);
@@ -151,26 +207,73 @@ static bool read_group_path(struct reader *reader)
     return true;
 }
 
-/* Lines below "==> .../1/reserved_regions <==", or those of `cat` with no name at all. */
+/*
+ * Below ".../1/devices:" of ls: "0000:00:01.0  0000:00:01.1", and where links are followed to their
+ * ends (-l) "lrwxrwxrwx 1 root root 0 ... 0000:00:01.0 -> ../../../../devices/...".
+ */
+static bool read_listed_devices(struct reader *reader)
+{
+    const char *at = reader->at;
+    const char *link = line_after(reader, at, " -> ../../../../devices/");
+    char name[64];
+    bool any = false;
+
+    /* Another folder's begin below its own name. */
+    reader->devices_follow = reader->devices_follow && reader->end[-1] != ':';
+    if (!reader->devices_follow)
+        return false;
+    if (link != NULL) {
+        at = link - strlen(" -> ../../../../devices/");
+        while (at > reader->at && at[-1] != ' ')
+            at--;
+        any = line_device(reader, at, name) != NULL;
+        if (any)
+            paste_device(reader, reader->group, name);
+        return any;
+    }
+    while ((at = line_blanks(reader, at)) < reader->end) {
+        at = line_address(reader, at, name);
+        if (at == NULL)
+            return any;
+        paste_device(reader, reader->group, name);
+        any = true;
+    }
+    return any;
+}
+
+/* Behind a number that has 0x before it, and however many digits; NULL for none. */
+static const char *behind_hex(const struct reader *reader, const char *at)
+{
+    const char *digits = at + 2;
+
+    if (reader->end - at < 3 || at[0] != '0' || (at[1] != 'x' && at[1] != 'X'))
+        return NULL;
+    while (digits < reader->end && isxdigit((unsigned char)*digits) != 0)
+        digits++;
+    return digits > at + 2 ? digits : NULL;
+}
+
+/*
+ * Lines below "==> .../1/reserved_regions <==", or those of `cat` with no name at all. Here, too, a
+ * line that is cut or damaged reserves something: that it can't be read is said with its group.
+ */
 static bool read_bare_region(struct reader *reader)
 {
-    const char *at = line_blanks(reader, reader->at);
-    const char *rest;
-    uint64_t value;
+    const char *at = line_blanks(reader, reader->at), *first, *second;
+    const bool below = reader->group != NULL && reader->regions_follow;
 
     while (at < reader->end && (*at == '>' || *at == '|'))
         at = line_blanks(reader, at + 1);
-    if (reader->end - at < 6 || at[0] != '0' || at[1] != 'x')
+    first = behind_hex(reader, at);
+    if (first == NULL)
         return false;
-    rest = line_hex(reader, at, &value);
-    if (rest == NULL || rest == reader->end || *rest != ' ')
+    second = behind_hex(reader, line_blanks(reader, first));
+    /* Other lines may have two numbers, too; Linux writes those of a region with 16 digits. */
+    if (!below && (second == NULL || line_blanks(reader, first) == first ||
+                   (first - at != 18 && (line_blanks(reader, second) == second ||
+                                         line_blanks(reader, second) == reader->end))))
         return false;
-    rest = line_hex(reader, line_blanks(reader, rest), &value);
-    if (rest == NULL || rest == reader->end || *rest != ' ' ||
-        isalpha((unsigned char)*line_blanks(reader, rest)) == 0)
-        return false;
-    put_region(reader, reader->group != NULL && reader->regions_follow ? reader->group : ANY_GROUP,
-               line_rest(reader, at));
+    put_region(reader, below ? reader->group : ANY_GROUP, line_rest(reader, at));
     return true;
 }
 
@@ -191,8 +294,9 @@ static bool read_unit_path(struct reader *reader)
 
         if (strcmp(file, files[i]) != 0)
             continue;
-        for (at++; at < reader->end && length < 63 &&
-                   (isxdigit((unsigned char)*at) != 0 || *at == ':' || *at == 'x');
+        for (at = line_blanks(reader, behind_first(reader, at + 1));
+             at < reader->end && length < 63 &&
+             (isxdigit((unsigned char)*at) != 0 || *at == ':' || *at == 'x');
              at++)
             value[length++] = *at;
         value[length] = '\0';
@@ -205,32 +309,34 @@ static bool read_unit_path(struct reader *reader)
 /* "devices/0000:00:1f.2/vendor:0x8086", "devices/0000:00:1f.2/driver -> ../../bus/pci/drivers/ahci" */
 static bool read_device_path(struct reader *reader)
 {
-    const char *at = line_after(reader, reader->at, "devices/");
-    char address[ADDRESS_LENGTH + 1], file[64], driver[64];
+    const char *at = line_after(reader, reader->at, "devices/"), *next = at;
+    char address[ADDRESS_LENGTH + 1] = "", found[ADDRESS_LENGTH + 1], file[64], driver[64];
     struct device *device;
     uint64_t value;
+    bool vendor, class;
 
-    if (at == NULL || (at = line_find_address(reader, at, address)) == NULL || at == reader->end ||
-        *at != '/' || (at = line_name(reader, at + 1, file)) == NULL || at == reader->end)
+    /* Below a bridge the last one counts: "devices/pci0000:00/0000:00:1c.0/0000:01:00.0/vendor". */
+    for (; next != NULL && (next = line_find_address(reader, next, found)) != NULL; at = next)
+        memcpy(address, found, sizeof(address));
+    if (*address == '\0' || at == reader->end || *at != '/' ||
+        (at = line_name(reader, at + 1, file)) == NULL || at == reader->end)
         return false;
-    device = host_device(reader->host, address);
     if (strcmp(file, "driver") == 0) {
         at = line_after(reader, at, "drivers/");
         if (at == NULL || line_name(reader, at, driver) == NULL)
             return false;
-        device->driver = text("%s", driver);
+        host_device(reader->host, address)->driver = text("%s", driver);
         return true;
     }
-    if (*at != ':' || line_hex(reader, at + 1, &value) == NULL)
+    vendor = strcmp(file, "vendor") == 0;
+    class = strcmp(file, "class") == 0;
+    if ((!vendor && !class && strcmp(file, "device") != 0) || *at != ':' ||
+        line_hex(reader, behind_first(reader, at + 1), &value) == NULL)
         return false;
-    if (strcmp(file, "vendor") == 0)
-        device->vendor = (unsigned)value & 0xffff;
-    else if (strcmp(file, "device") == 0)
-        device->device = (unsigned)value & 0xffff;
-    else if (strcmp(file, "class") == 0)
-        device->class_code = (unsigned)value & 0xffffff;
-    else
-        return false;
+    device = host_device(reader->host, address);
+    *(vendor  ? &device->vendor
+      : class ? &device->class_code
+              : &device->device) = (unsigned)value & (class ? 0xffffff : 0xffff);
     device->pci = device->vendor != 0 && device->class_code != 0;
     return true;
 }
@@ -240,8 +346,8 @@ static bool read_device_path(struct reader *reader)
 static void read_one_line(struct reader *reader)
 {
     static bool (*const readers[])(struct reader *) = {
-        read_group_path,  read_unit_path, read_device_path, read_bare_region,
-        paste_read_table, paste_read_log, paste_read_lspci,
+        read_group_path,  read_unit_path,   read_device_path, read_listed_devices,
+        read_bare_region, paste_read_table, paste_read_log,   paste_read_lspci,
     };
 
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -266,11 +372,38 @@ static void sort_groups(struct host *host)
         lookup_add(&host->group_lookup, host->groups[i].name, i);
 }
 
+/*
+ * What is written without what terminals obey (grep --color, script), and in one byte each where Windows
+ * wrote two: its lines are the same.
+ */
+static struct blob plain_text(const struct blob *blob)
+{
+    const uint8_t *at = blob->bytes, *end = at + blob->length;
+    const bool wide =
+        blob->length >= 2 && (memcmp(at, "\xff\xfe", 2) == 0 || memcmp(at, "\xfe\xff", 2) == 0);
+    struct blob plain = {true, keep(blob->length + 1), 0, blob->path, NULL};
+
+    for (at += wide ? 2 : 0; at < end; at++) {
+        if (wide && *at == 0)
+            continue;
+        if (end - at > 1 && memcmp(at, "\x1b[", 2) == 0) {
+            for (at += 2; at < end && *at >= 0x20 && *at < 0x40; at++)
+                ;
+            /* Only a letter ends it. */
+            at -= at == end || *at < 0x40 || *at > 0x7e;
+            continue;
+        }
+        plain.bytes[plain.length++] = *at;
+    }
+    return plain;
+}
+
 void host_read_paste(struct host *host, const struct blob *blob)
 {
-    struct reader reader = {.host = host, .text = blob};
-    const char *at = (const char *)blob->bytes;
-    const char *end = at + blob->length;
+    const struct blob plain = blob->length <= LARGEST_TEXT ? plain_text(blob) : *blob;
+    struct reader reader = {.host = host, .text = &plain};
+    const char *at = (const char *)plain.bytes;
+    const char *end = at + plain.length;
 
     if (blob->length > LARGEST_TEXT)
         die(EXIT_BAD_INPUT, "%s: larger than %zu bytes", blob->path, LARGEST_TEXT);
@@ -294,11 +427,17 @@ void host_read_paste(struct host *host, const struct blob *blob)
             blob->path);
     paste_finish_table(&reader);
     paste_finish_demands(&reader);
+    finish_groups(host);
     if (host->group_count == 0)
         (void)paste_group(&reader, ANY_GROUP);
     sort_groups(host);
-    for (size_t i = 0; i < host->group_count; i++)
-        host->groups[i].assumed = strcmp(host->groups[i].name, ANY_GROUP) == 0;
     finish_regions(&reader);
     paste_finish_log(&reader);
+    for (size_t i = 0; i < host->group_count; i++) {
+        struct group *group = &host->groups[i];
+
+        if (group->unsaid != 0)
+            add_words(&group->said, &group->said_count,
+                      text("and %zu notes more, which are left out", group->unsaid));
+    }
 }

@@ -2,12 +2,14 @@
 #ifndef HOST_PROBE_PASTE_H
 #define HOST_PROBE_PASTE_H
 
+#include "amounts.h"
 #include "host.h"
 
 /* What the readers of a pasted text have in common: a line, its words, and the host that comes of it. */
 
-#define ADDRESS_LENGTH 12 /* of "0000:00:1f.2" */
-#define MOST_RMRRS     64
+#define ADDRESS_LENGTH (PCI_ADDRESS_SIZE - 1)
+#define MOST_RMRRS     8 /* that are named */
+#define MOST_IVMDS     256
 #define MOST_SAID      4096
 
 /** A region that firmware wants mapped one to one. */
@@ -66,10 +68,11 @@ struct reader {
     size_t number;
     char *group;           /* of whose file the next lines are (head -v, ls): its name, or NULL */
     bool regions_follow;   /* and they are its reserved_regions */
+    bool devices_follow;   /* or what ls makes of its folder of devices */
     struct device *device; /* of the last lines of lspci */
     bool first_bar;        /* none of its BARs has been read */
     size_t understood;
-    struct rmrr rmrrs[MOST_RMRRS]; /* those that no line gives a device */
+    struct rmrr rmrrs[MOST_RMRRS]; /* those that no line gives a device, the first of them */
     size_t rmrr_count;
     struct table_region region;
     struct ivrs_block block;
@@ -77,11 +80,13 @@ struct reader {
     size_t ivhd_count;
     struct demand *demands;
     size_t demand_count;
-    struct ivmd ivmds[MOST_RMRRS];
+    struct lookup demanded; /* a text may say it twice */
+    struct ivmd ivmds[MOST_IVMDS];
     size_t ivmd_count;
-    size_t said;    /* how often something was said of a device */
-    unsigned width; /* "Host address width" */
-    unsigned smmu;  /* bits of the addresses that an SMMU takes; 0: not said */
+    bool ivmds_left; /* there were more */
+    size_t said;     /* how often something was said of a device */
+    unsigned width;  /* "Host address width" */
+    unsigned smmu;   /* bits of the addresses that an SMMU takes; 0: not said */
     const char *off;
 };
 
@@ -99,9 +104,12 @@ const char *line_blanks(const struct reader *reader, const char *at);
 /** Whether hexadecimal digits, as many as `form` has x, and its other characters stand there. */
 bool line_has_form(const struct reader *reader, const char *at, const char *form);
 
-/** The address of a PCI device at `at`, "0000:00:1f.2" or "00:1f.2"; its end, or NULL. */
+/** The address of a PCI device at `at` (pci_address()); its end, or NULL. */
 const char *line_address(const struct reader *reader, const char *at,
                          char address[ADDRESS_LENGTH + 1]);
+
+/** The same, or the name of a device that is not PCI, "arm-smmu-v3.1.auto". */
+const char *line_device(const struct reader *reader, const char *at, char name[64]);
 
 /** The first address in a part of the line, where no other character of one stands before it. */
 const char *line_find_address(const struct reader *reader, const char *from,
@@ -118,10 +126,13 @@ const char *line_rest(const struct reader *reader, const char *at);
 /** The group of that name, made if it is new; NULL when there are too many. */
 struct group *paste_group(struct reader *reader, const char *name);
 
-/** Puts a device into a group, unless it is in one. */
+/**
+ * Puts a device into a group. Of several boots, or where it went and came again, the last line counts:
+ * groups have their devices in the end.
+ */
 void paste_device(struct reader *reader, const char *name, const char *address);
 
-/** A note on a group; of very many the rest is dropped. */
+/** A note on a group; of very many the rest is only counted. */
 void paste_note(struct group *group, const char *words);
 
 /** A register file of an IOMMU. */

@@ -17,22 +17,51 @@ static const char *words_of(struct rmrr range)
 void paste_demand(struct reader *reader, enum demand_kind kind, const char *device,
                   struct rmrr range)
 {
-    if (reader->demand_count >= MOST_SAID)
+    const char *key = text("%d %s %s", (int)kind, device, words_of(range));
+    size_t number;
+
+    if (lookup_find(&reader->demanded, key, &number))
         return;
+    lookup_add(&reader->demanded, key, 0);
     reader->demands = keep_grown(reader->demands, reader->demand_count, sizeof(*reader->demands));
     reader->demands[reader->demand_count++] = (struct demand){kind, text("%s", device), range};
 }
 
+static bool same_range(struct rmrr a, struct rmrr b)
+{
+    return a.start == b.start && a.last == b.last;
+}
+
 void paste_rmrr(struct reader *reader, struct rmrr range)
 {
+    for (size_t i = 0; i < reader->rmrr_count && i < MOST_RMRRS; i++) {
+        if (same_range(reader->rmrrs[i], range))
+            return;
+    }
     if (reader->rmrr_count < MOST_RMRRS)
-        reader->rmrrs[reader->rmrr_count++] = range;
+        reader->rmrrs[reader->rmrr_count] = range;
+    reader->rmrr_count++;
 }
 
 void paste_ivmd(struct reader *reader, const struct ivmd *ivmd)
 {
-    if (ivmd->range.start < ivmd->range.last && reader->ivmd_count < MOST_RMRRS)
+    if (ivmd->range.start >= ivmd->range.last)
+        return;
+    for (size_t i = 0; i < reader->ivmd_count; i++) {
+        if (same_range(reader->ivmds[i].range, ivmd->range) &&
+            strcmp(reader->ivmds[i].first, ivmd->first) == 0 &&
+            strcmp(reader->ivmds[i].last, ivmd->last) == 0)
+            return;
+    }
+    /* Each is held against all devices. */
+    if (reader->ivmd_count < MOST_IVMDS) {
         reader->ivmds[reader->ivmd_count++] = *ivmd;
+        return;
+    }
+    if (!reader->ivmds_left)
+        fault(&reader->host->faults, "%s:%zu: more than %d IVMDs: the rest is left out",
+              reader->text->path, reader->number, MOST_IVMDS);
+    reader->ivmds_left = true;
 }
 
 /* Linux gives up what Intel's firmware wants for graphics and USB when such a device is assigned. */
@@ -73,8 +102,8 @@ static void say_refusal(struct reader *reader, const struct demand *demand)
 
     if (group == NULL) {
         group = paste_group(reader, ANY_GROUP);
-        if (group != NULL && device->group == NULL)
-            group_add(group, device);
+        if (group != NULL && device != reader->host->spare)
+            device->group = group->name;
     }
     if (group == NULL)
         return;
@@ -100,7 +129,9 @@ static void say_ivmd(struct reader *reader, const struct ivmd *ivmd)
             continue;
         any = true;
         group->direct = true;
-        if (reader->said++ <= MOST_SAID)
+        if (reader->said++ > MOST_SAID)
+            group->unsaid++;
+        else
             paste_note(group, text("firmware (an IVMD) wants %s mapped one to one for %s",
                                    words_of(ivmd->range), device->address));
     }

@@ -24,23 +24,36 @@ static bool other_name(const struct reader *reader, const char *end, char name[6
     return true;
 }
 
+/* "pci 0000:3b:02.0: Removing from iommu group 77" */
+static bool read_log_removal(struct reader *reader)
+{
+    char address[ADDRESS_LENGTH + 1];
+
+    if (line_after(reader, reader->at, ": Removing from iommu group ") == NULL ||
+        line_find_address(reader, reader->at, address) == NULL)
+        return false;
+    host_device(reader->host, address)->group = NULL;
+    return true;
+}
+
 /* "Adding to iommu group 9", "Adding device 0000:00:00.0 to group 0" of older kernels. */
 static bool read_log_group(struct reader *reader)
 {
     static const char adding[] = ": Adding to iommu group ";
     char address[ADDRESS_LENGTH + 1], group[64], other[64];
     const char *at = line_after(reader, reader->at, adding);
-    bool newer = at != NULL;
+    size_t between = sizeof(adding) - 1; /* from the device's name to that of the group */
 
-    if (!newer) {
+    if (at == NULL) {
         at = line_after(reader, reader->at, "iommu: Adding device ");
         at = at != NULL ? line_after(reader, at, " to group ") : NULL;
+        between = sizeof(" to group ") - 1;
     }
     if (at == NULL || line_name(reader, at, group) == NULL || isdigit((unsigned char)*group) == 0)
         return false;
     if (line_find_address(reader, reader->at, address) != NULL)
         paste_device(reader, group, address);
-    else if (newer && other_name(reader, at - strlen(adding), other))
+    else if (other_name(reader, at - between, other))
         paste_device(reader, group, other);
     else
         return false;
@@ -142,6 +155,9 @@ static bool read_log_features(struct reader *reader)
         at = line_after(reader, reader->at, "AMD-Vi: Using global IVHD EFR:");
     if (at == NULL || (at = line_hex(reader, at, &first)) == NULL)
         return false;
+    /* Firmware's copy is 0 where it has none; the register may tell, in another line. */
+    if (first == 0)
+        return true;
     if (at < reader->end && *at == ',') {
         at = line_blanks(reader, at + 1);
         if (reader->end - at > 5 && memcmp(at, "EFR2:", 5) == 0)
@@ -269,12 +285,14 @@ static bool read_log_machine(struct reader *reader)
             reader->off = offs[i];
     }
     at = line_after(reader, reader->at, "Linux version ");
-    if (at != NULL && reader->host->kernel == NULL) {
+    if (at != NULL) {
         const char *end = at;
 
         while (end < reader->end && isgraph((unsigned char)*end) != 0)
             end++;
         reader->host->kernel = text("Linux (none) %.*s", (int)(end - at), at);
+        /* What was off in another boot need not be now. */
+        reader->off = NULL;
         return true;
     }
     return line_after(reader, reader->at, "DMAR: IOMMU enabled") != NULL ||
@@ -284,9 +302,9 @@ static bool read_log_machine(struct reader *reader)
 bool paste_read_log(struct reader *reader)
 {
     static bool (*const readers[])(struct reader *) = {
-        read_log_group,    read_log_device,   read_log_bar,     read_log_registers,
-        read_log_features, read_log_identity, read_log_rmrr,    read_log_ivmd,
-        read_log_refusal,  read_log_smmu,     read_log_machine,
+        read_log_group,     read_log_removal,  read_log_device,   read_log_bar,
+        read_log_registers, read_log_features, read_log_identity, read_log_rmrr,
+        read_log_ivmd,      read_log_refusal,  read_log_smmu,     read_log_machine,
     };
 
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -308,10 +326,12 @@ void paste_finish_log(struct reader *reader)
     struct buffer ranges = {NULL, 0, 0};
     struct host *host = reader->host;
 
-    for (size_t i = 0; i < reader->rmrr_count && i < 8; i++)
+    for (size_t i = 0; i < reader->rmrr_count && i < MOST_RMRRS; i++)
         buffer_add(
             &ranges, "%s%s", i != 0 ? ", " : "",
             range_text((struct iovageom_range){reader->rmrrs[i].start, reader->rmrrs[i].last}));
+    if (reader->rmrr_count > MOST_RMRRS)
+        buffer_add(&ranges, " and %zu more", reader->rmrr_count - MOST_RMRRS);
     /* Where a group's own list is there, it says which of them are its own. */
     for (size_t i = 0; i < host->group_count && reader->rmrr_count != 0; i++) {
         if (host->groups[i].pasted == NULL)

@@ -10,14 +10,16 @@
 /* "[10de:1b80]" and "[0300]" somewhere behind an address. */
 static bool read_lspci_ids(struct reader *reader, const char *at, struct device *device)
 {
-    bool known = false;
+    bool known = false, classed = false;
 
     for (; at < reader->end; at++) {
         uint64_t value;
 
         if (*at != '[')
             continue;
-        if (line_has_form(reader, at + 1, "xxxx]")) {
+        /* The class comes first: names of devices may have brackets, too. */
+        if (!classed && line_has_form(reader, at + 1, "xxxx]")) {
+            classed = true;
             (void)line_hex(reader, at + 1, &value);
             device->class_code = (unsigned)value << 8;
         } else if (line_has_form(reader, at + 1, "xxxx:xxxx]")) {
@@ -122,11 +124,12 @@ static bool read_lspci(struct reader *reader)
     struct device *device;
 
     if (at != NULL) {
-        at = line_name(reader, at, name);
+        /* Some align the numbers. */
+        at = line_name(reader, line_blanks(reader, at), name);
         if (at == NULL || isdigit((unsigned char)*name) == 0)
             return false;
         reader->group = text("%s", name);
-        reader->regions_follow = false;
+        reader->regions_follow = reader->devices_follow = false;
     }
     end = line_blanks(reader, at != NULL ? at + (at < reader->end && *at == ':') : reader->at);
     end = line_address(reader, end, address);

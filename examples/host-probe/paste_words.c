@@ -49,24 +49,29 @@ bool line_has_form(const struct reader *reader, const char *at, const char *form
     return at >= reader->end || isxdigit((unsigned char)*at) == 0;
 }
 
-/* The address of a PCI device at `at`, "0000:00:1f.2" or "00:1f.2"; its end, or NULL. */
 const char *line_address(const struct reader *reader, const char *at,
                          char address[ADDRESS_LENGTH + 1])
 {
-    if (line_has_form(reader, at, "xxxx:xx:xx.x")) {
-        memcpy(address, at, ADDRESS_LENGTH);
-        at += ADDRESS_LENGTH;
-    } else if (line_has_form(reader, at, "xx:xx.x")) {
-        memcpy(address, "0000:", 5);
-        memcpy(address + 5, at, ADDRESS_LENGTH - 5);
-        at += ADDRESS_LENGTH - 5;
-    } else {
-        return NULL;
-    }
-    address[ADDRESS_LENGTH] = '\0';
-    for (char *c = address; *c != '\0'; c++)
-        *c = (char)tolower((unsigned char)*c);
-    return at;
+    size_t length = pci_address(at, reader->end, address);
+
+    return length != 0 ? at + length : NULL;
+}
+
+const char *line_device(const struct reader *reader, const char *at, char name[64])
+{
+    const char *end = line_address(reader, at, name);
+    size_t length = 0;
+
+    if (end != NULL)
+        return end;
+    while (at < reader->end && length < 63 &&
+           (isalnum((unsigned char)*at) != 0 || (*at != '\0' && strchr("._-+:@,", *at) != NULL)))
+        name[length++] = *at++;
+    /* The heading of a folder ends in a colon. */
+    if (length != 0 && name[length - 1] == ':')
+        length--;
+    name[length] = '\0';
+    return length != 0 ? at : NULL;
 }
 
 /* The first address in a part of the line, where no other character of one stands before it. */
@@ -91,7 +96,7 @@ const char *line_name(const struct reader *reader, const char *at, char name[64]
     size_t length = 0;
 
     while (at < reader->end && length < 63 &&
-           (isalnum((unsigned char)*at) != 0 || strchr("._-+", *at) != NULL))
+           (isalnum((unsigned char)*at) != 0 || (*at != '\0' && strchr("._-+", *at) != NULL)))
         name[length++] = *at++;
     name[length] = '\0';
     return length != 0 ? at : NULL;

@@ -232,22 +232,24 @@ void plan_solve(struct plan *plan)
     lay_out(plan);
 }
 
-/* Nothing can be planned with what could not be read. */
-static void check_read(const struct plan *plan)
+int plan_told(const struct plan *plan, bool all)
 {
+    struct told told = {.host = false};
+    bool judged = true;
+
+    if (all)
+        told_add_host(&told, &plan->host);
     for (size_t i = 0; i < plan->count; i++) {
-        for (size_t k = 0; k < plan->verdicts[i]->faults.count; k++)
-            warn("%s", plan->verdicts[i]->faults.words[k]);
-        if (!plan->verdicts[i]->judged)
-            die(EXIT_BAD_INPUT, "group %s: its files could not be read: nothing can be planned",
-                plan->verdicts[i]->group->name);
+        judged = judged && plan->verdicts[i]->judged;
+        told_add_group(&told, &plan->host, plan->verdicts[i]);
     }
+    return told_end(&told, true, judged);
 }
 
 int command_plan(struct context *context, int argc, char **argv)
 {
     struct plan plan = {.context = context};
-    int option;
+    int option, told;
 
     while ((option = getopt_long(argc, argv, COMMON_SHORT, long_options, NULL)) != -1) {
         if (option == 'h')
@@ -263,12 +265,18 @@ int command_plan(struct context *context, int argc, char **argv)
     plan.width = context_width(context);
     context_read(context, &plan.host);
     plan_choose(&plan, argc - optind, argv + optind);
-    check_read(&plan);
+    told = plan_told(&plan, argc == optind);
+    /* Nothing can be planned with what could not be read. */
+    for (size_t i = 0; i < plan.count; i++) {
+        if (!plan.verdicts[i]->judged)
+            die(EXIT_BAD_INPUT, "group %s: its files could not be read: nothing can be planned",
+                plan.verdicts[i]->group->name);
+    }
     plan_solve(&plan);
     if (context->json)
         plan_json(&plan);
     else
         plan_say(&plan);
-    return plan.layout.outcome == IOVAGEOM_LAYOUT_FITS || plan.together.no_iommu ? EXIT_GOOD
+    return plan.layout.outcome == IOVAGEOM_LAYOUT_FITS || plan.together.no_iommu ? told
                                                                                  : EXIT_REFUSED;
 }

@@ -34,6 +34,12 @@ void plan_choose(struct plan *plan, int count, char **names);
 /** Lays the guest out, and finds what moves. The groups must have been judged. */
 void plan_solve(struct plan *plan);
 
+/**
+ * Says what could not be read of the groups, and, where `all` were looked at, of no group; what the
+ * program ends with for that.
+ */
+int plan_told(const struct plan *plan, bool all);
+
 /** Bytes of RAM, `times` times. */
 struct iovageom_size plan_ram_times(const struct plan *plan, uint64_t times);
 

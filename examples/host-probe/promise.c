@@ -24,10 +24,14 @@ static void note(const char ***notes, size_t *count, const char *words)
 /* Why a guest can't be told anything that holds, or NULL. */
 static const char *refusal(const struct verdict *verdict)
 {
+    uint64_t granule;
+
     if (verdict->no_iommu)
         return "nothing translates for it";
     if (!verdict->judged)
         return "its files could not be read";
+    if (iovageom_geometry_granule(verdict->geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE)
+        return "it maps pages of no size";
     if (verdict->unknown_count == 0)
         return NULL;
     return text(

@@ -2,6 +2,7 @@
 #ifndef HOST_PROBE_QUESTION_H
 #define HOST_PROBE_QUESTION_H
 
+#include "host.h"
 #include "vmmline.h"
 
 /* What `why` is asked: ranges, lines of VMMs, and logs that have such lines. */
@@ -13,6 +14,7 @@ struct question {
     bool has_range;
     bool page; /**< an address: all of its page is meant */
     const char *words;
+    const struct device *device; /**< that the line names, if this host has it; NULL */
     size_t times;
 };
 

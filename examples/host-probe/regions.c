@@ -214,15 +214,30 @@ static void say_bad(struct listing *listing, const struct line *line, size_t num
               FORM);
 }
 
+/* Whether the last word of a line, whatever else is wrong with it, is the name of a type. */
+static bool is_type(struct span region, enum iovageom_resv_type type)
+{
+    const char *word = iovageom_resv_type_string(type);
+    size_t length = strlen(word);
+
+    while (region.length > 0 && is_blank(region.at[region.length - 1]))
+        region.length--;
+    return region.length > length &&
+           memcmp(region.at + region.length - length, word, length) == 0 &&
+           is_blank(region.at[region.length - length - 1]);
+}
+
 /* Linux asks for the type alone, and not for the length, when it sets require_direct. */
 static bool is_direct(struct span region)
 {
-    static const char word[] = {' ', 'd', 'i', 'r', 'e', 'c', 't'};
+    return is_type(region, IOVAGEOM_RESV_DIRECT);
+}
 
-    while (region.length > 0 && strchr(" \t", region.at[region.length - 1]) != NULL)
-        region.length--;
-    return region.length > sizeof(word) &&
-           memcmp(region.at + region.length - sizeof(word), word, sizeof(word)) == 0;
+/* Whether it is one of no other type that Linux writes. */
+static bool may_be_direct(struct span region)
+{
+    return !is_type(region, IOVAGEOM_RESV_MSI) && !is_type(region, IOVAGEOM_RESV_RESERVED) &&
+           !is_type(region, IOVAGEOM_RESV_DIRECT_RELAXABLE);
 }
 
 static void take_line(struct listing *listing, const struct line *line, size_t number, bool ended,
@@ -261,6 +276,8 @@ static void take_line(struct listing *listing, const struct line *line, size_t n
             return;
         }
         say_bad(listing, line, number, lenient, read);
+        read->direct = read->direct || is_direct(line->region);
+        read->doubtful = read->doubtful || may_be_direct(line->region);
         put(listing, line->region, ended);
         return;
     case LINE_OTHER_FILE:
@@ -325,6 +342,8 @@ static void say_all(const struct listing *listing, bool lenient, struct regions_
         fault(&read->faults, "%s: not one line could be read: %s", blob->path, FORM);
     else if (listing->regions == 0 && listing->bad == 0 && listing->others != 0)
         fault(&read->faults, "%s: no line is of group %s", blob->path, listing->group->name);
+    read->doubtful = read->doubtful || listing->length >= FULL_PAGE ||
+                     (blob->length != 0 && blob->bytes[blob->length - 1] != '\n');
     if (blob->length != 0 && blob->bytes[blob->length - 1] != '\n' && listing->length < FULL_PAGE)
         add_words(&read->notes, &read->note_count,
                   text("%s: the last line has no end, so more may have followed: end it if not",
@@ -347,9 +366,11 @@ struct regions_read regions_read(const struct group *group, bool lenient,
     say_all(&listing, lenient, &read);
     if (read.faults.count != 0)
         return read;
-    status = iovageom_host_sysfs_reserved_regions(
-        listing.clean, listing.length, lenient ? IOVAGEOM_SYSFS_LENIENT : IOVAGEOM_SYSFS_STRICT,
-        &line, geometry);
+    /* Here all lines are good, or may be passed over. Those of all groups together may overlap. */
+    status = iovageom_host_sysfs_reserved_regions(listing.clean, listing.length,
+                                                  lenient || group->assumed ? IOVAGEOM_SYSFS_LENIENT
+                                                                            : IOVAGEOM_SYSFS_STRICT,
+                                                  &line, geometry);
     if (status != IOVAGEOM_OK) {
         /* Each line is good for itself: it repeats or overlaps another. */
         struct span words = nth_line(blob, line);

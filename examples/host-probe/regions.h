@@ -13,7 +13,9 @@ struct regions_read {
     struct faults faults; /**< lines that could not be read; none when they may be passed over */
     const char **notes;   /**< what was read in a way that should be known */
     size_t note_count;
-    bool direct; /**< a region of length 0 is direct: no address, and yet the group can't be had */
+    bool doubtful; /**< a line that was not read, or that is missing, may be direct */
+    bool
+        direct; /**< a line that has no good region is direct: the group can't be had all the same */
 };
 
 /**

@@ -474,10 +474,5 @@ int command_report(struct context *context, int argc, char **argv)
     if (guest)
         plan_solve(&plan);
     print_report(&plan, &promise, guest);
-    fflush(stdout);
-    for (size_t i = 0; i < verdict->faults.count; i++)
-        warn("%s", verdict->faults.words[i]);
-    if (!verdict->judged)
-        return EXIT_BAD_INPUT;
-    return verdict->faults.count == 0 ? EXIT_GOOD : EXIT_LEFT_OUT;
+    return plan_told(&plan, argc == optind);
 }

@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amounts.h"
 #include "host.h"
 
-#define MOST_GROUPS  16384
-#define MOST_DEVICES 65536
-#define MOST_UNITS   128
+#define MOST_GROUPS    16384
+#define MOST_DEVICES   65536
+#define MOST_UNITS     128
+
+#define UNKNOWN_DRIVER "?"
 
 struct device *host_device(struct host *host, const char *address)
 {
@@ -44,6 +47,23 @@ struct group *host_group(const struct host *host, const char *name)
     return lookup_find(&host->group_lookup, name, &number) ? &host->groups[number] : NULL;
 }
 
+struct group *host_find(const struct host *host, const char *name)
+{
+    struct group *group = host_group(host, name);
+    char address[PCI_ADDRESS_SIZE];
+    size_t length = strlen(name);
+
+    if (length != 0 && pci_address(name, name + length, address) == length)
+        name = address;
+    for (size_t i = 0; i < host->device_count && group == NULL; i++) {
+        const struct device *device = host->devices[i];
+
+        if (device->group != NULL && strcasecmp(device->address, name) == 0)
+            group = host_group(host, device->group);
+    }
+    return group;
+}
+
 struct group *host_add_group(struct host *host, const char *path, const char *name)
 {
     struct group *group;
@@ -57,7 +77,7 @@ struct group *host_add_group(struct host *host, const char *path, const char *na
     }
     host->groups = keep_grown(host->groups, host->group_count, sizeof(*host->groups));
     group = &host->groups[host->group_count];
-    *group = (struct group){.name = text("%s", name)};
+    *group = (struct group){.name = text("%s", name), .assumed = strcmp(name, ANY_GROUP) == 0};
     lookup_add(&host->group_lookup, group->name, host->group_count++);
     return group;
 }
@@ -216,14 +236,15 @@ static void read_pci_line(struct host *host, const char *path, size_t number, co
               quoted(line + 6, strlen(line + 6)));
         return;
     }
-    if (!well_named(path, address, &host->faults) || !well_named(path, driver, &host->faults))
+    if (!well_named(path, address, &host->faults) ||
+        (strcmp(driver, UNKNOWN_DRIVER) != 0 && !well_named(path, driver, &host->faults)))
         return;
     device = host_device(host, address);
     device->pci = true;
     device->vendor = ids[0];
     device->device = ids[1];
     device->class_code = ids[2];
-    device->driver = text("%s", driver);
+    device->driver = strcmp(driver, UNKNOWN_DRIVER) != 0 ? text("%s", driver) : NULL;
     device->bars = bars;
     if (*group != '\0' && (device->group == NULL || strcmp(device->group, group) != 0)) {
         struct group *named = host_group(host, group);
@@ -466,7 +487,7 @@ static void save_pci(const struct host *host, const char *path)
             buffer_add(&pci, "%s 0x%04x 0x%04x 0x%06x group=%s driver=%s%s%s\n", device->address,
                        device->vendor, device->device, device->class_code,
                        device->group != NULL ? device->group : "",
-                       device->driver != NULL ? device->driver : "",
+                       device->driver != NULL ? device->driver : UNKNOWN_DRIVER,
                        device->bars.count != 0 ? " bars=" : "", bars_words(&device->bars));
     }
     save_text(text("%s/pci", path), buffer_text(&pci));

@@ -105,6 +105,7 @@ static void read_line_of_json(const struct source *source, struct message *messa
     message->groups = host.groups;
     message->assignable = host.assignable;
     message->unknown = host.unknown;
+    message->faulty = host.faulty;
     describe(host.geometry, message);
     if (host.geometry == NULL)
         return;
@@ -117,10 +118,11 @@ static void read_line_of_json(const struct source *source, struct message *messa
     message->ranges = count;
 }
 
-static bool counts(const struct host *host, const struct verdict *verdict)
+/* Whether a group can be assigned, where that is read and something translates: -1 is not known. */
+static int counts(const struct host *host, const struct verdict *verdict)
 {
-    return verdict->judged && !verdict->no_iommu &&
-           outcome_assignable(advise(host, verdict).outcome) == 1;
+    return verdict->judged && !verdict->no_iommu ? outcome_assignable(advise(host, verdict).outcome)
+                                                 : 0;
 }
 
 static void read_captured(const struct context *context, const struct source *source,
@@ -137,14 +139,15 @@ static void read_captured(const struct context *context, const struct source *so
     message->groups = host.group_count;
     message->faulty = host.faults.count != 0;
     for (size_t i = 0; i < host.group_count; i++) {
+        int counted;
+
         judged[i] = judge(&host, &host.groups[i], &context->mode);
         message->faulty = message->faulty || judged[i].faults.count != 0;
-        if (!counts(&host, &judged[i]))
-            continue;
+        counted = counts(&host, &judged[i]);
         /* What nobody vouches for would cost the others that this host vouches for. */
-        if (judged[i].unknown_count != 0)
+        if (counted < 0 || (counted > 0 && judged[i].unknown_count != 0))
             message->unknown = 1;
-        else
+        else if (counted > 0)
             verdicts[message->assignable++] = &judged[i];
     }
     if (message->assignable == 0) {

@@ -11,6 +11,7 @@ struct file {
     const uint8_t *bytes;
     size_t length;
     const char *target; /* of a symbolic link */
+    size_t number;      /* in the order in which they were added */
 };
 
 struct tree {
@@ -77,20 +78,31 @@ bool tree_add(struct tree *tree, const char *name, const void *bytes, size_t len
     if (length != 0)
         memcpy(copy, bytes, length);
     tree->files = keep_grown(tree->files, tree->count, sizeof(*tree->files));
-    tree->files[tree->count++] =
-        (struct file){plain, copy, length, target != NULL ? text("%s", target) : NULL};
+    tree->files[tree->count] =
+        (struct file){plain, copy, length, target != NULL ? text("%s", target) : NULL, tree->count};
+    tree->count++;
     return true;
 }
 
 static int compare_files(const void *a, const void *b)
 {
-    return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+    const struct file *one = a, *other = b;
+    int order = strcmp(one->name, other->name);
+
+    return order != 0 ? order : (one->number > other->number) - (one->number < other->number);
 }
 
 void tree_finish(struct tree *tree)
 {
+    size_t kept = 0;
+
     if (tree->count != 0)
         qsort(tree->files, tree->count, sizeof(*tree->files), compare_files);
+    for (size_t i = 0; i < tree->count; i++) {
+        if (i + 1 == tree->count || strcmp(tree->files[i].name, tree->files[i + 1].name) != 0)
+            tree->files[kept++] = tree->files[i];
+    }
+    tree->count = kept;
 }
 
 const char *tree_prefix(const struct tree *tree, const char *marker)
@@ -198,7 +210,7 @@ struct blob tree_read(const struct tree *tree, const char *path, struct faults *
         return blob;
     length = file->length;
     /* tar pads what sysfs says is a page long with zeros; answers of ioctls are no text. */
-    if (strstr(path, ".bin") == NULL) {
+    if (strlen(path) < 4 || strcmp(path + strlen(path) - 4, ".bin") != 0) {
         while (length > 0 && file->bytes[length - 1] == 0)
             length--;
     }

@@ -23,7 +23,7 @@ void tree_unmount(void);
 
 /**
  * Adds a file, or a symbolic link when `target` is not NULL. A name that leads out of the tree
- * (".."), or that is there already, adds nothing; false then.
+ * ("..") adds nothing; false then. One that is there already is replaced, as by tar.
  */
 bool tree_add(struct tree *tree, const char *name, const void *bytes, size_t length,
               const char *target);

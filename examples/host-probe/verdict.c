@@ -144,8 +144,7 @@ void show_verdict(const struct advice *advice, unsigned width, bool colors)
                     text("%u bits%s%s", verdict->bits, *sources != '\0' ? ", by " : "", sources));
         print_field(width, 2, LABEL_WIDTH, "pages", pages_text(verdict));
     } else {
-        print_field(width, 2, LABEL_WIDTH, "width",
-                    "not known: VFIO and iommufd were not asked, and there are no registers");
+        print_field(width, 2, LABEL_WIDTH, "width", text("not known: %s", width_doubt(verdict)));
     }
     if (advice->outcome != OUTCOME_NOTHING && advice->outcome != OUTCOME_DIRECT) {
         show_room(advice, width);

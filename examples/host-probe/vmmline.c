@@ -372,45 +372,19 @@ static int read_error(const struct scan *line)
     return 0;
 }
 
-/* How many hexadecimal digits stand at `at`. */
-static size_t hex_run(const char *at, const char *end)
+static void find_device(const struct scan *line, char device[PCI_ADDRESS_SIZE])
 {
-    size_t count = 0;
+    char address[PCI_ADDRESS_SIZE];
 
-    while (at + count < end && hex_value(at[count]) >= 0)
-        count++;
-    return count;
-}
-
-/* The length of a PCI address at `at`, "0000:3b:00.0" or "3b:00.0"; 0 for none. */
-static size_t pci_address(const char *at, const char *end)
-{
-    const char *here = at;
-    size_t run = hex_run(here, end);
-
-    if (run >= 4 && run <= 8 && here + run < end && here[run] == ':') {
-        here += run + 1;
-        run = hex_run(here, end);
-    }
-    if (run != 2 || end - here < 7 || here[2] != ':' || hex_run(here + 3, end) != 2 ||
-        here[5] != '.' || here[6] < '0' || here[6] > '7' || hex_value(here[3]) > 1)
-        return 0;
-    here += 7;
-    return here < end && is_word(*here) ? 0 : (size_t)(here - at);
-}
-
-static void find_device(const struct scan *line, char device[VMM_LINE_DEVICE_SIZE])
-{
     for (const char *at = line->at; at < line->end; at++) {
-        size_t length;
+        size_t length = 0;
 
-        if (at > line->at && (is_word(at[-1]) || at[-1] == ':'))
+        if (at == line->at || (!is_word(at[-1]) && at[-1] != ':'))
+            length = pci_address(at, line->end, address);
+        if (length == 0)
             continue;
-        length = pci_address(at, line->end);
-        if (length == 0 || length >= VMM_LINE_DEVICE_SIZE)
-            continue;
-        memcpy(device, at, length);
-        device[length] = '\0';
+        /* Without a domain it may be in any. */
+        memcpy(device, address + (length == 7 ? 5 : 0), sizeof(address) - (length == 7 ? 5 : 0));
         return;
     }
 }

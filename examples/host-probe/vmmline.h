@@ -8,6 +8,8 @@
 
 #include <iovageom/range.h>
 
+#include "amounts.h"
+
 /*
  * The lines that a VMM, or the kernel, prints when a mapping or a DMA went wrong. Nothing here
  * allocates or reads anything but the bytes of the line, which may be any.
@@ -24,9 +26,6 @@ enum vmm_line_kind {
     VMM_LINE_BUDGET    /**< a VMM fears that mappings will run out */
 };
 
-/** Bytes of a device's name, the 0 included. */
-#define VMM_LINE_DEVICE_SIZE 16
-
 struct vmm_line {
     enum vmm_line_kind kind;
     const char *speaker; /**< who prints such lines; static */
@@ -38,7 +37,8 @@ struct vmm_line {
     bool wraps;       /**< it would end above 2^64-1: no range, but `range.start` */
     int error;        /**< an errno of Linux; 0 when it is not said */
     uint64_t limit;   /**< of MEMLOCK and BUDGET: in bytes, or mappings; 0 when it is not said */
-    char device[VMM_LINE_DEVICE_SIZE]; /**< the first PCI address in it; "" for none */
+    /** The first PCI address in it, "3b:00.0" where it names no domain; "" for none. */
+    char device[PCI_ADDRESS_SIZE];
 };
 
 /** What a line says. One that is not known gives VMM_LINE_NONE. Linear. */

@@ -72,7 +72,7 @@ static void say_heading(const struct asked *asked, const struct question *questi
                                                   : text(", errno %d", question->line.error);
     const char *times = question->times > 1 ? text(", %zu times", question->times) : "";
     const char *device = *question->line.device == '\0' ? ""
-                         : answer_has_device(asked, question)
+                         : question->device != NULL
                              ? text(", device %s", question->line.device)
                              : text(", device %s, which this host has not", question->line.device);
 
@@ -150,14 +150,14 @@ static void say_limits(const struct asked *asked, const struct question *questio
 }
 
 /* Lines without an address, of which the host's groups know something all the same. */
-static void say_direct(const struct asked *asked)
+static void say_direct(const struct asked *asked, const struct question *question)
 {
     bool any = false;
 
     for (size_t i = 0; i < asked->count; i++) {
         const struct verdict *verdict = &asked->verdicts[i];
 
-        if (verdict->assignable)
+        if (verdict->assignable || !answer_wanted(verdict, question))
             continue;
         any = true;
         say(asked->width, 2, "group %s (%s) has direct regions", verdict->group->name,
@@ -168,7 +168,9 @@ static void say_direct(const struct asked *asked)
         }
     }
     if (!any)
-        say(asked->width, 2, "no group of this host has a direct region");
+        say(asked->width, 2, "%s",
+            question->device != NULL ? "the group of that device has no direct region"
+                                     : "no group of this host has a direct region");
 }
 
 static void say_question(const struct asked *asked, const struct question *question)
@@ -190,7 +192,7 @@ static void say_question(const struct asked *asked, const struct question *quest
             "or ask the command plan whether the guest fits");
     say_limits(asked, question);
     if (question->line.kind == VMM_LINE_DIRECT) {
-        say_direct(asked);
+        say_direct(asked, question);
         say_list(asked, "Since when:", (const char *[]){obstacle_since(IN_DIRECT)}, 1);
         say_list(asked, "What to do:", (const char *[]){direct_remedy}, 1);
         return;
@@ -302,7 +304,7 @@ static json_t *question_json(const struct asked *asked, const struct question *q
         const struct verdict *verdict = &asked->verdicts[i];
         struct placing placing;
 
-        if (!answer_wanted(asked, verdict, question))
+        if (!answer_wanted(verdict, question))
             continue;
         placing = answer_one(verdict, question);
         out_add(groups, answer_json(&placing, question));
@@ -320,20 +322,16 @@ static json_t *question_json(const struct asked *asked, const struct question *q
 
 static int say_faults(const struct asked *asked)
 {
-    struct faults said = {NULL, 0, 0};
+    struct told told = {.host = false};
     bool judged = false;
 
+    if (asked->count == asked->host.group_count)
+        told_add_host(&told, &asked->host);
     for (size_t i = 0; i < asked->count; i++) {
         judged = judged || asked->verdicts[i].judged;
-        for (size_t k = 0; k < asked->verdicts[i].faults.count; k++)
-            add_words_once(&said.words, &said.count, asked->verdicts[i].faults.words[k]);
+        told_add_group(&told, &asked->host, &asked->verdicts[i]);
     }
-    fflush(stdout);
-    for (size_t i = 0; i < said.count; i++)
-        warn("%s", said.words[i]);
-    if (said.count == 0)
-        return EXIT_GOOD;
-    return judged ? EXIT_LEFT_OUT : EXIT_BAD_INPUT;
+    return told_end(&told, true, judged);
 }
 
 static int answer_questions(const struct asked *asked, const struct questions *questions)
@@ -388,9 +386,12 @@ int command_why(struct context *context, int argc, char **argv)
     if (chosen != NULL) {
         first = context_find(&asked.host, chosen);
         asked.count = 1;
+    }
+    for (size_t i = 0; i < questions.count; i++) {
         /* The device that was asked for, not the one that a line happens to name. */
-        for (size_t i = 0; i < questions.count; i++)
+        if (chosen != NULL)
             questions.list[i].line.device[0] = '\0';
+        answer_find_device(&asked, &questions.list[i]);
     }
     asked.verdicts = keep(asked.count * sizeof(*asked.verdicts));
     for (size_t i = 0; i < asked.count; i++)

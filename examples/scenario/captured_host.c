@@ -23,21 +23,6 @@ static void remember(int code, const char *words)
     longjmp(ended, 1);
 }
 
-static const struct group *find(const struct host *host, const char *name)
-{
-    const struct group *group = host_group(host, name);
-    const char *long_name = text("0000:%s", name);
-
-    for (size_t i = 0; i < host->device_count && group == NULL; i++) {
-        const struct device *device = host->devices[i];
-
-        if (device->group != NULL &&
-            (strcasecmp(device->address, name) == 0 || strcasecmp(device->address, long_name) == 0))
-            group = host_group(host, device->group);
-    }
-    return group;
-}
-
 static bool narrow(const char *path, const char *name, struct iovageom_geometry *geometry)
 {
     const struct mode strict = {.lenient = false};
@@ -47,12 +32,14 @@ static bool narrow(const char *path, const char *name, struct iovageom_geometry 
     int status;
 
     host_read_captured(&host, path);
-    group = find(&host, name);
+    group = host_find(&host, name);
     if (group == NULL)
         die(EXIT_NOT_FOUND, "%s: no such group, and no device in a group: %s", path, name);
     verdict = judge(&host, group, &strict);
     if (!verdict.judged)
         die(EXIT_BAD_INPUT, "%s", verdict.faults.words[0]);
+    if (verdict.no_iommu)
+        die(EXIT_BAD_INPUT, "%s: no IOMMU translates for group %s", path, group->name);
     status = iovageom_geometry_narrow(geometry, verdict.geometry);
     if (status != IOVAGEOM_OK)
         die(EXIT_BAD_INPUT, "%s", iovageom_status_string(status));
