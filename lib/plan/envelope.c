@@ -37,12 +37,12 @@ static int add_regions(struct iovageom_geometry *met, const struct iovageom_owne
 }
 
 /* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions come first,
- * each in its place; the others are appended and sorted. */
+ * each in its place; the others are appended and sorted, but for what the host before has stated in
+ * the same place: mostly that is all. */
 static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {
     const struct iovageom_geometry_fact *fact;
-    size_t total = 0;
     int status = IOVAGEOM_OK;
 
     for (size_t i = 0; i < count; i++)
@@ -50,16 +50,16 @@ static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner 
                            (fact = iovageom_geometry_next_regions(hosts[i], &j)) != NULL;)
             status = add_regions(met, owner, fact);
     for (size_t i = 0; i < count; i++)
-        total += hosts[i]->count;
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_reserve(met, met->count + total);
-    for (size_t i = 0; i < count; i++)
         for (size_t j = 0; status == IOVAGEOM_OK && j < hosts[i]->count; j++) {
-            struct iovageom_geometry_fact pooled = hosts[i]->facts[j];
+            struct iovageom_fact_key key = {hosts[i]->facts[j].kind, owner,
+                                            hosts[i]->facts[j].value, hosts[i]->facts[j].last};
 
-            pooled.owner = *owner;
-            if (pooled.ranges == NULL)
-                status = iovageom_geometry_append_copy(met, &pooled);
+            fact = i > 0 && j < hosts[i - 1]->count ? &hosts[i - 1]->facts[j] : NULL;
+            if (key.kind <= IOVAGEOM_FACT_REGIONS &&
+                (fact == NULL || fact->kind != key.kind || fact->value != key.value ||
+                 fact->last != key.last) &&
+                iovageom_geometry_open(met, &key, false) == NULL)
+                status = IOVAGEOM_ERR_NO_MEMORY;
         }
     return status < 0 ? status : iovageom_geometry_settle(met);
 }
