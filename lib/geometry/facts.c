@@ -67,11 +67,13 @@ static void free_table(const struct iovageom_geometry *geometry)
                             sizeof(*geometry->facts));
 }
 
-static void free_facts(struct iovageom_geometry *geometry)
+void iovageom_geometry_drop(struct iovageom_geometry *geometry)
 {
-    for (size_t i = 0; i < geometry->count; i++)
-        if (geometry->facts[i].ranges != NULL)
-            free_ranges(geometry, geometry->facts[i].ranges);
+    const struct iovageom_geometry_fact *fact = geometry->facts;
+
+    for (size_t left = geometry->count; left > 0; left--, fact++)
+        if (fact->ranges != NULL)
+            free_ranges(geometry, fact->ranges);
     free_table(geometry);
 }
 
@@ -80,7 +82,7 @@ void iovageom_geometry_free(struct iovageom_geometry *geometry)
     if (geometry == NULL)
         return;
     if (!geometry->whole)
-        free_facts(geometry);
+        iovageom_geometry_drop(geometry);
     geometry->allocator.release(geometry->allocator.context, (uint8_t *)geometry - geometry->before,
                                 geometry->before + geometry->size);
 }
@@ -137,19 +139,19 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
     return IOVAGEOM_OK;
 }
 
-/* The index of a fact, or where it would have to be inserted. */
-static size_t place_of(const struct iovageom_geometry *geometry,
-                       const struct iovageom_fact_key *key)
+/* A fact, or where it would have to be inserted. Mostly kinds differ, and no owners are compared. */
+static struct iovageom_geometry_fact *place_of(const struct iovageom_geometry *geometry,
+                                               const struct iovageom_fact_key *key)
 {
-    size_t low = 0;
-    size_t high = geometry->count;
+    struct iovageom_geometry_fact *low = geometry->facts;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (compare(&geometry->facts[middle], key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+    for (size_t left = geometry->count; left > 0; left /= 2) {
+        const struct iovageom_geometry_fact *middle = low + left / 2;
+
+        if (middle->kind == key->kind ? compare(middle, key) < 0 : middle->kind < key->kind) {
+            low += left / 2 + 1;
+            left--;
+        }
     }
     return low;
 }
@@ -158,15 +160,18 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
                                                       const struct iovageom_fact_key *key,
                                                       bool in_order)
 {
-    const size_t index = in_order ? place_of(geometry, key) : geometry->count;
-    struct iovageom_geometry_fact *row;
+    const size_t half = sizeof(*key->owner) / 2;
+    struct iovageom_geometry_fact *row, *end;
     struct iovageom_rangeset *set = NULL;
 
-    geometry->whole = false;
-    if (index < geometry->count && compare(&geometry->facts[index], key) == 0)
-        return &geometry->facts[index];
-    if (iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
+    if (geometry->count == geometry->capacity &&
+        iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
         return NULL;
+    end = geometry->facts + geometry->count;
+    row = in_order ? place_of(geometry, key) : end;
+    geometry->whole = false;
+    if (row < end && row->kind == key->kind && compare(row, key) == 0)
+        return row;
     if (key->kind > IOVAGEOM_FACT_REGIONS) {
         set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
         if (set == NULL)
@@ -174,11 +179,12 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
         /* Can't fail: allocates nothing, and the allocator was checked when it was copied. */
         (void)iovageom_rangeset_init(set, &geometry->allocator);
     }
-    row = geometry->facts + index;
-    if (index < geometry->count)
-        memmove(row + 1, row, (geometry->count - index) * sizeof(*row));
+    if (row < end)
+        memmove(row + 1, row, (size_t)(end - row) * sizeof(*row));
     row->kind = key->kind;
-    row->owner = *key->owner;
+    /* In halves: gcc's -Os would copy all of it word by word. */
+    memcpy(&row->owner, key->owner, half);
+    memcpy((uint8_t *)&row->owner + half, (const uint8_t *)key->owner + half, half);
     row->value = key->value;
     row->last = key->last;
     row->ranges = set;
@@ -226,14 +232,13 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
 {
     /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
     const struct iovageom_fact_key key = {kind, owner, 0, 0};
-    const size_t first = place_of(geometry, &key);
-    size_t end = first;
+    const struct iovageom_geometry_fact *first = place_of(geometry, &key), *end = first;
 
-    while (end < geometry->count && geometry->facts[end].kind == kind &&
-           iovageom_owner_compare(&geometry->facts[end].owner, owner) == 0)
+    while (end < geometry->facts + geometry->count && end->kind == kind &&
+           iovageom_owner_compare(&end->owner, owner) == 0)
         end++;
-    *count = end - first;
-    return end > first ? &geometry->facts[first] : NULL;
+    *count = (size_t)(end - first);
+    return end > first ? first : NULL;
 }
 
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
@@ -248,6 +253,20 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
             break;
     }
     return NULL;
+}
+
+/*
+ * In the resolved view a region starts where some range starts, or just above the end of a range
+ * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more.
+ */
+size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry, size_t *first)
+{
+    const struct iovageom_geometry_fact *fact = geometry->facts + geometry->count;
+    size_t most = 0;
+
+    for (*first = geometry->count; *first > 0 && (--fact)->ranges != NULL; --*first)
+        most += 2 * tree_in(fact->ranges)->count;
+    return most;
 }
 
 /* ---- the meet ---- */
@@ -268,17 +287,13 @@ int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
 
 void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from)
 {
-    free_facts(geometry);
+    iovageom_geometry_drop(geometry);
     geometry->whole = false;
     geometry->facts = from->facts;
     geometry->count = from->count;
     geometry->capacity = from->capacity;
-    if (from->facts == from->few) {
-        memcpy(geometry->few, from->few, sizeof(from->few));
-        geometry->facts = geometry->few;
-    }
-    from->facts = from->few;
-    from->count = from->capacity = 0;
+    from->facts = NULL;
+    from->count = 0;
 }
 
 /*
@@ -297,9 +312,9 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
         status = iovageom_geometry_append_copy(&all, &other->facts[i]);
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_settle(&all);
-    if (status == IOVAGEOM_OK)
+    if (status == IOVAGEOM_OK && all.count > 0)
         iovageom_geometry_take(geometry, &all);
-    free_facts(&all);
+    iovageom_geometry_drop(&all);
     return status;
 }
 
@@ -307,12 +322,11 @@ int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
                                   const struct iovageom_geometry *from, size_t before,
                                   struct iovageom_geometry **out)
 {
-    size_t first = from->count; /* with ranges */
     struct iovageom_geometry *to;
+    size_t first;
     int status;
 
-    while (first > 0 && from->facts[first - 1].ranges != NULL)
-        first--;
+    (void)iovageom_geometry_most_regions(from, &first);
     status = make(allocator, &from->self, before, from->count - first, &to);
     if (status < 0)
         return status;

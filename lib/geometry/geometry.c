@@ -9,6 +9,7 @@
 #include <iovageom/status.h>
 
 #include "../base/range.h"
+#include "../set/rangeset_internal.h"
 #include "internal.h"
 
 /* Lists up to this length are complemented on the stack: a usual host's are shorter. */
@@ -22,18 +23,19 @@ static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_allo
     int status;
 
     if (iovageom_rangeset_count(set) == 0)
-        return iovageom_rangeset_from_array(set, ranges, count);
+        return iovageom_rangeset_fill(set, ranges, count);
     if (count == 1)
         return iovageom_rangeset_insert(set, ranges[0]);
     (void)iovageom_rangeset_init(&more, allocator);
-    status = iovageom_rangeset_from_array(&more, ranges, count);
+    status = iovageom_rangeset_fill(&more, ranges, count);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_union(set, set, &more);
     iovageom_rangeset_deinit(&more);
     return status;
 }
 
-/* Adds ranges in normal form to the regions that `owner` has of `type`. */
+/* Adds ranges in normal form, or one that need not be valid, to the regions that `owner` has of
+ * `type`. */
 static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_type type,
                       const struct iovageom_owner *owner, const struct iovageom_range *ranges,
                       size_t count)
@@ -43,6 +45,8 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
 
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         return IOVAGEOM_ERR_INVALID;
+    if (!iovageom_range_valid(ranges[0]))
+        return IOVAGEOM_ERR_INVERTED;
     row = iovageom_geometry_open(geometry, &key, true);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -64,18 +68,38 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
                struct iovageom_fact_key *fact, enum iovageom_resv_type type,
                const struct iovageom_range *ranges, size_t count)
 {
-    int status;
+    int status = IOVAGEOM_OK;
 
     if ((unsigned)source > IOVAGEOM_SOURCE_USER)
         return IOVAGEOM_ERR_INVALID;
-    status = iovageom_geometry_reserve(geometry, geometry->count + 1 + (count > 0));
     geometry->self.source = (uint32_t)source;
     fact->owner = &geometry->self;
+    if (count > 0)
+        status = iovageom_geometry_reserve(geometry, geometry->count + 2);
     if (status == IOVAGEOM_OK && count > 0)
         status = put_ranges(geometry, type, fact->owner, ranges, count);
-    if (status == IOVAGEOM_OK)
-        (void)iovageom_geometry_open(geometry, fact, true);
+    if (status == IOVAGEOM_OK && iovageom_geometry_open(geometry, fact, true) == NULL)
+        status = IOVAGEOM_ERR_NO_MEMORY;
     return status;
+}
+
+/* Puts what ranges in normal form leave out in their place, which has room for one more. Returns how
+ * many those are. */
+static size_t invert(struct iovageom_range *ranges, size_t count)
+{
+    struct iovageom_range rest = IOVAGEOM_EVERYTHING;
+    bool any = true;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t start = rest.start;
+
+        any = iovageom_range_above(ranges[i], &rest);
+        if (iovageom_range_below(ranges[i], &ranges[kept]))
+            ranges[kept++].start = start;
+    }
+    ranges[kept] = rest;
+    return kept + any;
 }
 
 /*
@@ -85,14 +109,14 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
 static int add_complement(struct iovageom_geometry *geometry, enum iovageom_source source,
                           struct iovageom_fact_key *fact, const void *ranges, size_t count)
 {
-    struct iovageom_range few[2 * FEW_RANGES + 1];
+    struct iovageom_range few[FEW_RANGES + 1];
     struct iovageom_range *normal = few;
-    size_t kept = count, room = 2 * count + 1;
+    size_t kept = count;
     int status;
 
     if (count > FEW_RANGES)
-        normal = count < SIZE_MAX / 2
-                     ? iovageom_array_new(&geometry->allocator, room, sizeof(*normal))
+        normal = count < SIZE_MAX
+                     ? iovageom_array_new(&geometry->allocator, count + 1, sizeof(*normal))
                      : NULL;
     if (normal == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
@@ -100,12 +124,9 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
         memcpy(normal, ranges, count * sizeof(*normal));
     status = iovageom_ranges_normalize(normal, &kept);
     if (status == IOVAGEOM_OK)
-        status = iovageom_ranges_complement(normal, kept, IOVAGEOM_EVERYTHING, normal + count,
-                                            count + 1, &kept);
-    if (status == IOVAGEOM_OK)
-        status = add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, normal + count, kept);
+        status = add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, normal, invert(normal, kept));
     if (normal != few)
-        iovageom_array_free(&geometry->allocator, normal, room, sizeof(*normal));
+        iovageom_array_free(&geometry->allocator, normal, count + 1, sizeof(*normal));
     return status;
 }
 

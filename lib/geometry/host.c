@@ -125,33 +125,33 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                        struct iovageom_range window, enum iovageom_source source)
 {
-    struct iovageom_geometry *changed;
+    struct iovageom_geometry changed = {.allocator = geometry->allocator};
     struct iovageom_owner speaker;
     int status = iovageom_owner_init(&speaker, source, geometry->self.name);
 
     if (status == IOVAGEOM_OK && !iovageom_range_valid(window))
         status = IOVAGEOM_ERR_INVERTED;
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_new(&geometry->allocator, geometry->self.name, &changed);
+        status = iovageom_geometry_reserve(&changed, geometry->count + 1);
     if (status < 0)
         return status;
     for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
 
-        status = iovageom_geometry_append_copy(changed, fact);
+        status = iovageom_geometry_append_copy(&changed, fact);
         if (status == IOVAGEOM_OK && iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
             !iovageom_source_is_guest(fact->owner.source)) {
-            struct iovageom_geometry_fact *row = &changed->facts[changed->count - 1];
+            struct iovageom_geometry_fact *row = &changed.facts[changed.count - 1];
 
-            status = iovageom_geometry_close(changed, row,
+            status = iovageom_geometry_close(&changed, row,
                                              iovageom_rangeset_remove(row->ranges, window));
         }
     }
     if (status == IOVAGEOM_OK)
         status =
-            iovageom_geometry_put_region(changed, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
+            iovageom_geometry_put_region(&changed, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
     if (status == IOVAGEOM_OK)
-        iovageom_geometry_take(geometry, changed);
-    iovageom_geometry_free(changed);
+        iovageom_geometry_take(geometry, &changed);
+    iovageom_geometry_drop(&changed);
     return status;
 }

@@ -131,8 +131,11 @@ int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
 /* Gives the facts of `from`, which has none then, to a geometry in place of its own. Can't fail. `from`
- * is no copy, as the sets of a copy are in its own memory. */
+ * has only an allocator: no name, and no memory of its own for facts and sets. */
 void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from);
+
+/* Frees the facts of a geometry, which may only be given others then. */
+void iovageom_geometry_drop(struct iovageom_geometry *geometry);
 
 /* Adds a copy of a fact behind all others, its ranges included. */
 int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
@@ -183,10 +186,13 @@ struct iovageom_resolved {
 
 /*
  * `granule` is a power of two in bytes: regions are widened outward to it before types are resolved
- * (what a granule touches in part, it reserves whole); 1 for none. O(n log facts) for n ranges.
- * IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there is nothing to close.
+ * (what a granule touches in part, it reserves whole); 1 for none. With `joined` the view is that of
+ * iovageom_geometry_reserved(), else that of iovageom_geometry_regions(). There is room for one region
+ * more. O(n log facts) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there
+ * is nothing to close.
  */
-int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
+int iovageom_resolve(const struct iovageom_allocator *allocator,
+                     const struct iovageom_geometry *geometry, uint64_t granule, bool joined,
                      struct iovageom_resolved *view);
 void iovageom_resolved_close(struct iovageom_resolved *view);
 
@@ -222,8 +228,9 @@ bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_ran
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
 bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address);
 
-/* An upper bound of the number of regions that iovageom_geometry_reserved() gives. O(facts). */
-size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry);
+/* An upper bound of the number of regions that iovageom_geometry_reserved() gives, and the index of the
+ * first fact that has some. O(facts). */
+size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry, size_t *first);
 
 /*
  * The two kinds of mapping budget, in mappings. *total: the smallest limit on all mappings. *left:

@@ -176,51 +176,15 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
     return status;
 }
 
-/*
- * Joins neighbours of one type in a view, and leaves out what forbids nothing. The owner of a joined
- * region is that of its largest part.
- *
- * Usable ranges that are smaller than a granule need no code here: the view was made with regions
- * widened outward to the granule, so the neighbours of such a range already cover it.
- */
-static void join_types(struct iovageom_resolved *view)
-{
-    struct iovageom_size largest = {0, 0};
-    size_t kept = 0;
-
-    for (size_t i = 0; i < view->count; i++) {
-        const struct iovageom_region region = view->regions[i];
-        const struct iovageom_size size = iovageom_range_size(region.range);
-        struct iovageom_region *last = kept > 0 ? &view->regions[kept - 1] : NULL;
-
-        if (region.type == IOVAGEOM_RESV_DIRECT_RELAXABLE)
-            continue;
-        if (last == NULL || last->type != region.type ||
-            !iovageom_range_precedes_directly(last->range, region.range)) {
-            view->regions[kept++] = region;
-            largest = size;
-            continue;
-        }
-        last->range.last = region.range.last;
-        if (iovageom_size_compare(size, largest) > 0) {
-            last->owner = region.owner;
-            largest = size;
-        }
-    }
-    view->count = kept;
-}
-
 /* iovageom_geometry_reserved() if `joined`, else iovageom_geometry_regions(). */
 static int give_regions(const struct iovageom_geometry *geometry, uint64_t granule, bool joined,
                         struct iovageom_region *out, size_t capacity, size_t *needed)
 {
     struct iovageom_resolved view;
-    int status = iovageom_resolve(geometry, granule, &view);
+    int status = iovageom_resolve(&geometry->allocator, geometry, granule, joined, &view);
 
     if (status < 0)
         return status;
-    if (joined)
-        join_types(&view);
     if (view.count > capacity)
         status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     else if (view.count > 0)

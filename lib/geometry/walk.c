@@ -15,14 +15,14 @@
  * to a granule. Regions of different facts must not overlap; overlay() cuts them first.
  */
 static size_t append_region(struct iovageom_region *out, size_t count,
-                            struct iovageom_region region)
+                            const struct iovageom_region *region)
 {
-    if (count > 0 && out[count - 1].owner == region.owner &&
-        iovageom_range_touches(out[count - 1].range, region.range)) {
-        out[count - 1].range = iovageom_range_hull(out[count - 1].range, region.range);
+    if (count > 0 && out[count - 1].owner == region->owner &&
+        iovageom_range_touches(out[count - 1].range, region->range)) {
+        out[count - 1].range = iovageom_range_hull(out[count - 1].range, region->range);
         return count;
     }
-    out[count] = region;
+    out[count] = *region;
     return count + 1;
 }
 
@@ -46,17 +46,17 @@ static size_t overlay(struct iovageom_region *low, size_t low_count,
 
             if (left > 0 && parts[0].start < over.start) {
                 low[i].range = parts[0];
-                count = append_region(out, count, low[i]);
+                count = append_region(out, count, &low[i]);
             }
             if (left > 0 && parts[left - 1].start > over.last) {
                 low[i].range = parts[left - 1]; /* the next of `high` may cut it, too */
                 break;
             }
         }
-        count = append_region(out, count, high[j]);
+        count = append_region(out, count, &high[j]);
     }
     for (; i < low_count; i++)
-        count = append_region(out, count, low[i]);
+        count = append_region(out, count, &low[i]);
     return count;
 }
 
@@ -79,12 +79,20 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
     if (end - first == 1) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[first];
         struct iovageom_region region = {{0, 0}, iovageom_fact_type(fact), (uint32_t)first};
-        struct iovageom_rangeset_cursor cursor;
+        const struct iovageom_itree *tree = tree_in(fact->ranges);
+        struct iovageom_itree_entry entry = {tree->inline_ranges, NULL};
+        struct iovageom_itree_cursor cursor;
+        size_t run = tree->count;
 
-        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
-        while (iovageom_rangeset_next(&cursor, &region.range)) {
-            region.range = iovageom_range_align_outward(region.range, granule);
-            count = append_region(out, count, region);
+        if (tree->root != NULL) {
+            iovageom_itree_cursor_init(&cursor, tree, 0);
+            run = iovageom_itree_span(&cursor, &entry);
+        }
+        while (run > 0) {
+            region.range = iovageom_range_align_outward(*entry.range++, granule);
+            count = append_region(out, count, &region);
+            if (--run == 0 && tree->root != NULL)
+                run = iovageom_itree_span(&cursor, &entry);
         }
         return count;
     }
@@ -93,18 +101,53 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
     return overlay(scratch, low, scratch + low, high, out);
 }
 
-int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
+/*
+ * Joins neighbours of one type in a view, and leaves out what forbids nothing. The owner of a joined
+ * region is that of its largest part.
+ *
+ * Usable ranges that are smaller than a granule need no code here: the view was made with regions
+ * widened outward to the granule, so the neighbours of such a range already cover it.
+ */
+static void join_types(struct iovageom_resolved *view)
+{
+    struct iovageom_range largest = IOVAGEOM_EVERYTHING;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < view->count; i++) {
+        const struct iovageom_region *region = &view->regions[i];
+        struct iovageom_region *last = kept > 0 ? &view->regions[kept - 1] : NULL;
+
+        if (region->type == IOVAGEOM_RESV_DIRECT_RELAXABLE)
+            continue;
+        if (last == NULL || last->type != region->type ||
+            !iovageom_range_precedes_directly(last->range, region->range)) {
+            largest = region->range;
+            view->regions[kept++] = *region;
+            continue;
+        }
+        last->range.last = region->range.last;
+        if (iovageom_size_compare(iovageom_range_size(region->range),
+                                  iovageom_range_size(largest)) > 0) {
+            last->owner = region->owner;
+            largest = region->range;
+        }
+    }
+    view->count = kept;
+}
+
+int iovageom_resolve(const struct iovageom_allocator *allocator,
+                     const struct iovageom_geometry *geometry, uint64_t granule, bool joined,
                      struct iovageom_resolved *view)
 {
-    const size_t most = iovageom_geometry_most_regions(geometry); /* 2 entries for each range */
-    size_t half = sizeof(view->few) / sizeof(view->few[0]) / 2;   /* the other half is scratch */
-    size_t first = geometry->count;
+    size_t half = sizeof(view->few) / sizeof(view->few[0]) / 2; /* the other half is scratch */
+    size_t first;
+    const size_t most = iovageom_geometry_most_regions(geometry, &first);
 
     if (!iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
     view->regions = view->few;
     view->count = 0;
-    view->allocator = &geometry->allocator;
+    view->allocator = allocator;
     view->memory = NULL;
     if (most > half) {
         half = most;
@@ -114,11 +157,11 @@ int iovageom_resolve(const struct iovageom_geometry *geometry, uint64_t granule,
             return IOVAGEOM_ERR_NO_MEMORY;
         view->regions = view->memory;
     }
-    while (first > 0 && geometry->facts[first - 1].ranges != NULL)
-        first--;
     if (first < geometry->count)
         view->count =
             resolve(geometry, granule, first, geometry->count, view->regions, view->regions + half);
+    if (joined)
+        join_types(view);
     return IOVAGEOM_OK;
 }
 
@@ -127,32 +170,18 @@ void iovageom_resolved_close(struct iovageom_resolved *view)
     iovageom_array_free(view->allocator, view->memory, view->size, sizeof(*view->memory));
 }
 
-/*
- * In the resolved view a region starts where some range starts, or just above the end of a range
- * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more.
- */
-size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry)
-{
-    size_t most = 0;
-
-    for (size_t i = geometry->count; i-- > 0 && geometry->facts[i].ranges != NULL;)
-        most += 2 * iovageom_rangeset_count(geometry->facts[i].ranges);
-    return most;
-}
-
 /* ---- a walk ---- */
 
 void iovageom_walk_open(struct iovageom_walk *walk, const struct iovageom_geometry *geometry)
 {
-    size_t regions = 0;
+    size_t first;
 
-    while (regions < geometry->count &&
-           geometry->facts[geometry->count - 1 - regions].ranges != NULL)
-        regions++;
+    (void)iovageom_geometry_most_regions(geometry, &first);
     walk->geometry = geometry;
     /* A failed allocation is no error: `viewed` stays false, and the facts are searched. */
     walk->viewed =
-        regions > IOVAGEOM_WALK_FEW && iovageom_resolve(geometry, 1, &walk->view) == IOVAGEOM_OK;
+        geometry->count - first > IOVAGEOM_WALK_FEW &&
+        iovageom_resolve(&geometry->allocator, geometry, 1, false, &walk->view) == IOVAGEOM_OK;
 }
 
 void iovageom_walk_close(struct iovageom_walk *walk)

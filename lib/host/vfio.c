@@ -221,11 +221,10 @@ static int find_chain(const struct vfio_answer *answer, size_t *needed, uint32_t
 }
 
 /* Decodes an answer without touching a geometry. *needed is written with
- * IOVAGEOM_ERR_BUFFER_TOO_SMALL only, *out on success only. No more is read than both `length` and
- * argsz allow. */
-static int decode(const void *bytes, size_t length, size_t *needed, struct vfio_info *out)
+ * IOVAGEOM_ERR_BUFFER_TOO_SMALL only; *info holds on success only. No more is read than both `length`
+ * and argsz allow. */
+static int decode(const void *bytes, size_t length, size_t *needed, struct vfio_info *info)
 {
-    struct vfio_info info = {0};
     struct vfio_answer answer = {(const uint8_t *)bytes, length, 0};
 
     if (length < INFO_MINIMUM)
@@ -235,23 +234,20 @@ static int decode(const void *bytes, size_t length, size_t *needed, struct vfio_
         return IOVAGEOM_ERR_MALFORMED;
     if (answer.size > answer.argsz)
         answer.size = (size_t)answer.argsz;
+    memset(info, 0, sizeof(*info));
 
     uint32_t flags = iovageom_host_load32(bytes, 4);
 
     if ((flags & FLAG_PGSIZES) != 0) {
-        info.has_page_sizes = true;
-        info.page_sizes = page_sizes_as_applied(iovageom_host_load64(bytes, 8));
+        info->has_page_sizes = true;
+        info->page_sizes = page_sizes_as_applied(iovageom_host_load64(bytes, 8));
     }
     if ((flags & FLAG_CAPS) != 0) {
         uint32_t first = 0;
         int status = find_chain(&answer, needed, &first);
 
-        if (status == IOVAGEOM_OK)
-            status = read_chain(&answer, first, &info);
-        if (status != IOVAGEOM_OK)
-            return status;
+        return status == IOVAGEOM_OK ? read_chain(&answer, first, info) : status;
     }
-    *out = info;
     return IOVAGEOM_OK;
 }
 

@@ -301,21 +301,21 @@ int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
                                struct iovageom_probe_plan *plan, struct iovageom_report *report)
 {
     struct iovageom_probe_plan figures;
-    struct iovageom_region_buffer wire;
+    struct iovageom_resolved wire;
     size_t needed;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 
     iovageom_report_clear(report);
     if (status < 0)
         return status;
-    status = iovageom_plan_probe(wire.list, wire.count, size, wire.list, wire.capacity, &figures,
-                                 report);
+    status = iovageom_plan_probe(wire.regions, wire.count, size, wire.regions, wire.count + 1,
+                                 &figures, report);
     if (status == 0)
         status = report_granule_loss(allocator, geometry, granule, window, report);
     if (status == 0)
-        status = iovageom_wire_encode(wire.list, figures.count, buffer, size, &needed);
+        status = iovageom_wire_encode(wire.regions, figures.count, buffer, size, &needed);
     if (status == 0 && plan != NULL)
         *plan = figures;
-    iovageom_wire_free(&wire);
+    iovageom_resolved_close(&wire);
     return status;
 }

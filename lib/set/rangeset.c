@@ -28,7 +28,7 @@ int iovageom_rangeset_init(struct iovageom_rangeset *set,
 
 void iovageom_rangeset_deinit(struct iovageom_rangeset *set)
 {
-    if (set)
+    if (set && tree_of(set)->root)
         iovageom_itree_release(tree_of(set));
 }
 
@@ -37,14 +37,17 @@ void iovageom_rangeset_clear(struct iovageom_rangeset *set)
     iovageom_itree_clear(tree_of(set));
 }
 
-/* From an array in normal form. */
-static int fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges, size_t count)
+/* From an array in normal form. The slots of an empty set are unused already. */
+int iovageom_rangeset_fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
+                           size_t count)
 {
     struct iovageom_itree *tree = tree_of(set);
     struct iovageom_itree_builder builder;
 
     if (count <= IOVAGEOM_ITREE_INLINE) {
-        iovageom_itree_clear(tree);
+        if (tree->count > 0)
+            iovageom_itree_clear(tree);
+        tree->changes++;
         tree->count = count;
         if (count > 0) {
             memcpy(tree->inline_ranges, ranges, count * sizeof(*ranges));
@@ -67,7 +70,7 @@ int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageo
     if (set == from)
         return IOVAGEOM_OK;
     if (!tree_in(from)->root)
-        return fill(set, tree_in(from)->inline_ranges, tree_in(from)->count);
+        return iovageom_rangeset_fill(set, tree_in(from)->inline_ranges, tree_in(from)->count);
     iovageom_itree_build(&builder, tree_of(set));
     iovageom_itree_cursor_init(&cursor, tree_in(from), 0);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0)
@@ -100,7 +103,7 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
     int status;
 
     if (is_normal(ranges, count))
-        return fill(set, ranges, count);
+        return iovageom_rangeset_fill(set, ranges, count);
     if (count > FEW)
         sorted = iovageom_array_new(&allocator, count, sizeof(*sorted));
     if (!sorted)
@@ -108,7 +111,7 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
     memcpy(sorted, ranges, count * sizeof(*sorted));
     status = iovageom_ranges_normalize(sorted, &kept);
     if (status == IOVAGEOM_OK)
-        status = fill(set, sorted, kept);
+        status = iovageom_rangeset_fill(set, sorted, kept);
     if (sorted != few)
         iovageom_array_free(&allocator, sorted, count, sizeof(*sorted));
     return status;

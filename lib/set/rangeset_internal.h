@@ -51,6 +51,10 @@ static inline const struct iovageom_allocator *iovageom_rangeset_allocator(
     return &tree_in(set)->allocator;
 }
 
+/* iovageom_rangeset_from_array() of ranges that are in normal form. */
+int iovageom_rangeset_fill(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
+                           size_t count);
+
 /* The lowest and the highest address as one range. False when the set is empty. */
 bool iovageom_rangeset_hull(const struct iovageom_rangeset *set, struct iovageom_range *out);
 

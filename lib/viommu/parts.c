@@ -80,7 +80,8 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
                          struct iovageom_device **out)
 {
     /* That counts each range twice, as all may be MSI. If this wraps, memory can't hold the copy. */
-    const size_t most = iovageom_geometry_most_regions(geometry);
+    size_t first;
+    const size_t most = iovageom_geometry_most_regions(geometry, &first);
     const size_t size = sizeof(**out) + most * sizeof((*out)->ranges[0]);
     struct iovageom_geometry *copy;
     struct iovageom_device *device;

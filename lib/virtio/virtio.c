@@ -54,19 +54,17 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
 {
     struct iovageom_range block = IOVAGEOM_EVERYTHING, part, best = IOVAGEOM_EVERYTHING;
     unsigned rank = 0, best_rank = 0;
-    bool open = false, found = false;
+    bool found = false;
 
     for (size_t i = 0; i < count; i++) {
         if (regions[i].type != IOVAGEOM_RESV_MSI || !listed(&regions[i], window, &part))
             continue;
-        if (!open || !iovageom_range_precedes_directly(block, part)) {
+        if (!iovageom_range_precedes_directly(block, part)) {
             block = part;
             rank = 0;
-            open = true;
         }
         block.last = part.last;
-        if (authority(&regions[i], owners) > rank)
-            rank = authority(&regions[i], owners);
+        rank = (unsigned)iovageom_higher(rank, authority(&regions[i], owners));
         /* The last test: the chosen window itself has grown by a part. */
         if (!found || rank > best_rank || best.start == block.start) {
             best = block;
@@ -79,60 +77,48 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
     return found;
 }
 
-/* A list that is written, or only counted (`out` NULL). `last` is the region at its end. */
-struct list_writer {
-    struct iovageom_region *out;
-    size_t count;
-    struct iovageom_region last;
-};
-
-/* Replaces the region at the end by `last`, after adding a place for it if `add`. */
-static void put_last(struct list_writer *writer, bool add)
-{
-    writer->count += add;
-    if (writer->out != NULL)
-        writer->out[writer->count - 1] = writer->last;
-}
-
 /*
- * Writes the list, or counts it. Regions that touch and have the same type on the wire are joined,
- * and take one property. `msi` is the window to be sent as MSI, or NULL.
+ * Writes the list of regions that are in order and of valid types, or only counts it (`out` NULL).
+ * Regions that touch and have the same type on the wire are joined, and take one property.
  *
  * A region that reserves everything is sent in two halves. Linux computes its length as last -
  * start + 1, which is 0 for [0, 2^64-1], and refuses the device. A guest with 32-bit addresses, for
  * which the window ends at 2^32-1, does the same with [0, 2^32-1].
  */
 static size_t write_list(const struct iovageom_region *regions, size_t count,
-                         const struct iovageom_range *msi, struct iovageom_range window,
+                         const struct iovageom_geometry *owners, struct iovageom_range window,
                          struct iovageom_region *out)
 {
-    struct list_writer writer = {out, 0, {IOVAGEOM_EVERYTHING, 0, 0}};
-    struct iovageom_range range;
+    struct iovageom_region last = {IOVAGEOM_EVERYTHING, 0, 0}; /* at the end of the list */
+    struct iovageom_range msi, range;
+    const bool has_msi = choose_msi(regions, count, owners, window, &msi);
+    size_t written = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (!listed(&regions[i], window, &range))
             continue;
-        const uint32_t type = msi != NULL && iovageom_range_contains(*msi, range)
+        const uint32_t type = has_msi && iovageom_range_contains(msi, range)
                                   ? IOVAGEOM_RESV_MSI
                                   : IOVAGEOM_RESV_RESERVED;
-        const bool joined = writer.count > 0 && writer.last.type == type &&
-                            iovageom_range_precedes_directly(writer.last.range, range);
 
-        if (joined)
-            range.start = writer.last.range.start;
-        writer.last = (struct iovageom_region){range, type, 0};
-        put_last(&writer, !joined);
+        if (last.type == type && iovageom_range_precedes_directly(last.range, range))
+            range.start = last.range.start;
+        else
+            written++;
+        last = (struct iovageom_region){range, type, 0};
+        if (out != NULL)
+            out[written - 1] = last;
     }
-    range = writer.last.range;
-    if (writer.count > 0 && range.start == 0 && range.last == window.last &&
-        (range.last == UINT32_MAX || range.last == IOVAGEOM_ADDRESS_MAX)) {
-        writer.last.range.last = range.last >> 1;
-        put_last(&writer, false);
+    range = last.range;
+    if (written == 0 || range.start != 0 || range.last != window.last ||
+        (range.last != UINT32_MAX && range.last != IOVAGEOM_ADDRESS_MAX))
+        return written;
+    if (out != NULL) {
+        out[0].range.last = range.last >> 1;
         range.start = range.last - (range.last >> 1); /* just above the first half */
-        writer.last = (struct iovageom_region){range, IOVAGEOM_RESV_RESERVED, 0};
-        put_last(&writer, true);
+        out[1] = (struct iovageom_region){range, IOVAGEOM_RESV_RESERVED, 0};
     }
-    return writer.count;
+    return 2;
 }
 
 /*
@@ -144,8 +130,6 @@ int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t coun
                               const struct iovageom_geometry *owners, struct iovageom_range window,
                               struct iovageom_region *out, size_t capacity, size_t *out_count)
 {
-    struct iovageom_range msi = IOVAGEOM_EVERYTHING;
-    bool has_msi;
     int status = check_order(regions, count);
 
     if (!iovageom_range_valid(window))
@@ -156,14 +140,12 @@ int iovageom_virtio_wire_list(const struct iovageom_region *regions, size_t coun
         if (regions[i].type < IOVAGEOM_RESV_DIRECT_RELAXABLE || regions[i].type > IOVAGEOM_RESV_MSI)
             return IOVAGEOM_ERR_INVALID;
 
-    has_msi = choose_msi(regions, count, owners, window, &msi);
     /* One region more is the most. With room for it the list need not be counted first. */
-    *out_count =
-        write_list(regions, count, has_msi ? &msi : NULL, window, count < capacity ? out : NULL);
+    *out_count = write_list(regions, count, owners, window, count < capacity ? out : NULL);
     if (*out_count > capacity)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     if (count >= capacity)
-        (void)write_list(regions, count, has_msi ? &msi : NULL, window, out);
+        (void)write_list(regions, count, owners, window, out);
     return IOVAGEOM_OK;
 }
 
@@ -186,35 +168,22 @@ int iovageom_wire_check(const struct iovageom_region *list, size_t count)
     return IOVAGEOM_OK;
 }
 
+/* In the place of the view, which is in order, and has room for one region more. */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
-                                struct iovageom_range window, struct iovageom_region_buffer *wire)
+                                struct iovageom_range window, struct iovageom_resolved *wire)
 {
     int status;
 
-    wire->allocator = iovageom_allocator_chosen(allocator);
-    if (wire->allocator == NULL)
+    allocator = iovageom_allocator_chosen(allocator);
+    if (allocator == NULL || !iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
-    wire->capacity = iovageom_geometry_most_regions(geometry) + 1;
-    wire->list = wire->few;
-    if (wire->capacity > sizeof(wire->few) / sizeof(wire->few[0]))
-        wire->list = iovageom_array_new(wire->allocator, wire->capacity, sizeof(*wire->list));
-    if (wire->list == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    status =
-        iovageom_geometry_reserved(geometry, granule, wire->list, wire->capacity, &wire->count);
+    if (!iovageom_range_valid(window))
+        return IOVAGEOM_ERR_INVERTED;
+    status = iovageom_resolve(allocator, geometry, granule, true, wire);
     if (status == IOVAGEOM_OK)
-        status = iovageom_virtio_wire_list(wire->list, wire->count, geometry, window, wire->list,
-                                           wire->capacity, &wire->count);
-    if (status < 0)
-        iovageom_wire_free(wire);
+        wire->count = write_list(wire->regions, wire->count, geometry, window, wire->regions);
     return status;
-}
-
-void iovageom_wire_free(struct iovageom_region_buffer *wire)
-{
-    if (wire->list != wire->few)
-        iovageom_array_free(wire->allocator, wire->list, wire->capacity, sizeof(*wire->list));
 }
 
 /* ---- PROBE properties ---- */
@@ -237,16 +206,19 @@ int iovageom_wire_encode(const struct iovageom_region *list, size_t count, void 
         *needed = iovageom_virtio_probe_bytes(count);
     if (count > size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    if (size > 0)
-        memset(bytes, 0, size);
     for (size_t i = 0; i < count; i++, bytes += IOVAGEOM_VIRTIO_RESV_MEM_SIZE) {
         iovageom_store_le16(bytes, IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM);
         iovageom_store_le16(bytes + 2, RESV_MEM_LENGTH);
-        bytes[4] = list[i].type == IOVAGEOM_RESV_MSI ? IOVAGEOM_VIRTIO_RESV_MSI
-                                                     : IOVAGEOM_VIRTIO_RESV_RESERVED;
+        /* The subtype, and three reserved bytes. */
+        iovageom_store_le32(bytes + 4, list[i].type == IOVAGEOM_RESV_MSI
+                                           ? IOVAGEOM_VIRTIO_RESV_MSI
+                                           : IOVAGEOM_VIRTIO_RESV_RESERVED);
         iovageom_store_le64(bytes + 8, list[i].range.start);
         iovageom_store_le64(bytes + 16, list[i].range.last);
     }
+    size -= count * IOVAGEOM_VIRTIO_RESV_MEM_SIZE;
+    if (size > 0)
+        memset(bytes, 0, size);
     return IOVAGEOM_OK;
 }
 
@@ -255,13 +227,13 @@ int iovageom_virtio_encode_geometry(const struct iovageom_allocator *allocator,
                                     struct iovageom_range window, void *buffer, size_t size,
                                     size_t *needed)
 {
-    struct iovageom_region_buffer wire;
+    struct iovageom_resolved wire;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 
     if (status < 0)
         return status;
-    status = iovageom_wire_encode(wire.list, wire.count, buffer, size, needed);
-    iovageom_wire_free(&wire);
+    status = iovageom_wire_encode(wire.regions, wire.count, buffer, size, needed);
+    iovageom_resolved_close(&wire);
     return status;
 }
 

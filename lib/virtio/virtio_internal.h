@@ -4,30 +4,18 @@
 
 #include <iovageom/virtio.h>
 
-/*
- * A list of regions: in `few`, which is enough for the usual host, or on the heap. It must not be
- * moved, as `list` may point into it. iovageom_wire_free() releases it.
- */
-struct iovageom_region_buffer {
-    const struct iovageom_allocator *allocator;
-    struct iovageom_region *list;
-    size_t count;
-    size_t capacity;
-    struct iovageom_region few[16];
-};
+#include "../geometry/internal.h"
 
 /*
  * The wire list of a geometry, as iovageom_virtio_encode_geometry() encodes it: reserved regions at
- * `granule`, in bytes, within `window`. There is room for one region more than the geometry has,
- * because a region that reserves everything is sent in two halves.
+ * `granule`, in bytes, within `window`.
  *
- * @param wire to be freed by the caller on success only.
+ * @param wire has room for one region more than the list. iovageom_resolved_close() releases it, on
+ *        success only.
  */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
-                                struct iovageom_range window, struct iovageom_region_buffer *wire);
-
-void iovageom_wire_free(struct iovageom_region_buffer *wire);
+                                struct iovageom_range window, struct iovageom_resolved *wire);
 
 /*
  * Whether an array of regions is a wire list. IOVAGEOM_ERR_INVERTED, IOVAGEOM_ERR_OVERLAP (not

@@ -339,6 +339,39 @@ static void encode_geometry_of_the_intel_host(void **state)
     iovageom_geometry_free(geometry);
 }
 
+/* Scratch memory for many regions comes from the allocator that is given, and not from the geometry's. */
+static void encode_geometry_in_memory_of_the_caller(void **state)
+{
+    struct test_allocator of_geometry, of_caller;
+    struct iovageom_geometry *geometry;
+    uint8_t bytes[40 * 24];
+    size_t needed = 0;
+
+    (void)state;
+    test_allocator_init(&of_geometry);
+    test_allocator_init(&of_caller);
+    assert_int_equal(iovageom_geometry_new(&of_geometry.allocator, "host", &geometry), 0);
+    for (uint64_t i = 0; i < 40; i++)
+        assert_int_equal(iovageom_geometry_add_reserved(
+                             geometry, (struct iovageom_range){i << 20, (i << 20) + 0xfff},
+                             IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    test_allocator_fail_at(&of_geometry, 1, true);
+    assert_int_equal(iovageom_virtio_encode_geometry(&of_caller.allocator, geometry, 4096,
+                                                     everything, bytes, sizeof(bytes), &needed),
+                     0);
+    assert_int_equal(needed, sizeof(bytes));
+    test_allocator_fail_at(&of_caller, 1, true);
+    assert_int_equal(iovageom_virtio_encode_geometry(&of_caller.allocator, geometry, 4096,
+                                                     everything, bytes, sizeof(bytes), &needed),
+                     IOVAGEOM_ERR_NO_MEMORY);
+    assert_true(test_allocator_stop_failing(&of_caller));
+    assert_false(test_allocator_stop_failing(&of_geometry));
+    assert_int_equal(test_allocator_live(&of_caller), 0);
+    iovageom_geometry_free(geometry);
+    assert_int_equal(test_allocator_live(&of_geometry), 0);
+}
+
 static const struct iovageom_virtio_config good_config = {
     0x40201000, {0x1000, 0x7fffffffff}, 1, 0xfffe, 512, 1};
 
@@ -595,6 +628,7 @@ int main(void)
         cmocka_unit_test(everything_reserved_is_told_in_halves),
         cmocka_unit_test(a_32_bit_guest_is_told_nothing_above),
         cmocka_unit_test(encode_geometry_of_the_intel_host),
+        cmocka_unit_test(encode_geometry_in_memory_of_the_caller),
         cmocka_unit_test(config_layout),
         cmocka_unit_test(n8_n10_config_refusals),
         cmocka_unit_test(needed_sizes_may_be_left_unasked),
