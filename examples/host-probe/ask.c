@@ -11,14 +11,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <iovageom/host_iommufd.h>
-#include <iovageom/host_vfio.h>
-#include <iovageom/status.h>
 
 #include "host.h"
 
@@ -40,6 +39,11 @@
 #define IOMMUFD_HW_INFO     IOMMUFD_NUMBER(10)
 
 #define HW_INFO_SIZE        40
+
+/* How often a list is asked for that has grown since it was asked for the last time; and the most
+ * ranges that are taken for a list. */
+#define TRIES       8
+#define MOST_RANGES (1u << 20)
 
 struct group_status {
     uint32_t argsz;
@@ -63,6 +67,15 @@ struct ioas_alloc {
     uint32_t size;
     uint32_t flags;
     uint32_t out_ioas_id;
+};
+
+struct iova_ranges {
+    uint32_t size;
+    uint32_t ioas_id;
+    uint32_t num_iovas;
+    uint32_t reserved;
+    uint64_t allowed_iovas;
+    uint64_t out_iova_alignment;
 };
 
 static struct blob answer(const void *bytes, size_t length, const char *path)
@@ -104,25 +117,24 @@ static bool failed(struct group *group, const char *what)
 
 static void ask_info(struct group *group, int container)
 {
-    struct iovageom_vfio_query query;
     uint32_t small[6] = {sizeof(small), 0, 0, 0, 0, 0};
     const char *path = text("VFIO_IOMMU_GET_INFO of group %s", group->name);
-    void *buffer;
-    int status;
+    uint32_t size = 0;
+    uint32_t *buffer = small;
 
     if (ioctl(container, VFIO_GET_INFO, small) == 0)
         group->answers.vfio_first = answer(small, sizeof(small), path);
-    iovageom_host_vfio_query_init(&query);
-    do {
-        buffer = keep(query.size);
-        iovageom_host_vfio_query_request(&query, buffer);
+    /* The answer begins with the bytes that it takes, which may be more than there were. */
+    for (int tries = 0; tries < TRIES && buffer[0] > size; tries++) {
+        size = buffer[0] < sizeof(small) ? (uint32_t)sizeof(small) : buffer[0];
+        buffer = keep(size);
+        buffer[0] = size;
         if (ioctl(container, VFIO_GET_INFO, buffer) != 0) {
             (void)failed(group, "VFIO_IOMMU_GET_INFO");
             return;
         }
-        status = iovageom_host_vfio_query_answer(&query, buffer);
-    } while (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    group->answers.vfio = answer(buffer, query.size, path);
+    }
+    group->answers.vfio = answer(buffer, size, path);
 }
 
 static bool ask_container(struct group *group, int container, int fd)
@@ -171,28 +183,31 @@ static bool ask_ranges(struct group *group, int iommufd, uint32_t ioas, struct b
                        struct blob *ranges)
 {
     const char *path = text("IOMMU_IOAS_IOVA_RANGES of group %s", group->name);
-    uint64_t head[IOVAGEOM_IOMMUFD_RANGES_SIZE / sizeof(uint64_t)];
-    struct iovageom_iommufd_query query;
-    void *array;
-    bool too_small;
-    int status;
+    struct iova_ranges head = {.num_iovas = 32}; /* more than the usual host has */
+    void *array = NULL;
+    uint32_t room = 0;
+    bool whole = false;
 
-    iovageom_host_iommufd_query_init(&query, ioas);
-    do {
-        array = keep(query.size);
-        iovageom_host_iommufd_query_request(&query, (uintptr_t)array, head);
-        too_small = ioctl(iommufd, IOMMUFD_IOVA_RANGES, head) != 0;
-        if (too_small && errno != EMSGSIZE)
+    for (int tries = 0; tries < TRIES && !whole; tries++) {
+        room = head.num_iovas;
+        array = keep(room * (size_t)IOVAGEOM_IOMMUFD_RANGE_SIZE);
+        head = (struct iova_ranges){.size = sizeof(head),
+                                    .ioas_id = ioas,
+                                    .num_iovas = room,
+                                    .allowed_iovas = (uintptr_t)array};
+        whole = ioctl(iommufd, IOMMUFD_IOVA_RANGES, &head) == 0;
+        if (!whole && errno != EMSGSIZE)
             return failed(group, "IOMMU_IOAS_IOVA_RANGES");
-        status = iovageom_host_iommufd_query_answer(&query, head, too_small);
-    } while (status == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    if (status != IOVAGEOM_OK) {
-        warn("%s: %s", path, iovageom_status_string(status));
+        if (head.num_iovas > (whole ? room : MOST_RANGES))
+            break;
+    }
+    if (!whole || head.num_iovas > room) {
+        warn("%s: it has %" PRIu32 " ranges, for which it was given no room", path, head.num_iovas);
         return false;
     }
-    head[2] = 0; /* the pointer is nobody's business */
-    *header = answer(head, sizeof(head), path);
-    *ranges = answer(array, query.size, path);
+    head.allowed_iovas = 0; /* the pointer is nobody's business */
+    *header = answer(&head, sizeof(head), path);
+    *ranges = answer(array, head.num_iovas * (size_t)IOVAGEOM_IOMMUFD_RANGE_SIZE, path);
     return true;
 }
 

@@ -2,7 +2,6 @@
 #ifndef IOVAGEOM_HOST_IOMMUFD_H
 #define IOVAGEOM_HOST_IOMMUFD_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,9 +35,30 @@ extern "C" {
 /**
  * Put an answer into a geometry: usable ranges and alignment. All or nothing.
  *
+ * When the array is too small, the ioctl fails with EMSGSIZE and says the number of ranges, which may
+ * grow again before the next call. So a VMM asks again, but not for ever:
+ *
+ *     size_t needed = 32 * IOVAGEOM_IOMMUFD_RANGE_SIZE; // enough for the usual host
+ *     int rc = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+ *
+ *     for (int tries = 0; tries < 8 && rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL; tries++) {
+ *         ranges = realloc(ranges, needed);
+ *         header = (struct iommu_ioas_iova_ranges){
+ *             .size = sizeof(header),
+ *             .ioas_id = ioas_id,
+ *             .num_iovas = needed / IOVAGEOM_IOMMUFD_RANGE_SIZE,
+ *             .allowed_iovas = (uintptr_t)ranges,
+ *         };
+ *         failed = ioctl(iommufd, IOMMU_IOAS_IOVA_RANGES, &header) < 0;
+ *         if (failed && errno != EMSGSIZE)
+ *             return -errno;
+ *         rc = iovageom_host_iommufd_ranges(&header, sizeof(header), ranges, failed ? 0 : needed,
+ *                                           &needed, geometry);
+ *     }
+ *
  * @param header what the ioctl left in struct iommu_ioas_iova_ranges.
- * @param ranges the array that its allowed_iovas pointed to, `ranges_length` bytes. NULL when
- *        `ranges_length` is 0.
+ * @param ranges the array that its allowed_iovas pointed to, `ranges_length` bytes: 0 after EMSGSIZE,
+ *        since such an array is not whole. May be NULL when `ranges_length` is 0.
  * @param needed receives the bytes that the array needs, exactly when
  *        IOVAGEOM_ERR_BUFFER_TOO_SMALL is returned. May be NULL.
  * @return IOVAGEOM_ERR_TRUNCATED: the header has fewer bytes than its own `size` says, or than 32;
@@ -51,59 +71,6 @@ extern "C" {
 IOVAGEOM_API int iovageom_host_iommufd_ranges(const void *header, size_t header_length,
                                               const void *ranges, size_t ranges_length,
                                               size_t *needed, struct iovageom_geometry *geometry);
-
-/**
- * The protocol of IOMMU_IOAS_IOVA_RANGES, without its calls: it fails with EMSGSIZE and the number
- * of ranges when the array is too small, and the number may grow again before the next call.
- *
- *     iovageom_host_iommufd_query_init(&query, ioas_id);
- *     do {
- *         array = realloc(array, query.size);
- *         iovageom_host_iommufd_query_request(&query, (uintptr_t)array, header);
- *         failed = ioctl(iommufd, IOMMU_IOAS_IOVA_RANGES, header) < 0;
- *         if (failed && errno != EMSGSIZE)
- *             return -errno;
- *         rc = iovageom_host_iommufd_query_answer(&query, header, failed);
- *     } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
- */
-struct iovageom_iommufd_query {
-    /** Bytes of the array to ask with; once the answer is whole, the bytes that it has. Read it,
-        don't write it. */
-    size_t size;
-    uint32_t ioas_id;  /**< which IOAS is asked */
-    uint32_t attempts; /**< how often it was asked */
-};
-
-/** How often a query is asked before it is given up. */
-#define IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS 8
-
-/** Start. The first size has room for the usual host, so that one call is enough. */
-IOVAGEOM_API void iovageom_host_iommufd_query_init(struct iovageom_iommufd_query *query,
-                                                   uint32_t ioas_id);
-
-/**
- * Write the question.
- *
- * @param array address of `query->size` bytes in the caller's memory, as the kernel will use it.
- * @param header room for IOVAGEOM_IOMMUFD_RANGES_SIZE bytes, aligned as the ioctl needs it.
- */
-IOVAGEOM_API void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *query,
-                                                      uint64_t array, void *header);
-
-/**
- * Look at the answer to it.
- *
- * @param header what the ioctl left there.
- * @param too_small whether it failed with EMSGSIZE.
- * @return IOVAGEOM_OK: it is whole, and has `query->size` bytes of ranges;
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new `query->size`;
- *         IOVAGEOM_ERR_LIMIT: it was asked IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS times in vain, or the
- *         list needs more bytes than a size_t can say; IOVAGEOM_ERR_MALFORMED: too small, yet no
- *         more ranges than there was room for; or `size` or the alignment, as with
- *         iovageom_host_iommufd_ranges().
- */
-IOVAGEOM_API int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query,
-                                                    const void *header, bool too_small);
 
 /** Types of IOMMU_GET_HW_INFO (enum iommu_hw_info_type). Others may come. */
 enum iovageom_hw_info_type {

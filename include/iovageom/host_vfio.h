@@ -16,20 +16,22 @@
  * The bytes are taken as hostile: capabilities may come in any order, 4- or 8-aligned, cut off, in
  * a circle, on top of each other, or claim more ranges than there is room for. Capabilities and
  * versions that are not known are skipped. Numbers are in the byte order of this machine, as its
- * kernel writes them. Nothing here allocates but iovageom_host_vfio_info().
+ * kernel writes them.
  *
- * A VMM asks until the answer is whole, and decodes it then:
+ * The kernel leaves its list out when it has no room for it, and the list may grow between two calls.
+ * So a VMM asks again, but not for ever:
  *
- *     iovageom_host_vfio_query_init(&query);
- *     do {
- *         buffer = realloc(buffer, query.size);
- *         iovageom_host_vfio_query_request(&query, buffer);
- *         if (ioctl(container, VFIO_IOMMU_GET_INFO, buffer) < 0)
+ *     size_t needed = 512; // enough for the usual host
+ *     int rc = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+ *
+ *     for (int tries = 0; tries < 8 && rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL; tries++) {
+ *         free(info);
+ *         info = calloc(1, needed);
+ *         info->argsz = needed;
+ *         if (ioctl(container, VFIO_IOMMU_GET_INFO, info) < 0)
  *             return -errno;
- *         rc = iovageom_host_vfio_query_answer(&query, buffer);
- *     } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
- *     if (rc == IOVAGEOM_OK)
- *         rc = iovageom_host_vfio_info(buffer, query.size, &needed, geometry);
+ *         rc = iovageom_host_vfio_info(info, needed, &needed, geometry);
+ *     }
  */
 
 #ifdef __cplusplus
@@ -64,38 +66,6 @@ extern "C" {
  */
 IOVAGEOM_API int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
                                          struct iovageom_geometry *geometry);
-
-/**
- * The two-call protocol of VFIO_IOMMU_GET_INFO, without its calls. The list may grow between two
- * calls, so it is asked again, but not for ever.
- */
-struct iovageom_vfio_query {
-    size_t size;       /**< bytes to ask with; read it, don't write it */
-    uint32_t attempts; /**< how often it was asked */
-};
-
-/** How often a query is asked before it is given up. */
-#define IOVAGEOM_VFIO_QUERY_ATTEMPTS 8
-
-/** Start. The first size has room for the usual host, so that one call is enough. */
-IOVAGEOM_API void iovageom_host_vfio_query_init(struct iovageom_vfio_query *query);
-
-/** Fill `query->size` bytes at `buffer` with the question: zeros, but for argsz. */
-IOVAGEOM_API void iovageom_host_vfio_query_request(const struct iovageom_vfio_query *query,
-                                                   void *buffer);
-
-/**
- * Look at the answer to it.
- *
- * @param buffer `query->size` bytes, after an ioctl that succeeded.
- * @return IOVAGEOM_OK: it is whole;
- *         IOVAGEOM_ERR_BUFFER_TOO_SMALL: ask again with the new `query->size`;
- *         IOVAGEOM_ERR_LIMIT: it was asked IOVAGEOM_VFIO_QUERY_ATTEMPTS times in vain;
- *         IOVAGEOM_ERR_MALFORMED: too small, yet no more is wanted than was asked for; or another
- *         error of iovageom_host_vfio_info().
- */
-IOVAGEOM_API int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query,
-                                                 const void *buffer);
 
 #ifdef __cplusplus
 }

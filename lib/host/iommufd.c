@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/host_iommufd.h>
 
-#include <string.h>
+#include <stdbool.h>
 
 #include <iovageom/pgsize.h>
 #include <iovageom/status.h>
@@ -14,15 +14,11 @@
  * header of the build machine may not have yet.
  */
 
-#define FIRST_QUERY_RANGES 32 /* more than the 2 to 8 of the usual host: one call is enough */
-
-/* All of them begin with their own size. That of an IOAS goes on with its id. */
+/* All of them begin with their own size. */
 #define OWN_SIZE 0
-#define IOAS_ID  4
 
-/* struct iommu_ioas_iova_ranges: num_iovas, allowed_iovas, out_iova_alignment */
+/* struct iommu_ioas_iova_ranges: num_iovas, out_iova_alignment */
 #define RANGES_COUNT     8
-#define RANGES_ARRAY     16
 #define RANGES_ALIGNMENT 24
 
 /*
@@ -52,12 +48,6 @@ static bool list_size_of(uint32_t count, size_t *size)
 
     *size = (size_t)bytes;
     return *size == bytes;
-}
-
-/* A number for the kernel of this machine: the counterpart of iovageom_host_load32(). */
-static void put32(void *bytes, size_t offset, uint32_t value)
-{
-    memcpy((uint8_t *)bytes + offset, &value, sizeof(value));
 }
 
 /*
@@ -124,52 +114,6 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
     if (status == IOVAGEOM_OK)
         (void)iovageom_geometry_add_alignment(geometry, alignment, IOVAGEOM_SOURCE_IOMMUFD);
     return status;
-}
-
-void iovageom_host_iommufd_query_init(struct iovageom_iommufd_query *query, uint32_t ioas_id)
-{
-    query->size = (size_t)FIRST_QUERY_RANGES * IOVAGEOM_IOMMUFD_RANGE_SIZE;
-    query->ioas_id = ioas_id;
-    query->attempts = 0;
-}
-
-void iovageom_host_iommufd_query_request(const struct iovageom_iommufd_query *query, uint64_t array,
-                                         void *header)
-{
-    memset(header, 0, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    put32(header, OWN_SIZE, IOVAGEOM_IOMMUFD_RANGES_SIZE);
-    put32(header, IOAS_ID, query->ioas_id);
-    put32(header, RANGES_COUNT, (uint32_t)(query->size / IOVAGEOM_IOMMUFD_RANGE_SIZE));
-    memcpy((uint8_t *)header + RANGES_ARRAY, &array, sizeof(array));
-}
-
-/*
- * With `too_small` the kernel must ask for more than it was given: a count that fits contradicts
- * that, and asking again would never end.
- */
-int iovageom_host_iommufd_query_answer(struct iovageom_iommufd_query *query, const void *header,
-                                       bool too_small)
-{
-    uint32_t count = iovageom_host_load32(header, RANGES_COUNT);
-    uint64_t alignment;
-    size_t size;
-
-    if (!list_size_of(count, &size))
-        return IOVAGEOM_ERR_LIMIT;
-    if (size <= query->size) {
-        int status = too_small ? IOVAGEOM_ERR_MALFORMED
-                               : read_ranges_header(header, IOVAGEOM_IOMMUFD_RANGES_SIZE, &count,
-                                                    &alignment);
-
-        if (status == IOVAGEOM_OK)
-            query->size = size;
-        return status;
-    }
-    query->attempts++;
-    if (query->attempts >= IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS)
-        return IOVAGEOM_ERR_LIMIT;
-    query->size = size;
-    return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }
 
 /* The registers of one answer. */

@@ -45,11 +45,6 @@
 /* What iommufd's emulation of VFIO gives as the number of mappings: it does not count them (B2). */
 #define NO_LIMIT UINT32_MAX
 
-/*
- * Room for the fixed part, every capability of today and a dozen ranges: mostly one call is enough.
- */
-#define FIRST_QUERY_SIZE 512
-
 /* An answer. `size` bytes may be read; `argsz` is the size that the kernel says it has, and may be
  * more. */
 struct vfio_answer {
@@ -274,35 +269,4 @@ int iovageom_host_vfio_info(const void *bytes, size_t length, size_t *needed,
     if (info.has_dma_avail && info.dma_avail != NO_LIMIT)
         (void)iovageom_geometry_add_map_budget(geometry, info.dma_avail, IOVAGEOM_SOURCE_VFIO);
     return IOVAGEOM_OK;
-}
-
-void iovageom_host_vfio_query_init(struct iovageom_vfio_query *query)
-{
-    query->size = FIRST_QUERY_SIZE;
-    query->attempts = 0;
-}
-
-void iovageom_host_vfio_query_request(const struct iovageom_vfio_query *query, void *buffer)
-{
-    uint32_t argsz = (uint32_t)query->size;
-
-    memset(buffer, 0, query->size);
-    memcpy(buffer, &argsz, sizeof(argsz));
-}
-
-int iovageom_host_vfio_query_answer(struct iovageom_vfio_query *query, const void *buffer)
-{
-    struct vfio_info info;
-    size_t needed = 0;
-    int status = decode(buffer, query->size, &needed, &info);
-
-    if (status != IOVAGEOM_ERR_BUFFER_TOO_SMALL)
-        return status;
-    query->attempts++;
-    if (needed <= query->size)
-        return IOVAGEOM_ERR_MALFORMED;
-    if (query->attempts >= IOVAGEOM_VFIO_QUERY_ATTEMPTS)
-        return IOVAGEOM_ERR_LIMIT;
-    query->size = needed;
-    return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 }

@@ -235,23 +235,19 @@ static struct iovageom_geometry *new_geometry(const char *name)
 /* What a VFIO container answers, into a geometry. */
 static bool ask_container(int container, struct iovageom_geometry *geometry, Error **errp)
 {
-    struct iovageom_vfio_query query;
-    g_autofree void *buffer = NULL;
-    size_t needed;
-    int rc;
+    g_autofree struct vfio_iommu_type1_info *info = NULL;
+    size_t needed = sizeof(*info);
+    int rc = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
 
-    iovageom_host_vfio_query_init(&query);
-    do {
-        buffer = g_realloc(buffer, query.size);
-        iovageom_host_vfio_query_request(&query, buffer);
-        if (ioctl(container, VFIO_IOMMU_GET_INFO, buffer) < 0) {
+    for (int tries = 0; tries < 8 && rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL; tries++) {
+        g_free(info);
+        info = g_malloc0(needed);
+        info->argsz = needed;
+        if (ioctl(container, VFIO_IOMMU_GET_INFO, info) < 0) {
             error_setg_errno(errp, errno, "VFIO_IOMMU_GET_INFO");
             return false;
         }
-        rc = iovageom_host_vfio_query_answer(&query, buffer);
-    } while (rc == IOVAGEOM_ERR_BUFFER_TOO_SMALL);
-    if (rc == IOVAGEOM_OK) {
-        rc = iovageom_host_vfio_info(buffer, query.size, &needed, geometry);
+        rc = iovageom_host_vfio_info(info, needed, &needed, geometry);
     }
     if (rc < 0) {
         error_setg(errp, "VFIO_IOMMU_GET_INFO: %s", iovageom_status_string(rc));

@@ -6,10 +6,8 @@ pub const IOVAGEOM_VERSION_MAJOR: u32 = 0;
 pub const IOVAGEOM_VERSION_MINOR: u32 = 1;
 pub const IOVAGEOM_VERSION_PATCH: u32 = 0;
 pub const IOVAGEOM_NAME_SIZE: u32 = 60;
-pub const IOVAGEOM_VFIO_QUERY_ATTEMPTS: u32 = 8;
 pub const IOVAGEOM_IOMMUFD_RANGES_SIZE: u32 = 32;
 pub const IOVAGEOM_IOMMUFD_RANGE_SIZE: u32 = 16;
-pub const IOVAGEOM_IOMMUFD_QUERY_ATTEMPTS: u32 = 8;
 pub const IOVAGEOM_HOST_NONE: i32 = -1;
 pub type __uint8_t = ::std::os::raw::c_uchar;
 pub type __int32_t = ::std::os::raw::c_int;
@@ -865,27 +863,6 @@ extern "C" {
         geometry: *mut iovageom_geometry,
     ) -> ::std::os::raw::c_int;
 }
-#[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_vfio_query {
-    pub size: usize,
-    pub attempts: u32,
-}
-extern "C" {
-    pub fn iovageom_host_vfio_query_init(query: *mut iovageom_vfio_query);
-}
-extern "C" {
-    pub fn iovageom_host_vfio_query_request(
-        query: *const iovageom_vfio_query,
-        buffer: *mut ::std::os::raw::c_void,
-    );
-}
-extern "C" {
-    pub fn iovageom_host_vfio_query_answer(
-        query: *mut iovageom_vfio_query,
-        buffer: *const ::std::os::raw::c_void,
-    ) -> ::std::os::raw::c_int;
-}
 extern "C" {
     pub fn iovageom_host_iommufd_ranges(
         header: *const ::std::os::raw::c_void,
@@ -894,30 +871,6 @@ extern "C" {
         ranges_length: usize,
         needed: *mut usize,
         geometry: *mut iovageom_geometry,
-    ) -> ::std::os::raw::c_int;
-}
-#[repr(C)]
-#[derive(Debug, Default, Copy, Clone)]
-pub struct iovageom_iommufd_query {
-    pub size: usize,
-    pub ioas_id: u32,
-    pub attempts: u32,
-}
-extern "C" {
-    pub fn iovageom_host_iommufd_query_init(query: *mut iovageom_iommufd_query, ioas_id: u32);
-}
-extern "C" {
-    pub fn iovageom_host_iommufd_query_request(
-        query: *const iovageom_iommufd_query,
-        array: u64,
-        header: *mut ::std::os::raw::c_void,
-    );
-}
-extern "C" {
-    pub fn iovageom_host_iommufd_query_answer(
-        query: *mut iovageom_iommufd_query,
-        header: *const ::std::os::raw::c_void,
-        too_small: bool,
     ) -> ::std::os::raw::c_int;
 }
 pub const IOVAGEOM_HW_INFO_NONE: iovageom_hw_info_type = 0;

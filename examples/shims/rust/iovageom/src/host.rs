@@ -13,6 +13,9 @@ use crate::{Error, Geometry, Result, Status};
 #[repr(C, align(8))]
 struct IommufdHeader([u8; sys::IOVAGEOM_IOMMUFD_RANGES_SIZE as usize]);
 
+/// How often a kernel is asked that wants more room than it was given.
+const TRIES: u32 = 8;
+
 fn host_refused(error: &io::Error, what: &str) -> Error {
     Error::new(Status::Host, format!("{what}: {error}"))
 }
@@ -35,31 +38,27 @@ impl Geometry {
     /// Asks for VFIO_IOMMU_GET_INFO until the answer is whole, and adds it. `ioctl` is given the
     /// buffer, 8-aligned, with argsz in it, and lets the kernel write there.
     pub fn ask_vfio(&mut self, mut ioctl: impl FnMut(&mut [u64]) -> io::Result<()>) -> Result<()> {
-        let mut query = sys::iovageom_vfio_query { size: 0, attempts: 0 };
-        // SAFETY: room for a query, which the call fills.
-        unsafe { sys::iovageom_host_vfio_query_init(&mut query) };
-        loop {
-            let mut buffer = vec![0_u64; (query.size + 7) / 8];
-            // SAFETY: a query that was made, and a buffer of at least its size.
-            unsafe { sys::iovageom_host_vfio_query_request(&query, buffer.as_mut_ptr().cast()) };
+        let mut needed = 512;
+        for _ in 0..TRIES {
+            let size = needed;
+            let mut buffer = vec![0_u64; (size + 7) / 8];
+            let argsz = u32::try_from(size).unwrap_or(u32::MAX).to_ne_bytes();
+            buffer[0] = u64::from_ne_bytes([argsz[0], argsz[1], argsz[2], argsz[3], 0, 0, 0, 0]);
             ioctl(&mut buffer).map_err(|error| host_refused(&error, "VFIO_IOMMU_GET_INFO"))?;
-            let size = query.size;
-            let rc =
-                // SAFETY: as above.
-                unsafe { sys::iovageom_host_vfio_query_answer(&mut query, buffer.as_ptr().cast()) };
+            // SAFETY: a live geometry that `&mut self` keeps others from, and at least `size` bytes.
+            let rc = unsafe {
+                sys::iovageom_host_vfio_info(
+                    buffer.as_ptr().cast(),
+                    size,
+                    &mut needed,
+                    self.as_mut(),
+                )
+            };
             if rc != sys::IOVAGEOM_ERR_BUFFER_TOO_SMALL {
-                plain(rc)?;
-                // SAFETY: a live geometry that `&mut self` keeps others from, and `size` bytes.
-                return plain(unsafe {
-                    sys::iovageom_host_vfio_info(
-                        buffer.as_ptr().cast(),
-                        size,
-                        ptr::null_mut(),
-                        self.as_mut(),
-                    )
-                });
+                return plain(rc);
             }
         }
+        Err(Error::new(Status::Limit, "VFIO_IOMMU_GET_INFO wants more room each time"))
     }
 
     /// Asks for IOMMU_IOAS_IOVA_RANGES of an IOAS until the answer is whole, and adds it: usable
@@ -72,45 +71,40 @@ impl Geometry {
         mut ioctl: impl FnMut(&mut [u8; 32]) -> io::Result<()>,
     ) -> Result<()> {
         const EMSGSIZE: i32 = 90;
-        let mut query = sys::iovageom_iommufd_query { size: 0, ioas_id: 0, attempts: 0 };
-        // SAFETY: room for a query, which the call fills.
-        unsafe { sys::iovageom_host_iommufd_query_init(&mut query, ioas_id) };
-        loop {
-            let mut list = vec![0_u64; (query.size + 7) / 8];
+        const RANGE_SIZE: usize = sys::IOVAGEOM_IOMMUFD_RANGE_SIZE as usize;
+        let mut needed = 32 * RANGE_SIZE;
+        for _ in 0..TRIES {
+            let room = needed;
+            let mut list = vec![0_u64; room / 8];
+            let array = list.as_mut_ptr() as usize as u64;
+            let count = u32::try_from(room / RANGE_SIZE).unwrap_or(u32::MAX);
             let mut header = IommufdHeader([0; 32]);
-            // SAFETY: a query that was made, and room for the header.
-            unsafe {
-                sys::iovageom_host_iommufd_query_request(
-                    &query,
-                    list.as_mut_ptr() as usize as u64,
-                    header.0.as_mut_ptr().cast(),
-                )
-            };
-            let too_small = match ioctl(&mut header.0) {
-                Ok(()) => false,
-                Err(error) if error.raw_os_error() == Some(EMSGSIZE) => true,
+            header.0[..4].copy_from_slice(&32_u32.to_ne_bytes());
+            header.0[4..8].copy_from_slice(&ioas_id.to_ne_bytes());
+            header.0[8..12].copy_from_slice(&count.to_ne_bytes());
+            header.0[16..24].copy_from_slice(&array.to_ne_bytes());
+            let whole = match ioctl(&mut header.0) {
+                Ok(()) => room,
+                Err(error) if error.raw_os_error() == Some(EMSGSIZE) => 0,
                 Err(error) => return Err(host_refused(&error, "IOMMU_IOAS_IOVA_RANGES")),
             };
-            let header = header.0.as_ptr().cast();
-            let rc =
-                // SAFETY: as above.
-                unsafe { sys::iovageom_host_iommufd_query_answer(&mut query, header, too_small) };
+            // SAFETY: a live geometry that `&mut self` keeps others from, 32 bytes of header, and a
+            // list of `room` bytes, of which none counts if they were too few.
+            let rc = unsafe {
+                sys::iovageom_host_iommufd_ranges(
+                    header.0.as_ptr().cast(),
+                    header.0.len(),
+                    list.as_ptr().cast(),
+                    whole,
+                    &mut needed,
+                    self.as_mut(),
+                )
+            };
             if rc != sys::IOVAGEOM_ERR_BUFFER_TOO_SMALL {
-                plain(rc)?;
-                // SAFETY: a live geometry that `&mut self` keeps others from, 32 bytes of header, and
-                // the bytes of the list that the answer has.
-                return plain(unsafe {
-                    sys::iovageom_host_iommufd_ranges(
-                        header,
-                        32,
-                        list.as_ptr().cast(),
-                        query.size.min(8 * list.len()),
-                        ptr::null_mut(),
-                        self.as_mut(),
-                    )
-                });
+                return plain(rc);
             }
         }
+        Err(Error::new(Status::Limit, "IOMMU_IOAS_IOVA_RANGES wants more room each time"))
     }
 
     /// Adds the text of `/sys/kernel/iommu_groups/N/reserved_regions`. One line that can't be read
