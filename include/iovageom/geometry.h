@@ -164,19 +164,11 @@ IOVAGEOM_API int iovageom_geometry_add_software_msi(struct iovageom_geometry *ge
 
 /* ---- asking ---- */
 
-/** Bits of enum iovageom_fact for what is known. O(facts). */
-IOVAGEOM_API uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry);
-
 /**
- * The intersection of all apertures that were given. O(facts), as all calls down to map_budget but
+ * Bits of enum iovageom_fact for what is known. O(facts), as all calls down to map_budget but
  * iovageom_geometry_gaw().
- *
- * @param owner receives who gave the narrowest one (may be NULL). Valid until the geometry changes.
- * @return IOVAGEOM_ERR_UNKNOWN when nobody did, IOVAGEOM_ERR_NOTHING_USABLE when it is empty.
  */
-IOVAGEOM_API int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
-                                            struct iovageom_range *aperture,
-                                            const struct iovageom_owner **owner);
+IOVAGEOM_API uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry);
 
 /**
  * The guest address width in bits: that of the highest usable address. What aw-bits can say.
@@ -300,13 +292,6 @@ IOVAGEOM_API const struct iovageom_owner *iovageom_geometry_owner(
     const struct iovageom_geometry *geometry, size_t index);
 
 /**
- * Whether the host accepts a mapping of `range`: usable, and a multiple of the granule if known.
- * O(facts log n) for n ranges.
- */
-IOVAGEOM_API bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
-                                            struct iovageom_range range);
-
-/**
  * Whether the host assigns its devices to a guest at all. Since 6.6 Linux assigns no device that
  * has a region of type DIRECT. For VFIO and iommufd first block all DMA of a device, and the
  * firmware's DMA must go on ("Firmware has requested this device have a 1:1 IOMMU mapping";
@@ -327,9 +312,9 @@ IOVAGEOM_API int iovageom_geometry_assignable(const struct iovageom_geometry *ge
                                               struct iovageom_report *report);
 
 /**
- * Why `range` is accepted or not: one finding for each aperture and each region of each owner that
- * stands against it, with the part of `range` that it forbids; notes for what is unknown, and on
- * devices that can't be assigned (FINDING_DIRECT).
+ * Whether the host accepts a mapping of `range`, and why not: one finding for each aperture and each
+ * region of each owner that stands against it, with the part of `range` that it forbids; notes for
+ * what is unknown, and on devices that can't be assigned (FINDING_DIRECT).
  *
  * @return IOVAGEOM_OK when it is accepted; else the first that holds of IOVAGEOM_ERR_INVERTED,
  *         IOVAGEOM_ERR_OUT_OF_APERTURE, IOVAGEOM_ERR_RESERVED, IOVAGEOM_ERR_ALIGNMENT, and
@@ -376,13 +361,6 @@ IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
                                           const struct iovageom_geometry *b);
 
 /**
- * Whether whatever `inner` accepts, `outer` accepts too: usable addresses, granule and budget.
- * Never fails, and costs what iovageom_geometry_equal() costs.
- */
-IOVAGEOM_API bool iovageom_geometry_within(const struct iovageom_geometry *inner,
-                                           const struct iovageom_geometry *outer);
-
-/**
  * How the usable addresses differ: what `after` has that `before` lacks, and the reverse.
  *
  * @param added an initialised set, replaced on success; it keeps its allocator.
@@ -393,15 +371,6 @@ IOVAGEOM_API int iovageom_geometry_difference(const struct iovageom_geometry *be
                                               const struct iovageom_geometry *after,
                                               struct iovageom_rangeset *added,
                                               struct iovageom_rangeset *removed);
-
-/**
- * A number that is equal for equal geometries (iovageom_geometry_equal) and differs, but for
- * chance, for others. The same on every machine and in every version with the same major number.
- *
- * @return IOVAGEOM_OK: it can't fail, and costs what iovageom_geometry_equal() costs.
- */
-IOVAGEOM_API int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry,
-                                               uint64_t *fingerprint);
 
 /* ---- keeping ---- */
 

@@ -7,26 +7,24 @@
 
 #include "../base/range.h"
 #include "../base/array.h"
-#include "../base/bytes.h"
 #include "internal.h"
 #include "../set/rangeset_internal.h"
 
 /*
  * One step of a walk, whose piece is as long as possible: pieces of several owners that follow one
- * another and have one type are taken together, since owners do not count in a comparison. With
- * `typed` false it only counts whether they forbid. *kind receives the type, or 1 for that.
+ * another and have one type are taken together, since owners do not count in a comparison.
  */
-static bool next_kind(const struct iovageom_walk *walk, bool typed, struct iovageom_range *rest,
-                      struct iovageom_range *piece, uint32_t *kind)
+static bool next_type(const struct iovageom_walk *walk, struct iovageom_range *rest,
+                      struct iovageom_range *piece, uint32_t *type)
 {
     const struct iovageom_geometry_fact *fact;
     struct iovageom_range ahead, more;
 
     if (!iovageom_walk_next(walk, rest, piece, &fact))
         return false;
-    *kind = typed ? iovageom_fact_type(fact) : iovageom_fact_forbids(fact);
-    for (ahead = *rest; iovageom_walk_next(walk, &ahead, &more, &fact) &&
-                        *kind == (typed ? iovageom_fact_type(fact) : iovageom_fact_forbids(fact));
+    *type = iovageom_fact_type(fact);
+    for (ahead = *rest;
+         iovageom_walk_next(walk, &ahead, &more, &fact) && *type == iovageom_fact_type(fact);
          *rest = ahead)
         piece->last = more.last;
     return true;
@@ -38,14 +36,14 @@ static bool equal_regions(const struct iovageom_geometry *a, const struct iovage
     struct iovageom_range rest_a = IOVAGEOM_EVERYTHING, rest_b = IOVAGEOM_EVERYTHING;
     struct iovageom_range of_a, of_b;
     struct iovageom_walk walk_a, walk_b;
-    uint32_t kind_a, kind_b;
+    uint32_t type_a, type_b;
     bool equal = true;
 
     iovageom_walk_open(&walk_a, a);
     iovageom_walk_open(&walk_b, b);
-    while (equal && next_kind(&walk_a, true, &rest_a, &of_a, &kind_a) &&
-           next_kind(&walk_b, true, &rest_b, &of_b, &kind_b))
-        equal = kind_a == kind_b && of_a.last == of_b.last;
+    while (equal && next_type(&walk_a, &rest_a, &of_a, &type_a) &&
+           next_type(&walk_b, &rest_b, &of_b, &type_b))
+        equal = type_a == type_b && of_a.last == of_b.last;
     iovageom_walk_close(&walk_a);
     iovageom_walk_close(&walk_b);
     return equal;
@@ -57,24 +55,34 @@ static bool equal_regions(const struct iovageom_geometry *a, const struct iovage
  */
 struct numbers {
     uint64_t knows;
-    uint64_t aperture_status; /* 1: apertures are known, but have no address in common */
-    struct iovageom_range aperture;
+    struct iovageom_range aperture; /* of all; inverted when they have no address in common */
     uint64_t page_sizes;
     uint64_t alignment;
     uint64_t map_budget;
 };
+
+static struct iovageom_range apertures_of(const struct iovageom_geometry *geometry)
+{
+    struct iovageom_range all = IOVAGEOM_EVERYTHING, given = {0, 0};
+    const struct iovageom_geometry_fact *fact;
+
+    for (size_t i = 0;
+         (fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &i)) != NULL;
+         given = all)
+        if (!iovageom_range_intersect(all, (struct iovageom_range){fact->value, fact->last}, &all))
+            return (struct iovageom_range){1, 0};
+    return given;
+}
 
 /* `lasting`: as iovageom_geometry_alike() has it, without the budgets that were left. */
 static struct numbers numbers_of(const struct iovageom_geometry *geometry, bool lasting)
 {
     struct numbers numbers;
     uint64_t left;
-    int status;
 
     memset(&numbers, 0, sizeof(numbers));
     numbers.knows = iovageom_geometry_knows(geometry);
-    status = iovageom_geometry_aperture(geometry, &numbers.aperture, NULL);
-    numbers.aperture_status = status == IOVAGEOM_ERR_NOTHING_USABLE;
+    numbers.aperture = apertures_of(geometry);
     (void)iovageom_geometry_page_sizes(geometry, &numbers.page_sizes);
     (void)iovageom_geometry_alignment(geometry, &numbers.alignment);
     (void)iovageom_geometry_map_budget(geometry, &numbers.map_budget);
@@ -103,47 +111,6 @@ bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iov
     return same(a, b, true);
 }
 
-/*
- * Whether `outer` accepts each whole granule that is usable in `inner`. `fits` is false when
- * `outer` refuses all mappings of `inner` for their granule or number; then `inner` must have no
- * whole granule that is usable.
- */
-static bool regions_within(const struct iovageom_geometry *inner, uint64_t granule,
-                           const struct iovageom_geometry *outer, bool fits)
-{
-    struct iovageom_range rest = IOVAGEOM_EVERYTHING, piece, whole;
-    struct iovageom_walk inside, outside;
-    bool within = true;
-    uint32_t forbidden;
-
-    iovageom_walk_open(&inside, inner);
-    iovageom_walk_open(&outside, outer);
-    while (within && next_kind(&inside, false, &rest, &piece, &forbidden))
-        within = forbidden || !iovageom_range_align_inward(piece, granule, &whole) ||
-                 (fits && !iovageom_walk_forbids(&outside, whole));
-    iovageom_walk_close(&inside);
-    iovageom_walk_close(&outside);
-    return within;
-}
-
-bool iovageom_geometry_within(const struct iovageom_geometry *inner,
-                              const struct iovageom_geometry *outer)
-{
-    uint64_t inner_granule = 1;
-    uint64_t outer_granule = 1;
-    uint64_t inner_budget = UINT64_MAX;
-    uint64_t outer_budget = UINT64_MAX;
-
-    if (iovageom_geometry_granule(inner, &inner_granule) == IOVAGEOM_ERR_NOTHING_USABLE)
-        return true;
-    if (iovageom_geometry_granule(outer, &outer_granule) == IOVAGEOM_ERR_NOTHING_USABLE)
-        outer_granule = UINT64_MAX; /* above every granule: nothing fits */
-    (void)iovageom_geometry_map_budget(inner, &inner_budget);
-    (void)iovageom_geometry_map_budget(outer, &outer_budget);
-    return regions_within(inner, inner_granule, outer,
-                          outer_granule <= inner_granule && inner_budget <= outer_budget);
-}
-
 int iovageom_geometry_difference(const struct iovageom_geometry *before,
                                  const struct iovageom_geometry *after,
                                  struct iovageom_rangeset *added, struct iovageom_rangeset *removed)
@@ -168,44 +135,4 @@ int iovageom_geometry_difference(const struct iovageom_geometry *before,
     iovageom_rangeset_deinit(&now);
     iovageom_rangeset_deinit(&more);
     return status;
-}
-
-/* ---- fingerprint ---- */
-
-static uint64_t mix(uint64_t hash, uint64_t number)
-{
-    uint8_t bytes[8];
-
-    iovageom_store_le64(bytes, number);
-    return iovageom_fnv(hash, bytes, sizeof(bytes));
-}
-
-/*
- * The value is the same on every machine and in every version with one major number: so numbers are
- * hashed one by one, in the order of struct numbers, which must not change. Then come the regions,
- * as iovageom_geometry_equal() compares them: joined by type whoever their owners are.
- */
-int iovageom_geometry_fingerprint(const struct iovageom_geometry *geometry, uint64_t *fingerprint)
-{
-    const struct numbers numbers = numbers_of(geometry, false);
-    uint64_t words[sizeof(numbers) / sizeof(uint64_t)];
-    uint64_t hash = IOVAGEOM_FNV_NONE, last = 0;
-    struct iovageom_range rest = IOVAGEOM_EVERYTHING, piece;
-    struct iovageom_walk walk;
-    uint32_t type;
-
-    memcpy(words, &numbers, sizeof(words));
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        hash = mix(hash, words[i]);
-    iovageom_walk_open(&walk, geometry);
-    while (next_kind(&walk, true, &rest, &piece, &type))
-        if (type != 0) {
-            hash = mix(hash, last);
-            hash = mix(hash, type);
-            hash = mix(hash, piece.start);
-            last = piece.last;
-        }
-    iovageom_walk_close(&walk);
-    *fingerprint = mix(hash, last);
-    return IOVAGEOM_OK;
 }

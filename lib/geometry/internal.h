@@ -220,9 +220,6 @@ void iovageom_walk_close(struct iovageom_walk *walk);
 bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range *rest,
                         struct iovageom_range *piece, const struct iovageom_geometry_fact **fact);
 
-/* Whether some owner forbids some address of `range`. */
-bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_range range);
-
 /* ---- questions ---- */
 
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */

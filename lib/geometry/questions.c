@@ -21,38 +21,6 @@ uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
     return known;
 }
 
-/*
- * Several apertures intersect. *owner is that of the smallest one, though where apertures overlap
- * only in part another owner bounds one end.
- */
-int iovageom_geometry_aperture(const struct iovageom_geometry *geometry,
-                               struct iovageom_range *aperture, const struct iovageom_owner **owner)
-{
-    struct iovageom_range all = IOVAGEOM_EVERYTHING; /* becomes the intersection */
-    const struct iovageom_geometry_fact *narrowest = NULL;
-    const struct iovageom_geometry_fact *fact;
-    struct iovageom_size least = {0, 0};
-    size_t index = 0;
-
-    while ((fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &index))) {
-        struct iovageom_range range = {fact->value, fact->last};
-        struct iovageom_size size = iovageom_range_size(range);
-
-        if (!iovageom_range_intersect(all, range, &all))
-            return IOVAGEOM_ERR_NOTHING_USABLE;
-        if (narrowest == NULL || iovageom_size_compare(size, least) < 0) {
-            narrowest = fact;
-            least = size;
-        }
-    }
-    if (narrowest == NULL)
-        return IOVAGEOM_ERR_UNKNOWN;
-    *aperture = all;
-    if (owner != NULL)
-        *owner = &narrowest->owner;
-    return IOVAGEOM_OK;
-}
-
 int iovageom_geometry_gaw(const struct iovageom_geometry *geometry, unsigned *bits)
 {
     uint64_t top;
@@ -213,22 +181,6 @@ const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geome
     return index < geometry->count && geometry->facts[index].ranges != NULL
                ? &geometry->facts[index].owner
                : NULL;
-}
-
-bool iovageom_geometry_accepts(const struct iovageom_geometry *geometry,
-                               struct iovageom_range range)
-{
-    const struct iovageom_geometry_fact *fact;
-    uint64_t granule = 1; /* stays when no page size is known: then any alignment is accepted */
-
-    if (!iovageom_range_valid(range) ||
-        iovageom_geometry_granule(geometry, &granule) == IOVAGEOM_ERR_NOTHING_USABLE ||
-        !iovageom_range_is_aligned(range, granule))
-        return false;
-    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
-        if (iovageom_fact_forbids(fact) && iovageom_rangeset_overlaps(fact->ranges, range))
-            return false;
-    return true;
 }
 
 /* ---- up to where it is known ---- */

@@ -263,17 +263,6 @@ bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range 
     return true;
 }
 
-bool iovageom_walk_forbids(const struct iovageom_walk *walk, struct iovageom_range range)
-{
-    const struct iovageom_geometry_fact *fact;
-    struct iovageom_range piece;
-
-    while (iovageom_walk_next(walk, &range, &piece, &fact))
-        if (iovageom_fact_forbids(fact))
-            return true;
-    return false;
-}
-
 bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address)
 {
     struct iovageom_range rest = IOVAGEOM_EVERYTHING, piece;

@@ -188,7 +188,6 @@ static void geometry(struct dish *dish, struct fuzz_input *input)
 {
     struct iovageom_geometry *made = loaded(dish, input);
     struct iovageom_report report;
-    uint64_t number;
     unsigned bits;
 
     if (made == NULL)
@@ -201,11 +200,10 @@ static void geometry(struct dish *dish, struct fuzz_input *input)
     (void)iovageom_geometry_explain(made, (struct iovageom_range){0, UINT64_MAX}, &report);
     in_time("geometry_explain", dish->length);
     steps = 0;
-    fuzz_check(iovageom_geometry_equal(made, made) && iovageom_geometry_within(made, made));
+    fuzz_check(iovageom_geometry_equal(made, made));
     in_time("geometry_equal", dish->length);
     steps = 0;
     (void)iovageom_geometry_gaw(made, &bits);
-    (void)iovageom_geometry_fingerprint(made, &number);
     in_time("geometry_gaw", dish->length);
     iovageom_report_deinit(&report);
     iovageom_geometry_free(made);

@@ -9,6 +9,7 @@
  */
 #include "base/range.h"
 #include "virtio/virtio_internal.h"
+#include "support/test_accepts.h"
 #include "support/property.h"
 #include "support/test_sets.h"
 
@@ -352,7 +353,7 @@ static void check_granule(const struct scene *scene, uint64_t address)
 
     property_check(chosen == iovageom_rangeset_overlaps(&scene->choices, block));
     property_check(!chosen || accepted);
-    property_check(!chosen || iovageom_geometry_accepts(scene->geometry, block));
+    property_check(!chosen || test_accepts(scene->geometry, block));
     if (block.start == 0 || block.last > scene->window.last)
         property_check(!chosen); /* Linux never hands out the first granule */
     else if (accepted && !chosen)
@@ -397,7 +398,7 @@ static void check_vfio(const struct scene *scene, const struct iovageom_region *
                                      &range_count);
     property_check(status == 0 || status == IOVAGEOM_ERR_NOTHING_USABLE);
     for (size_t i = 0; i < range_count; i++)
-        property_check(iovageom_geometry_accepts(scene->geometry, ranges[i]));
+        property_check(test_accepts(scene->geometry, ranges[i]));
 }
 
 static void check_allocations(struct test_random *random, const struct scene *scene,
@@ -413,7 +414,7 @@ static void check_allocations(struct test_random *random, const struct scene *sc
         if (status < 0)
             continue;
         property_check(model_accepts(&scene->model, got));
-        property_check(iovageom_geometry_accepts(scene->geometry, got));
+        property_check(test_accepts(scene->geometry, got));
         property_check(got.start != 0 && got.last - got.start >= size - 1);
     }
 }

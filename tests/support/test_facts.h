@@ -49,13 +49,12 @@ static inline int test_meet(const struct iovageom_geometry *a, const struct iova
 static inline bool test_forbids(const struct iovageom_geometry *geometry,
                                 struct iovageom_range range)
 {
-    struct iovageom_walk walk;
-    bool forbids;
+    const struct iovageom_geometry_fact *fact;
 
-    iovageom_walk_open(&walk, geometry);
-    forbids = iovageom_walk_forbids(&walk, range);
-    iovageom_walk_close(&walk);
-    return forbids;
+    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
+        if (iovageom_fact_forbids(fact) && iovageom_rangeset_overlaps(fact->ranges, range))
+            return true;
+    return false;
 }
 
 /** Whether both hold the same regions of the same owners. */

@@ -615,13 +615,6 @@ extern "C" {
     pub fn iovageom_geometry_knows(geometry: *const iovageom_geometry) -> u32;
 }
 extern "C" {
-    pub fn iovageom_geometry_aperture(
-        geometry: *const iovageom_geometry,
-        aperture: *mut iovageom_range,
-        owner: *mut *const iovageom_owner,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_geometry_gaw(
         geometry: *const iovageom_geometry,
         bits: *mut ::std::os::raw::c_uint,
@@ -695,12 +688,6 @@ extern "C" {
     ) -> *const iovageom_owner;
 }
 extern "C" {
-    pub fn iovageom_geometry_accepts(
-        geometry: *const iovageom_geometry,
-        range: iovageom_range,
-    ) -> bool;
-}
-extern "C" {
     pub fn iovageom_geometry_assignable(
         geometry: *const iovageom_geometry,
         report: *mut iovageom_report,
@@ -732,23 +719,11 @@ extern "C" {
     ) -> bool;
 }
 extern "C" {
-    pub fn iovageom_geometry_within(
-        inner: *const iovageom_geometry,
-        outer: *const iovageom_geometry,
-    ) -> bool;
-}
-extern "C" {
     pub fn iovageom_geometry_difference(
         before: *const iovageom_geometry,
         after: *const iovageom_geometry,
         added: *mut iovageom_rangeset,
         removed: *mut iovageom_rangeset,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
-    pub fn iovageom_geometry_fingerprint(
-        geometry: *const iovageom_geometry,
-        fingerprint: *mut u64,
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {

@@ -252,14 +252,6 @@ impl Geometry {
         known(rc, ()).map(|said| said.map(|()| bits))
     }
 
-    pub fn aperture(&self) -> Result<Option<RangeInclusive<u64>>> {
-        let mut range = sys::iovageom_range::default();
-        let rc =
-            // SAFETY: a live geometry, and room for the answer; the owner is not asked for.
-            unsafe { sys::iovageom_geometry_aperture(self.as_ptr(), &mut range, ptr::null_mut()) };
-        known(rc, ()).map(|said| said.map(|()| range_of(range)))
-    }
-
     /// The smallest multiple that maps, in bytes.
     pub fn granule(&self) -> Result<Option<u64>> {
         let mut granule = 0;
@@ -318,8 +310,9 @@ impl Geometry {
 
     /// Whether the host accepts a mapping of `range`. Allocates nothing.
     pub fn accepts(&self, range: RangeInclusive<u64>) -> bool {
-        // SAFETY: a live geometry, which the call does not change.
-        unsafe { sys::iovageom_geometry_accepts(self.as_ptr(), raw_range(&range)) }
+        let range = raw_range(&range);
+        // SAFETY: a live geometry, which the call does not change; no report is asked for.
+        unsafe { sys::iovageom_geometry_explain(self.as_ptr(), range, ptr::null_mut()) == 0 }
     }
 
     /// Why `range` is accepted or not: every obstacle, or notes on what is unknown.
@@ -362,12 +355,6 @@ impl Geometry {
         plain(unsafe { sys::iovageom_geometry_narrow(self.as_mut(), other.as_ptr()) })
     }
 
-    /// Whether whatever this one accepts, `outer` accepts, too.
-    pub fn within(&self, outer: &Geometry) -> bool {
-        // SAFETY: two live geometries, which the call does not change.
-        unsafe { sys::iovageom_geometry_within(self.as_ptr(), outer.as_ptr()) }
-    }
-
     /// The usable addresses that `after` has and this one lacks, and the reverse.
     pub fn difference(&self, after: &Geometry) -> Result<(RangeSet, RangeSet)> {
         let (mut added, mut removed) = (RangeSet::new(), RangeSet::new());
@@ -381,14 +368,6 @@ impl Geometry {
             )
         })?;
         Ok((added, removed))
-    }
-
-    /// Equal for equal geometries, on every machine; else different, but for chance.
-    pub fn fingerprint(&self) -> Result<u64> {
-        let mut number = 0;
-        // SAFETY: a live geometry, and room for the answer.
-        plain(unsafe { sys::iovageom_geometry_fingerprint(self.as_ptr(), &mut number) })?;
-        Ok(number)
     }
 
     /// The bytes of a PROBE answer that tell a guest of this geometry: `size` of them, the rest

@@ -139,7 +139,8 @@ fn vfio_iommufd_and_the_list_itself_say_the_same() {
         assert!(host.accepts(0x7f_ffff_f000..=0x7f_ffff_ffff));
         assert!(!host.accepts(0x80_0000_0000..=0x80_0000_0fff));
     }
-    assert!(by_vfio.within(&by_hand) && !by_hand.within(&by_vfio));
+    assert_eq!(by_vfio.meet(&by_hand, "the narrower one").unwrap(), by_vfio);
+    assert_ne!(by_vfio, by_hand);
     assert_ne!(by_vfio, by_iommufd);
     let meet = by_vfio.meet(&by_iommufd, "both").unwrap();
     assert_eq!(meet, by_iommufd.meet(&by_vfio, "the other way").unwrap());
@@ -226,7 +227,6 @@ fn what_was_saved_is_loaded_and_other_bytes_are_not() {
     let bytes = host.save().unwrap();
     let again = Geometry::load(&bytes).unwrap();
     assert_eq!(again, host);
-    assert_eq!(again.fingerprint(), host.fingerprint());
     for length in 0..bytes.len() {
         assert!(Geometry::load(&bytes[..length]).is_err());
     }

@@ -263,7 +263,9 @@ fn a_pool_can_do_what_all_can() {
     assert_eq!((pool.granule, pool.granule_host), (Some(0x1_0000), Some(1)));
     assert_eq!((pool.map_budget, pool.map_budget_host), (Some(1000), Some(1)));
     assert_eq!(pool.input_range, 0..=0x7f_ffff_ffff);
-    assert!(pool.geometry.within(&narrow) && pool.geometry.within(&coarse));
+    for host in [&narrow, &coarse] {
+        assert_eq!(pool.geometry.meet(host, "no narrower").unwrap(), pool.geometry);
+    }
     assert_eq!(pool.refusing(0..=1 << 50), [1, 2]);
     assert!(pool.refusing(0..=0xffff).is_empty());
     assert!(!pool.report.is_empty(), "one host says nothing");
