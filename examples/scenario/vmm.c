@@ -46,7 +46,9 @@ static uint32_t need_features(struct player *p)
 
 void do_features(struct player *p)
 {
-    iovageom_viommu_driver_features(books(p), need_features(p));
+    const uint32_t features = need_features(p);
+
+    say_status(p, iovageom_viommu_driver_features(books(p), features, &p->report));
 }
 
 static void config_input(struct player *p, struct iovageom_viommu_config *config)

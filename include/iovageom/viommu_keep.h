@@ -23,9 +23,8 @@ extern "C" {
  * has its own.
  *
  * Whatever can be saved can be loaded into an object that is like this one: configured alike, with
- * the same devices, regions, envelope and identity ranges, and not frozen. There are two
- * exceptions: what only ALLOW_STALE let pass, and features that were accepted although
- * iovageom_viommu_driver_features_check() refused them.
+ * the same devices, regions, envelope and identity ranges, and not frozen. The one exception is what
+ * only ALLOW_STALE let pass.
  *
  * @param buffer may be NULL when size is 0.
  * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
@@ -67,7 +66,7 @@ enum iovageom_load_flag {
  * and apart from the others of the source), features that the guest was offered (OTHER), a bypass
  * of identity ranges that a device can't map (RESERVED) unless it could not at the source either.
  * What a driver that declined PROBE can't be told is asked as in
- * iovageom_viommu_driver_features_check(), for the features that the source's driver has accepted
+ * iovageom_viommu_driver_features(), for the features that the source's driver has accepted
  * (INPUT_RANGE). The frozen values become those of the source. A device of which nothing is usable
  * in them is noted (NOTHING_USABLE); STRICT_INPUT is a question of plugging, and isn't asked.
  *

@@ -210,26 +210,19 @@ IOVAGEOM_API int iovageom_viommu_config_space(const struct iovageom_viommu *viom
  * as accepted. Bits that are not offered are ignored. MAP_F_MMIO is an unknown flag without F_MMIO
  * (N40, N43), ATTACH_F_BYPASS without F_BYPASS_CONFIG (N25).
  *
+ * It is refused when this driver could not be told what a plugged device can't map, what
+ * iovageom_viommu_add_region() reserves, or the envelope while there is a slot: one that declines
+ * PROBE would choose its addresses blindly, and be refused at MAP. Then refuse FEATURES_OK. For a
+ * driver that declines INPUT_RANGE, PROBE reserves what lies outside of the range.
+ *
  * From here on plug, update, declare, add_region and set_envelope refuse what this driver can't be
- * told of. Devices that are plugged already are not judged again: call
- * iovageom_viommu_driver_features_check() before, and refuse FEATURES_OK if it does. For a driver
- * that declines INPUT_RANGE, PROBE reserves what lies outside of the range. Valid until a reset.
- * O(guest groups).
- */
-IOVAGEOM_API void iovageom_viommu_driver_features(struct iovageom_viommu *viommu,
-                                                  uint32_t features);
-
-/**
- * Whether a driver that accepts `features` could be told what each plugged device can't map, what
- * iovageom_viommu_add_region() reserves, and the envelope while there is a slot. One that declines
- * PROBE would choose its addresses blindly, and be refused at MAP.
+ * told of. Valid until a reset.
  *
  * @return IOVAGEOM_ERR_CONFLICT with the findings that plug would have had (FINDING_INPUT_RANGE);
  *         IOVAGEOM_ERR_NO_MEMORY, only before freeze with INPUT_AS_HOST. O(n k).
  */
-IOVAGEOM_API int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu,
-                                                       uint32_t features,
-                                                       struct iovageom_report *report);
+IOVAGEOM_API int iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features,
+                                                 struct iovageom_report *report);
 
 /**
  * The guest writes the config field `bypass` (N5, N6, N10).

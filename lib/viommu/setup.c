@@ -327,20 +327,20 @@ bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
 
 /* ---- what changes with the guest ---- */
 
-void iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features)
-{
-    viommu->accepted = viommu->config.features & features;
-    change_groups(viommu);
-}
-
-int iovageom_viommu_driver_features_check(const struct iovageom_viommu *viommu, uint32_t features,
-                                          struct iovageom_report *report)
+int iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features,
+                                    struct iovageom_report *report)
 {
     struct iovageom_admission a = {
         .viommu = viommu, .report = report, .features = viommu->config.features & features};
+    int status;
 
     iovageom_report_clear(report);
-    return iovageom_ask_all(&a);
+    status = iovageom_ask_all(&a);
+    if (status == IOVAGEOM_OK) {
+        viommu->accepted = a.features;
+        change_groups(viommu);
+    }
+    return status;
 }
 
 int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,

@@ -74,7 +74,9 @@ static void n25_attach_with_an_unknown_flag_is_inval(void **state)
     (void)state;
     for (uint32_t bit = 1; bit < 32; bit++)
         assert_int_equal(attach(1, DEVICE, 1u << bit), S_INVAL);
-    iovageom_viommu_driver_features(dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP);
+    assert_int_equal(iovageom_viommu_driver_features(
+                         dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE, NULL),
+                     0);
     assert_int_equal(attach(1, DEVICE, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS), S_INVAL);
 }
 

@@ -32,7 +32,9 @@ static void n6_only_bypass_is_written_and_only_0_or_1(void **state)
     assert_int_equal(dut_config().bypass, 1);
     assert_int_equal(iovageom_viommu_set_bypass(dut, 0, NULL), 0);
     assert_int_equal(dut_config().bypass, 0);
-    iovageom_viommu_driver_features(dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP);
+    assert_int_equal(iovageom_viommu_driver_features(
+                         dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE, NULL),
+                     0);
     assert_int_equal(iovageom_viommu_set_bypass(dut, 1, NULL), IOVAGEOM_ERR_UNSUPPORTED);
     assert_int_equal(dut_config().bypass, 0);
 }
@@ -140,9 +142,11 @@ static void i3_bypass_truth_table(void **state)
 
     (void)state;
     /* config.bypass counts while unattached, whether the driver accepted the feature or not. */
-    iovageom_viommu_driver_features(dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP);
+    assert_int_equal(iovageom_viommu_driver_features(
+                         dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE, NULL),
+                     0);
     assert_int_equal(reach(EMULATED, 0x5000, RW), 0x5000);
-    iovageom_viommu_driver_features(dut, UINT32_MAX);
+    assert_int_equal(iovageom_viommu_driver_features(dut, UINT32_MAX, NULL), 0);
     /* Attached: by the domain, whatever config.bypass says. */
     assert_int_equal(attach(1, EMULATED, 0), S_OK);
     assert_int_equal(reach(EMULATED, 0x5000, RW), -1);
@@ -158,7 +162,9 @@ static void i3_bypass_truth_table(void **state)
     config.features |= IOVAGEOM_VIRTIO_F_BYPASS;
     dut_again(&config);
     assert_int_equal(reach(EMULATED, 0x5000, RW), 0x5000);
-    iovageom_viommu_driver_features(dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP);
+    assert_int_equal(iovageom_viommu_driver_features(
+                         dut, IOVAGEOM_VIRTIO_F_MAP_UNMAP | IOVAGEOM_VIRTIO_F_PROBE, NULL),
+                     0);
     assert_int_equal(reach(EMULATED, 0x5000, RW), -1);
 }
 

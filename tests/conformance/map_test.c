@@ -34,7 +34,8 @@ static void n40_mmio_needs_its_feature(void **state)
     (void)state;
     assert_int_equal(attach(1, EMULATED, 0), S_OK);
     assert_int_equal(map(1, R(0, 0xfff), 0, RW | IOVAGEOM_VIRTIO_MAP_F_MMIO), S_OK);
-    iovageom_viommu_driver_features(dut, ~(uint32_t)IOVAGEOM_VIRTIO_F_MMIO);
+    assert_int_equal(iovageom_viommu_driver_features(dut, ~(uint32_t)IOVAGEOM_VIRTIO_F_MMIO, NULL),
+                     0);
     assert_int_equal(map(1, R(0x1000, 0x1fff), 0, RW | IOVAGEOM_VIRTIO_MAP_F_MMIO), S_INVAL);
 }
 

@@ -52,8 +52,10 @@ static void a_list_that_does_not_fit_is_noted(void **state)
         config.probe_size = regions * IOVAGEOM_VIRTIO_RESV_MEM_SIZE;
         assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), 0);
         assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
-        iovageom_viommu_driver_features(viommu,
-                                        config.features & ~(uint32_t)IOVAGEOM_VIRTIO_F_INPUT_RANGE);
+        assert_int_equal(
+            iovageom_viommu_driver_features(
+                viommu, config.features & ~(uint32_t)IOVAGEOM_VIRTIO_F_INPUT_RANGE, NULL),
+            0);
         iovageom_report_init(&report, NULL);
         assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, geometry, &report), 0);
         assert_int_equal(findings_of(&report, IOVAGEOM_FINDING_LOST) > 0, regions < 5);

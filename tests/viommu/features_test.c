@@ -89,7 +89,7 @@ static void each_request_needs_its_feature(void **state)
                 int wanted = S_OK;
 
                 if (declined)
-                    iovageom_viommu_driver_features(viommu, ~feature);
+                    assert_int_equal(iovageom_viommu_driver_features(viommu, ~feature, NULL), 0);
                 if (rows[i].needs == feature)
                     wanted = declined ? rows[i].declined : rows[i].not_offered;
                 else if (rows[i].request.type == IOVAGEOM_VIRTIO_T_MAP && !declined &&

@@ -632,8 +632,10 @@ static void declining_the_input_range_changes_what_is_told(void **state)
         if (i == 2)
             iovageom_viommu_reset(viommu, false);
         else
-            iovageom_viommu_driver_features(viommu, declines ? config.features & ~1u
-                                                             : config.features | 0x80000000u);
+            assert_int_equal(
+                iovageom_viommu_driver_features(
+                    viommu, declines ? config.features & ~1u : config.features | 0x80000000u, NULL),
+                0);
         assert_int_equal(test_probe(viommu, 1, regions, 8, &count), 0);
         assert_int_equal(count, declines ? 2 : 0);
         if (declines) {

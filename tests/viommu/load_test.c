@@ -25,8 +25,7 @@ static size_t stream_of(uint32_t accepted, uint8_t *stream, size_t size)
         iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
         0);
     assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
-    assert_int_equal(iovageom_viommu_driver_features_check(viommu, accepted, NULL), 0);
-    iovageom_viommu_driver_features(viommu, accepted);
+    assert_int_equal(iovageom_viommu_driver_features(viommu, accepted, NULL), 0);
     assert_int_equal(iovageom_viommu_save(viommu, stream, size, &length), 0);
     iovageom_viommu_free(viommu);
     return length;
@@ -74,8 +73,8 @@ static void who_was_not_told_is_not_loaded_beside_it(void **state)
             struct iovageom_viommu *viommu = destination(secret);
             const int wanted = told ? 0 : IOVAGEOM_ERR_CONFLICT;
 
-            assert_int_equal(iovageom_viommu_driver_features_check(viommu, accepted, &report),
-                             wanted);
+            assert_int_equal(iovageom_viommu_driver_features(viommu, accepted, &report), wanted);
+            iovageom_viommu_reset(viommu, false);
             assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, &report), wanted);
             assert_int_equal(iovageom_viommu_frozen(viommu), told);
             if (!told) {
@@ -98,7 +97,7 @@ static void who_was_not_told_gets_nobody_beside_it(void **state)
 
     (void)state;
     iovageom_report_init(&report, NULL);
-    iovageom_viommu_driver_features(viommu, ALMOST_NOTHING);
+    assert_int_equal(iovageom_viommu_driver_features(viommu, ALMOST_NOTHING, NULL), 0);
     assert_int_equal(iovageom_viommu_add_region(viommu, R(0x1000, 0x1fff), IOVAGEOM_RESV_RESERVED,
                                                 IOVAGEOM_SOURCE_USER, "user"),
                      IOVAGEOM_ERR_UNSUPPORTED);
@@ -107,7 +106,7 @@ static void who_was_not_told_gets_nobody_beside_it(void **state)
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
     iovageom_viommu_reset(viommu, false);
     assert_int_equal(iovageom_viommu_set_envelope(viommu, geometry, &report), 0);
-    iovageom_viommu_driver_features(viommu, ALMOST_NOTHING);
+    assert_int_equal(iovageom_viommu_driver_features(viommu, ALMOST_NOTHING, NULL), 0);
     for (int frozen = 0; frozen < 2; frozen++) {
         assert_int_equal(iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN,
                                                  IOVAGEOM_ENDPOINT_SLOT, &report),

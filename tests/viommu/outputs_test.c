@@ -209,7 +209,7 @@ static void reports_of_the_books_are_fresh(void **state)
     SAYS_NOTHING(iovageom_viommu_freeze(viommu, &report), 0);
     SAYS(iovageom_viommu_load(viommu, bytes, 3, 0, &report), IOVAGEOM_ERR_STATE);
     SAYS(iovageom_viommu_set_envelope(viommu, host, &report), IOVAGEOM_ERR_FROZEN);
-    SAYS_NOTHING(iovageom_viommu_driver_features_check(viommu, UINT32_MAX, &report), 0);
+    SAYS_NOTHING(iovageom_viommu_driver_features(viommu, UINT32_MAX, &report), 0);
     SAYS_NOTHING(iovageom_viommu_set_bypass(viommu, 1, &report), 0);
     SAYS(iovageom_viommu_set_bypass(viommu, 2, &report), IOVAGEOM_ERR_INVALID);
     SAYS_NOTHING(iovageom_viommu_told(viommu, 1, regions, 4, &count, &report), 0);

@@ -169,7 +169,9 @@ static void the_bypass_field_takes_what_it_may(void **state)
         config.boot_bypass = offered != 0;
         viommu = books(&config);
         if (offered == 1)
-            iovageom_viommu_driver_features(viommu, ~(uint32_t)IOVAGEOM_VIRTIO_F_BYPASS_CONFIG);
+            assert_int_equal(iovageom_viommu_driver_features(
+                                 viommu, ~(uint32_t)IOVAGEOM_VIRTIO_F_BYPASS_CONFIG, NULL),
+                             0);
         test_photo_take(&before, viommu);
         assert_int_equal(iovageom_viommu_set_bypass(viommu, 2, NULL), IOVAGEOM_ERR_INVALID);
         assert_int_equal(iovageom_viommu_set_bypass(viommu, 256, NULL), IOVAGEOM_ERR_INVALID);

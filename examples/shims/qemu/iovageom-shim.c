@@ -675,14 +675,9 @@ int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uin
 
 int iovageom_shim_features(IovageomShim *shim, uint64_t features)
 {
-    int rc = iovageom_viommu_driver_features_check(shim->books, features, &shim->report);
+    int rc = iovageom_viommu_driver_features(shim->books, features, &shim->report);
 
-    if (rc < 0) {
-        answer(shim, iovageom_status_virtio(rc));
-        return -EINVAL;
-    }
-    iovageom_viommu_driver_features(shim->books, features);
-    return 0;
+    return answer(shim, iovageom_status_virtio(rc)) == VIRTIO_IOMMU_S_OK ? 0 : -EINVAL;
 }
 
 void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass)
@@ -831,7 +826,10 @@ int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features,
         good = false;
     } else {
         iovageom_viommu_set_bypass(shim->books, shim->config->bypass, NULL);
-        iovageom_viommu_driver_features(shim->books, features);
+        /* With none, no driver has looked at them yet. */
+        good = !features ||
+               refuse(shim, iovageom_viommu_driver_features(shim->books, features, &shim->report),
+                      &error);
     }
     drop_stream(shim);
     shim->unrecorded = !received;

@@ -1224,11 +1224,8 @@ extern "C" {
     ) -> ::std::os::raw::c_int;
 }
 extern "C" {
-    pub fn iovageom_viommu_driver_features(viommu: *mut iovageom_viommu, features: u32);
-}
-extern "C" {
-    pub fn iovageom_viommu_driver_features_check(
-        viommu: *const iovageom_viommu,
+    pub fn iovageom_viommu_driver_features(
+        viommu: *mut iovageom_viommu,
         features: u32,
         report: *mut iovageom_report,
     ) -> ::std::os::raw::c_int;

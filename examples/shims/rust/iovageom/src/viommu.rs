@@ -204,13 +204,10 @@ impl Viommu {
     /// is refused, and then nothing has changed, when such a driver could not be told what a device
     /// can't map: answer FEATURES_OK or the activation with an error.
     pub fn driver_features(&mut self, accepted: u32) -> Result<()> {
-        // SAFETY: live books, which the call does not change, and a live report.
-        self.ask(|books, said| unsafe {
-            sys::iovageom_viommu_driver_features_check(books, accepted, said)
-        })?;
-        // SAFETY: live books that `&mut self` keeps others from.
-        unsafe { sys::iovageom_viommu_driver_features(self.raw.as_ptr(), accepted) };
-        Ok(())
+        // SAFETY: live books and report that `&mut self` keeps others from.
+        self.change(|books, said| unsafe {
+            sys::iovageom_viommu_driver_features(books, accepted, said)
+        })
     }
 
     /// The guest writes the config field `bypass`.
