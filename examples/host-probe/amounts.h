@@ -13,6 +13,11 @@
  * G, T, P or E (powers of 1024), with or without "iB"; a decimal one may have a fraction ("1.5T").
  */
 
+static inline bool is_power(uint64_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
 /** A number at *words, which is moved behind it. False, and *words untouched, where there is none. */
 bool amount_take(const char **words, uint64_t *value);
 

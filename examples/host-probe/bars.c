@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <iovageom/pgsize.h>
-
 #include "amounts.h"
 #include "basics.h"
 
@@ -15,7 +13,7 @@ void bars_put(struct bars *bars, unsigned number, uint64_t size, bool low)
 {
     size_t i = 0;
 
-    if (number >= BARS_OF_DEVICE || !iovageom_pgsize_is_power(size) || (low && size > 2 * GIB))
+    if (number >= BARS_OF_DEVICE || !is_power(size) || (low && size > 2 * GIB))
         return;
     while (i < bars->count && bars->list[i].number != number)
         i++;

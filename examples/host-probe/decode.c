@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include <iovageom/guest.h>
-#include <iovageom/pgsize.h>
 #include <iovageom/plan_probe.h>
 #include <iovageom/status.h>
 
+#include "amounts.h"
 #include "bytes.h"
 #include "command.h"
 #include "show.h"
@@ -260,7 +260,7 @@ int command_decode(struct context *context, int argc, char **argv)
             continue;
         }
         granule = parse_size("granule", optarg);
-        if (!iovageom_pgsize_is_power(granule))
+        if (!is_power(granule))
             die(EXIT_USAGE, "--granule: %s: not a power of two", optarg);
     }
     context_check(context);

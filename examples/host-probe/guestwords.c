@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include <iovageom/pgsize.h>
-
 #include "amounts.h"
 #include "guest.h"
 
@@ -31,7 +29,7 @@ const char *guest_read_bar(const char *words, struct guest_bar *bar)
     struct iovageom_range range;
     const char *wrong = NULL;
 
-    if (!amount_take(&words, &made.size) || !iovageom_pgsize_is_power(made.size))
+    if (!amount_take(&words, &made.size) || !is_power(made.size))
         return "the size of a BAR is a power of two";
     if (*words == '@') {
         words++;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "amounts.h"
 #include "command.h"
 #include "show.h"
 
@@ -107,7 +107,7 @@ static void parse_option(struct options *options, int option)
         break;
     case 'g':
         options->granule = parse_size("granule", optarg);
-        if (!iovageom_pgsize_is_power(options->granule))
+        if (!is_power(options->granule))
             die(EXIT_USAGE, "--granule: %s: not a power of two", optarg);
         break;
     case 'p':

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "place.h"
+#include "amounts.h"
 
 #include <string.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
 #define PAGE_4K 4096
@@ -101,8 +101,7 @@ static bool nearest_of(struct placing *placing, const struct iovageom_range *ran
                        uint64_t start, uint64_t size)
 {
     /* A BAR has to begin at a multiple of its size, and where a BAR fits, RAM does. */
-    return (iovageom_pgsize_is_power(size) &&
-            place_nearest(ranges, count, start, size, size, &placing->nearest)) ||
+    return (is_power(size) && place_nearest(ranges, count, start, size, size, &placing->nearest)) ||
            place_nearest(ranges, count, start, size, placing->granule, &placing->nearest);
 }
 

@@ -593,7 +593,7 @@ void do_expect(struct player *p)
                 domain.mappings == count;
     } else if (strcmp(word, "granule") == 0) {
         must(p, iovageom_viommu_config_space(books(p), &space));
-        holds = iovageom_pgsize_granule(space.page_size_mask) == need_number(p, "a granule");
+        holds = (space.page_size_mask & -space.page_size_mask) == need_number(p, "a granule");
     } else if (strcmp(word, "safe") == 0 || strcmp(word, "unsafe") == 0 ||
                strcmp(word, "current") == 0 || strcmp(word, "promised") == 0 ||
                strcmp(word, "withheld") == 0) {

@@ -166,7 +166,7 @@ uint64_t need_power(struct player *p, const char *what)
 {
     const uint64_t value = need_number(p, what);
 
-    if (!iovageom_pgsize_is_power(value))
+    if (value == 0 || (value & (value - 1)) != 0)
         fail_at(p, last_column(p), "%s is a power of two", what);
     return value;
 }
@@ -224,7 +224,7 @@ uint64_t need_page_mask(struct player *p)
     if (strcmp(text, "none") == 0)
         return 0;
     for (;; text++) {
-        if (!read_number(&text, &size) || !iovageom_pgsize_is_power(size))
+        if (!read_number(&text, &size) || size == 0 || (size & (size - 1)) != 0)
             break;
         mask |= size;
         if (text[0] == '+' && text[1] == '\0')

@@ -118,7 +118,11 @@ IOVAGEOM_API int iovageom_geometry_add_reserved(struct iovageom_geometry *geomet
                                                 enum iovageom_resv_type type,
                                                 enum iovageom_source source);
 
-/** `source` maps pages of the sizes in `mask` (pgsize.h). A mask of 0 is a fact: nothing maps. */
+/**
+ * `source` maps pages of 2^n bytes for each bit n of `mask` (VFIO's iova_pgsizes, virtio-iommu's
+ * page_size_mask). The lowest bit is the granule: whatever is a multiple of it maps, by several pages
+ * where need be; the higher bits are hints (I1). A mask of 0 is a fact: nothing maps.
+ */
 IOVAGEOM_API int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geometry, uint64_t mask,
                                                   enum iovageom_source source);
 

@@ -10,7 +10,6 @@
 
 #include <iovageom/api.h>
 #include <iovageom/range.h>
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 #include <iovageom/allocator.h>
 #include <iovageom/kernel.h>

@@ -2,7 +2,6 @@
 #ifndef IOVAGEOM_LIB_RANGE_H
 #define IOVAGEOM_LIB_RANGE_H
 
-#include <iovageom/pgsize.h>
 #include <iovageom/range.h>
 
 #include "array.h"
@@ -11,6 +10,12 @@
  * Arithmetic of ranges and page sizes that the library itself needs, beside what the public headers
  * have. Inline, so that the guest library, which is linked apart, has it too.
  */
+
+/* Whether `value` is a power of two; 0 is none. */
+static inline bool iovageom_pgsize_is_power(uint64_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
 
 /* Whether `address` lies in `range`. */
 static inline bool iovageom_range_has(struct iovageom_range range, uint64_t address)
@@ -184,6 +189,17 @@ static inline struct iovageom_size iovageom_size_subtract(struct iovageom_size a
     if (iovageom_size_compare(a, b) <= 0)
         return (struct iovageom_size){0, 0};
     return (struct iovageom_size){a.hi - b.hi - (a.lo < b.lo), a.lo - b.lo};
+}
+
+/*
+ * Page-size masks: bit n set means that pages of 2^n bytes map. Whatever is a multiple of the lowest bit
+ * maps, by several pages where need be; the others are hints (I1).
+ */
+
+/* The smallest page of a mask in bytes; 0 for the mask 0. */
+static inline uint64_t iovageom_pgsize_granule(uint64_t mask)
+{
+    return mask & (~mask + 1);
 }
 
 /* Whether memory in multiples of `granule` bytes (a power of two) can be mapped with `mask`. */

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../base/range.h"
 #include "../base/array.h"
 #include "../base/stream.h"
 #include "../base/text.h"

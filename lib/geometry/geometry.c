@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/ranges.h>
 #include <iovageom/status.h>
 

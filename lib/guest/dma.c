@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/guest.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
 #include "../base/range.h"

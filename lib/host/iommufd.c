@@ -3,9 +3,9 @@
 
 #include <stdbool.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
+#include "../base/range.h"
 #include "internal.h"
 
 /*

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/plan_envelope.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
 #include "../set/rangeset_internal.h"

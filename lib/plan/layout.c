@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/plan_layout.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>
 

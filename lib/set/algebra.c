@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
 #include "../base/range.h"

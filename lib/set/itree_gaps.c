@@ -16,7 +16,6 @@
 #include "itree_internal.h"
 #include "rangeset_internal.h"
 
-#include <iovageom/pgsize.h>
 #include <iovageom/status.h>
 
 /* The gap above all ranges, if it is long enough. In an empty tree that is all addresses. Lengths

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <iovageom/pgsize.h>
-
 #include "internal.h"
 
 /*

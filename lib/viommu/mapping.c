@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include <iovageom/pgsize.h>
-
 #include "../base/range.h"
 #include "../base/hints.h"
 #include "../set/itree_internal.h"

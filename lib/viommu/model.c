@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include <iovageom/pgsize.h>
-
+#include "../base/range.h"
 #include "internal.h"
 
 /* ---- members ----

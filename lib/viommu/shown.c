@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <iovageom/pgsize.h>
-
 #include "../set/rangeset_internal.h"
 #include "../base/range.h"
 #include "internal.h"

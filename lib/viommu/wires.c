@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <iovageom/pgsize.h>
 #include <iovageom/plan_probe.h>
 
 #include "../set/rangeset_internal.h"

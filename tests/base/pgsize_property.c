@@ -6,8 +6,6 @@
 #include "base/range.h"
 #include "support/property.h"
 
-#include <iovageom/pgsize.h>
-
 #define MASKS 256u
 
 /* Whether `length` bytes at 0 can be covered by pages of `mask`, taking the largest that fits. */

@@ -5,8 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <iovageom/pgsize.h>
-
 #include "base/range.h"
 
 #define K4  UINT64_C(0x1000)

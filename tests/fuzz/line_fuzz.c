@@ -6,8 +6,6 @@
  */
 #include "fuzz.h"
 
-#include <iovageom/pgsize.h>
-
 #include "../../examples/host-probe/amounts.c"
 #include "../../examples/host-probe/guestwords.c"
 /* They are read from bytes alone, and have names of their own. */
@@ -68,7 +66,7 @@ static void read_guest(const char *words)
         }
     }
     if (guest_read_bar(words, &bar) == NULL) {
-        fuzz_check(iovageom_pgsize_is_power(bar.size) && (bar.has_address || !bar.fixed));
+        fuzz_check(is_power(bar.size) && (bar.has_address || !bar.fixed));
         if (bar.has_address) {
             fuzz_check(iovageom_range_from_length(bar.address, bar.size, &end) == 0);
             fuzz_check(!bar.low || end.last <= UINT32_MAX);

@@ -20,7 +20,6 @@
 #include <iovageom/guest.h>
 #include <iovageom/host_sysfs.h>
 #include <iovageom/host_vfio.h>
-#include <iovageom/pgsize.h>
 #include <iovageom/plan_probe.h>
 #include <iovageom/status.h>
 #include <iovageom/virtio.h>

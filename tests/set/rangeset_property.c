@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include <iovageom/pgsize.h>
 #include <iovageom/ranges.h>
 #include <iovageom/rangeset.h>
 #include <iovageom/status.h>

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <iovageom/guest.h>
-#include <iovageom/pgsize.h>
 #include <iovageom/viommu.h>
 
 #include "support/viommu_check.h"

@@ -3,8 +3,6 @@
 #include "support/test_sets.h"
 #include "support/viommu_check.h"
 
-#include <iovageom/pgsize.h>
-
 #include "viommu/internal.h"
 
 /* What must always hold, seen from outside of the calls that see to it. */

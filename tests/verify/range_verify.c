@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sources base/range.c base/pgsize.c */
+/* sources base/range.c */
 /*
- * All of range.h and pgsize.h, for every 64-bit number. Sets of addresses are compared point by
+ * All of range.h, the public and the private one, for every 64-bit number. Sets of addresses are compared point by
  * point: what holds of any one address holds of all.
  */
 #include "base/range.h"
 #include "verify.h"
 
-#include <iovageom/pgsize.h>
 #include <iovageom/range.h>
 #include <iovageom/status.h>
 

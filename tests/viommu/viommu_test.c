@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/range.h"
 #include "geometry/internal.h"
 #include "support/test_viommu.h"
 

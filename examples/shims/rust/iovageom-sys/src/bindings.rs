@@ -65,12 +65,6 @@ extern "C" {
 extern "C" {
     pub fn iovageom_size_saturate(size: iovageom_size) -> u64;
 }
-extern "C" {
-    pub fn iovageom_pgsize_is_power(value: u64) -> bool;
-}
-extern "C" {
-    pub fn iovageom_pgsize_granule(mask: u64) -> u64;
-}
 pub const IOVAGEOM_OK: iovageom_status = 0;
 pub const IOVAGEOM_ERR_INVALID: iovageom_status = -1;
 pub const IOVAGEOM_ERR_NO_MEMORY: iovageom_status = -2;
