@@ -104,7 +104,7 @@ void show_promise(const struct verdict *verdict, const struct promise *promise, 
            range_text(promise->input_range));
     printf("RESV_MEM: %zu %s, %zu bytes\n", promise->region_count,
            promise->region_count == 1 ? "property" : "properties",
-           iovageom_virtio_probe_bytes(promise->region_count));
+           promise->region_count * IOVAGEOM_VIRTIO_RESV_MEM_SIZE);
     show_regions(promise->regions, promise->region_count, colors);
     printf("\nPROBE properties, %zu bytes:\n", promise->length);
     show_bytes(promise->bytes, promise->length);

@@ -70,7 +70,8 @@ void do_probe(struct player *p)
         return;
     if (iovageom_guest_decode_probe(bytes, space.probe_size, regions, REGIONS_MAX, &count) != 0)
         abort();
-    say(p, "OK, %zu bytes of %u", iovageom_virtio_probe_bytes(count), (unsigned)space.probe_size);
+    say(p, "OK, %zu bytes of %u", count * IOVAGEOM_VIRTIO_RESV_MEM_SIZE,
+        (unsigned)space.probe_size);
     for (size_t i = 0; i < count; i++)
         add_range(p, iovageom_resv_type_string((enum iovageom_resv_type)regions[i].type),
                   regions[i].range);

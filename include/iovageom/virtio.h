@@ -60,9 +60,6 @@ enum iovageom_virtio_resv_subtype {
     IOVAGEOM_VIRTIO_RESV_MSI = 1
 };
 
-/** Bytes that the properties of a wire list of `count` regions take; saturates. O(1). */
-IOVAGEOM_API size_t iovageom_virtio_probe_bytes(size_t count);
-
 /**
  * The wire list of typed regions.
  *

@@ -163,7 +163,7 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
         plan->count++;
         open = next;
     }
-    plan->bytes = iovageom_virtio_probe_bytes(plan->count);
+    plan->bytes = iovageom_wire_bytes(plan->count);
 }
 
 /*
@@ -242,8 +242,8 @@ int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t
     count_closable(&source, &most, &touching);
     /* Empty gaps are closed in any case; more only if the list is still too long. */
     wanted = count - touching > room ? count - room : touching;
-    plan->lossless_bytes = iovageom_virtio_probe_bytes(count - touching);
-    plan->minimum_bytes = iovageom_virtio_probe_bytes(count - most);
+    plan->lossless_bytes = iovageom_wire_bytes(count - touching);
+    plan->minimum_bytes = iovageom_wire_bytes(count - most);
     if (wanted > most) {
         close_gaps(&source, choose(&source, most), NULL, plan, NULL);
         add_probe_size(report, IOVAGEOM_ERR_BUFFER_TOO_SMALL, plan->minimum_bytes, probe_size);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "../base/range.h"
+#include "../virtio/virtio_internal.h"
 #include "internal.h"
 
 /*
@@ -362,7 +363,7 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
            a->device->all_count;
     for (; lead != NULL; lead = lead->lead_next)
         most += lead->device->all_count;
-    if ((group == NULL || group->view_clean) && iovageom_virtio_probe_bytes(most) <= limit)
+    if ((group == NULL || group->view_clean) && iovageom_wire_bytes(most) <= limit)
         return IOVAGEOM_OK;
     error = iovageom_group_wire(&question, a->report, &wire);
     if (error == IOVAGEOM_OK) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "../set/rangeset_internal.h"
 #include "../base/range.h"
+#include "../virtio/virtio_internal.h"
 #include "internal.h"
 
 /*
@@ -131,7 +132,7 @@ static int choose_probe_size(const struct iovageom_viommu *viommu,
             most = wire->count + SPARE_PROBE_REGIONS;
         iovageom_wire_put(viommu, wire);
     }
-    most = iovageom_virtio_probe_bytes(most);
+    most = iovageom_wire_bytes(most);
     if (most > UINT32_MAX)
         return IOVAGEOM_ERR_OVERFLOW;
     shown->probe_size = most > LEAST_PROBE_SIZE ? (uint32_t)most : LEAST_PROBE_SIZE;

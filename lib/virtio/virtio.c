@@ -191,7 +191,7 @@ int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
 /* A property's length does not count its head (N66). */
 enum { RESV_MEM_LENGTH = IOVAGEOM_VIRTIO_RESV_MEM_SIZE - IOVAGEOM_VIRTIO_PROPERTY_HEAD_SIZE };
 
-size_t iovageom_virtio_probe_bytes(size_t count)
+size_t iovageom_wire_bytes(size_t count)
 {
     return count <= SIZE_MAX / IOVAGEOM_VIRTIO_RESV_MEM_SIZE ? count * IOVAGEOM_VIRTIO_RESV_MEM_SIZE
                                                              : SIZE_MAX;
@@ -203,7 +203,7 @@ int iovageom_wire_encode(const struct iovageom_region *list, size_t count, void 
     uint8_t *bytes = buffer;
 
     if (needed != NULL)
-        *needed = iovageom_virtio_probe_bytes(count);
+        *needed = iovageom_wire_bytes(count);
     if (count > size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     for (size_t i = 0; i < count; i++, bytes += IOVAGEOM_VIRTIO_RESV_MEM_SIZE) {

@@ -24,6 +24,9 @@ int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
  */
 int iovageom_wire_check(const struct iovageom_region *list, size_t count);
 
+/* Bytes that the properties of a wire list of `count` regions take; saturates. */
+size_t iovageom_wire_bytes(size_t count);
+
 /*
  * One RESV_MEM property for each region of a wire list, in its order, each with length 20 (N66, N67),
  * all reserved bits 0 (N65, N73). The rest of the buffer is zero-filled (N69). `buffer`, `size` and

@@ -107,8 +107,8 @@ static void n68_too_small_writes_nothing(void **state)
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(test_encode_probe(NULL, 0, NULL, 0, &needed), 0);
     assert_int_equal(needed, 0);
-    assert_int_equal(iovageom_virtio_probe_bytes(SIZE_MAX / 2), SIZE_MAX);
-    assert_int_equal(iovageom_virtio_probe_bytes(21), 504);
+    assert_int_equal(iovageom_wire_bytes(SIZE_MAX / 2), SIZE_MAX);
+    assert_int_equal(iovageom_wire_bytes(21), 504);
 }
 
 static void n69_the_rest_is_zero(void **state)

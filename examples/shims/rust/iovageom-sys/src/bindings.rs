@@ -749,9 +749,6 @@ pub const IOVAGEOM_VIRTIO_RESV_RESERVED: iovageom_virtio_resv_subtype = 0;
 pub const IOVAGEOM_VIRTIO_RESV_MSI: iovageom_virtio_resv_subtype = 1;
 pub type iovageom_virtio_resv_subtype = ::std::os::raw::c_uint;
 extern "C" {
-    pub fn iovageom_virtio_probe_bytes(count: usize) -> usize;
-}
-extern "C" {
     pub fn iovageom_virtio_wire_list(
         regions: *const iovageom_region,
         count: usize,
