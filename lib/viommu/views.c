@@ -65,18 +65,18 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
  * One device more counts for the group: add what it reserves to the cached view. This can't fail:
  * without memory the view is left unclean, and is computed when it is next needed.
  *
- * With nothing new to reserve (`known`) the answer to a PROBE stays, but the device may have a
- * smaller budget: so the domains are made unclean unless it has none.
+ * With nothing new to reserve (`known`) the answer to a PROBE stays, unless what was RESERVED becomes
+ * MSI. But the device may have a smaller budget: so the domains are made unclean unless it has none.
  */
 void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device)
 {
     const bool known = group->view_clean && view_has(&group->view, device);
 
+    group->wire_clean &= known && device->msi_count == 0;
     if (!group->view_clean || (known && device->budget == UINT64_MAX))
         return;
     iovageom_group_stale(group);
     group->view_clean = known || iovageom_view_add(&group->view, device, false) == IOVAGEOM_OK;
-    group->wire_clean &= known;
 }
 
 /* Bring the cached view up to date. Nobody reads it until that has succeeded. */
@@ -240,8 +240,6 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
     struct iovageom_range range;
     bool fits = true;
 
-    if (iovageom_rangeset_count(identity) == 0)
-        return true;
     for (size_t i = 0; i < device->all_count && (fits || report != NULL); i++) {
         if (!iovageom_rangeset_first_overlap(identity, device->ranges[i], &range))
             continue;

@@ -509,6 +509,47 @@ static void limits_are_the_vmms(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* ---- what a PROBE is answered is made once, and is to be what it would be now ---- */
+
+/* One host says that a window is reserved, another one of the guest group that it is for MSI. */
+static void a_window_becomes_one_of_doorbells(void **state)
+{
+    const struct iovageom_range window = R(0x8000000, 0x80fffff);
+
+    (void)state;
+    for (int same = 0; same < 2; same++) {
+        struct iovageom_viommu *viommu = books(NULL);
+        struct iovageom_plug_options where;
+        struct iovageom_region told[4];
+        size_t count;
+
+        iovageom_plug_options_init(&where);
+        where.guest_group = 5;
+        where.address_space = same ? CONTAINER : IOVAGEOM_VIOMMU_OWN;
+        for (uint32_t endpoint = 1; endpoint <= 2; endpoint++) {
+            struct iovageom_geometry *host;
+
+            assert_int_equal(iovageom_geometry_new(NULL, "host", &host), 0);
+            assert_int_equal(iovageom_geometry_add_reserved(host, window,
+                                                            endpoint == 1 ? IOVAGEOM_RESV_RESERVED
+                                                                          : IOVAGEOM_RESV_MSI,
+                                                            IOVAGEOM_SOURCE_SYSFS),
+                             0);
+            assert_int_equal(iovageom_viommu_plug(viommu, endpoint, &where, host, NULL), 0);
+            iovageom_geometry_free(host);
+            assert_int_equal(test_probe(viommu, endpoint, told, 4, &count), IOVAGEOM_VIRTIO_S_OK);
+            assert_int_equal(count, 1);
+            assert_int_equal(told[0].type,
+                             endpoint == 1 ? IOVAGEOM_RESV_RESERVED : IOVAGEOM_RESV_MSI);
+            test_check(viommu);
+        }
+        assert_int_equal(iovageom_viommu_unplug(viommu, 2), 0);
+        assert_int_equal(test_probe(viommu, 1, told, 4, &count), IOVAGEOM_VIRTIO_S_OK);
+        assert_int_equal(told[0].type, IOVAGEOM_RESV_RESERVED);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,6 +564,7 @@ int main(void)
         cmocka_unit_test(a_guest_can_not_map_without_end),
         cmocka_unit_test(a_guest_can_not_make_domains_without_end),
         cmocka_unit_test(limits_are_the_vmms),
+        cmocka_unit_test(a_window_becomes_one_of_doorbells),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
