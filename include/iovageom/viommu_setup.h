@@ -102,7 +102,7 @@ IOVAGEOM_API void iovageom_viommu_config_init(struct iovageom_viommu_config *con
  * @param config NULL for the defaults; copied.
  * @return IOVAGEOM_ERR_INVERTED (input or domain range); IOVAGEOM_ERR_INVALID: a granule that is no
  *         power of two, a page-size mask that is 0 (N8) or has no page as small as the granule, a
- *         probe_size of less than 72 that isn't 0 (three regions, which any list can be joined
+ *         probe_size of less than 96 that isn't 0 (four regions, which any list can be joined
  *         into), F_BYPASS together with F_BYPASS_CONFIG (N4), an input range without a
  *         whole granule, or one that neither F_INPUT_RANGE nor F_PROBE can tell, unknown bits,
  *         reserved fields;

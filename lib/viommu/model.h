@@ -264,10 +264,11 @@ struct iovageom_viommu {
 #define IOVAGEOM_KEY_OWN        ((uint64_t)1 << 63)
 
 /*
- * The smallest probe_size into which any list can be joined. Only one region is MSI (N74), so three
- * are enough: everything below the MSI region, the MSI region, and everything above it.
+ * The smallest probe_size into which any list can be joined. Only one region is MSI (N74), so four are
+ * enough: everything below the MSI region, in two where that is [0, 2^32-1] (plan_probe.h), the MSI
+ * region, and everything above it.
  */
-#define IOVAGEOM_VIOMMU_LEAST_PROBE (3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
+#define IOVAGEOM_VIOMMU_LEAST_PROBE (4 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
 
 /* ---- back.c ----
  *

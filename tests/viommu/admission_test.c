@@ -38,7 +38,7 @@ static void a_list_that_does_not_fit_is_noted(void **state)
     const struct iovageom_range doorbells = {0x48000000, 0x48000fff};
 
     (void)state;
-    for (uint32_t regions = 3; regions <= 6; regions++) {
+    for (uint32_t regions = 4; regions <= 6; regions++) {
         struct iovageom_geometry *geometry = windows("device", &window, 1);
         struct iovageom_viommu_config config;
         struct iovageom_viommu *viommu;
@@ -192,11 +192,11 @@ static void each_domain_in_the_way_is_named(void **state)
 static void each_probe_notes_what_is_lost(void **state)
 {
     const struct iovageom_range ranges[] = {
-        {0x1000, 0x1fff}, {0x3000, 0x3fff}, {0x5000, 0x5fff}, {0x7000, 0x7fff}};
-    uint8_t bytes[3 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE];
+        {0x1000, 0x1fff}, {0x3000, 0x3fff}, {0x5000, 0x5fff}, {0x7000, 0x7fff}, {0x9000, 0x9fff}};
+    uint8_t bytes[4 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE];
 
     (void)state;
-    for (size_t count = 3; count <= 4; count++) {
+    for (size_t count = 4; count <= 5; count++) {
         struct iovageom_geometry *geometry = windows("device", ranges, count);
         struct iovageom_viommu_config config;
         struct iovageom_viommu *viommu;
@@ -213,7 +213,7 @@ static void each_probe_notes_what_is_lost(void **state)
                                                    i % 3 == 0 ? NULL : &report),
                              0);
             assert_int_equal(findings_of(&report, IOVAGEOM_FINDING_LOST),
-                             i % 3 != 0 && count == 4 ? 1 : 0);
+                             i % 3 != 0 && count == 5 ? 1 : 0);
         }
         iovageom_report_deinit(&report);
         iovageom_geometry_free(geometry);

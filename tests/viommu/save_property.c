@@ -134,7 +134,7 @@ static void random_config(void)
     config->max_domains = 1 + (uint32_t)below(DOMAINS);
     config->domain_start = (uint32_t)below(3);
     config->domain_last = DOMAINS - 1;
-    config->probe_size = one_in(3) ? 72 + (uint32_t)below(200) : 0;
+    config->probe_size = one_in(3) ? 96 + (uint32_t)below(200) : 0;
     for (int i = 0; i < 2; i++)
         if (one_in(3))
             config->features &= ~(1u << below(8));

@@ -229,9 +229,9 @@ static void the_frozen_configuration_is_looked_at(void **state)
         {"start not aligned", S_START, 8, 0x800, bad, 0},
         {"last not aligned", S_LAST, 8, 0xffffffff7ffu, bad, 0},
         {"domains from 5 to 4", S_DOMAIN_LAST, 4, 4, 0, 0}, /* see below: the first is 0 */
-        {"a probe_size that holds too little", S_PROBE_SIZE, 4, 71, bad, 0},
+        {"a probe_size that holds too little", S_PROBE_SIZE, 4, 95, bad, 0},
         {"no probe_size", S_PROBE_SIZE, 4, 0, bad, 0},
-        {"another probe_size", S_PROBE_SIZE, 4, 72, 0, 0},
+        {"another probe_size", S_PROBE_SIZE, 4, 96, 0, 0},
         {"bypass 2", S_BYPASS, 4, 2, bad, 0},
         {"bypass 256", S_BYPASS, 4, 256, bad, 0},
         {"bypass 1", S_BYPASS, 4, 1, 0, 0},

@@ -1004,7 +1004,7 @@ static void theorem(void)
     iovageom_rangeset_init(&usable, NULL);
     iovageom_rangeset_init(&other, NULL);
     iovageom_viommu_config_init(&config);
-    config.probe_size = (uint32_t)(72 + 24 * below(30));
+    config.probe_size = (uint32_t)(96 + 24 * below(30));
     config.granule = one_in(3) ? 0x10000 : 0;
     ck_assert_int_eq(iovageom_viommu_new(NULL, &config, &books), 0);
     ck_assert_int_eq(iovageom_viommu_set_envelope(books, pool, NULL), 0);

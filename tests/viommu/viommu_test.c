@@ -39,7 +39,7 @@ static void configuration_is_checked(void **state)
     REFUSED(config.page_size_mask = 0, IOVAGEOM_ERR_INVALID);
     REFUSED(config.granule = 3, IOVAGEOM_ERR_INVALID);
     REFUSED(config.granule = 2048, IOVAGEOM_ERR_INVALID);
-    REFUSED(config.probe_size = 71, IOVAGEOM_ERR_INVALID);
+    REFUSED(config.probe_size = 95, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= IOVAGEOM_VIRTIO_F_BYPASS, IOVAGEOM_ERR_INVALID);
     REFUSED(config.input_range = R(0x800, 0x27ff); config.granule = 0x2000, IOVAGEOM_ERR_INVALID);
     REFUSED(config.features |= 1u << 31, IOVAGEOM_ERR_INVALID);
@@ -84,6 +84,8 @@ static void the_guest_is_told_before_it_attaches(void **state)
 /* Port and slot share a guest group: the port is told of the envelope before any device exists. */
 static void the_smallest_buffer_holds_any_list(void **state)
 {
+    const struct iovageom_range low[] = {R(0, 0xfff), R(0xdf800000, 0xdfffffff),
+                                         R(0xf0000000, UINT32_MAX)};
     struct iovageom_region regions[4];
     struct iovageom_viommu_config config;
     struct iovageom_viommu *viommu;
@@ -92,16 +94,35 @@ static void the_smallest_buffer_holds_any_list(void **state)
 
     (void)state;
     iovageom_viommu_config_init(&config);
-    config.probe_size = 72;
+    config.probe_size = 96;
     viommu = books(NULL, &config);
     host = test_host_with(NULL, "low", 39, 0, R(0xdf800000, 0xdfffffff));
     assert_int_equal(iovageom_geometry_add_reserved(host, R(0, 0xfff), IOVAGEOM_RESV_DIRECT,
                                                     IOVAGEOM_SOURCE_SYSFS),
                      0);
+    assert_int_equal(iovageom_geometry_add_reserved(host, R(0x2000, 0x2fff), IOVAGEOM_RESV_DIRECT,
+                                                    IOVAGEOM_SOURCE_SYSFS),
+                     0);
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, host, NULL), 0);
     assert_int_equal(test_probe(viommu, 1, regions, 4, &count), IOVAGEOM_VIRTIO_S_OK);
-    assert_int_equal(count, 3);
-    assert_int_equal(regions[1].type, IOVAGEOM_RESV_MSI);
+    assert_int_equal(count, 4);
+    assert_int_equal(regions[2].type, IOVAGEOM_RESV_MSI);
+    iovageom_viommu_free(viommu);
+
+    /* What is below the doorbells must not become all of 32 bits: it takes two. */
+    viommu = books(NULL, &config);
+    assert_int_equal(iovageom_geometry_new(NULL, "all of 32 bits", &host), 0);
+    assert_int_equal(iovageom_geometry_add_gaw(host, 39, IOVAGEOM_SOURCE_VFIO), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(iovageom_geometry_add_reserved(host, low[i], IOVAGEOM_RESV_RESERVED,
+                                                        IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    assert_int_equal(iovageom_geometry_add_reserved(host, R(0x2000000000, 0x20000fffff),
+                                                    IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN, host, NULL), 0);
+    assert_int_equal(test_probe(viommu, 1, regions, 4, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(count, 4);
     iovageom_viommu_free(viommu);
 }
 

@@ -114,7 +114,7 @@ static void begin(uint64_t stream)
     t.config.input_range = RANGE(0, ((uint64_t)1 << 40) - 1);
     t.config.boot_bypass = one_in(2);
     if (one_in(3))
-        t.config.probe_size = 72 + 24 * (uint32_t)below(6);
+        t.config.probe_size = 96 + 24 * (uint32_t)below(6);
     t.freezes = one_in(2);
     t.identity = one_in(3);
     for (uint64_t i = 0; i < HOSTS; i++)
