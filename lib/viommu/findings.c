@@ -90,7 +90,8 @@ int iovageom_refuse(struct iovageom_report *report, const struct iovageom_findin
 
 /*
  * `reserved` has addresses of the range of the finding: against these, and who reserves them is named
- * for the group, or if that is NULL, for the first group of the domain that can name somebody.
+ * for the group, or if that is NULL, for the first group of the domain that can name somebody. No
+ * more than 64 are asked, as a stream may have many groups and many such findings.
  */
 int iovageom_refuse_reserved(struct iovageom_report *report, struct iovageom_finding *finding,
                              const struct iovageom_rangeset *reserved,
@@ -98,17 +99,17 @@ int iovageom_refuse_reserved(struct iovageom_report *report, struct iovageom_fin
                              const struct iovageom_group *group,
                              const struct iovageom_domain *domain)
 {
-    const struct iovageom_link *link = domain->node.up;
+    const struct iovageom_link *link = domain->node.up; /* not NULL: a domain has endpoints */
     struct iovageom_range hit;
+    unsigned most = 64;
 
     if (report == NULL)
         return finding->status;
     (void)iovageom_rangeset_first_overlap(reserved, finding->range, &finding->against);
     (void)iovageom_range_intersect(finding->range, finding->against, &hit);
-    if (group != NULL)
-        iovageom_name_group(finding, viommu, group, hit);
-    for (; group == NULL && link != NULL && finding->type == 0; link = link->up_next)
-        iovageom_name_group(finding, viommu, link->upper->self, hit);
+    do
+        iovageom_name_group(finding, viommu, group != NULL ? group : link->upper->self, hit);
+    while (group == NULL && finding->type == 0 && --most > 0 && (link = link->up_next) != NULL);
     return iovageom_refuse(report, finding);
 }
 

@@ -22,7 +22,7 @@ struct loader {
     struct iovageom_report *report;
     uint32_t domain; /**< number in the last RECORD_DOMAIN: later records are about it */
     bool bypass;     /**< the flag in the same record */
-    bool open;       /**< there was a RECORD_DOMAIN: `domain` and `bypass` are valid */
+    bool open;       /**< there was a RECORD_DOMAIN, whose RECORD_MAPPINGS is yet to come */
     bool expect;     /**< IOVAGEOM_LOAD_EXPECT_DEVICES: endpoints that are missing are made */
     bool refused;    /**< something can't be honoured: the load will end with CONFLICT */
     struct iovageom_endpoint *endpoint; /**< that the record at hand begins with */
@@ -179,6 +179,8 @@ static int load_mappings(struct loader *l, struct iovageom_reader *body)
 
     if (body->left % MAPPING_SIZE != 0 || !l->open)
         return IOVAGEOM_ERR_MALFORMED;
+    /* All endpoints of it came before: else what is reserved in it would be found anew for each. */
+    l->open = false;
     /* No endpoint of the domain could be attached; already reported. */
     if (iovageom_domain_at(l->viommu, l->domain) == NULL)
         return l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
@@ -205,8 +207,7 @@ static int load_domain(struct loader *l, struct iovageom_reader *body)
     const uint32_t number = iovageom_read32(body);
     const uint32_t bypass = iovageom_read32(body);
 
-    if (iovageom_read_end(body) < 0 || bypass > 1 ||
-        iovageom_table_at(&l->viommu->domains, number) != NULL)
+    if (iovageom_read_end(body) < 0 || bypass > 1 || iovageom_domain_at(l->viommu, number) != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     l->domain = number;
     l->bypass = bypass == 1;

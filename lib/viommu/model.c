@@ -135,13 +135,8 @@ struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu
     return iovageom_table_from(&viommu->groups, group == NULL ? 0 : group->key + 1);
 }
 
-/* Whether the device was plugged at this endpoint itself, and does not only have it as an alias. */
-static bool contact_own(const struct iovageom_contact *contact)
-{
-    return contact == contact->plug->contacts;
-}
-
-/* The next plug, by the endpoint where it was plugged, then by age; the first one after NULL. */
+/* The next plug, by the endpoint where it was plugged, and not as an alias, then by age; the first one
+ * after NULL. */
 struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
                                           const struct iovageom_plug *plug)
 {
@@ -150,7 +145,7 @@ struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
 
     for (;;) {
         for (; contact != NULL; contact = contact->next)
-            if (contact_own(contact))
+            if (contact == contact->plug->contacts)
                 return contact->plug;
         endpoint = iovageom_endpoint_after(viommu, endpoint);
         if (endpoint == NULL)

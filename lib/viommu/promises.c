@@ -79,8 +79,8 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
 
 /*
  * Bring group->wire up to date. If the new list says the same as the old one, the old object stays:
- * endpoints with the same promise share one object, and iovageom_promise_keep() and
- * iovageom_promised_to() need only compare pointers.
+ * endpoints with the same promise share one object, and iovageom_promise_keep() need only compare
+ * pointers.
  *
  * With a report the list is made anew even if it is up to date, since making it finds the notes.
  */
@@ -177,21 +177,17 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
 }
 
 /* The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
- * the promise was made to a member that is gone. Neighbours on the list often share one object, so
- * wire_leaves() is asked again only where the pointer changes. */
+ * the promise was made to a member that is gone. No more than 64 members are asked, as a stream may have
+ * many of them and many ranges. */
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
 {
-    const struct iovageom_endpoint *oldest = NULL;
-    const struct iovageom_wire_list *before = NULL;
-    bool leaves = false;
+    const struct iovageom_endpoint *member = group->promised_to.first, *oldest = NULL;
 
-    for (const struct iovageom_endpoint *member = group->promised_to.first; member != NULL;
-         member = member->next[IOVAGEOM_LIST_PROMISED]) {
-        if (member->promise != before)
-            leaves = iovageom_rangeset_overlaps(&member->promise->usable, range);
-        before = member->promise;
-        if (leaves && (oldest == NULL || member->age < oldest->age))
+    for (unsigned n = 0; member != NULL && n < 64; n++) {
+        if ((oldest == NULL || member->age < oldest->age) &&
+            iovageom_rangeset_overlaps(&member->promise->usable, range))
             oldest = member;
+        member = member->next[IOVAGEOM_LIST_PROMISED];
     }
     return oldest != NULL ? oldest->id : IOVAGEOM_ID_NONE;
 }

@@ -2,6 +2,8 @@
 /* The books of a virtual IOMMU: what a VMM asks, what a guest asks, and what a stream says. */
 #include "complexity.h"
 
+#include "../support/test_stream.h"
+
 enum { RW = IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE };
 
 /* With a PROBE answer that has room for n regions, and no limits. */
@@ -433,6 +435,119 @@ static void load_promises(size_t n)
     free(properties);
 }
 
+/* ---- streams that no books have written ---- */
+
+enum { MEMBERS = 6, PROMISE = 1, GROUP = 2, DOMAIN = 3, ATTACHED = 4, MAPPINGS = 5 };
+
+/* Bytes of a stream, to which what is said is appended. There is room for 256 for each of n. */
+struct forged {
+    uint8_t *bytes;
+    size_t length;
+};
+
+static void say(struct forged *stream, uint64_t number, size_t width)
+{
+    test_put(stream->bytes + stream->length, number, width);
+    stream->length += width;
+}
+
+static void record(struct forged *stream, uint32_t tag, size_t length, uint32_t first)
+{
+    say(stream, tag, 4);
+    say(stream, length, 8);
+    say(stream, first, 4);
+}
+
+static struct forged forge(size_t n)
+{
+    struct forged stream = {room(n + 1, 256), 0};
+    struct iovageom_viommu *viommu = books(n);
+
+    must(iovageom_viommu_freeze(viommu, NULL) == 0);
+    must(iovageom_viommu_save(viommu, stream.bytes, 256, &stream.length) == 0);
+    iovageom_viommu_free(viommu);
+    return stream;
+}
+
+/* Its endpoints are expected; `there` is what a device at endpoint 0 reserves. */
+static void load_forged(struct forged *stream, size_t n, struct iovageom_geometry *there,
+                        int expected)
+{
+    struct iovageom_viommu *viommu = books(n);
+    struct iovageom_report report;
+
+    iovageom_report_init(&report, NULL);
+    plug(viommu, 0, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_VIOMMU_OWN, there);
+    test_put(stream->bytes + 16, test_fnv(TEST_FNV, stream->bytes, 24, stream->length), 8);
+    start();
+    must(iovageom_viommu_load(viommu, stream->bytes, stream->length, IOVAGEOM_LOAD_EXPECT_DEVICES,
+                              &report) == expected);
+    stop();
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(there);
+    free(stream->bytes);
+}
+
+/* A group of n endpoints, none of which was told of any of the n places that it was promised. */
+static void load_broken(size_t n)
+{
+    const struct iovageom_range low = R(0, ordered(n).last);
+    struct iovageom_geometry *there = host(0);
+    struct forged stream = forge(n);
+
+    must(iovageom_geometry_add_reserved(there, low, IOVAGEOM_RESV_RESERVED,
+                                        IOVAGEOM_SOURCE_SYSFS) == 0);
+    record(&stream, MEMBERS, 4 * n, 0);
+    for (uint32_t i = 1; i < n; i++)
+        say(&stream, i, 4);
+    for (uint32_t i = 0; i < n; i++) {
+        record(&stream, PROMISE, 32, i);
+        say(&stream, 1, 8);
+        say(&stream, low.start, 8);
+        say(&stream, low.last, 8);
+        say(&stream, IOVAGEOM_RESV_RESERVED, 4);
+    }
+    record(&stream, GROUP, 4 + 16 * n, 0);
+    for (size_t i = 0; i < n; i++) {
+        say(&stream, ordered(i).start, 8);
+        say(&stream, ordered(i).last, 8);
+    }
+    load_forged(&stream, n, there, IOVAGEOM_ERR_CONFLICT);
+}
+
+/* A domain of n endpoints, each in a group of its own, with n mappings where only the first minds. */
+static void load_domain(size_t n, size_t reserved, int expected)
+{
+    struct forged stream = forge(n);
+
+    for (uint32_t i = 0; i < n; i++)
+        record(&stream, MEMBERS, 4, i);
+    record(&stream, DOMAIN, 8, 1);
+    say(&stream, 0, 4);
+    for (uint32_t i = 0; i < n; i++)
+        record(&stream, ATTACHED, 4, i);
+    say(&stream, MAPPINGS, 4);
+    say(&stream, 28 * n, 8);
+    for (size_t i = 0; i < n; i++) {
+        say(&stream, ordered(i).start, 8);
+        say(&stream, ordered(i).last, 8);
+        say(&stream, 0, 8);
+        say(&stream, 1, 4);
+    }
+    load_forged(&stream, n, host(reserved), expected);
+}
+
+static void load_groups(size_t n)
+{
+    load_domain(n, 0, 0);
+}
+
+static void load_groups_refused(size_t n)
+{
+    load_domain(n, n, IOVAGEOM_ERR_CONFLICT);
+}
+
 const struct measure measures_of_books[] = {
     {"viommu: plug to unplug, n regions", "O(k log k)", GROWTH_LINEAR_LOG, 2048, life},
     {"viommu_freeze, n regions", "O(n k)", GROWTH_LINEAR_LOG, 4096, freeze},
@@ -449,5 +564,8 @@ const struct measure measures_of_books[] = {
     {"viommu_load, n mappings", "O(n log n)", GROWTH_LINEAR_LOG, 2048, load_mappings},
     {"viommu_load, n mappings refused", "O(n log n)", GROWTH_LINEAR_LOG, 1024, load_refused},
     {"viommu_load, n promises", "O(n log n)", GROWTH_LINEAR_LOG, 1024, load_promises},
+    {"viommu_load, n promises broken", "O(n log n)", GROWTH_LINEAR_LOG, 1024, load_broken},
+    {"viommu_load, n groups in a domain", "O(n log n)", GROWTH_LINEAR_LOG, 1024, load_groups},
+    {"viommu_load, n groups refused", "O(n log n)", GROWTH_LINEAR_LOG, 1024, load_groups_refused},
     {NULL, NULL, GROWTH_CONSTANT, 0, NULL},
 };

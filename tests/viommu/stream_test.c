@@ -461,9 +461,9 @@ static void the_order_of_records_is_looked_at(void **state)
         unsigned nth;
         int status;
     } twice[] = {
-        {PROMISE, 0, IOVAGEOM_ERR_MALFORMED}, {GROUP, 0, 0},
-        {DOMAIN, 0, IOVAGEOM_ERR_MALFORMED},  {ATTACHED, 0, IOVAGEOM_ERR_MALFORMED},
-        {MAPPINGS, 0, IOVAGEOM_ERR_CONFLICT}, {MAPPINGS, 1, 0},
+        {PROMISE, 0, IOVAGEOM_ERR_MALFORMED},  {GROUP, 0, 0},
+        {DOMAIN, 0, IOVAGEOM_ERR_MALFORMED},   {ATTACHED, 0, IOVAGEOM_ERR_MALFORMED},
+        {MAPPINGS, 0, IOVAGEOM_ERR_MALFORMED}, {MAPPINGS, 1, IOVAGEOM_ERR_MALFORMED},
         {MEMBERS, 0, IOVAGEOM_ERR_CONFLICT},
     };
     static struct stream s;
@@ -474,6 +474,10 @@ static void the_order_of_records_is_looked_at(void **state)
         record_append(&s, twice[i].tag, twice[i].nth);
         loads_as(&s, NULL, twice[i].status, 0, "a record twice");
     }
+    make_stream(&s);
+    record_append(&s, ATTACHED, 1);
+    test_put(s.bytes + s.length - 4, 2, 4);
+    loads_as(&s, NULL, IOVAGEOM_ERR_MALFORMED, 0, "attached behind the mappings");
     /* What isn't known is passed over, and so is what it speaks of. */
     make_stream(&s);
     test_put(s.bytes + record_at(&s, DOMAIN, 0), UNKNOWN, 4);
