@@ -95,13 +95,13 @@ IOVAGEOM_API void iovageom_plug_options_init(struct iovageom_plug_options *optio
  * - STRICT_INPUT is set, and it can't map an end of the input range (FINDING_INPUT_RANGE);
  * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
  *   (FINDING_NOTHING_USABLE);
- * - it would bypass at once, and its address space can't map an identity range
+ * - endpoints in no domain bypass, and its address space can't map an identity range with it
  *   (FINDING_RESERVED);
  * - more is mapped in its address space, or would be with the domain that it has to join, than its
  *   budget allows (FINDING_BUDGET);
  * - the endpoint, or an alias, is taken (FINDING_EXISTS), or the devices that share it differ in
- *   address space or geometry (FINDING_OTHER); what is left of a budget may differ, then the first
- *   one's counts until an update;
+ *   address space or geometry (FINDING_OTHER); what is left of a budget may differ, then the least
+ *   counts;
  * - it has a region of type DIRECT (FINDING_DIRECT), if REFUSE_DIRECT is set, here or for all;
  *   ALLOW_STALE doesn't change that.
  * Plugged or not, the report notes such a region when it isn't refused, what the geometry leaves

@@ -121,10 +121,10 @@ static inline void test_photo_endpoints(struct test_photo *photo,
         test_photo_say(photo,
                        "endpoint %" PRIu32 " kind %" PRIu32 " plugged %" PRIu32 " prepared %" PRIu32
                        " groups %" PRIx64 " %" PRIx64 " %" PRIx64 " domain %" PRIx64
-                       " generation %" PRIu64 " bypass %" PRIu32,
+                       " generation %" PRIu64 " bypass %" PRIu32 " expected %" PRIu32,
                        found.endpoint, found.kind, found.plugged, found.prepared, found.guest_group,
                        found.host_group, found.address_space, found.domain, found.generation,
-                       found.bypass);
+                       found.bypass, found.expected);
         if (found.geometry != NULL)
             test_photo_geometry(photo, found.geometry);
         test_photo_say(photo, "\n");
