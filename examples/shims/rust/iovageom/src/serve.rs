@@ -278,13 +278,15 @@ impl Viommu {
         );
         let mut used_length = 0;
         let _ = self.change(|books, said| {
+            // Other calls since `begin` have left there what they had to say.
+            // SAFETY: a live report that `&mut self` keeps others from.
+            unsafe { sys::iovageom_report_clear(said) };
             let veto = match host {
                 Err(HostRefused { errno }) if raw.status == sys::IOVAGEOM_OK => {
                     let range = raw_ends(request.virt.start, request.virt.last);
                     let (domain, endpoint) = (u64::from(request.domain), u64::MAX);
-                    // SAFETY: a live report that `&mut self` keeps others from.
+                    // SAFETY: as above.
                     unsafe {
-                        sys::iovageom_report_clear(said);
                         sys::iovageom_report_host_refused(said, errno, domain, endpoint, range)
                     }
                 }

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 
 use iovageom_sys as sys;
@@ -55,12 +54,11 @@ impl RangeSet {
     /// # Panics
     /// With a library that was built without malloc and free: this crate gives it no allocator.
     pub fn new() -> RangeSet {
-        let mut set = MaybeUninit::uninit();
+        let mut set = sys::iovageom_rangeset::default();
         // SAFETY: there is room for the set, which the call fills; a set may be moved.
-        let rc = unsafe { sys::iovageom_rangeset_init(set.as_mut_ptr(), std::ptr::null()) };
+        let rc = unsafe { sys::iovageom_rangeset_init(&mut set, std::ptr::null()) };
         assert_eq!(rc, 0, "the library was built without a default allocator");
-        // SAFETY: the call has filled it.
-        RangeSet(unsafe { set.assume_init() })
+        RangeSet(set)
     }
 
     /// The union of ranges in any order.
@@ -219,12 +217,11 @@ impl RangeSet {
 
     /// The ranges that end at `address` or above, ascending.
     pub fn iter_from(&self, address: u64) -> Ranges<'_> {
-        let mut cursor = MaybeUninit::uninit();
-        // SAFETY: a live set, and room for a cursor, which the call fills. The set can't move,
+        let mut cursor = sys::iovageom_rangeset_cursor::default();
+        // SAFETY: a live set, and room for a cursor, which the call makes. The set can't move,
         // change or go while `Ranges` borrows it.
-        unsafe { sys::iovageom_rangeset_seek(&self.0, address, cursor.as_mut_ptr()) };
-        // SAFETY: the call has filled it.
-        Ranges { cursor: unsafe { cursor.assume_init() }, set: PhantomData }
+        unsafe { sys::iovageom_rangeset_seek(&self.0, address, &mut cursor) };
+        Ranges { cursor, set: PhantomData }
     }
 }
 

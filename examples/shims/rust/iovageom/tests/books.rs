@@ -349,6 +349,26 @@ fn a_request_is_begun_and_ended() {
 }
 
 #[test]
+fn a_refusal_is_told_for_its_own_reason() {
+    for refused_at_once in [true, false] {
+        let mut books = Viommu::new(&Config::default()).unwrap();
+        books.plug(8, &PlugOptions::default(), &host("0000:3b:00.0", 39)).unwrap();
+        books.attach(1, 8, 0).unwrap();
+        let start = if refused_at_once { 0x80_0000_0000 } else { 0x1000 };
+        let begun = books.begin(&map_request(1, start, start + 0xfff, 0), 4);
+        assert_eq!(begun.why().is_empty(), !refused_at_once);
+        // A plug that is refused meanwhile has a reason of its own.
+        books.plug(8, &PlugOptions::default(), &host("0000:3c:00.0", 39)).unwrap_err();
+        books.unplug(8).unwrap();
+        let refused = books.end(begun, Ok(()), &mut [0; 4]).refused.unwrap();
+        let findings = refused.report().findings();
+        assert_eq!(findings.len(), 1, "{refused}");
+        let kind = if refused_at_once { FindingKind::Reserved } else { FindingKind::NotFound };
+        assert_eq!(findings[0].kind, kind, "{refused}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "shorter")]
 fn a_buffer_can_not_shrink_meanwhile() {
     let mut books = bytes();
