@@ -95,10 +95,16 @@ impl Books {
     /// A device of the VMM's own behind the IOMMU.
     pub fn add_emulated(&self, device_id: u32) -> Result<()> {
         let mut books = self.write();
-        if books.endpoint(device_id).is_some() {
-            return Ok(());
+        match books.endpoint(device_id) {
+            // Only a device keeps an endpoint that was loaded from its end at a reset: one that can
+            // map everything.
+            Some(found) if found.expected => {
+                let anything = Geometry::new("emulated")?;
+                books.plug(device_id, &PlugOptions::default(), &anything).map(drop)
+            }
+            Some(_) => Ok(()),
+            None => books.declare(device_id, Declared::Emulated, None).map(drop),
         }
-        books.declare(device_id, Declared::Emulated, None).map(drop)
     }
 
     /// What any device to come can map.

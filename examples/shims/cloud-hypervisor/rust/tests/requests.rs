@@ -332,6 +332,24 @@ fn a_snapshot_is_loaded_before_the_devices_come() {
 }
 
 #[test]
+fn an_emulated_device_outlives_the_guest_that_a_snapshot_was_of() {
+    let mut vmm = Vmm::new();
+    vmm.iommu.add_emulated(5).unwrap();
+    assert_eq!(vmm.request(&attach(1, 5)), status::OK);
+    let snapshot = vmm.iommu.save().unwrap().unwrap();
+
+    vmm.iommu = Books::new(MSI_IOVA_SPACE, 64, Some(&snapshot)).unwrap();
+    vmm.iommu.add_emulated(5).unwrap();
+    assert_eq!(vmm.iommu.domain_of(5), Some(1));
+    // The guest reboots.
+    vmm.iommu.reset();
+    assert_eq!(vmm.probe(5).0, status::OK);
+    assert_eq!(vmm.request(&attach(1, 5)), status::OK);
+    vmm.iommu.remove(5);
+    assert_eq!(vmm.request(&attach(1, 5)), status::NOENT);
+}
+
+#[test]
 fn a_width_of_0_bits_is_not_an_unknown_one() {
     assert!(Books::new(MSI_IOVA_SPACE, 0, None).is_err());
     assert!(Books::new(MSI_IOVA_SPACE, 65, None).is_err());
