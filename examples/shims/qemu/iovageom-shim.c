@@ -48,7 +48,8 @@ struct IovageomShim {
  * An endpoint's number is where it is: the devfn in the lowest byte, and above it those of the
  * bridges on the way from the root. So a destination has the numbers of the source, in whatever
  * order its devices came. There is room for three bridges. A bus below more of them has a number
- * made from theirs, in a part of its own; if that one is taken, the next that is free.
+ * made from theirs, in a part of its own; if that one is taken, the next that is free. None has the
+ * number 0xffffff: tables hold endpoint + 1, which must not be 0.
  */
 #define DEEP 0xff0000u
 
@@ -66,10 +67,10 @@ static uint32_t bus_number(IovageomShim *shim, PCIBus *bus)
     if (number && above < DEEP >> 8 && number < DEEP) {
         return number;
     }
-    number = ((above + 1) * 0x9e3779b1u ^ (uint8_t)bridge->devfn) & 0xffff;
+    number = ((above + 1) * 0x9e3779b1u ^ (uint8_t)bridge->devfn) % 0xffff;
     while ((known = g_hash_table_lookup(shim->deep, GUINT_TO_POINTER(DEEP | number))) &&
            known != bus) {
-        number = (number + 1) & 0xffff;
+        number = (number + 1) % 0xffff;
     }
     g_hash_table_insert(shim->deep, GUINT_TO_POINTER(DEEP | number), bus);
     return DEEP | number;
@@ -487,11 +488,19 @@ static bool misaligned(IovageomShim *shim, uint32_t domain)
 
 /* ---- devices ---- */
 
-/* Takes out what stood in for an emulated device, which QEMU doesn't tell us the end of. */
-static void empty_slot(IovageomShim *shim, uint32_t endpoint)
+/*
+ * Takes out what stood for an emulated device, which QEMU doesn't tell us the end of. `own`: the host
+ * device that comes stands there itself, so that one has left.
+ */
+static void make_room(IovageomShim *shim, uint32_t endpoint, bool own)
 {
+    struct iovageom_viommu_endpoint known;
+
     if (g_hash_table_remove(shim->fillers, GUINT_TO_POINTER(endpoint + 1))) {
         iovageom_viommu_unplug(shim->books, endpoint);
+    } else if (own && iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK &&
+               known.kind == IOVAGEOM_ENDPOINT_EMULATED) {
+        iovageom_viommu_undeclare(shim->books, endpoint);
     }
 }
 
@@ -503,7 +512,7 @@ static bool plug(IovageomShim *shim, PCIBus *bus, int devfn, PCIBus *alias_bus, 
     struct iovageom_plug_options where;
     int rc;
 
-    empty_slot(shim, endpoint);
+    make_room(shim, endpoint, endpoint == place(shim, bus, devfn));
     if (iovageom_viommu_endpoint(shim->books, endpoint, &known) == IOVAGEOM_OK &&
         is_loose(shim, known.domain)) {
         error_setg(errp,

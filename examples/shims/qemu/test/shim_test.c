@@ -488,6 +488,25 @@ static void an_emulated_device_in_a_slot_is_no_host_device(void)
     iovageom_shim_free(shim);
 }
 
+/* Where there is no slot, too: QEMU doesn't tell that the emulated device has left. */
+static void a_host_device_takes_the_place_of_an_emulated_one(void)
+{
+    IovageomShimHost host = {"0000:3b:00.0", NULL, K4, false};
+    IovageomShim *shim = destination(NULL, 48);
+    Error *error = NULL;
+
+    g_assert_cmpint(iovageom_shim_attach(shim, &root, disk.devfn, 4, 0), ==, 0);
+    g_assert_cmpint(iovageom_shim_map(shim, 4, 0, K4 - 1, 0, 3), ==, VIRTIO_IOMMU_S_OK);
+    g_assert(iovageom_shim_plug(shim, &root, disk.devfn, &root, disk.devfn, &host, &error));
+    g_assert_cmpint(iovageom_shim_map(shim, 4, K4, 2 * K4 - 1, 0, 3), ==, VIRTIO_IOMMU_S_NOENT);
+    /* But not that of one whose DMA shows as the device's own. */
+    g_assert_cmpint(iovageom_shim_attach(shim, &root, bridge.devfn, 4, 0), ==, 0);
+    g_assert(!iovageom_shim_plug(shim, &conventional, 8, &root, bridge.devfn, &host, &error));
+    g_assert(error);
+    error_free(error);
+    iovageom_shim_free(shim);
+}
+
 /* What stock QEMU takes from an emulated device it takes from one in a slot, too. */
 static void an_emulated_device_in_a_slot_may_map_less_than_a_granule(void)
 {
@@ -654,6 +673,37 @@ static void places_deep_down_are_told_apart(void)
     iovageom_shim_free(shim);
 }
 
+/* Wherever a device is, it leaves as it came: also where the number of its place would be the last. */
+static void every_place_has_a_number(void)
+{
+    PCIBus buses[4] = {0};
+    PCIDevice bridges[4] = {0};
+    IovageomShimHost host = {"0000:3b:00.0", NULL, K4, false};
+
+    for (int n = 0; n < 4; n++) {
+        bridges[n] = (PCIDevice){.devfn = 8, .bus = n ? &buses[n - 1] : &root, .below = &buses[n]};
+        buses[n].parent_dev = &bridges[n];
+    }
+    for (unsigned third = 1; third < 256; third++) {
+        unsigned last = ((0x080800 + third + 1) * 0x9e3779b1u & 0xffff) ^ 0xffff;
+        IovageomShim *shim;
+
+        if (last > 0xff) {
+            continue;
+        }
+        bridges[2].devfn = third;
+        bridges[3].devfn = last;
+        shim = new_shim(-K4, true, NULL);
+        for (int time = 0; time < 2; time++) {
+            g_assert(iovageom_shim_plug(shim, &buses[3], 255, &buses[3], 255, &host, NULL));
+            iovageom_shim_unplug(shim, &buses[3], 255);
+        }
+        iovageom_shim_free(shim);
+        return;
+    }
+    g_assert_not_reached();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -668,11 +718,13 @@ int main(int argc, char **argv)
     TEST(a_damaged_stream_is_refused);
     TEST(qemus_part_is_judged_too);
     TEST(an_emulated_device_in_a_slot_is_no_host_device);
+    TEST(a_host_device_takes_the_place_of_an_emulated_one);
     TEST(an_emulated_device_in_a_slot_may_map_less_than_a_granule);
     TEST(a_stream_without_books);
     TEST(a_driver_that_does_not_ask_gets_no_narrow_device);
     TEST(a_driver_that_does_not_ask_moves);
     TEST(a_guest_that_read_something_else_is_refused);
     TEST(places_deep_down_are_told_apart);
+    TEST(every_place_has_a_number);
     return g_test_run();
 }
