@@ -212,12 +212,13 @@ static struct host *host_new(struct player *p, const char *name)
 static void host_like(struct player *p, struct host *host, const struct host *other)
 {
     struct player replay = *p;
+    const int count = other->fact_count; /* which grows below where it is the same host */
 
-    if (other->fact_count > MAX_WORDS)
+    if (count > MAX_WORDS)
         fail_at(p, last_column(p), "%s has too many facts", other->name);
     replay.at = 0;
-    replay.count = other->fact_count;
-    for (int i = 0; i < other->fact_count; i++) {
+    replay.count = count;
+    for (int i = 0; i < count; i++) {
         replay.words[i] = (struct word){other->facts[i], last_column(p)};
         remember_fact(host, other->facts[i]);
     }
