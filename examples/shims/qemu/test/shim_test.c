@@ -614,6 +614,33 @@ static void a_driver_that_does_not_ask_moves(void)
     }
 }
 
+/* Before there is a driver nothing is declined: the next one may ask. */
+static void a_machine_without_a_driver_moves(void)
+{
+    IovageomShim *shim = destination(NULL, 48);
+
+    g_assert_cmpint(iovageom_shim_load_begin(shim, 0, &unread), ==, 0);
+    g_assert_cmpint(iovageom_shim_load_end(shim), ==, 0);
+    g_assert(plug_at(shim, &apart, 39, NULL));
+    iovageom_shim_free(shim);
+}
+
+/* Nor does one come from elsewhere that can't be told what this machine reserves. */
+static void a_driver_that_does_not_ask_moves_to_no_region(void)
+{
+    for (int asks = 0; asks < 2; asks++) {
+        IovageomShim *shim = new_machine(NULL, 48);
+
+        g_assert(iovageom_shim_reserve(shim, M2, 2 * M2 - 1, 0, NULL));
+        machine_done->notify(machine_done, NULL);
+        reported[0] = '\0';
+        g_assert_cmpint(iovageom_shim_load_begin(shim, asks ? UINT64_MAX : ALL_BUT_PROBE, &unread),
+                        ==, asks ? 0 : -EINVAL);
+        g_assert(asks ? !reported[0] : strstr(reported, "reserved-regions") != NULL);
+        iovageom_shim_free(shim);
+    }
+}
+
 /* Of a stream without books: QEMU has what the guest has read, and never looks at it. */
 static void a_guest_that_read_something_else_is_refused(void)
 {
@@ -723,6 +750,8 @@ int main(int argc, char **argv)
     TEST(a_stream_without_books);
     TEST(a_driver_that_does_not_ask_gets_no_narrow_device);
     TEST(a_driver_that_does_not_ask_moves);
+    TEST(a_machine_without_a_driver_moves);
+    TEST(a_driver_that_does_not_ask_moves_to_no_region);
     TEST(a_guest_that_read_something_else_is_refused);
     TEST(places_deep_down_are_told_apart);
     TEST(every_place_has_a_number);
