@@ -14,9 +14,11 @@ static void add_sentence(struct answer *answer, const char *words)
     add_words(&answer->words, &answer->word_count, words);
 }
 
-static void describe(struct answer *answer)
+static void describe(struct answer *answer, struct iovageom_range range)
 {
     const struct placing *placing = &answer->placing;
+    struct iovageom_range part;
+    size_t unknown = 0;
 
     switch (placing->mapped) {
     case MAPPED:
@@ -33,8 +35,14 @@ static void describe(struct answer *answer)
         add_sentence(answer, "its files could not be read: not known (see the command show)");
         break;
     case FORBIDDEN:
-        for (size_t i = 0; i < placing->obstacle_count; i++)
+        for (size_t i = 0; i < placing->obstacle_count && i < MOST_SAID_OF_A_RANGE; i++)
             add_sentence(answer, obstacle_text(&placing->obstacles[i], placing->verdict));
+        if (placing->obstacle_count > MOST_SAID_OF_A_RANGE)
+            add_sentence(answer, text("and %zu such ranges more",
+                                      placing->obstacle_count - MOST_SAID_OF_A_RANGE));
+        while (place_unknown(placing->verdict, range, &unknown, &part) &&
+               unknown <= MOST_SAID_OF_A_RANGE)
+            add_sentence(answer, text("of %s nobody said that it is mapped", range_text(part)));
         if (placing->has_nearest)
             add_sentence(answer,
                          text("nearest place for %s%s: %s", range_size_text(placing->nearest),
@@ -100,10 +108,14 @@ bool answer_wanted(const struct verdict *verdict, const struct question *questio
            (device->group != NULL && strcmp(device->group, verdict->group->name) == 0);
 }
 
+struct iovageom_range answer_range(const struct verdict *verdict, const struct question *question)
+{
+    return question->page ? whole_pages(verdict, question->range) : question->range;
+}
+
 struct placing answer_one(const struct verdict *verdict, const struct question *question)
 {
-    return place_range(verdict,
-                       question->page ? whole_pages(verdict, question->range) : question->range);
+    return place_range(verdict, answer_range(verdict, question));
 }
 
 struct answer *answer_all(const struct asked *asked, const struct question *question, size_t *count)
@@ -120,7 +132,7 @@ struct answer *answer_all(const struct asked *asked, const struct question *ques
         if (!answer_wanted(verdict, question))
             continue;
         answer.placing = answer_one(verdict, question);
-        describe(&answer);
+        describe(&answer, answer_range(verdict, question));
         bar = answer_bar(&answer.placing, question->range);
         if (bar.device != NULL)
             add_sentence(&answer, text("likely BAR %u of %s, which is as large", bar.number,

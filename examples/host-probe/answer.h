@@ -44,6 +44,9 @@ void answer_find_device(const struct asked *asked, struct question *question);
 /** Whose answers a question is after: those of that device's group, or of all. */
 bool answer_wanted(const struct verdict *verdict, const struct question *question);
 
+/** What a question asks a group of: of an address, all of its page. */
+struct iovageom_range answer_range(const struct verdict *verdict, const struct question *question);
+
 /** What one group says. */
 struct placing answer_one(const struct verdict *verdict, const struct question *question);
 

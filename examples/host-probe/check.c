@@ -191,11 +191,13 @@ static void say_lost(const struct check *check, const struct kept *kept)
 
     for (size_t i = 0; i < shown; i++) {
         struct placing placing = place_range(kept->verdict, kept->lost[i]);
+        struct iovageom_range part;
+        size_t unknown = 0;
 
         for (size_t k = 0; k < placing.obstacle_count; k++)
             say(check->width, 2, "%s", obstacle_text(&placing.obstacles[k], kept->verdict));
-        if (placing.mapped == NOT_KNOWN)
-            say(check->width, 2, "%s: nobody said that it is mapped", range_text(kept->lost[i]));
+        while (place_unknown(kept->verdict, kept->lost[i], &unknown, &part))
+            say(check->width, 2, "%s: nobody said that it is mapped", range_text(part));
     }
     if (shown < kept->lost_count)
         printf("  and %zu ranges more (--verbose)\n", kept->lost_count - shown);

@@ -47,28 +47,58 @@ static const char *joined(const char *sources, const char *more)
     return text("%s, %s", sources, more);
 }
 
+bool place_unknown(const struct verdict *verdict, struct iovageom_range range, size_t *from,
+                   struct iovageom_range *part)
+{
+    while (*from < verdict->unknown_count) {
+        *part = verdict->unknown[(*from)++];
+        if (!iovageom_range_overlaps(*part, range))
+            continue;
+        part->start = part->start > range.start ? part->start : range.start;
+        part->last = part->last < range.last ? part->last : range.last;
+        return true;
+    }
+    return false;
+}
+
+/* Whether "VFIO for group 12, sysfs for group 1" has a source among its own. */
+static bool is_listed(const char *sources, const char *source)
+{
+    size_t length = strlen(source);
+
+    while (strncmp(sources, source, length) != 0 ||
+           (sources[length] != ',' && sources[length] != '\0')) {
+        sources = strchr(sources, ' ');
+        if (sources == NULL)
+            return false;
+        sources++;
+    }
+    return true;
+}
+
+/* What is said of the same part in the same way is one: `known` has their places. */
 static void add_obstacle(struct placing *placing, const struct iovageom_finding *finding,
-                         bool named)
+                         bool named, struct lookup *known)
 {
     const char *source = iovageom_source_string((enum iovageom_source)finding->owner.source);
+    const char *key = text("%u %s", finding->kind, range_text(finding->range));
     struct obstacle *obstacle;
+    size_t number;
 
     if (named)
         source = text("%s for %s", source, finding->owner.name);
-    for (size_t i = 0; i < placing->obstacle_count; i++) {
-        obstacle = &placing->obstacles[i];
-        if (obstacle->kind == finding->kind &&
-            iovageom_range_equal(obstacle->part, finding->range)) {
-            /* VFIO and iommufd know no types, nor what a region next to another one is. */
-            if (obstacle->type < finding->type)
-                obstacle->type = finding->type;
-            if (iovageom_range_contains(obstacle->whole, finding->against))
-                obstacle->whole = finding->against;
-            if (strstr(obstacle->sources, source) == NULL)
-                obstacle->sources = joined(obstacle->sources, source);
-            return;
-        }
+    if (lookup_find(known, key, &number)) {
+        obstacle = &placing->obstacles[number];
+        /* VFIO and iommufd know no types, nor what a region next to another one is. */
+        if (obstacle->type < finding->type)
+            obstacle->type = finding->type;
+        if (iovageom_range_contains(obstacle->whole, finding->against))
+            obstacle->whole = finding->against;
+        if (!is_listed(obstacle->sources, source))
+            obstacle->sources = joined(obstacle->sources, source);
+        return;
     }
+    lookup_add(known, key, placing->obstacle_count);
     placing->obstacles =
         keep_grown(placing->obstacles, placing->obstacle_count, sizeof(*placing->obstacles));
     placing->obstacles[placing->obstacle_count++] = (struct obstacle){
@@ -77,6 +107,8 @@ static void add_obstacle(struct placing *placing, const struct iovageom_finding 
 
 void place_obstacles(struct placing *placing, const struct iovageom_report *report, bool named)
 {
+    struct lookup known = {NULL, 0, 0};
+
     for (size_t i = 0; i < iovageom_report_count(report); i++) {
         const struct iovageom_finding *finding = iovageom_report_at(report, i);
 
@@ -84,17 +116,16 @@ void place_obstacles(struct placing *placing, const struct iovageom_report *repo
                                     finding->kind == IOVAGEOM_FINDING_OUT_OF_APERTURE ||
                                     finding->kind == IOVAGEOM_FINDING_ALIGNMENT ||
                                     finding->kind == IOVAGEOM_FINDING_NOTHING_USABLE))
-            add_obstacle(placing, finding, named);
+            add_obstacle(placing, finding, named, &known);
     }
 }
 
 static bool in_unknown(const struct verdict *verdict, struct iovageom_range range)
 {
-    for (size_t i = 0; i < verdict->unknown_count; i++) {
-        if (iovageom_range_overlaps(verdict->unknown[i], range))
-            return true;
-    }
-    return false;
+    size_t from = 0;
+    struct iovageom_range part;
+
+    return place_unknown(verdict, range, &from, &part);
 }
 
 static bool nearest_of(struct placing *placing, const struct iovageom_range *ranges, size_t count,

@@ -35,6 +35,16 @@ struct placing {
  */
 void place_obstacles(struct placing *placing, const struct iovageom_report *report, bool named);
 
+/**
+ * The next part of a range, of those of number *from and up, of which nobody said whether it is mapped;
+ * *from goes on. False when there is none.
+ */
+bool place_unknown(const struct verdict *verdict, struct iovageom_range range, size_t *from,
+                   struct iovageom_range *part);
+
+/** Of so many obstacles, moves or sources each is said; the rest is a number. JSON has all. */
+#define MOST_SAID_OF_A_RANGE 100
+
 /** Asks one group. */
 struct placing place_range(const struct verdict *verdict, struct iovageom_range range);
 

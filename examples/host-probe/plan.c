@@ -92,13 +92,14 @@ struct iovageom_size plan_ram_times(const struct plan *plan, uint64_t times)
 
 bool plan_fits_unknown(const struct plan *plan)
 {
-    for (size_t i = 0; i < plan->guest.count; i++) {
-        for (size_t k = 0; k < plan->together.unknown_count; k++) {
-            if (iovageom_range_overlaps(plan->guest.pieces[i].range, plan->together.unknown[k]))
-                return true;
-        }
-    }
-    return false;
+    struct iovageom_range part;
+    bool unknown = false;
+
+    for (size_t i = 0, from = 0; i < plan->guest.count && !unknown; i++, from = 0)
+        unknown = place_unknown(&plan->together, plan->guest.pieces[i].range, &from, &part);
+    for (size_t i = 0, from = 0; i < plan->layout.placements && !unknown; i++, from = 0)
+        unknown = place_unknown(&plan->together, plan->moves[i].to, &from, &part);
+    return unknown;
 }
 
 const char *plan_outcome_words(const struct plan *plan)
@@ -112,7 +113,11 @@ const char *plan_outcome_words(const struct plan *plan)
                      "regions are not known (see the command show)"
                    : "fits as it is";
     case IOVAGEOM_LAYOUT_SOLVED:
-        return "does not fit as it is, but would, once moved";
+        return plan_fits_unknown(plan)
+                   ? "does not fit as it is, but would, once moved, as far as is known: the "
+                     "IOMMU's "
+                     "width or the reserved regions are not known (see the command show)"
+                   : "does not fit as it is, but would, once moved";
     case IOVAGEOM_LAYOUT_OVER_BUDGET:
         return "takes more mappings than the host allows";
     default:

@@ -43,7 +43,7 @@ int plan_told(const struct plan *plan, bool all);
 /** Bytes of RAM, `times` times. */
 struct iovageom_size plan_ram_times(const struct plan *plan, uint64_t times);
 
-/** Whether a piece is where nobody said what is mapped. */
+/** Whether a piece is, or would go, where nobody said what is mapped. */
 bool plan_fits_unknown(const struct plan *plan);
 
 /** What it comes to without a virtual IOMMU. */

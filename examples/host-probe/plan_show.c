@@ -44,7 +44,9 @@ static void say_guest(const struct plan *plan)
 
 static void say_moves(const struct plan *plan)
 {
-    for (size_t i = 0; i < plan->layout.placements; i++) {
+    size_t moves = plan->layout.placements;
+
+    for (size_t i = 0; i < moves && i < MOST_SAID_OF_A_RANGE; i++) {
         const struct iovageom_placement *move = &plan->moves[i];
 
         printf("  %-9s %s moves to %s%s%s\n", plan->guest.names[move->piece],
@@ -54,6 +56,8 @@ static void say_moves(const struct plan *plan)
                    ? range_size_text(move->to)
                    : "");
     }
+    if (moves > MOST_SAID_OF_A_RANGE)
+        printf("  and %zu moves more\n", moves - MOST_SAID_OF_A_RANGE);
     for (size_t i = 0; i < plan->guest.count; i++) {
         if (plan->stuck[i])
             printf("  %-9s %s has no place\n", plan->guest.names[i],
@@ -90,12 +94,16 @@ static void say_most(const struct plan *plan)
 
 static void say_bypass(const struct plan *plan)
 {
+    size_t obstacles = plan->obstacles.obstacle_count;
+
     printf("\n");
     say(plan->width, 0, "Without a virtual IOMMU, or while it is bypassed: %s",
         plan_outcome_words(plan));
     say_moves(plan);
-    for (size_t i = 0; i < plan->obstacles.obstacle_count; i++)
+    for (size_t i = 0; i < obstacles && i < MOST_SAID_OF_A_RANGE; i++)
         say(plan->width, 2, "%s", obstacle_text(&plan->obstacles.obstacles[i], &plan->together));
+    if (obstacles > MOST_SAID_OF_A_RANGE)
+        say(plan->width, 2, "and %zu such ranges more", obstacles - MOST_SAID_OF_A_RANGE);
     for (size_t i = 0; i < plan->note_count; i++)
         say(plan->width, 2, "%s", plan->notes[i]);
     say_most(plan);

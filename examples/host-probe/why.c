@@ -269,12 +269,18 @@ static json_t *answer_json(const struct placing *placing, const struct question 
                                         "not-read"};
     json_t *object = out_object();
     json_t *array = out_array();
+    json_t *unknown = out_array();
+    struct iovageom_range part;
+    size_t from = 0;
 
     out_set(object, "group", out_string(placing->verdict->group->name));
     out_set(object, "answer", out_string(names[placing->mapped]));
     for (size_t i = 0; i < placing->obstacle_count; i++)
         out_add(array, obstacle_json(&placing->obstacles[i], placing->verdict));
     out_set(object, "obstacles", array);
+    while (place_unknown(placing->verdict, answer_range(placing->verdict, question), &from, &part))
+        out_add(unknown, out_range(part));
+    out_set(object, "unknown", unknown);
     out_set(object, "nearest", placing->has_nearest ? out_range(placing->nearest) : NULL);
     out_set(object, "nearest_known", out_bool(placing->has_nearest && !placing->guessed));
     out_set(object, "bar", bar_json(answer_bar(placing, question->range)));
