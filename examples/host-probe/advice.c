@@ -161,8 +161,12 @@ static void add_remedies(struct advice *advice, const struct host *host)
 
 bool host_is_arm(const struct host *host)
 {
-    return host->kernel != NULL &&
-           (strstr(host->kernel, "aarch64") != NULL || strstr(host->kernel, "arm64") != NULL);
+    bool smmu = false;
+
+    for (size_t i = 0; i < host->unit_count; i++)
+        smmu = smmu || strncmp(host->units[i].name, "smmu", 4) == 0;
+    return smmu || (host->kernel != NULL && (strstr(host->kernel, "aarch64") != NULL ||
+                                             strstr(host->kernel, "arm64") != NULL));
 }
 
 static void set(struct setting **list, size_t *count, const char *vmm, const char *words,

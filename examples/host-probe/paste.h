@@ -87,6 +87,7 @@ struct reader {
     size_t said;     /* how often something was said of a device */
     unsigned width;  /* "Host address width" */
     unsigned smmu;   /* bits of the addresses that an SMMU takes; 0: not said */
+    bool arm;        /* the kernel\'s version says so */
     const char *off;
 };
 

@@ -290,6 +290,8 @@ static bool read_log_machine(struct reader *reader)
 
         while (end < reader->end && isgraph((unsigned char)*end) != 0)
             end++;
+        /* Who built it, and with what, tells the architecture, but is not kept. */
+        reader->arm = line_after(reader, end, "aarch64") != NULL;
         reader->host->kernel = text("Linux (none) %.*s", (int)(end - at), at);
         /* What was off in another boot need not be now. */
         reader->off = NULL;
@@ -353,4 +355,7 @@ void paste_finish_log(struct reader *reader)
                         reader->smmu));
     if (reader->off != NULL)
         say_to_all(reader, text("the IOMMU is off: %s", reader->off));
+    if (reader->smmu != 0 || reader->arm)
+        host->kernel =
+            text("%s aarch64", host->kernel != NULL ? host->kernel : "Linux (none) unknown");
 }
