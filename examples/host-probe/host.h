@@ -137,6 +137,12 @@ bool group_has_no_iommu(const struct group *group);
  */
 bool device_hinders(const struct device *device);
 
+/** A note on a group; of very many the rest is only counted. */
+void group_note(struct group *group, const char *words);
+
+/** How many more there were. */
+const char *group_unsaid(const struct group *group);
+
 /** Adds a device to a group. */
 void group_add(struct group *group, struct device *device);
 

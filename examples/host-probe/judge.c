@@ -168,7 +168,7 @@ static bool amd_unit_limits(const struct iovageom_geometry *known, const struct 
               iovageom_status_string(status), quoted((const char *)blob.bytes, blob.length));
         return false;
     }
-    return meaning_of_amd(known, efr, limits);
+    return meaning_of_amd(known, efr, unit_attribute(unit, "pgtbl_v2").there, limits);
 }
 
 static bool read_unit(const struct iovageom_geometry *known, const struct unit *unit,
@@ -252,7 +252,7 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
         meaning_of_smmuv3(verdict->geometry, info.smmuv3_idr, &limits))
         take_limits(verdict, &limits, "SMMUv3 registers by iommufd", counts, checked);
     if ((info.knows & IOVAGEOM_HW_INFO_AMD_EFR) != 0 &&
-        meaning_of_amd(verdict->geometry, info.amd_efr, &limits))
+        meaning_of_amd(verdict->geometry, info.amd_efr, false, &limits))
         take_limits(verdict, &limits, "AMD-Vi registers by iommufd", counts, checked);
 }
 
@@ -483,6 +483,8 @@ static void judge_translated(const struct host *host, struct verdict *verdict,
     faults_join(&verdict->faults, &verdict->group->faults);
     for (size_t i = 0; i < verdict->group->said_count; i++)
         note(&verdict->notes, &verdict->note_count, verdict->group->said[i]);
+    if (verdict->group->unsaid != 0)
+        note(&verdict->notes, &verdict->note_count, group_unsaid(verdict->group));
     verdict->assignable = verdict->assignable && !verdict->group->direct;
     read_sysfs(verdict, mode->lenient);
     if (mode->has_software_msi)

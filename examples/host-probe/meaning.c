@@ -67,13 +67,17 @@ static bool choose(const struct meanings *meanings, struct iovageom_host_limits 
     return true;
 }
 
-bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr,
+bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr, bool v2,
                     struct iovageom_host_limits *limits)
 {
     struct meanings meanings = {.known = known};
     struct iovageom_host_limits one;
-    int status = iovageom_host_amd(efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_ANY, &one);
+    int status = iovageom_host_amd(efr, v2 ? IOVAGEOM_STAGE_FIRST : IOVAGEOM_STAGE_DEFAULT, 0,
+                                   IOVAGEOM_LINUX_ANY, &one);
 
+    /* What was asked of the kernel does not help where the IOMMU has no such tables. */
+    if (v2 && status != IOVAGEOM_OK)
+        status = iovageom_host_amd(efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_ANY, &one);
     consider_least(&meanings, status, &one);
     for (uint32_t rules = IOVAGEOM_LINUX_6_1; rules <= IOVAGEOM_LINUX_7_3; rules++)
         for (unsigned levels = 4; levels <= 5; levels++) {

@@ -19,8 +19,11 @@
 bool meaning_of_vtd(const struct iovageom_geometry *known, uint64_t cap, uint64_t ecap,
                     struct iovageom_host_limits *limits);
 
-/** v2 tables only where what the kernel gave fits no others: they are a choice of the user. */
-bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr,
+/**
+ * v2 tables only where what the kernel gave fits no others, or where it was told to use them (`v2`):
+ * they are a choice of the user.
+ */
+bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr, bool v2,
                     struct iovageom_host_limits *limits);
 
 bool meaning_of_smmuv3(const struct iovageom_geometry *known, const uint32_t idr[6],

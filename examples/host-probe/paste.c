@@ -66,14 +66,6 @@ static void finish_groups(struct host *host)
     host->group_count = kept;
 }
 
-void paste_note(struct group *group, const char *words)
-{
-    if (group->said_count < 20)
-        add_words(&group->said, &group->said_count, words);
-    else
-        group->unsaid++;
-}
-
 /* A line of reserved_regions, whatever it says: it is looked at when the group is judged. */
 static void put_region(struct reader *reader, const char *name, const char *line)
 {
@@ -386,6 +378,12 @@ static struct blob plain_text(const struct blob *blob)
     for (at += wide ? 2 : 0; at < end; at++) {
         if (wide && *at == 0)
             continue;
+        /* Ends of lines are those of any system. */
+        if (*at == '\r') {
+            if (end - at < 2 + wide || (at[1 + wide] != '\n' && at[1 + wide] != '\r'))
+                plain.bytes[plain.length++] = '\n';
+            continue;
+        }
         if (end - at > 1 && memcmp(at, "\x1b[", 2) == 0) {
             for (at += 2; at < end && *at >= 0x20 && *at < 0x40; at++)
                 ;
@@ -413,11 +411,12 @@ void host_read_paste(struct host *host, const struct blob *blob)
         reader.at = at;
         reader.end = newline != NULL ? newline : end;
         reader.number++;
-        if (reader.end > at && reader.end[-1] == '\r')
-            reader.end--;
         /* No line of a kernel is that long, and each is searched for many words. */
         if (reader.end - at < 4096)
             read_one_line(&reader);
+        else if (line_after(&reader, at, "iommu") != NULL)
+            fault(&host->faults, "%s:%zu: a line of more than 4095 bytes is not read", blob->path,
+                  reader.number);
         at = newline != NULL ? newline + 1 : end;
     }
     if (reader.understood == 0)
@@ -433,11 +432,4 @@ void host_read_paste(struct host *host, const struct blob *blob)
     sort_groups(host);
     finish_regions(&reader);
     paste_finish_log(&reader);
-    for (size_t i = 0; i < host->group_count; i++) {
-        struct group *group = &host->groups[i];
-
-        if (group->unsaid != 0)
-            add_words(&group->said, &group->said_count,
-                      text("and %zu notes more, which are left out", group->unsaid));
-    }
 }

@@ -88,6 +88,7 @@ struct reader {
     unsigned width;  /* "Host address width" */
     unsigned smmu;   /* bits of the addresses that an SMMU takes; 0: not said */
     bool arm;        /* the kernel\'s version says so */
+    bool v2;         /* AMD-Vi was told to use tables of the first stage */
     const char *off;
 };
 
@@ -132,9 +133,6 @@ struct group *paste_group(struct reader *reader, const char *name);
  * groups have their devices in the end.
  */
 void paste_device(struct reader *reader, const char *name, const char *address);
-
-/** A note on a group; of very many the rest is only counted. */
-void paste_note(struct group *group, const char *words);
 
 /** A register file of an IOMMU. */
 void paste_attribute(struct reader *reader, const char *name, const char *file, const char *value);

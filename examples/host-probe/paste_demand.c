@@ -91,7 +91,7 @@ static void say_region(struct reader *reader, const struct demand *demand)
     if (group == NULL)
         group = paste_group(reader, ANY_GROUP);
     if (group != NULL)
-        paste_note(group, text("firmware (an RMRR) wants %s mapped one to one for %s%s",
+        group_note(group, text("firmware (an RMRR) wants %s mapped one to one for %s%s",
                                words_of(demand->range), demand->device, behind));
 }
 
@@ -108,7 +108,7 @@ static void say_refusal(struct reader *reader, const struct demand *demand)
     if (group == NULL)
         return;
     group->direct = true;
-    paste_note(group,
+    group_note(group,
                text("the kernel refused %s, as firmware wants regions for it mapped one to one",
                     demand->device));
 }
@@ -132,12 +132,12 @@ static void say_ivmd(struct reader *reader, const struct ivmd *ivmd)
         if (reader->said++ > MOST_SAID)
             group->unsaid++;
         else
-            paste_note(group, text("firmware (an IVMD) wants %s mapped one to one for %s",
+            group_note(group, text("firmware (an IVMD) wants %s mapped one to one for %s",
                                    words_of(ivmd->range), device->address));
     }
     group = host->group_count == 0 ? paste_group(reader, ANY_GROUP) : host_group(host, ANY_GROUP);
     if (!any && group != NULL)
-        paste_note(group, text("firmware (an IVMD) wants %s mapped one to one for %s: Linux gives "
+        group_note(group, text("firmware (an IVMD) wants %s mapped one to one for %s: Linux gives "
                                "that to nobody",
                                words_of(ivmd->range),
                                strcmp(ivmd->first, ivmd->last) == 0

@@ -284,6 +284,9 @@ static bool read_log_machine(struct reader *reader)
         if (reader->off == NULL && line_after(reader, reader->at, offs[i]) != NULL)
             reader->off = offs[i];
     }
+    if (line_after(reader, reader->at, "amd_iommu=pgtbl_v2") != NULL ||
+        line_after(reader, reader->at, "AMD-Vi: V2 page table enabled") != NULL)
+        reader->v2 = true;
     at = line_after(reader, reader->at, "Linux version ");
     if (at != NULL) {
         const char *end = at;
@@ -295,6 +298,7 @@ static bool read_log_machine(struct reader *reader)
         reader->host->kernel = text("Linux (none) %.*s", (int)(end - at), at);
         /* What was off in another boot need not be now. */
         reader->off = NULL;
+        reader->v2 = false;
         return true;
     }
     return line_after(reader, reader->at, "DMAR: IOMMU enabled") != NULL ||
@@ -320,7 +324,7 @@ bool paste_read_log(struct reader *reader)
 static void say_to_all(struct reader *reader, const char *words)
 {
     for (size_t i = 0; i < reader->host->group_count; i++)
-        paste_note(&reader->host->groups[i], words);
+        group_note(&reader->host->groups[i], words);
 }
 
 void paste_finish_log(struct reader *reader)
@@ -337,7 +341,7 @@ void paste_finish_log(struct reader *reader)
     /* Where a group's own list is there, it says which of them are its own. */
     for (size_t i = 0; i < host->group_count && reader->rmrr_count != 0; i++) {
         if (host->groups[i].pasted == NULL)
-            paste_note(
+            group_note(
                 &host->groups[i],
                 text("firmware wants %s mapped one to one for devices that the text does not "
                      "name: reserved_regions of each group says whose",
@@ -353,6 +357,11 @@ void paste_finish_log(struct reader *reader)
                    text("an SMMU takes addresses of %u bits (ias), says the kernel's log; what "
                         "VFIO maps of them says the kernel when it is asked",
                         reader->smmu));
+    /* Their addresses have fewer bits. The line may be before those of the IOMMUs. */
+    for (size_t i = 0; i < host->unit_count && reader->v2; i++) {
+        if (strncmp(host->units[i].name, "ivhd", 4) == 0)
+            paste_attribute(reader, host->units[i].name, "pgtbl_v2", "1");
+    }
     if (reader->off != NULL)
         say_to_all(reader, text("the IOMMU is off: %s", reader->off));
     if (reader->smmu != 0 || reader->arm)

@@ -14,7 +14,12 @@
 #define MOST_DEVICES   65536
 #define MOST_UNITS     128
 
+#define MOST_NOTES     20
+
 #define UNKNOWN_DRIVER "?"
+
+/* Before the notes of a group that Linux gives to nobody. */
+#define DIRECT "direct"
 
 struct device *host_device(struct host *host, const char *address)
 {
@@ -96,6 +101,19 @@ struct unit *host_add_unit(struct host *host, const char *path, const char *name
     unit = &host->units[host->unit_count++];
     *unit = (struct unit){.name = text("%s", name), .meaning = keep(sizeof(*unit->meaning))};
     return unit;
+}
+
+void group_note(struct group *group, const char *words)
+{
+    if (group->said_count < MOST_NOTES)
+        add_words(&group->said, &group->said_count, words);
+    else
+        group->unsaid++;
+}
+
+const char *group_unsaid(const struct group *group)
+{
+    return text("and %zu notes more, which are left out", group->unsaid);
 }
 
 void group_add(struct group *group, struct device *device)
@@ -275,6 +293,22 @@ static void read_drivers(struct host *host, struct group *group, const char *pat
     }
 }
 
+/* What a text said, from which the snapshot was made. */
+static void read_notes(struct group *group, const char *path)
+{
+    struct blob blob = read_file(path, &group->faults);
+    char **lines = lines_of(&blob);
+
+    group->direct = lines[0] != NULL && strcmp(lines[0], DIRECT) == 0;
+    for (size_t i = group->direct ? 1 : 0; lines[i] != NULL; i++) {
+        /* The last may be how many more there were. */
+        if (group->said_count <= MOST_NOTES)
+            add_words(&group->said, &group->said_count, printable(lines[i]));
+        else
+            group->unsaid++;
+    }
+}
+
 static void read_group(struct host *host, struct group *group, const char *path)
 {
     char *directory = text("%s/sysfs/iommu_groups/%s", path, group->name);
@@ -299,6 +333,7 @@ static void read_group(struct host *host, struct group *group, const char *path)
             group_add(group, device);
     }
     read_drivers(host, group, text("%s/drivers", directory));
+    read_notes(group, text("%s/groups/%s/notes", path, group->name));
     group->answers = read_answers(text("%s/groups/%s", path, group->name), &group->faults);
 }
 
@@ -424,6 +459,20 @@ static void save_text(const char *path, const char *content)
     write_file(path, content, strlen(content));
 }
 
+static void save_notes(const struct group *group, const char *path)
+{
+    struct buffer notes = {NULL, 0, 0};
+
+    if (group->direct)
+        buffer_add(&notes, "%s\n", DIRECT);
+    for (size_t i = 0; i < group->said_count; i++)
+        buffer_add(&notes, "%s\n", group->said[i]);
+    if (group->unsaid != 0)
+        buffer_add(&notes, "%s\n", group_unsaid(group));
+    if (notes.length != 0)
+        save_text(path, buffer_text(&notes));
+}
+
 static void save_group(const struct group *group, const char *path, bool at_the_top)
 {
     char *directory = text("%s/sysfs/iommu_groups/%s", path, group->name);
@@ -441,6 +490,7 @@ static void save_group(const struct group *group, const char *path, bool at_the_
     save_text(text("%s/devices", directory), buffer_text(&devices));
     if (drivers.length != 0)
         save_text(text("%s/drivers", directory), buffer_text(&drivers));
+    save_notes(group, text("%s/groups/%s/notes", path, group->name));
     if (group->title != NULL)
         save_text(text("%s/name", directory), text("%s\n", group->title));
     if (group->type != NULL)
