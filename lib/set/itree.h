@@ -96,13 +96,10 @@ void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path 
 /* Removes all entries that overlap `range`, whole; returns how many. Needs no memory. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
 
-/* For trees without values, which alone keep gaps. The lowest gap of at least `size` addresses whose
- * last >= address. size >= 1. */
-bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
-                              struct iovageom_range *gap);
-/* The highest gap of at least `size` addresses whose start <= address. size >= 1. */
-bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
-                              struct iovageom_range *gap);
+/* For trees without values, which alone keep gaps. Above: the lowest gap of at least `size` addresses
+ * whose last >= address; else the highest whose start <= address. size >= 1. */
+bool iovageom_itree_gap(const struct iovageom_itree *tree, bool above, uint64_t address,
+                        uint64_t size, struct iovageom_range *gap);
 /*
  * For walking upwards. The next entry is the lowest whose last >= `address`; with `end` there is
  * none, because an entry that ends at 2^64-1 was given already and `address` can't be above that.

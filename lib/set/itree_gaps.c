@@ -150,23 +150,15 @@ static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t
 }
 
 /* The top gap comes last when searching upwards, and first when searching downwards. */
-bool iovageom_itree_gap_above(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
-                              struct iovageom_range *gap)
+bool iovageom_itree_gap(const struct iovageom_itree *tree, bool above, uint64_t address,
+                        uint64_t size, struct iovageom_range *gap)
 {
-    if (tree->count > 0 && address <= tree->highest && search_gap(tree, true, address, size, gap))
-        return true;
-    return top_gap(tree, size, gap);
-}
+    const bool inside = tree->count > 0 && address <= tree->highest;
 
-bool iovageom_itree_gap_below(const struct iovageom_itree *tree, uint64_t address, uint64_t size,
-                              struct iovageom_range *gap)
-{
-    if (tree->count == 0 || address > tree->highest) {
-        if (top_gap(tree, size, gap))
-            return true;
-        address = tree->highest;
-    }
-    return search_gap(tree, false, address, size, gap);
+    if (above)
+        return (inside && search_gap(tree, true, address, size, gap)) || top_gap(tree, size, gap);
+    return (!inside && top_gap(tree, size, gap)) ||
+           search_gap(tree, false, iovageom_lower(address, tree->highest), size, gap);
 }
 
 /* The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. `room` is by
@@ -213,8 +205,7 @@ int iovageom_rangeset_hole(const struct iovageom_rangeset *set, struct iovageom_
     /* A gap may be long enough, and yet have no aligned start: then the next one is tried. Each
      * such gap costs O(log n). Apart from gaps that the limits cut, there are none when the ranges
      * and `size` are multiples of the alignment, as they are when it is the granule. */
-    while (highest ? iovageom_itree_gap_below(tree, address, size, &gap)
-                   : iovageom_itree_gap_above(tree, address, size, &gap)) {
+    while (iovageom_itree_gap(tree, !highest, address, size, &gap)) {
         if (!iovageom_range_intersect(gap, limits, &room))
             break;
         if (fit(room, highest, size, alignment, out))

@@ -34,14 +34,14 @@ static inline bool iovageom_rangeset_meets(const struct iovageom_rangeset *set,
 static inline bool iovageom_rangeset_gap_above(const struct iovageom_rangeset *set,
                                                uint64_t address, struct iovageom_range *out)
 {
-    return iovageom_itree_gap_above(tree_in(set), address, 1, out);
+    return iovageom_itree_gap(tree_in(set), true, address, 1, out);
 }
 
 /* The gap that has `address`, or else the highest below it. False when there is none. O(log n). */
 static inline bool iovageom_rangeset_gap_below(const struct iovageom_rangeset *set,
                                                uint64_t address, struct iovageom_range *out)
 {
-    return iovageom_itree_gap_below(tree_in(set), address, 1, out);
+    return iovageom_itree_gap(tree_in(set), false, address, 1, out);
 }
 
 /* The allocator of a set. One that is to take the place of another, by swap, is made with it. */

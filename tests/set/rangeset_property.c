@@ -120,15 +120,13 @@ static void check_gaps(unsigned at)
     while (i < world.universe && world.flags[i])
         i++;
     if (i < world.universe || outside_above) {
-        ck_assert(iovageom_itree_gap_above((const struct iovageom_itree *)&world.set, place(at), 1,
-                                           &got));
+        ck_assert(iovageom_rangeset_gap_above(&world.set, place(at), &got));
         want = i < world.universe
                    ? gap_at(i)
                    : (struct iovageom_range){place(world.universe - 1) + 1, UINT64_MAX};
         ck_assert(iovageom_range_equal(got, want));
     } else {
-        ck_assert(!iovageom_itree_gap_above((const struct iovageom_itree *)&world.set, place(at), 1,
-                                            &got));
+        ck_assert(!iovageom_rangeset_gap_above(&world.set, place(at), &got));
     }
     for (i = at; i > 0 && world.flags[i];)
         i--;
