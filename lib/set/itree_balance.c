@@ -89,8 +89,8 @@ static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom
  * its longest gap may be among those that have moved. If the higher child was empty, its last is
  * the old last of the lower one, whose highest entries it has got.
  */
-static void shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                  uint32_t level, uint32_t slot, int32_t k)
+IOVAGEOM_COLD static void shift(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                                uint32_t level, uint32_t slot, int32_t k)
 {
     struct iovageom_itree_inner *parent = inner_of(path, level);
     void *low = parent->child[slot];
@@ -137,15 +137,6 @@ IOVAGEOM_COLD static void grow_root(struct iovageom_itree *tree, struct iovageom
     root->last[0] = last_of(tree->height - 1, root->child[0], root->count[0]);
 }
 
-static void set_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                      uint32_t level, uint32_t count)
-{
-    if (level < tree->height)
-        inner_of(path, level + 1)->count[path->slot[level + 1]] = (uint8_t)count;
-    else
-        tree->root_count = count;
-}
-
 /* Puts an empty node into the path's node at that level, as child `slot`, which is not the first.
  * Until entries come to it, its last is that of the child before, so that lasts still ascend. */
 IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom_itree_path *path,
@@ -154,12 +145,13 @@ IOVAGEOM_COLD static void add_child(struct iovageom_itree *tree, struct iovageom
     struct iovageom_itree_inner *inner = inner_of(path, level);
     uint32_t count = count_at(tree, path, level);
 
-    move_entries(tree, level, inner, slot + 1, inner, slot, count - slot);
+    if (slot < count)
+        move_entries(tree, level, inner, slot + 1, inner, slot, count - slot);
     inner->child[slot] = child;
     inner->count[slot] = 0;
     inner->gap[slot] = 0;
     inner->last[slot] = inner->last[slot - 1];
-    set_count(tree, path, level, count + 1);
+    set_count_at(tree, path, level, count + 1);
 }
 
 /* Frees child `slot`, which must be empty, and closes its slot. */
@@ -171,7 +163,7 @@ IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageo
 
     iovageom_itree_free_node(tree, inner->child[slot], level - 1);
     close_slots(tree, level, inner, slot, 1, count);
-    set_count(tree, path, level, count - 1);
+    set_count_at(tree, path, level, count - 1);
 }
 
 /* Moves k entries from child `slot` to the next one, or for k < 0 back, and leads the path to the
@@ -341,9 +333,9 @@ IOVAGEOM_COLD static void collapse(struct iovageom_itree *tree)
         memcpy(inline_values(tree), leaf_values(leaf),
                IOVAGEOM_ITREE_INLINE * tree->width * sizeof(uint64_t));
         iovageom_itree_release(tree);
-        if (tree->count == 0)
-            tree->highest = 0;
     }
+    if (tree->count == 0)
+        tree->highest = 0;
 }
 
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path)

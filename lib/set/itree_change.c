@@ -80,102 +80,71 @@ static inline uint64_t base_at(const struct iovageom_itree *tree,
     return tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
 }
 
-/* put_in() inserts one entry among `count`, take_out() removes n of them, in one leaf or in the
- * object. Counts, summaries and `highest` are left to the caller. Of the few entries of the object,
- * `few`, each is moved by itself, as a call of memmove() takes longer than that. */
-static ALWAYS_INLINE void move_one(uint32_t width, struct iovageom_range *ranges, uint64_t *values,
-                                   uint32_t to, uint32_t from)
+/*
+ * Into the object. How many of its few entries are to be moved is random for random requests, and a loop
+ * over so many would end where no processor expects it: that took a third of the time of a request.
+ * So each slot is written, with its neighbour's entry or with its own. Slots that are not used are
+ * moved as well, as all of them are alike. `width` is a constant, 0 or 1.
+ */
+static ALWAYS_INLINE int insert_one(const uint32_t width, struct iovageom_itree *tree, size_t index,
+                                    struct iovageom_range range, const uint64_t *values)
 {
-    ranges[to] = ranges[from];
-    if (width == 1)
-        values[to] = values[from];
-    else
-        for (uint32_t w = 0; w < width; w++)
-            values[to * width + w] = values[from * width + w];
-}
+    struct iovageom_range *ranges = tree->inline_ranges;
+    uint64_t *to = inline_values(tree);
 
-static ALWAYS_INLINE void put_in(const struct iovageom_itree *tree, struct iovageom_range *ranges,
-                                 uint64_t *values, uint32_t index, uint32_t count,
-                                 struct iovageom_range range, const uint64_t *value, bool few)
-{
-    const uint32_t width = tree->width;
-
-    if (few) {
-        for (uint32_t i = count; i > index; i--)
-            move_one(width, ranges, values, i, i - 1);
-    } else {
-        memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
+#pragma GCC unroll 8
+    for (size_t i = IOVAGEOM_ITREE_INLINE - 1; i > 0; i--) {
+        ranges[i] = ranges[i - (i > index)];
         if (width > 0)
-            memmove(&values[(index + 1) * width], &values[index * width],
-                    (count - index) * width * sizeof(*value));
+            to[i] = to[i - (i > index)];
     }
-    ranges[index] = range;
+    ranges[index].start = range.start;
+    ranges[index].last = range.last;
     if (width > 0)
-        values[index * width] = value[0];
-    if (width > 1)
-        values[index * width + 1] = value[1];
+        to[index] = *values;
+    tree->highest = ranges[tree->count].last;
+    tree->count++;
+    tree->changes++;
+    return IOVAGEOM_OK;
 }
 
-static ALWAYS_INLINE void take_out(const struct iovageom_itree *tree, struct iovageom_range *ranges,
-                                   uint64_t *values, uint32_t index, uint32_t n, uint32_t count,
-                                   bool few)
+static NOINLINE int insert_range(struct iovageom_itree *tree, size_t index,
+                                 struct iovageom_range range)
+{
+    return insert_one(0, tree, index, range, NULL);
+}
+
+/* Into a leaf, or of any width. */
+static NOINLINE int insert_any(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                               struct iovageom_range range, const uint64_t *values)
 {
     const uint32_t width = tree->width;
-    const uint32_t left = count - n;
-
-    if (few) {
-        for (uint32_t i = index; i < left; i++)
-            move_one(width, ranges, values, i, i + n);
-    } else {
-        memmove(&ranges[index], &ranges[index + n], (left - index) * sizeof(ranges[0]));
-        if (width > 0)
-            memmove(&values[index * width], &values[(index + n) * width],
-                    (left - index) * width * sizeof(*values));
-    }
-    for (uint32_t i = left; i < count; i++)
-        ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
-}
-
-/* `by` is negative as 0 - n: unsigned sums wrap, so the result is right. */
-static inline void change_count(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                                uint32_t by)
-{
-    tree->count += (size_t)(int32_t)by;
-    tree->changes++;
-    if (tree->height > 0)
-        inner_of(path, 1)->count[path->slot[1]] += (uint8_t)by;
-    else
-        tree->root_count += by;
-}
-
-int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                          struct iovageom_range range, const uint64_t *values)
-{
     struct iovageom_range *ranges;
-    uint32_t index = path->slot[0];
-    uint32_t count = count_at(tree, path, 0);
+    uint64_t *to;
+    uint32_t index, count;
 
-    if (!tree->root && count < IOVAGEOM_ITREE_INLINE) {
-        put_in(tree, tree->inline_ranges, inline_values(tree), index, count, range, values, true);
-        tree->highest = index == count ? range.last : tree->highest;
-        tree->count++;
-        tree->changes++;
-        return IOVAGEOM_OK;
-    }
-    if (!tree->root || count == LEAF_SLOTS) {
-        if (iovageom_itree_make_room(tree, path))
-            return IOVAGEOM_ERR_NO_MEMORY;
-        count = count_at(tree, path, 0);
-        index = path->slot[0];
-    }
+    if (count_at(tree, path, 0) == (tree->root ? LEAF_SLOTS : (uint32_t)IOVAGEOM_ITREE_INLINE) &&
+        iovageom_itree_make_room(tree, path) != IOVAGEOM_OK)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    count = count_at(tree, path, 0);
+    index = path->slot[0];
     ranges = ranges_at(tree, path);
-    put_in(tree, ranges, leaf_values(ranges), index, count, range, values, false);
-    change_count(tree, path, 1);
+    to = (tree->root ? leaf_values(ranges) : inline_values(tree)) + index * width;
+    memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
+    if (width > 0)
+        memmove(to + width, to, (count - index) * width * sizeof(*to));
+    ranges[index].start = range.start;
+    ranges[index].last = range.last;
+    for (uint32_t w = 0; w < width; w++)
+        to[w] = values[w];
+    tree->count++;
+    tree->changes++;
+    set_count_at(tree, path, 0, count + 1);
     if (index == count)
         set_last(tree, path, range.last);
-    /* The index is behind all entries of the leaf only in the highest leaf: else the place would be
-     * in the next one. So the gap in which such an entry comes is the top one, which no node
-     * counts. Elsewhere the range divides a gap, which may have been the longest of the leaf. */
+    /* The index is behind all entries only in the highest leaf: else the place would be in the next
+     * one. So such an entry comes in the top gap, which no node counts. Elsewhere the range divides a
+     * gap, which may have been the longest of the leaf. */
     if (keeps_gaps(tree)) {
         const uint64_t base = base_at(tree, path, index);
 
@@ -187,70 +156,108 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
     return IOVAGEOM_OK;
 }
 
-void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                           struct iovageom_range range)
+int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                          struct iovageom_range range, const uint64_t *values)
 {
-    ranges_at(tree, path)[path->slot[0]] = range;
-    tree->changes++;
-    count_gaps(tree, path);
-    if (path->slot[0] + 1u < count_at(tree, path, 0))
-        return;
-    /* The highest entry of the leaf: the gap in front of the next leaf's first entry has changed,
-     * too. */
-    set_last(tree, path, range.last);
-    if (keeps_gaps(tree) && iovageom_itree_step(tree, path, true))
-        count_gaps(tree, path);
+    if (tree->root || tree->count == IOVAGEOM_ITREE_INLINE || tree->width > 1)
+        return insert_any(tree, path, range, values);
+    if (tree->width == 0)
+        return insert_range(tree, path->slot[0], range);
+    return insert_one(1, tree, path->slot[0], range, values);
 }
 
-/*
- * The last entries of the path's leaf are gone, from the place on. So the leaf has a new last
- * address, base - 1, and the gap in front of the next leaf's first entry now begins at `base`. With
- * a base of 0 nothing is left below: the tree, or its first leaf, is empty and goes in
- * iovageom_itree_settle().
- */
-static void cut_end(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint64_t base)
+/* The path's leaf has a new last address: so the gap in front of the next leaf changes, too. */
+static void move_end(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                     uint64_t last)
 {
     struct iovageom_itree_path next;
 
-    if (path->slot[0] > 0 || base > 0)
-        set_last(tree, path, base - 1);
+    set_last(tree, path, last);
     if (!keeps_gaps(tree))
         return;
     count_gaps(tree, path);
     next = *path;
     if (iovageom_itree_step(tree, &next, true))
-        raise_gap(tree, &next, ranges_at(tree, &next)->start - base);
+        count_gaps(tree, &next);
+}
+
+void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                           struct iovageom_range range)
+{
+    struct iovageom_range *to = &ranges_at(tree, path)[path->slot[0]];
+
+    to->start = range.start;
+    to->last = range.last;
+    tree->changes++;
+    if (path->slot[0] + 1u < count_at(tree, path, 0))
+        count_gaps(tree, path);
+    else
+        move_end(tree, path, range.last);
+}
+
+static ALWAYS_INLINE void cut_one(const uint32_t width, struct iovageom_itree *tree, size_t index)
+{
+    struct iovageom_range *ranges = tree->inline_ranges;
+    uint64_t *values = inline_values(tree);
+
+#pragma GCC unroll 8
+    for (size_t i = 0; i < IOVAGEOM_ITREE_INLINE - 1; i++) {
+        ranges[i] = ranges[i + (i >= index)];
+        if (width > 0)
+            values[i] = values[i + (i >= index)];
+    }
+    memset(&ranges[IOVAGEOM_ITREE_INLINE - 1], 0xff, sizeof(*ranges));
+    tree->count--;
+    tree->highest = tree->count > 0 ? ranges[tree->count - 1].last : 0;
+    tree->changes++;
+}
+
+static NOINLINE void cut_range(struct iovageom_itree *tree, size_t index)
+{
+    cut_one(0, tree, index);
 }
 
 /*
- * The gaps around what is removed become one gap that is longer than each of them, so the longest
- * gap can only grow, and not all gaps need be compared. The limit below which a leaf counts as small
- * is that of merge_children().
+ * From a leaf, of any width, or several. The gaps around what is removed become one gap that is longer
+ * than each of them, so the longest gap can only grow, and not all gaps need be compared. The limit
+ * below which a leaf counts as small is that of merge_children(). With nothing left below, `base` is
+ * 0, and the leaf is empty and goes there.
  */
-void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
+static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                             uint32_t n)
 {
+    const uint32_t width = tree->width;
     struct iovageom_range *ranges = ranges_at(tree, path);
-    uint32_t index = path->slot[0];
-    uint32_t count = count_at(tree, path, 0);
-    uint64_t base;
+    uint64_t *values = tree->root ? leaf_values(ranges) : inline_values(tree);
+    const uint32_t index = path->slot[0];
+    const uint32_t left = count_at(tree, path, 0) - n;
+    const uint64_t base = base_at(tree, path, index);
 
-    if (!tree->root) {
-        take_out(tree, ranges, inline_values(tree), index, n, count, true);
-        if (index + n == count)
-            tree->highest = index > 0 ? ranges[index - 1].last : 0;
-        tree->count -= n;
-        tree->changes++;
-        return;
-    }
-    base = base_at(tree, path, index);
-    take_out(tree, ranges, leaf_values(ranges), index, n, count, false);
-    change_count(tree, path, 0 - n);
-    if (index + n < count)
+    memmove(&ranges[index], &ranges[index + n], (left - index) * sizeof(*ranges));
+    if (width > 0)
+        memmove(&values[index * width], &values[(index + n) * width],
+                (left - index) * width * sizeof(*values));
+    for (uint32_t i = left; i < left + n; i++)
+        ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
+    tree->count -= n;
+    tree->changes++;
+    set_count_at(tree, path, 0, left);
+    if (index < left)
         raise_gap(tree, path, ranges[index].start - base);
     else
-        cut_end(tree, path, base);
-    if (count - n <= LEAF_SLOTS / 3)
+        move_end(tree, path, base - 1);
+    if (left <= LEAF_SLOTS / 3)
         iovageom_itree_settle(tree, path);
+}
+
+void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path *path, uint32_t n)
+{
+    if (tree->root || n != 1 || tree->width > 1)
+        cut_any(tree, path, n);
+    else if (tree->width == 0)
+        cut_range(tree, path->slot[0]);
+    else
+        cut_one(1, tree, path->slot[0]);
 }
 
 /* Leaf by leaf: entries of one leaf go in one step. */
@@ -292,7 +299,8 @@ static void extend(struct iovageom_itree *tree, struct iovageom_itree_path *path
     memcpy(&to[at], ranges, n * sizeof(*ranges));
     if (tree->root && at == 0)
         memset(&to[n], 0xff, (LEAF_SLOTS - n) * sizeof(*to));
-    change_count(tree, path, n);
+    set_count_at(tree, path, 0, at + n);
+    tree->count += n;
     path->slot[0] = (uint16_t)(at + n);
     set_last(tree, path, ranges[n - 1].last);
     raise_gap(tree, path, gap);

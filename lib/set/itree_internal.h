@@ -22,6 +22,15 @@ static inline uint32_t count_at(const struct iovageom_itree *tree,
     return tree->root ? tree->root_count : (uint32_t)tree->count;
 }
 
+static inline void set_count_at(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                                uint32_t level, uint32_t count)
+{
+    if (level < tree->height)
+        inner_of(path, level + 1)->count[path->slot[level + 1]] = (uint8_t)count;
+    else
+        tree->root_count = count;
+}
+
 static inline struct iovageom_range *ranges_at(const struct iovageom_itree *tree,
                                                const struct iovageom_itree_path *path)
 {

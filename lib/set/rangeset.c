@@ -161,19 +161,16 @@ int iovageom_rangeset_insert(struct iovageom_rangeset *set, struct iovageom_rang
     return IOVAGEOM_OK;
 }
 
-/* The entry at the path becomes two: rest[0] below and rest[1] above what is cut out. Without memory
- * for the second one, the first becomes whole again. */
+/* The entry at the path becomes two: rest[0] below and rest[1] above what is cut out. The lower one comes
+ * in front of it first, as only that can fail. */
 static int cut_inside(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                       const struct iovageom_range rest[2])
 {
-    int status;
+    const int status = iovageom_itree_insert(tree, path, rest[0], NULL);
 
-    iovageom_itree_resize(tree, path, rest[0]);
-    iovageom_itree_seek(tree, rest[1].start, path);
-    status = iovageom_itree_insert(tree, path, rest[1], NULL);
-    if (status < 0) {
-        iovageom_itree_seek(tree, rest[0].start, path);
-        iovageom_itree_resize(tree, path, iovageom_range_hull(rest[0], rest[1]));
+    if (status == IOVAGEOM_OK) {
+        iovageom_itree_seek(tree, rest[1].start, path);
+        iovageom_itree_resize(tree, path, rest[1]);
     }
     return status;
 }

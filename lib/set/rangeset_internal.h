@@ -25,7 +25,9 @@ static inline const struct iovageom_itree *tree_in(const struct iovageom_rangese
 static inline bool iovageom_rangeset_meets(const struct iovageom_rangeset *set,
                                            struct iovageom_range range)
 {
-    const struct iovageom_itree_entry entry = find(tree_in(set), range.start);
+    const struct iovageom_itree *tree = tree_in(set);
+    const struct iovageom_itree_entry entry =
+        tree->root ? iovageom_itree_find(tree, range.start) : find(tree, range.start);
 
     return entry.range && entry.range->start <= range.last;
 }
