@@ -80,19 +80,19 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
         const struct iovageom_geometry_fact *fact = &geometry->facts[first];
         struct iovageom_region region = {{0, 0}, iovageom_fact_type(fact), (uint32_t)first};
         const struct iovageom_itree *tree = tree_in(fact->ranges);
-        struct iovageom_itree_entry entry = {tree->inline_ranges, NULL};
+        const struct iovageom_range *range = tree->inline_ranges;
         struct iovageom_itree_cursor cursor;
         size_t run = tree->count;
 
         if (tree->root != NULL) {
             iovageom_itree_cursor_init(&cursor, tree, 0);
-            run = iovageom_itree_span(&cursor, &entry);
+            run = iovageom_itree_span(&cursor, &range);
         }
         while (run > 0) {
-            region.range = iovageom_range_align_outward(*entry.range++, granule);
+            region.range = iovageom_range_align_outward(*range++, granule);
             count = append_region(out, count, &region);
             if (--run == 0 && tree->root != NULL)
-                run = iovageom_itree_span(&cursor, &entry);
+                run = iovageom_itree_span(&cursor, &range);
         }
         return count;
     }

@@ -27,7 +27,7 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
                                size_t capacity, size_t *count)
 {
     struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
+    const struct iovageom_range *first;
     size_t run;
 
     *count = tree_in(set)->count;
@@ -39,7 +39,7 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
     }
     iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0) {
-        memcpy(out, first.range, run * sizeof(*out));
+        memcpy(out, first, run * sizeof(*out));
         out += run;
     }
     return IOVAGEOM_OK;
@@ -49,13 +49,13 @@ struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
 {
     struct iovageom_size size = {0, 0};
     struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
+    const struct iovageom_range *first;
     size_t run;
 
     iovageom_itree_cursor_init(&cursor, tree_in(set), 0);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0)
         for (size_t i = 0; i < run; i++)
-            size = iovageom_size_add(size, iovageom_range_size(first.range[i]));
+            size = iovageom_size_add(size, iovageom_range_size(first[i]));
     return size;
 }
 
@@ -107,12 +107,6 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
     return iovageom_itree_finish(&builder);
 }
 
-/* Whether any range of the set overlaps this one or touches it: then inserting it joins them. */
-static bool joins_any(const struct iovageom_rangeset *set, struct iovageom_range range)
-{
-    return iovageom_rangeset_overlaps(set, iovageom_range_around(range));
-}
-
 /* Inserts the ranges of `from` one by one. On an error, those that came before stay. */
 static int insert_each(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
 {
@@ -142,7 +136,7 @@ static int unite_few(struct iovageom_rangeset *set, const struct iovageom_ranges
 
     iovageom_rangeset_seek(few, 0, &cursor);
     while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        if (!joins_any(set, range))
+        if (!iovageom_rangeset_overlaps(set, iovageom_range_around(range)))
             status = iovageom_rangeset_insert(&fresh, range);
     if (status == IOVAGEOM_OK) {
         status = insert_each(set, &fresh);

@@ -178,106 +178,103 @@ IOVAGEOM_COLD void iovageom_itree_fetch(const struct iovageom_itree *tree, uint6
 
 /* ---- cursors ---- */
 
+/* Leads the cursor into a leaf, or into the object. */
+static void enter(struct iovageom_itree_cursor *cursor, const struct iovageom_range *ranges,
+                  size_t index, size_t count)
+{
+    cursor->ranges = ranges;
+    cursor->at = ranges + index;
+    cursor->end = ranges + count;
+}
+
+/* Finds from the root what a cursor remembers of its place: see struct iovageom_itree_cursor. `end`: there
+ * is no address to look for behind 2^64-1. */
+static NOINLINE void look_up_node(struct iovageom_itree_cursor *cursor, uint64_t address, bool end)
+{
+    const struct iovageom_itree *tree = cursor->tree;
+    struct iovageom_itree_path path;
+
+    if (end)
+        iovageom_itree_seek_end(tree, &path);
+    else
+        (void)iovageom_itree_seek(tree, address, &path);
+    enter(cursor, path.node[0], path.slot[0], count_at(tree, &path, 0));
+    if (tree->height > 0) {
+        cursor->parent = path.node[1];
+        cursor->slot = path.slot[1];
+        cursor->siblings = (uint16_t)count_at(tree, &path, 1);
+    }
+}
+
+/* A set of a few ranges, as most are, has no nodes. */
+static void look_up(struct iovageom_itree_cursor *cursor)
+{
+    const struct iovageom_itree *tree = cursor->tree;
+    const bool end = cursor->passed && cursor->address == IOVAGEOM_ADDRESS_MAX;
+    const uint64_t address = cursor->address + (cursor->passed && !end);
+
+    cursor->changes = tree->changes;
+    cursor->parent = NULL;
+    if (tree->root)
+        look_up_node(cursor, address, end);
+    else if (end || address > tree->highest)
+        enter(cursor, tree->inline_ranges, tree->count, tree->count);
+    else
+        enter(cursor, tree->inline_ranges, rank_inline(tree->inline_ranges, address), tree->count);
+}
+
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
                                 const struct iovageom_itree *tree, uint64_t address)
 {
     cursor->tree = tree;
     cursor->address = address;
-    cursor->ranges = NULL;
-    cursor->end = false;
+    cursor->passed = false;
+    look_up(cursor);
 }
 
-/*
- * Finds from the root what a cursor remembers of its place: see struct iovageom_itree_cursor. A
- * tree without inner nodes leaves level 1 of the path alone, so that is set to "no parent" first.
- * A set of a few ranges, as most are, needs no path.
- */
-static void look_up(struct iovageom_itree_cursor *cursor)
+/* On to the next leaf, which mostly has the same parent; else it is found from the root. The leaf
+ * after the next one is fetched early: while the caller works on one leaf, it arrives in the cache. */
+bool iovageom_itree_more(struct iovageom_itree_cursor *cursor)
 {
-    const struct iovageom_itree *tree = cursor->tree;
-    struct iovageom_itree_path path;
+    const struct iovageom_itree_inner *parent;
 
-    cursor->changes = tree->changes;
-    if (!tree->root) {
-        cursor->ranges = tree->inline_ranges;
-        cursor->index = cursor->count = (uint16_t)tree->count;
-        cursor->parent = NULL;
-        if (!cursor->end && cursor->address <= tree->highest)
-            cursor->index = (uint16_t)rank_inline(tree->inline_ranges, cursor->address);
-        return;
-    }
-    path.node[1] = NULL;
-    path.slot[1] = 0;
-    if (cursor->end)
-        iovageom_itree_seek_end(tree, &path);
-    else
-        (void)iovageom_itree_seek(tree, cursor->address, &path);
-    cursor->ranges = path.node[0];
-    cursor->index = path.slot[0];
-    cursor->count = (uint16_t)count_at(tree, &path, 0);
-    cursor->parent = path.node[1];
-    cursor->slot = path.slot[1];
-    cursor->siblings = cursor->parent ? (uint16_t)count_at(tree, &path, 1) : 0;
-}
-
-/*
- * On to the next leaf, which mostly has the same parent; else it is found from the root. The leaf
- * after the next one is fetched early: while the caller works on one leaf, it arrives in the cache.
- */
-static void next_leaf_of(struct iovageom_itree_cursor *cursor)
-{
-    const struct iovageom_itree_inner *parent = cursor->parent;
-
-    if (!parent)
-        return;
+    if (cursor->changes != cursor->tree->changes)
+        look_up(cursor);
+    parent = cursor->parent;
+    if (cursor->at < cursor->end || !parent)
+        return cursor->at < cursor->end;
     if (cursor->slot + 1 >= cursor->siblings) {
         look_up(cursor);
-        return;
+        return cursor->at < cursor->end;
     }
     cursor->slot++;
-    cursor->ranges = parent->child[cursor->slot];
-    cursor->count = parent->count[cursor->slot];
-    cursor->index = 0;
+    enter(cursor, parent->child[cursor->slot], 0, parent->count[cursor->slot]);
     if (cursor->slot + 2 < cursor->siblings)
         prefetch_leaf(parent->child[cursor->slot + 2]);
-}
-
-/* The number of entries from the place to the end of its leaf. At that end the cursor moves on to
- * the next leaf first, so 0 means that no entry is left. */
-static size_t ahead(struct iovageom_itree_cursor *cursor)
-{
-    if (!cursor->ranges || cursor->changes != cursor->tree->changes)
-        look_up(cursor);
-    if (cursor->index == cursor->count && !cursor->end)
-        next_leaf_of(cursor);
-    return (size_t)(cursor->count - cursor->index);
-}
-
-static struct iovageom_itree_entry entry_of(const struct iovageom_itree_cursor *cursor,
-                                            const struct iovageom_range *range)
-{
-    const struct iovageom_itree *tree = cursor->tree;
-    const uint64_t *values = tree->root ? leaf_values(cursor->ranges) : inline_values(tree);
-
-    if (!range)
-        return (struct iovageom_itree_entry){NULL, NULL};
-    return entry_at(cursor->ranges, values, tree->width, (size_t)(range - cursor->ranges));
+    return true;
 }
 
 struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor)
 {
-    const struct iovageom_range *range = next_here(cursor);
+    const struct iovageom_itree *tree = cursor->tree;
+    const struct iovageom_range *range;
 
-    if (!range && ahead(cursor) > 0)
-        range = pass(cursor, 1);
-    return entry_of(cursor, range);
+    while (!(range = next_here(cursor)))
+        if (!iovageom_itree_more(cursor))
+            return (struct iovageom_itree_entry){NULL, NULL};
+    return entry_at(cursor->ranges, tree->root ? leaf_values(cursor->ranges) : inline_values(tree),
+                    tree->width, (size_t)(range - cursor->ranges));
 }
 
-size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor, struct iovageom_itree_entry *first)
+size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
+                           const struct iovageom_range **first)
 {
-    size_t run = ahead(cursor);
+    const size_t run = iovageom_itree_more(cursor) ? (size_t)(cursor->end - cursor->at) : 0;
 
-    if (run > 0)
-        *first = entry_of(cursor, pass(cursor, run));
+    *first = cursor->at;
+    if (run > 0) {
+        cursor->at = cursor->end - 1;
+        (void)next_here(cursor);
+    }
     return run;
 }

@@ -101,33 +101,35 @@ size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range r
 bool iovageom_itree_gap(const struct iovageom_itree *tree, bool above, uint64_t address,
                         uint64_t size, struct iovageom_range *gap);
 /*
- * For walking upwards. The next entry is the lowest whose last >= `address`; with `end` there is
- * none, because an entry that ends at 2^64-1 was given already and `address` can't be above that.
+ * For walking upwards. The next entry is the lowest whose last >= `address`, or with `passed` the
+ * lowest whose last > `address`.
  *
- * Tree, address and end are the state. The other fields remember where that is in the tree, and are
- * looked up again when `changes` differs. So a caller may change the tree while it walks; only the
- * tree object must not move.
+ * Tree, address and passed are the state. The other fields remember where that is in the tree, and
+ * are looked up again when `changes` differs. So a caller may change the tree while it walks; only
+ * the tree object must not move.
  */
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
     const struct iovageom_itree *tree;
     uint64_t changes; /* of the tree when the place was last looked up */
     uint64_t address;
-    const struct iovageom_range *ranges; /* the leaf that it stands in; NULL for not looked up */
-    const void *parent;                  /* and the node above that, if there is one */
+    const struct iovageom_range *at;     /* the next one in the leaf that it stands in */
+    const struct iovageom_range *end;    /* behind the last one there */
+    const struct iovageom_range *ranges; /* the first one there */
+    const void *parent;                  /* the node above the leaf, if there is one */
     uint16_t slot;                       /* which of the parent's children the leaf is */
     uint16_t siblings;                   /* how many children the parent has */
-    uint16_t index;                      /* of the next entry in the leaf */
-    uint16_t count;                      /* of entries in the leaf */
-    bool end;
+    bool passed;
 };
 
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
                                 const struct iovageom_itree *tree, uint64_t address);
 struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor);
-/* The next entries up to the end of their leaf, which are adjacent in memory: *first is the first
- * one. Returns their number, 0 at the end. */
+/* Whether there is a next entry. Then the cursor stands in its leaf, and not behind the one before. */
+bool iovageom_itree_more(struct iovageom_itree_cursor *cursor);
+/* The next entries up to the end of their leaf, whose ranges are adjacent in memory: *first is that of
+ * the first one. Returns their number, 0 at the end. */
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
-                           struct iovageom_itree_entry *first);
+                           const struct iovageom_range **first);
 
 /* Makes a tree without values of entries that come in ascending order: build, append as often as
  * needed, finish. The target is not touched before finish, so it may be what the entries are read

@@ -207,27 +207,17 @@ static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itre
     return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
 }
 
-/* Gives the next `count` ranges, which must be in the leaf, and moves the cursor above them. Behind
- * 2^64-1 there is no address, so `end` is set instead. */
-static ALWAYS_INLINE const struct iovageom_range *pass(struct iovageom_itree_cursor *cursor,
-                                                       size_t count)
-{
-    const struct iovageom_range *first = &cursor->ranges[cursor->index];
-    const uint64_t last = first[count - 1].last;
-
-    cursor->index = (uint16_t)(cursor->index + count);
-    cursor->end = last == IOVAGEOM_ADDRESS_MAX;
-    cursor->address = last + !cursor->end;
-    return first;
-}
-
 /* The next range, if it is in the leaf in which the cursor stands, as it mostly is; else NULL. */
 static ALWAYS_INLINE const struct iovageom_range *next_here(struct iovageom_itree_cursor *cursor)
 {
-    if (!cursor->ranges || cursor->changes != cursor->tree->changes ||
-        cursor->index == cursor->count)
+    const struct iovageom_range *range = cursor->at;
+
+    if (cursor->changes != cursor->tree->changes || range == cursor->end)
         return NULL;
-    return pass(cursor, 1);
+    cursor->at = range + 1;
+    cursor->address = range->last;
+    cursor->passed = true;
+    return range;
 }
 
 #endif

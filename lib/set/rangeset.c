@@ -64,7 +64,7 @@ int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageo
 {
     struct iovageom_itree_builder builder;
     struct iovageom_itree_cursor cursor;
-    struct iovageom_itree_entry first;
+    const struct iovageom_range *first;
     size_t run;
 
     if (set == from)
@@ -74,7 +74,7 @@ int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageo
     iovageom_itree_build(&builder, tree_of(set));
     iovageom_itree_cursor_init(&cursor, tree_in(from), 0);
     while ((run = iovageom_itree_span(&cursor, &first)) > 0)
-        iovageom_itree_append(&builder, first.range, run);
+        iovageom_itree_append(&builder, first, run);
     return iovageom_itree_finish(&builder);
 }
 
@@ -260,14 +260,18 @@ void iovageom_rangeset_seek(const struct iovageom_rangeset *set, uint64_t addres
     iovageom_itree_cursor_init(tree_cursor(cursor), tree_in(set), address);
 }
 
+static NOINLINE bool next_elsewhere(struct iovageom_rangeset_cursor *cursor,
+                                    struct iovageom_range *out)
+{
+    return iovageom_itree_more(tree_cursor(cursor)) && iovageom_rangeset_next(cursor, out);
+}
+
 bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
 {
     const struct iovageom_range *range = next_here(tree_cursor(cursor));
 
     if (!range)
-        range = iovageom_itree_next(tree_cursor(cursor)).range;
-    if (!range)
-        return false;
+        return next_elsewhere(cursor, out);
     *out = *range;
     return true;
 }

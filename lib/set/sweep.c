@@ -37,19 +37,15 @@ void iovageom_sweep_tree(struct iovageom_sweep_input *input, const struct iovage
 /* Whether the input has a range left; gets the next run when this one is used up. */
 static ALWAYS_INLINE bool has_range(struct iovageom_sweep_input *input)
 {
-    struct iovageom_itree_entry first;
     size_t run;
 
     if (input->at < input->end)
         return true;
     if (!input->cursor.tree)
         return false;
-    run = iovageom_itree_span(&input->cursor, &first);
-    if (run == 0)
-        return false;
-    input->at = first.range;
-    input->end = first.range + run;
-    return true;
+    run = iovageom_itree_span(&input->cursor, &input->at);
+    input->end = input->at + run;
+    return run > 0;
 }
 
 /* INTERSECTION: what the next ranges of both have in common, nothing if its start is above its
