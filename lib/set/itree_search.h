@@ -172,25 +172,16 @@ static ALWAYS_INLINE struct iovageom_itree_entry holding(const struct iovageom_i
 /* Leads the path behind the highest entry. */
 void iovageom_itree_seek_end(const struct iovageom_itree *tree, struct iovageom_itree_path *path);
 
-/* iovageom_itree_seek(), for a guest's MAP and UNMAP. */
-static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itree *tree,
-                                                      uint64_t address,
-                                                      struct iovageom_itree_path *path)
+/* The same, and keeps the way in `path`. */
+static ALWAYS_INLINE struct iovageom_itree_entry seek_below(const struct iovageom_itree *tree,
+                                                            uint64_t address,
+                                                            struct iovageom_itree_path *path)
 {
     const void *node = tree->root;
-    bool none = tree->count == 0 || address > tree->highest;
 
     if (!node) {
-        size_t index = none ? tree->count : rank_inline(tree->inline_ranges, address);
-
-        path->slot[0] = (uint16_t)index;
-        if (none)
-            return (struct iovageom_itree_entry){NULL, NULL};
-        return entry_at(tree->inline_ranges, inline_values(tree), tree->width, index);
-    }
-    if (none) {
-        iovageom_itree_seek_end(tree, path);
-        return (struct iovageom_itree_entry){NULL, NULL};
+        path->slot[0] = (uint16_t)rank_inline(tree->inline_ranges, address);
+        return entry_at(tree->inline_ranges, inline_values(tree), tree->width, path->slot[0]);
     }
     for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
         struct iovageom_itree_inner *inner = (struct iovageom_itree_inner *)(uintptr_t)node;
@@ -205,6 +196,20 @@ static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itre
     path->node[0] = (void *)(uintptr_t)node;
     path->slot[0] = (uint16_t)rank_leaf(node, address);
     return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
+}
+
+/* iovageom_itree_seek(), for a guest's MAP. */
+static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itree *tree,
+                                                      uint64_t address,
+                                                      struct iovageom_itree_path *path)
+{
+    if (tree->count > 0 && address <= tree->highest)
+        return seek_below(tree, address, path);
+    if (tree->root)
+        iovageom_itree_seek_end(tree, path);
+    else
+        path->slot[0] = (uint16_t)tree->count;
+    return (struct iovageom_itree_entry){NULL, NULL};
 }
 
 /* The next range, if it is in the leaf in which the cursor stands, as it mostly is; else NULL. */

@@ -5,6 +5,7 @@
 
 #include "../base/array.h"
 #include "itree_internal.h"
+#include "rangeset_internal.h"
 
 /* The entry as a result: *out, and whether there is one. */
 static bool give_mapping(const struct iovageom_itree *tree, struct iovageom_itree_entry entry,
@@ -30,16 +31,24 @@ void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
         iovageom_itree_clear(&mappings->tree);
 }
 
-/* seek_split(), where the lowest mapping in the range, at `entry`, is not all that there is to say. */
-static NOINLINE bool seek_run(const struct iovageom_itree *tree, struct iovageom_itree_entry entry,
-                              struct iovageom_range range, struct iovageom_mappings_place *place,
-                              struct iovageom_mapping *hit)
+/* A range can split a mapping only at its two ends. The mappings behind that at the lower end in the same
+ * leaf are at hand; only a range that goes on beyond them needs a search for its upper end. */
+bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
+                                  struct iovageom_range range,
+                                  struct iovageom_mappings_place *place,
+                                  struct iovageom_mapping *hit)
 {
-    const uint32_t room = count_at(tree, &place->path, 0) - place->path.slot[0];
-    uint32_t run = 0;
+    const struct iovageom_itree *tree = &mappings->tree;
+    struct iovageom_itree_entry entry = iovageom_itree_seek(tree, range.start, &place->path);
+    uint32_t room, run = 0;
 
+    place->run = 0;
+    place->beyond = false;
+    if (!entry.range || entry.range->start > range.last)
+        return false;
     if (entry.range->start < range.start)
         return give_mapping(tree, entry, hit);
+    room = count_at(tree, &place->path, 0) - place->path.slot[0];
     while (run < room && entry.range[run].last < range.last)
         run++;
     place->beyond = run == room;
@@ -51,28 +60,6 @@ static NOINLINE bool seek_run(const struct iovageom_itree *tree, struct iovageom
     if (!entry.range || entry.range->start > range.last || entry.range->last == range.last)
         return false;
     return give_mapping(tree, entry, hit);
-}
-
-/*
- * A range can split a mapping only at its two ends, and a guest mostly unmaps exactly what it has
- * mapped: so the mapping at the lower end mostly decides. Those behind it in the same leaf are at
- * hand; only a range that goes on beyond them needs a search for its upper end.
- */
-bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
-                                  struct iovageom_range range,
-                                  struct iovageom_mappings_place *place,
-                                  struct iovageom_mapping *hit)
-{
-    const struct iovageom_itree_entry entry = seek(&mappings->tree, range.start, &place->path);
-
-    place->run = 0;
-    place->beyond = false;
-    if (!entry.range || entry.range->start > range.last)
-        return false;
-    if (entry.range->start < range.start || entry.range->last != range.last)
-        return seek_run(&mappings->tree, entry, range, place, hit);
-    place->run = 1;
-    return false;
 }
 
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
@@ -88,22 +75,18 @@ IOVAGEOM_COLD bool iovageom_mappings_touching(const struct iovageom_mappings *ma
                                               const struct iovageom_rangeset *set,
                                               struct iovageom_mapping *out)
 {
-    struct iovageom_rangeset_cursor place;
-    struct iovageom_itree_entry entry;
-    struct iovageom_range range;
+    struct iovageom_itree_entry entry, other;
     uint64_t from = 0;
 
     /* Both sides skip what lies below the position of the other one, by a search. So the cost is
      * O(log n) for each range of the smaller side. */
-    for (;;) {
-        iovageom_rangeset_seek(set, from, &place);
-        if (!iovageom_rangeset_next(&place, &range))
-            return false;
-        entry = iovageom_itree_find(&mappings->tree, range.start);
-        if (!entry.range || entry.range->start <= range.last)
+    while ((other = iovageom_itree_find(tree_in(set), from)).range) {
+        entry = iovageom_itree_find(&mappings->tree, other.range->start);
+        if (!entry.range || entry.range->start <= other.range->last)
             return give_mapping(&mappings->tree, entry, out);
         from = entry.range->start;
     }
+    return false;
 }
 
 void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t address,

@@ -121,6 +121,22 @@ static ALWAYS_INLINE bool iovageom_mappings_seek_place(const struct iovageom_map
     return !entry.range || entry.range->start > range.last;
 }
 
+/* UNMAP. Whether the range is that of a mapping, as it mostly is, and nothing of what seek_split() asks
+ * is to be asked. Then *place is where the mapping is. O(log n). */
+static ALWAYS_INLINE bool iovageom_mappings_seek_one(const struct iovageom_mappings *mappings,
+                                                     struct iovageom_range range,
+                                                     struct iovageom_mappings_place *place)
+{
+    struct iovageom_itree_entry entry;
+
+    if (mappings->tree.count == 0 || range.start > mappings->tree.highest)
+        return false;
+    entry = seek_below(&mappings->tree, range.start, &place->path);
+    place->run = 1;
+    place->beyond = false;
+    return entry.range->start == range.start && entry.range->last == range.last;
+}
+
 /* UNMAP. Whether the range, which must be valid, covers a part of a mapping but not the whole. If
  * so, *hit is the lowest one; if not, *place is where the mappings are that it covers. O(log n). */
 bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,

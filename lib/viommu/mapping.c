@@ -57,14 +57,6 @@ static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
     return iovageom_refuse_reserved(report, &finding, &domain->reserved, viommu, NULL, domain);
 }
 
-/* The domain with that number, or NULL: mostly known without a search. */
-static inline struct iovageom_domain *domain_at(const struct iovageom_viommu *viommu, uint32_t id)
-{
-    const struct iovageom_shortcut *near = iovageom_shortcut_to(&viommu->near_domains, id);
-
-    return near != NULL ? near->object : iovageom_domain_at(viommu, id);
-}
-
 /* ---- MAP ---- */
 
 /* What is wrong with the numbers alone: N37, N41, I2, I7. In the order that viommu_serve.h
@@ -160,7 +152,9 @@ static int map_front(const struct iovageom_viommu *viommu, const struct iovageom
 int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
                         struct iovageom_report *report, struct iovageom_change *change)
 {
-    struct iovageom_domain *target = domain_at(viommu, domain);
+    const struct iovageom_shortcut *near = iovageom_shortcut_to(&viommu->near_domains, domain);
+    struct iovageom_domain *target =
+        near != NULL ? near->object : iovageom_domain_at(viommu, domain);
     int status = map_front(viommu, target, domain, &change->mapping, report);
 
     change->domain = target;
@@ -180,9 +174,9 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
     struct iovageom_change change;
     int status;
 
+    change.mapping = (struct iovageom_mapping){range, phys, flags};
     if (report != NULL)
         iovageom_report_clear(report);
-    change.mapping = (struct iovageom_mapping){range, phys, flags};
     status = iovageom_map_decide(viommu, domain, report, &change);
     return status != IOVAGEOM_OK ? status : iovageom_map_do(viommu, &change);
 }
@@ -191,11 +185,11 @@ int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
 
 /* A mapping that lies in `range` only in part would be split: refused before any mapping is removed
  * (N54). Neither alignment nor the input range is asked, for a range with holes is fine (N55). */
-int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
-                          struct iovageom_report *report, struct iovageom_change *change)
+static NOINLINE int unmap_any(const struct iovageom_viommu *viommu, uint32_t domain,
+                              struct iovageom_report *report, struct iovageom_change *change)
 {
     const struct iovageom_range range = change->mapping.range;
-    struct iovageom_domain *target = domain_at(viommu, domain);
+    struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
     struct iovageom_mapping split;
 
     change->domain = target;
@@ -208,6 +202,22 @@ int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
     if (iovageom_mappings_seek_split(&target->mappings, range, &change->place, &split))
         return refuse_range(viommu, IOVAGEOM_ERR_SPLIT, domain, range, &split, report);
     return IOVAGEOM_OK;
+}
+
+/* A guest mostly unmaps exactly what it has mapped. Nothing else is to be asked then: the range of a
+ * mapping is valid, and a domain in bypass has none. */
+int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
+                          struct iovageom_report *report, struct iovageom_change *change)
+{
+    const struct iovageom_shortcut *near = iovageom_shortcut_to(&viommu->near_domains, domain);
+
+    if (near != NULL) {
+        change->domain = near->object;
+        if (iovageom_mappings_seek_one(&change->domain->mappings, change->mapping.range,
+                                       &change->place))
+            return IOVAGEOM_OK;
+    }
+    return unmap_any(viommu, domain, report, change);
 }
 
 IOVAGEOM_COLD int iovageom_viommu_unmap_check(const struct iovageom_viommu *viommu, uint32_t domain,
@@ -228,9 +238,9 @@ int iovageom_viommu_unmap(struct iovageom_viommu *viommu, uint32_t domain,
     size_t count;
     int status;
 
+    change.mapping.range = range;
     if (report != NULL)
         iovageom_report_clear(report);
-    change.mapping.range = range;
     status = iovageom_unmap_decide(viommu, domain, report, &change);
     if (status != IOVAGEOM_OK)
         return status;
