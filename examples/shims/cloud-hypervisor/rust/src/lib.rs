@@ -129,9 +129,13 @@ impl Books {
         self.write().set_bypass(value & 1 == 1)
     }
 
-    /// `VirtioDevice::reset`.
-    pub fn reset(&self) {
+    /// `VirtioDevice::reset`, once the worker has ended: what the books forget is taken off the hosts,
+    /// so that the next driver finds them empty. The first refusal of a host is for the log; the rest
+    /// is done all the same.
+    pub fn reset(&self, hosts: &dyn Hosts) -> io::Result<()> {
+        let cleared = clear(&self.read(), hosts);
         self.write().reset(false);
+        cleared
     }
 
     /// `Request::parse`: any bytes, any lengths. Calls the hosts, and writes the answer. What a host
@@ -314,6 +318,17 @@ fn leave(books: &Viommu, domain: u32, endpoint: u32, hosts: &dyn Hosts) -> io::R
         }
     }
     Ok(())
+}
+
+/// Unmap everything, run by run, also behind one that a host refuses.
+fn clear(books: &Viommu, hosts: &dyn Hosts) -> io::Result<()> {
+    let mut cleared = Ok(());
+    for found in books.endpoints() {
+        for run in found.domain.iter().flat_map(|&domain| books.runs(domain, 0..=u64::MAX)) {
+            cleared = cleared.and(unmap(hosts, found.endpoint, &run));
+        }
+    }
+    cleared
 }
 
 /// The trait speaks of sizes, and 64 bits can't say 2^64: such a mapping is done in two halves.

@@ -284,6 +284,38 @@ fn n29_a_moved_endpoint_takes_the_mappings_of_its_new_domain() {
 }
 
 #[test]
+fn a_reset_takes_what_is_mapped_off_the_hosts() {
+    let mut vmm = Vmm::new();
+    let (first, second) = (vmm.add(8, "_vfio1"), vmm.add(16, "_vfio2"));
+    vmm.iommu.add_emulated(1).unwrap();
+    for endpoint in [1, 8, 16] {
+        vmm.request(&attach(1, endpoint));
+    }
+    for page in [1_u64, 2, 4] {
+        let request = map(1, page << 12, (page << 12) + 0xfff, 0x5000, 3);
+        assert_eq!(vmm.request(&request), status::OK);
+    }
+    assert_eq!((first.count(), second.count()), (3, 3));
+    // A host that refuses is told of, and does not keep the others from it.
+    first.refuse(Some(0x1000));
+    let refused = vmm.iommu.reset(&vmm.external).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(22));
+    assert_eq!((first.count(), second.count()), (2, 0));
+    first.refuse(None);
+    first.mapped.lock().unwrap().clear();
+    assert_eq!((vmm.iommu.domain_of(8), vmm.iommu.domain_of(16)), (None, None));
+
+    // The next guest takes the same addresses.
+    vmm.request(&attach(7, 8));
+    vmm.request(&attach(7, 16));
+    assert_eq!(vmm.request(&map(7, 0x1000, 0x1fff, 0x9000, 3)), status::OK);
+    assert_eq!((first.count(), second.count()), (1, 1));
+    vmm.iommu.reset(&vmm.external).unwrap();
+    assert_eq!((first.count(), second.count()), (0, 0));
+    vmm.iommu.reset(&vmm.external).unwrap();
+}
+
+#[test]
 fn e5_a_hot_plugged_device_is_admitted_against_what_was_promised() {
     let mut vmm = Vmm::new();
     vmm.iommu.add_emulated(1).unwrap();
@@ -342,7 +374,7 @@ fn an_emulated_device_outlives_the_guest_that_a_snapshot_was_of() {
     vmm.iommu.add_emulated(5).unwrap();
     assert_eq!(vmm.iommu.domain_of(5), Some(1));
     // The guest reboots.
-    vmm.iommu.reset();
+    vmm.iommu.reset(&vmm.external).unwrap();
     assert_eq!(vmm.probe(5).0, status::OK);
     assert_eq!(vmm.request(&attach(1, 5)), status::OK);
     vmm.iommu.remove(5);
