@@ -92,7 +92,7 @@ impl Books {
         let _ = books.undeclare(device_id);
     }
 
-    /// A device of the VMM's own behind the IOMMU.
+    /// A device of the VMM's own behind the IOMMU, also in a place that was declared.
     pub fn add_emulated(&self, device_id: u32) -> Result<()> {
         let mut books = self.write();
         match books.endpoint(device_id) {
@@ -101,6 +101,11 @@ impl Books {
             Some(found) if found.expected => {
                 let anything = Geometry::new("emulated")?;
                 books.plug(device_id, &PlugOptions::default(), &anything).map(drop)
+            }
+            // A slot waits for a device that has a host, and is NOENT until then.
+            Some(found) if found.declared == Some(Declared::Slot) && found.plugged == 0 => {
+                books.undeclare(device_id)?;
+                books.declare(device_id, Declared::Emulated, None).map(drop)
             }
             Some(_) => Ok(()),
             None => books.declare(device_id, Declared::Emulated, None).map(drop),

@@ -316,6 +316,49 @@ fn a_reset_takes_what_is_mapped_off_the_hosts() {
 }
 
 #[test]
+fn a_device_of_the_vmm_may_come_to_a_place_that_was_declared() {
+    let mut vmm = Vmm::new();
+    vmm.iommu.add_emulated(1).unwrap();
+    vmm.iommu.declare(8).unwrap();
+    assert_eq!(vmm.request(&attach(1, 8)), status::NOENT);
+    assert_eq!(vmm.probe(8).0, status::OK);
+    vmm.iommu.add_emulated(8).unwrap();
+    assert_eq!(vmm.request(&attach(1, 8)), status::OK);
+    assert_eq!(vmm.request(&map(1, 0x1000, 0x1fff, 0x5000, 3)), status::OK);
+    assert_eq!(vmm.iommu.translate_gva(8, 0x1010, 8), Ok(0x5010));
+    // It is ejected, and something else comes.
+    vmm.iommu.remove(8);
+    let container = vmm.add(8, "_vfio1");
+    assert_eq!(vmm.request(&attach(1, 8)), status::OK);
+    assert_eq!(container.count(), 0);
+    // Of a saved place it is settled likewise.
+    vmm.iommu.remove(8);
+    vmm.iommu.add_emulated(8).unwrap();
+    assert_eq!(vmm.request(&attach(1, 8)), status::OK);
+    assert_eq!(vmm.request(&map(1, 0x1000, 0x1fff, 0x5000, 3)), status::OK);
+    let snapshot = vmm.iommu.save().unwrap().unwrap();
+    let same = Books::new(MSI_IOVA_SPACE, 64, Some(&snapshot)).unwrap();
+    same.add_emulated(8).unwrap();
+    assert_eq!(same.translate_gva(8, 0x1010, 8), Ok(0x5010));
+}
+
+#[test]
+fn a_vdpa_device_is_admitted_with_the_range_that_it_names() {
+    let mut vmm = Vmm::new();
+    vmm.iommu.declare(8).unwrap();
+    assert_eq!(vmm.request(&attach(1, 8)), status::NOENT);
+    let mut host = Geometry::new("vdpa0").unwrap();
+    host.add_usable(&[0..=0xff_ffff_ffff], Source::Device).unwrap();
+    vmm.iommu.admit(8, &host).unwrap();
+    assert_eq!(vmm.request(&attach(1, 8)), status::OK);
+    let beyond = map(1, 0x100_0000_0000, 0x100_0000_0fff, 0x1000, 3);
+    assert_eq!(vmm.request(&beyond), status::INVAL);
+    assert!(vmm.why.contains("vdpa0"), "{}", vmm.why);
+    let below = map(1, 0xff_ffff_f000, 0xff_ffff_ffff, 0x1000, 3);
+    assert_eq!(vmm.request(&below), status::OK);
+}
+
+#[test]
 fn e5_a_hot_plugged_device_is_admitted_against_what_was_promised() {
     let mut vmm = Vmm::new();
     vmm.iommu.add_emulated(1).unwrap();

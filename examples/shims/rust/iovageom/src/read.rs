@@ -9,7 +9,7 @@ use iovageom_sys as sys;
 
 use crate::range::{range_of, raw_range};
 use crate::report::plain;
-use crate::{Access, Endpoint, Geometry, RangeSet, Result, Viommu};
+use crate::{Access, Declared, Endpoint, Geometry, RangeSet, Result, Viommu};
 
 /// A piece of an access: the addresses of `range` go to physical addresses from `phys` on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -413,6 +413,11 @@ fn own(number: u64) -> Option<u64> {
 fn endpoint_of(raw: &sys::iovageom_viommu_endpoint) -> Endpoint {
     Endpoint {
         endpoint: raw.endpoint,
+        declared: match raw.kind {
+            sys::IOVAGEOM_ENDPOINT_EMULATED => Some(Declared::Emulated),
+            sys::IOVAGEOM_ENDPOINT_SLOT => Some(Declared::Slot),
+            _ => None,
+        },
         plugged: raw.plugged,
         prepared: raw.prepared != 0,
         guest_group: own(raw.guest_group),

@@ -125,6 +125,8 @@ pub struct PlugOptions {
 #[non_exhaustive]
 pub struct Endpoint {
     pub endpoint: u32,
+    /// `None` for a device that was plugged without a slot.
+    pub declared: Option<Declared>,
     /// Devices behind it.
     pub plugged: u32,
     /// Between [`Viommu::plug_prepare`](crate::Viommu::plug_prepare) and its commit or abort.

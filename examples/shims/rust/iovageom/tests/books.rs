@@ -202,6 +202,7 @@ fn a_device_is_admitted_in_two_moments() {
     // First it is known that one will come, and that it could be narrow,
     books.set_envelope(Some(&host("the pool", 39))).unwrap();
     books.declare(8, Declared::Slot, None).unwrap();
+    assert_eq!(books.endpoint(8).unwrap().declared, Some(Declared::Slot));
     let space = books.config_space().unwrap();
     let mut properties = vec![0; space.probe_size as usize];
     books.probe(8, &mut properties).unwrap();
@@ -420,6 +421,7 @@ fn a_snapshot_comes_before_or_after_its_devices() {
     let mut after = Viommu::new(&Config::default()).unwrap();
     after.plug(8, &PlugOptions::default(), &host("0000:3c:00.0", 48)).unwrap();
     after.load(&bytes, false).unwrap();
+    assert_eq!(after.endpoint(8).unwrap().declared, None);
     assert_eq!(after.translate_whole(8, 0x80_0000_0010, 8, RW), Ok(0x8010));
 
     let mut before = Viommu::new(&Config::default()).unwrap();
