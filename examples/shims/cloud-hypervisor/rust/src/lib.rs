@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use iovageom::{
-    features, Access, Answer, Config, Declared, Error, Fault, Geometry, HostRefused, Mapping,
-    PlugOptions, Result, ResvType, Source, Status, Transaction, Viommu, Work,
+    features, Access, Answer, Config, Declared, Endpoint, Error, Fault, Geometry, HostRefused,
+    Mapping, PlugOptions, Result, ResvType, Source, Status, Transaction, Viommu, Work,
 };
 
 /// Feature bits of the device type to offer: bits of `avail_features`.
@@ -31,7 +31,8 @@ pub trait Hosts {
 }
 
 /// The books of one virtio-iommu. All calls take `&self`; translations run beside each other, and
-/// beside the host's part of a request.
+/// beside the host's part of a request: no lock is held while a host is called, so that a host may
+/// take locks under which others translate.
 #[derive(Debug)]
 pub struct Books(RwLock<Viommu>);
 
@@ -138,7 +139,13 @@ impl Books {
     /// so that the next driver finds them empty. The first refusal of a host is for the log; the rest
     /// is done all the same.
     pub fn reset(&self, hosts: &dyn Hosts) -> io::Result<()> {
-        let cleared = clear(&self.read(), hosts);
+        let attached: Vec<Endpoint> = self.read().endpoints().collect();
+        let mut cleared = Ok(());
+        for found in attached {
+            for run in found.domain.iter().flat_map(|&domain| self.runs(domain, &(0..=u64::MAX))) {
+                cleared = cleared.and(unmap(hosts, found.endpoint, &run));
+            }
+        }
         self.write().reset(false);
         cleared
     }
@@ -147,7 +154,7 @@ impl Books {
     /// refuses is undone everywhere.
     pub fn parse(&self, readable: &[u8], writable: &mut [u8], hosts: &dyn Hosts) -> Answer {
         let begun = self.write().begin(readable, writable.len());
-        let worked = carry_out(&self.read(), begun.work(), hosts);
+        let worked = self.carry_out(begun.work(), hosts);
         self.finish(begun, worked, writable, hosts)
     }
 
@@ -163,7 +170,7 @@ impl Books {
         let answer = self.write().end(begun, host, writable);
         if worked.is_ok() && answer.refused.is_some() {
             // A device came or went while the lock was free, and the books refuse now.
-            take_back(&self.read(), &work, hosts);
+            self.take_back(&work, hosts);
         }
         answer
     }
@@ -202,138 +209,151 @@ impl Books {
         }
         books.save().map(Some)
     }
-}
 
-/// The host's part of a request: all of it, or none.
-fn carry_out(books: &Viommu, work: &Work, hosts: &dyn Hosts) -> io::Result<()> {
-    match *work {
-        Work::Map { domain, ref range, phys, .. } => {
-            map_everywhere(books, domain, range, phys, hosts)
-        }
-        Work::Unmap { domain, ref range } => unmap_everywhere(books, domain, range, hosts),
-        Work::Attach { domain, endpoint, from, .. } => {
-            if let Some(old) = from {
-                leave(books, old, endpoint, hosts)?;
+    /// What is mapped in a domain, with a lock for each.
+    fn mappings(&self, domain: u32, from: u64) -> impl Iterator<Item = Mapping> + '_ {
+        let mut from = Some(from);
+        std::iter::from_fn(move || {
+            let found = self.read().mappings(domain, from?).next();
+            from = found.as_ref().and_then(|mapping| mapping.range.end().checked_add(1));
+            found
+        })
+    }
+
+    /// What lies side by side in a range, likewise.
+    fn runs(
+        &self,
+        domain: u32,
+        range: &RangeInclusive<u64>,
+    ) -> impl Iterator<Item = RangeInclusive<u64>> + '_ {
+        let (mut from, last) = (Some(*range.start()), *range.end());
+        std::iter::from_fn(move || {
+            let found = self.read().runs(domain, from?..=last).next();
+            from = found.as_ref().and_then(|run| run.end().checked_add(1)).filter(|at| *at <= last);
+            found
+        })
+    }
+
+    fn endpoints_of(&self, domain: u32) -> Vec<u32> {
+        self.read().domain_endpoints(domain).collect()
+    }
+
+    /// The host's part of a request: all of it, or none.
+    fn carry_out(&self, work: &Work, hosts: &dyn Hosts) -> io::Result<()> {
+        match *work {
+            Work::Map { domain, ref range, phys, .. } => {
+                self.map_everywhere(domain, range, phys, hosts)
             }
-            enter(books, domain, endpoint, hosts).map_err(|failure| {
+            Work::Unmap { domain, ref range } => self.unmap_everywhere(domain, range, hosts),
+            Work::Attach { domain, endpoint, from, .. } => {
                 if let Some(old) = from {
-                    let _ = enter(books, old, endpoint, hosts);
+                    self.leave(old, endpoint, hosts)?;
                 }
-                failure
-            })
-        }
-        Work::Detach { domain, endpoint } => leave(books, domain, endpoint, hosts),
-        _ => Ok(()),
-    }
-}
-
-fn take_back(books: &Viommu, work: &Work, hosts: &dyn Hosts) {
-    match *work {
-        Work::Map { domain, ref range, .. } => {
-            for endpoint in books.domain_endpoints(domain) {
-                let _ = unmap(hosts, endpoint, range);
+                self.enter(domain, endpoint, hosts).map_err(|failure| {
+                    if let Some(old) = from {
+                        let _ = self.enter(old, endpoint, hosts);
+                    }
+                    failure
+                })
             }
-        }
-        Work::Attach { domain, endpoint, from, .. } => {
-            let _ = leave(books, domain, endpoint, hosts);
-            if let Some(old) = from {
-                let _ = enter(books, old, endpoint, hosts);
-            }
-        }
-        _ => (),
-    }
-}
-
-fn map_everywhere(
-    books: &Viommu,
-    domain: u32,
-    range: &RangeInclusive<u64>,
-    phys: u64,
-    hosts: &dyn Hosts,
-) -> io::Result<()> {
-    for (count, endpoint) in books.domain_endpoints(domain).enumerate() {
-        if let Err(failure) = map(hosts, endpoint, range, phys) {
-            for done in books.domain_endpoints(domain).take(count) {
-                let _ = unmap(hosts, done, range);
-            }
-            return Err(failure);
+            Work::Detach { domain, endpoint } => self.leave(domain, endpoint, hosts),
+            _ => Ok(()),
         }
     }
-    Ok(())
-}
 
-/// One call for each run and endpoint; what is gone is mapped again, one by one, when one fails.
-fn unmap_everywhere(
-    books: &Viommu,
-    domain: u32,
-    range: &RangeInclusive<u64>,
-    hosts: &dyn Hosts,
-) -> io::Result<()> {
-    let mut done = Vec::new();
-    for run in books.runs(domain, range.clone()) {
-        for endpoint in books.domain_endpoints(domain) {
-            if let Err(failure) = unmap(hosts, endpoint, &run) {
-                for (endpoint, run) in done {
-                    put(books, domain, &run, endpoint, hosts);
+    fn take_back(&self, work: &Work, hosts: &dyn Hosts) {
+        match *work {
+            Work::Map { domain, ref range, .. } => {
+                for endpoint in self.endpoints_of(domain) {
+                    let _ = unmap(hosts, endpoint, range);
+                }
+            }
+            Work::Attach { domain, endpoint, from, .. } => {
+                let _ = self.leave(domain, endpoint, hosts);
+                if let Some(old) = from {
+                    let _ = self.enter(old, endpoint, hosts);
+                }
+            }
+            _ => (),
+        }
+    }
+
+    fn map_everywhere(
+        &self,
+        domain: u32,
+        range: &RangeInclusive<u64>,
+        phys: u64,
+        hosts: &dyn Hosts,
+    ) -> io::Result<()> {
+        let endpoints = self.endpoints_of(domain);
+        for (count, endpoint) in endpoints.iter().enumerate() {
+            if let Err(failure) = map(hosts, *endpoint, range, phys) {
+                for done in &endpoints[..count] {
+                    let _ = unmap(hosts, *done, range);
                 }
                 return Err(failure);
             }
-            done.push((endpoint, run.clone()));
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Map what the books have in a run.
-fn put(books: &Viommu, domain: u32, run: &RangeInclusive<u64>, endpoint: u32, hosts: &dyn Hosts) {
-    for mapping in within(books, domain, run) {
-        let _ = map(hosts, endpoint, &mapping.range, mapping.phys);
-    }
-}
-
-fn within<'a>(
-    books: &'a Viommu,
-    domain: u32,
-    run: &'a RangeInclusive<u64>,
-) -> impl Iterator<Item = Mapping> + 'a {
-    books.mappings(domain, *run.start()).take_while(move |mapping| mapping.range.end() <= run.end())
-}
-
-/// Map all of a domain for one endpoint, or nothing.
-fn enter(books: &Viommu, domain: u32, endpoint: u32, hosts: &dyn Hosts) -> io::Result<()> {
-    for (count, mapping) in books.mappings(domain, 0).enumerate() {
-        if let Err(failure) = map(hosts, endpoint, &mapping.range, mapping.phys) {
-            for done in books.mappings(domain, 0).take(count) {
-                let _ = unmap(hosts, endpoint, &done.range);
+    /// One call for each run and endpoint; what is gone is mapped again, one by one, when one fails.
+    fn unmap_everywhere(
+        &self,
+        domain: u32,
+        range: &RangeInclusive<u64>,
+        hosts: &dyn Hosts,
+    ) -> io::Result<()> {
+        let endpoints = self.endpoints_of(domain);
+        let mut done = Vec::new();
+        for run in self.runs(domain, range) {
+            for endpoint in &endpoints {
+                if let Err(failure) = unmap(hosts, *endpoint, &run) {
+                    for (endpoint, run) in done {
+                        self.put(domain, &run, endpoint, hosts);
+                    }
+                    return Err(failure);
+                }
+                done.push((*endpoint, run.clone()));
             }
-            return Err(failure);
+        }
+        Ok(())
+    }
+
+    /// Map what the books have in a run.
+    fn put(&self, domain: u32, run: &RangeInclusive<u64>, endpoint: u32, hosts: &dyn Hosts) {
+        let within = |mapping: &Mapping| mapping.range.end() <= run.end();
+        for mapping in self.mappings(domain, *run.start()).take_while(within) {
+            let _ = map(hosts, endpoint, &mapping.range, mapping.phys);
         }
     }
-    Ok(())
-}
 
-/// Unmap all of a domain for one endpoint, or nothing.
-fn leave(books: &Viommu, domain: u32, endpoint: u32, hosts: &dyn Hosts) -> io::Result<()> {
-    for (count, run) in books.runs(domain, 0..=u64::MAX).enumerate() {
-        if let Err(failure) = unmap(hosts, endpoint, &run) {
-            for done in books.runs(domain, 0..=u64::MAX).take(count) {
-                put(books, domain, &done, endpoint, hosts);
+    /// Map all of a domain for one endpoint, or nothing.
+    fn enter(&self, domain: u32, endpoint: u32, hosts: &dyn Hosts) -> io::Result<()> {
+        for (count, mapping) in self.mappings(domain, 0).enumerate() {
+            if let Err(failure) = map(hosts, endpoint, &mapping.range, mapping.phys) {
+                for done in self.mappings(domain, 0).take(count) {
+                    let _ = unmap(hosts, endpoint, &done.range);
+                }
+                return Err(failure);
             }
-            return Err(failure);
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Unmap everything, run by run, also behind one that a host refuses.
-fn clear(books: &Viommu, hosts: &dyn Hosts) -> io::Result<()> {
-    let mut cleared = Ok(());
-    for found in books.endpoints() {
-        for run in found.domain.iter().flat_map(|&domain| books.runs(domain, 0..=u64::MAX)) {
-            cleared = cleared.and(unmap(hosts, found.endpoint, &run));
+    /// Unmap all of a domain for one endpoint, or nothing.
+    fn leave(&self, domain: u32, endpoint: u32, hosts: &dyn Hosts) -> io::Result<()> {
+        let everywhere = 0..=u64::MAX;
+        for (count, run) in self.runs(domain, &everywhere).enumerate() {
+            if let Err(failure) = unmap(hosts, endpoint, &run) {
+                for done in self.runs(domain, &everywhere).take(count) {
+                    self.put(domain, &done, endpoint, hosts);
+                }
+                return Err(failure);
+            }
         }
+        Ok(())
     }
-    cleared
 }
 
 /// The trait speaks of sizes, and 64 bits can't say 2^64: such a mapping is done in two halves.
@@ -409,7 +429,7 @@ mod tests {
         map.extend_from_slice(&3_u32.to_le_bytes());
 
         let begun = books.write().begin(&map, tail.len());
-        let worked = carry_out(&books.read(), begun.work(), &hosts);
+        let worked = books.carry_out(begun.work(), &hosts);
         // Its host says something new meanwhile: the page is reserved now.
         books.write().update(8, &host("first", 0x20_0000..=0x20_ffff), false).unwrap();
         let answer = books.finish(begun, worked, &mut tail, &hosts);

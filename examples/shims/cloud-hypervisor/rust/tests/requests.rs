@@ -609,6 +609,56 @@ fn queue_threads_translate_while_the_host_maps() {
 }
 
 #[test]
+fn no_lock_is_held_while_a_host_is_called() {
+    /// A host that waits for another thread to write the books, as one may that takes a lock.
+    struct Waits(Arc<Books>, Mutex<usize>);
+    impl Waits {
+        fn wait(&self) -> io::Result<()> {
+            let (books, (done, wait)) = (self.0.clone(), std::sync::mpsc::channel());
+            std::thread::spawn(move || {
+                books.set_bypass(1).unwrap();
+                done.send(())
+            });
+            wait.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+            *self.1.lock().unwrap() += 1;
+            Ok(())
+        }
+    }
+    impl Hosts for Waits {
+        fn map(&self, _: u32, _: u64, _: u64, _: u64) -> io::Result<()> {
+            self.wait()
+        }
+        fn unmap(&self, _: u32, _: u64, _: u64) -> io::Result<()> {
+            self.wait()
+        }
+    }
+    let books = Arc::new(Books::new(MSI_IOVA_SPACE, 64, None).unwrap());
+    books.admit(8, &captured("_vfio1")).unwrap();
+    books.admit(16, &captured("_vfio2")).unwrap();
+    let hosts = Waits(books.clone(), Mutex::new(0));
+    let mut tail = [0; TAIL_SIZE];
+    let requests = [
+        (attach(1, 8), 0),
+        (map(1, 0x1000, 0x1fff, 0x5000, 3), 1),
+        (map(1, 0x3000, 0x3fff, 0x6000, 3), 1),
+        (attach(1, 16), 2),
+        (detach(1, 16), 2),
+        (attach(2, 8), 2),
+        (attach(1, 8), 0),
+        (map(1, 0x1000, 0x1fff, 0x5000, 3), 1),
+        (unmap(1, 0, u64::MAX), 1),
+        (map(1, 0x1000, 0x1fff, 0x5000, 3), 1),
+    ];
+    for (request, calls) in &requests {
+        *hosts.1.lock().unwrap() = 0;
+        assert_eq!(books.parse(request, &mut tail, &hosts).refused, None);
+        assert_eq!(*hosts.1.lock().unwrap(), *calls);
+    }
+    books.reset(&hosts).unwrap();
+    assert_eq!(*hosts.1.lock().unwrap(), 2);
+}
+
+#[test]
 fn a_host_that_lies_about_its_capabilities_is_refused_with_a_sentence() {
     let mut info = fixture("intel-39bit/vfio_iommu_get_info.bin");
     let mut host = Geometry::new("_vfio1").unwrap();
