@@ -23,6 +23,12 @@ static inline bool iovageom_range_has(struct iovageom_range range, uint64_t addr
     return range.start <= address && address <= range.last;
 }
 
+/* Whether the first has more addresses. */
+static inline bool iovageom_range_longer(struct iovageom_range a, struct iovageom_range b)
+{
+    return a.last - a.start > b.last - b.start;
+}
+
 /*
  * Whether `low` ends at the address just below the start of `high`. False when low.last is 2^64-1.
  */

@@ -15,8 +15,8 @@
 
 /* With so many bytes before it, and room for so many sets behind it, which exist elsewhere: so
  * their size does not wrap. */
-static int make(const struct iovageom_allocator *allocator, const struct iovageom_owner *self,
-                size_t before, size_t sets, struct iovageom_geometry **out)
+static int make(const struct iovageom_allocator *allocator, size_t before, size_t sets,
+                struct iovageom_geometry **out)
 {
     const size_t size = sizeof(**out) + sets * sizeof(struct iovageom_rangeset);
     uint8_t *memory = NULL;
@@ -28,7 +28,6 @@ static int make(const struct iovageom_allocator *allocator, const struct iovageo
         return IOVAGEOM_ERR_NO_MEMORY;
     geometry = (struct iovageom_geometry *)(void *)(memory + before);
     geometry->allocator = *allocator;
-    geometry->self = *self;
     geometry->facts = geometry->few;
     geometry->count = 0;
     geometry->capacity = sizeof(geometry->few) / sizeof(geometry->few[0]);
@@ -42,13 +41,19 @@ static int make(const struct iovageom_allocator *allocator, const struct iovageo
 int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
                           struct iovageom_geometry **out)
 {
-    struct iovageom_owner self;
-    int status = iovageom_owner_init(&self, IOVAGEOM_SOURCE_OTHER, name);
+    struct iovageom_geometry *geometry = NULL;
+    int status = IOVAGEOM_ERR_INVALID;
 
     allocator = iovageom_allocator_chosen(allocator);
-    if (status < 0 || allocator == NULL)
-        return IOVAGEOM_ERR_INVALID;
-    return make(allocator, &self, 0, 0, out);
+    if (allocator != NULL)
+        status = make(allocator, 0, 0, &geometry);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_owner_init(&geometry->self, IOVAGEOM_SOURCE_OTHER, name);
+    if (status == IOVAGEOM_OK)
+        *out = geometry;
+    else
+        iovageom_geometry_free(geometry);
+    return status;
 }
 
 /* Frees a set, but for its own memory where that is the geometry's. */
@@ -96,11 +101,10 @@ const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
 
 static int compare(const struct iovageom_geometry_fact *a, const struct iovageom_fact_key *b)
 {
-    int order;
+    int order = (a->kind > b->kind) - (a->kind < b->kind);
 
-    if (a->kind != b->kind)
-        return a->kind < b->kind ? -1 : 1;
-    order = iovageom_owner_compare(&a->owner, b->owner);
+    if (order == 0)
+        order = iovageom_owner_compare(&a->owner, b->owner);
     if (order == 0)
         order = (a->value > b->value) - (a->value < b->value);
     if (order == 0)
@@ -139,7 +143,7 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
     return IOVAGEOM_OK;
 }
 
-/* A fact, or where it would have to be inserted. Mostly kinds differ, and no owners are compared. */
+/* A fact, or where it would have to be inserted. */
 static struct iovageom_geometry_fact *place_of(const struct iovageom_geometry *geometry,
                                                const struct iovageom_fact_key *key)
 {
@@ -148,7 +152,7 @@ static struct iovageom_geometry_fact *place_of(const struct iovageom_geometry *g
     for (size_t left = geometry->count; left > 0; left /= 2) {
         const struct iovageom_geometry_fact *middle = low + left / 2;
 
-        if (middle->kind == key->kind ? compare(middle, key) < 0 : middle->kind < key->kind) {
+        if (compare(middle, key) < 0) {
             low += left / 2 + 1;
             left--;
         }
@@ -160,7 +164,7 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
                                                       const struct iovageom_fact_key *key,
                                                       bool in_order)
 {
-    const size_t half = sizeof(*key->owner) / 2;
+    const size_t rest = sizeof(key->owner->name) - 32;
     struct iovageom_geometry_fact *row, *end;
     struct iovageom_rangeset *set = NULL;
 
@@ -168,10 +172,16 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
         iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
         return NULL;
     end = geometry->facts + geometry->count;
-    row = in_order ? place_of(geometry, key) : end;
+    row = in_order ? geometry->facts : end;
     geometry->whole = false;
-    if (row < end && row->kind == key->kind && compare(row, key) == 0)
-        return row;
+    /* Facts are moved for a new one in any case. */
+    while (row < end && row->kind < key->kind)
+        row++;
+    if (row < end && row->kind == key->kind) {
+        row = place_of(geometry, key);
+        if (row < end && compare(row, key) == 0)
+            return row;
+    }
     if (key->kind > IOVAGEOM_FACT_REGIONS) {
         set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
         if (set == NULL)
@@ -182,9 +192,10 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
     if (row < end)
         memmove(row + 1, row, (size_t)(end - row) * sizeof(*row));
     row->kind = key->kind;
-    /* In halves: gcc's -Os would copy all of it word by word. */
-    memcpy(&row->owner, key->owner, half);
-    memcpy((uint8_t *)&row->owner + half, (const uint8_t *)key->owner + half, half);
+    /* In parts: gcc's -Os would copy all of it word by word, and the source was stored just now. */
+    row->owner.source = key->owner->source;
+    memcpy(row->owner.name, key->owner->name, 32);
+    memcpy(row->owner.name + rest, key->owner->name + rest, 32);
     row->value = key->value;
     row->last = key->last;
     row->ranges = set;
@@ -255,10 +266,8 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     return NULL;
 }
 
-/*
- * In the resolved view a region starts where some range starts, or just above the end of a range
- * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more.
- */
+/* In the resolved view a region starts where some range starts, or just above the end of a range
+ * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more. */
 size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry, size_t *first)
 {
     const struct iovageom_geometry_fact *fact = geometry->facts + geometry->count;
@@ -306,10 +315,9 @@ int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
     struct iovageom_geometry all = {.allocator = geometry->allocator};
     int status = iovageom_geometry_reserve(&all, geometry->count + other->count);
 
-    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++)
-        status = iovageom_geometry_append_copy(&all, &geometry->facts[i]);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < other->count; i++)
-        status = iovageom_geometry_append_copy(&all, &other->facts[i]);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count + other->count; i++)
+        status = iovageom_geometry_append_copy(
+            &all, i < geometry->count ? &geometry->facts[i] : &other->facts[i - geometry->count]);
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_settle(&all);
     if (status == IOVAGEOM_OK && all.count > 0)
@@ -327,9 +335,10 @@ int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
     int status;
 
     (void)iovageom_geometry_most_regions(from, &first);
-    status = make(allocator, &from->self, before, from->count - first, &to);
+    status = make(allocator, before, from->count - first, &to);
     if (status < 0)
         return status;
+    to->self = from->self;
     status = iovageom_geometry_reserve(to, from->count);
     if (status == IOVAGEOM_OK) {
         memcpy(to->facts, from->facts, from->count * sizeof(*to->facts));

@@ -15,8 +15,8 @@
 enum { FEW_RANGES = 8 };
 
 /* Adds ranges in normal form to a set. On an error it is as it was. */
-static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_allocator *allocator,
-                       const struct iovageom_range *ranges, size_t count)
+static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
+                       size_t count)
 {
     struct iovageom_rangeset more;
     int status;
@@ -25,7 +25,7 @@ static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_allo
         return iovageom_rangeset_fill(set, ranges, count);
     if (count == 1)
         return iovageom_rangeset_insert(set, ranges[0]);
-    (void)iovageom_rangeset_init(&more, allocator);
+    (void)iovageom_rangeset_init(&more, iovageom_rangeset_allocator(set));
     status = iovageom_rangeset_fill(&more, ranges, count);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_union(set, set, &more);
@@ -33,8 +33,7 @@ static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_allo
     return status;
 }
 
-/* Adds ranges in normal form, or one that need not be valid, to the regions that `owner` has of
- * `type`. */
+/* Adds ranges in normal form, or one that may be invalid, to the regions of that owner and type. */
 static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_type type,
                       const struct iovageom_owner *owner, const struct iovageom_range *ranges,
                       size_t count)
@@ -49,8 +48,7 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
     row = iovageom_geometry_open(geometry, &key, true);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    return iovageom_geometry_close(geometry, row,
-                                   join_ranges(row->ranges, &geometry->allocator, ranges, count));
+    return iovageom_geometry_close(geometry, row, join_ranges(row->ranges, ranges, count));
 }
 
 int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iovageom_range range,
@@ -82,8 +80,7 @@ static int add(struct iovageom_geometry *geometry, enum iovageom_source source,
     return status;
 }
 
-/* Puts what ranges in normal form leave out in their place, which has room for one more. Returns how
- * many those are. */
+/* Puts what ranges in normal form leave out in their place: one more, at most. Returns how many. */
 static size_t invert(struct iovageom_range *ranges, size_t count)
 {
     struct iovageom_range rest = IOVAGEOM_EVERYTHING;
@@ -97,7 +94,8 @@ static size_t invert(struct iovageom_range *ranges, size_t count)
         if (iovageom_range_below(ranges[i], &ranges[kept]))
             ranges[kept++].start = start;
     }
-    ranges[kept] = rest;
+    ranges[kept].start = rest.start;
+    ranges[kept].last = IOVAGEOM_ADDRESS_MAX;
     return kept + any;
 }
 
@@ -119,8 +117,8 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
                      : NULL;
     if (normal == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    if (count > 0)
-        memcpy(normal, ranges, count * sizeof(*normal));
+    for (size_t i = 0; i < count; i++)
+        memcpy(&normal[i], (const uint8_t *)ranges + i * sizeof(*normal), sizeof(*normal));
     status = iovageom_ranges_normalize(normal, &kept);
     if (status == IOVAGEOM_OK)
         status = add(geometry, source, fact, IOVAGEOM_RESV_RESERVED, normal, invert(normal, kept));

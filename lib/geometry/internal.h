@@ -188,8 +188,7 @@ struct iovageom_resolved {
  * `granule` is a power of two in bytes: regions are widened outward to it before types are resolved
  * (what a granule touches in part, it reserves whole); 1 for none. With `joined` the view is that of
  * iovageom_geometry_reserved(), else that of iovageom_geometry_regions(). There is room for one region
- * more. O(n log facts) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY; after an error there
- * is nothing to close.
+ * more. O(n log facts) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY: nothing to close.
  */
 int iovageom_resolve(const struct iovageom_allocator *allocator,
                      const struct iovageom_geometry *geometry, uint64_t granule, bool joined,

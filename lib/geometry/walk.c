@@ -10,19 +10,19 @@
 /* ---- the view ---- */
 
 /*
- * Appends a region to `count` others and returns the new count. One that touches or overlaps the
- * last one and has its fact is joined with it: ranges of one fact can overlap once they are widened
- * to a granule. Regions of different facts must not overlap; overlay() cuts them first.
+ * Appends a region of the type and owner of `like` to `count` others, and returns the new count. With
+ * the last one, if that is of its fact and they touch or overlap, it is joined: widened to a granule,
+ * ranges of one fact can overlap. Those of different facts must not; overlay() cuts them first.
  */
 static size_t append_region(struct iovageom_region *out, size_t count,
-                            const struct iovageom_region *region)
+                            const struct iovageom_region *like, struct iovageom_range range)
 {
-    if (count > 0 && out[count - 1].owner == region->owner &&
-        iovageom_range_touches(out[count - 1].range, region->range)) {
-        out[count - 1].range = iovageom_range_hull(out[count - 1].range, region->range);
+    if (count > 0 && out[count - 1].owner == like->owner &&
+        iovageom_range_touches(out[count - 1].range, range)) {
+        out[count - 1].range = iovageom_range_hull(out[count - 1].range, range);
         return count;
     }
-    out[count] = *region;
+    out[count] = (struct iovageom_region){range, like->type, like->owner};
     return count + 1;
 }
 
@@ -44,19 +44,17 @@ static size_t overlay(struct iovageom_region *low, size_t low_count,
         for (; i < low_count && low[i].range.start <= over.last; i++) {
             const unsigned left = iovageom_range_subtract(low[i].range, over, parts);
 
-            if (left > 0 && parts[0].start < over.start) {
-                low[i].range = parts[0];
-                count = append_region(out, count, &low[i]);
-            }
+            if (left > 0 && parts[0].start < over.start)
+                count = append_region(out, count, &low[i], parts[0]);
             if (left > 0 && parts[left - 1].start > over.last) {
                 low[i].range = parts[left - 1]; /* the next of `high` may cut it, too */
                 break;
             }
         }
-        count = append_region(out, count, &high[j]);
+        count = append_region(out, count, &high[j], over);
     }
     for (; i < low_count; i++)
-        count = append_region(out, count, &low[i]);
+        count = append_region(out, count, &low[i], low[i].range);
     return count;
 }
 
@@ -78,21 +76,20 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
 
     if (end - first == 1) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[first];
-        struct iovageom_region region = {{0, 0}, iovageom_fact_type(fact), (uint32_t)first};
+        const struct iovageom_region like = {
+            {0, 0}, fact->kind - IOVAGEOM_FACT_REGIONS, (uint32_t)first};
         const struct iovageom_itree *tree = tree_in(fact->ranges);
         const struct iovageom_range *range = tree->inline_ranges;
         struct iovageom_itree_cursor cursor;
-        size_t run = tree->count;
+        size_t run = tree->root == NULL ? tree->count : 0;
 
-        if (tree->root != NULL) {
+        if (tree->root != NULL)
             iovageom_itree_cursor_init(&cursor, tree, 0);
-            run = iovageom_itree_span(&cursor, &range);
-        }
-        while (run > 0) {
-            region.range = iovageom_range_align_outward(*range++, granule);
-            count = append_region(out, count, &region);
-            if (--run == 0 && tree->root != NULL)
-                run = iovageom_itree_span(&cursor, &range);
+        while (run > 0 ||
+               (tree->root != NULL && (run = iovageom_itree_span(&cursor, &range)) > 0)) {
+            count =
+                append_region(out, count, &like, iovageom_range_align_outward(*range++, granule));
+            run--;
         }
         return count;
     }
@@ -122,12 +119,12 @@ static void join_types(struct iovageom_resolved *view)
         if (last == NULL || last->type != region->type ||
             !iovageom_range_precedes_directly(last->range, region->range)) {
             largest = region->range;
-            view->regions[kept++] = *region;
+            if (kept++ < i) /* to copy it onto itself would wait for what was stored just now */
+                view->regions[kept - 1] = *region;
             continue;
         }
         last->range.last = region->range.last;
-        if (iovageom_size_compare(iovageom_range_size(region->range),
-                                  iovageom_range_size(largest)) > 0) {
+        if (iovageom_range_longer(region->range, largest)) {
             last->owner = region->owner;
             largest = region->range;
         }

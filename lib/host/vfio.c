@@ -60,7 +60,7 @@ struct vfio_extents {
     bool back; /* some header is not behind the capability before it */
 };
 
-/* What an answer says. What it does not say is 0 or false. */
+/* What an answer says. What it does not say is 0 or false, or is not to be read. */
 struct vfio_info {
     bool has_page_sizes;
     bool has_dma_avail;
@@ -158,7 +158,8 @@ static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
             status = read_known(answer, offset, id, extents, info);
         if (status != IOVAGEOM_OK)
             return status;
-        extents->back |= offset < behind;
+        if (offset < behind)
+            extents->back = true;
         behind = read && known ? extents->end[id - 1] : (uint64_t)offset + CAP_HEADER_SIZE;
         offset = iovageom_host_load32(answer->bytes, offset + 4);
     }
@@ -174,10 +175,12 @@ static int walk(const struct vfio_answer *answer, uint32_t first, bool read,
  */
 static int read_chain(const struct vfio_answer *answer, uint32_t first, struct vfio_info *info)
 {
-    struct vfio_extents extents = {{0}, {0}, false};
-    int status = walk(answer, first, true, &extents, info);
-    int chain;
+    struct vfio_extents extents;
+    int status, chain;
 
+    extents.end[0] = extents.end[1] = extents.end[2] = 0;
+    extents.back = false;
+    status = walk(answer, first, true, &extents, info);
     if (status == IOVAGEOM_OK)
         return extents.back ? walk(answer, first, false, &extents, info) : IOVAGEOM_OK;
     memset(&extents, 0, sizeof(extents));
@@ -229,14 +232,13 @@ static int decode(const void *bytes, size_t length, size_t *needed, struct vfio_
         return IOVAGEOM_ERR_MALFORMED;
     if (answer.size > answer.argsz)
         answer.size = (size_t)answer.argsz;
-    memset(info, 0, sizeof(*info));
 
     uint32_t flags = iovageom_host_load32(bytes, 4);
 
-    if ((flags & FLAG_PGSIZES) != 0) {
-        info->has_page_sizes = true;
-        info->page_sizes = page_sizes_as_applied(iovageom_host_load64(bytes, 8));
-    }
+    info->has_page_sizes = (flags & FLAG_PGSIZES) != 0;
+    info->page_sizes = page_sizes_as_applied(iovageom_host_load64(bytes, 8));
+    info->has_dma_avail = false;
+    info->range_count = 0;
     if ((flags & FLAG_CAPS) != 0) {
         uint32_t first = 0;
         int status = find_chain(&answer, needed, &first);

@@ -49,10 +49,9 @@ int iovageom_rangeset_fill(struct iovageom_rangeset *set, const struct iovageom_
             iovageom_itree_clear(tree);
         tree->changes++;
         tree->count = count;
-        if (count > 0) {
-            memcpy(tree->inline_ranges, ranges, count * sizeof(*ranges));
-            tree->highest = ranges[count - 1].last;
-        }
+        tree->highest = count > 0 ? ranges[count - 1].last : 0;
+        for (size_t i = 0; i < count; i++) /* few: gcc's own way for any number takes longer */
+            tree->inline_ranges[i] = ranges[i];
         return IOVAGEOM_OK;
     }
     iovageom_itree_build(&builder, tree);

@@ -46,15 +46,14 @@ static unsigned authority(const struct iovageom_region *region,
  * Chooses the one window that is sent as MSI (N74). Regions that touch form one window (`block`),
  * whose rank is the highest of its parts. The window of the highest rank is chosen, and of equal
  * ones the lowest, because x86 guests have theirs below 4 GiB. The others are sent as RESERVED, so
- * no address becomes usable. False if there is none.
+ * no address becomes usable. If there is none, the range is invalid, and contains no other.
  */
-static bool choose_msi(const struct iovageom_region *regions, size_t count,
-                       const struct iovageom_geometry *owners, struct iovageom_range window,
-                       struct iovageom_range *out)
+static struct iovageom_range choose_msi(const struct iovageom_region *regions, size_t count,
+                                        const struct iovageom_geometry *owners,
+                                        struct iovageom_range window)
 {
-    struct iovageom_range block = IOVAGEOM_EVERYTHING, part, best = IOVAGEOM_EVERYTHING;
-    unsigned rank = 0, best_rank = 0;
-    bool found = false;
+    struct iovageom_range block = IOVAGEOM_EVERYTHING, part, chosen = {IOVAGEOM_ADDRESS_MAX, 0};
+    uint64_t rank = 0, best = 0; /* 1 more than the rank; 0: of none */
 
     for (size_t i = 0; i < count; i++) {
         if (regions[i].type != IOVAGEOM_RESV_MSI || !listed(&regions[i], window, &part))
@@ -64,17 +63,14 @@ static bool choose_msi(const struct iovageom_region *regions, size_t count,
             rank = 0;
         }
         block.last = part.last;
-        rank = (unsigned)iovageom_higher(rank, authority(&regions[i], owners));
+        rank = iovageom_higher(rank, UINT64_C(1) + authority(&regions[i], owners));
         /* The last test: the chosen window itself has grown by a part. */
-        if (!found || rank > best_rank || best.start == block.start) {
-            best = block;
-            best_rank = rank;
-            found = true;
+        if (rank > best || chosen.start == block.start) {
+            chosen = block;
+            best = rank;
         }
     }
-    if (found)
-        *out = best;
-    return found;
+    return chosen;
 }
 
 /*
@@ -90,16 +86,15 @@ static size_t write_list(const struct iovageom_region *regions, size_t count,
                          struct iovageom_region *out)
 {
     struct iovageom_region last = {IOVAGEOM_EVERYTHING, 0, 0}; /* at the end of the list */
-    struct iovageom_range msi, range;
-    const bool has_msi = choose_msi(regions, count, owners, window, &msi);
+    const struct iovageom_range msi = choose_msi(regions, count, owners, window);
+    struct iovageom_range range;
     size_t written = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (!listed(&regions[i], window, &range))
             continue;
-        const uint32_t type = has_msi && iovageom_range_contains(msi, range)
-                                  ? IOVAGEOM_RESV_MSI
-                                  : IOVAGEOM_RESV_RESERVED;
+        const uint32_t type =
+            iovageom_range_contains(msi, range) ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED;
 
         if (last.type == type && iovageom_range_precedes_directly(last.range, range))
             range.start = last.range.start;

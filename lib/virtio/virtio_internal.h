@@ -6,13 +6,8 @@
 
 #include "../geometry/internal.h"
 
-/*
- * The wire list of a geometry, as iovageom_virtio_encode_geometry() encodes it: reserved regions at
- * `granule`, in bytes, within `window`.
- *
- * @param wire has room for one region more than the list. iovageom_resolved_close() releases it, on
- *        success only.
- */
+/* The wire list of a geometry, as iovageom_virtio_encode_geometry() encodes it: reserved regions at
+ * `granule`, in bytes, within `window`. There is room for one region more. Close it after success. */
 int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
                                 const struct iovageom_geometry *geometry, uint64_t granule,
                                 struct iovageom_range window, struct iovageom_resolved *wire);
