@@ -438,7 +438,10 @@ static bool has_endpoints(IovageomShim *shim, uint32_t domain)
     return iovageom_viommu_domain_endpoint(shim->books, domain, IOVAGEOM_ID_NONE, &endpoint);
 }
 
-/* A domain ends with its last endpoint, and its mappings with it. */
+/*
+ * A domain ends with its last endpoint, and its mappings with it. So wherever a guest makes an endpoint
+ * leave one this is asked: else the table would grow with each number that the guest tries.
+ */
 static bool is_loose(IovageomShim *shim, uint64_t domain)
 {
     gpointer key = GUINT_TO_POINTER((uint32_t)domain);
@@ -635,7 +638,9 @@ static void fill_slot(IovageomShim *shim, uint32_t endpoint)
 int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain,
                          uint32_t flags)
 {
+    struct iovageom_viommu_endpoint before;
     uint32_t endpoint;
+    int status;
 
     if (!bus) {
         return VIRTIO_IOMMU_S_NOENT;
@@ -645,12 +650,14 @@ int iovageom_shim_attach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t do
         return answer(shim, VIRTIO_IOMMU_S_DEVERR);
     }
     fill_slot(shim, endpoint);
+    iovageom_viommu_endpoint(shim->books, endpoint, &before);
     if (is_loose(shim, domain) && has_host(shim, endpoint)) {
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-iommu: domain %u has misaligned mappings\n", domain);
         return VIRTIO_IOMMU_S_UNSUPP;
     }
-    return answer(shim, iovageom_status_virtio(iovageom_viommu_attach(shim->books, domain, endpoint,
-                                                                      flags, &shim->report)));
+    status = iovageom_viommu_attach(shim->books, domain, endpoint, flags, &shim->report);
+    is_loose(shim, before.domain);
+    return answer(shim, iovageom_status_virtio(status));
 }
 
 void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t domain)
@@ -658,6 +665,7 @@ void iovageom_shim_detach(IovageomShim *shim, PCIBus *bus, int devfn, uint32_t d
     /* QEMU answers: an unplugged device is detached in the books already, but not in QEMU's. */
     if (bus) {
         iovageom_viommu_detach(shim->books, domain, place(shim, bus, devfn), &shim->report);
+        is_loose(shim, domain);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "fake-qemu.h"
 #include "hw/virtio/iovageom-shim.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 
 /* ---- the QEMU ---- */
@@ -507,6 +508,26 @@ static void a_host_device_takes_the_place_of_an_emulated_one(void)
     iovageom_shim_free(shim);
 }
 
+/* A guest makes domains without end, and maps such pieces: that takes no memory from the VMM. */
+static void domains_that_have_ended_are_forgotten(void)
+{
+    IovageomShim *shim = destination(NULL, 48);
+    size_t before = 0;
+
+    for (uint32_t n = 0; n < 40000; n++) {
+        if (n == 1000) {
+            before = mallinfo2().uordblks;
+        }
+        g_assert_cmpint(iovageom_shim_attach(shim, &root, disk.devfn, n, 0), ==, 0);
+        g_assert_cmpint(iovageom_shim_map(shim, n, 0x100, 0x1ff, 0, 3), ==, VIRTIO_IOMMU_S_OK);
+        if (n % 2) {
+            iovageom_shim_detach(shim, &root, disk.devfn, n);
+        }
+    }
+    g_assert_cmpuint(mallinfo2().uordblks, <, before + 10000);
+    iovageom_shim_free(shim);
+}
+
 /* What stock QEMU takes from an emulated device it takes from one in a slot, too. */
 static void an_emulated_device_in_a_slot_may_map_less_than_a_granule(void)
 {
@@ -746,6 +767,7 @@ int main(int argc, char **argv)
     TEST(qemus_part_is_judged_too);
     TEST(an_emulated_device_in_a_slot_is_no_host_device);
     TEST(a_host_device_takes_the_place_of_an_emulated_one);
+    TEST(domains_that_have_ended_are_forgotten);
     TEST(an_emulated_device_in_a_slot_may_map_less_than_a_granule);
     TEST(a_stream_without_books);
     TEST(a_driver_that_does_not_ask_gets_no_narrow_device);
