@@ -378,6 +378,16 @@ static struct blob plain_text(const struct blob *blob)
     for (at += wide ? 2 : 0; at < end; at++) {
         if (wide && *at == 0)
             continue;
+        if (at == blob->bytes && end - at > 2 && memcmp(at, "\xef\xbb\xbf", 3) == 0) {
+            at += 2; /* the mark of UTF-8 */
+            continue;
+        }
+        /* A blank of the web. */
+        if (end - at > 1 && memcmp(at, "\xc2\xa0", 2) == 0) {
+            plain.bytes[plain.length++] = ' ';
+            at++;
+            continue;
+        }
         /* Ends of lines are those of any system. */
         if (*at == '\r') {
             if (end - at < 2 + wide || (at[1 + wide] != '\n' && at[1 + wide] != '\r'))
@@ -411,6 +421,11 @@ void host_read_paste(struct host *host, const struct blob *blob)
         reader.at = at;
         reader.end = newline != NULL ? newline : end;
         reader.number++;
+        /* The marks of a quotation. */
+        while (reader.at < reader.end && *reader.at == '>') {
+            reader.at++;
+            reader.at += reader.at < reader.end && *reader.at == ' ';
+        }
         /* No line of a kernel is that long, and each is searched for many words. */
         if (reader.end - at < 4096)
             read_one_line(&reader);

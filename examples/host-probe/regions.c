@@ -312,6 +312,13 @@ static void read_lines(struct listing *listing, bool lenient, struct regions_rea
     }
 }
 
+/* Whether Linux may have cut a text of that length, with pages of 4K, 16K or 64K. */
+static bool fills_page(size_t length)
+{
+    return length == FULL_PAGE || length == 4 * (FULL_PAGE + 1) - 1 ||
+           length >= 16 * (FULL_PAGE + 1) - 1;
+}
+
 /* What is to be said of the file as a whole. */
 static void say_all(const struct listing *listing, bool lenient, struct regions_read *read)
 {
@@ -342,7 +349,7 @@ static void say_all(const struct listing *listing, bool lenient, struct regions_
         fault(&read->faults, "%s: not one line could be read: %s", blob->path, FORM);
     else if (listing->regions == 0 && listing->bad == 0 && listing->others != 0)
         fault(&read->faults, "%s: no line is of group %s", blob->path, listing->group->name);
-    read->doubtful = read->doubtful || listing->length >= FULL_PAGE ||
+    read->doubtful = read->doubtful || fills_page(listing->length) ||
                      (blob->length != 0 && blob->bytes[blob->length - 1] != '\n');
     if (blob->length != 0 && blob->bytes[blob->length - 1] != '\n' && listing->length < FULL_PAGE)
         add_words(&read->notes, &read->note_count,
