@@ -46,22 +46,28 @@ static void read_folder(struct host *host, const char *path)
 static void read_archive(struct host *host, const struct blob *blob)
 {
     struct faults faults = {NULL, 0, 0};
+    const char *const snapshot = "sysfs/iommu_groups/";
+    const char *prefix, *marker, *other;
     const struct tree *tree;
-    const char *prefix;
 
     if (!archive_mount(blob, &faults))
         die(EXIT_BAD_INPUT, "%s", faults.words[0]);
     tree = tree_of(blob->path);
-    prefix = tree_prefix(tree, "sysfs/iommu_groups/");
-    if (prefix != NULL) {
+    prefix = tree_prefix(tree, snapshot, NULL);
+    marker = prefix != NULL ? snapshot : "kernel/iommu_groups/";
+    if (prefix == NULL)
+        prefix = tree_prefix(tree, marker, NULL);
+    if (prefix == NULL)
+        die(EXIT_BAD_INPUT, "%s: %s", blob->path,
+            faults.count != 0 ? faults.words[0] : "no snapshot, and no sysfs, is in it");
+    other = tree_prefix(tree, marker, prefix);
+    if (other != NULL)
+        fault(&faults, "%s: several hosts are in it: \"%s\" is left out", blob->path,
+              printable(other));
+    if (marker == snapshot)
         host_read_snapshot(host, text("%s/%s.", blob->path, prefix));
-    } else {
-        prefix = tree_prefix(tree, "kernel/iommu_groups/");
-        if (prefix == NULL)
-            die(EXIT_BAD_INPUT, "%s: %s", blob->path,
-                faults.count != 0 ? faults.words[0] : "no snapshot, and no sysfs, is in it");
+    else
         read_sys(host, blob->path, text("%s/%s.", blob->path, prefix));
-    }
     host->path = text("%s", blob->path);
     faults_join(&host->faults, &faults);
 }

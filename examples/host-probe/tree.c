@@ -105,13 +105,16 @@ void tree_finish(struct tree *tree)
     tree->count = kept;
 }
 
-const char *tree_prefix(const struct tree *tree, const char *marker)
+const char *tree_prefix(const struct tree *tree, const char *marker, const char *but)
 {
     for (size_t i = 0; i < tree->count; i++) {
-        const char *at = strstr(tree->files[i].name, marker);
+        const char *name = tree->files[i].name, *at = strstr(name, marker);
+        size_t length = at != NULL ? (size_t)(at - name) : 0;
 
-        if (at != NULL && (at == tree->files[i].name || at[-1] == '/'))
-            return text("%.*s", (int)(at - tree->files[i].name), tree->files[i].name);
+        if (at == NULL || (length != 0 && at[-1] != '/') ||
+            (but != NULL && strlen(but) == length && memcmp(name, but, length) == 0))
+            continue;
+        return text("%.*s", (int)length, name);
     }
     return NULL;
 }

@@ -33,9 +33,10 @@ void tree_finish(struct tree *tree);
 
 /**
  * The part of a name before `marker`, of the first file in whose name that stands ("host/" of
- * "host/sysfs/iommu_groups/1/type" for "sysfs/iommu_groups/"); NULL when there is none.
+ * "host/sysfs/iommu_groups/1/type" for "sysfs/iommu_groups/"), that is not `but`, which may be NULL;
+ * NULL when there is none.
  */
-const char *tree_prefix(const struct tree *tree, const char *marker);
+const char *tree_prefix(const struct tree *tree, const char *marker, const char *but);
 
 struct blob tree_read(const struct tree *tree, const char *path, struct faults *faults);
 char **tree_list(const struct tree *tree, const char *path);
