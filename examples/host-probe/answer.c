@@ -118,16 +118,39 @@ struct placing answer_one(const struct verdict *verdict, const struct question *
     return place_range(verdict, answer_range(verdict, question));
 }
 
+/* All that is said, as one text. */
+static const char *joined_words(const struct answer *answer)
+{
+    struct buffer words = {NULL, 0, 0};
+
+    for (size_t i = 0; i < answer->word_count; i++)
+        buffer_add(&words, "%s\n", answer->words[i]);
+    return buffer_text(&words);
+}
+
+/* Another group of which the same is said. */
+static void add_group(const struct asked *asked, struct answer *answer, size_t group)
+{
+    if (answer->with == NULL) {
+        answer->with = keep(asked->count * sizeof(*answer->with));
+        answer->with[answer->placing.verdict - asked->verdicts] = true;
+    }
+    answer->with[group] = true;
+    answer->group_count++;
+}
+
 struct answer *answer_all(const struct asked *asked, const struct question *question, size_t *count)
 {
     struct answer *answers = NULL;
+    struct lookup known = {NULL, 0, 0};
 
     *count = 0;
     for (size_t i = 0; i < asked->count; i++) {
         const struct verdict *verdict = &asked->verdicts[i];
         struct answer answer = {.group_count = 1};
         struct named_bar bar;
-        bool old = false;
+        const char *words;
+        size_t number;
 
         if (!answer_wanted(verdict, question))
             continue;
@@ -137,16 +160,12 @@ struct answer *answer_all(const struct asked *asked, const struct question *ques
         if (bar.device != NULL)
             add_sentence(&answer, text("likely BAR %u of %s, which is as large", bar.number,
                                        bar.device->address));
-        for (size_t k = 0; k < *count && !old; k++) {
-            old = same_words(answers[k].words, answers[k].word_count, answer.words,
-                             answer.word_count);
-            answers[k].group_count += old;
-            answers[k].with[i] = answers[k].with[i] || old;
-        }
-        if (old)
+        words = joined_words(&answer);
+        if (lookup_find(&known, words, &number)) {
+            add_group(asked, &answers[number], i);
             continue;
-        answer.with = keep(asked->count * sizeof(*answer.with));
-        answer.with[i] = true;
+        }
+        lookup_add(&known, words, *count);
         answers = keep_grown(answers, *count, sizeof(*answers));
         answers[(*count)++] = answer;
     }

@@ -13,7 +13,7 @@ struct answer {
     struct placing placing;
     const char **words;
     size_t word_count;
-    bool *with; /**< for each group that was asked, whether it is one of them */
+    bool *with; /**< for each group that was asked, whether it is one of them; NULL where one is */
     size_t group_count;
 };
 

@@ -206,19 +206,48 @@ static void say_ranges(const char *words, const struct iovageom_range *ranges, s
         printf("  and %zu ranges more (--verbose)\n", count - shown);
 }
 
-static bool same_ranges(const struct iovageom_range *a, size_t a_count,
-                        const struct iovageom_range *b, size_t b_count)
+/* All that is said of a pair with two sides, as one text. */
+static const char *said_of(const struct pair *pair)
 {
-    return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * sizeof(*a)) == 0);
+    struct buffer said = {NULL, 0, 0};
+
+    for (size_t i = 0; i < pair->word_count; i++)
+        buffer_add(&said, "%s\n", pair->words[i]);
+    for (size_t i = 0; i < pair->lost_count; i++)
+        buffer_add(&said, "-%s", range_text(pair->lost[i]));
+    for (size_t i = 0; i < pair->gained_count; i++)
+        buffer_add(&said, "+%s", range_text(pair->gained[i]));
+    return buffer_text(&said);
 }
 
-/* Whether the same is said of two groups that are on both sides. */
-static bool alike(const struct pair *a, const struct pair *b)
+/* The next pair of which the same is said, and whether one before is such; one for each. */
+struct alike {
+    size_t next, last; /* SIZE_MAX for none */
+    bool told;
+};
+
+static struct alike *find_alike(const struct comparison *comparison)
 {
-    return a->before != NULL && a->after != NULL && b->before != NULL && b->after != NULL &&
-           same_words(a->words, a->word_count, b->words, b->word_count) &&
-           same_ranges(a->lost, a->lost_count, b->lost, b->lost_count) &&
-           same_ranges(a->gained, a->gained_count, b->gained, b->gained_count);
+    struct alike *alike = keep((comparison->count + 1) * sizeof(*alike));
+    struct lookup known = {NULL, 0, 0};
+
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct pair *pair = &comparison->pairs[i];
+        const char *said = said_of(pair);
+        size_t first;
+
+        alike[i] = (struct alike){SIZE_MAX, i, false};
+        if (pair->before == NULL || pair->after == NULL)
+            continue;
+        if (!lookup_find(&known, said, &first)) {
+            lookup_add(&known, said, i);
+            continue;
+        }
+        alike[i].told = true;
+        alike[alike[first].last].next = i;
+        alike[first].last = i;
+    }
+    return alike;
 }
 
 static const char *renamed(const struct pair *pair)
@@ -228,25 +257,19 @@ static const char *renamed(const struct pair *pair)
                : name_of(pair->before);
 }
 
-/* A group of which nothing is told that was not told of one before; `from` is its number. */
-static void say_pair(const struct comparison *comparison, size_t from)
+/* What is told of a group, and of those of which the same is. */
+static void say_pair(const struct comparison *comparison, const struct alike *alike, size_t first)
 {
-    const struct pair *pair = &comparison->pairs[from];
+    const struct pair *pair = &comparison->pairs[first];
 
-    for (size_t i = 0; i < from; i++) {
-        if (alike(&comparison->pairs[i], pair))
-            return;
-    }
     if (pair->before == NULL || pair->after == NULL) {
         say(comparison->width, 0, "%s %s",
             name_of(pair->before != NULL ? pair->before : pair->after),
             pair->before != NULL ? "is not there any more" : "was not there before");
         return;
     }
-    for (size_t i = from; i < comparison->count; i++) {
-        if (i == from || alike(&comparison->pairs[i], pair))
-            say(comparison->width, 0, "%s", renamed(&comparison->pairs[i]));
-    }
+    for (size_t i = first; i != SIZE_MAX; i = alike[i].next)
+        say(comparison->width, 0, "%s", renamed(&comparison->pairs[i]));
     for (size_t i = 0; i < pair->word_count; i++)
         say(comparison->width, 2, "%s", pair->words[i]);
     say_ranges("no longer usable", pair->lost, pair->lost_count, comparison->context->verbose);
@@ -255,8 +278,12 @@ static void say_pair(const struct comparison *comparison, size_t from)
 
 static void say_comparison(const struct comparison *comparison)
 {
-    for (size_t i = 0; i < comparison->count; i++)
-        say_pair(comparison, i);
+    const struct alike *alike = find_alike(comparison);
+
+    for (size_t i = 0; i < comparison->count; i++) {
+        if (!alike[i].told)
+            say_pair(comparison, alike, i);
+    }
     if (comparison->count == 0)
         printf("nothing differs\n");
     else if (comparison->same != 0)
