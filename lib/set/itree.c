@@ -243,11 +243,10 @@ bool iovageom_itree_more(struct iovageom_itree_cursor *cursor)
     parent = cursor->parent;
     if (cursor->at < cursor->end || !parent)
         return cursor->at < cursor->end;
-    if (cursor->slot + 1 >= cursor->siblings) {
+    if (++cursor->slot >= cursor->siblings) {
         look_up(cursor);
         return cursor->at < cursor->end;
     }
-    cursor->slot++;
     enter(cursor, parent->child[cursor->slot], 0, parent->count[cursor->slot]);
     if (cursor->slot + 2 < cursor->siblings)
         prefetch_leaf(parent->child[cursor->slot + 2]);

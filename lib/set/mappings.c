@@ -57,9 +57,8 @@ bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
     else
         entry = entry_at(entry.range, entry.values, tree->width, run);
     place->run = run + (run < room && entry.range->last == range.last);
-    if (!entry.range || entry.range->start > range.last || entry.range->last == range.last)
-        return false;
-    return give_mapping(tree, entry, hit);
+    return entry.range && entry.range->start <= range.last && entry.range->last != range.last &&
+           give_mapping(tree, entry, hit);
 }
 
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,

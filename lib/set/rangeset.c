@@ -160,26 +160,11 @@ int iovageom_rangeset_insert(struct iovageom_rangeset *set, struct iovageom_rang
     return IOVAGEOM_OK;
 }
 
-/* The entry at the path becomes two: rest[0] below and rest[1] above what is cut out. The lower one comes
- * in front of it first, as only that can fail. */
-static int cut_inside(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                      const struct iovageom_range rest[2])
-{
-    const int status = iovageom_itree_insert(tree, path, rest[0], NULL);
-
-    if (status == IOVAGEOM_OK) {
-        iovageom_itree_seek(tree, rest[1].start, path);
-        iovageom_itree_resize(tree, path, rest[1]);
-    }
-    return status;
-}
-
 /*
- * Either one entry contains `range` and goes on at both sides of it, and becomes two: only that
- * needs memory, and nothing else is to be done then. Or at most one entry begins below `range`, and
- * is cut; at most one ends above it, and is cut; those between go whole. None of that can fail. An
- * entry that begins in `range` and ends where it ends is the only one to go, without a second
- * search.
+ * At most one entry begins below `range`, and is cut; at most one ends above it, and is cut; those
+ * between go whole. None of that can fail, unless it is one entry that does both, and becomes two: its
+ * lower part comes in front of it first. An entry that begins in `range` and ends where it ends is the
+ * only one to go, without a second search.
  */
 int iovageom_rangeset_remove(struct iovageom_rangeset *set, struct iovageom_range range)
 {
@@ -194,18 +179,18 @@ int iovageom_rangeset_remove(struct iovageom_rangeset *set, struct iovageom_rang
     if (!entry.range || entry.range->start > range.last)
         return IOVAGEOM_OK;
     if (entry.range->start < range.start) {
-        if (iovageom_range_subtract(*entry.range, range, rest) == 2)
-            return cut_inside(tree, &path, rest);
-        iovageom_itree_resize(tree, &path, rest[0]);
+        if (iovageom_range_subtract(*entry.range, range, rest) == 1)
+            iovageom_itree_resize(tree, &path, rest[0]);
+        else if (iovageom_itree_insert(tree, &path, rest[0], NULL) != IOVAGEOM_OK)
+            return IOVAGEOM_ERR_NO_MEMORY;
     } else if (entry.range->last == range.last) {
         iovageom_itree_cut(tree, &path, 1);
         return IOVAGEOM_OK;
     }
     entry = iovageom_itree_seek(tree, range.last, &path);
-    if (entry.range && entry.range->start <= range.last && entry.range->last > range.last) {
-        iovageom_range_subtract(*entry.range, range, rest);
-        iovageom_itree_resize(tree, &path, rest[0]);
-    }
+    if (entry.range && entry.range->start <= range.last && entry.range->last > range.last)
+        iovageom_itree_resize(tree, &path,
+                              rest[iovageom_range_subtract(*entry.range, range, rest) - 1]);
     iovageom_itree_erase(tree, range);
     return IOVAGEOM_OK;
 }

@@ -66,7 +66,11 @@ int iovageom_table_put(struct iovageom_table *table, uint64_t key, void *object)
 
 void iovageom_table_drop(struct iovageom_table *table, uint64_t key)
 {
-    (void)iovageom_itree_erase(&table->tree, (struct iovageom_range){key, key});
+    struct iovageom_itree_path path;
+    const struct iovageom_itree_entry entry = iovageom_itree_seek(&table->tree, key, &path);
+
+    if (entry.range && entry.range->start == key)
+        iovageom_itree_cut(&table->tree, &path, 1);
     if (table->shortcuts && iovageom_shortcut_to(table->shortcuts, key))
         forget_shortcut(table->shortcuts, iovageom_shortcut_index(key));
 }
