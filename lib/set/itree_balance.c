@@ -62,8 +62,9 @@ static uint64_t last_of(uint32_t level, const void *node, uint32_t count)
 
 /* The longest gap in front of n entries, from `first` on, of child `slot` of the path's node at
  * `level`; 0 in a tree that keeps none. */
-static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                        uint32_t level, uint32_t slot, uint32_t first, uint32_t n)
+IOVAGEOM_COLD static uint64_t longest(const struct iovageom_itree *tree,
+                                      const struct iovageom_itree_path *path, uint32_t level,
+                                      uint32_t slot, uint32_t first, uint32_t n)
 {
     const struct iovageom_itree_inner *parent = inner_of(path, level);
     const struct iovageom_range *ranges = parent->child[slot];

@@ -80,12 +80,9 @@ static inline uint64_t base_at(const struct iovageom_itree *tree,
     return tree->height > 0 ? base_of(tree, path, 1, path->slot[1]) : 0;
 }
 
-/*
- * Into the object. How many of its few entries are to be moved is random for random requests, and a loop
- * over so many would end where no processor expects it: that took a third of the time of a request.
- * So each slot is written, with its neighbour's entry or with its own. Slots that are not used are
- * moved as well, as all of them are alike. `width` is a constant, 0 or 1.
- */
+/* Into the object. How many of its entries are to be moved is random for random requests, and a loop over
+ * so many would end where no processor expects it: that took a third of the time of a request. So each
+ * slot, used or not, is written, with its neighbour's entry or its own. `width` is 0 or 1. */
 static ALWAYS_INLINE int insert_one(const uint32_t width, struct iovageom_itree *tree, size_t index,
                                     struct iovageom_range range, const uint64_t *values)
 {
@@ -114,6 +111,15 @@ static NOINLINE int insert_range(struct iovageom_itree *tree, size_t index,
     return insert_one(0, tree, index, range, NULL);
 }
 
+/* How many slots to move where n entries are in use, and slots are there up to a place. memmove() chooses
+ * its way by the size, which is as random: so 16 or 32 are moved, used or not, if there are as many. */
+static inline uint32_t slots_to_move(const struct iovageom_itree *tree, uint32_t n, uint32_t place)
+{
+    const uint32_t slots = tree->root ? LEAF_SLOTS : (uint32_t)IOVAGEOM_ITREE_INLINE;
+
+    return (uint32_t)iovageom_lower((n + 16) & ~15u, slots - place);
+}
+
 /* Into a leaf, or of any width. */
 static NOINLINE int insert_any(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                                struct iovageom_range range, const uint64_t *values)
@@ -121,7 +127,7 @@ static NOINLINE int insert_any(struct iovageom_itree *tree, struct iovageom_itre
     const uint32_t width = tree->width;
     struct iovageom_range *ranges;
     uint64_t *to;
-    uint32_t index, count;
+    uint32_t index, count, moved;
 
     if (count_at(tree, path, 0) == (tree->root ? LEAF_SLOTS : (uint32_t)IOVAGEOM_ITREE_INLINE) &&
         iovageom_itree_make_room(tree, path) != IOVAGEOM_OK)
@@ -130,9 +136,10 @@ static NOINLINE int insert_any(struct iovageom_itree *tree, struct iovageom_itre
     index = path->slot[0];
     ranges = ranges_at(tree, path);
     to = (tree->root ? leaf_values(ranges) : inline_values(tree)) + index * width;
-    memmove(&ranges[index + 1], &ranges[index], (count - index) * sizeof(range));
+    moved = slots_to_move(tree, count - index, index + 1);
+    memmove(&ranges[index + 1], &ranges[index], moved * sizeof(range));
     if (width > 0)
-        memmove(to + width, to, (count - index) * width * sizeof(*to));
+        memmove(to + width, to, moved * width * sizeof(*to));
     ranges[index].start = range.start;
     ranges[index].last = range.last;
     for (uint32_t w = 0; w < width; w++)
@@ -167,8 +174,8 @@ int iovageom_itree_insert(struct iovageom_itree *tree, struct iovageom_itree_pat
 }
 
 /* The path's leaf has a new last address: so the gap in front of the next leaf changes, too. */
-static void move_end(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                     uint64_t last)
+IOVAGEOM_COLD static void move_end(struct iovageom_itree *tree,
+                                   const struct iovageom_itree_path *path, uint64_t last)
 {
     struct iovageom_itree_path next;
 
@@ -217,12 +224,10 @@ static NOINLINE void cut_range(struct iovageom_itree *tree, size_t index)
     cut_one(0, tree, index);
 }
 
-/*
- * From a leaf, of any width, or several. The gaps around what is removed become one gap that is longer
+/* From a leaf, of any width, or several. The gaps around what is removed become one gap that is longer
  * than each of them, so the longest gap can only grow, and not all gaps need be compared. The limit
  * below which a leaf counts as small is that of merge_children(). With nothing left below, `base` is
- * 0, and the leaf is empty and goes there.
- */
+ * 0, and the leaf is empty and goes there. */
 static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                              uint32_t n)
 {
@@ -231,12 +236,13 @@ static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_
     uint64_t *values = tree->root ? leaf_values(ranges) : inline_values(tree);
     const uint32_t index = path->slot[0];
     const uint32_t left = count_at(tree, path, 0) - n;
+    const uint32_t moved = slots_to_move(tree, left - index, index + n);
     const uint64_t base = base_at(tree, path, index);
 
-    memmove(&ranges[index], &ranges[index + n], (left - index) * sizeof(*ranges));
+    memmove(&ranges[index], &ranges[index + n], moved * sizeof(*ranges));
     if (width > 0)
         memmove(&values[index * width], &values[(index + n) * width],
-                (left - index) * width * sizeof(*values));
+                moved * width * sizeof(*values));
     for (uint32_t i = left; i < left + n; i++)
         ranges[i] = (struct iovageom_range){UINT64_MAX, UINT64_MAX};
     tree->count -= n;
@@ -336,16 +342,12 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
 
 int iovageom_itree_finish(struct iovageom_itree_builder *builder)
 {
-    struct iovageom_itree *target = builder->target;
-    uint64_t changes;
-
     if (builder->failed) {
         iovageom_itree_clear(&builder->tree);
         return IOVAGEOM_ERR_NO_MEMORY;
     }
-    iovageom_itree_release(target);
-    changes = target->changes;
-    *target = builder->tree;
-    target->changes = changes;
+    iovageom_itree_release(builder->target);
+    builder->tree.changes = builder->target->changes;
+    *builder->target = builder->tree;
     return IOVAGEOM_OK;
 }
