@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The harness. A row is one operation on one size. In each of its rounds every peer runs the same
- * chunk of the same workload, one peer after the other in one process, starting with another one
- * each round; checksums must agree. What counts is the median over the rounds of peer time / our
+ * chunk of the same workload, one peer after the other in one process, in a random order;
+ * checksums must agree. What counts is the median over the rounds of peer time / our
  * time, because the machine's speed changes from second to second and the ratio within a round
  * does not.
  */
@@ -21,6 +21,7 @@
 #include "workload.h"
 
 #define PEERS_MAX    32
+#define RUNNERS_MAX  64 /* of a row: tasks.c has as many */
 #define ROUNDS_MAX   64
 #define OURS_DEFAULT "ours"
 
@@ -222,12 +223,31 @@ static void settle(void)
     free(bench_alloc(65536));
 }
 
-/* Calls `step` for everybody, beginning with another one each round. */
-static void everybody(const struct bench_row *row, struct bench_runner *runners, size_t count,
-                      size_t round, void (*step)(void *context, struct bench_runner *runner))
+/*
+ * A random order of `count` peers. Who runs after one that has filled the caches with much else begins
+ * with cold ones: that must not be the same peer each time.
+ */
+static void draw(size_t *order, size_t count)
 {
+    static struct bench_random random = {.state = 1};
+
+    for (size_t i = 0; i < count; i++) {
+        size_t other = bench_random_below(&random, i + 1);
+
+        order[i] = order[other];
+        order[other] = i;
+    }
+}
+
+/* Calls `step` for everybody. */
+static void everybody(const struct bench_row *row, struct bench_runner *runners, size_t count,
+                      void (*step)(void *context, struct bench_runner *runner))
+{
+    size_t order[RUNNERS_MAX];
+
+    draw(order, count);
     for (size_t k = 0; step && k < count; k++)
-        step(row->context, &runners[(k + round) % count]);
+        step(row->context, &runners[order[k]]);
 }
 
 static void row_round(const struct bench_row *row, struct bench_runner *runners, size_t count,
@@ -235,14 +255,16 @@ static void row_round(const struct bench_row *row, struct bench_runner *runners,
 {
     const struct bench_runner *first = NULL;
     size_t slices = row->slices ? row->slices : 1;
+    size_t order[RUNNERS_MAX];
 
     for (size_t p = 0; p < count; p++)
         runners[p].sum = runners[p].elapsed = 0;
     if (slices > 1)
-        everybody(row, runners, count, round, row->begin);
+        everybody(row, runners, count, row->begin);
     for (size_t s = 0; s < slices; s++) {
+        draw(order, count);
         for (size_t k = 0; k < count; k++) {
-            struct bench_runner *runner = &runners[(k + round + s) % count];
+            struct bench_runner *runner = &runners[order[k]];
 
             if (slices == 1 && row->begin)
                 row->begin(row->context, runner);
@@ -253,7 +275,7 @@ static void row_round(const struct bench_row *row, struct bench_runner *runners,
         }
     }
     if (slices > 1)
-        everybody(row, runners, count, round, row->end);
+        everybody(row, runners, count, row->end);
     for (size_t p = 0; p < count; p++) {
         struct bench_runner *runner = &runners[p];
 
