@@ -5,33 +5,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hints.h"
+
 /*
  * Little-endian numbers in wire bytes, one byte at a time: the bytes may stand at any address, and
  * the machine may have any byte order. The caller has checked that they are there.
  */
 
-static inline uint16_t iovageom_load_le16(const void *bytes)
+static ALWAYS_INLINE uint16_t iovageom_load_le16(const void *bytes)
 {
     const uint8_t *byte = (const uint8_t *)bytes;
 
     return (uint16_t)(byte[0] | byte[1] << 8);
 }
 
-static inline uint32_t iovageom_load_le32(const void *bytes)
+static ALWAYS_INLINE uint32_t iovageom_load_le32(const void *bytes)
 {
     const uint8_t *byte = (const uint8_t *)bytes;
 
     return byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24;
 }
 
-static inline uint64_t iovageom_load_le64(const void *bytes)
+static ALWAYS_INLINE uint64_t iovageom_load_le64(const void *bytes)
 {
     const uint8_t *byte = (const uint8_t *)bytes;
 
     return iovageom_load_le32(byte) | (uint64_t)iovageom_load_le32(byte + 4) << 32;
 }
 
-static inline void iovageom_store_le16(void *bytes, uint16_t value)
+static ALWAYS_INLINE void iovageom_store_le16(void *bytes, uint16_t value)
 {
     uint8_t *byte = (uint8_t *)bytes;
 
@@ -39,7 +41,7 @@ static inline void iovageom_store_le16(void *bytes, uint16_t value)
     byte[1] = (uint8_t)(value >> 8);
 }
 
-static inline void iovageom_store_le32(void *bytes, uint32_t value)
+static ALWAYS_INLINE void iovageom_store_le32(void *bytes, uint32_t value)
 {
     uint8_t *byte = (uint8_t *)bytes;
 
@@ -47,7 +49,7 @@ static inline void iovageom_store_le32(void *bytes, uint32_t value)
     iovageom_store_le16(byte + 2, (uint16_t)(value >> 16));
 }
 
-static inline void iovageom_store_le64(void *bytes, uint64_t value)
+static ALWAYS_INLINE void iovageom_store_le64(void *bytes, uint64_t value)
 {
     uint8_t *byte = (uint8_t *)bytes;
 

@@ -206,7 +206,7 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
                             int status)
 {
-    if (row->ranges == NULL || iovageom_rangeset_count(row->ranges) > 0)
+    if (row->ranges == NULL || tree_in(row->ranges)->count > 0)
         return status;
     free_ranges(geometry, row->ranges);
     geometry->count--;

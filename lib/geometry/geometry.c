@@ -21,7 +21,7 @@ static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_rang
     struct iovageom_rangeset more;
     int status;
 
-    if (iovageom_rangeset_count(set) == 0)
+    if (tree_in(set)->count == 0)
         return iovageom_rangeset_fill(set, ranges, count);
     if (count == 1)
         return iovageom_rangeset_insert(set, ranges[0]);

@@ -9,11 +9,9 @@
 
 /* ---- the view ---- */
 
-/*
- * Appends a region of the type and owner of `like` to `count` others, and returns the new count. With
+/* Appends a region of the type and owner of `like` to `count` others, and returns the new count. With
  * the last one, if that is of its fact and they touch or overlap, it is joined: widened to a granule,
- * ranges of one fact can overlap. Those of different facts must not; overlay() cuts them first.
- */
+ * ranges of one fact can overlap. Those of different facts must not; overlay() cuts them first. */
 static size_t append_region(struct iovageom_region *out, size_t count,
                             const struct iovageom_region *like, struct iovageom_range range)
 {

@@ -5,7 +5,6 @@
 #include <iovageom/virtio.h>
 
 #include "../base/range.h"
-#include "../base/array.h"
 #include "../base/bytes.h"
 #include "../geometry/internal.h"
 #include "virtio_internal.h"
@@ -25,8 +24,8 @@ static int check_order(const struct iovageom_region *regions, size_t count)
 }
 
 /* *out receives the part of a region that goes into the list; false when no part does. */
-static bool listed(const struct iovageom_region *region, struct iovageom_range window,
-                   struct iovageom_range *out)
+static ALWAYS_INLINE bool listed(const struct iovageom_region *region, struct iovageom_range window,
+                                 struct iovageom_range *out)
 {
     return region->type != IOVAGEOM_RESV_DIRECT_RELAXABLE &&
            iovageom_range_intersect(region->range, window, out);
