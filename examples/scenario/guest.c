@@ -61,20 +61,24 @@ static uint8_t *probe(struct player *p, uint32_t endpoint, struct iovageom_virti
 void do_probe(struct player *p)
 {
     const uint32_t endpoint = need_number32(p, "an endpoint");
-    struct iovageom_region regions[REGIONS_MAX];
+    struct iovageom_region *regions;
     struct iovageom_virtio_config space;
     uint8_t *bytes = probe(p, endpoint, &space);
-    size_t count = 0;
+    size_t count = 0, room;
 
     if (bytes == NULL)
         return;
-    if (iovageom_guest_decode_probe(bytes, space.probe_size, regions, REGIONS_MAX, &count) != 0)
+    room = space.probe_size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE + 1;
+    regions = calloc(room, sizeof(*regions));
+    if (regions == NULL ||
+        iovageom_guest_decode_probe(bytes, space.probe_size, regions, room, &count) != 0)
         abort();
     say(p, "OK, %zu bytes of %u", count * IOVAGEOM_VIRTIO_RESV_MEM_SIZE,
         (unsigned)space.probe_size);
     for (size_t i = 0; i < count; i++)
         add_range(p, iovageom_resv_type_string((enum iovageom_resv_type)regions[i].type),
                   regions[i].range);
+    free(regions);
     free(bytes);
 }
 
@@ -241,7 +245,7 @@ void do_linux(struct player *p)
 {
     const struct iovageom_guestview_kernel kernel = iovageom_guestview_kernel_default();
     struct iovageom_region group[REGIONS_MAX], device[REGIONS_MAX], first[REGIONS_MAX];
-    struct iovageom_range ranges[REGIONS_MAX];
+    struct iovageom_range ranges[REGIONS_MAX + 1];
     struct iovageom_virtio_config space;
     size_t group_count = 0, first_count = 0, count, range_count = 0;
     uint32_t first_endpoint = 0;
@@ -259,8 +263,11 @@ void do_linux(struct player *p)
         error = iovageom_guestview_probe(&kernel, &space, bytes, space.probe_size, device,
                                          REGIONS_MAX, &count, &p->report);
         free(bytes);
-        if (error != IOVAGEOM_OK ||
-            iovageom_guestview_group(group, REGIONS_MAX, &group_count, device, count) != 0) {
+        if (error == IOVAGEOM_OK)
+            error = iovageom_guestview_group(group, REGIONS_MAX, &group_count, device, count);
+        if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL)
+            fail_at(p, 1, "a guest with more than %d regions is not played here", REGIONS_MAX);
+        if (error != IOVAGEOM_OK) {
             say(p, "the guest gives up: %s", iovageom_status_string(error));
             return;
         }
@@ -275,7 +282,7 @@ void do_linux(struct player *p)
     for (size_t i = 0; i < group_count; i++)
         add_range(p, iovageom_resv_type_string((enum iovageom_resv_type)group[i].type),
                   group[i].range);
-    if (iovageom_guestview_vfio(space.input_range, group, group_count, ranges, REGIONS_MAX,
+    if (iovageom_guestview_vfio(space.input_range, group, group_count, ranges, REGIONS_MAX + 1,
                                 &range_count) == IOVAGEOM_OK)
         for (size_t i = 0; i < range_count; i++)
             add_range(p, "VFIO range", ranges[i]);
