@@ -255,15 +255,14 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
 const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
     const struct iovageom_geometry *geometry, uint32_t kind, size_t *index)
 {
-    while (*index < geometry->count) {
-        const struct iovageom_geometry_fact *fact = &geometry->facts[(*index)++];
+    size_t i = *index;
 
-        if (fact->kind == kind || (kind == IOVAGEOM_FACT_REGIONS && fact->ranges != NULL))
-            return fact;
-        if (fact->kind > kind)
-            break;
-    }
-    return NULL;
+    while (i < geometry->count && geometry->facts[i].kind < kind)
+        i++;
+    *index = i + 1;
+    return i < geometry->count && (kind == IOVAGEOM_FACT_REGIONS || geometry->facts[i].kind == kind)
+               ? &geometry->facts[i]
+               : NULL;
 }
 
 /* In the resolved view a region starts where some range starts, or just above the end of a range

@@ -91,12 +91,13 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
         {IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED, "what is reserved"},
         {IOVAGEOM_FACT_PAGE_SIZES | IOVAGEOM_FACT_ALIGNMENT, "which pages it maps"},
     };
-    const uint32_t known = iovageom_geometry_knows(geometry);
     const struct iovageom_geometry_fact *fact;
     size_t index = 0;
+    uint32_t known;
 
     if (report == NULL)
         return;
+    known = iovageom_geometry_knows(geometry);
     for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++)
         if ((known & doubts[i].facts) == 0) {
             struct iovageom_finding finding =

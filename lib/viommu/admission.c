@@ -311,7 +311,7 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_domai
     /* A domain that is not in this address space yet (`joining`) will be mapped there as a whole.
        If it is empty and not there, the device takes part in nothing, and no budget is exceeded. */
     here = a->address_space != NULL &&
-           iovageom_link_count(&a->address_space->mapped, &domain->mapped) > 0;
+           iovageom_link_find(&a->address_space->mapped, &domain->mapped) != NULL;
     joining = here ? 0 : iovageom_mappings_count(&domain->mappings);
     if ((here || joining > 0) && a->live + joining > device->budget)
         object_number(a, IOVAGEOM_FINDING_BUDGET, domain->id, a->live + joining, device->budget);
@@ -391,20 +391,22 @@ int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group 
 }
 
 /*
- * The geometry of the question becomes `*device`: one reference, the caller's. The mappings that are
- * live go into its budget now, for a budget of VFIO is what the host has left at this moment.
+ * The geometry of the question becomes `*device`: one reference, the caller's. In front of it is room for a
+ * plug, whose size does not wrap, as place_find() has had a table of all aliases in memory. The mappings
+ * that are live go into its budget now, for a budget of VFIO is what the host has left at this moment.
  */
 int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geometry *geometry,
                        struct iovageom_device **device)
 {
-    uint64_t budget;
+    const size_t contacts = a->options != NULL ? a->options->alias_count + 1 : 0;
+    const size_t before = sizeof(struct iovageom_plug) + contacts * sizeof(struct iovageom_contact);
     int error;
 
     /* All domains are counted for that, so only if it or a device that is there has a budget. */
-    if (iovageom_geometry_map_budget(geometry, &budget) == IOVAGEOM_OK ||
+    if ((iovageom_geometry_knows(geometry) & IOVAGEOM_FACT_MAP_BUDGET) != 0 ||
         (a->address_space != NULL && a->address_space->budget != UINT64_MAX))
         a->live = iovageom_address_space_live(a->address_space);
-    error = iovageom_device_make(a->viommu, geometry, a->live, device);
+    error = iovageom_device_make(a->viommu, geometry, before, a->live, device);
     a->device = error == IOVAGEOM_OK ? *device : NULL;
     return error;
 }
@@ -437,7 +439,7 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
 
     if (group == NULL)
         return ask_probe(a, NULL, address_space);
-    if (address_space != NULL && iovageom_link_count(&address_space->node, &group->node) > 0)
+    if (address_space != NULL && iovageom_link_find(&address_space->node, &group->node) != NULL)
         return IOVAGEOM_OK;
     ask_group(a, group, NULL);
     error = ask_probe(a, group, address_space);

@@ -131,8 +131,7 @@ static void plug_free(struct iovageom_viommu *viommu, struct iovageom_plug *plug
         iovageom_object_free(viommu, &viommu->host_groups, host->number, host, sizeof(*host));
     viommu->prepared -= plug->prepared;
     iovageom_device_put(viommu, plug->device);
-    iovageom_array_free(&viommu->allocator, plug, 1,
-                        sizeof(*plug) + plug->capacity * sizeof(plug->contacts[0]));
+    iovageom_device_put(viommu, plug->home);
 }
 
 /* That of address spaces, which a device's own one is not in: its endpoints lead to it. */
@@ -153,6 +152,7 @@ static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_
         address_space->key = key;
         address_space->budget = UINT64_MAX;
         address_space->node.self = address_space->mapped.self = address_space;
+        address_space->node.own = &address_space->own;
     }
     plug->address_space = address_space;
     if (list_enter(plug))
@@ -180,30 +180,21 @@ static bool host_group_enter(struct iovageom_viommu *viommu, struct iovageom_plu
 }
 
 /*
- * A prepared plug in that address space, or for NULL in a new one with that key, at no endpoint yet:
- * the caller adds up to `capacity` of them with iovageom_plug_join(). Takes a reference of its own to `device`. To undo
- * it, or what joins have done since, call iovageom_plug_remove(). NULL for lack of memory.
+ * A prepared plug in that address space, or for NULL in a new one with that key, at no endpoint yet: the
+ * caller adds as many with iovageom_plug_join() as there is room for in front of `device`, and the plug takes references
+ * to that. To undo it, or what joins have done since, call iovageom_plug_remove(). NULL for lack of memory.
  */
 struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
                                          struct iovageom_address_space *address_space, uint64_t key,
-                                         uint64_t host_group, size_t capacity,
-                                         struct iovageom_device *device)
+                                         uint64_t host_group, struct iovageom_device *device)
 {
-    struct iovageom_plug *plug;
-    size_t size;
+    struct iovageom_plug *plug = (void *)((uint8_t *)device->geometry - device->geometry->before);
 
-    if (capacity > (SIZE_MAX - sizeof(*plug)) / sizeof(plug->contacts[0]))
-        return NULL;
-    size = sizeof(*plug) + capacity * sizeof(plug->contacts[0]);
-    plug = iovageom_array_new(&viommu->allocator, 1, size);
-    if (plug == NULL)
-        return NULL;
-    memset(plug, 0, size);
+    memset(plug, 0, (size_t)((uint8_t *)device - (uint8_t *)plug));
     plug->prepared = true;
     viommu->prepared++;
-    plug->capacity = capacity;
-    plug->device = device;
-    device->references++;
+    plug->device = plug->home = device;
+    device->references += 2;
     if (!address_space_enter(viommu, plug, address_space, key)) {
         plug_free(viommu, plug);
         return NULL;
@@ -216,18 +207,17 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
 }
 
 /*
- * Add one endpoint to the plug, which is made in that group if it does not exist. The first one is
+ * Add one endpoint to the plug; for NULL, one with that number is made in that group. The first one is
  * where it is plugged, the others are aliases. Nothing has changed when there is no memory.
  *
  * `fresh`: the group had no endpoint in the address space before, so every lead counts for it now.
  * Otherwise the group has them all already, and the plug's own device since iovageom_plug_make().
  */
-int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug, uint32_t id,
-                       uint64_t group_key)
+int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
+                       struct iovageom_endpoint *endpoint, uint32_t id, uint64_t group_key)
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_contact *contact = &plug->contacts[plug->count];
-    struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
     const bool made = endpoint == NULL;
     bool fresh;
 
@@ -235,7 +225,7 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
         endpoint = iovageom_endpoint_make(viommu, id, group_key, IOVAGEOM_ENDPOINT_DEVICE);
     if (endpoint == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    fresh = iovageom_link_count(&address_space->node, &endpoint->group->node) == 0;
+    fresh = iovageom_link_find(&address_space->node, &endpoint->group->node) == NULL;
     if (endpoint->first == NULL &&
         iovageom_endpoint_move(viommu, endpoint, address_space, endpoint->domain) != IOVAGEOM_OK) {
         if (made)

@@ -51,10 +51,10 @@ static int budget_suits(const struct iovageom_endpoint *endpoint,
     uint64_t live;
 
     if (budget == UINT64_MAX || more == 0 ||
-        iovageom_link_count(&address_space->mapped, &domain->mapped) > 0)
+        iovageom_link_find(&address_space->mapped, &domain->mapped) != NULL)
         return IOVAGEOM_OK;
     live = iovageom_address_space_live(address_space) + more;
-    if (left != NULL && iovageom_link_count(&address_space->mapped, &left->mapped) == 1)
+    if (left != NULL && iovageom_link_find(&address_space->mapped, &left->mapped)->count == 1)
         live -= iovageom_mappings_count(&left->mappings);
     return live <= budget
                ? IOVAGEOM_OK
@@ -115,7 +115,8 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
                                       endpoint);
     if (target != NULL && out->endpoint->domain == target)
         return IOVAGEOM_OK;
-    if (out->bypass && !iovageom_bypass_fits(out->endpoint, &viommu->identity, report))
+    if (out->bypass &&
+        !iovageom_bypass_fits(out->endpoint->address_space, endpoint, &viommu->identity, report))
         return IOVAGEOM_ERR_CONFLICT;
     if (target != NULL)
         status = mappings_suit(viommu, out->endpoint, target, report);
@@ -188,7 +189,7 @@ int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain
                                       endpoint);
     /* No reason to refuse: the endpoint will fault, not bypass, so the VMM should know. */
     if (report != NULL && iovageom_bypass_unattached(viommu) &&
-        !iovageom_bypass_fits(found, &viommu->identity, NULL))
+        !iovageom_bypass_fits(found->address_space, endpoint, &viommu->identity, NULL))
         (void)iovageom_refuse_saying(report, IOVAGEOM_OK,
                                      "unattached endpoints bypass, but this one faults: a device "
                                      "on its host page tables can't map an identity range",

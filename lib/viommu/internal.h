@@ -73,7 +73,7 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
                             const struct iovageom_device *device, uint64_t endpoint,
                             uint64_t domain, struct iovageom_report *report);
-bool iovageom_bypass_fits(const struct iovageom_endpoint *endpoint,
+bool iovageom_bypass_fits(const struct iovageom_address_space *address_space, uint64_t endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report);
 bool iovageom_bypasses(const struct iovageom_viommu *viommu,
                        const struct iovageom_endpoint *endpoint);
@@ -133,7 +133,7 @@ struct iovageom_admission {
     const struct iovageom_plug_options *options;  /**< of a plug; else NULL */
     uint64_t key;                                 /**< of a plug: of its address space */
     const struct iovageom_endpoint *renewed; /**< its devices are replaced by this one; or NULL */
-    const struct iovageom_endpoint *known;   /**< of a plug: the endpoint, where there is one */
+    struct iovageom_endpoint *known;         /**< of a plug: the endpoint, where there is one */
     uint64_t endpoint;                       /**< IOVAGEOM_ID_NONE for the envelope */
     /** Features of the driver: PROBE tells it of holes, INPUT_RANGE of both ends. */
     uint32_t features;
@@ -158,10 +158,9 @@ int iovageom_ask_neighbours(struct iovageom_admission *a);
 
 struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
                                          struct iovageom_address_space *address_space, uint64_t key,
-                                         uint64_t host_group, size_t capacity,
-                                         struct iovageom_device *device);
-int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug, uint32_t id,
-                       uint64_t group_key);
+                                         uint64_t host_group, struct iovageom_device *device);
+int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
+                       struct iovageom_endpoint *endpoint, uint32_t id, uint64_t group_key);
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug);
 
 /**

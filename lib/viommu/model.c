@@ -39,12 +39,10 @@ struct link_ends {
     struct iovageom_node *lower;
 };
 
-/*
- * Walks the lists of both ends in step, so the shorter one bounds the work: most often one of them
- * has a link or two, however many the other has.
- */
-static struct iovageom_link *link_find(const struct iovageom_node *upper,
-                                       const struct iovageom_node *lower)
+/* Walks the lists of both ends in step, so the shorter one bounds the work: most often one of them
+ * has a link or two, however many the other has. */
+struct iovageom_link *iovageom_link_find(const struct iovageom_node *upper,
+                                         const struct iovageom_node *lower)
 {
     struct iovageom_link *down = upper->down;
     struct iovageom_link *up = lower->up;
@@ -58,22 +56,16 @@ static struct iovageom_link *link_find(const struct iovageom_node *upper,
     return NULL;
 }
 
-/* How many endpoints the link stands for; 0 when there is none. */
-size_t iovageom_link_count(const struct iovageom_node *upper, const struct iovageom_node *lower)
-{
-    const struct iovageom_link *link = link_find(upper, lower);
-
-    return link != NULL ? link->count : 0;
-}
-
 /* Add one to the count of a link; make the link if there is none. False: no memory. */
 static bool link_get(struct iovageom_viommu *viommu, const struct link_ends *ends)
 {
     struct iovageom_node *upper = ends->upper, *lower = ends->lower;
-    struct iovageom_link *link = link_find(upper, lower);
+    struct iovageom_link *link = iovageom_link_find(upper, lower);
 
     if (link == NULL) {
-        link = iovageom_array_new(&viommu->allocator, 1, sizeof(*link));
+        link = upper->own != NULL && upper->own->count == 0
+                   ? upper->own
+                   : iovageom_array_new(&viommu->allocator, 1, sizeof(*link));
         if (link == NULL)
             return false;
         *link = (struct iovageom_link){
@@ -92,7 +84,7 @@ static bool link_get(struct iovageom_viommu *viommu, const struct link_ends *end
 /* Take one from the count of a link, which exists; free the link at 0. */
 static void link_put(struct iovageom_viommu *viommu, const struct link_ends *ends)
 {
-    struct iovageom_link *link = link_find(ends->upper, ends->lower);
+    struct iovageom_link *link = iovageom_link_find(ends->upper, ends->lower);
 
     if (--link->count > 0)
         return;
@@ -103,7 +95,8 @@ static void link_put(struct iovageom_viommu *viommu, const struct link_ends *end
     if (link->up_next != NULL)
         link->up_next->up_previous = link->up_previous;
     *(link->up_previous != NULL ? &link->up_previous->up_next : &ends->lower->up) = link->up_next;
-    iovageom_array_free(&viommu->allocator, link, 1, sizeof(*link));
+    if (link != ends->upper->own)
+        iovageom_array_free(&viommu->allocator, link, 1, sizeof(*link));
 }
 
 /* ---- looking up, by number: NULL when there is none ---- */
@@ -176,10 +169,8 @@ const struct iovageom_plug *iovageom_lead_next(struct iovageom_leads *leads)
     return lead;
 }
 
-/*
- * Whether a device at the endpoint is prepared. There is one at most, and it came last, since
- * ask_place() in plug.c refuses any other device until that one is committed or taken back.
- */
+/* Whether a device at the endpoint is prepared. There is one at most, and it came last, since
+ * ask_place() in plug.c refuses any other device until that one is committed or taken back. */
 bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
 {
     return endpoint->last != NULL && endpoint->last->plug->prepared;
@@ -338,6 +329,7 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
             return NULL;
         group->key = group_key;
         group->node.self = group;
+        group->node.own = &group->own;
         (void)iovageom_rangeset_init(&group->view, &viommu->allocator);
         (void)iovageom_rangeset_init(&group->promised, &viommu->allocator);
     }
@@ -454,7 +446,7 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
     endpoint->address_space = address_space;
     endpoint->domain = domain;
     if (old_space != NULL && old_space != address_space &&
-        iovageom_link_count(&old_space->node, &endpoint->group->node) == 0)
+        iovageom_link_find(&old_space->node, &endpoint->group->node) == NULL)
         iovageom_group_stale(endpoint->group);
     if (domain != NULL)
         domain->clean = false;

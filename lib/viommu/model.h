@@ -36,9 +36,10 @@
  */
 struct iovageom_device {
     size_t references;
-    struct iovageom_geometry *geometry; /**< our own copy, in the same allocation behind `ranges` */
-    struct iovageom_walk *walk;         /**< an index to find owners fast; NULL if there are few */
-    uint64_t mask;                      /**< page-size mask; all ones when unknown */
+    /** Our own copy, in the same allocation behind `ranges`; a plug may stand in front of all that. */
+    struct iovageom_geometry *geometry;
+    struct iovageom_walk *walk; /**< an index to find owners fast; NULL if there are few */
+    uint64_t mask;              /**< page-size mask; all ones when unknown */
     /** How many mappings its address space may hold in all, with those that were live when the host
         was asked; all ones when unknown. */
     uint64_t budget;
@@ -76,13 +77,13 @@ struct iovageom_node {
     void *self;                 /**< the object that has this node */
     struct iovageom_link *down; /**< links of which this is the upper end, the newest first */
     struct iovageom_link *up;   /**< links of which this is the lower end, the newest first */
+    struct iovageom_link *own;  /**< in the object, for one of those downwards; or NULL */
 };
 
 /** There is one link at most for a pair of nodes. */
 struct iovageom_link {
-    struct iovageom_node *upper;
-    struct iovageom_node *lower;
-    size_t count; /**< endpoints that are at both ends; never 0 */
+    size_t count; /**< endpoints that are at both ends; 0 only while a node's `own` is no link */
+    struct iovageom_node *upper, *lower;
     struct iovageom_link *down_next, *down_previous;
     struct iovageom_link *up_next, *up_previous;
 };
@@ -130,9 +131,11 @@ struct iovageom_plug {
     /** Between prepare and commit: its reserved ranges count, but the guest can't see it yet. */
     bool prepared;
     struct iovageom_host_group *host_group; /**< NULL when the VMM named none */
-    size_t capacity; /**< room in `contacts`, fixed when it is made: endpoints point into it */
+    /** The device that it was plugged with, whose memory it is in: kept though an update replaced it. */
+    struct iovageom_device *home;
     size_t count;
-    struct iovageom_contact contacts[]; /**< the endpoint where it was plugged, then its aliases */
+    /** The endpoint where it was plugged, then its aliases. Endpoints point into it. */
+    struct iovageom_contact contacts[];
 };
 
 /** Walks the leads from `lead` on, then those of the address spaces of a group from `link` on. */
@@ -149,6 +152,7 @@ struct iovageom_address_space {
     struct iovageom_plug *leads; /**< never NULL for long: it goes with its last plug */
     uint64_t
         budget; /**< how many mappings it can hold: the least of its leads; all ones for no limit */
+    struct iovageom_link own; /**< of `node` */
 };
 
 /** A host group that a plug has named. A host keeps all its devices in one address space. */
@@ -167,23 +171,24 @@ struct iovageom_host_group {
  */
 struct iovageom_group {
     struct iovageom_node node; /**< links from address spaces, and to domains */
-    uint64_t key;              /**< see IOVAGEOM_KEY_OWN */
-    struct iovageom_members members;
-    struct iovageom_members promised_to; /**< those with a promise */
-    size_t slots; /**< members that are slots: with one, the envelope counts */
-    /** Reserved for the group, by machine, envelope and devices; not aligned to a granule. */
-    struct iovageom_rangeset view;
-    bool view_clean; /**< `view` is up to date; else compute it anew */
-    bool wire_clean; /**< if view_clean as well: `wire` is up to date */
-    bool loaded;     /**< while loading: the stream has named its members */
-    bool unnumbered; /**< made by load: the first plug that names a number gives it one */
-    struct iovageom_wire_list *wire; /**< the answer to a PROBE, once frozen; or NULL */
+    bool view_clean;           /**< `view` is up to date; else compute it anew */
+    bool wire_clean;           /**< if view_clean as well: `wire` is up to date */
+    bool loaded;               /**< while loading: the stream has named its members */
+    bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
     /** The union of all addresses that any member was promised, members that left included. In
         whole granules. It ends when the guest has no endpoint of the group left, or at a reset. */
     struct iovageom_rangeset promised;
     /** The list that was added to `promised` last; or NULL. A PROBE with the same list, as from the
         next endpoint of the group, has nothing to add. */
     struct iovageom_wire_list *promised_wire;
+    /** Reserved for the group, by machine, envelope and devices; not aligned to a granule. */
+    struct iovageom_rangeset view;
+    struct iovageom_wire_list *wire; /**< the answer to a PROBE, once frozen; or NULL */
+    uint64_t key;                    /**< see IOVAGEOM_KEY_OWN */
+    struct iovageom_members members;
+    struct iovageom_members promised_to; /**< those with a promise */
+    size_t slots;             /**< members that are slots: with one, the envelope counts */
+    struct iovageom_link own; /**< of `node` */
 };
 
 /** A domain: made by the first ATTACH, freed when its last endpoint leaves (N34). */
@@ -194,11 +199,11 @@ struct iovageom_domain {
     bool bypass;
     bool clean;   /**< `reserved` and `limited` are up to date */
     bool limited; /**< an address space of it has a budget: see iovageom_domain_budget() */
-    struct iovageom_members members;
-    struct iovageom_rangeset reserved; /**< the union of the views of its groups */
+    bool indexed; /**< keep `back` (IOVAGEOM_VIOMMU_INDEX_PHYS) */
     struct iovageom_mappings mappings;
     struct iovageom_back *back; /**< their index by address, while there is something in it */
-    bool indexed;               /**< keep it (IOVAGEOM_VIOMMU_INDEX_PHYS) */
+    struct iovageom_members members;
+    struct iovageom_rangeset reserved; /**< the union of the views of its groups */
 };
 
 /** An endpoint: declared by the VMM, made for a plug, or made by load. */
@@ -286,7 +291,7 @@ bool iovageom_back_find(const struct iovageom_domain *domain, struct iovageom_ra
 /* ---- parts.c and model.c ---- */
 
 int iovageom_device_make(const struct iovageom_viommu *viommu,
-                         const struct iovageom_geometry *geometry, uint64_t live,
+                         const struct iovageom_geometry *geometry, size_t before, uint64_t live,
                          struct iovageom_device **out);
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device);
 bool iovageom_device_leaves_some(const struct iovageom_device *device,
@@ -296,7 +301,8 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
                       struct iovageom_wire_list **out);
 void iovageom_wire_put(const struct iovageom_viommu *viommu, struct iovageom_wire_list *wire);
-size_t iovageom_link_count(const struct iovageom_node *upper, const struct iovageom_node *lower);
+struct iovageom_link *iovageom_link_find(const struct iovageom_node *upper,
+                                         const struct iovageom_node *lower);
 struct iovageom_endpoint *iovageom_endpoint_at(const struct iovageom_viommu *viommu, uint64_t id);
 struct iovageom_endpoint *iovageom_endpoint_after(const struct iovageom_viommu *viommu,
                                                   const struct iovageom_endpoint *endpoint);

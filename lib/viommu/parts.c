@@ -11,24 +11,27 @@
 /* ---- the geometry of a device ---- */
 
 /*
- * Writes the ranges of the facts that forbid addresses, or those of type MSI alone, ascending and with
- * neighbours joined, and returns how many. No view of what takes precedence is needed: nothing does
- * over MSI, the highest type, and an address is forbidden if any fact forbids it.
+ * Takes the ranges of the facts that forbid addresses, ascending and with neighbours joined, and those of
+ * type MSI apart. No view of what takes precedence is needed: nothing does over MSI, the highest type, so
+ * these come first; and an address is forbidden if any fact forbids it.
  */
-static size_t take_ranges(const struct iovageom_geometry *geometry, bool msi_only,
-                          struct iovageom_range *out)
+static void take_ranges(struct iovageom_device *device)
 {
-    const uint32_t above = msi_only ? IOVAGEOM_RESV_MSI - 1 : IOVAGEOM_RESV_DIRECT_RELAXABLE;
-    size_t taken = 0;
+    const struct iovageom_geometry *geometry = device->geometry;
+    struct iovageom_range *const all = device->ranges;
+    size_t taken = 0, count;
 
-    for (size_t i = geometry->count; i-- > 0 && iovageom_fact_type(&geometry->facts[i]) > above;) {
-        size_t count;
-
-        (void)iovageom_rangeset_to_array(geometry->facts[i].ranges, out + taken, SIZE_MAX, &count);
+    for (size_t i = geometry->count; i-- > 0 && iovageom_fact_forbids(&geometry->facts[i]);) {
+        (void)iovageom_rangeset_to_array(geometry->facts[i].ranges, all + taken, SIZE_MAX, &count);
         taken += count;
+        if (iovageom_fact_type(&geometry->facts[i]) == IOVAGEOM_RESV_MSI)
+            device->msi_count = taken;
     }
-    (void)iovageom_ranges_normalize(out, &taken);
-    return taken;
+    memcpy(all + taken, all, device->msi_count * sizeof(*all));
+    (void)iovageom_ranges_normalize(all + taken, &device->msi_count);
+    device->all_count = taken;
+    (void)iovageom_ranges_normalize(all, &device->all_count);
+    memmove(all + device->all_count, all + taken, device->msi_count * sizeof(*all));
 }
 
 /*
@@ -71,12 +74,12 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
 }
 
 /*
- * `*out` has one reference, the caller's: give it up with iovageom_device_put(). Ranges are taken at
- * granule 1, as the guest's granule is known only when the config space is frozen. The geometry is
- * copied, because the caller's may be gone before we are.
+ * `*out` has one reference, the caller's: give it up with iovageom_device_put(). There are `before` bytes
+ * in front of it, for a plug. Ranges are taken at granule 1, as the guest's granule is known only when
+ * the config space is frozen. The geometry is copied, because the caller's may be gone before we are.
  */
 int iovageom_device_make(const struct iovageom_viommu *viommu,
-                         const struct iovageom_geometry *geometry, uint64_t live,
+                         const struct iovageom_geometry *geometry, size_t before, uint64_t live,
                          struct iovageom_device **out)
 {
     /* That counts each range twice, as all may be MSI. If this wraps, memory can't hold the copy. */
@@ -85,7 +88,7 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     const size_t size = sizeof(**out) + most * sizeof((*out)->ranges[0]);
     struct iovageom_geometry *copy;
     struct iovageom_device *device;
-    int error = iovageom_geometry_copy_behind(&viommu->allocator, geometry, size, &copy);
+    int error = iovageom_geometry_copy_behind(&viommu->allocator, geometry, before + size, &copy);
 
     if (error != IOVAGEOM_OK)
         return error;
@@ -93,8 +96,7 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     memset(device, 0, sizeof(*device));
     device->references = 1;
     device->geometry = copy;
-    device->all_count = take_ranges(geometry, false, device->ranges);
-    device->msi_count = take_ranges(geometry, true, device->ranges + device->all_count);
+    take_ranges(device);
     error = device_facts(viommu, device, live);
     if (error == IOVAGEOM_OK)
         *out = device;

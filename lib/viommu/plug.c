@@ -18,7 +18,7 @@ static uint32_t id_of(const struct iovageom_admission *a, size_t i)
 }
 
 /* The same endpoint, or NULL where there is none yet. */
-static const struct iovageom_endpoint *endpoint_of(const struct iovageom_admission *a, size_t i)
+static struct iovageom_endpoint *endpoint_of(const struct iovageom_admission *a, size_t i)
 {
     return i == 0 ? a->known : iovageom_endpoint_at(a->viommu, id_of(a, i));
 }
@@ -185,8 +185,6 @@ static int ask_groups(struct iovageom_admission *a)
 static int plug_ask(struct iovageom_admission *a)
 {
     const struct iovageom_viommu *viommu = a->viommu;
-    const struct iovageom_endpoint newcomer = {.id = (uint32_t)a->endpoint,
-                                               .address_space = a->address_space};
     int error;
 
     for (size_t i = 0; i <= a->options->alias_count; i++)
@@ -194,7 +192,7 @@ static int plug_ask(struct iovageom_admission *a)
     /* Unattached endpoints bypass, so it would at once. Another device of its address space may be
        unable to map the identity ranges; the device itself is judged by iovageom_ask_device(). */
     if (a->status == IOVAGEOM_OK && iovageom_bypass_unattached(viommu) &&
-        !iovageom_bypass_fits(&newcomer, &viommu->identity, a->report))
+        !iovageom_bypass_fits(a->address_space, a->endpoint, &viommu->identity, a->report))
         a->status = IOVAGEOM_ERR_CONFLICT;
     iovageom_ask_device(a);
     error = ask_groups(a);
@@ -210,20 +208,24 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admiss
 {
     const struct iovageom_plug_options *options = a->options;
     const uint64_t key = group_key(a, 0);
-    struct iovageom_plug *plug = iovageom_plug_make(
-        viommu, a->address_space, a->key, options->host_group, options->alias_count + 1, device);
+    struct iovageom_plug *plug =
+        iovageom_plug_make(viommu, a->address_space, a->key, options->host_group, device);
     int error = IOVAGEOM_OK;
 
     if (plug == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; error == IOVAGEOM_OK && i <= options->alias_count; i++)
-        error = iovageom_plug_join(viommu, plug, id_of(a, i), key);
+        error = iovageom_plug_join(viommu, plug, endpoint_of(a, i), id_of(a, i), key);
     if (error == IOVAGEOM_OK && a->known != NULL && a->known->group->unnumbered &&
         options->guest_group != IOVAGEOM_VIOMMU_OWN)
         error = iovageom_group_number(viommu, a->known->group, options->guest_group);
-    if (error != IOVAGEOM_OK)
+    if (error != IOVAGEOM_OK) {
         iovageom_plug_remove(viommu, plug);
-    return error;
+        return error;
+    }
+    viommu->generation++;
+    viommu->changes++;
+    return IOVAGEOM_OK;
 }
 
 /* Ask, and if `changed` is given, plug. It is NULL or the same object as `viommu`, not const: so a
@@ -253,10 +255,6 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
     error = plug_ask(&a);
     if (error == IOVAGEOM_OK && changed != NULL)
         error = plug_all(changed, &a, device);
-    if (error == IOVAGEOM_OK && changed != NULL) {
-        changed->generation++;
-        changed->changes++;
-    }
     iovageom_device_put(viommu, device);
     return error;
 }

@@ -232,7 +232,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
     if (viommu->frozen)
         return IOVAGEOM_ERR_FROZEN;
     if (envelope != NULL)
-        error = iovageom_device_make(viommu, envelope, 0, &device);
+        error = iovageom_device_make(viommu, envelope, 0, 0, &device);
     if (device != NULL)
         error = iovageom_ask_envelope(viommu, device, report);
     if (error != IOVAGEOM_OK) {

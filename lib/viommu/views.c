@@ -3,10 +3,8 @@
 #include "../set/rangeset_internal.h"
 #include "internal.h"
 
-/*
- * What is reserved, and how many mappings there may be. Each value is computed from leads, groups
- * and links. A group and a domain also keep a cached copy, so that a MAP costs one search in a set.
- */
+/* What is reserved, and how many mappings there may be. Each value is computed from leads, groups
+ * and links. A group and a domain also keep a cached copy, so that a MAP costs one search in a set. */
 
 /* ---- guest groups ---- */
 
@@ -32,10 +30,8 @@ static bool view_has(const struct iovageom_rangeset *view, const struct iovageom
     return i == device->all_count;
 }
 
-/*
- * Compute a group's view: the machine's regions, the envelope if it has a slot, and all leads. For
- * NULL, that of a group to come.
- */
+/* Compute a group's view: the machine's regions, the envelope if it has a slot, and all leads. For
+ * NULL, that of a group to come. */
 static int view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                       bool msi, struct iovageom_rangeset *out)
 {
@@ -50,10 +46,8 @@ static int view_build(const struct iovageom_viommu *viommu, const struct iovageo
     return error;
 }
 
-/*
- * The view of now, or only its doorbells, without a change to the cache: `out` is initialised, and
- * replaced.
- */
+/* The view of now, or only its doorbells, without a change to the cache: `out` is initialised, and
+ * replaced. */
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
                         bool msi, struct iovageom_rangeset *out)
 {
@@ -153,10 +147,8 @@ uint32_t iovageom_groups_meet(const struct iovageom_link *link,
 
 /* ---- domains ---- */
 
-/*
- * How many mappings the domain may hold: in each of its address spaces, the budget less what other
- * domains have there; of these, the smallest. All ones for no limit.
- */
+/* How many mappings the domain may hold: in each of its address spaces, the budget less what other
+ * domains have there; of these, the smallest. All ones for no limit. */
 uint64_t iovageom_domain_budget(const struct iovageom_domain *domain)
 {
     const uint64_t own = iovageom_mappings_count(&domain->mappings);
@@ -228,19 +220,18 @@ bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu)
     return (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS) != 0;
 }
 
-/*
- * Whether the device can map all identity ranges. If not, the report gets one finding for each
- * range that it reserves there. Without a report the first one is enough.
- */
+/* Whether the device can map all identity ranges. If not, the report gets one finding for each
+ * range that it reserves there. Without a report the first one is enough. */
 bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
                             const struct iovageom_device *device, uint64_t endpoint,
                             uint64_t domain, struct iovageom_report *report)
 {
     struct iovageom_finding finding;
     struct iovageom_range range;
+    const size_t count = iovageom_rangeset_count(identity) > 0 ? device->all_count : 0;
     bool fits = true;
 
-    for (size_t i = 0; i < device->all_count && (fits || report != NULL); i++) {
+    for (size_t i = 0; i < count && (fits || report != NULL); i++) {
         if (!iovageom_rangeset_first_overlap(identity, device->ranges[i], &range))
             continue;
         fits = false;
@@ -252,20 +243,16 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
     return fits;
 }
 
-/*
- * Whether an endpoint could bypass: all devices of its address space can map the identity ranges.
- * Only leads are walked, so devices that reserve the same are named once.
- */
-bool iovageom_bypass_fits(const struct iovageom_endpoint *endpoint,
+/* Whether an endpoint of that address space (or NULL) could bypass: all devices there can map the
+ * identity ranges. Only leads are walked, so devices that reserve the same are named once. */
+bool iovageom_bypass_fits(const struct iovageom_address_space *address_space, uint64_t endpoint,
                           const struct iovageom_rangeset *identity, struct iovageom_report *report)
 {
-    const struct iovageom_address_space *address_space = endpoint->address_space;
     const struct iovageom_plug *lead = address_space != NULL ? address_space->leads : NULL;
     bool fits = true;
 
     for (; lead != NULL; lead = lead->lead_next)
-        fits &=
-            iovageom_identity_fits(identity, lead->device, endpoint->id, IOVAGEOM_ID_NONE, report);
+        fits &= iovageom_identity_fits(identity, lead->device, endpoint, IOVAGEOM_ID_NONE, report);
     return fits;
 }
 
@@ -273,9 +260,10 @@ bool iovageom_bypass_fits(const struct iovageom_endpoint *endpoint,
 bool iovageom_bypasses(const struct iovageom_viommu *viommu,
                        const struct iovageom_endpoint *endpoint)
 {
-    return endpoint->domain != NULL ? endpoint->domain->bypass
-                                    : iovageom_bypass_unattached(viommu) &&
-                                          iovageom_bypass_fits(endpoint, &viommu->identity, NULL);
+    if (endpoint->domain != NULL)
+        return endpoint->domain->bypass;
+    return iovageom_bypass_unattached(viommu) &&
+           iovageom_bypass_fits(endpoint->address_space, endpoint->id, &viommu->identity, NULL);
 }
 
 /*
@@ -292,6 +280,6 @@ bool iovageom_bypass_fits_all(const struct iovageom_viommu *viommu, bool unattac
     while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
         if (endpoint->domain != NULL ? endpoint->domain->bypass
                                      : unattached && !(viommu->loading && endpoint->faulted))
-            fits &= iovageom_bypass_fits(endpoint, identity, report);
+            fits &= iovageom_bypass_fits(endpoint->address_space, endpoint->id, identity, report);
     return fits;
 }

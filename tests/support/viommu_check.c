@@ -106,11 +106,11 @@ static size_t check_endpoint(struct check *check, const struct iovageom_endpoint
            "a promise has no generation, or the reverse");
     expect(check,
            endpoint->address_space == NULL ||
-               iovageom_link_count(&endpoint->address_space->node, &endpoint->group->node) > 0,
+               iovageom_link_find(&endpoint->address_space->node, &endpoint->group->node) != NULL,
            "the address space of a device has no link to its guest group");
     expect(check,
            endpoint->domain == NULL ||
-               iovageom_link_count(&endpoint->group->node, &endpoint->domain->node) > 0,
+               iovageom_link_find(&endpoint->group->node, &endpoint->domain->node) != NULL,
            "a guest group has no link to the domain of its endpoint");
     return contacts;
 }
