@@ -33,14 +33,14 @@ enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20 };
 #endif
 
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
-    void *root;       /* a leaf or an inner node; NULL while the ranges are in the object */
-    size_t count;     /* entries */
-    uint64_t highest; /* the last address of the highest range; 0 when there is none */
-    uint32_t height;  /* levels of inner nodes above the leaves */
-    uint32_t width;   /* words of value for each range */
-    struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
+    void *root;          /* a leaf or an inner node; NULL while the ranges are in the object */
+    size_t count;        /* entries */
+    uint64_t highest;    /* the last address of the highest range; 0 when there is none */
+    uint32_t height;     /* levels of inner nodes above the leaves */
+    uint32_t width;      /* words of value for each range */
     uint64_t changes;    /* goes up with each change, so that cursors notice it */
     uint32_t root_count; /* entries or children in the root; a node does not know its own */
+    struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
     struct iovageom_allocator allocator;
     /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
 };
@@ -74,9 +74,12 @@ void iovageom_itree_clear(struct iovageom_itree *tree);
  */
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree,
                                                 uint64_t address);
-/* Ask memory for the root, and for the leaf that find() will read, and do not wait for it. */
+/* Asks memory for the root, and does not wait for it. */
 void iovageom_itree_fetch_root(const struct iovageom_itree *tree);
-void iovageom_itree_fetch(const struct iovageom_itree *tree, uint64_t address);
+/* Of a few trees, a bit for each with an entry that overlaps the valid range. They wait together. */
+enum { IOVAGEOM_ITREE_FEW = 16 };
+uint32_t iovageom_itree_meet(const struct iovageom_itree *const trees[], size_t count,
+                             struct iovageom_range range);
 /* Like find, and keeps the way in `path`. Without such an entry the place is behind the highest
  * one. */
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,

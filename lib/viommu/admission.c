@@ -467,9 +467,9 @@ int iovageom_ask_neighbours(struct iovageom_admission *a)
     for (size_t i = 0; error == IOVAGEOM_OK && link != NULL; link = link->down_next, i++) {
         const struct iovageom_group *group = link->lower->self;
 
-        if (i % IOVAGEOM_AT_ONCE == 0)
+        if (i % IOVAGEOM_ITREE_FEW == 0)
             met = iovageom_groups_meet(link, a->device);
-        ask_group(a, group, (met >> i % IOVAGEOM_AT_ONCE & 1) == 0 ? group->node.down : NULL);
+        ask_group(a, group, (met >> i % IOVAGEOM_ITREE_FEW & 1) == 0 ? group->node.down : NULL);
         error = ask_probe(a, group, NULL);
     }
     ask_direct(a, false);

@@ -66,7 +66,6 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out);
 int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageom_domain *domain);
 uint64_t iovageom_domain_budget(const struct iovageom_domain *domain);
-enum { IOVAGEOM_AT_ONCE = 16 };
 uint32_t iovageom_groups_meet(const struct iovageom_link *link,
                               const struct iovageom_device *device);
 uint64_t iovageom_address_space_live(const struct iovageom_address_space *address_space);

@@ -108,39 +108,33 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 /*
  * Of the next few groups of an address space, a bit for each: whether its newest domain has a mapping
  * where the device reserves something. There may be a thousand domains, and none in a cache. So each
- * step of the search is asked for in all of them before one of them takes it: the tree, its root, and
- * for each range the leaf. They wait for memory together. What admission.c reads of the groups is asked
- * for, too.
+ * step of the search is asked for in all of them before one of them takes it, and they wait for memory
+ * together. The links to the groups behind them can only come one by one: one with each range.
  */
 uint32_t iovageom_groups_meet(const struct iovageom_link *link,
                               const struct iovageom_device *device)
 {
-    const struct iovageom_domain *domains[IOVAGEOM_AT_ONCE];
-    struct iovageom_mapping mapping;
+    static const struct iovageom_itree none;
+    const struct iovageom_itree *trees[IOVAGEOM_ITREE_FEW];
     uint32_t met = 0;
     size_t count = 0;
 
-    for (; link != NULL && count < IOVAGEOM_AT_ONCE; link = link->down_next) {
+    for (; link != NULL && count < IOVAGEOM_ITREE_FEW; link = link->down_next) {
         const struct iovageom_group *group = link->lower->self;
+        const struct iovageom_link *down = group->node.down;
+        const struct iovageom_domain *domain = down != NULL ? down->lower->self : NULL;
 
-        PREFETCH(&group->promised);
+        trees[count] = domain != NULL ? &domain->mappings.tree : &none;
+        PREFETCH(&trees[count++]->root_count);
         PREFETCH(&group->view);
-        domains[count] = group->node.down != NULL ? group->node.down->lower->self : NULL;
-        if (domains[count] != NULL)
-            PREFETCH(&domains[count]->mappings.tree);
-        count++;
     }
+    PREFETCH(link);
     for (size_t i = 0; i < count; i++)
-        if (domains[i] != NULL)
-            iovageom_itree_fetch_root(&domains[i]->mappings.tree);
+        iovageom_itree_fetch_root(trees[i]);
     for (size_t k = 0; k < device->all_count; k++) {
-        for (size_t i = 0; i < count; i++)
-            if (domains[i] != NULL)
-                iovageom_itree_fetch(&domains[i]->mappings.tree, device->ranges[k].start);
-        for (size_t i = 0; i < count; i++)
-            if (domains[i] != NULL &&
-                iovageom_mappings_first_overlap(&domains[i]->mappings, device->ranges[k], &mapping))
-                met |= (uint32_t)1 << i;
+        met |= iovageom_itree_meet(trees, count, device->ranges[k]);
+        link = link != NULL ? link->down_next : NULL;
+        PREFETCH(link);
     }
     return met;
 }

@@ -242,6 +242,42 @@ static void allocation_may_fail(void **state)
     iovageom_mappings_deinit(NULL);
 }
 
+/* One tree alone, and all of them together, must have the same answer: trees of every size, from none to
+ * two levels of inner nodes, and ranges at both ends of mappings and of the space. */
+static void many_are_asked_at_once(void **state)
+{
+    static const size_t sizes[IOVAGEOM_ITREE_FEW] = {0,  1,  2,  7,  8,   9,   16,   31,
+                                                     32, 33, 64, 65, 100, 500, 2000, 4000};
+    struct iovageom_mappings ledgers[IOVAGEOM_ITREE_FEW];
+    const struct iovageom_itree *trees[IOVAGEOM_ITREE_FEW];
+
+    (void)state;
+    for (size_t i = 0; i < IOVAGEOM_ITREE_FEW; i++) {
+        assert_int_equal(iovageom_mappings_init(&ledgers[i], 0, NULL), 0);
+        for (size_t k = 0; k < sizes[i]; k++) {
+            /* The last one of each second ledger ends the space. */
+            const uint64_t start = i % 2 && k + 1 == sizes[i] ? MAX - 15 : (i + 1) * 100 * (k + 1);
+            const struct iovageom_mapping mapping = {range(start, start + 15), 0, 3};
+
+            assert_int_equal(test_mappings_map(&ledgers[i], &mapping), 0);
+        }
+        trees[i] = &ledgers[i].tree;
+    }
+    for (uint64_t n = 0; n < 20000; n++) {
+        const uint64_t start = n < 20 ? MAX - n : n == 20 ? 0 : n * 7919 % (n % 2 ? 7000 : 6500000);
+        const struct iovageom_range asked =
+            range(start, start > MAX - n % 40 || n == 20 ? MAX : start + n % 40);
+        const uint32_t met = iovageom_itree_meet(trees, IOVAGEOM_ITREE_FEW, asked);
+        struct iovageom_mapping found;
+
+        for (size_t i = 0; i < IOVAGEOM_ITREE_FEW; i++)
+            assert_int_equal(met >> i & 1,
+                             iovageom_mappings_first_overlap(&ledgers[i], asked, &found));
+    }
+    for (size_t i = 0; i < IOVAGEOM_ITREE_FEW; i++)
+        iovageom_mappings_deinit(&ledgers[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(touching_a_set, fresh, done),
         cmocka_unit_test_setup_teardown(all_are_read_in_order, fresh, done),
         cmocka_unit_test(allocation_may_fail),
+        cmocka_unit_test(many_are_asked_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
