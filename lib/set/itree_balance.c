@@ -74,9 +74,6 @@ IOVAGEOM_COLD static uint64_t longest(const struct iovageom_itree *tree,
     if (level > 1)
         return longest_of(((const struct iovageom_itree_inner *)parent->child[slot])->gap + first,
                           n);
-    /* A child that is empty just now has no last to begin behind. */
-    while (first == 0 && slot > 0 && parent->count[slot - 1] == 0)
-        slot--;
     return leaf_gap(ranges + first, n,
                     first > 0 ? ranges[first - 1].last + 1 : base_of(tree, path, level, slot));
 }
@@ -302,9 +299,12 @@ IOVAGEOM_COLD static bool merge_children(struct iovageom_itree *tree,
 
     if (count > slots / 3 || other == UINT32_MAX)
         return false;
-    if (low < high)
-        slot--;
-    if (count == 0 || count + other <= slots * 3 / 4) {
+    if (count == 0) {
+        drop_child(tree, path, level + 1, slot);
+        return true;
+    }
+    slot -= low < high;
+    if (count + other <= slots * 3 / 4) {
         shift(tree, path, level + 1, slot, -(int32_t)parent->count[slot + 1]);
         drop_child(tree, path, level + 1, slot + 1);
         return true;
