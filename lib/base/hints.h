@@ -13,18 +13,20 @@
  *
  * NOINLINE keeps what is needed seldom from taking registers of a hot caller.
  *
- * ALWAYS_INLINE is for searches that several hot functions share. PREFETCH may be given any
- * address: a bad one does no harm.
+ * ALWAYS_INLINE is for searches that several hot functions share. ONE_LINE begins a short function with
+ * a cache line: in two it may take half as long again. PREFETCH does no harm at any address.
  */
 #if defined(__GNUC__)
 #define IOVAGEOM_COLD     __attribute__((cold, noinline))
 #define NOINLINE          __attribute__((noinline))
 #define ALWAYS_INLINE     inline __attribute__((always_inline))
+#define ONE_LINE          __attribute__((aligned(64)))
 #define PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define IOVAGEOM_COLD
 #define NOINLINE
-#define ALWAYS_INLINE     inline
+#define ALWAYS_INLINE inline
+#define ONE_LINE
 #define PREFETCH(address) ((void)(address))
 #endif
 

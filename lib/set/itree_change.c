@@ -188,13 +188,11 @@ IOVAGEOM_COLD static void move_end(struct iovageom_itree *tree,
         count_gaps(tree, &next);
 }
 
-void iovageom_itree_resize(struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                           struct iovageom_range range)
+IOVAGEOM_COLD void iovageom_itree_resize(struct iovageom_itree *tree,
+                                         struct iovageom_itree_path *path,
+                                         struct iovageom_range range)
 {
-    struct iovageom_range *to = &ranges_at(tree, path)[path->slot[0]];
-
-    to->start = range.start;
-    to->last = range.last;
+    ranges_at(tree, path)[path->slot[0]] = range;
     tree->changes++;
     if (path->slot[0] + 1u < count_at(tree, path, 0))
         count_gaps(tree, path);
@@ -224,10 +222,9 @@ static NOINLINE void cut_range(struct iovageom_itree *tree, size_t index)
     cut_one(0, tree, index);
 }
 
-/* From a leaf, of any width, or several. The gaps around what is removed become one gap that is longer
- * than each of them, so the longest gap can only grow, and not all gaps need be compared. The limit
- * below which a leaf counts as small is that of merge_children(). With nothing left below, `base` is
- * 0, and the leaf is empty and goes there. */
+/* From a leaf, of any width, or several. The gaps around what is removed become one that is longer than
+ * each of them, so the longest can only grow, and not all need be compared. The limit for a small leaf
+ * is that of merge_children(), where an empty one goes: with nothing left below, `base` is 0. */
 static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                              uint32_t n)
 {

@@ -250,7 +250,8 @@ static NOINLINE bool next_elsewhere(struct iovageom_rangeset_cursor *cursor,
     return iovageom_itree_more(tree_cursor(cursor)) && iovageom_rangeset_next(cursor, out);
 }
 
-bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor, struct iovageom_range *out)
+ONE_LINE bool iovageom_rangeset_next(struct iovageom_rangeset_cursor *cursor,
+                                     struct iovageom_range *out)
 {
     const struct iovageom_range *range = next_here(tree_cursor(cursor));
 
