@@ -52,22 +52,19 @@ static struct iovageom_range choose_msi(const struct iovageom_region *regions, s
                                         struct iovageom_range window)
 {
     struct iovageom_range block = IOVAGEOM_EVERYTHING, part, chosen = {IOVAGEOM_ADDRESS_MAX, 0};
-    uint64_t rank = 0, best = 0; /* 1 more than the rank; 0: of none */
+    uint64_t rank, best = 0; /* 1 more than the rank; 0: of none */
 
     for (size_t i = 0; i < count; i++) {
         if (regions[i].type != IOVAGEOM_RESV_MSI || !listed(&regions[i], window, &part))
             continue;
-        if (!iovageom_range_precedes_directly(block, part)) {
+        if (!iovageom_range_precedes_directly(block, part))
             block = part;
-            rank = 0;
-        }
         block.last = part.last;
-        rank = iovageom_higher(rank, UINT64_C(1) + authority(&regions[i], owners));
+        rank = UINT64_C(1) + authority(&regions[i], owners);
         /* The last test: the chosen window itself has grown by a part. */
-        if (rank > best || chosen.start == block.start) {
+        if (rank > best || chosen.start == block.start)
             chosen = block;
-            best = rank;
-        }
+        best = iovageom_higher(best, rank);
     }
     return chosen;
 }

@@ -166,11 +166,66 @@ static void freezing_chooses_a_probe_size_without_loss(void **state)
     iovageom_geometry_free(geometry);
 }
 
+/* A driver that declines PROBE knows of its machine's doorbells, in however many parts a host has them. */
+static void doorbells_in_two_parts_are_doorbells(void **state)
+{
+    const uint32_t no_probe = ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE;
+
+    (void)state;
+    for (int apart = 0; apart < 2; apart++) {
+        struct iovageom_viommu *viommu = books(0);
+        struct iovageom_geometry *host;
+
+        assert_int_equal(iovageom_geometry_new(NULL, "0000:3b:00.0", &host), 0);
+        assert_int_equal(iovageom_geometry_add_reserved(host, R(0xfee00000, 0xfee7ffff),
+                                                        IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
+                         0);
+        assert_int_equal(iovageom_geometry_add_reserved(host, R(0xfee80000, 0xfeefffff),
+                                                        IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_VFIO),
+                         0);
+        if (apart) /* a hole that isn't one of doorbells */
+            assert_int_equal(iovageom_geometry_add_reserved(host, R(0xfef00000, 0xfef00fff),
+                                                            IOVAGEOM_RESV_RESERVED,
+                                                            IOVAGEOM_SOURCE_SYSFS),
+                             0);
+        assert_int_equal(iovageom_viommu_plug(viommu, 2, NULL, host, NULL), 0);
+        assert_int_equal(iovageom_viommu_driver_features(viommu, no_probe, NULL),
+                         apart ? IOVAGEOM_ERR_CONFLICT : 0);
+        iovageom_viommu_free(viommu);
+        iovageom_geometry_free(host);
+    }
+}
+
+/* A finding on a domain that isn't there names it, and no endpoint. */
+static void an_unknown_domain_is_named(void **state)
+{
+    struct iovageom_viommu *viommu = books(0);
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    for (int unmaps = 0; unmaps < 2; unmaps++) {
+        if (unmaps)
+            assert_int_not_equal(iovageom_viommu_unmap(viommu, 9, R(0x1000, 0x1fff), NULL, &report),
+                                 0);
+        else
+            assert_int_not_equal(iovageom_viommu_map(viommu, 9, R(0x1000, 0x1fff), 0, 3, &report),
+                                 0);
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_true(iovageom_report_at(&report, 0)->domain == 9);
+        assert_true(iovageom_report_at(&report, 0)->endpoint == IOVAGEOM_ID_NONE);
+    }
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_request_needs_its_feature),
         cmocka_unit_test(the_calls_know_what_is_offered),
+        cmocka_unit_test(doorbells_in_two_parts_are_doorbells),
+        cmocka_unit_test(an_unknown_domain_is_named),
         cmocka_unit_test(freezing_chooses_a_probe_size_without_loss),
     };
 
