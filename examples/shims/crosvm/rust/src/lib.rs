@@ -72,6 +72,8 @@ pub struct Books {
     books: Viommu,
     /// Types of mappers met so far: a type's number is its place here.
     types: Vec<TypeId>,
+    /// The driver's features. One that writes none has accepted none.
+    accepted: u32,
 }
 
 impl Books {
@@ -89,7 +91,7 @@ impl Books {
         if let Some(window) = msi {
             books.add_region(window, ResvType::Msi, Source::Machine, "msi")?;
         }
-        Ok(Books { books, types: Vec::new() })
+        Ok(Books { books, types: Vec::new(), accepted: 0 })
     }
 
     /// `Iommu::new` for each of `endpoints`, `handle_add_vfio_device` for a hot-plugged one. When
@@ -141,9 +143,21 @@ impl Books {
         self.books.config_space()
     }
 
-    /// `VirtioDevice::activate`: the guest has read the config space.
+    /// `VirtioDevice::ack_features`, with `value` as it comes: one half of what the driver accepts, the
+    /// other half 0. The books' features are all in the lower one. It takes the place of what came
+    /// before, and is not added to it: that may be another driver's.
+    pub fn ack_features(&mut self, value: u64) {
+        let lower = value as u32;
+        if lower != 0 || value >> 32 == 0 {
+            self.accepted = lower;
+        }
+    }
+
+    /// `VirtioDevice::activate`: the guest has read the config space. When it is refused, a driver with
+    /// these features can't be told what a device can't map: refuse to activate.
     pub fn activate(&mut self) -> Result<()> {
-        self.books.freeze().map(drop)
+        self.books.freeze()?;
+        self.books.driver_features(self.accepted)
     }
 
     /// `process_attach_request`, with `reserved` as it stands in the request. `mapper` does the host's

@@ -7,8 +7,8 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::convert::TryInto;
 
-use iovageom::{virtio_status as status, Error};
-use iovageom_crosvm::{Books, Container as ContainerId, Host, Step};
+use iovageom::{features, virtio_status as status, Error};
+use iovageom_crosvm::{Books, Container as ContainerId, Host, Step, FEATURES};
 
 const X86_MSI_IOVA_START: u64 = 0xfee0_0000;
 const X86_MSI_IOVA_END: u64 = 0xfeef_ffff;
@@ -18,6 +18,7 @@ const DETACH: u8 = 2;
 const MAP: u8 = 3;
 const UNMAP: u8 = 4;
 const PROBE: u8 = 5;
+const VERSION_1: u64 = 1 << 32;
 
 /// A VFIO container as the kernel has it.
 struct Container {
@@ -214,6 +215,14 @@ impl State {
     }
 }
 
+/// What reaches the device when a driver starts: its features, 32 bits at a time, and DRIVER_OK. Of a
+/// reset before that it hears nothing.
+fn start_driver(books: &mut Books, accepted: u64) -> Result<(), Error> {
+    books.ack_features(accepted & 0xffff_ffff);
+    books.ack_features(accepted & !0xffff_ffff | VERSION_1);
+    books.activate()
+}
+
 fn attach(domain: u32, endpoint: u32, reserved: [u8; 8]) -> Vec<u8> {
     let mut bytes = vec![ATTACH, 0, 0, 0];
     bytes.extend_from_slice(&domain.to_le_bytes());
@@ -263,7 +272,7 @@ fn iova_max_is_the_least_of_the_hosts_not_the_most() {
 #[test]
 fn probe_tells_of_the_hosts_holes_and_not_only_of_the_msi_window() {
     let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
-    state.books.activate().unwrap();
+    start_driver(&mut state.books, FEATURES).unwrap();
     let (answer, properties) = state.probe(0x08);
     assert_eq!(answer, status::OK);
     let mut expected = resv_mem(1, X86_MSI_IOVA_START, X86_MSI_IOVA_END);
@@ -275,7 +284,7 @@ fn probe_tells_of_the_hosts_holes_and_not_only_of_the_msi_window() {
 #[test]
 fn n63_a_short_buffer_does_not_turn_noent_into_inval() {
     let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
-    state.books.activate().unwrap();
+    start_driver(&mut state.books, FEATURES).unwrap();
     let mut short = [0xaa_u8; 8];
     assert_eq!(state.books.probe(0x99, &mut short).unwrap_err().virtio(), status::NOENT);
     assert_eq!(state.books.probe(0x08, &mut short).unwrap_err().virtio(), status::INVAL);
@@ -350,7 +359,7 @@ fn n54_an_unmap_that_would_split_removes_nothing() {
 fn a_hot_plugged_device_must_fit_what_the_guest_was_told() {
     let mut state = State::with(&[(0x08, host_of_48_bits("0000:3b:00.0", 1))]);
     state.books.declare(0x100..=0x107, None).unwrap();
-    state.books.activate().unwrap();
+    start_driver(&mut state.books, FEATURES).unwrap();
     assert_eq!(state.probe(0x100).0, status::OK);
     let refused = state.books.add_endpoint(0x100, &host_of_39_bits("0000:3c:00.0", 2)).unwrap_err();
     assert!(refused.to_string().contains("0000:3c:00.0"), "{}", refused);
@@ -360,6 +369,54 @@ fn a_hot_plugged_device_must_fit_what_the_guest_was_told() {
     assert!(state.books.remove_endpoint(0x100).is_err());
 }
 
+fn without(feature: u32) -> u64 {
+    FEATURES & !u64::from(feature)
+}
+
+fn host_with_a_hole(name: &str, group: u32) -> Host {
+    Host {
+        ranges: Some(vec![0..=0x9fff_ffff, 0xb000_0000..=0x7f_ffff_ffff]),
+        ..host_of_39_bits(name, group)
+    }
+}
+
+#[test]
+fn a_driver_without_probe_is_refused_where_it_can_not_be_told() {
+    // No window of the machine's: what can't be told is the device's hole.
+    let mut books = Books::new(4096, None).unwrap();
+    books.add_endpoint(0x08, &host_with_a_hole("0000:3b:00.0", 1)).unwrap();
+    // A driver that has written nothing has accepted nothing.
+    books.activate().unwrap_err();
+    let told = start_driver(&mut books, without(features::PROBE)).unwrap_err().to_string();
+    assert!(told.contains("0000:3b:00.0") && told.contains("0x9fffffff"), "{}", told);
+    // After a reset, each driver is judged by what it has accepted itself.
+    start_driver(&mut books, FEATURES).unwrap();
+    start_driver(&mut books, without(features::PROBE)).unwrap_err();
+    start_driver(&mut books, 0).unwrap_err();
+    // What lies outside of the input range PROBE tells as well.
+    start_driver(&mut books, without(features::INPUT_RANGE)).unwrap();
+}
+
+#[test]
+fn beside_a_driver_without_probe_no_device_with_a_hole_is_plugged() {
+    let mut books = Books::new(4096, None).unwrap();
+    books.add_endpoint(0x10, &emulated("virtio-blk", 0)).unwrap();
+    start_driver(&mut books, without(features::PROBE)).unwrap();
+    let refused = books.add_endpoint(0x08, &host_with_a_hole("0000:3c:00.0", 1)).unwrap_err();
+    assert!(refused.to_string().contains("0000:3c:00.0"), "{}", refused);
+}
+
+#[test]
+fn n43_a_flag_whose_feature_was_declined_is_unknown() {
+    let mut state = State::with(&[(0x08, host_of_39_bits("0000:3b:00.0", 1))]);
+    let mmio = map(1, 0x1000, 0x1fff, 0x1000, 4 | 1);
+    assert_eq!(state.status_of(&attach(1, 0x08, [0; 8])), status::OK);
+    for (accepted, answer) in [(without(features::MMIO), status::INVAL), (FEATURES, status::OK)] {
+        start_driver(&mut state.books, accepted).unwrap();
+        assert_eq!(state.status_of(&mmio), answer);
+    }
+}
+
 #[test]
 fn a_declared_floor_lets_the_narrow_device_in() {
     let mut state = State::with(&[(0x08, host_of_48_bits("0000:3b:00.0", 1))]);
@@ -367,7 +424,7 @@ fn a_declared_floor_lets_the_narrow_device_in() {
         .books
         .declare(0x100..=0x107, Some(&Host { container: None, ..host_of_39_bits("pool", 0) }))
         .unwrap();
-    state.books.activate().unwrap();
+    start_driver(&mut state.books, FEATURES).unwrap();
     assert_eq!(state.probe(0x100).0, status::OK);
     state.books.add_endpoint(0x100, &host_of_39_bits("0000:3c:00.0", 2)).unwrap();
 }
@@ -419,7 +476,7 @@ fn equal_ids_of_two_types_of_mapper_are_two_containers() {
         (0x18, emulated("virtio-net", 0)),
     ]);
     assert_eq!(*state.books.config().unwrap().input_range.end(), 0x7f_ffff_ffff);
-    state.books.activate().unwrap();
+    start_driver(&mut state.books, FEATURES).unwrap();
     // What the host's device can't map is no business of the emulated one's,
     assert!(state.probe(0x08).1[24..].iter().any(|byte| *byte != 0));
     let (answer, properties) = state.probe(0x10);
