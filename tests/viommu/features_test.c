@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Features that are not offered, or declined: what the requests that need them are answered. */
+#include "geometry/internal.h"
 #include "support/test_viommu.h"
 
 #include "support/test_photo.h"
@@ -219,6 +220,36 @@ static void an_unknown_domain_is_named(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* Of a host with few regions and of one with many, a finding names who reserves the range. */
+static void who_reserves_is_named(void **state)
+{
+    (void)state;
+    for (uint64_t regions = 1; regions <= 100; regions += 33) {
+        struct iovageom_viommu *viommu = books(0);
+        struct iovageom_geometry *host;
+        struct iovageom_report report;
+
+        assert_int_equal(iovageom_geometry_new(NULL, "0000:3b:00.0", &host), 0);
+        for (uint64_t i = 0; i < regions; i++)
+            assert_int_equal(iovageom_geometry_put_region(
+                                 host, R(i << 20, (i << 20) + 0xfff), IOVAGEOM_RESV_RESERVED,
+                                 &(struct iovageom_owner){.source = IOVAGEOM_SOURCE_SYSFS,
+                                                          .name = {(char)('0' + i), 0}}),
+                             0);
+        iovageom_report_init(&report, NULL);
+        assert_int_equal(iovageom_viommu_plug(viommu, 2, NULL, host, NULL), 0);
+        assert_int_equal(
+            iovageom_viommu_driver_features(viommu, ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE, &report),
+            IOVAGEOM_ERR_CONFLICT);
+        assert_true(iovageom_report_count(&report) >= regions);
+        for (uint64_t i = 0; i < regions; i++)
+            assert_true(iovageom_report_at(&report, i)->owner.name[0] == (char)('0' + i));
+        iovageom_report_deinit(&report);
+        iovageom_viommu_free(viommu);
+        iovageom_geometry_free(host);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +257,7 @@ int main(void)
         cmocka_unit_test(the_calls_know_what_is_offered),
         cmocka_unit_test(doorbells_in_two_parts_are_doorbells),
         cmocka_unit_test(an_unknown_domain_is_named),
+        cmocka_unit_test(who_reserves_is_named),
         cmocka_unit_test(freezing_chooses_a_probe_size_without_loss),
     };
 

@@ -207,6 +207,9 @@ static void a_refusal_of_the_host_is_answered_and_explained(void **state)
         assert_int_equal(iovageom_report_count(&report), 1);
         assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_HOST);
         assert_int_equal(iovageom_report_at(&report, 0)->wanted, refusals[i].number);
+        assert_true(iovageom_report_at(&report, 0)->domain == 7);
+        assert_true(iovageom_report_at(&report, 0)->endpoint == IOVAGEOM_ID_NONE);
+        assert_true(iovageom_range_equal(iovageom_report_at(&report, 0)->range, map.virt));
         assert_false(iovageom_viommu_mapping_next(viommu, 7, 0, &mapping));
     }
     assert_string_equal(iovageom_report_text(&report),

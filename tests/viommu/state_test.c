@@ -505,6 +505,25 @@ static void live(struct iovageom_viommu *viommu, struct iovageom_region told[3][
     }
 }
 
+/* After an envelope has come or gone a PROBE may get another answer: the generation says so. */
+static void an_envelope_begins_a_generation(void **state)
+{
+    struct iovageom_geometry *narrow = test_host(NULL, "narrow", 39, PAGES_4K);
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_viommu_promise old, now;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_declare(viommu, PLACE, 5, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    for (int comes = 0; comes < 3; comes++) {
+        assert_int_equal(iovageom_viommu_promise(viommu, PLACE, &old, NULL, NULL, NULL, NULL), 0);
+        assert_int_equal(iovageom_viommu_set_envelope(viommu, comes == 1 ? narrow : NULL, NULL), 0);
+        assert_int_equal(iovageom_viommu_promise(viommu, PLACE, &now, NULL, NULL, NULL, NULL), 0);
+        assert_true(now.now > old.now);
+    }
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(narrow);
+}
+
 /* Whatever was kept of what was worked out for the first guest: the next one is told anew. */
 static void a_restarted_machine_is_told_as_a_new_one(void **state)
 {
@@ -559,6 +578,7 @@ int main(void)
         cmocka_unit_test(an_envelope_that_can_not_be_told_is_refused),
         cmocka_unit_test(end_writes_only_where_there_is_room),
         cmocka_unit_test(every_bit_that_says_nothing_is_refused),
+        cmocka_unit_test(an_envelope_begins_a_generation),
         cmocka_unit_test(a_restarted_machine_is_told_as_a_new_one),
     };
 
