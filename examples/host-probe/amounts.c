@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int digit_of(char byte)
+int hex_digit(char byte)
 {
     if (byte >= '0' && byte <= '9')
         return byte - '0';
@@ -71,8 +71,8 @@ bool amount_take(const char **words, uint64_t *value)
 
     if (hex)
         at += 2;
-    for (first = at; digit_of(*at) >= 0 && (unsigned)digit_of(*at) < base; at++) {
-        unsigned digit = (unsigned)digit_of(*at);
+    for (first = at; hex_digit(*at) >= 0 && (unsigned)hex_digit(*at) < base; at++) {
+        unsigned digit = (unsigned)hex_digit(*at);
 
         if (number > (UINT64_MAX - digit) / base)
             return false;
@@ -144,12 +144,11 @@ bool amount_range_part(const char *words, size_t length, struct iovageom_range *
     return amount_range(copy, range);
 }
 
-/* How many hexadecimal digits stand at `at`. */
-static size_t hex_run(const char *at, const char *end)
+size_t hex_run(const char *at, const char *end)
 {
     size_t count = 0;
 
-    while (at + count < end && digit_of(at[count]) >= 0)
+    while (at + count < end && hex_digit(at[count]) >= 0)
         count++;
     return count;
 }
@@ -166,7 +165,7 @@ size_t pci_address(const char *at, const char *end, char address[PCI_ADDRESS_SIZ
         run = hex_run(here, end);
     }
     if (run != 2 || end - here < 7 || here[2] != ':' || hex_run(here + 3, end) != 2 ||
-        digit_of(here[3]) > 1 || here[5] != '.' || here[6] < '0' || here[6] > '7' ||
+        hex_digit(here[3]) > 1 || here[5] != '.' || here[6] < '0' || here[6] > '7' ||
         (end - here > 7 && (isalnum((unsigned char)here[7]) != 0 || here[7] == '_')))
         return 0;
     (void)snprintf(address, PCI_ADDRESS_SIZE, "%.*s:%.7s", (int)digits, domain, here);

@@ -18,6 +18,12 @@ static inline bool is_power(uint64_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
+/** What a hexadecimal digit is worth; -1 for another byte. */
+int hex_digit(char byte);
+
+/** How many hexadecimal digits stand at `at`. */
+size_t hex_run(const char *at, const char *end);
+
 /** A number at *words, which is moved behind it. False, and *words untouched, where there is none. */
 bool amount_take(const char **words, uint64_t *value);
 

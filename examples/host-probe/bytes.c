@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "amounts.h"
+
 #define MOST_REPEATED ((size_t)1 << 20) /* as much as a file may have */
 
 /* Text that is read, and the bytes that come of it. */
@@ -17,30 +19,13 @@ struct text_reader {
     bool again;  /* "*": what follows is the line before, up to the next offset */
 };
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static size_t digits_at(const char *at, const char *end)
-{
-    size_t count = 0;
-
-    while (at + count < end && digit_of(at[count]) >= 0)
-        count++;
-    return count;
-}
-
 /* The number that `digits` are: od writes 7 of them, for an octal one. */
 static size_t offset_of(const char *at, size_t digits)
 {
     size_t offset = 0;
 
     for (size_t i = 0; i < digits; i++)
-        offset = offset << (digits == 7 ? 3 : 4) | (size_t)digit_of(at[i]);
+        offset = offset << (digits == 7 ? 3 : 4) | (size_t)hex_digit(at[i]);
     return offset;
 }
 
@@ -63,7 +48,7 @@ static bool repeat_bytes(struct text_reader *reader, size_t count)
  */
 static bool pass_offset(struct text_reader *reader, const char *line_end, bool *dump)
 {
-    size_t digits = digits_at(reader->at, line_end), offset;
+    size_t digits = hex_run(reader->at, line_end), offset;
     const char *next = reader->at + digits, *first = next;
     bool here, marked;
 
@@ -77,7 +62,7 @@ static bool pass_offset(struct text_reader *reader, const char *line_end, bool *
     marked = next < line_end && (*next == ':' || (digits >= 7 && first - next > 1));
     if (!marked && !(here && (next == line_end ? reader->count != 0 : digits < 8 && first > next)))
         return !reader->again;
-    if (!marked && first < line_end && digits_at(first, line_end) != 2)
+    if (!marked && first < line_end && hex_run(first, line_end) != 2)
         return false;
     if (!reader->based)
         reader->base += offset - reader->count;
@@ -93,12 +78,12 @@ static bool take_digits(struct text_reader *reader, size_t digits)
     if (digits % 2 != 0 && digits != 1)
         return false;
     if (digits == 1) {
-        reader->bytes[reader->count++] = (uint8_t)digit_of(*reader->at++);
+        reader->bytes[reader->count++] = (uint8_t)hex_digit(*reader->at++);
         return true;
     }
     for (size_t i = 0; i < digits; i += 2) {
         reader->bytes[reader->count++] =
-            (uint8_t)(digit_of(reader->at[0]) << 4 | digit_of(reader->at[1]));
+            (uint8_t)(hex_digit(reader->at[0]) << 4 | hex_digit(reader->at[1]));
         reader->at += 2;
     }
     return true;
@@ -112,7 +97,7 @@ static bool at_characters(const struct text_reader *reader, const char *line_end
     if (*at == '|')
         return true;
     return bytes != 0 && line_end - at > 2 && at[0] == ' ' && at[1] == ' ' &&
-           (bytes >= 16 || at[2] == ' ' || digits_at(at + 2, line_end) == 0);
+           (bytes >= 16 || at[2] == ' ' || hex_run(at + 2, line_end) == 0);
 }
 
 static bool take_line(struct text_reader *reader, const char *line_end)
@@ -144,7 +129,7 @@ static bool take_line(struct text_reader *reader, const char *line_end)
         }
         if (line_end - reader->at > 2 && reader->at[0] == '0' && (reader->at[1] | 0x20) == 'x')
             reader->at += 2;
-        digits = digits_at(reader->at, line_end);
+        digits = hex_run(reader->at, line_end);
         if (digits == 0 || !take_digits(reader, digits))
             return false;
     }
