@@ -211,6 +211,15 @@ static void a_total_is_a_total(void **state)
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
     assert_int_equal(iovageom_report_at(&report, 0)->wanted, 4);
     assert_int_equal(iovageom_report_at(&report, 0)->offered, 3);
+    /* Whoever lets that pass has no room left, and is told of both numbers. */
+    assert_int_equal(
+        iovageom_viommu_update(viommu, 1, geometry, IOVAGEOM_PLUG_ALLOW_STALE, &report), 0);
+    assert_int_equal(budget(viommu, 1), 3);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x100000, 0x100fff), 0, RW, &report),
+                     IOVAGEOM_ERR_LIMIT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 5);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 3);
     iovageom_geometry_free(geometry);
     iovageom_report_deinit(&report);
     iovageom_viommu_free(viommu);

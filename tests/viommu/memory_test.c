@@ -310,6 +310,40 @@ static void what_can_not_be_looked_at_is_refused(void **state)
     }
 }
 
+/* So many regions, and doorbells among them, that the lists of a PROBE take memory: without it the guest
+ * is told nothing, and not of some of them. */
+static void a_long_list_is_told_whole_or_not_at_all(void **state)
+{
+    struct iovageom_region all[32], regions[32];
+    size_t count = 0, told;
+    bool hit = true;
+
+    (void)state;
+    for (size_t nth = 0; hit; nth++) {
+        struct iovageom_viommu *viommu;
+        uint8_t status;
+
+        assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+        assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, last, NULL), 0);
+        assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+        if (nth == 0) {
+            assert_int_equal(test_probe(viommu, 1, all, 32, &count), IOVAGEOM_VIRTIO_S_OK);
+            assert_in_range(count, 20, 32);
+        } else {
+            test_allocator_fail_at(&memory, nth, false);
+            status = test_probe(viommu, 1, regions, 32, &told);
+            hit = test_allocator_stop_failing(&memory);
+            assert_int_equal(status, hit ? IOVAGEOM_VIRTIO_S_NOMEM : IOVAGEOM_VIRTIO_S_OK);
+            assert_true(hit || nth > 3);
+            if (hit)
+                assert_int_equal(test_probe(viommu, 1, regions, 32, &told), IOVAGEOM_VIRTIO_S_OK);
+            assert_int_equal(told, count);
+            assert_memory_equal(regions, all, count * sizeof(*all));
+        }
+        iovageom_viommu_free(viommu);
+    }
+}
+
 /* ---- a destination ---- */
 
 static struct iovageom_viommu *destination(uint32_t count)
@@ -433,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_change_that_fails_leaves_no_trace),
         cmocka_unit_test(tables_grow_or_stay),
         cmocka_unit_test(what_can_not_be_looked_at_is_refused),
+        cmocka_unit_test(a_long_list_is_told_whole_or_not_at_all),
         cmocka_unit_test(a_load_that_fails_leaves_no_trace),
         cmocka_unit_test(a_bad_first_request_is_answered_as_it_is),
     };
