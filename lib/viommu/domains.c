@@ -17,16 +17,14 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
                          const struct iovageom_domain *domain, struct iovageom_report *report)
 {
     const struct iovageom_group *group = endpoint->group;
-    const struct iovageom_rangeset *all = &group->view;
     struct iovageom_finding finding;
     struct iovageom_mapping mapping;
     struct iovageom_rangeset view;
+    const struct iovageom_rangeset *all = group->view_clean ? &group->view : &view;
     int status = iovageom_rangeset_init(&view, &viommu->allocator);
 
-    if (!group->view_clean) {
+    if (!group->view_clean)
         status = iovageom_group_view(viommu, group, false, &view);
-        all = &view;
-    }
     if (status == IOVAGEOM_OK && iovageom_mappings_touching(&domain->mappings, all, &mapping)) {
         finding = iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, domain->id,
                                       endpoint->id, mapping.range, IOVAGEOM_NOWHERE);
@@ -46,141 +44,110 @@ static int budget_suits(const struct iovageom_endpoint *endpoint,
 {
     const struct iovageom_address_space *address_space = endpoint->address_space;
     const struct iovageom_domain *left = endpoint->domain;
-    const uint64_t budget = address_space != NULL ? address_space->budget : UINT64_MAX;
     const uint64_t more = iovageom_mappings_count(&domain->mappings);
     uint64_t live;
 
-    if (budget == UINT64_MAX || more == 0 ||
+    if (address_space == NULL || address_space->budget == UINT64_MAX || more == 0 ||
         iovageom_link_find(&address_space->mapped, &domain->mapped) != NULL)
         return IOVAGEOM_OK;
     live = iovageom_address_space_live(address_space) + more;
     if (left != NULL && iovageom_link_find(&address_space->mapped, &left->mapped)->count == 1)
         live -= iovageom_mappings_count(&left->mappings);
-    return live <= budget
+    return live <= address_space->budget
                ? IOVAGEOM_OK
                : iovageom_refuse_number(report, IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT,
-                                        domain->id, endpoint->id, live, budget);
+                                        domain->id, endpoint->id, live, address_space->budget);
 }
 
 /*
- * What is asked first: flags, endpoint, domain range (N24-N26). A check may come before freeze; the
- * domain range is then the configured one.
+ * What comes with an endpoint that enters the domain: its host must be able to bypass or have the
+ * mappings, and there may not be too many domains. One that is attached elsewhere is moved (N29), and
+ * judged as if it had left: so if it is the last one there, that domain doesn't count.
  */
-static int attach_front(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                        uint32_t flags, struct iovageom_report *report,
-                        struct iovageom_endpoint **out)
+static int enter_decide(const struct iovageom_viommu *viommu, const struct iovageom_move *move,
+                        struct iovageom_report *report)
 {
-    const uint32_t known = (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) != 0
-                               ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS
-                               : 0;
-    const uint32_t first =
-        viommu->frozen ? viommu->shown.domain_start : viommu->config.domain_start;
-    const uint32_t last = viommu->frozen ? viommu->shown.domain_last : viommu->config.domain_last;
+    const struct iovageom_endpoint *endpoint = move->endpoint;
+    const struct iovageom_domain *left = endpoint->domain;
+    const size_t domains =
+        iovageom_table_count(&viommu->domains) - (left != NULL && left->members.count == 1);
+    int status;
 
-    *out = iovageom_endpoint_at(viommu, endpoint);
-    if ((flags & ~known) != 0)
-        return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
-                                      "an unknown flag of ATTACH is set (N25)", domain, endpoint);
-    if (*out == NULL || !iovageom_endpoint_visible(*out))
-        return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
-    if ((viommu->config.features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) != 0 &&
-        (domain < first || domain > last))
-        return iovageom_refuse_saying(report, IOVAGEOM_ERR_OUT_OF_APERTURE,
-                                      "the domain number is outside the domain range", domain,
-                                      endpoint);
-    return IOVAGEOM_OK;
+    if (move->bypass &&
+        !iovageom_bypass_fits(endpoint->address_space, endpoint->id, &viommu->identity, report))
+        return IOVAGEOM_ERR_CONFLICT;
+    if (move->make)
+        return domains < viommu->config.max_domains
+                   ? IOVAGEOM_OK
+                   : iovageom_refuse_number(report, IOVAGEOM_FINDING_LIMIT, IOVAGEOM_ERR_LIMIT,
+                                            move->id, endpoint->id, (uint64_t)domains + 1,
+                                            viommu->config.max_domains);
+    status = mappings_suit(viommu, endpoint, move->domain, report);
+    return status != IOVAGEOM_OK ? status : budget_suits(endpoint, move->domain, report);
 }
 
 /*
- * The one place where an ATTACH is decided. To attach an endpoint to the domain where it is already
- * is OK, and does nothing. One that is attached elsewhere is moved (N29), and is judged as if it
- * had left.
+ * The one place where an ATTACH is decided: flags, endpoint and domain range come first (N24-N26). A
+ * check may come before freeze; the domain range is then the configured one. To attach an endpoint to
+ * the domain where it is already is OK, and does nothing.
  */
 int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            uint32_t flags, struct iovageom_report *report,
-                           struct iovageom_attach *out)
+                           struct iovageom_move *out)
 {
+    const struct iovageom_viommu_config *config = &viommu->config;
+    const bool frozen = viommu->frozen, bypass = (flags & IOVAGEOM_VIRTIO_ATTACH_F_BYPASS) != 0;
+    struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    size_t domains = iovageom_table_count(&viommu->domains);
-    int status = attach_front(viommu, domain, endpoint, flags, report, &out->endpoint);
 
-    if (status != IOVAGEOM_OK)
-        return status;
-    out->id = domain;
-    out->domain = target;
-    out->bypass = (flags & IOVAGEOM_VIRTIO_ATTACH_F_BYPASS) != 0;
-    if (target != NULL && target->bypass != out->bypass)
+    if ((flags & ~(uint32_t)IOVAGEOM_VIRTIO_ATTACH_F_BYPASS) != 0 ||
+        (bypass && (viommu->accepted & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) == 0))
+        return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
+                                      "an unknown flag of ATTACH is set (N25)", domain, endpoint);
+    if (found == NULL || !iovageom_endpoint_visible(found))
+        return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
+    if ((config->features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) != 0 &&
+        (domain < (frozen ? viommu->shown.domain_start : config->domain_start) ||
+         domain > (frozen ? viommu->shown.domain_last : config->domain_last)))
+        return iovageom_refuse_saying(report, IOVAGEOM_ERR_OUT_OF_APERTURE,
+                                      "the domain number is outside the domain range", domain,
+                                      endpoint);
+    if (target != NULL && target->bypass != bypass)
         return iovageom_refuse_saying(report, IOVAGEOM_ERR_INVALID,
                                       "the bypass flag does not go with the domain (N28)", domain,
                                       endpoint);
-    if (target != NULL && out->endpoint->domain == target)
-        return IOVAGEOM_OK;
-    if (out->bypass &&
-        !iovageom_bypass_fits(out->endpoint->address_space, endpoint, &viommu->identity, report))
-        return IOVAGEOM_ERR_CONFLICT;
-    if (target != NULL)
-        status = mappings_suit(viommu, out->endpoint, target, report);
-    if (target != NULL && status == IOVAGEOM_OK)
-        status = budget_suits(out->endpoint, target, report);
-    if (status != IOVAGEOM_OK)
-        return status;
-    /* If it is the last endpoint of its old domain, that one is freed, and does not count. */
-    domains -= out->endpoint->domain != NULL && out->endpoint->domain->members.count == 1;
-    if (target == NULL && domains >= viommu->config.max_domains)
-        return iovageom_refuse_number(report, IOVAGEOM_FINDING_LIMIT, IOVAGEOM_ERR_LIMIT, domain,
-                                      endpoint, (uint64_t)domains + 1, viommu->config.max_domains);
-    return IOVAGEOM_OK;
-}
-
-/*
- * To be called once iovageom_attach_decide() has agreed. IOVAGEOM_ERR_NO_MEMORY: nothing has
- * changed.
- */
-int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_attach *attach)
-{
-    struct iovageom_domain *target = attach->domain;
-    int error;
-
-    if (target != NULL && attach->endpoint->domain == target)
-        return IOVAGEOM_OK;
-    if (target == NULL)
-        target = iovageom_domain_make(viommu, attach->id, attach->bypass);
-    if (target == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    error =
-        iovageom_endpoint_move(viommu, attach->endpoint, attach->endpoint->address_space, target);
-    viommu->changes += error == IOVAGEOM_OK;
-    return error;
+    *out = (struct iovageom_move){found, target, domain, bypass, target == NULL};
+    return target != NULL && found->domain == target ? IOVAGEOM_OK
+                                                     : enter_decide(viommu, out, report);
 }
 
 int iovageom_viommu_attach_check(const struct iovageom_viommu *viommu, uint32_t domain,
                                  uint32_t endpoint, uint32_t flags, struct iovageom_report *report)
 {
-    struct iovageom_attach attach;
+    struct iovageom_move move;
 
     iovageom_report_clear(report);
-    return iovageom_attach_decide(viommu, domain, endpoint, flags, report, &attach);
+    return iovageom_attach_decide(viommu, domain, endpoint, flags, report, &move);
 }
 
 int iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            uint32_t flags, struct iovageom_report *report)
 {
-    struct iovageom_attach attach;
+    struct iovageom_move move;
     int status = iovageom_viommu_freeze(viommu, report);
 
     if (status == IOVAGEOM_OK)
-        status = iovageom_attach_decide(viommu, domain, endpoint, flags, report, &attach);
-    return status != IOVAGEOM_OK ? status : iovageom_attach_do(viommu, &attach);
+        status = iovageom_attach_decide(viommu, domain, endpoint, flags, report, &move);
+    return status != IOVAGEOM_OK ? status : iovageom_move_do(viommu, &move);
 }
 
 /* ---- DETACH ---- */
 
 int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                           struct iovageom_report *report, struct iovageom_endpoint **out)
+                           struct iovageom_report *report, struct iovageom_move *out)
 {
     struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
 
-    *out = found;
     if (found == NULL || !iovageom_endpoint_visible(found))
         return iovageom_refuse_unknown(report, IOVAGEOM_ID_NONE, endpoint);
     if (found->domain == NULL || found->domain->id != domain)
@@ -194,29 +161,45 @@ int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain
                                      "unattached endpoints bypass, but this one faults: a device "
                                      "on its host page tables can't map an identity range",
                                      IOVAGEOM_ID_NONE, endpoint);
+    *out = (struct iovageom_move){found, NULL, domain, false, false};
     return IOVAGEOM_OK;
 }
 
 int iovageom_viommu_detach_check(const struct iovageom_viommu *viommu, uint32_t domain,
                                  uint32_t endpoint, struct iovageom_report *report)
 {
-    struct iovageom_endpoint *found;
+    struct iovageom_move move;
 
     iovageom_report_clear(report);
-    return iovageom_detach_decide(viommu, domain, endpoint, report, &found);
+    return iovageom_detach_decide(viommu, domain, endpoint, report, &move);
 }
 
 int iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            struct iovageom_report *report)
 {
-    struct iovageom_endpoint *found;
+    struct iovageom_move move;
     int status;
 
     iovageom_report_clear(report);
-    status = iovageom_detach_decide(viommu, domain, endpoint, report, &found);
-    if (status == IOVAGEOM_OK) {
-        iovageom_domain_leave(viommu, found);
-        viommu->changes++;
-    }
-    return status;
+    status = iovageom_detach_decide(viommu, domain, endpoint, report, &move);
+    return status != IOVAGEOM_OK ? status : iovageom_move_do(viommu, &move);
+}
+
+/* ---- both ---- */
+
+/* To be called once it was agreed to. IOVAGEOM_ERR_NO_MEMORY, not for a DETACH: nothing has changed. */
+int iovageom_move_do(struct iovageom_viommu *viommu, const struct iovageom_move *move)
+{
+    struct iovageom_domain *target = move->domain;
+    int error;
+
+    if (!move->make && move->endpoint->domain == target)
+        return IOVAGEOM_OK;
+    if (move->make)
+        target = iovageom_domain_make(viommu, move->id, move->bypass);
+    if (move->make && target == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    error = iovageom_endpoint_move(viommu, move->endpoint, move->endpoint->address_space, target);
+    viommu->changes += error == IOVAGEOM_OK;
+    return error;
 }

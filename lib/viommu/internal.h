@@ -163,22 +163,24 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug);
 
 /**
- * What iovageom_attach_decide() found. Like struct iovageom_change below, it points into the model and
- * is void after any change: `do` follows `decide` at once.
+ * What was decided for an ATTACH or a DETACH. Like struct iovageom_change below, it points into the
+ * model and is void after any change: `do` follows `decide` at once.
  */
-struct IOVAGEOM_ITREE_ALIAS iovageom_attach {
+struct IOVAGEOM_ITREE_ALIAS iovageom_move {
     struct iovageom_endpoint *endpoint;
-    struct iovageom_domain *domain; /**< NULL: it is to be made, with number `id` */
+    struct iovageom_domain
+        *domain; /**< where it goes; NULL: nowhere, or to a domain that is made */
     uint32_t id;
     bool bypass;
+    bool make;
 };
 
 int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            uint32_t flags, struct iovageom_report *report,
-                           struct iovageom_attach *out);
-int iovageom_attach_do(struct iovageom_viommu *viommu, const struct iovageom_attach *attach);
+                           struct iovageom_move *out);
 int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
-                           struct iovageom_report *report, struct iovageom_endpoint **out);
+                           struct iovageom_report *report, struct iovageom_move *out);
+int iovageom_move_do(struct iovageom_viommu *viommu, const struct iovageom_move *move);
 /** A MAP or an UNMAP: what is asked, and what iovageom_map_decide() or iovageom_unmap_decide() found. */
 struct IOVAGEOM_ITREE_ALIAS iovageom_change {
     struct iovageom_mapping mapping; /**< the question; of an UNMAP only the range */

@@ -72,36 +72,26 @@ static struct iovageom_group *members_group(const struct loader *l, struct iovag
 }
 
 /*
- * Make an endpoint that is expected: in the group of its members, or a new group without a number.
- * NULL for lack of memory.
+ * RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. One that
+ * is expected is made: in the group of the others, or in a new group without a number.
  */
-static struct iovageom_endpoint *expect_endpoint(struct iovageom_viommu *viommu, uint32_t id,
-                                                 const struct iovageom_group *group)
-{
-    const uint64_t key = group != NULL ? group->key : iovageom_next_own_group(viommu);
-    struct iovageom_endpoint *endpoint =
-        iovageom_endpoint_make(viommu, id, key, IOVAGEOM_ENDPOINT_DEVICE);
-
-    if (endpoint != NULL) {
-        endpoint->expected = true;
-        endpoint->group->unnumbered |= group == NULL;
-    }
-    return endpoint;
-}
-
-/* RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. */
 static int load_members(struct loader *l, struct iovageom_reader *body)
 {
+    struct iovageom_viommu *viommu = l->viommu;
     struct iovageom_group *group = members_group(l, *body);
 
     while (body->left >= 4) {
         const uint32_t id = iovageom_read32(body);
-        struct iovageom_endpoint *endpoint = iovageom_endpoint_at(l->viommu, id);
+        struct iovageom_endpoint *endpoint = iovageom_endpoint_at(viommu, id);
 
         if (endpoint == NULL && l->expect) {
-            endpoint = expect_endpoint(l->viommu, id, group);
+            endpoint = iovageom_endpoint_make(
+                viommu, id, group != NULL ? group->key : iovageom_next_own_group(viommu),
+                IOVAGEOM_ENDPOINT_DEVICE);
             if (endpoint == NULL)
                 return IOVAGEOM_ERR_NO_MEMORY;
+            endpoint->expected = true;
+            endpoint->group->unnumbered |= group == NULL;
             group = endpoint->group;
         }
         if (endpoint == NULL)
@@ -111,7 +101,7 @@ static int load_members(struct loader *l, struct iovageom_reader *body)
         else
             group->loaded = true;
     }
-    return iovageom_read_end(body);
+    return IOVAGEOM_OK;
 }
 
 /* RECORD_PROMISE: generation, regions. Recorded as if a PROBE had been answered so. */
@@ -122,8 +112,7 @@ static int load_promise(struct loader *l, struct iovageom_reader *body)
     struct iovageom_wire_list *wire;
     int error;
 
-    if (body->status < 0 || body->left % REGION_SIZE != 0 || generation == 0 ||
-        generation > l->viommu->generation || l->endpoint->promise != NULL)
+    if (generation == 0 || generation > l->viommu->generation || l->endpoint->promise != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     error = iovageom_wire_new(l->viommu, count, &wire);
     if (error != IOVAGEOM_OK)
@@ -146,9 +135,7 @@ static int load_group(struct loader *l, struct iovageom_reader *body)
 {
     int error = IOVAGEOM_OK;
 
-    if (body->left % 16 != 0)
-        return IOVAGEOM_ERR_MALFORMED;
-    while (error == IOVAGEOM_OK && body->left > 0)
+    while (error == IOVAGEOM_OK && body->left >= 16)
         error = iovageom_rangeset_insert(&l->endpoint->group->promised, iovageom_read_range(body));
     return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
 }
@@ -159,32 +146,33 @@ static int load_group(struct loader *l, struct iovageom_reader *body)
 static int load_attached(struct loader *l, struct iovageom_reader *body)
 {
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
-    struct iovageom_attach attach;
+    struct iovageom_move move;
     int status;
 
-    if (iovageom_read_end(body) < 0 || !l->open || l->endpoint->domain != NULL)
+    (void)body;
+    if (!l->open || l->endpoint->domain != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     if (l->expect)
         l->endpoint->expected |= !iovageom_endpoint_visible(l->endpoint);
-    status =
-        iovageom_attach_decide(l->viommu, l->domain, l->endpoint->id, flags, l->report, &attach);
+    status = iovageom_attach_decide(l->viommu, l->domain, l->endpoint->id, flags, l->report, &move);
     if (status == IOVAGEOM_OK)
-        status = iovageom_attach_do(l->viommu, &attach);
+        status = iovageom_move_do(l->viommu, &move);
     return load_status(l, status);
 }
 
 static int load_mappings(struct loader *l, struct iovageom_reader *body)
 {
     int error = IOVAGEOM_OK;
+    const bool none = iovageom_domain_at(l->viommu, l->domain) == NULL;
 
-    if (body->left % MAPPING_SIZE != 0 || !l->open)
+    if (!l->open || (none && !l->refused))
         return IOVAGEOM_ERR_MALFORMED;
     /* All endpoints of it came before: else what is reserved in it would be found anew for each. */
     l->open = false;
     /* No endpoint of the domain could be attached; already reported. */
-    if (iovageom_domain_at(l->viommu, l->domain) == NULL)
-        return l->refused ? IOVAGEOM_OK : IOVAGEOM_ERR_MALFORMED;
-    while (error == IOVAGEOM_OK && body->left > 0) {
+    if (none)
+        (void)iovageom_read_part(body, body->left);
+    while (error == IOVAGEOM_OK && body->left >= MAPPING_SIZE) {
         struct iovageom_change change;
         int status;
 
@@ -207,7 +195,7 @@ static int load_domain(struct loader *l, struct iovageom_reader *body)
     const uint32_t number = iovageom_read32(body);
     const uint32_t bypass = iovageom_read32(body);
 
-    if (iovageom_read_end(body) < 0 || bypass > 1 || iovageom_domain_at(l->viommu, number) != NULL)
+    if (bypass > 1 || iovageom_domain_at(l->viommu, number) != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     l->domain = number;
     l->bypass = bypass == 1;
@@ -218,8 +206,9 @@ static int load_domain(struct loader *l, struct iovageom_reader *body)
 /* RECORD_FAULTS: it could not bypass at the source either, so it need not here. */
 static int load_faults(struct loader *l, struct iovageom_reader *body)
 {
+    (void)body;
     l->endpoint->faulted = true;
-    return iovageom_read_end(body);
+    return IOVAGEOM_OK;
 }
 
 /* Whether any save() can have written this config space: what freeze and new() guarantee. */
@@ -245,7 +234,8 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
 {
     const struct iovageom_viommu_config *config = &l->viommu->config;
     const uint64_t granule = iovageom_pgsize_granule(space->page_size_mask);
-    const uint64_t least = iovageom_pgsize_granule(config->page_size_mask);
+    const uint64_t own =
+        config->granule != 0 ? config->granule : iovageom_pgsize_granule(config->page_size_mask);
     struct iovageom_finding wide =
         iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
                             IOVAGEOM_ID_NONE, space->input_range, config->input_range);
@@ -257,10 +247,8 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
         config->probe_size != space->probe_size)
         load_number(l, IOVAGEOM_FINDING_PROBE_SIZE, IOVAGEOM_ID_NONE, space->probe_size,
                     config->probe_size);
-    if (config->granule != 0 ? config->granule != granule
-                             : !iovageom_pgsize_accepts(config->page_size_mask, granule))
-        load_number(l, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, granule,
-                    config->granule != 0 ? config->granule : least);
+    if (granule < own || (config->granule != 0 && granule != own))
+        load_number(l, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, granule, own);
     if (features != config->features || space->domain_start < config->domain_start ||
         space->domain_last > config->domain_last)
         load_detail(l, "the destination offers other features or domain numbers", IOVAGEOM_ID_NONE);
@@ -318,6 +306,8 @@ static int load_record(struct loader *l, uint32_t tag, struct iovageom_reader *b
         [RECORD_FAULTS] = {load_faults, true},
     };
 
+    int status;
+
     if (tag >= sizeof(records) / sizeof(records[0]) || records[tag].read == NULL)
         return IOVAGEOM_OK;
     if (records[tag].of_endpoint) {
@@ -327,7 +317,8 @@ static int load_record(struct loader *l, uint32_t tag, struct iovageom_reader *b
         if (l->endpoint == NULL)
             return IOVAGEOM_OK;
     }
-    return records[tag].read(l, body);
+    status = records[tag].read(l, body);
+    return status != IOVAGEOM_OK ? status : iovageom_read_end(body);
 }
 
 /* Whether each guest group can still map all that it was promised: one finding for each piece. */

@@ -16,18 +16,13 @@ static IOVAGEOM_COLD int refuse(struct iovageom_report *report, int error, const
 
 /* Every refusal has a finding, except lack of memory: add one. If the last finding refuses,
  * somebody has reported already; notes of an earlier step do not refuse. */
-static IOVAGEOM_COLD void explain_memory(struct iovageom_report *report)
+static IOVAGEOM_COLD int explained(int status, struct iovageom_report *report)
 {
     const size_t count = report != NULL ? iovageom_report_count(report) : 0;
 
-    if (count == 0 || !iovageom_report_at(report, count - 1)->fatal)
-        (void)refuse(report, IOVAGEOM_ERR_NO_MEMORY, "there is no memory for the request");
-}
-
-static inline int explained(int status, struct iovageom_report *report)
-{
-    if (status == IOVAGEOM_ERR_NO_MEMORY)
-        explain_memory(report);
+    if (status == IOVAGEOM_ERR_NO_MEMORY &&
+        (count == 0 || !iovageom_report_at(report, count - 1)->fatal))
+        (void)refuse(report, status, "there is no memory for the request");
     return status;
 }
 
@@ -36,8 +31,7 @@ static inline int explained(int status, struct iovageom_report *report)
  * It is kept in the transaction.
  */
 union IOVAGEOM_ITREE_ALIAS iovageom_decision {
-    struct iovageom_attach attach;
-    struct iovageom_endpoint *detached;
+    struct iovageom_move move;     /**< of ATTACH and DETACH */
     struct iovageom_change change; /**< of MAP and UNMAP */
 };
 
@@ -50,26 +44,12 @@ static union iovageom_decision *decision_of(struct iovageom_viommu_transaction *
     return (union iovageom_decision *)transaction->decision;
 }
 
-/* What the decoder has just stored is copied word by word, here, in map_place() and in translate_any():
- * one load of two words that come from two stores has to wait until both are in the cache, and a
- * search would wait for it. */
-static ALWAYS_INLINE int decide_map(struct iovageom_viommu *viommu,
-                                    struct iovageom_viommu_transaction *transaction,
-                                    struct iovageom_report *report)
-{
-    const struct iovageom_virtio_request *request = &transaction->request;
-    struct iovageom_change *change = &decision_of(transaction)->change;
-
-    change->mapping.range.start = request->virt.start;
-    change->mapping.range.last = request->virt.last;
-    change->mapping.phys = request->phys;
-    change->mapping.flags = request->flags;
-    return iovageom_map_decide(viommu, request->domain, report, change);
-}
-
-static ALWAYS_INLINE int decide_unmap(const struct iovageom_viommu *viommu,
-                                      struct iovageom_viommu_transaction *transaction,
-                                      struct iovageom_report *report)
+/* A MAP or an UNMAP. What the decoder has just stored is copied word by word, here, in map_place() and in
+ * translate_any(): one load of two words that come from two stores has to wait until both are in the
+ * cache, and a search would wait for it. */
+static ALWAYS_INLINE int decide_change(struct iovageom_viommu *viommu,
+                                       struct iovageom_viommu_transaction *transaction,
+                                       uint32_t type, struct iovageom_report *report)
 {
     const struct iovageom_virtio_request *request = &transaction->request;
     struct iovageom_change *change = &decision_of(transaction)->change;
@@ -78,7 +58,11 @@ static ALWAYS_INLINE int decide_unmap(const struct iovageom_viommu *viommu,
         return refuse(report, IOVAGEOM_ERR_INVALID, "a reserved field of UNMAP is not 0 (N51)");
     change->mapping.range.start = request->virt.start;
     change->mapping.range.last = request->virt.last;
-    return iovageom_unmap_decide(viommu, request->domain, report, change);
+    if (type == IOVAGEOM_VIRTIO_T_UNMAP)
+        return iovageom_unmap_decide(viommu, request->domain, report, change);
+    change->mapping.phys = request->phys;
+    change->mapping.flags = request->flags;
+    return iovageom_map_decide(viommu, request->domain, report, change);
 }
 
 /* Answers the request. Changes nothing but caches: it refreshes the domain of a MAP. */
@@ -87,7 +71,7 @@ static IOVAGEOM_COLD int decide(struct iovageom_viommu *viommu,
                                 struct iovageom_report *report)
 {
     const struct iovageom_virtio_request *request = &transaction->request;
-    union iovageom_decision *out = decision_of(transaction);
+    struct iovageom_move *move = &decision_of(transaction)->move;
 
     switch (request->type) {
     case IOVAGEOM_VIRTIO_T_ATTACH:
@@ -95,31 +79,36 @@ static IOVAGEOM_COLD int decide(struct iovageom_viommu *viommu,
             return refuse(report, IOVAGEOM_ERR_INVALID,
                           "a reserved field of ATTACH is not 0 (N24)");
         return iovageom_attach_decide(viommu, request->domain, request->endpoint, request->flags,
-                                      report, &out->attach);
+                                      report, move);
     case IOVAGEOM_VIRTIO_T_DETACH:
-        return iovageom_detach_decide(viommu, request->domain, request->endpoint, report,
-                                      &out->detached);
+        return iovageom_detach_decide(viommu, request->domain, request->endpoint, report, move);
     case IOVAGEOM_VIRTIO_T_MAP:
-        return decide_map(viommu, transaction, report);
     case IOVAGEOM_VIRTIO_T_UNMAP:
-        return decide_unmap(viommu, transaction, report);
+        return decide_change(viommu, transaction, request->type, report);
     default:
         return iovageom_probe_decide(viommu, request->endpoint, request->properties_size, report);
     }
 }
 
-/* Decode and decide. `frozen` is the status of freezing. It counts only after decoding: bytes that
- * are no request get the answer of their kind, even without memory to freeze. */
-static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, int frozen,
-                                    const void *readable, size_t readable_size,
-                                    size_t writable_size,
+/*
+ * Any request, decoded and decided. The first one freezes the config space. The notes on that go behind
+ * the findings on the request, so that the first finding of a report is the one that refuses. Whether
+ * there was memory to freeze counts only after decoding: bytes that are no request get the answer of
+ * their kind.
+ */
+static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, const void *readable,
+                                    size_t readable_size, size_t writable_size,
                                     struct iovageom_viommu_transaction *transaction,
                                     struct iovageom_report *report)
 {
     struct iovageom_virtio_request *request = &transaction->request;
-    int status = iovageom_virtio_decode_request(readable, readable_size, writable_size,
-                                                viommu->shown.probe_size, request);
+    struct iovageom_report notes;
+    int frozen, status;
 
+    iovageom_report_init(&notes, &viommu->allocator);
+    frozen = iovageom_viommu_freeze(viommu, &notes);
+    status = iovageom_virtio_decode_request(readable, readable_size, writable_size,
+                                            viommu->shown.probe_size, request);
     transaction->changes = viommu->changes;
     transaction->answered = request->has_tail;
     if (status == IOVAGEOM_ERR_UNSUPPORTED)
@@ -127,24 +116,25 @@ static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, int frozen,
     else if (status != IOVAGEOM_OK)
         (void)refuse(report, status, "the buffer is too small for its request (I6)");
     else if (frozen != IOVAGEOM_OK)
-        status = explained(frozen, report);
+        status = frozen;
     else if ((viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) == 0 &&
              (request->type == IOVAGEOM_VIRTIO_T_MAP || request->type == IOVAGEOM_VIRTIO_T_UNMAP))
         status = refuse(report, IOVAGEOM_ERR_UNSUPPORTED, "MAP_UNMAP is not offered");
     else
-        status = explained(decide(viommu, transaction, report), report);
-    transaction->status = status;
+        status = decide(viommu, transaction, report);
+    transaction->status = explained(status, report);
+    iovageom_report_take(report, &notes);
 }
 
-/* The same once the config space is frozen, and the report is clear. Nearly all requests are a complete
- * MAP or UNMAP: for those the decoder knows the type and all lengths beforehand. */
-static NOINLINE void begin_frozen(struct iovageom_viommu *viommu, const uint8_t *readable,
-                                  size_t readable_size, size_t writable_size,
-                                  struct iovageom_viommu_transaction *transaction,
-                                  struct iovageom_report *report)
+/* Nearly all requests are a complete MAP or UNMAP of a guest that has read the config space: for those
+ * the decoder knows the type and all lengths beforehand. */
+static NOINLINE void begin(struct iovageom_viommu *viommu, const uint8_t *readable,
+                           size_t readable_size, size_t writable_size,
+                           struct iovageom_viommu_transaction *transaction,
+                           struct iovageom_report *report)
 {
     struct iovageom_virtio_request *request = &transaction->request;
-    const bool complete = readable_size >= REQUEST_UNMAP_SIZE &&
+    const bool complete = viommu->frozen && readable_size >= REQUEST_UNMAP_SIZE &&
                           writable_size >= IOVAGEOM_VIRTIO_TAIL_SIZE &&
                           (viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) != 0;
     int status;
@@ -152,40 +142,28 @@ static NOINLINE void begin_frozen(struct iovageom_viommu *viommu, const uint8_t 
     if (complete && readable[0] == IOVAGEOM_VIRTIO_T_UNMAP) {
         (void)decode_request(readable, IOVAGEOM_VIRTIO_T_UNMAP, REQUEST_UNMAP_SIZE,
                              IOVAGEOM_VIRTIO_TAIL_SIZE, 0, request);
-        status = decide_unmap(viommu, transaction, report);
+        status = decide_change(viommu, transaction, IOVAGEOM_VIRTIO_T_UNMAP, report);
     } else if (complete && readable[0] == IOVAGEOM_VIRTIO_T_MAP &&
                readable_size >= REQUEST_MAP_SIZE) {
         (void)decode_request(readable, IOVAGEOM_VIRTIO_T_MAP, REQUEST_MAP_SIZE,
                              IOVAGEOM_VIRTIO_TAIL_SIZE, 0, request);
-        status = explained(decide_map(viommu, transaction, report), report);
+        status = decide_change(viommu, transaction, IOVAGEOM_VIRTIO_T_MAP, report);
     } else {
-        begin_any(viommu, IOVAGEOM_OK, readable, readable_size, writable_size, transaction, report);
+        begin_any(viommu, readable, readable_size, writable_size, transaction, report);
         return;
     }
     transaction->changes = viommu->changes;
     transaction->answered = true;
-    transaction->status = status;
+    transaction->status = status == IOVAGEOM_OK ? status : explained(status, report);
 }
 
-/* The first request freezes the config space. The notes on that go behind the findings on the
- * request, so that the first finding of a report is the one that refuses. */
 static NOINLINE void begin_reported(struct iovageom_viommu *viommu, const void *readable,
                                     size_t readable_size, size_t writable_size,
                                     struct iovageom_viommu_transaction *transaction,
                                     struct iovageom_report *report)
 {
-    struct iovageom_report notes;
-    int frozen;
-
     iovageom_report_clear(report);
-    if (viommu->frozen) {
-        begin_frozen(viommu, readable, readable_size, writable_size, transaction, report);
-        return;
-    }
-    iovageom_report_init(&notes, &viommu->allocator);
-    frozen = iovageom_viommu_freeze(viommu, &notes);
-    begin_any(viommu, frozen, readable, readable_size, writable_size, transaction, report);
-    iovageom_report_take(report, &notes);
+    begin(viommu, readable, readable_size, writable_size, transaction, report);
 }
 
 void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
@@ -193,94 +171,61 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
                                    struct iovageom_viommu_transaction *transaction,
                                    struct iovageom_report *report)
 {
-    if (report != NULL || !viommu->frozen)
+    if (report != NULL)
         begin_reported(viommu, readable, readable_size, writable_size, transaction, report);
     else
-        begin_frozen(viommu, readable, readable_size, writable_size, transaction, NULL);
+        begin(viommu, readable, readable_size, writable_size, transaction, NULL);
 }
 
 /*
- * Something has changed since begin(): decide anew, so that what is done is what is agreed to now. The
- * object may have been thawed in between; a promise and a domain need a frozen config space, for the
- * guest goes by what it has read there.
+ * The end of any request: do what was decided, unless there is a veto, or less room than begin() was told
+ * of. Only lack of memory can be in the way. If anything has changed since begin(), it is decided anew, so
+ * that what is done is what is agreed to now. The object may have been thawed in between; a promise and
+ * a domain need a frozen config space, for the guest goes by what it has read there.
+ *
+ * Everything before the tail is properties of a PROBE: a request that is refused leaves them 0, and they
+ * count in the used length all the same.
  */
-static size_t decide_again(struct iovageom_viommu *viommu,
-                           struct iovageom_viommu_transaction *transaction, void *writable,
-                           size_t writable_size, struct iovageom_report *report)
-{
-    int status = iovageom_viommu_freeze(viommu, NULL);
-
-    if (status == IOVAGEOM_OK)
-        status = decide(viommu, transaction, report);
-    transaction->status = explained(status, report);
-    transaction->changes = viommu->changes;
-    return iovageom_viommu_request_end(viommu, transaction, IOVAGEOM_OK, writable, writable_size,
-                                       report);
-}
-
-/* Do what was decided, but for MAP and UNMAP. Only lack of memory can be in the way. */
-static int end(struct iovageom_viommu *viommu, struct iovageom_viommu_transaction *transaction,
-               void *writable, struct iovageom_report *report)
-{
-    const struct iovageom_virtio_request *request = &transaction->request;
-    const union iovageom_decision *decision = decision_of(transaction);
-
-    switch (request->type) {
-    case IOVAGEOM_VIRTIO_T_ATTACH:
-        return iovageom_attach_do(viommu, &decision->attach);
-    case IOVAGEOM_VIRTIO_T_DETACH:
-        iovageom_domain_leave(viommu, decision->detached);
-        viommu->changes++;
-        return IOVAGEOM_OK;
-    default:
-        return iovageom_probe_do(viommu, request->endpoint, writable, request->properties_size,
-                                 NULL, report);
-    }
-}
-
-static bool tail_fits(const struct iovageom_virtio_request *request, size_t writable_size)
-{
-    return request->tail_offset <= writable_size &&
-           writable_size - request->tail_offset >= IOVAGEOM_VIRTIO_TAIL_SIZE;
-}
-
-/* Write the tail with the status. Everything before the tail is properties of a PROBE: a request
- * that is refused leaves them 0, and they count in the used length all the same. */
-static IOVAGEOM_COLD size_t answer_tail(const struct iovageom_viommu_transaction *transaction,
-                                        void *writable)
-{
-    uint8_t *tail = (uint8_t *)writable + transaction->request.tail_offset;
-
-    iovageom_virtio_encode_tail(IOVAGEOM_VIRTIO_S_OK, tail);
-    if (transaction->status != IOVAGEOM_OK) {
-        memset(writable, 0, transaction->request.tail_offset);
-        iovageom_virtio_encode_tail(iovageom_status_virtio(transaction->status), tail);
-    }
-    return transaction->request.used_length;
-}
-
 static IOVAGEOM_COLD size_t end_any(struct iovageom_viommu *viommu,
                                     struct iovageom_viommu_transaction *transaction, int32_t veto,
                                     void *writable, size_t writable_size,
                                     struct iovageom_report *report)
 {
-    /* The caller may give another size than to begin(): never write beyond it. */
-    const bool room = tail_fits(&transaction->request, writable_size);
+    const struct iovageom_virtio_request *request = &transaction->request;
+    const bool room = request->tail_offset <= writable_size &&
+                      writable_size - request->tail_offset >= IOVAGEOM_VIRTIO_TAIL_SIZE;
+    int status = transaction->status;
 
     if (!transaction->answered)
         return 0;
-    if (transaction->status == IOVAGEOM_OK && !room)
-        transaction->status = IOVAGEOM_ERR_INVALID;
-    else if (transaction->status == IOVAGEOM_OK && veto != IOVAGEOM_OK)
-        transaction->status = veto;
-    else if (transaction->status == IOVAGEOM_OK && transaction->changes != viommu->changes)
-        return decide_again(viommu, transaction, writable, writable_size, report);
-    else if (transaction->status == IOVAGEOM_OK)
-        transaction->status = explained(end(viommu, transaction, writable, report), report);
-    return room ? answer_tail(transaction, writable) : 0;
+    if (status == IOVAGEOM_OK && (!room || veto != IOVAGEOM_OK)) {
+        status = room ? veto : IOVAGEOM_ERR_INVALID;
+    } else if (status == IOVAGEOM_OK && transaction->changes != viommu->changes) {
+        status = iovageom_viommu_freeze(viommu, NULL);
+        if (status == IOVAGEOM_OK)
+            status = decide(viommu, transaction, report);
+        transaction->status = explained(status, report);
+        transaction->changes = viommu->changes;
+        return iovageom_viommu_request_end(viommu, transaction, IOVAGEOM_OK, writable,
+                                           writable_size, report);
+    } else if (status == IOVAGEOM_OK) {
+        status = request->type == IOVAGEOM_VIRTIO_T_PROBE
+                     ? iovageom_probe_do(viommu, request->endpoint, writable,
+                                         request->properties_size, NULL, report)
+                     : iovageom_move_do(viommu, &decision_of(transaction)->move);
+        (void)explained(status, report);
+    }
+    transaction->status = status;
+    if (!room)
+        return 0;
+    if (status != IOVAGEOM_OK)
+        memset(writable, 0, request->tail_offset);
+    iovageom_virtio_encode_tail(iovageom_status_virtio(status),
+                                (uint8_t *)writable + request->tail_offset);
+    return request->used_length;
 }
 
-/* As in begin_frozen(): nearly all are a MAP or an UNMAP that was agreed to, and nothing has changed. */
+/* As in begin(): nearly all are a MAP or an UNMAP that was agreed to, and nothing has changed. */
 size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
                                    struct iovageom_viommu_transaction *transaction, int32_t veto,
                                    void *writable, size_t writable_size,
@@ -293,18 +238,16 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
         transaction->changes != viommu->changes || writable_size < IOVAGEOM_VIRTIO_TAIL_SIZE ||
         (type != IOVAGEOM_VIRTIO_T_MAP && type != IOVAGEOM_VIRTIO_T_UNMAP))
         return end_any(viommu, transaction, veto, writable, writable_size, report);
+    iovageom_virtio_encode_tail(IOVAGEOM_VIRTIO_S_OK, writable);
     if (type == IOVAGEOM_VIRTIO_T_UNMAP) {
-        iovageom_virtio_encode_tail(IOVAGEOM_VIRTIO_S_OK, writable);
         (void)iovageom_unmap_do(viommu, change);
         return IOVAGEOM_VIRTIO_TAIL_SIZE;
     }
     transaction->status = iovageom_map_do(viommu, change);
-    if (transaction->status != IOVAGEOM_OK) {
-        explain_memory(report);
-        return answer_tail(transaction, writable);
-    }
-    iovageom_virtio_encode_tail(IOVAGEOM_VIRTIO_S_OK, writable);
-    return IOVAGEOM_VIRTIO_TAIL_SIZE;
+    if (transaction->status == IOVAGEOM_OK)
+        return IOVAGEOM_VIRTIO_TAIL_SIZE;
+    (void)explained(transaction->status, report);
+    return end_any(viommu, transaction, veto, writable, writable_size, report);
 }
 
 size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *readable,
