@@ -11,16 +11,19 @@
  * that is wrong; `do` changes the mappings, and relies on that answer. Refusals are out of the way
  * (COLD): a MAP that is accepted should touch little code. */
 
+/* What any access may do. */
+#define READ_WRITE ((uint32_t)(IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE))
+
 /* Refuse `range` for its alignment, for the input range, or for the mapping `hit` (else NULL). */
 static IOVAGEOM_COLD int refuse_range(const struct iovageom_viommu *viommu, int error,
                                       uint32_t domain, struct iovageom_range range,
                                       const struct iovageom_mapping *hit,
                                       struct iovageom_report *report)
 {
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_OVERLAP, error);
+    struct iovageom_finding finding =
+        iovageom_finding_of(IOVAGEOM_FINDING_OVERLAP, error, domain, IOVAGEOM_ID_NONE, range,
+                            hit != NULL ? hit->range : IOVAGEOM_NOWHERE);
 
-    finding.domain = domain;
-    finding.range = range;
     if (error == IOVAGEOM_ERR_ALIGNMENT) {
         finding.kind = IOVAGEOM_FINDING_ALIGNMENT;
         finding.wanted = iovageom_shown_granule(viommu);
@@ -30,8 +33,6 @@ static IOVAGEOM_COLD int refuse_range(const struct iovageom_viommu *viommu, int 
         finding.kind = IOVAGEOM_FINDING_OUT_OF_APERTURE;
         finding.against = viommu->shown.input_range;
         (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, "input_range");
-    } else {
-        finding.against = hit->range;
     }
     return iovageom_refuse(report, &finding);
 }
@@ -57,17 +58,34 @@ static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
     return iovageom_refuse_reserved(report, &finding, &domain->reserved, viommu, NULL, domain);
 }
 
+static IOVAGEOM_COLD int refuse_limit(const struct iovageom_domain *domain,
+                                      enum iovageom_finding_kind kind, uint64_t used, uint64_t most,
+                                      struct iovageom_report *report)
+{
+    return iovageom_refuse_number(report, kind, IOVAGEOM_ERR_LIMIT, domain->id, IOVAGEOM_ID_NONE,
+                                  used + 1, most);
+}
+
 /* ---- MAP ---- */
 
-/* What is wrong with the numbers alone: N37, N41, I2, I7. In the order that viommu_serve.h
- * documents, since a guest sees which status comes first. The granule is the frozen one: a host may
- * map smaller pages, but the guest was told this one. */
-static int map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
-                       const struct iovageom_mapping *mapping, struct iovageom_report *report)
+/* What is asked first, and needs no view: flags, domain, bypass, and the numbers alone (N37, N41, I2,
+ * I7). In the order that viommu_serve.h documents, since a guest sees which status comes first. The
+ * granule is the frozen one: a host may map smaller pages, but the guest was told this one. */
+static int map_front(const struct iovageom_viommu *viommu, const struct iovageom_domain *target,
+                     uint32_t domain, const struct iovageom_mapping *mapping,
+                     struct iovageom_report *report)
 {
     const uint64_t granule = iovageom_pgsize_granule(viommu->shown.page_size_mask);
     const struct iovageom_range range = mapping->range;
+    const bool mmio = (viommu->accepted & IOVAGEOM_VIRTIO_F_MMIO) != 0;
 
+    if ((mapping->flags & ~(READ_WRITE | (mmio ? IOVAGEOM_VIRTIO_MAP_F_MMIO : 0u))) != 0)
+        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "an unknown flag of MAP is set (N43)",
+                          report);
+    if (target == NULL)
+        return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
+    if (target->bypass)
+        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N45)", report);
     if (range.last <= range.start)
         return refuse_map(domain, IOVAGEOM_ERR_INVALID, "virt_end is not above virt_start (N37)",
                           report);
@@ -81,24 +99,6 @@ static int map_numbers(const struct iovageom_viommu *viommu, uint32_t domain,
     return IOVAGEOM_OK;
 }
 
-static IOVAGEOM_COLD int refuse_overlap(const struct iovageom_viommu *viommu,
-                                        const struct iovageom_domain *domain,
-                                        struct iovageom_range range, struct iovageom_report *report)
-{
-    struct iovageom_mapping hit;
-
-    (void)iovageom_mappings_first_overlap(&domain->mappings, range, &hit);
-    return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->id, range, &hit, report);
-}
-
-static IOVAGEOM_COLD int refuse_limit(const struct iovageom_domain *domain,
-                                      enum iovageom_finding_kind kind, uint64_t used, uint64_t most,
-                                      struct iovageom_report *report)
-{
-    return iovageom_refuse_number(report, kind, IOVAGEOM_ERR_LIMIT, domain->id, IOVAGEOM_ID_NONE,
-                                  used + 1, most);
-}
-
 /* Whether the range is free: not reserved (N76), not mapped (N42), and one mapping more within the
  * limits of the object, of the domain and of its hosts. `*place` is where it goes in the tree; the
  * search that finds no overlap has found that too. */
@@ -110,11 +110,14 @@ static ALWAYS_INLINE int map_place(const struct iovageom_viommu *viommu,
 {
     const struct iovageom_range range = {mapping->range.start, mapping->range.last};
     const uint64_t live = iovageom_mappings_count(&domain->mappings);
+    struct iovageom_mapping hit;
 
     if (iovageom_rangeset_meets(&domain->reserved, range))
         return refuse_reserved(viommu, domain, range, report);
-    if (!iovageom_mappings_seek_place(&domain->mappings, range, place))
-        return refuse_overlap(viommu, domain, range, report);
+    if (!iovageom_mappings_seek_place(&domain->mappings, range, place)) {
+        (void)iovageom_mappings_first_overlap(&domain->mappings, range, &hit);
+        return refuse_range(viommu, IOVAGEOM_ERR_OVERLAP, domain->id, range, &hit, report);
+    }
     if (viommu->mapping_count >= viommu->config.max_mappings)
         return refuse_limit(domain, IOVAGEOM_FINDING_LIMIT, viommu->mapping_count,
                             viommu->config.max_mappings, report);
@@ -124,25 +127,6 @@ static ALWAYS_INLINE int map_place(const struct iovageom_viommu *viommu,
     if (live >= budget)
         return refuse_limit(domain, IOVAGEOM_FINDING_BUDGET, live, budget, report);
     return IOVAGEOM_OK;
-}
-
-/* What is asked before that, and needs no view: flags, domain, bypass and numbers. */
-static int map_front(const struct iovageom_viommu *viommu, const struct iovageom_domain *target,
-                     uint32_t domain, const struct iovageom_mapping *mapping,
-                     struct iovageom_report *report)
-{
-    uint32_t known = IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE;
-
-    if ((viommu->accepted & IOVAGEOM_VIRTIO_F_MMIO) != 0)
-        known |= IOVAGEOM_VIRTIO_MAP_F_MMIO;
-    if ((mapping->flags & ~known) != 0)
-        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "an unknown flag of MAP is set (N43)",
-                          report);
-    if (target == NULL)
-        return iovageom_refuse_unknown(report, domain, IOVAGEOM_ID_NONE);
-    if (target->bypass)
-        return refuse_map(domain, IOVAGEOM_ERR_INVALID, "the domain is in bypass (N45)", report);
-    return map_numbers(viommu, domain, mapping, report);
 }
 
 /*
@@ -267,18 +251,6 @@ static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
     return IOVAGEOM_OK;
 }
 
-/* Whether `next`, which follows `segment` in IOVAs without a gap, follows it in physical addresses
- * too. The sum is computed only if it can't wrap: the end of one and the address 0 are not
- * neighbours. */
-static bool segment_joins(const struct iovageom_segment *segment, uint64_t start,
-                          const struct iovageom_mapping *next)
-{
-    const uint64_t span = start - segment->range.start;
-
-    return segment->flags == next->flags && span <= UINT64_MAX - segment->phys &&
-           segment->phys + span == next->phys;
-}
-
 /*
  * The segments of `range`: how many, and of these as many as there is room for. `*gap` is the lowest
  * address for which no mapping has been seen yet: the walk ends when the next mapping begins above
@@ -309,7 +281,9 @@ static int segments_of(const struct iovageom_domain *domain, struct iovageom_ran
             if (mapping.range.start > at || (flags & ~mapping.flags) != 0)
                 return IOVAGEOM_ERR_FAULT;
             mapping.phys += at - mapping.range.start; /* not 0 for the first one only */
-            if (n == 0 || !segment_joins(&last, at, &mapping)) {
+            /* The end of all physical addresses and address 0 are not neighbours. */
+            if (n == 0 || mapping.flags != last.flags || mapping.phys < last.phys ||
+                mapping.phys - last.phys != at - last.range.start) {
                 n++;
                 last = (struct iovageom_segment){{at, 0}, mapping.phys, mapping.flags, 0};
             }
@@ -344,10 +318,13 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
         return error;
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    few[0] = (struct iovageom_segment){range, range.start,
-                                       IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE, 0};
-    if (domain != NULL)
-        error = segments_of(domain, range, flags, few, SEVERAL, &count, &gap);
+    few[0] = (struct iovageom_segment){range, range.start, READ_WRITE, 0};
+    for (bool first = true; domain != NULL; first = false) {
+        error = segments_of(domain, range, flags, first ? few : segments,
+                            first ? SEVERAL : capacity, &count, &gap);
+        if (!first || error != IOVAGEOM_OK || count <= SEVERAL || count > capacity)
+            break;
+    }
     if (error == IOVAGEOM_ERR_FAULT && fault != NULL)
         *fault = gap;
     if (error != IOVAGEOM_OK)
@@ -356,10 +333,8 @@ static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t
         *needed = count;
     if (count > capacity)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    if (count > SEVERAL)
-        return segments_of(domain, range, flags, segments, capacity, &count, &gap);
-    /* Word by word: see decide_map(). */
-    for (size_t i = 0; i < count; i++)
+    /* Word by word: see decide_change(). */
+    for (size_t i = 0; i < count && count <= SEVERAL; i++)
         segments[i] = (struct iovageom_segment){
             {few[i].range.start, few[i].range.last}, few[i].phys, few[i].flags, 0};
     return IOVAGEOM_OK;
@@ -373,8 +348,6 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
     const struct iovageom_shortcut *near = iovageom_shortcut_to(&viommu->near_endpoints, endpoint);
     const struct iovageom_domain *domain = NULL;
     struct iovageom_itree_entry entry = {NULL, NULL};
-    uint64_t value;
-    uint32_t allowed;
 
     /* Most accesses lie in one mapping. An endpoint that is in a domain is visible; and a domain in
      * bypass has no mappings. */
@@ -382,19 +355,21 @@ int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t end
         domain = ((const struct iovageom_endpoint *)near->object)->domain;
     if (domain != NULL)
         entry = iovageom_mappings_near(&domain->mappings, range.start);
-    if (entry.range == NULL || entry.range->last < range.last || range.last < range.start)
-        return translate_any(viommu, endpoint, range, flags, segments, capacity, needed, fault);
-    value = *entry.values;
-    allowed = value & (IOVAGEOM_MAPPING_PACKED - 1);
-    if ((flags | allowed) != allowed)
-        return translate_any(viommu, endpoint, range, flags, segments, capacity, needed, fault);
-    segments->phys = value - allowed + (range.start - entry.range->start);
-    segments->range = range;
-    segments->flags = allowed;
-    segments->reserved = 0;
-    if (needed != NULL)
-        *needed = 1;
-    return IOVAGEOM_OK;
+    if (entry.range != NULL && range.last <= entry.range->last && range.start <= range.last) {
+        const uint64_t value = *entry.values;
+        const uint32_t allowed = value & (IOVAGEOM_MAPPING_PACKED - 1);
+
+        if ((flags | allowed) == allowed) {
+            segments->phys = value - allowed + (range.start - entry.range->start);
+            segments->range = range;
+            segments->flags = allowed;
+            segments->reserved = 0;
+            if (needed != NULL)
+                *needed = 1;
+            return IOVAGEOM_OK;
+        }
+    }
+    return translate_any(viommu, endpoint, range, flags, segments, capacity, needed, fault);
 }
 
 int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_t endpoint,
@@ -412,7 +387,6 @@ int iovageom_viommu_translate_back(const struct iovageom_viommu *viommu, uint32_
     if (domain != NULL ? !iovageom_back_find(domain, phys, whole, after, out) : after != NULL)
         return IOVAGEOM_ERR_FAULT;
     if (domain == NULL)
-        *out = (struct iovageom_mapping){phys, phys.start,
-                                         IOVAGEOM_VIRTIO_MAP_F_READ | IOVAGEOM_VIRTIO_MAP_F_WRITE};
+        *out = (struct iovageom_mapping){phys, phys.start, READ_WRITE};
     return IOVAGEOM_OK;
 }
