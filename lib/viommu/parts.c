@@ -34,35 +34,6 @@ static void take_ranges(struct iovageom_device *device)
     memmove(all + device->all_count, all + taken, device->msi_count * sizeof(*all));
 }
 
-/*
- * Page sizes and budget. A budget from VFIO says how many mappings are *left*. To make a total of
- * it, add the mappings that are on the host page tables now: `live`. The sum must not wrap: without
- * that check, a huge number that is left would become a tiny budget.
- */
-static int device_facts(const struct iovageom_viommu *viommu, struct iovageom_device *device,
-                        uint64_t live)
-{
-    uint64_t left;
-    int error = iovageom_geometry_promise_mask(device->geometry, 0, &device->mask);
-
-    if (error == IOVAGEOM_ERR_UNKNOWN)
-        device->mask = UINT64_MAX;
-    else if (error == IOVAGEOM_ERR_NOTHING_USABLE)
-        device->mask = 0;
-    iovageom_geometry_budgets(device->geometry, &device->budget, &left);
-    if (left < UINT64_MAX - live && left + live < device->budget)
-        device->budget = left + live;
-    if (device->geometry->count <= IOVAGEOM_WALK_FEW)
-        return IOVAGEOM_OK;
-    /* A finding names the owner of a range. With few facts it is found by trying each. With many,
-       each of k findings would try them all, so an index is kept. */
-    device->walk = iovageom_array_new(&viommu->allocator, 1, sizeof(*device->walk));
-    if (device->walk == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_walk_open(device->walk, device->geometry);
-    return IOVAGEOM_OK;
-}
-
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device)
 {
     if (device == NULL || --device->references > 0)
@@ -77,6 +48,9 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
  * `*out` has one reference, the caller's: give it up with iovageom_device_put(). There are `before` bytes
  * in front of it, for a plug. Ranges are taken at granule 1, as the guest's granule is known only when
  * the config space is frozen. The geometry is copied, because the caller's may be gone before we are.
+ *
+ * A budget from VFIO says how many mappings are *left*. To make a total of it, add the mappings that are
+ * on the host page tables now: `live`. A huge number that is left must not wrap into a tiny budget.
  */
 int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, size_t before, uint64_t live,
@@ -88,6 +62,7 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     const size_t size = sizeof(**out) + most * sizeof((*out)->ranges[0]);
     struct iovageom_geometry *copy;
     struct iovageom_device *device;
+    uint64_t left;
     int error = iovageom_geometry_copy_behind(&viommu->allocator, geometry, before + size, &copy);
 
     if (error != IOVAGEOM_OK)
@@ -97,12 +72,24 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     device->references = 1;
     device->geometry = copy;
     take_ranges(device);
-    error = device_facts(viommu, device, live);
-    if (error == IOVAGEOM_OK)
-        *out = device;
-    else
-        iovageom_device_put(viommu, device);
-    return error;
+    /* Otherwise it is what is found, or 0 when nothing is usable. */
+    if (iovageom_geometry_promise_mask(copy, 0, &device->mask) == IOVAGEOM_ERR_UNKNOWN)
+        device->mask = UINT64_MAX;
+    iovageom_geometry_budgets(copy, &device->budget, &left);
+    if (left < UINT64_MAX - live)
+        device->budget = iovageom_lower(device->budget, left + live);
+    /* A finding names the owner of a range. With few facts it is found by trying each. With many,
+       each of k findings would try them all, so an index is kept. */
+    if (copy->count > IOVAGEOM_WALK_FEW) {
+        device->walk = iovageom_array_new(&viommu->allocator, 1, sizeof(*device->walk));
+        if (device->walk == NULL) {
+            iovageom_device_put(viommu, device);
+            return IOVAGEOM_ERR_NO_MEMORY;
+        }
+        iovageom_walk_open(device->walk, copy);
+    }
+    *out = device;
+    return IOVAGEOM_OK;
 }
 
 /*

@@ -40,6 +40,9 @@ static int config_check(const struct iovageom_viommu_config *config)
     const uint32_t both = IOVAGEOM_VIRTIO_F_BYPASS | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
     const uint32_t flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST | IOVAGEOM_VIOMMU_STRICT_INPUT |
                            IOVAGEOM_VIOMMU_REFUSE_DIRECT | IOVAGEOM_VIOMMU_INDEX_PHYS;
+    const uint32_t told = IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_PROBE;
+    const uint64_t granule =
+        config->granule != 0 ? config->granule : iovageom_pgsize_granule(config->page_size_mask);
     uint64_t reserved = config->reserved32;
     struct iovageom_range whole;
 
@@ -47,22 +50,13 @@ static int config_check(const struct iovageom_viommu_config *config)
         reserved |= config->reserved[i];
     if (!iovageom_range_valid(config->input_range) || config->domain_start > config->domain_last)
         return IOVAGEOM_ERR_INVERTED;
-    if (reserved != 0 || config->page_size_mask == 0 || config->boot_bypass > 1 ||
-        (config->flags & ~flags) != 0 || (config->features & ~(uint32_t)OFFERABLE) != 0 ||
-        (config->features & both) == both)
-        return IOVAGEOM_ERR_INVALID;
-    if (config->granule != 0 && iovageom_pgsize_raise(config->page_size_mask, config->granule) == 0)
-        return IOVAGEOM_ERR_INVALID;
-    if (!iovageom_range_align_inward(config->input_range,
-                                     config->granule != 0
-                                         ? config->granule
-                                         : iovageom_pgsize_granule(config->page_size_mask),
-                                     &whole))
-        return IOVAGEOM_ERR_INVALID;
-    if (config->probe_size != 0 && config->probe_size < IOVAGEOM_VIOMMU_LEAST_PROBE)
-        return IOVAGEOM_ERR_INVALID;
-    if ((config->features & (IOVAGEOM_VIRTIO_F_INPUT_RANGE | IOVAGEOM_VIRTIO_F_PROBE)) == 0 &&
-        !iovageom_range_equal(config->input_range, IOVAGEOM_EVERYTHING))
+    if (reserved != 0 || config->boot_bypass > 1 || (config->flags & ~flags) != 0 ||
+        (config->features & ~(uint32_t)OFFERABLE) != 0 || (config->features & both) == both ||
+        !iovageom_pgsize_accepts(config->page_size_mask, granule) ||
+        !iovageom_range_align_inward(config->input_range, granule, &whole) ||
+        (config->probe_size != 0 && config->probe_size < IOVAGEOM_VIOMMU_LEAST_PROBE) ||
+        ((config->features & told) == 0 &&
+         !iovageom_range_equal(config->input_range, IOVAGEOM_EVERYTHING)))
         return IOVAGEOM_ERR_INVALID;
     return IOVAGEOM_OK;
 }
@@ -86,7 +80,8 @@ static int input_as_regions(struct iovageom_viommu *viommu)
     return error;
 }
 
-/* A change for all guest groups: what is reserved, or how a PROBE tells it, is computed anew. */
+/* A change for all guest groups: what is reserved, or how a PROBE tells it, is computed anew. Before
+ * freeze there is nothing to do, as only requests and load keep a view. */
 static void change_groups(struct iovageom_viommu *viommu)
 {
     struct iovageom_group *group = NULL;
@@ -102,55 +97,54 @@ static void change_groups(struct iovageom_viommu *viommu)
  */
 static int tables_init(struct iovageom_viommu *viommu)
 {
-    struct iovageom_table *const tables[] = {
-        &viommu->endpoints,   &viommu->groups,  &viommu->address_spaces,
-        &viommu->host_groups, &viommu->domains,
-    };
+    const struct iovageom_allocator *allocator = &viommu->allocator;
 
-    (void)iovageom_rangeset_init(&viommu->identity, &viommu->allocator);
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        (void)iovageom_table_init(tables[i], &viommu->allocator);
+    (void)iovageom_table_init(&viommu->endpoints, allocator);
+    (void)iovageom_table_init(&viommu->groups, allocator);
+    (void)iovageom_table_init(&viommu->address_spaces, allocator);
+    (void)iovageom_table_init(&viommu->host_groups, allocator);
+    (void)iovageom_table_init(&viommu->domains, allocator);
     iovageom_table_shorten(&viommu->endpoints, &viommu->near_endpoints);
     iovageom_table_shorten(&viommu->domains, &viommu->near_domains);
-    (void)iovageom_rangeset_init(&viommu->platform_all, &viommu->allocator);
-    (void)iovageom_rangeset_init(&viommu->platform_msi, &viommu->allocator);
-    return iovageom_geometry_new(&viommu->allocator, "", &viommu->platform);
+    (void)iovageom_rangeset_init(&viommu->identity, allocator);
+    (void)iovageom_rangeset_init(&viommu->platform_all, allocator);
+    (void)iovageom_rangeset_init(&viommu->platform_msi, allocator);
+    return iovageom_geometry_new(allocator, "", &viommu->platform);
 }
 
 int iovageom_viommu_new(const struct iovageom_allocator *allocator,
                         const struct iovageom_viommu_config *config, struct iovageom_viommu **out)
 {
-    struct iovageom_viommu_config defaults;
+    struct iovageom_viommu_config chosen;
     struct iovageom_viommu *viommu;
     int error;
 
     allocator = iovageom_allocator_chosen(allocator);
     if (allocator == NULL)
         return IOVAGEOM_ERR_INVALID;
-    iovageom_viommu_config_init(&defaults);
-    if (config == NULL)
-        config = &defaults;
-    error = config_check(config);
+    iovageom_viommu_config_init(&chosen);
+    if (config != NULL)
+        chosen = *config;
+    error = config_check(&chosen);
     if (error != IOVAGEOM_OK)
         return error;
-    viommu = allocator->allocate(allocator->context, sizeof(*viommu));
+    viommu = iovageom_array_new(allocator, 1, sizeof(*viommu));
     if (viommu == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     memset(viommu, 0, sizeof(*viommu));
     viommu->allocator = *allocator;
-    viommu->config = *config;
-    viommu->accepted = config->features;
-    viommu->bypass = config->boot_bypass;
+    viommu->config = chosen;
+    viommu->accepted = chosen.features;
+    viommu->bypass = chosen.boot_bypass;
     viommu->generation = 1;
     error = tables_init(viommu);
-    if (error == IOVAGEOM_OK && (config->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+    if (error == IOVAGEOM_OK && (chosen.features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
         error = input_as_regions(viommu);
-    if (error != IOVAGEOM_OK) {
+    if (error == IOVAGEOM_OK)
+        *out = viommu;
+    else
         iovageom_viommu_free(viommu);
-        return error;
-    }
-    *out = viommu;
-    return IOVAGEOM_OK;
+    return error;
 }
 
 void iovageom_viommu_free(struct iovageom_viommu *viommu)
@@ -159,10 +153,11 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
 
     if (viommu == NULL)
         return;
-    /* Links, groups, domains, address spaces and host groups have no list to be freed from: each
-       goes with the last object that needs it, so all are gone when the endpoints are. */
+    /* Links, groups, domains, address spaces and host groups have no list to be freed from: each goes
+       with the last object that needs it, so all are gone when the endpoints are. Then the tables are
+       empty, and an empty one has no memory. */
     iovageom_viommu_reset(viommu, true);
-    while ((endpoint = iovageom_table_from(&viommu->endpoints, 0)) != NULL) {
+    while ((endpoint = iovageom_endpoint_after(viommu, NULL)) != NULL) {
         if (endpoint->first != NULL)
             iovageom_plug_remove(viommu, endpoint->first->plug);
         else
@@ -173,11 +168,6 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     iovageom_rangeset_deinit(&viommu->platform_all);
     iovageom_rangeset_deinit(&viommu->platform_msi);
     iovageom_rangeset_deinit(&viommu->identity);
-    iovageom_table_deinit(&viommu->endpoints);
-    iovageom_table_deinit(&viommu->groups);
-    iovageom_table_deinit(&viommu->address_spaces);
-    iovageom_table_deinit(&viommu->host_groups);
-    iovageom_table_deinit(&viommu->domains);
     iovageom_array_free(&viommu->allocator, viommu, 1, sizeof(*viommu));
 }
 
@@ -185,13 +175,12 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
                                enum iovageom_resv_type type, enum iovageom_source source,
                                const char *name)
 {
-    struct iovageom_owner owner;
     struct iovageom_rangeset all, msi;
-    int error;
+    struct iovageom_owner owner;
+    int error = iovageom_owner_init(&owner, source, name);
 
     if (viommu->frozen)
         return IOVAGEOM_ERR_FROZEN;
-    error = iovageom_owner_init(&owner, source, name);
     if (error != IOVAGEOM_OK)
         return error;
     (void)iovageom_rangeset_init(&all, &viommu->allocator);
@@ -213,7 +202,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->platform_all, &all);
         iovageom_rangeset_swap(&viommu->platform_msi, &msi);
-        change_groups(viommu);
+        viommu->changes++;
         viommu->generation++;
     }
     iovageom_rangeset_deinit(&all);
@@ -225,7 +214,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
                                  const struct iovageom_geometry *envelope,
                                  struct iovageom_report *report)
 {
-    struct iovageom_device *device = NULL;
+    struct iovageom_device *old = viommu->envelope, *device = NULL;
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -235,15 +224,13 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
         error = iovageom_device_make(viommu, envelope, 0, 0, &device);
     if (device != NULL)
         error = iovageom_ask_envelope(viommu, device, report);
-    if (error != IOVAGEOM_OK) {
-        iovageom_device_put(viommu, device);
-        return error;
+    if (error == IOVAGEOM_OK) {
+        viommu->envelope = device;
+        viommu->changes++;
+        viommu->generation++;
     }
-    iovageom_device_put(viommu, viommu->envelope);
-    viommu->envelope = device;
-    change_groups(viommu);
-    viommu->generation++;
-    return IOVAGEOM_OK;
+    iovageom_device_put(viommu, error == IOVAGEOM_OK ? old : device);
+    return error;
 }
 
 int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
@@ -278,6 +265,7 @@ int iovageom_viommu_config_space(const struct iovageom_viommu *viommu,
 int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     const struct iovageom_plug *plug = NULL;
+    bool noted = false;
     int error;
 
     iovageom_report_clear(report);
@@ -290,14 +278,13 @@ int iovageom_viommu_freeze(struct iovageom_viommu *viommu, struct iovageom_repor
     if (viommu->envelope != NULL)
         (void)iovageom_geometry_direct(viommu->envelope->geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK,
                                        report);
-    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
-        (void)iovageom_geometry_direct(plug->device->geometry, plug->contacts[0].endpoint->id,
-                                       IOVAGEOM_OK, report);
-    /* One device is enough to say so: it is the machine that lacks something. */
-    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
-        if (iovageom_doorbells_unknown(viommu, plug->device, plug->contacts[0].endpoint->id,
-                                       report))
-            break;
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
+        const uint32_t endpoint = plug->contacts[0].endpoint->id;
+
+        (void)iovageom_geometry_direct(plug->device->geometry, endpoint, IOVAGEOM_OK, report);
+        /* One device is enough to say so: it is the machine that lacks something. */
+        noted = noted || iovageom_doorbells_unknown(viommu, plug->device, endpoint, report);
+    }
     viommu->frozen = true;
     viommu->changes++;
     return IOVAGEOM_OK;
@@ -363,14 +350,12 @@ int iovageom_viommu_set_bypass(struct iovageom_viommu *viommu, uint32_t bypass,
  */
 void iovageom_viommu_reset(struct iovageom_viommu *viommu, bool system)
 {
-    struct iovageom_domain *domain;
-    struct iovageom_endpoint *endpoint;
+    struct iovageom_endpoint *endpoint, *next = iovageom_endpoint_after(viommu, NULL);
 
-    while ((domain = iovageom_table_from(&viommu->domains, 0)) != NULL)
-        iovageom_domain_leave(viommu, domain->members.first);
-    for (uint64_t from = 0; (endpoint = iovageom_table_from(&viommu->endpoints, from)) != NULL;) {
-        from = (uint64_t)endpoint->id + 1;
+    while ((endpoint = next) != NULL) {
+        next = iovageom_endpoint_after(viommu, endpoint);
         endpoint->expected = false;
+        iovageom_domain_leave(viommu, endpoint);
         iovageom_promise_set(viommu, endpoint, NULL, 0);
         iovageom_group_forgive(viommu, endpoint->group);
         if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && endpoint->first == NULL)
