@@ -14,65 +14,55 @@ static uint64_t own_or(uint64_t key)
 }
 
 /*
- * The plug whose geometry and address space are shown for an endpoint: the first one that was
- * plugged at it, or if there is none, the first one that has it as an alias. NULL without a device.
+ * Whether there is an endpoint. Geometry and address space are those of the first device that was plugged at the endpoint, or if there
+ * is none, of the first one that has it as an alias. `out->geometry` points into the object: see
+ * viommu_plug.h for how long it is valid.
  */
-static const struct iovageom_plug *speaker(const struct iovageom_endpoint *endpoint)
-{
-    const struct iovageom_contact *contact = endpoint->first;
-
-    while (contact != NULL && contact != contact->plug->contacts)
-        contact = contact->next;
-    if (contact == NULL)
-        contact = endpoint->first;
-    return contact != NULL ? contact->plug : NULL;
-}
-
-/* `out->geometry` points into the object: see viommu_plug.h for how long it is valid. */
-static void describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
+static bool describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
                      struct iovageom_viommu_endpoint *out)
 {
-    const struct iovageom_plug *plug = speaker(endpoint);
+    const struct iovageom_plug *shown = NULL;
 
+    if (endpoint == NULL)
+        return false;
     memset(out, 0, sizeof(*out));
     out->endpoint = endpoint->id;
     out->kind = endpoint->kind;
     out->prepared = iovageom_plug_pending(endpoint);
     out->expected = endpoint->expected;
     out->guest_group = own_or(endpoint->group->key);
-    out->host_group = IOVAGEOM_VIOMMU_OWN;
-    for (const struct iovageom_contact *contact = endpoint->first; contact != NULL;
-         contact = contact->next) {
-        out->plugged += !contact->plug->prepared;
-        if (out->host_group == IOVAGEOM_VIOMMU_OWN && contact->plug->host_group != NULL)
-            out->host_group = contact->plug->host_group->number;
-    }
-    out->address_space = plug != NULL ? own_or(plug->address_space->key) : IOVAGEOM_VIOMMU_OWN;
+    out->host_group = out->address_space = IOVAGEOM_VIOMMU_OWN;
     out->domain = endpoint->domain != NULL ? endpoint->domain->id : IOVAGEOM_ID_NONE;
     out->generation = endpoint->generation;
     out->bypass = iovageom_endpoint_visible(endpoint) && iovageom_bypasses(viommu, endpoint);
-    out->geometry = plug != NULL ? plug->device->geometry : NULL;
+    for (const struct iovageom_contact *contact = endpoint->first; contact != NULL;
+         contact = contact->next) {
+        const struct iovageom_plug *plug = contact->plug;
+
+        out->plugged += !plug->prepared;
+        if (out->host_group == IOVAGEOM_VIOMMU_OWN && plug->host_group != NULL)
+            out->host_group = plug->host_group->number;
+        if (shown == NULL || (contact == plug->contacts && shown->contacts[0].endpoint != endpoint))
+            shown = plug;
+    }
+    if (shown != NULL) {
+        out->address_space = own_or(shown->address_space->key);
+        out->geometry = shown->device->geometry;
+    }
+    return true;
 }
 
 int iovageom_viommu_endpoint(const struct iovageom_viommu *viommu, uint32_t endpoint,
                              struct iovageom_viommu_endpoint *out)
 {
-    const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
-
-    if (found == NULL)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    describe(viommu, found, out);
-    return IOVAGEOM_OK;
+    return describe(viommu, iovageom_endpoint_at(viommu, endpoint), out) ? IOVAGEOM_OK
+                                                                         : IOVAGEOM_ERR_NOT_FOUND;
 }
 
 bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_t from,
                                    struct iovageom_viommu_endpoint *out)
 {
-    const struct iovageom_endpoint *found = iovageom_table_from(&viommu->endpoints, from);
-
-    if (found != NULL)
-        describe(viommu, found, out);
-    return found != NULL;
+    return describe(viommu, iovageom_table_from(&viommu->endpoints, from), out);
 }
 
 /* ---- domains ----
@@ -81,55 +71,45 @@ bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_
  * object between two of them.
  */
 
-static void describe_domain(const struct iovageom_domain *domain,
+static bool describe_domain(const struct iovageom_domain *domain,
                             struct iovageom_viommu_domain *out)
 {
-    memset(out, 0, sizeof(*out));
-    out->domain = domain->id;
-    out->bypass = domain->bypass;
-    out->endpoints = domain->members.count;
-    out->mappings = iovageom_mappings_count(&domain->mappings);
-    out->budget = iovageom_domain_budget(domain);
+    if (domain != NULL)
+        *out = (struct iovageom_viommu_domain){
+            .domain = domain->id,
+            .bypass = domain->bypass,
+            .endpoints = domain->members.count,
+            .mappings = iovageom_mappings_count(&domain->mappings),
+            .budget = iovageom_domain_budget(domain),
+        };
+    return domain != NULL;
 }
 
 int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
                            struct iovageom_viommu_domain *out)
 {
-    const struct iovageom_domain *found = iovageom_domain_at(viommu, domain);
-
-    if (found == NULL)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    describe_domain(found, out);
-    return IOVAGEOM_OK;
+    return describe_domain(iovageom_domain_at(viommu, domain), out) ? IOVAGEOM_OK
+                                                                    : IOVAGEOM_ERR_NOT_FOUND;
 }
 
 bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t from,
                                  struct iovageom_viommu_domain *out)
 {
-    const struct iovageom_domain *found = iovageom_table_from(&viommu->domains, from);
-
-    if (found != NULL)
-        describe_domain(found, out);
-    return found != NULL;
+    return describe_domain(iovageom_table_from(&viommu->domains, from), out);
 }
 
 bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *viommu, uint32_t domain,
                                      uint64_t endpoint, uint32_t *out)
 {
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
+    const struct iovageom_endpoint *before = iovageom_endpoint_at(viommu, endpoint);
     const struct iovageom_endpoint *member = NULL;
 
-    if (target == NULL)
-        return false;
     /* No search among the members: the endpoint has the next one of its domain at hand. */
-    if (endpoint == IOVAGEOM_ID_NONE) {
+    if (target != NULL && endpoint == IOVAGEOM_ID_NONE)
         member = target->members.first;
-    } else {
-        const struct iovageom_endpoint *before = iovageom_endpoint_at(viommu, endpoint);
-
-        if (before != NULL && before->domain == target)
-            member = before->next[IOVAGEOM_LIST_DOMAIN];
-    }
+    else if (target != NULL && before != NULL && before->domain == target)
+        member = before->next[IOVAGEOM_LIST_DOMAIN];
     if (member != NULL)
         *out = member->id;
     return member != NULL;

@@ -79,10 +79,6 @@ static void save_domain(struct iovageom_writer *w, const struct iovageom_domain 
         iovageom_write(w, member->id, 4);
     }
     save_head(w, RECORD_MAPPINGS, iovageom_mappings_count(&domain->mappings) * MAPPING_SIZE);
-    if (w->bytes == NULL) {
-        w->used += iovageom_mappings_count(&domain->mappings) * MAPPING_SIZE;
-        return;
-    }
     iovageom_mappings_seek(&domain->mappings, 0, &cursor);
     while (iovageom_mappings_next(&cursor, &mapping)) {
         iovageom_write_range(w, mapping.range);
