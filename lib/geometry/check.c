@@ -75,7 +75,7 @@ static int explain_regions(const struct iovageom_geometry *geometry, struct iova
 
         finding.owner = fact->owner;
         finding.type = iovageom_fact_type(fact);
-        iovageom_rangeset_seek(fact->ranges, range.start, &cursor);
+        iovageom_rangeset_seek(&fact->ranges, range.start, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.against) &&
                iovageom_range_intersect(range, finding.against, &finding.range)) {
             /* Outside an aperture: reported already as OUT_OF_APERTURE. */
@@ -142,10 +142,11 @@ struct check {
     int result;
 };
 
-/* `owner` and `other` contradict each other about a range; or about numbers, if `detail` is given. */
+/* `owner` and `other` contradict each other about a range; or, if `offered` is not 0, about the bytes in
+ * the smallest page. */
 static void disagree(struct check *check, const struct iovageom_owner *owner,
                      const struct iovageom_owner *other, struct iovageom_range range,
-                     uint64_t wanted, uint64_t offered, const char *detail)
+                     uint64_t wanted, uint64_t offered)
 {
     struct iovageom_finding finding =
         iovageom_finding_blank(IOVAGEOM_FINDING_DISAGREEMENT, IOVAGEOM_ERR_DISAGREEMENT);
@@ -155,20 +156,9 @@ static void disagree(struct check *check, const struct iovageom_owner *owner,
     finding.range = range;
     finding.wanted = wanted;
     finding.offered = offered;
-    finding.detail = detail;
+    finding.detail = offered != 0 ? "bytes in the smallest page" : NULL;
     iovageom_report_add(check->report, &finding);
     check->result = finding.status;
-}
-
-/* The facts of a kind that `source` states of the name in `owner`; NULL for none. */
-static const struct iovageom_geometry_fact *said_by(const struct check *check, uint32_t kind,
-                                                    const struct iovageom_owner *owner,
-                                                    uint32_t source, size_t *count)
-{
-    struct iovageom_owner speaker = *owner;
-
-    speaker.source = source;
-    return iovageom_geometry_facts_of(check->geometry, kind, &speaker, count);
 }
 
 /*
@@ -178,10 +168,9 @@ static const struct iovageom_geometry_fact *said_by(const struct check *check, u
  */
 static bool is_least(const struct check *check, const struct iovageom_owner *owner)
 {
-    size_t count;
-
     return iovageom_source_is_registers(owner->source) &&
-           said_by(check, IOVAGEOM_FACT_INCOMPLETE, owner, owner->source, &count) != NULL;
+           iovageom_geometry_facts_of(check->geometry, IOVAGEOM_FACT_INCOMPLETE, owner, NULL) !=
+               NULL;
 }
 
 /*
@@ -194,13 +183,13 @@ static int reserved_by_others(struct check *check)
 {
     const struct iovageom_geometry_fact *fact;
     int status = IOVAGEOM_OK;
-    size_t count;
 
     for (size_t i = 0; status == IOVAGEOM_OK &&
                        (fact = iovageom_geometry_next_regions(check->geometry, &i)) != NULL;)
         if (iovageom_fact_forbids(fact) &&
-            said_by(check, IOVAGEOM_FACT_USABLE, &fact->owner, fact->owner.source, &count) == NULL)
-            status = iovageom_rangeset_union(&check->others, &check->others, fact->ranges);
+            iovageom_geometry_facts_of(check->geometry, IOVAGEOM_FACT_USABLE, &fact->owner, NULL) ==
+                NULL)
+            status = iovageom_rangeset_union(&check->others, &check->others, &fact->ranges);
     return status;
 }
 
@@ -210,7 +199,7 @@ static int reserved_by_others(struct check *check)
  * registers are is_least(). And between its end and the width something must be reserved: all of it,
  * or the finding has what is left from the first address on that is not.
  */
-static void check_width(struct check *check, const struct iovageom_geometry_fact *usable,
+static void check_width(struct check *check, const struct iovageom_owner *usable,
                         const struct iovageom_rangeset *reserved,
                         const struct iovageom_geometry_fact *width)
 {
@@ -223,12 +212,12 @@ static void check_width(struct check *check, const struct iovageom_geometry_fact
     beyond = iovageom_range_subtract(top, aperture, parts);
     if (beyond > 0 && top.last > aperture.last) {
         if (!is_least(check, &width->owner))
-            disagree(check, &usable->owner, &width->owner, parts[beyond - 1], 0, 0, NULL);
+            disagree(check, usable, &width->owner, parts[beyond - 1], 0, 0);
     } else if (iovageom_range_above(top, &top) && iovageom_range_intersect(top, aperture, &top) &&
                iovageom_rangeset_gap_above(&check->others, top.start, &gap) &&
                gap.start <= top.last) {
         top.start = iovageom_higher(top.start, gap.start);
-        disagree(check, &usable->owner, &width->owner, top, 0, 0, NULL);
+        disagree(check, usable, &width->owner, top, 0, 0);
     }
 }
 
@@ -236,66 +225,64 @@ static void check_width(struct check *check, const struct iovageom_geometry_fact
  * Reports regions that another kernel source reserves for the same name, and that this list calls
  * usable, even if only in part. `reserved` is the complement of the list.
  */
-static void check_regions(struct check *check, const struct iovageom_geometry_fact *usable,
+static void check_regions(struct check *check, const struct iovageom_owner *usable,
                           const struct iovageom_rangeset *reserved)
 {
-    for (uint32_t type = IOVAGEOM_RESV_RESERVED; type <= IOVAGEOM_RESV_MSI; type++)
-        for (uint32_t source = IOVAGEOM_SOURCE_VFIO; iovageom_source_is_kernel(source); source++) {
-            size_t count;
-            const struct iovageom_geometry_fact *fact =
-                said_by(check, IOVAGEOM_FACT_REGIONS + type, &usable->owner, source, &count);
-            struct iovageom_rangeset_cursor cursor;
-            struct iovageom_range region;
+    struct iovageom_owner other = *usable;
+    const struct iovageom_geometry_fact *fact;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range region;
 
-            if (fact == NULL || source == usable->owner.source)
+    for (uint32_t type = IOVAGEOM_RESV_RESERVED; type <= IOVAGEOM_RESV_MSI; type++)
+        for (other.source = IOVAGEOM_SOURCE_VFIO; iovageom_source_is_kernel(other.source);
+             other.source++) {
+            fact = iovageom_geometry_facts_of(check->geometry, IOVAGEOM_FACT_REGIONS + type, &other,
+                                              NULL);
+            if (fact == NULL || other.source == usable->source)
                 continue;
-            iovageom_rangeset_seek(fact->ranges, 0, &cursor);
+            iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
             while (iovageom_rangeset_next(&cursor, &region))
                 if (!iovageom_rangeset_contains(reserved, region))
-                    disagree(check, &fact->owner, &usable->owner, region, 0, 0, NULL);
+                    disagree(check, &other, usable, region, 0, 0);
         }
 }
 
 /* Checks one list of usable ranges. An owner that reserves nothing lists all as usable. */
-static void check_usable(struct check *check, const struct iovageom_geometry_fact *usable)
+static void check_usable(struct check *check, const struct iovageom_owner *usable)
 {
-    size_t count;
-    const struct iovageom_geometry_fact *fact =
-        said_by(check, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_RESERVED, &usable->owner,
-                usable->owner.source, &count);
-    const struct iovageom_rangeset *reserved;
+    const struct iovageom_geometry_fact *fact = iovageom_geometry_facts_of(
+        check->geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_RESERVED, usable, NULL);
+    struct iovageom_owner registers = *usable;
     struct iovageom_rangeset none;
+    const struct iovageom_rangeset *reserved = fact != NULL ? &fact->ranges : &none;
+    size_t count;
 
     (void)iovageom_rangeset_init(&none, &check->geometry->allocator);
-    reserved = fact != NULL ? fact->ranges : &none;
     check_regions(check, usable, reserved);
-    for (uint32_t source = IOVAGEOM_SOURCE_VTD_REGISTERS; iovageom_source_is_registers(source);
-         source++) {
-        fact = said_by(check, IOVAGEOM_FACT_APERTURE, &usable->owner, source, &count);
-        for (size_t i = 0; i < count; i++)
-            check_width(check, usable, reserved, &fact[i]);
+    for (registers.source = IOVAGEOM_SOURCE_VTD_REGISTERS;
+         iovageom_source_is_registers(registers.source); registers.source++) {
+        fact =
+            iovageom_geometry_facts_of(check->geometry, IOVAGEOM_FACT_APERTURE, &registers, &count);
+        for (; count > 0; count--, fact++)
+            check_width(check, usable, reserved, fact);
     }
 }
 
-/*
- * Of the facts of one kind, name and source, the one with the largest or the smallest granule; NULL
- * for none. *count receives how many there are.
- */
-static const struct iovageom_geometry_fact *extreme(const struct check *check, uint32_t kind,
-                                                    const struct iovageom_owner *owner,
-                                                    uint32_t source, bool largest, size_t *count)
+/* The largest or the smallest granule of the facts of one kind and owner, and how many these are; of
+ * none that which no other is larger, or smaller, than. */
+static uint64_t granule_of(const struct check *check, uint32_t kind,
+                           const struct iovageom_owner *owner, bool largest, size_t *count)
 {
-    const struct iovageom_geometry_fact *fact = said_by(check, kind, owner, source, count);
-    const struct iovageom_geometry_fact *best = fact;
+    const struct iovageom_geometry_fact *fact =
+        iovageom_geometry_facts_of(check->geometry, kind, owner, count);
+    uint64_t found = largest ? 0 : UINT64_MAX;
 
-    for (size_t i = 1; i < *count; i++) {
+    for (size_t i = 0; i < *count; i++) {
         const uint64_t granule = iovageom_pgsize_granule(fact[i].value);
-        const uint64_t least = iovageom_pgsize_granule(best->value);
 
-        if (largest ? granule > least : granule < least)
-            best = &fact[i];
+        found = largest ? iovageom_higher(found, granule) : iovageom_lower(found, granule);
     }
-    return best;
+    return found;
 }
 
 /*
@@ -307,28 +294,25 @@ static const struct iovageom_geometry_fact *extreme(const struct check *check, u
 static void check_page_sizes(struct check *check)
 {
     static const uint32_t kinds[] = {IOVAGEOM_FACT_ALIGNMENT, IOVAGEOM_FACT_PAGE_SIZES};
-    const struct iovageom_geometry_fact *mask, *fine;
+    const struct iovageom_geometry_fact *mask;
     size_t count, others;
 
     for (size_t i = 0;
-         (mask = iovageom_geometry_next_fact(check->geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));) {
-        const struct iovageom_owner *owner = &mask->owner;
+         (mask = iovageom_geometry_next_fact(check->geometry, IOVAGEOM_FACT_PAGE_SIZES, &i));
+         i += count - 1) { /* past the other masks of this owner, which follow directly */
+        const uint64_t granule =
+            granule_of(check, IOVAGEOM_FACT_PAGE_SIZES, &mask->owner, true, &count);
+        const bool registers = iovageom_source_is_registers(mask->owner.source);
+        struct iovageom_owner other = mask->owner;
 
-        mask = extreme(check, IOVAGEOM_FACT_PAGE_SIZES, owner, owner->source, true, &count);
-        i += count - 1; /* past the other masks of this owner, which follow directly */
-        for (uint32_t k = 0; k < 2 && !is_least(check, owner); k++)
-            for (uint32_t source = 0; source <= IOVAGEOM_SOURCE_USER; source++) {
-                uint64_t granule = iovageom_pgsize_granule(mask->value);
+        for (uint32_t k = 0; k < 2 && !is_least(check, &mask->owner); k++)
+            for (other.source = 0; other.source <= IOVAGEOM_SOURCE_USER; other.source++) {
+                const uint64_t fine = granule_of(check, kinds[k], &other, false, &others);
 
-                if (kinds[k] == IOVAGEOM_FACT_PAGE_SIZES &&
-                    !(iovageom_source_is_registers(owner->source) &&
-                      iovageom_source_is_kernel(source)))
-                    continue;
-                fine = extreme(check, kinds[k], owner, source, false, &others);
-                if (fine != NULL && iovageom_pgsize_granule(fine->value) < granule)
-                    disagree(check, &fine->owner, owner, (struct iovageom_range){0, 0},
-                             iovageom_pgsize_granule(fine->value), granule,
-                             "bytes in the smallest page");
+                if (fine < granule &&
+                    (k == 0 || (registers && iovageom_source_is_kernel(other.source))))
+                    disagree(check, &other, &mask->owner, (struct iovageom_range){0, 0}, fine,
+                             granule);
             }
     }
 }
@@ -348,7 +332,7 @@ int iovageom_geometry_check(const struct iovageom_geometry *geometry,
         for (size_t i = 0;
              (usable = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &i)) != NULL;)
             if (usable->owner.source <= IOVAGEOM_SOURCE_USER)
-                check_usable(&check, usable);
+                check_usable(&check, &usable->owner);
     }
     iovageom_rangeset_deinit(&check.others);
     return status < 0 ? status : check.result;

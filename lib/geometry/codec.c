@@ -48,17 +48,18 @@ static void put_geometry(struct iovageom_writer *writer, const struct iovageom_g
     put_record(writer, TAG_NAME, 0, geometry->self.name, 0);
     for (size_t i = 0; i < geometry->count; i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
-        const uint32_t tag = fact->ranges != NULL ? fact->kind : TAG_FACT + fact->kind;
-        const size_t count = fact->ranges != NULL ? iovageom_rangeset_count(fact->ranges) : 1;
+        const uint32_t tag = iovageom_fact_has_ranges(fact) ? fact->kind : TAG_FACT + fact->kind;
+        const size_t count =
+            iovageom_fact_has_ranges(fact) ? iovageom_rangeset_count(&fact->ranges) : 1;
         struct iovageom_rangeset_cursor cursor;
         struct iovageom_range range = {fact->value, fact->last};
 
         put_record(writer, tag, fact->owner.source, fact->owner.name, 2 * count);
-        if (fact->ranges == NULL) {
+        if (!iovageom_fact_has_ranges(fact)) {
             iovageom_write_range(writer, range);
             continue;
         }
-        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
+        iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &range))
             iovageom_write_range(writer, range);
     }
@@ -118,106 +119,95 @@ static int next_record(struct iovageom_reader *reader, struct record *record)
  * range. The writer stored that as regions, too; but a hostile stream may have an aperture without
  * them, which would forbid nothing. settle() joins the two.
  */
-static int load_ranges(struct iovageom_geometry *geometry, struct iovageom_reader ranges,
-                       bool aperture, uint32_t type, const struct iovageom_owner *owner)
+static int load_ranges(struct iovageom_geometry *geometry, const struct record *record,
+                       uint32_t type, bool aperture)
 {
-    const struct iovageom_fact_key key = {IOVAGEOM_FACT_REGIONS + type, owner, 0, 0};
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, &key, false);
+    const struct iovageom_fact_key key = {IOVAGEOM_FACT_REGIONS + type, &record->owner, 0, 0};
+    struct iovageom_reader ranges = record->numbers;
+    struct iovageom_geometry_fact *row;
     int status = IOVAGEOM_OK;
 
-    if (row == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
     if (aperture)
         ranges.left = 16;
+    if (ranges.left % 16 != 0)
+        return IOVAGEOM_ERR_MALFORMED;
+    row = iovageom_geometry_open(geometry, &key, false);
+    if (row == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
     while (status == IOVAGEOM_OK && ranges.left > 0)
-        status = iovageom_rangeset_insert(row->ranges, iovageom_read_range(&ranges));
+        status = iovageom_rangeset_insert(&row->ranges, iovageom_read_range(&ranges));
     if (status == IOVAGEOM_OK && aperture)
-        status = iovageom_rangeset_complement(row->ranges, row->ranges, IOVAGEOM_EVERYTHING);
+        status = iovageom_rangeset_complement(&row->ranges, &row->ranges, IOVAGEOM_EVERYTHING);
     status = iovageom_geometry_close(geometry, row, status);
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }
 
-/*
- * Adds one fact, with the checks of the add calls: a loaded geometry must be one that they could
- * have built. The fact is appended; load_records() sorts at the end.
- */
-static int load_fact(struct iovageom_geometry *geometry, const struct record *record)
+/* Appends one fact, with the checks of the add calls: a loaded geometry must be one that they could
+ * have built. */
+static int load_fact(struct iovageom_geometry *geometry, const struct record *record, uint32_t kind)
 {
-    struct iovageom_geometry_fact fact = {.kind = record->tag & TAG_SUB, .owner = record->owner};
-    struct iovageom_reader numbers = record->numbers;
-    const struct iovageom_range range = iovageom_read_range(&numbers);
     /* The numbers of these are not read, but kept as 0, because facts are compared by them. */
     const uint32_t valueless =
         IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_RESERVED | IOVAGEOM_FACT_INCOMPLETE;
-    int status = IOVAGEOM_OK;
+    struct iovageom_reader numbers = record->numbers;
+    const struct iovageom_range range = iovageom_read_range(&numbers);
+    const bool aperture = kind == IOVAGEOM_FACT_APERTURE;
+    const struct iovageom_fact_key key = {
+        kind, &record->owner, (kind & valueless) == 0 ? range.start : 0, aperture ? range.last : 0};
 
     if (numbers.status < 0)
         return IOVAGEOM_ERR_MALFORMED; /* fewer than two numbers; more are skipped */
-    if (!iovageom_pgsize_is_power(fact.kind) || fact.kind > IOVAGEOM_FACT_INCOMPLETE)
+    if (!iovageom_pgsize_is_power(kind) || kind > IOVAGEOM_FACT_INCOMPLETE)
         return IOVAGEOM_OK; /* a kind of a later version: skipped */
-    if ((fact.kind & valueless) == 0)
-        fact.value = range.start;
-    if (fact.kind == IOVAGEOM_FACT_ALIGNMENT && !iovageom_pgsize_is_power(fact.value))
+    if (kind == IOVAGEOM_FACT_ALIGNMENT && !iovageom_pgsize_is_power(key.value))
         return IOVAGEOM_ERR_MALFORMED;
-    if (fact.kind == IOVAGEOM_FACT_APERTURE) {
-        fact.last = range.last;
-        status = load_ranges(geometry, record->numbers, true, IOVAGEOM_RESV_RESERVED, &fact.owner);
-    }
-    return status < 0 ? status : iovageom_geometry_append_copy(geometry, &fact);
+    if (iovageom_geometry_open(geometry, &key, false) == NULL)
+        return IOVAGEOM_ERR_NO_MEMORY;
+    return aperture ? load_ranges(geometry, record, IOVAGEOM_RESV_RESERVED, true) : IOVAGEOM_OK;
 }
 
-static int load_regions(struct iovageom_geometry *geometry, const struct record *record)
+static int load_record(struct iovageom_geometry *geometry, const struct record *record)
 {
-    uint32_t type = record->tag & TAG_SUB;
+    const uint32_t sub = record->tag & TAG_SUB;
 
-    if (record->numbers.left % 16 != 0)
-        return IOVAGEOM_ERR_MALFORMED;
-    if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
-        type = IOVAGEOM_RESV_RESERVED; /* a type of a later version: safe, as a guest does (N72) */
-    return load_ranges(geometry, record->numbers, false, type, &record->owner);
+    if (record->tag - sub == TAG_FACT)
+        return load_fact(geometry, record, sub);
+    if (record->tag - sub ==
+        TAG_REGIONS) /* a type of a later version: safe, as a guest does (N72) */
+        return load_ranges(geometry, record,
+                           sub < IOVAGEOM_RESV_DIRECT_RELAXABLE || sub > IOVAGEOM_RESV_MSI
+                               ? IOVAGEOM_RESV_RESERVED
+                               : sub,
+                           false);
+    if (record->tag == TAG_NAME)
+        memcpy(geometry->self.name, record->owner.name, sizeof(geometry->self.name));
+    return (record->tag & TAG_CRITICAL) == 0 ? IOVAGEOM_OK : IOVAGEOM_ERR_VERSION;
 }
 
-/*
- * Reads all records. A stream may have them in any order; inserting each in its place would take
- * quadratic time on hostile input, so they are appended and sorted once at the end.
- */
-static int load_records(struct iovageom_geometry *geometry, struct iovageom_reader *reader)
-{
-    struct record record;
-    int status = IOVAGEOM_OK;
-
-    while (status == IOVAGEOM_OK && reader->left > 0) {
-        status = next_record(reader, &record);
-        if (status < 0)
-            break;
-        if (record.tag == TAG_NAME)
-            memcpy(geometry->self.name, record.owner.name, sizeof(geometry->self.name));
-        else if ((record.tag & ~(uint32_t)TAG_SUB) == TAG_FACT)
-            status = load_fact(geometry, &record);
-        else if ((record.tag & ~(uint32_t)TAG_SUB) == TAG_REGIONS)
-            status = load_regions(geometry, &record);
-        else if ((record.tag & TAG_CRITICAL) != 0)
-            status = IOVAGEOM_ERR_VERSION;
-    }
-    return status < 0 ? status : iovageom_geometry_settle(geometry);
-}
-
+/* A stream may have its records in any order. Inserting each in its place would take quadratic time on
+ * hostile input, so they are appended, and sorted once at the end. */
 int iovageom_geometry_load(const struct iovageom_allocator *allocator, const void *bytes,
                            size_t length, struct iovageom_geometry **out)
 {
     struct iovageom_geometry *geometry;
     struct iovageom_reader reader;
+    struct record record;
     int status = iovageom_read_begin(&reader, bytes, length, &geometry_form);
 
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_new(allocator, "", &geometry);
     if (status < 0)
         return status;
-    status = load_records(geometry, &reader);
-    if (status < 0) {
-        iovageom_geometry_free(geometry);
-        return status;
+    while (status == IOVAGEOM_OK && reader.left > 0) {
+        status = next_record(&reader, &record);
+        if (status == IOVAGEOM_OK)
+            status = load_record(geometry, &record);
     }
-    *out = geometry;
-    return IOVAGEOM_OK;
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_settle(geometry);
+    if (status == IOVAGEOM_OK)
+        *out = geometry;
+    else
+        iovageom_geometry_free(geometry);
+    return status;
 }

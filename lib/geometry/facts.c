@@ -13,12 +13,12 @@
 
 /* ---- making ---- */
 
-/* With so many bytes before it, and room for so many sets behind it, which exist elsewhere: so
- * their size does not wrap. */
-static int make(const struct iovageom_allocator *allocator, size_t before, size_t sets,
+/* With so many bytes before it, and room for so many facts behind it, which is a small number, or that
+ * of facts which exist elsewhere: their size does not wrap. */
+static int make(const struct iovageom_allocator *allocator, size_t before, size_t room,
                 struct iovageom_geometry **out)
 {
-    const size_t size = sizeof(**out) + sets * sizeof(struct iovageom_rangeset);
+    const size_t size = sizeof(**out) + room * sizeof((*out)->first[0]);
     uint8_t *memory = NULL;
     struct iovageom_geometry *geometry;
 
@@ -28,12 +28,10 @@ static int make(const struct iovageom_allocator *allocator, size_t before, size_
         return IOVAGEOM_ERR_NO_MEMORY;
     geometry = (struct iovageom_geometry *)(void *)(memory + before);
     geometry->allocator = *allocator;
-    geometry->facts = geometry->few;
+    geometry->facts = geometry->first;
     geometry->count = 0;
-    geometry->capacity = sizeof(geometry->few) / sizeof(geometry->few[0]);
+    geometry->capacity = geometry->room = room;
     geometry->before = before;
-    geometry->size = size;
-    geometry->whole = true;
     *out = geometry;
     return IOVAGEOM_OK;
 }
@@ -41,55 +39,44 @@ static int make(const struct iovageom_allocator *allocator, size_t before, size_
 int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
                           struct iovageom_geometry **out)
 {
-    struct iovageom_geometry *geometry = NULL;
-    int status = IOVAGEOM_ERR_INVALID;
+    enum { USUAL = 6 }; /* a usual host states no more facts */
+    struct iovageom_owner self;
+    int status = iovageom_owner_init(&self, IOVAGEOM_SOURCE_OTHER, name);
 
     allocator = iovageom_allocator_chosen(allocator);
-    if (allocator != NULL)
-        status = make(allocator, 0, 0, &geometry);
+    if (allocator == NULL)
+        return IOVAGEOM_ERR_INVALID;
     if (status == IOVAGEOM_OK)
-        status = iovageom_owner_init(&geometry->self, IOVAGEOM_SOURCE_OTHER, name);
+        status = make(allocator, 0, USUAL, out);
     if (status == IOVAGEOM_OK)
-        *out = geometry;
-    else
-        iovageom_geometry_free(geometry);
+        (*out)->self = self;
     return status;
-}
-
-/* Frees a set, but for its own memory where that is the geometry's. */
-static void free_ranges(const struct iovageom_geometry *geometry, struct iovageom_rangeset *ranges)
-{
-    iovageom_rangeset_deinit(ranges);
-    if ((uintptr_t)ranges - (uintptr_t)geometry >= geometry->size)
-        iovageom_array_free(&geometry->allocator, ranges, 1, sizeof(*ranges));
 }
 
 /* Frees the table, but not what its facts own. */
 static void free_table(const struct iovageom_geometry *geometry)
 {
-    if (geometry->facts != geometry->few)
+    if (geometry->facts != geometry->first)
         iovageom_array_free(&geometry->allocator, geometry->facts, geometry->capacity,
                             sizeof(*geometry->facts));
 }
 
-void iovageom_geometry_drop(struct iovageom_geometry *geometry)
+static void free_ranges(struct iovageom_geometry *geometry)
 {
-    const struct iovageom_geometry_fact *fact = geometry->facts;
-
-    for (size_t left = geometry->count; left > 0; left--, fact++)
-        if (fact->ranges != NULL)
-            free_ranges(geometry, fact->ranges);
-    free_table(geometry);
+    for (size_t i = 0; i < geometry->count; i++)
+        if (iovageom_fact_has_ranges(&geometry->facts[i]))
+            iovageom_rangeset_deinit(&geometry->facts[i].ranges);
 }
 
 void iovageom_geometry_free(struct iovageom_geometry *geometry)
 {
     if (geometry == NULL)
         return;
-    if (!geometry->whole)
-        iovageom_geometry_drop(geometry);
+    free_ranges(geometry);
+    free_table(geometry);
     geometry->allocator.release(geometry->allocator.context, (uint8_t *)geometry - geometry->before,
-                                geometry->before + geometry->size);
+                                geometry->before + sizeof(*geometry) +
+                                    geometry->room * sizeof(geometry->first[0]));
 }
 
 const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
@@ -101,10 +88,11 @@ const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
 
 static int compare(const struct iovageom_geometry_fact *a, const struct iovageom_fact_key *b)
 {
-    int order = (a->kind > b->kind) - (a->kind < b->kind);
+    int order;
 
-    if (order == 0)
-        order = iovageom_owner_compare(&a->owner, b->owner);
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    order = iovageom_owner_compare(&a->owner, b->owner);
     if (order == 0)
         order = (a->value > b->value) - (a->value < b->value);
     if (order == 0)
@@ -134,12 +122,10 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
     facts = iovageom_array_new(&geometry->allocator, capacity, sizeof(*facts));
     if (facts == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    if (geometry->count > 0)
-        memcpy(facts, geometry->facts, geometry->count * sizeof(*facts));
+    memcpy(facts, geometry->facts, geometry->count * sizeof(*facts));
     free_table(geometry);
     geometry->facts = facts;
     geometry->capacity = capacity;
-    geometry->whole = false;
     return IOVAGEOM_OK;
 }
 
@@ -152,7 +138,7 @@ static struct iovageom_geometry_fact *place_of(const struct iovageom_geometry *g
     for (size_t left = geometry->count; left > 0; left /= 2) {
         const struct iovageom_geometry_fact *middle = low + left / 2;
 
-        if (compare(middle, key) < 0) {
+        if (middle->kind < key->kind || (middle->kind == key->kind && compare(middle, key) < 0)) {
             low += left / 2 + 1;
             left--;
         }
@@ -164,41 +150,27 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
                                                       const struct iovageom_fact_key *key,
                                                       bool in_order)
 {
-    const size_t rest = sizeof(key->owner->name) - 32;
     struct iovageom_geometry_fact *row, *end;
-    struct iovageom_rangeset *set = NULL;
 
     if (geometry->count == geometry->capacity &&
         iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
         return NULL;
     end = geometry->facts + geometry->count;
     row = in_order ? geometry->facts : end;
-    geometry->whole = false;
-    /* Facts are moved for a new one in any case. */
-    while (row < end && row->kind < key->kind)
+    while (row < end &&
+           (row->kind < key->kind || (row->kind == key->kind && compare(row, key) < 0)))
         row++;
-    if (row < end && row->kind == key->kind) {
-        row = place_of(geometry, key);
-        if (row < end && compare(row, key) == 0)
-            return row;
-    }
-    if (key->kind > IOVAGEOM_FACT_REGIONS) {
-        set = iovageom_array_new(&geometry->allocator, 1, sizeof(*set));
-        if (set == NULL)
-            return NULL;
-        /* Can't fail: allocates nothing, and the allocator was checked when it was copied. */
-        (void)iovageom_rangeset_init(set, &geometry->allocator);
-    }
+    if (row < end && row->kind == key->kind && compare(row, key) == 0)
+        return row;
     if (row < end)
         memmove(row + 1, row, (size_t)(end - row) * sizeof(*row));
     row->kind = key->kind;
-    /* In parts: gcc's -Os would copy all of it word by word, and the source was stored just now. */
-    row->owner.source = key->owner->source;
-    memcpy(row->owner.name, key->owner->name, 32);
-    memcpy(row->owner.name + rest, key->owner->name + rest, 32);
+    row->owner = *key->owner;
     row->value = key->value;
     row->last = key->last;
-    row->ranges = set;
+    /* Can't fail: allocates nothing, and the allocator was checked when it was copied. */
+    if (iovageom_fact_has_ranges(row))
+        (void)iovageom_rangeset_init(&row->ranges, &geometry->allocator);
     geometry->count++;
     return row;
 }
@@ -206,11 +178,11 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
                             int status)
 {
-    if (row->ranges == NULL || tree_in(row->ranges)->count > 0)
-        return status;
-    free_ranges(geometry, row->ranges);
-    geometry->count--;
-    memmove(row, row + 1, (size_t)(geometry->facts + geometry->count - row) * sizeof(*row));
+    if (tree_in(&row->ranges)->count == 0) {
+        iovageom_rangeset_deinit(&row->ranges);
+        geometry->count--;
+        memmove(row, row + 1, (size_t)(geometry->facts + geometry->count - row) * sizeof(*row));
+    }
     return status;
 }
 
@@ -226,12 +198,11 @@ int iovageom_geometry_settle(struct iovageom_geometry *geometry)
 
         if (last == NULL || compare_facts(last, &facts[i]) != 0) {
             facts[kept++] = facts[i];
-            continue;
+        } else if (iovageom_fact_has_ranges(last)) {
+            if (status == IOVAGEOM_OK)
+                status = iovageom_rangeset_union(&last->ranges, &last->ranges, &facts[i].ranges);
+            iovageom_rangeset_deinit(&facts[i].ranges);
         }
-        if (status == IOVAGEOM_OK && last->ranges != NULL)
-            status = iovageom_rangeset_union(last->ranges, last->ranges, facts[i].ranges);
-        if (facts[i].ranges != NULL)
-            free_ranges(geometry, facts[i].ranges);
     }
     geometry->count = kept;
     return status;
@@ -248,7 +219,8 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     while (end < geometry->facts + geometry->count && end->kind == kind &&
            iovageom_owner_compare(&end->owner, owner) == 0)
         end++;
-    *count = (size_t)(end - first);
+    if (count != NULL)
+        *count = (size_t)(end - first);
     return end > first ? first : NULL;
 }
 
@@ -272,56 +244,32 @@ size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry, 
     const struct iovageom_geometry_fact *fact = geometry->facts + geometry->count;
     size_t most = 0;
 
-    for (*first = geometry->count; *first > 0 && (--fact)->ranges != NULL; --*first)
-        most += 2 * tree_in(fact->ranges)->count;
+    for (*first = geometry->count; *first > 0 && iovageom_fact_has_ranges(--fact); --*first)
+        most += 2 * tree_in(&fact->ranges)->count;
     return most;
 }
 
-/* ---- the meet ---- */
+/* ---- copies, and the meet ---- */
 
-int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
-                                  const struct iovageom_geometry_fact *fact)
+/* Appends copies of all facts. On an error only some of them. */
+static int append_all(struct iovageom_geometry *geometry, const struct iovageom_geometry *from)
 {
-    const struct iovageom_fact_key key = {fact->kind, &fact->owner, fact->value, fact->last};
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(geometry, &key, false);
+    int status = iovageom_geometry_reserve(geometry, geometry->count + from->count);
+    struct iovageom_geometry_fact *row = geometry->facts + geometry->count;
 
-    if (row == NULL)
-        return IOVAGEOM_ERR_NO_MEMORY;
-    if (fact->ranges == NULL)
-        return IOVAGEOM_OK;
-    return iovageom_geometry_close(geometry, row,
-                                   iovageom_rangeset_assign(row->ranges, fact->ranges));
-}
-
-void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from)
-{
-    iovageom_geometry_drop(geometry);
-    geometry->whole = false;
-    geometry->facts = from->facts;
-    geometry->count = from->count;
-    geometry->capacity = from->capacity;
-    from->facts = NULL;
-    from->count = 0;
-}
-
-/*
- * Everything in a geometry narrows it, so the meet is the union of the facts. It is built apart, and
- * replaces the old table when nothing can fail any more.
- */
-int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
-                             const struct iovageom_geometry *other)
-{
-    struct iovageom_geometry all = {.allocator = geometry->allocator};
-    int status = iovageom_geometry_reserve(&all, geometry->count + other->count);
-
-    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count + other->count; i++)
-        status = iovageom_geometry_append_copy(
-            &all, i < geometry->count ? &geometry->facts[i] : &other->facts[i - geometry->count]);
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_settle(&all);
-    if (status == IOVAGEOM_OK && all.count > 0)
-        iovageom_geometry_take(geometry, &all);
-    iovageom_geometry_drop(&all);
+        memcpy(row, from->facts, from->count * sizeof(*row));
+    for (size_t i = 0; status == IOVAGEOM_OK && i < from->count; i++, row++) {
+        geometry->count++;
+        if (!iovageom_fact_has_ranges(row))
+            continue;
+        /* A set without nodes is all in the object, and was copied with it. */
+        tree_of(&row->ranges)->allocator = geometry->allocator;
+        if (tree_in(&row->ranges)->root != NULL) {
+            (void)iovageom_rangeset_init(&row->ranges, &geometry->allocator);
+            status = iovageom_rangeset_assign(&row->ranges, &from->facts[i].ranges);
+        }
+    }
     return status;
 }
 
@@ -330,33 +278,12 @@ int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
                                   struct iovageom_geometry **out)
 {
     struct iovageom_geometry *to;
-    size_t first;
-    int status;
+    int status = make(allocator, before, from->count, &to);
 
-    (void)iovageom_geometry_most_regions(from, &first);
-    status = make(allocator, before, from->count - first, &to);
     if (status < 0)
         return status;
     to->self = from->self;
-    status = iovageom_geometry_reserve(to, from->count);
-    if (status == IOVAGEOM_OK) {
-        memcpy(to->facts, from->facts, from->count * sizeof(*to->facts));
-        to->count = first;
-    }
-    for (struct iovageom_rangeset *set = (struct iovageom_rangeset *)(to + 1);
-         status == IOVAGEOM_OK && to->count < from->count; set++) {
-        const struct iovageom_rangeset *ranges = from->facts[to->count].ranges;
-
-        /* What is all in the object is copied with it. */
-        *tree_of(set) = *tree_in(ranges);
-        tree_of(set)->allocator = *allocator;
-        if (tree_in(ranges)->root != NULL) {
-            to->whole = false;
-            (void)iovageom_rangeset_init(set, allocator);
-            status = iovageom_rangeset_assign(set, ranges);
-        }
-        to->facts[to->count++].ranges = set;
-    }
+    status = append_all(to, from);
     if (status == IOVAGEOM_OK)
         *out = to;
     else
@@ -367,4 +294,37 @@ int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
 int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
 {
     return iovageom_geometry_copy_behind(&geometry->allocator, geometry, 0, out);
+}
+
+int iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from,
+                           int status)
+{
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_reserve(geometry, from->count);
+    if (status == IOVAGEOM_OK) {
+        free_ranges(geometry);
+        memcpy(geometry->facts, from->facts, from->count * sizeof(*from->facts));
+        geometry->count = from->count;
+        from->count = 0;
+    }
+    iovageom_geometry_free(from);
+    return status;
+}
+
+/*
+ * Everything in a geometry narrows it, so the meet is the union of the facts. It is built apart, and
+ * replaces the old table when nothing can fail any more.
+ */
+int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
+                             const struct iovageom_geometry *other)
+{
+    struct iovageom_geometry *all;
+    int status = iovageom_geometry_copy(geometry, &all);
+
+    if (status < 0)
+        return status;
+    status = append_all(all, other);
+    if (status == IOVAGEOM_OK)
+        status = iovageom_geometry_settle(all);
+    return iovageom_geometry_take(geometry, all, status);
 }

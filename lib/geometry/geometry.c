@@ -14,25 +14,6 @@
 /* Lists up to this length are complemented on the stack: a usual host's are shorter. */
 enum { FEW_RANGES = 8 };
 
-/* Adds ranges in normal form to a set. On an error it is as it was. */
-static int join_ranges(struct iovageom_rangeset *set, const struct iovageom_range *ranges,
-                       size_t count)
-{
-    struct iovageom_rangeset more;
-    int status;
-
-    if (tree_in(set)->count == 0)
-        return iovageom_rangeset_fill(set, ranges, count);
-    if (count == 1)
-        return iovageom_rangeset_insert(set, ranges[0]);
-    (void)iovageom_rangeset_init(&more, iovageom_rangeset_allocator(set));
-    status = iovageom_rangeset_fill(&more, ranges, count);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_union(set, set, &more);
-    iovageom_rangeset_deinit(&more);
-    return status;
-}
-
 /* Adds ranges in normal form, or one that may be invalid, to the regions of that owner and type. */
 static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_type type,
                       const struct iovageom_owner *owner, const struct iovageom_range *ranges,
@@ -40,6 +21,8 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
 {
     const struct iovageom_fact_key key = {IOVAGEOM_FACT_REGIONS + (uint32_t)type, owner, 0, 0};
     struct iovageom_geometry_fact *row;
+    struct iovageom_rangeset more;
+    int status;
 
     if (type < IOVAGEOM_RESV_DIRECT_RELAXABLE || type > IOVAGEOM_RESV_MSI)
         return IOVAGEOM_ERR_INVALID;
@@ -48,7 +31,16 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
     row = iovageom_geometry_open(geometry, &key, true);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    return iovageom_geometry_close(geometry, row, join_ranges(row->ranges, ranges, count));
+    if (tree_in(&row->ranges)->count == 0) {
+        status = iovageom_rangeset_fill(&row->ranges, ranges, count);
+    } else {
+        (void)iovageom_rangeset_init(&more, &geometry->allocator);
+        status = iovageom_rangeset_fill(&more, ranges, count);
+        if (status == IOVAGEOM_OK)
+            status = iovageom_rangeset_union(&row->ranges, &row->ranges, &more);
+        iovageom_rangeset_deinit(&more);
+    }
+    return iovageom_geometry_close(geometry, row, status);
 }
 
 int iovageom_geometry_put_region(struct iovageom_geometry *geometry, struct iovageom_range range,

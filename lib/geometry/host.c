@@ -28,9 +28,9 @@ bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t
         if (iovageom_source_is_guest(fact->owner.source))
             continue;
         /* The first region stands for all; `wanted` is their number, for "and 2 more". */
-        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
+        iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
         (void)iovageom_rangeset_next(&cursor, &finding.range);
-        finding.wanted = iovageom_rangeset_count(fact->ranges);
+        finding.wanted = iovageom_rangeset_count(&fact->ranges);
         finding.owner = fact->owner;
         finding.endpoint = endpoint;
         iovageom_report_add(report, &finding);
@@ -71,7 +71,7 @@ static void note_msi_windows(const struct iovageom_geometry *geometry, uint64_t 
             continue;
         finding.owner = fact->owner;
         finding.endpoint = endpoint;
-        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
+        iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.range))
             if (iovageom_size_saturate(iovageom_range_size(finding.range)) == 0x100000 &&
                 !iovageom_range_equal(finding.range, x86))
@@ -126,33 +126,22 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                        struct iovageom_range window, enum iovageom_source source)
 {
-    struct iovageom_geometry changed = {.allocator = geometry->allocator};
+    struct iovageom_geometry *changed;
     struct iovageom_owner speaker;
     int status = iovageom_owner_init(&speaker, source, geometry->self.name);
 
-    if (status == IOVAGEOM_OK && !iovageom_range_valid(window))
-        status = IOVAGEOM_ERR_INVERTED;
     if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_reserve(&changed, geometry->count + 1);
+        status = iovageom_geometry_copy(geometry, &changed);
     if (status < 0)
         return status;
-    for (size_t i = 0; status == IOVAGEOM_OK && i < geometry->count; i++) {
-        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
+    status = iovageom_geometry_put_region(changed, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
+    for (size_t i = changed->count; status == IOVAGEOM_OK && i-- > 0;) {
+        struct iovageom_geometry_fact *row = &changed->facts[i];
 
-        status = iovageom_geometry_append_copy(&changed, fact);
-        if (status == IOVAGEOM_OK && iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI &&
-            !iovageom_source_is_guest(fact->owner.source)) {
-            struct iovageom_geometry_fact *row = &changed.facts[changed.count - 1];
-
-            status = iovageom_geometry_close(&changed, row,
-                                             iovageom_rangeset_remove(row->ranges, window));
-        }
+        if (iovageom_fact_type(row) == IOVAGEOM_RESV_MSI &&
+            !iovageom_source_is_guest(row->owner.source))
+            status = iovageom_geometry_close(changed, row,
+                                             iovageom_rangeset_remove(&row->ranges, window));
     }
-    if (status == IOVAGEOM_OK)
-        status =
-            iovageom_geometry_put_region(&changed, window, IOVAGEOM_RESV_SOFTWARE_MSI, &speaker);
-    if (status == IOVAGEOM_OK)
-        iovageom_geometry_take(geometry, &changed);
-    iovageom_geometry_drop(&changed);
-    return status;
+    return iovageom_geometry_take(geometry, changed, status);
 }

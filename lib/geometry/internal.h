@@ -50,7 +50,7 @@ struct iovageom_geometry_fact {
     struct iovageom_owner owner;
     uint64_t value; /* mask, alignment, number of mappings, or start of the aperture; else 0 */
     uint64_t last;  /* of the aperture; else 0 */
-    struct iovageom_rangeset *ranges; /* of regions, never empty; NULL with other kinds */
+    struct iovageom_rangeset ranges; /* of regions, never empty; with other kinds not initialised */
 };
 
 /*
@@ -71,24 +71,28 @@ struct iovageom_geometry {
     struct iovageom_geometry_fact *facts;
     size_t count;    /* of facts */
     size_t capacity; /* of facts */
-    /* Of this allocation, in bytes: what the caller of geometry_copy_behind() has before the object;
-     * and the object itself, with the sets of a copy. */
-    size_t before, size;
-    bool whole;                           /* all that it has is in this allocation */
-    struct iovageom_geometry_fact few[6]; /* where they are first: a usual host states no more */
+    /* In the same allocation: bytes of a caller in front, see iovageom_geometry_copy_behind(), and
+     * room for facts behind, which are there until they become more. */
+    size_t before, room;
+    struct iovageom_geometry_fact first[];
 };
+
+/* Whether it is of regions. */
+static inline bool iovageom_fact_has_ranges(const struct iovageom_geometry_fact *fact)
+{
+    return fact->kind > IOVAGEOM_FACT_REGIONS;
+}
 
 /* The type of regions; of another fact, and of NULL, 0. */
 static inline uint32_t iovageom_fact_type(const struct iovageom_geometry_fact *fact)
 {
-    return fact != NULL && fact->kind > IOVAGEOM_FACT_REGIONS ? fact->kind - IOVAGEOM_FACT_REGIONS
-                                                              : 0;
+    return fact != NULL && iovageom_fact_has_ranges(fact) ? fact->kind - IOVAGEOM_FACT_REGIONS : 0;
 }
 
 /* Whether a fact has regions that a guest may not map. NULL may be given. */
 static inline bool iovageom_fact_forbids(const struct iovageom_geometry_fact *fact)
 {
-    return iovageom_fact_type(fact) > IOVAGEOM_RESV_DIRECT_RELAXABLE;
+    return fact != NULL && fact->kind > IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_DIRECT_RELAXABLE;
 }
 
 /* Makes room for `capacity` facts in all, so that adding them can't fail later. */
@@ -103,8 +107,7 @@ struct iovageom_fact_key {
 
 /*
  * The row of the fact with that key, whose owner must not be in a row of the table, as rows move; made
- * if there is none. NULL without memory for that: where room was reserved, and the fact has no regions,
- * it can't fail. O(facts).
+ * if there is none. NULL without memory for that, so never where room was reserved. O(facts).
  *
  * New regions have an empty set. The caller adds to row->ranges, by a call that leaves it as it was
  * on an error, and closes the row with that call's status, which is returned. A row whose set is
@@ -130,24 +133,19 @@ int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const
  * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed. */
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
-/* Gives the facts of `from`, which has none then, to a geometry in place of its own. Can't fail. `from`
- * has only an allocator: no name, and no memory of its own for facts and sets. */
-void iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from);
+/* If `status` is IOVAGEOM_OK, gives the facts of `from` to a geometry in place of its own. Frees `from`
+ * in any case. Returns `status`, or IOVAGEOM_ERR_NO_MEMORY, and the geometry is as it was. */
+int iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from,
+                           int status);
 
-/* Frees the facts of a geometry, which may only be given others then. */
-void iovageom_geometry_drop(struct iovageom_geometry *geometry);
-
-/* Adds a copy of a fact behind all others, its ranges included. */
-int iovageom_geometry_append_copy(struct iovageom_geometry *geometry,
-                                  const struct iovageom_geometry_fact *fact);
-
-/* A copy, behind `before` bytes for the caller, which must keep it aligned: one allocation where the facts
- * are few and have few ranges. iovageom_geometry_free() gives back all of it. */
+/* A copy, behind `before` bytes for the caller, which must keep it aligned: one allocation where no fact
+ * has many ranges. iovageom_geometry_free() gives back all of it. */
 int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
                                   const struct iovageom_geometry *from, size_t before,
                                   struct iovageom_geometry **out);
 
-/* The facts of one kind and owner: the first, or NULL, and how many. O(log n + those). */
+/* The facts of one kind and owner: the first, or NULL, and how many (`count` may be NULL). O(log n +
+ * those). */
 const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     const struct iovageom_geometry *geometry, uint32_t kind, const struct iovageom_owner *owner,
     size_t *count);

@@ -15,7 +15,7 @@ uint32_t iovageom_geometry_knows(const struct iovageom_geometry *geometry)
 {
     uint32_t known = 0;
 
-    for (size_t i = 0; i < geometry->count && geometry->facts[i].ranges == NULL; i++)
+    for (size_t i = 0; i < geometry->count && !iovageom_fact_has_ranges(&geometry->facts[i]); i++)
         known |= geometry->facts[i].kind;
     return known;
 }
@@ -134,7 +134,7 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
     for (size_t i = 0;
          status == IOVAGEOM_OK && (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
         if (iovageom_fact_forbids(fact))
-            status = iovageom_rangeset_union(&set, &set, fact->ranges);
+            status = iovageom_rangeset_union(&set, &set, &fact->ranges);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
@@ -177,76 +177,46 @@ int iovageom_geometry_regions(const struct iovageom_geometry *geometry, struct i
 const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geometry *geometry,
                                                      size_t index)
 {
-    return index < geometry->count && geometry->facts[index].ranges != NULL
+    return index < geometry->count && iovageom_fact_has_ranges(&geometry->facts[index])
                ? &geometry->facts[index].owner
                : NULL;
 }
 
 /* ---- up to where it is known ---- */
 
-static bool same_name(const struct iovageom_owner *a, const struct iovageom_owner *b)
-{
-    return memcmp(a->name, b->name, sizeof(a->name)) == 0;
-}
-
 /*
- * The kinds of facts that host sources state about `name`; the source in `name` itself does not
- * matter. INCOMPLETE counts from VFIO upward only: a kernel's list with it may lack regions, while
- * registers with it were read in full, and only their meaning depends on the kernel.
- */
-static uint32_t host_says(const struct iovageom_geometry *geometry,
-                          const struct iovageom_owner *name)
-{
-    uint32_t said = 0;
-
-    for (size_t i = 0; i < geometry->count && geometry->facts[i].ranges == NULL; i++) {
-        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
-
-        if (same_name(&fact->owner, name) &&
-            (fact->kind == IOVAGEOM_FACT_INCOMPLETE ? iovageom_source_is_kernel(fact->owner.source)
-                                                    : iovageom_source_is_host(fact->owner.source)))
-            said |= fact->kind;
-    }
-    return said;
-}
-
-/*
- * The highest address that a host source reserves for `name`, with any type. A list of
- * reserved regions tells that the addresses between them are usable, but not how wide addresses
- * are, so no more is known than up to the last region. False without a region: nothing is known.
- */
-static bool last_reserved(const struct iovageom_geometry *geometry,
-                          const struct iovageom_owner *name, uint64_t *last)
-{
-    const struct iovageom_geometry_fact *fact;
-    struct iovageom_range hull;
-    bool any = false;
-
-    for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
-        if (iovageom_source_is_host(fact->owner.source) && same_name(&fact->owner, name) &&
-            iovageom_rangeset_hull(fact->ranges, &hull)) {
-            *last = any ? iovageom_higher(*last, hull.last) : hull.last;
-            any = true;
-        }
-    return any;
-}
-
-/*
- * Up to which address the statements about one name are complete; false when no address is known. A
- * list of usable ranges tells all. Otherwise all reserved regions must be known, and the width,
- * which an aperture gives, as well.
+ * Up to which address the host's statements about one name are complete; false when no address is known.
+ * The source in `name` does not matter. A list of usable ranges tells all. Otherwise all reserved regions
+ * must be known, and the width as well. An aperture gives it; without one, addresses are usable between
+ * the regions, and no more is known than up to the last one, whatever its type.
+ *
+ * INCOMPLETE counts of kernels only: their list with it may lack regions, while registers with it were
+ * read in full, and only their meaning depends on the kernel.
  */
 static bool known_of(const struct iovageom_geometry *geometry, const struct iovageom_owner *name,
                      uint64_t *last)
 {
-    const uint32_t said = host_says(geometry, name);
+    struct iovageom_range hull;
+    uint32_t said = 0; /* kinds of facts; IOVAGEOM_FACT_REGIONS for any regions */
 
-    *last = IOVAGEOM_ADDRESS_MAX;
+    *last = 0;
+    for (size_t i = 0; i < geometry->count; i++) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
+
+        if (!iovageom_source_is_host(fact->owner.source) ||
+            memcmp(fact->owner.name, name->name, sizeof(name->name)) != 0)
+            continue;
+        if (fact->kind != IOVAGEOM_FACT_INCOMPLETE || iovageom_source_is_kernel(fact->owner.source))
+            said |= iovageom_fact_has_ranges(fact) ? IOVAGEOM_FACT_REGIONS : fact->kind;
+        if (iovageom_fact_has_ranges(fact) && iovageom_rangeset_hull(&fact->ranges, &hull))
+            *last = iovageom_higher(*last, hull.last);
+    }
+    if ((said & (IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_APERTURE)) != 0)
+        *last = IOVAGEOM_ADDRESS_MAX;
     if ((said & IOVAGEOM_FACT_USABLE) != 0)
         return true;
-    if ((said & IOVAGEOM_FACT_INCOMPLETE) != 0 || (said & IOVAGEOM_FACT_RESERVED) == 0)
-        return false;
-    return (said & IOVAGEOM_FACT_APERTURE) != 0 || last_reserved(geometry, name, last);
+    return (said & (IOVAGEOM_FACT_RESERVED | IOVAGEOM_FACT_INCOMPLETE)) == IOVAGEOM_FACT_RESERVED &&
+           (said & (IOVAGEOM_FACT_APERTURE | IOVAGEOM_FACT_REGIONS)) != 0;
 }
 
 /*
@@ -262,7 +232,7 @@ int iovageom_geometry_known_range(const struct iovageom_geometry *geometry,
     struct iovageom_range least = IOVAGEOM_EVERYTHING;
     uint32_t told = 0;
 
-    for (size_t i = 0; i < geometry->count && geometry->facts[i].ranges == NULL; i++) {
+    for (size_t i = 0; i < geometry->count && !iovageom_fact_has_ranges(&geometry->facts[i]); i++) {
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
         uint64_t last;
 

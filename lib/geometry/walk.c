@@ -76,7 +76,7 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
         const struct iovageom_geometry_fact *fact = &geometry->facts[first];
         const struct iovageom_region like = {
             {0, 0}, fact->kind - IOVAGEOM_FACT_REGIONS, (uint32_t)first};
-        const struct iovageom_itree *tree = tree_in(fact->ranges);
+        const struct iovageom_itree *tree = tree_in(&fact->ranges);
         const struct iovageom_range *range = tree->inline_ranges;
         struct iovageom_itree_cursor cursor;
         size_t run = tree->root == NULL ? tree->count : 0;
@@ -195,12 +195,12 @@ static const struct iovageom_geometry_fact *search(const struct iovageom_geometr
                                                    uint64_t address, uint64_t *last)
 {
     *last = IOVAGEOM_ADDRESS_MAX;
-    for (size_t i = geometry->count; i-- > 0 && geometry->facts[i].ranges != NULL;) {
+    for (size_t i = geometry->count; i-- > 0 && iovageom_fact_has_ranges(&geometry->facts[i]);) {
         struct iovageom_rangeset_cursor cursor;
         struct iovageom_range range;
         bool any, here;
 
-        iovageom_rangeset_seek(geometry->facts[i].ranges, address, &cursor);
+        iovageom_rangeset_seek(&geometry->facts[i].ranges, address, &cursor);
         any = iovageom_rangeset_next(&cursor, &range);
         here = any && range.start <= address;
         if (here || (any && iovageom_range_below(range, &range)))

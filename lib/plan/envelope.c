@@ -28,10 +28,10 @@ static int add_regions(struct iovageom_geometry *met, const struct iovageom_owne
 
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_rangeset_seek(regions->ranges, 0, &cursor);
+    iovageom_rangeset_seek(&regions->ranges, 0, &cursor);
     while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        if (!iovageom_rangeset_contains(row->ranges, range))
-            status = iovageom_rangeset_insert(row->ranges, range);
+        if (!iovageom_rangeset_contains(&row->ranges, range))
+            status = iovageom_rangeset_insert(&row->ranges, range);
     return iovageom_geometry_close(met, row, status);
 }
 
