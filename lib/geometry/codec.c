@@ -166,7 +166,7 @@ static int load_fact(struct iovageom_geometry *geometry, const struct record *re
     return aperture ? load_ranges(geometry, record, IOVAGEOM_RESV_RESERVED, true) : IOVAGEOM_OK;
 }
 
-static int load_record(struct iovageom_geometry *geometry, const struct record *record)
+static int take_record(struct iovageom_geometry *geometry, const struct record *record)
 {
     const uint32_t sub = record->tag & TAG_SUB;
 
@@ -201,7 +201,7 @@ int iovageom_geometry_load(const struct iovageom_allocator *allocator, const voi
     while (status == IOVAGEOM_OK && reader.left > 0) {
         status = next_record(&reader, &record);
         if (status == IOVAGEOM_OK)
-            status = load_record(geometry, &record);
+            status = take_record(geometry, &record);
     }
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_settle(geometry);
