@@ -30,7 +30,7 @@ enum iovageom_piece_kind {
     IOVAGEOM_PIECE_RAM = 1, /**< all of it is pinned while a device bypasses */
     IOVAGEOM_PIECE_BAR = 2, /**< registers of a device, mapped for peer-to-peer DMA */
     /** The guest's MSI doorbells: they may also lie where the host reserves MSI or SOFTWARE_MSI, as
-        writes there are no DMA. */
+        writes there are no DMA. None is moved there. */
     IOVAGEOM_PIECE_MSI = 3
 };
 
@@ -138,8 +138,9 @@ struct iovageom_layout_plan {
  *         IOVAGEOM_ERR_INVALID (granule; kind, flags or alignment of a piece; no allocator);
  *         IOVAGEOM_ERR_NOTHING_USABLE (page-size mask 0); IOVAGEOM_ERR_NO_MEMORY. O((pieces + k)
  *         log (pieces + k)) for k reserved regions, and O(pieces + k) more for each move to one of
- *         several holes, for each piece of RAM that is stuck, and for each piece that shares a
- *         granule with one that is fixed or reported.
+ *         several holes, for each piece of RAM that is stuck, for each piece that is moved past
+ *         holes in which its alignment leaves no room, and for each piece that shares a granule
+ *         with one that is fixed or reported.
  */
 IOVAGEOM_API int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                                       const struct iovageom_geometry *geometry, uint64_t granule,

@@ -7,6 +7,7 @@
 #include "../set/rangeset_internal.h"
 #include "../base/range.h"
 #include "../base/array.h"
+#include "../base/hints.h"
 #include "../base/sort.h"
 #include "../geometry/internal.h"
 #include "places.h"
@@ -15,24 +16,28 @@
  * How a layout is planned. Pieces are put into an order of precedence; a *seat* is a piece's place
  * in it (compare_seats()). In that order they are *settled*, one by one: each stays where it is if
  * the host maps it and no earlier piece has it; else it moves. Three sets of addresses say what is
- * free; each contains the one before:
+ * free; the third contains the others:
  *
  *   refused   what the host doesn't map
- *   taken     and where settled pieces are: a piece that overlaps this can't stay
+ *   taken     where settled pieces are; a piece that overlaps either can't stay
  *   blocked   and where pieces are that are still to be settled: nothing is put there, so that
  *             moving one piece never makes another one move
  *
- * A piece that moves whole may be put where it was itself, but for the addresses that another
- * piece had as well (`shared`). All is O(n log n).
+ * A piece that moves whole may be put where it was itself, but for what a settled piece has there,
+ * or one that is still to be settled: what is left is its `own`. All is O(n log n).
  */
 
 struct seat {
     const struct iovageom_piece *piece;
     struct iovageom_range range; /* the piece's, widened to granules */
+    bool excused;                /* doorbells where the host has its own: they need no mapping */
     bool left;                   /* it has moved whole: where it was is free */
+    const struct iovageom_range *own; /* the `owned` parts of `range` that no later seat has */
+    size_t owned;
 };
 
-/* The work in progress. All sets hold whole granules. */
+/* The work in progress. All sets hold whole granules. What is large comes last, and the two NOINLINE
+ * below keep the steps out of the frame that it is in: both make the code smaller. */
 struct work {
     const struct iovageom_allocator *allocator;
     const struct iovageom_geometry *geometry;
@@ -40,14 +45,15 @@ struct work {
     const struct iovageom_piece *pieces;
     size_t count;
     struct seat *seats;
-    struct iovageom_rangeset refused; /* what the host does not map */
-    struct iovageom_rangeset taken;   /* and what settled pieces have */
-    struct iovageom_rangeset blocked; /* and where those still stand that are not settled */
-    struct iovageom_rangeset shared;  /* where more than one piece was given */
+    struct iovageom_range *own; /* behind the seats: room for what is left of their `own` */
     struct iovageom_placement *out;
     size_t capacity;
-    struct iovageom_layout_plan plan;
     struct iovageom_report *report;
+    struct iovageom_layout_plan plan;
+    struct iovageom_rangeset refused; /* what the host does not map */
+    struct iovageom_rangeset taken;   /* what settled pieces have */
+    struct iovageom_rangeset blocked; /* both, and where those stand that are not settled */
+    struct iovageom_walk walk;        /* over the geometry */
 };
 
 /* What may be done with a piece. A BAR is decoded in one piece. */
@@ -97,15 +103,15 @@ static int add_common(struct iovageom_rangeset *to, const struct iovageom_ranges
 
 /* ---- findings ---- */
 
-static void report_piece(struct work *work, enum iovageom_finding_kind kind, int status,
-                         const struct iovageom_piece *piece, struct iovageom_range against,
-                         uint64_t offered)
+static void report(struct work *work, enum iovageom_finding_kind kind, int status,
+                   struct iovageom_range range, struct iovageom_range against, uint64_t wanted,
+                   uint64_t offered)
 {
     struct iovageom_finding finding = iovageom_finding_blank(kind, status);
 
-    finding.range = piece->range;
+    finding.range = range;
     finding.against = against;
-    finding.wanted = (uint64_t)(piece - work->pieces);
+    finding.wanted = wanted;
     finding.offered = offered;
     iovageom_report_add(work->report, &finding);
 }
@@ -114,21 +120,36 @@ static void report_piece(struct work *work, enum iovageom_finding_kind kind, int
 static void report_overlap(struct work *work, const struct iovageom_piece *piece,
                            const struct iovageom_piece *other, int status)
 {
-    report_piece(work, IOVAGEOM_FINDING_OVERLAP, status, piece, other->range,
-                 (uint64_t)(other - work->pieces));
+    report(work, IOVAGEOM_FINDING_OVERLAP, status, piece->range, other->range,
+           (uint64_t)(piece - work->pieces), (uint64_t)(other - work->pieces));
 }
 
-/* Reports the first earlier piece that has addresses of the piece in `seat`. */
-static void report_neighbour(struct work *work, const struct seat *seat, int status)
+/*
+ * Reports the first earlier piece that has addresses of the piece in `seat`. Of pieces that can't move,
+ * none may lie on another: that is an error, and all there is to say. Those that share a page are noted.
+ */
+static int report_neighbour(struct work *work, const struct seat *seat)
 {
+    const bool fixed = freedom_of(seat->piece) == MOVES_NOT;
+    const struct seat *found = NULL;
     struct iovageom_range common;
 
-    for (const struct seat *other = work->seats; work->report != NULL && other < seat; other++)
-        if (!other->left && iovageom_range_intersect(seat->range, other->range, &common) &&
-            !iovageom_rangeset_contains(&work->refused, common)) {
-            report_overlap(work, seat->piece, other->piece, status);
-            return;
+    for (const struct seat *other = work->seats; other < seat && (fixed || found == NULL);
+         other++) {
+        if (fixed && iovageom_range_overlaps(seat->piece->range, other->piece->range)) {
+            iovageom_report_clear(work->report);
+            report_overlap(work, seat->piece, other->piece, IOVAGEOM_ERR_OVERLAP);
+            return IOVAGEOM_ERR_OVERLAP;
         }
+        if (found == NULL && !other->left &&
+            iovageom_range_intersect(seat->range, other->range, &common) &&
+            (fixed || seat->excused || !iovageom_rangeset_contains(&work->refused, common)))
+            found = other;
+    }
+    if (found != NULL)
+        report_overlap(work, seat->piece, found->piece,
+                       fixed ? IOVAGEOM_OK : IOVAGEOM_ERR_CONFLICT);
+    return IOVAGEOM_OK;
 }
 
 static void report_host(struct work *work, struct iovageom_range range)
@@ -158,40 +179,6 @@ static int check_piece(const struct iovageom_piece *piece)
     return IOVAGEOM_OK;
 }
 
-static void note_alignment(struct work *work, struct iovageom_range range)
-{
-    struct iovageom_finding finding =
-        iovageom_finding_blank(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_OK);
-
-    finding.range = range;
-    finding.wanted = work->granule;
-    if (!iovageom_range_is_aligned(range, work->granule))
-        iovageom_report_add(work->report, &finding);
-}
-
-/* Of pieces that can't move, none may lie on another; those that share a page are only noted. */
-static int take_fixed(struct work *work)
-{
-    int status = IOVAGEOM_OK;
-
-    for (size_t i = 0; status == IOVAGEOM_OK && i < work->count; i++) {
-        const struct seat *seat = &work->seats[i];
-
-        if (freedom_of(seat->piece) != MOVES_NOT)
-            break;
-        if (iovageom_rangeset_overlaps(&work->taken, seat->range)) {
-            for (const struct seat *other = work->seats; other < seat; other++)
-                if (iovageom_range_overlaps(seat->piece->range, other->piece->range)) {
-                    report_overlap(work, seat->piece, other->piece, IOVAGEOM_ERR_OVERLAP);
-                    return IOVAGEOM_ERR_OVERLAP;
-                }
-            report_neighbour(work, seat, IOVAGEOM_OK);
-        }
-        status = iovageom_rangeset_insert(&work->taken, seat->range);
-    }
-    return status;
-}
-
 /* ---- placing ---- */
 
 /* Doorbells need no mapping where the host has doorbells too. */
@@ -199,14 +186,11 @@ static bool among_doorbells(const struct work *work, struct iovageom_range range
 {
     const struct iovageom_geometry_fact *fact;
     struct iovageom_range piece;
-    struct iovageom_walk walk;
     bool among = true;
 
-    iovageom_walk_open(&walk, work->geometry);
-    while (among && iovageom_walk_next(&walk, &range, &piece, &fact))
+    while (among && iovageom_walk_next(&work->walk, &range, &piece, &fact))
         among = !iovageom_fact_forbids(fact) || iovageom_fact_type(fact) == IOVAGEOM_RESV_MSI ||
                 iovageom_fact_type(fact) == IOVAGEOM_RESV_SOFTWARE_MSI;
-    iovageom_walk_close(&walk);
     return among;
 }
 
@@ -254,16 +238,18 @@ static int scatter(struct work *work, const struct iovageom_piece *piece,
     return status;
 }
 
-/* Moves what the host refuses of a piece, or others have, and only that. */
-static int split(struct work *work, const struct seat *seat, const struct iovageom_rangeset *lost)
+/* Moves what the host refuses of a piece, or others have, and only that. `lost` is scratch space. */
+static int split(struct work *work, const struct seat *seat, struct iovageom_rangeset *lost)
 {
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range from;
-    int status = IOVAGEOM_OK;
+    int status = iovageom_rangeset_clip(lost, &work->refused, seat->range);
 
-    if (!iovageom_place_room(&work->blocked, seat->piece->limits, work->granule,
-                             iovageom_rangeset_size(lost)))
-        return IOVAGEOM_OK;
+    if (status == IOVAGEOM_OK)
+        status = add_common(lost, &work->taken, seat->range);
+    if (status < 0 || !iovageom_place_room(&work->blocked, seat->piece->limits, work->granule,
+                                           iovageom_rangeset_size(lost)))
+        return status;
     /* What stays is mapped in one range more than what is lost, unless that is at an end. */
     work->plan.mappings += iovageom_rangeset_count(lost) + 1;
     iovageom_rangeset_seek(lost, 0, &cursor);
@@ -281,12 +267,15 @@ static int move(struct work *work, struct seat *seat)
 {
     const struct iovageom_piece *piece = seat->piece;
     struct iovageom_range to;
-    int status = iovageom_rangeset_remove(&work->blocked, seat->range);
+    int status = IOVAGEOM_OK;
 
-    if (status == IOVAGEOM_OK)
-        status = add_common(&work->blocked, &work->taken, seat->range);
-    if (status == IOVAGEOM_OK)
-        status = add_common(&work->blocked, &work->shared, seat->range);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < seat->owned; i++) {
+        status = iovageom_rangeset_remove(&work->blocked, seat->own[i]);
+        if (status == IOVAGEOM_OK)
+            status = add_common(&work->blocked, &work->taken, seat->own[i]);
+        if (status == IOVAGEOM_OK)
+            status = add_common(&work->blocked, &work->refused, seat->own[i]);
+    }
     if (status < 0)
         return status;
     seat->left = iovageom_place_near(&work->blocked, iovageom_place_limits(piece), piece->range,
@@ -298,44 +287,40 @@ static int move(struct work *work, struct seat *seat)
 
 /*
  * Lets a piece stay, or move what can't stay of it: only that if it can be split, else all. A fixed
- * piece is compared with the host alone, because take_fixed() has compared it with the others;
- * doorbells may lie where the host has its own. `lost` is scratch space.
+ * piece is a misfit by the host alone, as no other makes it move; doorbells may lie where the host has
+ * its own. `lost` is scratch space.
  */
-static int settle(struct work *work, struct seat *seat, struct iovageom_rangeset *lost)
+static NOINLINE int settle(struct work *work, struct seat *seat, struct iovageom_rangeset *lost)
 {
     const struct iovageom_piece *piece = seat->piece;
-    const bool excused = piece->kind == IOVAGEOM_PIECE_MSI && among_doorbells(work, seat->range);
+    const bool movable = freedom_of(piece) != MOVES_NOT;
+    const bool shared = iovageom_rangeset_overlaps(&work->taken, seat->range);
+    const bool refused = iovageom_rangeset_overlaps(&work->refused, seat->range);
     const size_t placements = work->plan.placements;
-    struct iovageom_size by_host;
-    int status = iovageom_rangeset_clip(lost, &work->refused, seat->range);
+    int status = IOVAGEOM_OK;
 
-    by_host = iovageom_rangeset_size(lost);
-    if (status == IOVAGEOM_OK && freedom_of(piece) != MOVES_NOT)
-        status = iovageom_rangeset_clip(lost, &work->taken, seat->range);
-    const bool by_others = iovageom_size_compare(iovageom_rangeset_size(lost), by_host) != 0;
-    const bool refused = by_host.hi != 0 || by_host.lo != 0;
-    if (status == IOVAGEOM_OK && excused)
-        status = iovageom_rangeset_difference(lost, lost, &work->refused);
+    seat->excused =
+        refused && piece->kind == IOVAGEOM_PIECE_MSI && among_doorbells(work, seat->range);
+    if (refused && !seat->excused)
+        report_host(work, seat->range);
+    if (shared)
+        status = report_neighbour(work, seat);
     if (status < 0)
         return status;
-    if (iovageom_rangeset_count(lost) == 0) {
+    if ((!refused || seat->excused) && !(shared && movable)) {
         work->plan.mappings += !refused;
         return iovageom_rangeset_insert(&work->taken, seat->range);
     }
     work->plan.misfits++;
-    if (refused && !excused)
-        report_host(work, seat->range);
-    if (by_others)
-        report_neighbour(work, seat, IOVAGEOM_ERR_CONFLICT);
     if (freedom_of(piece) == MOVES_PARTS)
         status = split(work, seat, lost);
-    else if (freedom_of(piece) == MOVES_WHOLE)
+    else if (movable)
         status = move(work, seat);
     if (status == IOVAGEOM_OK && work->plan.placements == placements) {
         work->plan.stuck++;
-        report_piece(work, IOVAGEOM_FINDING_NO_PLACE, IOVAGEOM_ERR_CONFLICT, piece,
-                     freedom_of(piece) != MOVES_NOT ? iovageom_place_limits(piece) : piece->range,
-                     0);
+        report(work, IOVAGEOM_FINDING_NO_PLACE, IOVAGEOM_ERR_CONFLICT, piece->range,
+               movable ? iovageom_place_limits(piece) : piece->range,
+               (uint64_t)(piece - work->pieces), 0);
     }
     if (status == IOVAGEOM_OK && !seat->left)
         status = iovageom_rangeset_insert(&work->taken, seat->range);
@@ -403,7 +388,7 @@ static int conclude(struct work *work)
 }
 
 /* Goes through all steps. `lost` is scratch space. */
-static int plan_pieces(struct work *work, struct iovageom_rangeset *lost)
+static NOINLINE int plan_pieces(struct work *work, struct iovageom_rangeset *lost)
 {
     int status;
 
@@ -415,29 +400,34 @@ static int plan_pieces(struct work *work, struct iovageom_rangeset *lost)
         status = check_piece(piece);
         if (status < 0)
             return status;
-        work->seats[i] = (struct seat){piece, range, false};
+        work->seats[i] = (struct seat){.piece = piece, .range = range};
         if (piece->kind == IOVAGEOM_PIECE_RAM)
             work->plan.pinned = iovageom_size_add(work->plan.pinned, iovageom_range_size(range));
     }
     iovageom_sort(work->seats, work->count, sizeof(*work->seats), compare_seats);
-    status = take_fixed(work);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < work->count; i++)
-        note_alignment(work, work->pieces[i].range);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_usable(work->geometry, work->granule, &work->refused);
+    status = iovageom_geometry_usable(work->geometry, work->granule, &work->refused);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_complement(&work->refused, &work->refused, IOVAGEOM_EVERYTHING);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_union(&work->taken, &work->taken, &work->refused);
-    for (size_t i = 0; status == IOVAGEOM_OK && i < work->count; i++) {
-        status = add_common(&work->shared, &work->blocked, work->seats[i].range);
-        if (status == IOVAGEOM_OK)
-            status = iovageom_rangeset_insert(&work->blocked, work->seats[i].range);
+    /* From the last one up: what is still free is its own. */
+    for (size_t i = work->count; status == IOVAGEOM_OK && i-- > 0;) {
+        struct seat *seat = &work->seats[i];
+
+        status = iovageom_rangeset_complement(lost, &work->blocked, seat->range);
+        if (status < 0)
+            break;
+        seat->own = work->own;
+        (void)iovageom_rangeset_to_array(lost, work->own, SIZE_MAX, &seat->owned);
+        work->own += seat->owned;
+        status = iovageom_rangeset_insert(&work->blocked, seat->range);
     }
     if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_union(&work->blocked, &work->blocked, &work->taken);
+        status = iovageom_rangeset_union(&work->blocked, &work->blocked, &work->refused);
     for (size_t i = 0; status == IOVAGEOM_OK && i < work->count; i++)
         status = settle(work, &work->seats[i], lost);
+    for (size_t i = 0; status == IOVAGEOM_OK && i < work->count; i++)
+        if (!iovageom_range_is_aligned(work->pieces[i].range, work->granule))
+            report(work, IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_OK, work->pieces[i].range,
+                   (struct iovageom_range){0, 0}, work->granule, 0);
     return status == IOVAGEOM_OK ? conclude(work) : status;
 }
 
@@ -447,36 +437,40 @@ int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                          struct iovageom_placement *out, size_t capacity,
                          struct iovageom_layout_plan *plan, struct iovageom_report *report)
 {
+    uint64_t own = granule != 0 ? granule : 4096;
+    int status = iovageom_geometry_granule(geometry, &own);
     struct work work = {.allocator = iovageom_allocator_chosen(allocator),
                         .geometry = geometry,
-                        .granule = granule,
+                        .granule = granule != 0 ? granule : own,
                         .pieces = pieces,
                         .count = count,
                         .out = out,
                         .capacity = capacity,
                         .report = report};
     struct iovageom_rangeset lost, *const sets[] = {&work.refused, &work.taken, &work.blocked,
-                                                    &work.shared, &lost};
-    uint64_t own = granule != 0 ? granule : 4096;
-    int status = iovageom_geometry_granule(geometry, &own);
+                                                    &lost};
+    /* Of each range that is put into a set, one part is new, and one more for each that it joins: so
+     * two for each piece are room enough for what all have of their own. */
+    const size_t room = sizeof(*work.seats) + 2 * sizeof(*work.own);
 
     iovageom_report_clear(report);
     if (status == IOVAGEOM_ERR_NOTHING_USABLE)
         return status;
-    if (granule == 0)
-        work.granule = own;
     if (work.allocator == NULL || !iovageom_pgsize_is_power(work.granule) || work.granule < own)
         return IOVAGEOM_ERR_INVALID;
-    work.seats = iovageom_array_new(work.allocator, count + 1, sizeof(*work.seats));
+    work.seats = iovageom_array_new(work.allocator, count + 1, room);
     if (work.seats == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    for (size_t i = 0; i < 5; i++)
+    work.own = (struct iovageom_range *)(work.seats + count + 1);
+    for (size_t i = 0; i < 4; i++)
         (void)iovageom_rangeset_init(sets[i], work.allocator);
+    iovageom_walk_open(&work.walk, geometry);
     status = plan_pieces(&work, &lost);
     if (status == IOVAGEOM_OK || status == IOVAGEOM_ERR_CONFLICT || status == IOVAGEOM_ERR_LIMIT)
         *plan = work.plan;
-    for (size_t i = 0; i < 5; i++)
+    iovageom_walk_close(&work.walk);
+    for (size_t i = 0; i < 4; i++)
         iovageom_rangeset_deinit(sets[i]);
-    iovageom_array_free(work.allocator, work.seats, count + 1, sizeof(*work.seats));
+    iovageom_array_free(work.allocator, work.seats, count + 1, room);
     return status;
 }

@@ -67,18 +67,13 @@ struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
 void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b);
 
 /*
- * The whole granules that a has: what a set of *usable* addresses is worth.
+ * Inward: the whole granules that a has, which is what a set of *usable* addresses is worth. Outward: the
+ * granules of which it has any address, which is what *reserved* ones cost.
  *
  * @param granule in bytes, a power of two; else IOVAGEOM_ERR_INVALID.
  */
 int iovageom_rangeset_align_inward(struct iovageom_rangeset *result,
                                    const struct iovageom_rangeset *a, uint64_t granule);
-
-/*
- * The granules of which a has any address: what a set of *reserved* addresses costs.
- *
- * @param granule in bytes, a power of two; else IOVAGEOM_ERR_INVALID.
- */
 int iovageom_rangeset_align_outward(struct iovageom_rangeset *result,
                                     const struct iovageom_rangeset *a, uint64_t granule);
 

@@ -320,7 +320,6 @@ static void envelope(size_t n)
     free(hosts);
 }
 
-/* The promise of a whole guest, and n mappings, where n owners reserve. */
 /* RAM of which n parts can't stay, and go into n holes that are all too small for two of them. */
 static void layout_scatter(size_t n)
 {
@@ -369,6 +368,47 @@ static void layout_move(size_t n)
     iovageom_geometry_free(geometry);
     free(pieces);
     free(out);
+}
+
+/* n pieces, each within the one before, and all of them over n regions. */
+static void layout_nested(size_t n)
+{
+    struct iovageom_piece *pieces = room(n, sizeof(*pieces));
+    struct iovageom_geometry *geometry = many_regions(n, 0);
+    struct iovageom_layout_plan plan;
+
+    for (size_t i = 0; i < n; i++)
+        pieces[i] =
+            (struct iovageom_piece){.range = R(i * PAGE, ordered(n).last + (n - i) * PAGE - 1),
+                                    .kind = IOVAGEOM_PIECE_RAM,
+                                    .flags = IOVAGEOM_PIECE_MOVABLE,
+                                    .alignment = PAGE,
+                                    .limits = ALL};
+    start();
+    must(iovageom_plan_layout(NULL, geometry, PAGE, pieces, n, NULL, 0, &plan, NULL) < 0);
+    stop();
+    must(plan.placements == n && plan.stuck == 0);
+    iovageom_geometry_free(geometry);
+    free(pieces);
+}
+
+/* n doorbells that may stay where they are. */
+static void layout_doorbells(size_t n)
+{
+    struct iovageom_piece *pieces = room(n, sizeof(*pieces));
+    struct iovageom_geometry *geometry = many_owners(n);
+    struct iovageom_layout_plan plan;
+
+    must(iovageom_geometry_add_reserved(geometry, ALL, IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_USER) ==
+         0);
+    for (size_t i = 0; i < n; i++)
+        pieces[i] =
+            (struct iovageom_piece){.range = ordered(i), .kind = IOVAGEOM_PIECE_MSI, .limits = ALL};
+    start();
+    must(iovageom_plan_layout(NULL, geometry, PAGE, pieces, n, NULL, 0, &plan, NULL) == 0);
+    stop();
+    iovageom_geometry_free(geometry);
+    free(pieces);
 }
 
 /* A list of which each other gap is closed. */
@@ -434,6 +474,8 @@ const struct measure measures_of_facts[] = {
     {"plan_envelope, _who", "O(n log n)", GROWTH_LINEAR_LOG, 1024, envelope},
     {"plan_layout, scattering", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_scatter},
     {"plan_layout, moving", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_move},
+    {"plan_layout, nested", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_nested},
+    {"plan_layout, doorbells", "O((pieces + k) log k)", GROWTH_LINEAR_LOG, 1024, layout_doorbells},
     {"plan_cover, _map", "O(64 n)", GROWTH_LINEAR, 4096, cover},
     {"plan_cover_dirty", "O(mappings + words + ranges)", GROWTH_LINEAR, 4096, dirty},
     {NULL, NULL, GROWTH_CONSTANT, 0, NULL},

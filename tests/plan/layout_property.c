@@ -14,6 +14,7 @@
 
 struct world {
     bool refused[CELLS];
+    bool doorbells[CELLS]; /* refused as these, and as nothing else */
     uint64_t granule;
     struct iovageom_geometry *geometry;
     struct iovageom_piece pieces[PIECES];
@@ -29,13 +30,19 @@ static struct world random_world(struct test_random *random, size_t pieces, uint
     property_check(iovageom_geometry_add_alignment(world.geometry, 1, IOVAGEOM_SOURCE_VFIO) == 0);
     for (unsigned i = 0; i < 4; i++) {
         struct iovageom_range range = test_random_small_range(random, CELLS);
+        const bool doorbells = test_random_one_in(random, 2);
 
         if (range.last - range.start > 12)
             range.last = range.start + test_random_below(random, 12);
-        property_check(iovageom_geometry_add_reserved(world.geometry, range, IOVAGEOM_RESV_DIRECT,
-                                                      IOVAGEOM_SOURCE_SYSFS) == 0);
-        for (uint64_t at = range.start; at <= range.last; at++)
+        property_check(
+            iovageom_geometry_add_reserved(world.geometry, range,
+                                           doorbells ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
+                                           IOVAGEOM_SOURCE_SYSFS) == 0);
+        /* Where both are, it is doorbells that show. */
+        for (uint64_t at = range.start; at <= range.last; at++) {
             world.refused[at] = true;
+            world.doorbells[at] = world.doorbells[at] || doorbells;
+        }
     }
     while (world.count < pieces) {
         struct iovageom_piece piece = {test_random_small_range(random, CELLS), IOVAGEOM_PIECE_RAM,
@@ -46,8 +53,8 @@ static struct world random_world(struct test_random *random, size_t pieces, uint
         if (piece.range.last - piece.range.start >= most)
             piece.range.last = piece.range.start + test_random_below(random, most);
         piece.alignment = test_random_one_in(random, 3) ? 4 : 0;
-        if (pieces > 1 && test_random_one_in(random, 3))
-            piece.kind = IOVAGEOM_PIECE_BAR;
+        if (pieces > 1 && test_random_one_in(random, 2))
+            piece.kind = test_random_one_in(random, 2) ? IOVAGEOM_PIECE_BAR : IOVAGEOM_PIECE_MSI;
         if (test_random_one_in(random, 2))
             piece.limits = (struct iovageom_range){0, UINT64_MAX};
         world.pieces[world.count++] = piece;
@@ -145,35 +152,136 @@ static void check_move(const struct world *world, const struct iovageom_placemen
     }
 }
 
+/* Whether it is doorbells that may lie where they are, whatever the host refuses. */
+static bool is_excused(const struct world *world, const struct iovageom_piece *piece)
+{
+    bool excused = piece->kind == IOVAGEOM_PIECE_MSI;
+
+    for (uint64_t at = piece->range.start & ~(world->granule - 1);
+         at <= (piece->range.last | (world->granule - 1)); at++)
+        excused = excused && (!world->refused[at] || world->doorbells[at]);
+    return excused;
+}
+
+/* How far from where it is the nearest place for a piece is that moves whole; UINT64_MAX for none. */
+static uint64_t nearest(const struct world *world, const struct iovageom_piece *piece,
+                        const bool free[CELLS])
+{
+    const uint64_t step = alignment_of(world, piece), length = length_of(piece->range);
+    uint64_t best = UINT64_MAX;
+
+    for (uint64_t start = 0; start + length <= CELLS; start += step) {
+        struct iovageom_range there = {start, start + length - 1};
+        bool fits = iovageom_range_contains(piece->limits, there);
+        uint64_t way =
+            start > piece->range.start ? start - piece->range.start : piece->range.start - start;
+
+        for (uint64_t at = there.start; at <= there.last; at++)
+            fits = fits && free[at / world->granule];
+        if (fits && way < best)
+            best = way;
+    }
+    return best;
+}
+
+/* The addresses of whole granules within the limits of a piece that are free. */
+static uint64_t room_for(const struct world *world, const struct iovageom_piece *piece,
+                         const bool free[CELLS])
+{
+    uint64_t room = 0;
+
+    for (uint64_t at = 0; at < CELLS; at += world->granule)
+        if (piece->limits.start <= at && at + world->granule - 1 <= piece->limits.last &&
+            free[at / world->granule])
+            room += world->granule;
+    return room;
+}
+
+/*
+ * Whether there is a place for piece i of the order, and how far away the nearest is (0 for one that is
+ * split): where nothing is refused or taken, and where no later piece stands.
+ */
+static bool has_place(const struct world *world, const size_t order[PIECES], size_t i,
+                      const bool refused[CELLS], const bool taken[CELLS], uint64_t lost,
+                      uint64_t *way)
+{
+    const struct iovageom_piece *piece = &world->pieces[order[i]];
+    bool free[CELLS], standing[CELLS] = {false};
+
+    *way = 0;
+    if (!moves(piece))
+        return false;
+    for (size_t k = splits(piece) ? i : i + 1; k < world->count; k++)
+        mark(world, world->pieces[order[k]].range, standing);
+    for (uint64_t at = 0; at < CELLS; at++)
+        free[at] = !refused[at] && !taken[at] && !standing[at];
+    if (splits(piece))
+        return room_for(world, piece, free) >= lost;
+    *way = nearest(world, piece, free);
+    return *way != UINT64_MAX;
+}
+
 /*
  * Goes through the pieces in the order of their rights. What a piece can't keep where it is, as the
- * host refuses it or a piece with a better right has it, is what moves, no more and no less.
+ * host refuses it or a piece with a better right has it, is what moves, no more and no less; and it
+ * does if there is a place.
  */
 static void check_plan(const struct world *world, const struct iovageom_placement *out,
                        const struct iovageom_layout_plan *plan)
 {
     bool refused[CELLS], taken[CELLS] = {false};
     size_t order[PIECES], misfits = 0, stuck = 0, used = 0;
-    uint64_t moved = 0;
+    uint64_t moved = 0, mappings = 0, way;
 
     refused_granules(world, refused);
     order_of(world, order);
     for (size_t i = 0; i < world->count; i++) {
         const struct iovageom_piece *piece = &world->pieces[order[i]];
-        bool here[CELLS] = {false}, mine[CELLS] = {false};
-        uint64_t lost = 0, gone = 0;
+        const bool excused = is_excused(world, piece);
+        bool here[CELLS] = {false}, mine[CELLS] = {false}, granules[CELLS] = {false};
+        bool kept = false, needless = false;
+        struct iovageom_range to;
+        uint64_t lost = 0, lost_granules = 0, gone = 0, runs = 0;
 
+        mark(world, piece->range, granules);
+        for (uint64_t at = 0; at < CELLS; at++) {
+            const bool stays =
+                granules[at] && (!refused[at] || excused) && !(moves(piece) && taken[at]);
+
+            lost_granules += granules[at] && !stays;
+            needless = needless || (granules[at] && refused[at]);
+            runs += stays && !kept;
+            kept = stays;
+        }
         for (uint64_t at = piece->range.start; at <= piece->range.last; at++) {
             here[at] = true;
-            lost += refused[at / world->granule] || (moves(piece) && taken[at / world->granule]);
+            lost += (refused[at / world->granule] && !excused) ||
+                    (moves(piece) && taken[at / world->granule]);
         }
+        const bool placed = lost > 0 && has_place(world, order, i, refused, taken,
+                                                  lost_granules * world->granule, &way);
+        const size_t before = used;
         for (; used < plan->placements && out[used].piece == order[i]; used++) {
             check_move(world, &out[used], here);
             gone += length_of(out[used].from);
-            mark(world, out[used].to, mine);
+            /* Parts take as many granules as they had. */
+            to = out[used].to;
+            if (splits(piece))
+                to.last = to.start + (out[used].from.last | (world->granule - 1)) -
+                          (out[used].from.start & ~(world->granule - 1));
+            mark(world, to, mine);
         }
         misfits += lost > 0;
         stuck += lost > 0 && gone == 0;
+        property_check(placed == (gone > 0));
+        if (placed && !splits(piece))
+            property_check(way == (out[before].to.start > piece->range.start
+                                       ? out[before].to.start - piece->range.start
+                                       : piece->range.start - out[before].to.start));
+        if (lost == 0)
+            mappings += !needless;
+        else if (placed)
+            mappings += used - before + (splits(piece) ? runs : 0);
         property_check(gone == 0 || gone == (splits(piece) ? lost : length_of(piece->range)));
         property_check(gone == 0 || lost > 0);
         moved += gone;
@@ -182,8 +290,9 @@ static void check_plan(const struct world *world, const struct iovageom_placemen
             property_check(!mine[at] || (!taken[at] && !refused[at]));
         for (uint64_t at = 0; at < CELLS; at++)
             if (here[at]) {
-                property_check(!moves(piece) || (lost > 0 && gone == 0) ||
-                               (!taken[at / world->granule] && !refused[at / world->granule]));
+                property_check(
+                    !moves(piece) || (lost > 0 && gone == 0) ||
+                    (!taken[at / world->granule] && (!refused[at / world->granule] || excused)));
                 mine[at / world->granule] = true;
             }
         for (uint64_t at = 0; at < CELLS; at++)
@@ -191,6 +300,7 @@ static void check_plan(const struct world *world, const struct iovageom_placemen
     }
     property_check(used == plan->placements);
     property_check(plan->misfits == misfits && plan->stuck == stuck);
+    property_check(plan->mappings == mappings);
     property_check(plan->moved.hi == 0 && plan->moved.lo == moved);
     property_check(plan->outcome == (stuck > 0     ? IOVAGEOM_LAYOUT_STUCK
                                      : misfits > 0 ? IOVAGEOM_LAYOUT_SOLVED

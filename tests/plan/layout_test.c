@@ -456,6 +456,63 @@ static void who_makes_room(void **state)
     iovageom_geometry_free(geometry);
 }
 
+/* Where a piece was that has moved is free, even where another one is that moves now. */
+static void a_piece_goes_where_another_one_has_left(void **state)
+{
+    struct iovageom_geometry *geometry = host("dev", 32);
+    struct iovageom_piece pieces[] = {
+        {R(0x10000, 0x1ffff), IOVAGEOM_PIECE_RAM, IOVAGEOM_PIECE_MOVABLE, 0, ALL},
+        {R(0x18000, 0x1bfff), IOVAGEOM_PIECE_RAM, IOVAGEOM_PIECE_MOVABLE, 0, R(0x15000, 0x1bfff)},
+        {R(0x17000, 0x17fff), IOVAGEOM_PIECE_RAM, RAM_FLAGS, 0, ALL}};
+    struct iovageom_placement out[2];
+    struct iovageom_layout_plan plan;
+
+    (void)state;
+    reserve(geometry, R(0x10000, 0x10fff), IOVAGEOM_RESV_RESERVED);
+    reserve(geometry, R(0x1b000, 0x1bfff), IOVAGEOM_RESV_RESERVED);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 2, out, 2, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.outcome, IOVAGEOM_LAYOUT_SOLVED);
+    assert_int_equal(plan.placements, 2);
+    check_placement(&out[0], 0, pieces[0].range, R(0x1c000, 0x2bfff));
+    check_placement(&out[1], 1, pieces[1].range, R(0x17000, 0x1afff));
+    /* But not where a third one is, which had a part of the first one's place, too. */
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, out, 2, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.stuck, 1);
+    assert_int_equal(plan.placements, 1);
+    iovageom_geometry_free(geometry);
+}
+
+/* They may be where the host has its own, but not where another piece is. */
+static void doorbells_make_room_for_each_other(void **state)
+{
+    struct iovageom_geometry *geometry = host("dev", 48);
+    struct iovageom_piece pieces[] = {
+        {R(0xfee01000, 0xfee02fff), IOVAGEOM_PIECE_MSI, IOVAGEOM_PIECE_MOVABLE, 0, ALL},
+        {R(0xfee00000, 0xfee01fff), IOVAGEOM_PIECE_MSI, 0, 0, ALL}};
+    struct iovageom_placement out[1];
+    struct iovageom_layout_plan plan;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    reserve(geometry, R(0xfee00000, 0xfeefffff), IOVAGEOM_RESV_MSI);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 2, out, 1, &plan, &report),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.outcome, IOVAGEOM_LAYOUT_SOLVED);
+    assert_int_equal(plan.misfits, 1);
+    assert_int_equal(plan.placements, 1);
+    assert_int_equal(plan.mappings, 1);
+    check_placement(&out[0], 0, pieces[0].range, R(0xfedfe000, 0xfedfffff));
+    assert_int_equal(iovageom_report_count(&report), 1);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_OVERLAP);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 0);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 1);
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(geometry);
+}
+
 static void BARs_that_share_a_page_are_separated(void **state)
 {
     struct iovageom_geometry *geometry;
@@ -479,8 +536,9 @@ static void BARs_that_share_a_page_are_separated(void **state)
     assert_int_equal(plan.placements, 1);
     check_placement(&out[0], 1, pieces[1].range, R(0x80010000, 0x80010fff));
     assert_int_equal(plan.moved.lo, 0x1000);
-    finding = iovageom_report_at(&report, 2); /* after two notes on alignment */
+    finding = iovageom_report_at(&report, 0); /* before two notes on alignment */
     assert_int_equal(finding->kind, IOVAGEOM_FINDING_OVERLAP);
+    assert_int_equal(finding->fatal, 1);
     assert_int_equal(finding->wanted, 1);
     assert_int_equal(finding->offered, 0);
     /* The one that is fixed stays, whichever it is. */
@@ -694,6 +752,8 @@ int main(void)
         cmocka_unit_test(edges_and_bad_input),
         cmocka_unit_test(RAM_makes_room_for_a_BAR_that_is_fixed),
         cmocka_unit_test(who_makes_room),
+        cmocka_unit_test(a_piece_goes_where_another_one_has_left),
+        cmocka_unit_test(doorbells_make_room_for_each_other),
         cmocka_unit_test(BARs_that_share_a_page_are_separated),
         cmocka_unit_test(fixed_pieces_that_overlap_are_named_as_given),
         cmocka_unit_test(BARs_keep_their_natural_alignment),
