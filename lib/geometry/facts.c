@@ -265,7 +265,7 @@ static int append_all(struct iovageom_geometry *geometry, const struct iovageom_
             continue;
         /* A set without nodes is all in the object, and was copied with it. */
         tree_of(&row->ranges)->allocator = geometry->allocator;
-        if (tree_in(&row->ranges)->root != NULL) {
+        if (tree_in(&row->ranges)->root.node != NULL) {
             (void)iovageom_rangeset_init(&row->ranges, &geometry->allocator);
             status = iovageom_rangeset_assign(&row->ranges, &from->facts[i].ranges);
         }

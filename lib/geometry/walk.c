@@ -79,12 +79,12 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
         const struct iovageom_itree *tree = tree_in(&fact->ranges);
         const struct iovageom_range *range = tree->inline_ranges;
         struct iovageom_itree_cursor cursor;
-        size_t run = tree->root == NULL ? tree->count : 0;
+        size_t run = tree->root.node == NULL ? tree->count : 0;
 
-        if (tree->root != NULL)
+        if (tree->root.node != NULL)
             iovageom_itree_cursor_init(&cursor, tree, 0);
         while (run > 0 ||
-               (tree->root != NULL && (run = iovageom_itree_span(&cursor, &range)) > 0)) {
+               (tree->root.node != NULL && (run = iovageom_itree_span(&cursor, &range)) > 0)) {
             count =
                 append_region(out, count, &like, iovageom_range_align_outward(*range++, granule));
             run--;

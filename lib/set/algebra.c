@@ -33,7 +33,7 @@ int iovageom_rangeset_to_array(const struct iovageom_rangeset *set, struct iovag
     *count = tree_in(set)->count;
     if (capacity < *count)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    if (!tree_in(set)->root && *count > 0) {
+    if (!tree_in(set)->root.node && *count > 0) {
         memcpy(out, tree_in(set)->inline_ranges, *count * sizeof(*out));
         return IOVAGEOM_OK;
     }

@@ -32,16 +32,24 @@ enum { IOVAGEOM_ITREE_INLINE = 8, IOVAGEOM_ITREE_LEVELS = 20 };
 #define IOVAGEOM_ITREE_ALIAS
 #endif
 
+/* What is known of a node, beside its last address: a node does not know its own count. */
+struct IOVAGEOM_ITREE_ALIAS iovageom_itree_child {
+    uint64_t gap;   /* addresses of the longest gap in front of an entry: see itree_search.h */
+    void *node;     /* a leaf or an inner node */
+    uint32_t count; /* its entries or children */
+};
+
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree {
-    void *root;          /* a leaf or an inner node; NULL while the ranges are in the object */
-    size_t count;        /* entries */
-    uint64_t highest;    /* the last address of the highest range; 0 when there is none */
-    uint32_t height;     /* levels of inner nodes above the leaves */
-    uint32_t width;      /* words of value for each range */
-    uint64_t changes;    /* goes up with each change, so that cursors notice it */
-    uint32_t root_count; /* entries or children in the root; a node does not know its own */
-    struct iovageom_range inline_ranges[IOVAGEOM_ITREE_INLINE];
+    /* `node` is NULL while the ranges are in the object; `gap` is kept of a leaf only. */
+    struct iovageom_itree_child root;
+    size_t count;     /* entries */
+    uint64_t highest; /* the last address of the highest range; 0 when there is none */
+    uint32_t height;  /* levels of inner nodes above the leaves */
+    uint32_t width;   /* words of value for each range */
+    uint64_t changes; /* goes up with each change, so that cursors notice it */
     struct iovageom_allocator allocator;
+    struct iovageom_range
+        inline_ranges[IOVAGEOM_ITREE_INLINE]; /* no cache line has a part of one */
     /* followed by IOVAGEOM_ITREE_INLINE * width words of inline values */
 };
 
@@ -52,10 +60,10 @@ struct iovageom_itree_entry {
 };
 
 /*
- * A place in a tree, with the way to it from the root. At level 0, `node` is the leaf and `slot`
- * the index in it, which may be one behind its last entry. At each level above, `node` is an inner
- * node and `slot` the child that leads to the place. While the entries are inline, only slot[0] is
- * set. Invalid after any change of the tree.
+ * A place in a tree, with the way to it from the root. At level 0, `node` is the leaf, or the ranges
+ * in the object, and `slot` the index in it, which may be one behind its last entry. At each level
+ * above, `node` is an inner node and `slot` the child that leads to the place. Invalid after any
+ * change of the tree.
  */
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree_path {
     void *node[IOVAGEOM_ITREE_LEVELS];

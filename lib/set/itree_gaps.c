@@ -35,118 +35,73 @@ static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iov
     return true;
 }
 
-/* The first gap of the leaf that is long enough, from the gap at `index` on. `base` is where the
- * leaf's first gap begins. */
-static bool leaf_hit(const struct iovageom_range *ranges, uint32_t count, uint32_t index,
-                     uint64_t base, bool forward, uint64_t size, struct iovageom_range *gap)
+/* The first gap of the path's leaf, from that at path->slot[0] on, that is long enough. */
+static bool leaf_hit(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
+                     uint32_t step, uint64_t size, struct iovageom_range *gap)
 {
-    uint32_t i = index;
+    const struct iovageom_range *ranges = path->node[0];
+    const uint32_t count = count_at(tree, path, 0);
 
-    if (i >= count)
-        return false;
-    /* start - last is one more than is free, so `<= size` is too short. */
-    if (!forward)
-        while (i > 0 && ranges[i].start - ranges[i - 1].last <= size)
-            i--;
-    else if (i > 0 || ranges[0].start - base < size)
-        for (i += i == 0; i < count && ranges[i].start - ranges[i - 1].last <= size;)
-            i++;
-    if (i > 0)
-        base = ranges[i - 1].last + 1;
-    if (i == count || ranges[i].start - base < size)
-        return false;
-    *gap = (struct iovageom_range){base, ranges[i].start - 1};
-    return true;
-}
+    for (uint32_t i = path->slot[0]; i < count; i += step) {
+        const uint64_t base = i > 0 ? ranges[i - 1].last + 1 : base_of(tree, path, 0, 0);
 
-/*
- * Leads the path on from the child that it takes at `level`, to the nearest leaf in that direction
- * that has a gap which is long enough. Backward, `slot` goes from 0 to UINT32_MAX, which is no
- * child either: one comparison with `count` ends both directions. In the subtree no such test is
- * needed, as its summary says that there is a gap.
- */
-static bool next_leaf(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                      uint32_t level, bool forward, uint64_t size)
-{
-    const uint32_t step = forward ? 1u : UINT32_MAX;
-
-    for (; level <= tree->height; level++) {
-        const struct iovageom_itree_inner *inner = inner_of(path, level);
-        uint32_t count = count_at(tree, path, level);
-        uint32_t slot = path->slot[level];
-
-        do
-            slot += step;
-        while (slot < count && inner->gap[slot] < size);
-        if (slot >= count)
-            continue;
-        for (;;) {
-            path->slot[level] = (uint16_t)slot;
-            path->node[level - 1] = inner->child[slot];
-            if (--level == 0)
-                return true;
-            inner = path->node[level];
-            slot = forward ? 0 : count_at(tree, path, level) - 1;
-            while (inner->gap[slot] < size)
-                slot += step;
+        if (ranges[i].start - base >= size) {
+            *gap = (struct iovageom_range){base, ranges[i].start - 1};
+            return true;
         }
     }
     return false;
 }
 
-/* Leads the path towards the address. Stops at the first level whose child there has no gap that is
- * long enough, and returns that level; 0 when it has come to the leaf. */
-static uint32_t descend(const struct iovageom_itree *tree, struct iovageom_itree_path *path,
-                        uint64_t address, uint64_t size)
-{
-    void *node = tree->root;
-    uint32_t few = tree->root_count;
-
-    for (uint32_t level = tree->height;; level--, few = INNER_SLOTS) {
-        struct iovageom_itree_inner *inner = node;
-        size_t slot;
-
-        path->node[level] = node;
-        if (level == 0)
-            return 0;
-        slot = rank_inner(inner->last, address, few);
-        path->slot[level] = (uint16_t)slot;
-        if (inner->gap[slot] < size)
-            return level;
-        node = inner->child[slot];
-    }
-}
-
-/* The nearest gap in that direction that is long enough. It begins at the entry that find(address)
+/*
+ * The nearest gap in that direction that is long enough. It begins at the entry that find(address)
  * gives, which must exist. Forward, if that entry holds the address, the gap in front of it is
- * below the address, and the next one is the first to try. */
+ * below the address, and the next one is the first to try.
+ *
+ * Goes down `towards` the address, and when it has left the way to that, along the edge of a subtree
+ * whose summary says that there is a gap. Backward, `slot` goes from 0 to UINT32_MAX, which is no
+ * child either: one comparison with the count ends both directions.
+ */
 static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t address,
                        uint64_t size, struct iovageom_range *gap)
 {
-    const struct iovageom_range *ranges;
-    uint32_t count = (uint32_t)tree->count;
+    const uint32_t step = forward ? 1u : UINT32_MAX;
     struct iovageom_itree_path path;
-    uint32_t level = 0;
-    uint32_t index;
+    uint32_t level = tree->height;
+    bool down = true, towards = true;
 
-    if (tree->root)
-        level = descend(tree, &path, address, size);
-    if (level == 0) {
-        ranges = tree->root ? path.node[0] : tree->inline_ranges;
-        index = (uint32_t)(tree->root ? rank_leaf(ranges, address) : rank_inline(ranges, address));
-        index += forward && ranges[index].start <= address;
-        if (tree->height == 0)
-            return leaf_hit(ranges, count, index, 0, forward, size, gap);
-        if (leaf_hit(ranges, count_at(tree, &path, 0), index, base_of(tree, &path, 1, path.slot[1]),
-                     forward, size, gap))
-            return true;
-        level = 1;
+    path.node[level] = tree->root.node ? tree->root.node : (void *)(uintptr_t)tree->inline_ranges;
+    for (;;) {
+        const struct iovageom_itree_inner *inner = path.node[level];
+        const struct iovageom_range *ranges = path.node[level];
+        const uint32_t count = count_at(tree, &path, level);
+        uint32_t slot = forward ? 0 : count - 1;
+
+        if (!down)
+            slot = path.slot[level] + step;
+        else if (towards && level > 0)
+            slot = (uint32_t)rank_inner(inner->last, address, count);
+        else if (towards)
+            slot = (uint32_t)(tree->root.node ? rank_leaf(ranges, address)
+                                              : rank_inline(ranges, address));
+        down = level > 0;
+        if (level == 0) {
+            path.slot[0] = (uint16_t)(slot + (towards && forward && ranges[slot].start <= address));
+            if (leaf_hit(tree, &path, step, size, gap))
+                return true;
+        }
+        for (; down && slot < count && inner->child[slot].gap < size; towards = false)
+            slot += step;
+        down = down && slot < count;
+        if (down) {
+            take_child(&path, level, slot);
+            level--;
+        } else if (++level > tree->height) {
+            return false;
+        } else {
+            towards = false;
+        }
     }
-    if (!next_leaf(tree, &path, level, forward, size))
-        return false;
-    count = count_at(tree, &path, 0);
-    return leaf_hit(path.node[0], count, forward ? 0 : count - 1,
-                    base_of(tree, &path, 1, path.slot[1]), forward, size, gap);
 }
 
 /* The top gap comes last when searching upwards, and first when searching downwards. */

@@ -6,23 +6,25 @@
 #include "itree.h"
 
 /*
- * The nodes. None has a header: the number of entries in a node is kept in its parent, so that a
- * leaf is exactly 8 cache lines of ranges. Unused slots have a last of 2^64-1, so that a search for
- * the first last >= x needs no count and takes the same steps in every node.
+ * The nodes. None has a header: what is known of a node is kept in its parent, so that a leaf is
+ * exactly 8 cache lines of ranges. Both kinds begin with 64 words of keys, in ascending order:
+ * ranges in a leaf, last addresses of the children in an inner node. Behind them stands for each
+ * key what belongs to it: its values, or its child. Keys of unused slots are all ones: so a search
+ * for the first last >= x needs no count and takes the same steps in every node.
  *
- * For each child an inner node keeps two summaries: the last address of the child's highest range,
+ * For each child its parent keeps the last address of its highest range, the number of its entries,
  * and the length of the longest gap in front of any range of the child. A gap belongs to the range
  * above it. So the gap in front of the child's first range counts, though it begins in an earlier
  * node, and the gap behind its last range doesn't. The gap above all ranges belongs to no node.
  *
  * What always holds between two public calls; tests/support/itree_check.h checks it node by node:
  *
- *  - Up to 8 entries are in the object, and `root` is NULL; more are in nodes.
+ *  - Up to 8 entries are in the object, and `root.node` is NULL; more are in nodes.
  *  - Entries ascend and don't overlap, across all leaves.
- *  - All leaves are at level 0, the root at level `height`. An inner node has 2 to 60 children,
+ *  - All leaves are at level 0, the root at level `height`. An inner node has 2 to 64 children,
  *    none of them empty. How full a node must be is no invariant: removal merges nodes that have
  *    become small where a neighbour can take them, which keeps the height logarithmic.
- *  - `last`, `gap` and `count` of each child are exact; so are `highest` and `count` of the tree.
+ *  - What is kept of each node is exact; of the root, the tree keeps it.
  *  - Slots that are not used have a start and a last of 2^64-1.
  *  - `highest` of an empty tree is 0.
  *
@@ -30,12 +32,7 @@
  * in one way down, and an allocator of addresses takes O(log n) whatever is mapped. In a tree with
  * values nobody looks for holes, and each `gap` is 0.
  */
-enum {
-    LEAF_SLOTS = 32,
-    INNER_SLOTS = 60,  /* children */
-    SEARCH_SLOTS = 64, /* lasts: rank_inner() reads past INNER_SLOTS, in fixed steps */
-    CACHE_LINE = 64
-};
+enum { LEAF_SLOTS = 32, INNER_SLOTS = 64, KEY_BYTES = 512, CACHE_LINE = 64 };
 
 struct iovageom_itree_leaf {
     struct iovageom_range ranges[LEAF_SLOTS];
@@ -43,10 +40,8 @@ struct iovageom_itree_leaf {
 };
 
 struct iovageom_itree_inner {
-    uint64_t last[SEARCH_SLOTS];
-    uint64_t gap[INNER_SLOTS];
-    void *child[INNER_SLOTS];
-    uint8_t count[INNER_SLOTS]; /* entries in use in each child */
+    uint64_t last[INNER_SLOTS];
+    struct iovageom_itree_child child[INNER_SLOTS];
 };
 
 /*
@@ -118,27 +113,57 @@ static ALWAYS_INLINE void expect_leaf(const struct iovageom_itree *tree, const v
         PREFETCH((const unsigned char *)leaf + line);
 }
 
-/* The lowest entry whose last >= address, which is not above the highest of the tree. `width` is that
- * of the tree: a caller that knows it by itself saves a multiplication. */
+/*
+ * The lowest entry whose last >= address, which is not above the highest of the tree; `path` is the
+ * way to it. `width` is that of the tree: a caller that knows it by itself saves a multiplication.
+ *
+ * The root is the same node in every search, so the branches on its count are predicted. Counts of
+ * other nodes differ from one search to the next; there a fixed number of steps is cheaper.
+ */
+static ALWAYS_INLINE struct iovageom_itree_entry seek_below(const struct iovageom_itree *tree,
+                                                            uint32_t width, uint64_t address,
+                                                            struct iovageom_itree_path *path)
+{
+    const void *node = tree->root.node;
+    size_t slot;
+
+    if (!node) {
+        slot = rank_inline(tree->inline_ranges, address);
+        path->node[0] = (void *)(uintptr_t)tree->inline_ranges;
+        path->slot[0] = (uint16_t)slot;
+        return entry_at(tree->inline_ranges, inline_values(tree), width, slot);
+    }
+    for (uint32_t level = tree->height, few = tree->root.count; level > 0; level--) {
+        const struct iovageom_itree_inner *inner = node;
+
+        slot = rank_inner(inner->last, address, few);
+        few = INNER_SLOTS;
+        path->node[level] = (void *)(uintptr_t)node;
+        path->slot[level] = (uint16_t)slot;
+        node = inner->child[slot].node;
+    }
+    expect_leaf(tree, node, sizeof(struct iovageom_itree_leaf) + 5 * CACHE_LINE);
+    slot = rank_leaf(node, address);
+    path->node[0] = (void *)(uintptr_t)node;
+    path->slot[0] = (uint16_t)slot;
+    return entry_at(node, leaf_values(node), width, slot);
+}
+
+/* The same without the way. The root's step by itself spares the others a choice. */
 static ALWAYS_INLINE struct iovageom_itree_entry find_below(const struct iovageom_itree *tree,
                                                             uint32_t width, uint64_t address)
 {
-    const void *node = tree->root;
+    const struct iovageom_itree_inner *inner = tree->root.node;
+    const void *node = inner;
 
     if (!node)
         return entry_at(tree->inline_ranges, inline_values(tree), width,
                         rank_inline(tree->inline_ranges, address));
-    /*
-     * The root is the same node in every search, so the branches on its count are predicted. Counts
-     * of other nodes differ from one search to the next; there a fixed number of steps is cheaper.
-     */
     if (tree->height > 0) {
-        const struct iovageom_itree_inner *inner = node;
-
-        node = inner->child[rank_inner(inner->last, address, tree->root_count)];
+        node = inner->child[rank_inner(inner->last, address, tree->root.count)].node;
         for (uint32_t level = tree->height; level > 1; level--) {
             inner = node;
-            node = inner->child[rank_inner(inner->last, address, INNER_SLOTS)];
+            node = inner->child[rank_inner(inner->last, address, INNER_SLOTS)].node;
         }
         expect_leaf(tree, node, sizeof(struct iovageom_itree_leaf) + 2 * CACHE_LINE);
     }
@@ -169,34 +194,8 @@ static ALWAYS_INLINE struct iovageom_itree_entry holding(const struct iovageom_i
     return entry;
 }
 
-/* Leads the path behind the highest entry. */
+/* Leads the path behind the highest entry of a tree with nodes. */
 void iovageom_itree_seek_end(const struct iovageom_itree *tree, struct iovageom_itree_path *path);
-
-/* The same, and keeps the way in `path`. */
-static ALWAYS_INLINE struct iovageom_itree_entry seek_below(const struct iovageom_itree *tree,
-                                                            uint64_t address,
-                                                            struct iovageom_itree_path *path)
-{
-    const void *node = tree->root;
-
-    if (!node) {
-        path->slot[0] = (uint16_t)rank_inline(tree->inline_ranges, address);
-        return entry_at(tree->inline_ranges, inline_values(tree), tree->width, path->slot[0]);
-    }
-    for (uint32_t level = tree->height, few = tree->root_count; level > 0; level--) {
-        struct iovageom_itree_inner *inner = (struct iovageom_itree_inner *)(uintptr_t)node;
-        size_t slot = rank_inner(inner->last, address, few);
-
-        few = INNER_SLOTS;
-        path->node[level] = inner;
-        path->slot[level] = (uint16_t)slot;
-        node = inner->child[slot];
-    }
-    expect_leaf(tree, node, sizeof(struct iovageom_itree_leaf) + 5 * CACHE_LINE);
-    path->node[0] = (void *)(uintptr_t)node;
-    path->slot[0] = (uint16_t)rank_leaf(node, address);
-    return entry_at(node, leaf_values(node), tree->width, path->slot[0]);
-}
 
 /* iovageom_itree_seek(), for a guest's MAP. */
 static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itree *tree,
@@ -204,11 +203,11 @@ static ALWAYS_INLINE struct iovageom_itree_entry seek(const struct iovageom_itre
                                                       struct iovageom_itree_path *path)
 {
     if (tree->count > 0 && address <= tree->highest)
-        return seek_below(tree, address, path);
-    if (tree->root)
+        return seek_below(tree, tree->width, address, path);
+    path->node[0] = (void *)(uintptr_t)tree->inline_ranges;
+    path->slot[0] = (uint16_t)tree->count;
+    if (tree->root.node)
         iovageom_itree_seek_end(tree, path);
-    else
-        path->slot[0] = (uint16_t)tree->count;
     return (struct iovageom_itree_entry){NULL, NULL};
 }
 

@@ -131,7 +131,7 @@ static ALWAYS_INLINE bool iovageom_mappings_seek_one(const struct iovageom_mappi
 
     if (mappings->tree.count == 0 || range.start > mappings->tree.highest)
         return false;
-    entry = seek_below(&mappings->tree, range.start, &place->path);
+    entry = seek_below(&mappings->tree, mappings->tree.width, range.start, &place->path);
     place->run = 1;
     place->beyond = false;
     return entry.range->start == range.start && entry.range->last == range.last;

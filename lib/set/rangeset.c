@@ -28,7 +28,7 @@ int iovageom_rangeset_init(struct iovageom_rangeset *set,
 
 void iovageom_rangeset_deinit(struct iovageom_rangeset *set)
 {
-    if (set && tree_of(set)->root)
+    if (set && tree_of(set)->root.node)
         iovageom_itree_release(tree_of(set));
 }
 
@@ -49,6 +49,7 @@ int iovageom_rangeset_fill(struct iovageom_rangeset *set, const struct iovageom_
             iovageom_itree_clear(tree);
         tree->changes++;
         tree->count = count;
+        tree->root.count = (uint32_t)count;
         tree->highest = count > 0 ? ranges[count - 1].last : 0;
         for (size_t i = 0; i < count; i++) /* few: gcc's own way for any number takes longer */
             tree->inline_ranges[i] = ranges[i];
@@ -68,7 +69,7 @@ int iovageom_rangeset_assign(struct iovageom_rangeset *set, const struct iovageo
 
     if (set == from)
         return IOVAGEOM_OK;
-    if (!tree_in(from)->root)
+    if (!tree_in(from)->root.node)
         return iovageom_rangeset_fill(set, tree_in(from)->inline_ranges, tree_in(from)->count);
     iovageom_itree_build(&builder, tree_of(set));
     iovageom_itree_cursor_init(&cursor, tree_in(from), 0);

@@ -27,7 +27,7 @@ static inline bool iovageom_rangeset_meets(const struct iovageom_rangeset *set,
 {
     const struct iovageom_itree *tree = tree_in(set);
     const struct iovageom_itree_entry entry =
-        tree->root ? iovageom_itree_find(tree, range.start) : find(tree, range.start);
+        tree->root.node ? iovageom_itree_find(tree, range.start) : find(tree, range.start);
 
     return entry.range && entry.range->start <= range.last;
 }

@@ -268,9 +268,9 @@ static int segments_of(const struct iovageom_domain *domain, struct iovageom_ran
     size_t n = 0;
     bool more = iovageom_itree_seek(tree, at, &path).range != NULL;
 
-    for (; more; more = iovageom_itree_step(tree, &path, true)) {
-        const struct iovageom_range *ranges = ranges_at(tree, &path);
-        const uint64_t *values = tree->root ? leaf_values(ranges) : inline_values(tree);
+    for (; more; more = iovageom_itree_step(tree, &path)) {
+        const struct iovageom_range *ranges = path.node[0];
+        const uint64_t *values = tree->root.node ? leaf_values(ranges) : inline_values(tree);
         const uint32_t end = count_at(tree, &path, 0);
 
         for (size_t i = path.slot[0]; i < end; i++) {

@@ -125,7 +125,7 @@ uint32_t iovageom_groups_meet(const struct iovageom_link *link,
         const struct iovageom_domain *domain = down != NULL ? down->lower->self : NULL;
 
         trees[count] = domain != NULL ? &domain->mappings.tree : &none;
-        PREFETCH(&trees[count++]->root_count);
+        PREFETCH(&trees[count++]->root.count);
         PREFETCH(&group->view);
     }
     PREFETCH(link);

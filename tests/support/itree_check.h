@@ -52,7 +52,7 @@ static inline const char *itree_check_node(struct itree_check *check, const void
         return itree_check_ranges(check, node, count, LEAF_SLOTS);
     if (count > INNER_SLOTS || count < 2)
         return "inner node too full or too empty";
-    for (uint32_t i = 0; i < SEARCH_SLOTS; i++) {
+    for (uint32_t i = 0; i < INNER_SLOTS; i++) {
         const char *wrong;
 
         if (i >= count) {
@@ -60,15 +60,16 @@ static inline const char *itree_check_node(struct itree_check *check, const void
                 return "an unused child would be found";
             continue;
         }
-        if (inner->count[i] == 0 || inner->count[i] > (level == 1 ? LEAF_SLOTS : INNER_SLOTS))
+        if (inner->child[i].count == 0 ||
+            inner->child[i].count > (level == 1 ? LEAF_SLOTS : INNER_SLOTS))
             return "child too full or empty";
-        wrong = itree_check_node(check, inner->child[i], level - 1, inner->count[i]);
+        wrong = itree_check_node(check, inner->child[i].node, level - 1, inner->child[i].count);
         if (wrong)
             return wrong;
         if (inner->last[i] != check->last)
             return "wrong last of child";
         /* No gaps are kept in a tree with values. */
-        if (inner->gap[i] != (check->tree->width == 0 ? check->gap : 0))
+        if (inner->child[i].gap != (check->tree->width == 0 ? check->gap : 0))
             return "wrong gap of child";
         gap = check->gap > gap ? check->gap : gap;
     }
@@ -81,15 +82,19 @@ static inline const char *itree_check(const struct iovageom_itree *tree)
     struct itree_check check = {tree, 0, false, 0, 0};
     const char *wrong;
 
-    if (!tree->root) {
+    if (!tree->root.node) {
         if (tree->count > IOVAGEOM_ITREE_INLINE || tree->height != 0)
             return "small, but has nodes";
         wrong = itree_check_ranges(&check, tree->inline_ranges, (uint32_t)tree->count,
                                    IOVAGEOM_ITREE_INLINE);
+        if (tree->root.count != tree->count)
+            return "wrong count in the object";
     } else {
         if (tree->count <= IOVAGEOM_ITREE_INLINE)
             return "small, but not in the object";
-        wrong = itree_check_node(&check, tree->root, tree->height, tree->root_count);
+        wrong = itree_check_node(&check, tree->root.node, tree->height, tree->root.count);
+        if (!wrong && tree->height == 0 && tree->root.gap != (tree->width == 0 ? check.gap : 0))
+            return "wrong gap of the root";
     }
     if (wrong)
         return wrong;
