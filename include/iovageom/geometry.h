@@ -364,18 +364,6 @@ IOVAGEOM_API int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
 IOVAGEOM_API bool iovageom_geometry_equal(const struct iovageom_geometry *a,
                                           const struct iovageom_geometry *b);
 
-/**
- * How the usable addresses differ: what `after` has that `before` lacks, and the reverse.
- *
- * @param added an initialised set, replaced on success; it keeps its allocator.
- * @param removed the same. Either both are replaced, or none.
- * @return IOVAGEOM_ERR_NO_MEMORY.
- */
-IOVAGEOM_API int iovageom_geometry_difference(const struct iovageom_geometry *before,
-                                              const struct iovageom_geometry *after,
-                                              struct iovageom_rangeset *added,
-                                              struct iovageom_rangeset *removed);
-
 /* ---- keeping ---- */
 
 /**

@@ -3,47 +3,26 @@
 
 #include <string.h>
 
-#include <iovageom/status.h>
-
 #include "../base/range.h"
-#include "../base/array.h"
 #include "internal.h"
-#include "../set/rangeset_internal.h"
 
-/*
- * One step of a walk, whose piece is as long as possible: pieces of several owners that follow one
- * another and have one type are taken together, since owners do not count in a comparison.
- */
-static bool next_type(const struct iovageom_walk *walk, struct iovageom_range *rest,
-                      struct iovageom_range *piece, uint32_t *type)
-{
-    const struct iovageom_geometry_fact *fact;
-    struct iovageom_range ahead, more;
-
-    if (!iovageom_walk_next(walk, rest, piece, &fact))
-        return false;
-    *type = iovageom_fact_type(fact);
-    for (ahead = *rest;
-         iovageom_walk_next(walk, &ahead, &more, &fact) && *type == iovageom_fact_type(fact);
-         *rest = ahead)
-        piece->last = more.last;
-    return true;
-}
-
-/* Walks both from 0 upward, piece by piece; each piece must be equally long and of equal type. */
+/* Walks both from 0 upward, to the end of the shorter piece each time. Owners do not count. */
 static bool equal_regions(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
 {
-    struct iovageom_range rest_a = IOVAGEOM_EVERYTHING, rest_b = IOVAGEOM_EVERYTHING;
-    struct iovageom_range of_a, of_b;
+    const struct iovageom_geometry_fact *fact_a = NULL, *fact_b = NULL;
+    struct iovageom_range rest_a = IOVAGEOM_EVERYTHING, rest_b, of_a, of_b;
     struct iovageom_walk walk_a, walk_b;
-    uint32_t type_a, type_b;
     bool equal = true;
 
     iovageom_walk_open(&walk_a, a);
     iovageom_walk_open(&walk_b, b);
-    while (equal && next_type(&walk_a, &rest_a, &of_a, &type_a) &&
-           next_type(&walk_b, &rest_b, &of_b, &type_b))
-        equal = type_a == type_b && of_a.last == of_b.last;
+    for (rest_b = rest_a; equal && iovageom_walk_next(&walk_a, &rest_a, &of_a, &fact_a) &&
+                          iovageom_walk_next(&walk_b, &rest_b, &of_b, &fact_b);
+         rest_a = rest_b) {
+        equal = iovageom_fact_type(fact_a) == iovageom_fact_type(fact_b);
+        if (of_a.last < of_b.last)
+            rest_b = rest_a;
+    }
     iovageom_walk_close(&walk_a);
     iovageom_walk_close(&walk_b);
     return equal;
@@ -109,30 +88,4 @@ bool iovageom_geometry_equal(const struct iovageom_geometry *a, const struct iov
 bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iovageom_geometry *b)
 {
     return same(a, b, true);
-}
-
-int iovageom_geometry_difference(const struct iovageom_geometry *before,
-                                 const struct iovageom_geometry *after,
-                                 struct iovageom_rangeset *added, struct iovageom_rangeset *removed)
-{
-    struct iovageom_rangeset old, now, more;
-    int status;
-
-    (void)iovageom_rangeset_init(&old, &before->allocator);
-    (void)iovageom_rangeset_init(&now, &before->allocator);
-    (void)iovageom_rangeset_init(&more, iovageom_rangeset_allocator(added));
-    status = iovageom_geometry_usable(before, 1, &old);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_geometry_usable(after, 1, &now);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_difference(&more, &now, &old);
-    if (status == IOVAGEOM_OK)
-        status = iovageom_rangeset_difference(removed, &old, &now);
-    /* Both are replaced, or none: nothing can fail any more. */
-    if (status == IOVAGEOM_OK)
-        iovageom_rangeset_swap(added, &more);
-    iovageom_rangeset_deinit(&old);
-    iovageom_rangeset_deinit(&now);
-    iovageom_rangeset_deinit(&more);
-    return status;
 }

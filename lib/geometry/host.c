@@ -23,13 +23,11 @@ bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t
     for (size_t i = 0; (fact = iovageom_geometry_next_fact(
                             geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_DIRECT, &i)) != NULL;) {
         struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_DIRECT, status);
-        struct iovageom_rangeset_cursor cursor;
 
         if (iovageom_source_is_guest(fact->owner.source))
             continue;
         /* The first region stands for all; `wanted` is their number, for "and 2 more". */
-        iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
-        (void)iovageom_rangeset_next(&cursor, &finding.range);
+        (void)iovageom_rangeset_first_overlap(&fact->ranges, IOVAGEOM_EVERYTHING, &finding.range);
         finding.wanted = iovageom_rangeset_count(&fact->ranges);
         finding.owner = fact->owner;
         finding.endpoint = endpoint;

@@ -33,7 +33,7 @@
 struct MAY_ALIAS state {
     struct iovageom_allocator allocator;
     struct iovageom_finding *more; /* all findings, once they are more than INSIDE; else NULL */
-    size_t capacity;               /* of `more` */
+    size_t capacity;               /* of findings */
     size_t count;
     size_t dropped;
     size_t headline; /* length of the sentence in `text`, without the tail */
@@ -45,14 +45,14 @@ struct MAY_ALIAS state {
 _Static_assert(sizeof(struct state) <= sizeof(struct iovageom_report), "a report must hold it");
 _Static_assert(_Alignof(struct state) <= _Alignof(struct iovageom_report), "and be aligned for it");
 
-static struct state *state_of(struct iovageom_report *report)
+static struct state *state_of(const struct iovageom_report *report)
 {
-    return (struct state *)report;
+    return (struct state *)(uintptr_t)report;
 }
 
-static const struct state *const_state_of(const struct iovageom_report *report)
+static struct iovageom_finding *findings_of(struct state *state)
 {
-    return (const struct state *)report;
+    return state->more != NULL ? state->more : state->inside;
 }
 
 /* The rest is not cleared: a report on the stack costs nothing until something is put into it. */
@@ -65,7 +65,7 @@ void iovageom_report_init(struct iovageom_report *report,
     state->allocator =
         allocator != NULL ? *allocator : (struct iovageom_allocator){NULL, NULL, NULL};
     state->more = NULL;
-    state->capacity = 0;
+    state->capacity = INSIDE;
     iovageom_report_clear(report);
 }
 
@@ -75,9 +75,8 @@ void iovageom_report_deinit(struct iovageom_report *report)
         return;
     struct state *state = state_of(report);
     iovageom_array_free(&state->allocator, state->more, state->capacity, sizeof(*state->more));
-    state->allocator.allocate = NULL;
     state->more = NULL;
-    state->capacity = 0;
+    state->capacity = INSIDE;
     iovageom_report_clear(report);
 }
 
@@ -95,27 +94,25 @@ void iovageom_report_clear(struct iovageom_report *report)
 
 size_t iovageom_report_count(const struct iovageom_report *report)
 {
-    return const_state_of(report)->count;
+    return state_of(report)->count;
 }
 
 size_t iovageom_report_dropped(const struct iovageom_report *report)
 {
-    return const_state_of(report)->dropped;
+    return state_of(report)->dropped;
 }
 
 const struct iovageom_finding *iovageom_report_at(const struct iovageom_report *report,
                                                   size_t index)
 {
-    const struct state *state = const_state_of(report);
+    struct state *state = state_of(report);
 
-    if (index >= state->count)
-        return NULL;
-    return state->more != NULL ? &state->more[index] : &state->inside[index];
+    return index < state->count ? &findings_of(state)[index] : NULL;
 }
 
 const char *iovageom_report_text(const struct iovageom_report *report)
 {
-    return const_state_of(report)->text;
+    return state_of(report)->text;
 }
 
 struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind, int status)
@@ -134,51 +131,49 @@ struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind, 
 /* A place for one more finding, or NULL without memory: then the caller counts it as dropped. */
 static struct iovageom_finding *grow(struct state *state)
 {
-    if (state->more == NULL && state->count < INSIDE)
-        return &state->inside[state->count];
-    if (state->count < state->capacity)
-        return &state->more[state->count];
-    if (state->allocator.allocate == NULL || state->count > SIZE_MAX / 2)
-        return NULL;
+    struct iovageom_finding *more;
 
-    size_t capacity = state->count * 2;
-    struct iovageom_finding *more = iovageom_array_new(&state->allocator, capacity, sizeof(*more));
-    if (more == NULL)
-        return NULL;
-    memcpy(more, state->more != NULL ? state->more : state->inside, state->count * sizeof(*more));
-    iovageom_array_free(&state->allocator, state->more, state->capacity, sizeof(*more));
-    state->more = more;
-    state->capacity = capacity;
-    return &more[state->count];
+    if (state->count == state->capacity) {
+        if (state->allocator.allocate == NULL || state->capacity > SIZE_MAX / 2)
+            return NULL;
+        more = iovageom_array_new(&state->allocator, 2 * state->capacity, sizeof(*more));
+        if (more == NULL)
+            return NULL;
+        memcpy(more, findings_of(state), state->count * sizeof(*more));
+        iovageom_array_free(&state->allocator, state->more, state->capacity, sizeof(*more));
+        state->more = more;
+        state->capacity *= 2;
+    }
+    return &findings_of(state)[state->count];
 }
 
 /* The text is kept up to date here and not made when it is asked for, as that call is const. */
 void iovageom_report_add(struct iovageom_report *report, const struct iovageom_finding *finding)
 {
+    struct iovageom_finding *place;
+    struct iovageom_text tail;
+    struct state *state;
+    size_t length;
+
     if (report == NULL)
         return;
-    struct state *state = state_of(report);
-    struct iovageom_finding *place = grow(state);
-
-    if (place != NULL) {
+    state = state_of(report);
+    place = grow(state);
+    if (place != NULL)
         *place = *finding;
-        state->count++;
-    } else {
-        state->dropped++;
-    }
+    state->count += place != NULL;
+    state->dropped += place == NULL;
 
     /* A finding that was dropped still counts, and may be the headline, which needs no memory. */
-    size_t all = state->count + state->dropped;
-    if (all == 1 || (finding->fatal != 0 && state->fatal == 0)) {
-        size_t length = iovageom_finding_text(finding, state->text, SENTENCE);
+    if (state->count + state->dropped == 1 || (finding->fatal != 0 && state->fatal == 0)) {
+        length = iovageom_finding_text(finding, state->text, SENTENCE);
         state->headline = length < SENTENCE ? length : SENTENCE - 1;
-        state->fatal = finding->fatal != 0;
+        state->fatal = finding->fatal;
     }
-    if (all > 1) {
-        struct iovageom_text tail;
+    if (state->count + state->dropped > 1) {
         iovageom_text_init(&tail, state->text + state->headline, TAIL);
         iovageom_text_string(&tail, " (and ", SIZE_MAX);
-        iovageom_text_decimal(&tail, all - 1);
+        iovageom_text_decimal(&tail, state->count + state->dropped - 1);
         iovageom_text_string(&tail, " more)", SIZE_MAX);
     }
 }

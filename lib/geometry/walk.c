@@ -109,22 +109,21 @@ static void join_types(struct iovageom_resolved *view)
     size_t kept = 0;
 
     for (size_t i = 0; i < view->count; i++) {
-        const struct iovageom_region *region = &view->regions[i];
+        const struct iovageom_region region = view->regions[i];
         struct iovageom_region *last = kept > 0 ? &view->regions[kept - 1] : NULL;
 
-        if (region->type == IOVAGEOM_RESV_DIRECT_RELAXABLE)
+        if (region.type == IOVAGEOM_RESV_DIRECT_RELAXABLE)
             continue;
-        if (last == NULL || last->type != region->type ||
-            !iovageom_range_precedes_directly(last->range, region->range)) {
-            largest = region->range;
-            if (kept++ < i) /* to copy it onto itself would wait for what was stored just now */
-                view->regions[kept - 1] = *region;
+        if (last == NULL || last->type != region.type ||
+            !iovageom_range_precedes_directly(last->range, region.range)) {
+            view->regions[kept++] = region;
+            largest = region.range;
             continue;
         }
-        last->range.last = region->range.last;
-        if (iovageom_range_longer(region->range, largest)) {
-            last->owner = region->owner;
-            largest = region->range;
+        last->range.last = region.range.last;
+        if (iovageom_range_longer(region.range, largest)) {
+            last->owner = region.owner;
+            largest = region.range;
         }
     }
     view->count = kept;
@@ -185,57 +184,46 @@ void iovageom_walk_close(struct iovageom_walk *walk)
         iovageom_resolved_close(&walk->view);
 }
 
-/*
- * The fact that takes precedence at `address`, and *last, up to which that holds, by a search of the
- * facts, from the highest precedence down. The first that has the address is the answer, and lower
- * ones are not asked: they can't change it. The answer ends where that range ends, or where a range
- * of a higher fact starts.
- */
-static const struct iovageom_geometry_fact *search(const struct iovageom_geometry *geometry,
-                                                   uint64_t address, uint64_t *last)
+/* `range` is the first of some, which ascend, that ends at piece->start or above. Returns whether it has
+ * that address, and lowers piece->last to where that, or the gap in front of it, ends. */
+static bool begins_in(struct iovageom_range range, struct iovageom_range *piece)
 {
-    *last = IOVAGEOM_ADDRESS_MAX;
-    for (size_t i = geometry->count; i-- > 0 && iovageom_fact_has_ranges(&geometry->facts[i]);) {
-        struct iovageom_rangeset_cursor cursor;
-        struct iovageom_range range;
-        bool any, here;
+    const bool inside = range.start <= piece->start;
 
-        iovageom_rangeset_seek(&geometry->facts[i].ranges, address, &cursor);
-        any = iovageom_rangeset_next(&cursor, &range);
-        here = any && range.start <= address;
-        if (here || (any && iovageom_range_below(range, &range)))
-            *last = iovageom_lower(*last, range.last);
-        if (here)
-            return &geometry->facts[i];
-    }
-    return NULL;
+    if (inside || iovageom_range_below(range, &range))
+        piece->last = iovageom_lower(piece->last, range.last);
+    return inside;
 }
 
-/* The same by the view: by the first of its regions that ends at `address` or above. */
+/* The fact that takes precedence at piece->start, by the view. */
 static const struct iovageom_geometry_fact *look_up_region(const struct iovageom_walk *walk,
-                                                           uint64_t address, uint64_t *last)
+                                                           struct iovageom_range *piece)
 {
-    const struct iovageom_region *regions = walk->view.regions;
-    struct iovageom_range below;
-    size_t low = 0;
-    size_t high = walk->view.count;
+    const struct iovageom_region *low = walk->view.regions, *middle;
+    const struct iovageom_region *const end = low + walk->view.count;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (regions[middle].range.last < address)
+    for (size_t left = walk->view.count; left > 0; left /= 2) {
+        middle = low + left / 2;
+        if (middle->range.last < piece->start) {
             low = middle + 1;
-        else
-            high = middle;
+            left--;
+        }
     }
-    *last = IOVAGEOM_ADDRESS_MAX;
-    if (low == walk->view.count)
-        return NULL;
-    if (regions[low].range.start <= address) {
-        *last = regions[low].range.last;
-        return &walk->geometry->facts[regions[low].owner];
+    return low < end && begins_in(low->range, piece) ? &walk->geometry->facts[low->owner] : NULL;
+}
+
+/* The same by a search of the facts, from the highest precedence down. The first that has the address is
+ * the answer, and lower ones are not asked: they can't change it. */
+static const struct iovageom_geometry_fact *search(const struct iovageom_geometry *geometry,
+                                                   struct iovageom_range *piece)
+{
+    for (size_t i = geometry->count; i-- > 0 && iovageom_fact_has_ranges(&geometry->facts[i]);) {
+        const struct iovageom_range *range =
+            iovageom_itree_find(tree_in(&geometry->facts[i].ranges), piece->start).range;
+
+        if (range != NULL && begins_in(*range, piece))
+            return &geometry->facts[i];
     }
-    if (iovageom_range_below(regions[low].range, &below))
-        *last = below.last;
     return NULL;
 }
 
@@ -247,14 +235,11 @@ bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range 
     if (!iovageom_range_valid(*rest))
         return false;
     *piece = *rest;
-    *fact = walk->viewed ? look_up_region(walk, rest->start, &piece->last)
-                         : search(walk->geometry, rest->start, &piece->last);
-    if (piece->last < rest->last && iovageom_range_above(*piece, &above)) {
+    *fact = walk->viewed ? look_up_region(walk, piece) : search(walk->geometry, piece);
+    if (piece->last < rest->last && iovageom_range_above(*piece, &above))
         rest->start = above.start;
-    } else {
-        piece->last = rest->last;
+    else
         *rest = (struct iovageom_range){1, 0}; /* invalid: nothing is left */
-    }
     return true;
 }
 

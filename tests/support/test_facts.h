@@ -25,6 +25,27 @@ static inline int test_forbidden(const struct iovageom_geometry *geometry,
                : iovageom_rangeset_complement(out, out, (struct iovageom_range){0, UINT64_MAX});
 }
 
+/** The usable addresses that `after` has and `before` lacks, and the reverse. */
+static inline int test_difference(const struct iovageom_geometry *before,
+                                  const struct iovageom_geometry *after,
+                                  struct iovageom_rangeset *added,
+                                  struct iovageom_rangeset *removed)
+{
+    struct iovageom_rangeset old;
+    int status = iovageom_rangeset_init(&old, NULL);
+
+    if (status == 0)
+        status = iovageom_geometry_usable(before, 1, &old);
+    if (status == 0)
+        status = iovageom_geometry_usable(after, 1, added);
+    if (status == 0)
+        status = iovageom_rangeset_difference(removed, &old, added);
+    if (status == 0)
+        status = iovageom_rangeset_difference(added, added, &old);
+    iovageom_rangeset_deinit(&old);
+    return status;
+}
+
 /** The meet of two, in memory of the allocator of `a`. */
 static inline int test_meet(const struct iovageom_geometry *a, const struct iovageom_geometry *b,
                             const char *name, struct iovageom_geometry **out)

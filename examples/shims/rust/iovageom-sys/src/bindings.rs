@@ -713,14 +713,6 @@ extern "C" {
     ) -> bool;
 }
 extern "C" {
-    pub fn iovageom_geometry_difference(
-        before: *const iovageom_geometry,
-        after: *const iovageom_geometry,
-        added: *mut iovageom_rangeset,
-        removed: *mut iovageom_rangeset,
-    ) -> ::std::os::raw::c_int;
-}
-extern "C" {
     pub fn iovageom_geometry_save(
         geometry: *const iovageom_geometry,
         buffer: *mut ::std::os::raw::c_void,

@@ -355,21 +355,6 @@ impl Geometry {
         plain(unsafe { sys::iovageom_geometry_narrow(self.as_mut(), other.as_ptr()) })
     }
 
-    /// The usable addresses that `after` has and this one lacks, and the reverse.
-    pub fn difference(&self, after: &Geometry) -> Result<(RangeSet, RangeSet)> {
-        let (mut added, mut removed) = (RangeSet::new(), RangeSet::new());
-        // SAFETY: two live geometries and two live sets.
-        plain(unsafe {
-            sys::iovageom_geometry_difference(
-                self.as_ptr(),
-                after.as_ptr(),
-                added.as_mut(),
-                removed.as_mut(),
-            )
-        })?;
-        Ok((added, removed))
-    }
-
     /// The bytes of a PROBE answer that tell a guest of this geometry: `size` of them, the rest
     /// zeros. The report notes what had to be given up to fit.
     pub fn probe_bytes(
