@@ -330,9 +330,10 @@ IOVAGEOM_API int iovageom_geometry_explain(const struct iovageom_geometry *geome
                                            struct iovageom_report *report);
 
 /**
- * Whether the sources of one name contradict each other: a register width that the usable ranges
- * exceed, or fall short of without a reserved region that says why; a region that the usable list
- * includes; a kernel that maps or aligns to less than the hardware's smallest page.
+ * Whether a host's registers and kernel contradict each other about one name: a register width that
+ * the usable ranges exceed, or fall short of without a reserved region that says why; a region that
+ * the usable list includes; a kernel that maps or aligns to less than the hardware's smallest page.
+ * What the VMM, the machine or the user narrows contradicts nobody.
  *
  * Of several page-size masks of one source the one with the largest granule is compared, with the
  * smallest granule or alignment of each other source. O(n log n).

@@ -247,7 +247,7 @@ static void check_regions(struct check *check, const struct iovageom_owner *usab
         }
 }
 
-/* Checks one list of usable ranges. An owner that reserves nothing lists all as usable. */
+/* Checks a kernel's list of usable ranges. An owner that reserves nothing lists all as usable. */
 static void check_usable(struct check *check, const struct iovageom_owner *usable)
 {
     const struct iovageom_geometry_fact *fact = iovageom_geometry_facts_of(
@@ -287,8 +287,8 @@ static uint64_t granule_of(const struct check *check, uint32_t kind,
 
 /*
  * A kernel can't map smaller pages than its hardware, nor accept an alignment smaller than the
- * smallest page. So every mask is compared with every alignment, and masks in registers with masks
- * of the kernel. A source may state several values: its largest bound is compared with the smallest
+ * smallest page. So a host's masks are compared with the alignments of kernels, and masks in registers
+ * with masks of kernels. A source may state several values: its largest bound is compared with the smallest
  * value of each other source, which costs one comparison and misses no contradiction.
  */
 static void check_page_sizes(struct check *check)
@@ -305,12 +305,14 @@ static void check_page_sizes(struct check *check)
         const bool registers = iovageom_source_is_registers(mask->owner.source);
         struct iovageom_owner other = mask->owner;
 
-        for (uint32_t k = 0; k < 2 && !is_least(check, &mask->owner); k++)
-            for (other.source = 0; other.source <= IOVAGEOM_SOURCE_USER; other.source++) {
+        if (!iovageom_source_is_host(mask->owner.source) || is_least(check, &mask->owner))
+            continue;
+        for (uint32_t k = 0; k <= registers; k++)
+            for (other.source = IOVAGEOM_SOURCE_VFIO; iovageom_source_is_kernel(other.source);
+                 other.source++) {
                 const uint64_t fine = granule_of(check, kinds[k], &other, false, &others);
 
-                if (fine < granule &&
-                    (k == 0 || (registers && iovageom_source_is_kernel(other.source))))
+                if (fine < granule)
                     disagree(check, &other, &mask->owner, (struct iovageom_range){0, 0}, fine,
                              granule);
             }
@@ -331,7 +333,7 @@ int iovageom_geometry_check(const struct iovageom_geometry *geometry,
         check_page_sizes(&check);
         for (size_t i = 0;
              (usable = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_USABLE, &i)) != NULL;)
-            if (usable->owner.source <= IOVAGEOM_SOURCE_USER)
+            if (iovageom_source_is_kernel(usable->owner.source))
                 check_usable(&check, &usable->owner);
     }
     iovageom_rangeset_deinit(&check.others);

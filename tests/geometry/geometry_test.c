@@ -510,6 +510,38 @@ static void F11_disagreement_of_sources(void **state)
     iovageom_geometry_free(geometry);
 }
 
+/* What the user or the machine's model narrows is no statement on the host: it contradicts nobody. */
+static void F11_wishes_contradict_nobody(void **state)
+{
+    static const enum iovageom_source sources[] = {IOVAGEOM_SOURCE_OTHER, IOVAGEOM_SOURCE_ENVELOPE,
+                                                   IOVAGEOM_SOURCE_MACHINE, IOVAGEOM_SOURCE_USER};
+    const struct iovageom_range low = R(0, 0xffffffff);
+    struct iovageom_geometry *geometry;
+    const char *text;
+    size_t count;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+        geometry = intel39(NULL, "dev");
+        assert_int_equal(iovageom_geometry_add_gaw(geometry, 39, IOVAGEOM_SOURCE_VTD_REGISTERS), 0);
+        assert_int_equal(
+            iovageom_geometry_add_page_sizes(geometry, K4 | M2, IOVAGEOM_SOURCE_VTD_REGISTERS), 0);
+        assert_int_equal(iovageom_geometry_add_alignment(geometry, K4, IOVAGEOM_SOURCE_IOMMUFD), 0);
+        assert_int_equal(iovageom_geometry_add_reserved(geometry, R(0xfee00000, 0xfeefffff),
+                                                        IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
+                         0);
+        assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
+        assert_int_equal(iovageom_geometry_add_usable(geometry, &low, 1, sources[i]), 0);
+        assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
+        assert_int_equal(iovageom_geometry_add_page_sizes(geometry, M2, sources[i]), 0);
+        assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
+        assert_int_equal(iovageom_geometry_add_alignment(geometry, 512, sources[i]), 0);
+        assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
+        assert_int_equal(count, 0);
+        iovageom_geometry_free(geometry);
+    }
+}
+
 static void put_le(uint8_t *bytes, uint64_t number, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
@@ -710,6 +742,7 @@ int main(void)
         cmocka_unit_test(relaxable_regions_are_usable),
         cmocka_unit_test(F13_explain),
         cmocka_unit_test(F11_disagreement_of_sources),
+        cmocka_unit_test(F11_wishes_contradict_nobody),
         cmocka_unit_test(F14_saved_form_is_stable),
         cmocka_unit_test(every_allocation_may_fail),
     };
