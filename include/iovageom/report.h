@@ -43,7 +43,8 @@ enum iovageom_finding_kind {
         can't map `against`, which it reserves with `type` if that is given. */
     IOVAGEOM_FINDING_PROMISE = 6,
     /** The input range `range` is wider than what `owner` maps of it. `against` is a part that it
-        maps: where it reserves addresses in between, the part below them. */
+        maps: where it reserves addresses in between, the part below them. `detail`, if given, is
+        what the guest's driver must accept to be told of it; else the range must be narrower. */
     IOVAGEOM_FINDING_INPUT_RANGE = 7,
     /** `wanted` mappings are needed, `owner` offers `offered`. In a note with `detail` they are not
         needed: they could be made, as `detail` says. */

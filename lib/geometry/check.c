@@ -112,20 +112,19 @@ static int explain_granule(const struct iovageom_geometry *geometry, struct iova
 int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct iovageom_range range,
                               struct iovageom_report *report)
 {
-    int status[3];
+    int outside, reserved, unaligned;
 
     iovageom_report_clear(report);
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    status[0] = explain_apertures(geometry, range, report);
-    status[1] = explain_regions(geometry, range, report);
-    status[2] = explain_granule(geometry, range, report);
+    outside = explain_apertures(geometry, range, report);
+    reserved = explain_regions(geometry, range, report);
+    unaligned = explain_granule(geometry, range, report);
     (void)iovageom_geometry_direct(geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);
     iovageom_geometry_doubts(geometry, IOVAGEOM_ID_NONE, report);
-    for (unsigned i = 0; i < 3; i++)
-        if (status[i] < 0)
-            return status[i];
-    return IOVAGEOM_OK;
+    if (outside < 0)
+        return outside;
+    return reserved < 0 ? reserved : unaligned;
 }
 
 /* ---- check ---- */

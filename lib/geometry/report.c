@@ -216,7 +216,8 @@ enum when {
     SPLITS = 256,      /* the status is that of a split */
     APART = 512,       /* range and against share a page of the host, but no address */
     FIXED = 1024,      /* range and against are the same */
-    NO_RANGE = 2048    /* range is not given: [0, 0], which no whole page is */
+    NO_RANGE = 2048,   /* range is not given: [0, 0], which no whole page is */
+    BEGINS = 4096      /* against begins above range */
 };
 
 /* All conditions that hold. Fields that a kind does not have are blank (report.h). */
@@ -233,7 +234,8 @@ static unsigned conditions_of(const struct iovageom_finding *finding)
            (finding->status == IOVAGEOM_ERR_SPLIT ? SPLITS : 0u) |
            (iovageom_range_overlaps(finding->range, finding->against) ? 0u : APART) |
            (iovageom_range_equal(finding->range, finding->against) ? FIXED : 0u) |
-           (finding->range.last == 0 ? NO_RANGE : 0u);
+           (finding->range.last == 0 ? NO_RANGE : 0u) |
+           (finding->against.start > finding->range.start ? BEGINS : 0u);
 }
 
 /*
@@ -267,6 +269,9 @@ static const struct sentence {
      "reserve that range from the start"},
     {IOVAGEOM_FINDING_PROMISE, ALWAYS,
      "%o %R, but the guest was promised %r; keep it where that can be mapped"},
+    {IOVAGEOM_FINDING_INPUT_RANGE, DETAIL, "the input range %r is wider than what %o maps, %a; %x"},
+    {IOVAGEOM_FINDING_INPUT_RANGE, BEGINS,
+     "the input range %r is wider than what %o maps, %a; let it begin higher"},
     {IOVAGEOM_FINDING_INPUT_RANGE, ALWAYS,
      "the input range %r is wider than what %o maps, %a; lower the address width"},
     {IOVAGEOM_FINDING_BUDGET, NOTE | DETAIL,

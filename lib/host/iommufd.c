@@ -41,15 +41,6 @@
 #define AMD_EFR2         8
 #define SMMUV3_IDR_COUNT 6 /* registers, not an offset */
 
-/* Bytes of a list of `count` ranges; false when a size_t is too small for them. */
-static bool list_size_of(uint32_t count, size_t *size)
-{
-    uint64_t bytes = (uint64_t)count * IOVAGEOM_IOMMUFD_RANGE_SIZE;
-
-    *size = (size_t)bytes;
-    return *size == bytes;
-}
-
 /*
  * Checks the size at the start of a structure, which newer kernels may raise. `length` is what the
  * caller has. MALFORMED: the kernel says less than any kernel has. TRUNCATED: the caller has less
@@ -91,18 +82,19 @@ int iovageom_host_iommufd_ranges(const void *header, size_t header_length, const
 {
     uint32_t count = 0;
     uint64_t alignment = 1;
-    size_t size;
+    uint64_t size;
     int status = read_ranges_header(header, header_length, &count, &alignment);
 
     if (status != IOVAGEOM_OK)
         return status;
     if (alignment == 1)
         return IOVAGEOM_ERR_UNKNOWN;
-    if (!list_size_of(count, &size))
+    size = (uint64_t)count * IOVAGEOM_IOMMUFD_RANGE_SIZE;
+    if ((size_t)size != size)
         return IOVAGEOM_ERR_LIMIT;
     if (size > ranges_length) {
         if (needed != NULL)
-            *needed = size;
+            *needed = (size_t)size;
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     }
     /* All or nothing: room for three facts is reserved first. Adding the list may still fail, so it

@@ -40,15 +40,13 @@ static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    c |= 'a' - 'A';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Hexadecimal digits, with 0x before them or without. On an error `scan` has not moved. */
-static int scan_hex(struct scan *scan, uint64_t *value)
+/* Hexadecimal digits, with 0x before them or, unless it is `wanted`, without. On an error `scan` has not
+ * moved. */
+static int scan_hex(struct scan *scan, bool wanted, uint64_t *value)
 {
     bool prefix = scan->end - scan->at >= 2 && scan->at[0] == '0' && scan->at[1] == 'x';
     const char *digits = prefix ? scan->at + 2 : scan->at;
@@ -60,7 +58,7 @@ static int scan_hex(struct scan *scan, uint64_t *value)
         overflow = overflow || sum >> 60 != 0;
         sum = sum << 4 | (uint64_t)hex_digit(*at);
     }
-    if (at == digits)
+    if (at == digits || (wanted && !prefix))
         return IOVAGEOM_ERR_SYNTAX;
     if (overflow)
         return IOVAGEOM_ERR_OVERFLOW;
@@ -72,8 +70,7 @@ static int scan_hex(struct scan *scan, uint64_t *value)
 /* An address with 0x, and the blanks that must follow it. */
 static int scan_address(struct scan *scan, uint64_t *value)
 {
-    bool prefix = scan->end - scan->at >= 2 && scan->at[0] == '0' && scan->at[1] == 'x';
-    int status = prefix ? scan_hex(scan, value) : IOVAGEOM_ERR_SYNTAX;
+    int status = scan_hex(scan, true, value);
     const char *after = scan->at;
 
     skip_blanks(scan);
@@ -283,7 +280,7 @@ int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *valu
 {
     struct scan scan = {text, text + length};
     uint64_t read = 0;
-    int status = scan_hex(&scan, &read);
+    int status = scan_hex(&scan, false, &read);
 
     if (status != IOVAGEOM_OK)
         return status;
@@ -299,14 +296,9 @@ int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *valu
  */
 static int find_efr(const uint64_t words[2])
 {
-    bool first = (words[0] & AMD_EFR_IASUP) != 0;
-    bool second = (words[1] & AMD_EFR_IASUP) != 0;
-
-    if (first != second)
-        return second ? 1 : 0;
-    if (words[0] == 0 || words[1] == 0)
-        return words[0] == 0 && words[1] != 0 ? 1 : 0;
-    return -1;
+    if (((words[0] ^ words[1]) & AMD_EFR_IASUP) != 0)
+        return (words[1] & AMD_EFR_IASUP) != 0;
+    return words[0] == 0 || words[1] == 0 ? words[1] != 0 : -1;
 }
 
 int iovageom_host_sysfs_amd_features(const char *text, size_t length, uint64_t *efr, uint64_t *efr2)
@@ -314,11 +306,11 @@ int iovageom_host_sysfs_amd_features(const char *text, size_t length, uint64_t *
     struct scan scan = {text, text + length};
     uint64_t words[2] = {0, 0};
     int which = 0;
-    int status = scan_hex(&scan, &words[0]);
+    int status = scan_hex(&scan, false, &words[0]);
 
     if (status == IOVAGEOM_OK && scan.at < scan.end && *scan.at == ':') {
         scan.at++;
-        status = scan_hex(&scan, &words[1]);
+        status = scan_hex(&scan, false, &words[1]);
         which = find_efr(words);
     }
     if (status != IOVAGEOM_OK)

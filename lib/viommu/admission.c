@@ -106,9 +106,10 @@ static void ask_granule(struct iovageom_admission *a)
 }
 
 /* `owner`, or if that is NULL the device, reserves `range` of the guest's input range. Said against it
- * is the first piece that this leaves. */
+ * is the first piece that this leaves. An input range without it could tell of an `edge`, to a driver
+ * that reads one; of all else only PROBE tells. */
 static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
-                         struct iovageom_range range, const struct iovageom_owner *owner)
+                         struct iovageom_range range, bool edge, const struct iovageom_owner *owner)
 {
     struct iovageom_finding finding =
         iovageom_finding_of(IOVAGEOM_FINDING_INPUT_RANGE, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
@@ -122,6 +123,9 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
     else
         finding.owner = *owner;
     finding.type = 0;
+    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
+        !(edge && (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0))
+        finding.detail = "offer and accept PROBE (VIRTIO_IOMMU_F_PROBE)";
     iovageom_object(a, &finding);
 }
 
@@ -143,7 +147,7 @@ static void ask_common(struct iovageom_admission *a)
     if (error != IOVAGEOM_OK)
         a->status = error;
     else if (!whole)
-        object_input(a, input, hit, NULL);
+        object_input(a, input, hit, false, NULL);
 }
 
 /* Something must be usable, in the largest granule that is known: guest's, configured or device's.
@@ -205,6 +209,7 @@ static void ask_input(struct iovageom_admission *a, bool common)
                                 IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE, guest, input);
 
         (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, "input_range");
+        finding.detail = "accept INPUT_RANGE (VIRTIO_IOMMU_F_INPUT_RANGE)";
         iovageom_object(a, &finding);
         common = false;
     }
@@ -215,7 +220,7 @@ static void ask_input(struct iovageom_admission *a, bool common)
 
         if (iovageom_range_overlaps(range, guest) && !(open && edge) &&
             ((strict && edge) || (!told && !only_doorbells(device, range)))) {
-            object_input(a, guest, range, NULL);
+            object_input(a, guest, range, edge, NULL);
             common = false;
         }
     }
@@ -235,7 +240,7 @@ static void ask_platform(struct iovageom_admission *a)
     for (size_t i = 0; (fact = iovageom_geometry_next_regions(a->viommu->platform, &i)) != NULL;)
         if (iovageom_fact_type(fact) != IOVAGEOM_RESV_MSI && iovageom_fact_forbids(fact) &&
             iovageom_rangeset_first_overlap(&fact->ranges, guest, &hit))
-            object_input(a, guest, hit, &fact->owner);
+            object_input(a, guest, hit, false, &fact->owner);
 }
 
 /* Can a driver with a->features be told of everything that is there: machine, envelope, devices?

@@ -90,7 +90,7 @@ static void each_kind_has_its_sentence(void **state)
         "0000:3b:00.0 reserves [0x800,0x2fff] (msi), but a PROBE of endpoint 24 promised the guest "
         "[0x1000,0x1fff]; plug it before the guest probes, or reserve that range from the start",
         "the input range [0x1000,0x1fff] is wider than what 0000:3b:00.0 maps, [0x800,0x2fff]; "
-        "lower the address width",
+        "because",
         "48 mappings are needed, but 0000:3b:00.0 allows 4096; use larger pages, or raise its "
         "limit",
         "[0x1000,0x1fff] is usable, but is not offered to the guest, which loses it",

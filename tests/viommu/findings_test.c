@@ -206,6 +206,62 @@ static void an_input_range_that_is_too_wide(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* What to do about it: a width ends lower, a driver reads a PROBE, and only the latter tells of a hole. */
+static void an_input_range_that_must_be_told(void **state)
+{
+    static const char probe[] = "offer and accept PROBE (VIRTIO_IOMMU_F_PROBE)";
+    static const char accept[] = "accept INPUT_RANGE (VIRTIO_IOMMU_F_INPUT_RANGE)";
+    static const char lower[] = "lower the address width", higher[] = "let it begin higher";
+    const struct {
+        uint32_t declines, flags;
+        struct iovageom_range reserved;
+        const char *remedies[2];
+    } cases[] = {
+        {IOVAGEOM_VIRTIO_F_PROBE, 0, R(0xdf800000, 0xdfffffff), {probe}},
+        {IOVAGEOM_VIRTIO_F_PROBE, 0, R(0x4000000000, BIT39 - 1), {lower}},
+        {IOVAGEOM_VIRTIO_F_PROBE, 0, R(0, 0xfffff), {higher}},
+        {0, IOVAGEOM_VIOMMU_STRICT_INPUT, R(0x4000000000, BIT39 - 1), {lower}},
+        {0, IOVAGEOM_VIOMMU_STRICT_INPUT, R(0, 0xfffff), {higher}},
+        /* Such a driver doesn't hear of a width, either. */
+        {IOVAGEOM_VIRTIO_F_PROBE | IOVAGEOM_VIRTIO_F_INPUT_RANGE,
+         0,
+         R(0x4000000000, UINT64_MAX),
+         {accept, probe}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct iovageom_viommu_config config;
+        struct iovageom_viommu *viommu;
+
+        iovageom_viommu_config_init(&config);
+        config.flags = cases[i].flags;
+        config.input_range = R(0, BIT39 - 1);
+        viommu = books(&config);
+        assert_int_equal(
+            iovageom_viommu_driver_features(viommu, config.features & ~cases[i].declines, &report),
+            0);
+        assert_int_equal(test_plug(viommu, 3, 1,
+                                   test_host_with(NULL, "dev", 64, PAGES_4K, cases[i].reserved),
+                                   &report),
+                         IOVAGEOM_ERR_CONFLICT);
+        for (size_t k = 0; k < 2; k++) {
+            const struct iovageom_finding *finding = iovageom_report_at(&report, k);
+            const char *remedy = cases[i].remedies[k];
+            char sentence[512];
+
+            if (remedy == NULL) {
+                assert_int_equal(iovageom_report_count(&report), k);
+                break;
+            }
+            assert_int_equal(finding->kind, IOVAGEOM_FINDING_INPUT_RANGE);
+            (void)iovageom_finding_text(finding, sentence, sizeof(sentence));
+            assert_string_equal(strrchr(sentence, ';') + 2, remedy);
+        }
+        iovageom_viommu_free(viommu);
+    }
+}
+
 /* Whether it was told or not, the sets of a promise are what its fields say. */
 static void an_endpoint_that_was_not_told(void **state)
 {
@@ -293,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_destination_without_an_endpoint, setup, teardown),
         cmocka_unit_test_setup_teardown(a_destination_that_breaks_two_promises, setup, teardown),
         cmocka_unit_test_setup_teardown(an_input_range_that_is_too_wide, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_input_range_that_must_be_told, setup, teardown),
         cmocka_unit_test_setup_teardown(an_endpoint_that_was_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(the_check_of_findings_can_fail, setup, teardown),
     };
