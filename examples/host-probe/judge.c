@@ -155,7 +155,7 @@ static bool amd_unit_limits(const struct iovageom_geometry *known, const struct 
                             struct iovageom_host_limits *limits, struct faults *faults)
 {
     struct blob blob = register_of(unit, "features");
-    uint64_t efr;
+    uint64_t efr, vasize;
     int status;
 
     if (!blob.there)
@@ -168,22 +168,25 @@ static bool amd_unit_limits(const struct iovageom_geometry *known, const struct 
               iovageom_status_string(status), quoted((const char *)blob.bytes, blob.length));
         return false;
     }
-    return meaning_of_amd(known, efr, unit_attribute(unit, "pgtbl_v2").there, limits);
+    if (!read_register(unit, "vasize", &vasize, faults) || vasize > 64)
+        vasize = 0;
+    return meaning_of_amd(known, efr, unit_attribute(unit, "pgtbl_v2").there, (unsigned)vasize,
+                          limits);
 }
 
 static bool read_unit(const struct iovageom_geometry *known, const struct unit *unit,
                       struct iovageom_host_limits *limits, struct faults *faults)
 {
-    uint64_t cap;
-    uint64_t ecap = 0;
+    uint64_t cap, ecap;
+    bool whole;
 
     faults_join(faults, &unit->faults);
     if (strncmp(unit->name, "dmar", 4) != 0 || !unit_attribute(unit, "cap").there)
         return amd_unit_limits(known, unit, limits, faults);
     if (!read_register(unit, "cap", &cap, faults))
         return false;
-    (void)read_register(unit, "ecap", &ecap, faults);
-    return meaning_of_vtd(known, cap, ecap, limits);
+    whole = read_register(unit, "ecap", &ecap, faults);
+    return meaning_of_vtd(known, cap, whole ? &ecap : NULL, limits);
 }
 
 /* What an IOMMU can do; where nothing is known to hold it against, that is the same for all groups. */
@@ -246,13 +249,15 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
         return;
     }
     if ((info.knows & IOVAGEOM_HW_INFO_VTD_CAP) != 0 &&
-        meaning_of_vtd(verdict->geometry, info.vtd_cap, info.vtd_ecap, &limits))
+        meaning_of_vtd(verdict->geometry, info.vtd_cap,
+                       (info.knows & IOVAGEOM_HW_INFO_VTD_ECAP) != 0 ? &info.vtd_ecap : NULL,
+                       &limits))
         take_limits(verdict, &limits, "VT-d registers by iommufd", counts, checked);
     if ((info.knows & IOVAGEOM_HW_INFO_SMMUV3_IDR) != 0 &&
         meaning_of_smmuv3(verdict->geometry, info.smmuv3_idr, &limits))
         take_limits(verdict, &limits, "SMMUv3 registers by iommufd", counts, checked);
     if ((info.knows & IOVAGEOM_HW_INFO_AMD_EFR) != 0 &&
-        meaning_of_amd(verdict->geometry, info.amd_efr, false, &limits))
+        meaning_of_amd(verdict->geometry, info.amd_efr, false, 0, &limits))
         take_limits(verdict, &limits, "AMD-Vi registers by iommufd", counts, checked);
 }
 
@@ -274,12 +279,18 @@ static void read_registers(const struct host *host, struct verdict *verdict, boo
         if (!serves(unit, verdict->group))
             continue;
         verdict->has_registers = verdict->has_registers || unit->attribute_count != 0;
-        if (unit_limits(known, unit, &limits, &verdict->faults))
-            take_limits(verdict, &limits,
-                        text("%s of %s",
-                             iovageom_source_string((enum iovageom_source)limits.source),
-                             unit->name),
-                        counts, checked);
+        if (!unit_limits(known, unit, &limits, &verdict->faults))
+            continue;
+        take_limits(verdict, &limits,
+                    text("%s of %s", iovageom_source_string((enum iovageom_source)limits.source),
+                         unit->name),
+                    counts, checked);
+        if (counts && limits.source == IOVAGEOM_SOURCE_VTD_REGISTERS &&
+            !unit_attribute(unit, "ecap").there)
+            note(&verdict->notes, &verdict->note_count,
+                 text("the register ecap of %s is not there: which stages it has is not known, and "
+                      "the first has one bit less",
+                      unit->name));
     }
     read_hw_info(verdict, counts, checked);
     iovageom_report_init(&report, &lasting);

@@ -67,7 +67,17 @@ static bool choose(const struct meanings *meanings, struct iovageom_host_limits 
     return true;
 }
 
-bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr, bool v2,
+/* What is left below the limit of firmware, with the pages that newer kernels have then. */
+static void limit(struct iovageom_host_limits *limits, unsigned vasize)
+{
+    if (vasize == 0 || vasize >= limits->gaw)
+        return;
+    limits->gaw = vasize;
+    limits->page_sizes &= (UINT64_C(1) << (vasize - 1)) - 1;
+    limits->depends = 1;
+}
+
+bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr, bool v2, unsigned vasize,
                     struct iovageom_host_limits *limits)
 {
     struct meanings meanings = {.known = known};
@@ -76,12 +86,18 @@ bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr, bool v2
                                    IOVAGEOM_LINUX_ANY, &one);
 
     /* What was asked of the kernel does not help where the IOMMU has no such tables. */
-    if (v2 && status != IOVAGEOM_OK)
+    if (v2 && status != IOVAGEOM_OK) {
+        v2 = false;
         status = iovageom_host_amd(efr, IOVAGEOM_STAGE_DEFAULT, 0, IOVAGEOM_LINUX_ANY, &one);
+    }
+    if (!v2 && status == IOVAGEOM_OK)
+        limit(&one, vasize);
     consider_least(&meanings, status, &one);
     for (uint32_t rules = IOVAGEOM_LINUX_6_1; rules <= IOVAGEOM_LINUX_7_3; rules++)
         for (unsigned levels = 4; levels <= 5; levels++) {
             status = iovageom_host_amd(efr, IOVAGEOM_STAGE_DEFAULT, levels, rules, &one);
+            if (status == IOVAGEOM_OK && rules == IOVAGEOM_LINUX_7_3)
+                limit(&one, vasize);
             consider(&meanings, status, &one);
             status = iovageom_host_amd(efr, IOVAGEOM_STAGE_FIRST, levels, rules, &one);
             consider(&meanings, status, &one);
@@ -89,24 +105,37 @@ bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr, bool v2
     return choose(&meanings, limits);
 }
 
-bool meaning_of_vtd(const struct iovageom_geometry *known, uint64_t cap, uint64_t ecap,
-                    struct iovageom_host_limits *limits)
+static void consider_vtd(struct meanings *meanings, uint64_t cap, uint64_t ecap)
 {
-    struct meanings meanings = {.known = known};
     struct iovageom_host_limits one;
 
     for (int mode = 0; mode < 2; mode++) {
         int status = iovageom_host_vtd(cap, ecap, mode != 0, IOVAGEOM_STAGE_DEFAULT,
                                        IOVAGEOM_LINUX_ANY, &one);
 
-        consider_least(&meanings, status, &one);
+        consider_least(meanings, status, &one);
         for (uint32_t rules = IOVAGEOM_LINUX_6_1; rules <= IOVAGEOM_LINUX_7_3; rules++)
             for (int stage = IOVAGEOM_STAGE_FIRST; stage <= IOVAGEOM_STAGE_SECOND; stage++) {
                 status = iovageom_host_vtd(cap, ecap, mode != 0, (enum iovageom_host_stage)stage,
                                            rules, &one);
-                consider(&meanings, status, &one);
+                consider(meanings, status, &one);
             }
     }
+}
+
+bool meaning_of_vtd(const struct iovageom_geometry *known, uint64_t cap, const uint64_t *ecap,
+                    struct iovageom_host_limits *limits)
+{
+    /* SMTS with FLTS, SLTS, or both: scalable mode, and which stages of translation it has. */
+    static const uint64_t any[] = {0, UINT64_C(1) << 43 | UINT64_C(1) << 47,
+                                   UINT64_C(1) << 43 | UINT64_C(1) << 46,
+                                   UINT64_C(1) << 43 | UINT64_C(3) << 46};
+    struct meanings meanings = {.known = known};
+
+    if (ecap != NULL)
+        consider_vtd(&meanings, cap, *ecap);
+    for (size_t i = 0; ecap == NULL && i < sizeof(any) / sizeof(any[0]); i++)
+        consider_vtd(&meanings, cap, any[i]);
     return choose(&meanings, limits);
 }
 

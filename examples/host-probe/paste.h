@@ -89,6 +89,7 @@ struct reader {
     unsigned smmu;   /* bits of the addresses that an SMMU takes; 0: not said */
     bool arm;        /* the kernel\'s version says so */
     bool v2;         /* AMD-Vi was told to use tables of the first stage */
+    unsigned vasize; /* bits of addresses, says an IVRS table; 0: it doesn't */
     const char *off;
 };
 

@@ -118,8 +118,28 @@ static bool read_log_device(struct reader *reader)
 }
 
 /*
+ * Whether somebody's terminal has broken the line at `at`, within a number: the next line is the rest of
+ * its digits.
+ */
+static bool goes_on(const struct reader *reader, const char *at)
+{
+    const char *end = (const char *)reader->text->bytes + reader->text->length;
+
+    if (at < reader->end || at == end)
+        return false;
+    at++;
+    while (at < end && (*at == '>' || *at == ' '))
+        at++;
+    if (at == end || isxdigit((unsigned char)*at) == 0)
+        return false;
+    while (at < end && isxdigit((unsigned char)*at) != 0)
+        at++;
+    return at == end || *at == '\n';
+}
+
+/*
  * "DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e"; up to Linux 3.19
- * "dmar: IOMMU 0: reg_base_addr ...".
+ * "dmar: IOMMU 0: reg_base_addr ...". Half a register is none.
  */
 static bool read_log_registers(struct reader *reader)
 {
@@ -136,7 +156,8 @@ static bool read_log_registers(struct reader *reader)
         isdigit((unsigned char)*number) == 0 || line_hex(reader, cap, &value) == NULL)
         return false;
     paste_attribute(reader, text("dmar%s", number), "cap", text("%llx", (unsigned long long)value));
-    if (line_hex(reader, ecap, &value) != NULL)
+    at = line_hex(reader, ecap, &value);
+    if (at != NULL && !goes_on(reader, at))
         paste_attribute(reader, text("dmar%s", number), "ecap",
                         text("%llx", (unsigned long long)value));
     return true;
@@ -144,7 +165,8 @@ static bool read_log_registers(struct reader *reader)
 
 /*
  * "AMD-Vi: Extended features (0x58f77ef22294a5a, 0x0): PPR NX", with one number or two; and firmware's
- * copy, "AMD-Vi: Using global IVHD EFR:0x58f77ef22294a5a, EFR2:0x0".
+ * copy, "AMD-Vi: Using global IVHD EFR:0x58f77ef22294a5a, EFR2:0x0". What stands behind the first shows
+ * that all of it is there.
  */
 static bool read_log_features(struct reader *reader)
 {
@@ -153,12 +175,12 @@ static bool read_log_features(struct reader *reader)
 
     if (at == NULL)
         at = line_after(reader, reader->at, "AMD-Vi: Using global IVHD EFR:");
-    if (at == NULL || (at = line_hex(reader, at, &first)) == NULL)
+    if (at == NULL || (at = line_hex(reader, at, &first)) == NULL || at == reader->end)
         return false;
     /* Firmware's copy is 0 where it has none; the register may tell, in another line. */
     if (first == 0)
         return true;
-    if (at < reader->end && *at == ',') {
+    if (*at == ',') {
         at = line_blanks(reader, at + 1);
         if (reader->end - at > 5 && memcmp(at, "EFR2:", 5) == 0)
             at += 5;
@@ -357,10 +379,14 @@ void paste_finish_log(struct reader *reader)
                    text("an SMMU takes addresses of %u bits (ias), says the kernel's log; what "
                         "VFIO maps of them says the kernel when it is asked",
                         reader->smmu));
-    /* Their addresses have fewer bits. The line may be before those of the IOMMUs. */
-    for (size_t i = 0; i < host->unit_count && reader->v2; i++) {
-        if (strncmp(host->units[i].name, "ivhd", 4) == 0)
+    /* What holds for all of them may have been said before their own lines. */
+    for (size_t i = 0; i < host->unit_count; i++) {
+        if (strncmp(host->units[i].name, "ivhd", 4) != 0)
+            continue;
+        if (reader->v2) /* whose addresses have fewer bits */
             paste_attribute(reader, host->units[i].name, "pgtbl_v2", "1");
+        if (reader->vasize != 0)
+            paste_attribute(reader, host->units[i].name, "vasize", text("%x", reader->vasize));
     }
     if (reader->off != NULL)
         say_to_all(reader, text("the IOMMU is off: %s", reader->off));
