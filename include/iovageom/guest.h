@@ -69,7 +69,7 @@ struct iovageom_guest_property {
  * The property at *offset, which is moved to the next one. Total over any bytes.
  *
  * Start with *offset 0 and call until it answers something else than 0: it takes at most size / 4
- * calls.
+ * calls, and one more.
  *
  * @return IOVAGEOM_ERR_NOT_FOUND at the end: a property of type 0, or fewer than 4 bytes, all 0
  *         (I4); IOVAGEOM_ERR_TRUNCATED when a head or a payload runs over the end.
@@ -122,7 +122,9 @@ IOVAGEOM_GUEST_API int iovageom_guest_encode_request(const struct iovageom_virti
 struct iovageom_guestview_kernel {
     uint64_t page_size;      /**< of the kernel, bytes: 4096, 16384 or 65536 */
     uint32_t features;       /**< IOVAGEOM_VIRTIO_F_*: offered by the device, so negotiated */
-    uint32_t physical_32bit; /**< 1 when phys_addr_t has 32 bits: it refuses regions above 4 GiB */
+    /** 1 when phys_addr_t has 32 bits: it refuses regions above 4 GiB. With PAE it would refuse those
+        of 4 GiB and more, wherever they are; such a kernel is not foretold. */
+    uint32_t physical_32bit;
     /**
      * An enum iovageom_linux_rules. They differ in one thing: with F_BYPASS_CONFIG, 7.3 keeps the
      * first domain number of the config space for bypass, so a range of one number leaves none.

@@ -64,7 +64,9 @@ extern "C" {
  * @return IOVAGEOM_ERR_TRUNCATED: the header has fewer bytes than its own `size` says, or than 32;
  *         IOVAGEOM_ERR_MALFORMED: `size` below 32, or an alignment that is no power of two;
  *         IOVAGEOM_ERR_UNKNOWN: nothing is attached. Linux then answers [0, 2^64-1] with alignment
- *         1, which constrains nothing: a caller may go on without it;
+ *         1, which constrains nothing: a caller may go on without it. (With
+ *         IOMMU_OPTION_HUGE_PAGES off it says the alignment of a page, attached or not, and this
+ *         call can't tell: so ask after the attach only.)
  *         IOVAGEOM_ERR_BUFFER_TOO_SMALL; IOVAGEOM_ERR_LIMIT: the list needs more bytes than a
  *         size_t can say; IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n ranges.
  */

@@ -117,7 +117,8 @@ IOVAGEOM_API int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t gra
  * translate: where iovageom_geometry_check() finds this contradiction, the host really has it. 7.3
  * looks at the firmware's copy of EFR (in IVRS), which need not be there: then it takes 4 levels,
  * whatever the register says. So by 7.3 it is 48 bits, with `depends` where the register has more.
- * 7.3 also honours the limit that the firmware gives in IVRS (VASize), which no register has.
+ * 7.3 also honours the limit that the firmware gives in IVRS (VASize), which no register has: who
+ * knows of one below 48 bits adds it, by iovageom_geometry_add_gaw().
  *
  * v2 tables (FIRST; there if GTSup): 4K, 2M and 1G. 48 bits by 6.1; by 6.12 and 7.3 47 bits, or 56
  * where both GATS (in the firmware's copy) and the CPU have 5 levels. (With amd_iommu=pgtbl_v2, 6.1

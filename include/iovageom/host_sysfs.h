@@ -59,7 +59,8 @@ enum iovageom_sysfs_mode {
  * A text of 4095 bytes or more, or one that doesn't end in a newline, may have been cut off: Linux
  * writes at most one page, less one byte, and drops the rest without a word, which is about 80
  * regions with pages of 4 KiB. The geometry is then marked incomplete, and a last line that was cut
- * off is passed over. An empty text is complete: it says that there are no regions.
+ * off is passed over, unless what is left of it is a region: `direct` may be left of
+ * direct-relaxable, and forbids more. An empty text is complete: it says that there are no regions.
  *
  * Empty lines are passed over. So are regions of length 0, in either mode. They end one below their
  * start ("0x2000 0x1fff reserved") and reserve nothing: Linux prints them for firmware whose RMRR
@@ -73,10 +74,11 @@ enum iovageom_sysfs_mode {
  *         IOVAGEOM_ERR_UNSUPPORTED: two addresses and a word that is not known;
  *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits; IOVAGEOM_ERR_TRUNCATED: no region,
  *         and the text ends in that line without a newline; IOVAGEOM_ERR_SYNTAX: any other line that
- *         is no region; IOVAGEOM_ERR_EXISTS: the line repeats an earlier one; IOVAGEOM_ERR_OVERLAP: it overlaps earlier ones of its type in another way,
- *         or repeats one that was joined with a neighbour which it touches; IOVAGEOM_ERR_UNKNOWN:
- *         there are lines, but all of them were passed over, so that the text says nothing (*line
- *         is set to the first of them); IOVAGEOM_ERR_NO_MEMORY.
+ *         is no region; IOVAGEOM_ERR_EXISTS: the line repeats an earlier one; IOVAGEOM_ERR_OVERLAP:
+ *         it overlaps earlier ones of its type in another way, or repeats one that was joined with a
+ *         neighbour which it touches; IOVAGEOM_ERR_UNKNOWN: there are lines, but all of them were
+ *         passed over, so that the text says nothing (*line is set to the first of them);
+ *         IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                                       enum iovageom_sysfs_mode mode, size_t *line,

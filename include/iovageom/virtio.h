@@ -84,7 +84,8 @@ enum iovageom_virtio_resv_subtype {
  * @param window the addresses that the guest can name at all: [0, 2^64-1] when in doubt. The input
  *        range makes the list shorter, but only if the guest is known to honour it, which N1 leaves
  *        to the guest. For a guest with 32-bit physical addresses [0, 2^32-1], because Linux
- *        refuses a device with a region above; the input range must end there too.
+ *        refuses a device with a region above; the input range must end there too. So it should for
+ *        a 32-bit guest with PAE, which refuses a region of 4 GiB or more.
  * @param out room for `capacity` regions; may be `regions` itself. count + 1 always suffice.
  * @param out_count receives how many there are, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL.
  * @return IOVAGEOM_ERR_INVERTED (a region or the window), IOVAGEOM_ERR_OVERLAP (not disjoint and
