@@ -353,10 +353,11 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_plug *lead = joined != NULL ? joined->leads : NULL;
     const size_t limit = viommu->shown.probe_size;
+    struct iovageom_leads leads = {group != NULL ? group->node.up : NULL, lead};
     const struct iovageom_wire_question question = {viommu, group, &viommu->shown, joined,
                                                     a->device};
     struct iovageom_wire_list *wire;
-    size_t most;
+    size_t most = 5 + iovageom_rangeset_count(&viommu->platform_all) + a->device->all_count;
     int error;
 
     if (!viommu->frozen || limit == 0)
@@ -364,11 +365,11 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     /* Most of the time there is room for as many regions as there can be, and no list is made: one
        for each range. The outside of the input range makes two more, the MSI region, which may cut
        another one in two, two as well, and [0, 2^64-1], which is said in two, one. */
-    most = 5 + iovageom_rangeset_count(group != NULL ? &group->view : &viommu->platform_all) +
-           a->device->all_count;
-    for (; lead != NULL; lead = lead->lead_next)
+    if (group != NULL && group->slots > 0 && viommu->envelope != NULL)
+        most += viommu->envelope->all_count;
+    while (iovageom_wire_bytes(most) <= limit && (lead = iovageom_lead_next(&leads)) != NULL)
         most += lead->device->all_count;
-    if ((group == NULL || group->view_clean) && iovageom_wire_bytes(most) <= limit)
+    if (iovageom_wire_bytes(most) <= limit)
         return IOVAGEOM_OK;
     error = iovageom_group_wire(&question, a->report, &wire);
     if (error == IOVAGEOM_OK) {

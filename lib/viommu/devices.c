@@ -50,19 +50,20 @@ int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
 
 /* ---- address spaces, and their leads: see struct iovageom_plug ---- */
 
-static void groups_stale(struct iovageom_address_space *address_space)
+/* Its leads are others: so is what its groups are told, and its budget. */
+static void leads_changed(struct iovageom_address_space *address_space)
 {
+    address_space->budget = UINT64_MAX;
+    for (const struct iovageom_plug *lead = address_space->leads; lead != NULL;
+         lead = lead->lead_next)
+        address_space->budget = iovageom_lower(address_space->budget, lead->device->budget);
     for (struct iovageom_link *link = address_space->node.down; link != NULL;
          link = link->down_next)
         iovageom_group_stale(link->lower->self);
 }
 
-/*
- * Put the plug behind the lead that reserves the same, or make it a lead. In that case the address
- * space reserves more than before, and the caller must tell its groups; false means that nothing
- * has changed for them.
- */
-static bool list_enter(struct iovageom_plug *plug)
+/* Put the plug behind the lead that reserves the same, or make it a lead. */
+static void list_enter(struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_plug *lead = iovageom_lead_like(address_space, plug->device);
@@ -73,18 +74,16 @@ static bool list_enter(struct iovageom_plug *plug)
         plug->next->previous = plug;
     if (lead != NULL) {
         lead->next = plug;
-        return false;
+        return;
     }
     plug->lead_next = address_space->leads;
     address_space->leads = plug;
-    address_space->budget = iovageom_lower(address_space->budget, plug->device->budget);
-    return true;
+    leads_changed(address_space);
 }
 
 /*
  * The plug leaves, or its device is about to be replaced. If it is a lead, the next plug that
- * reserves the same takes its place, and nothing changes for the groups. Without one, less is
- * reserved, so their views are out of date. Needs no memory.
+ * reserves the same takes its place, and nothing changes for the groups.
  */
 static void list_leave(struct iovageom_plug *plug)
 {
@@ -105,11 +104,7 @@ static void list_leave(struct iovageom_plug *plug)
         *at = plug->next;
         return;
     }
-    address_space->budget = UINT64_MAX;
-    for (const struct iovageom_plug *lead = address_space->leads; lead != NULL;
-         lead = lead->lead_next)
-        address_space->budget = iovageom_lower(address_space->budget, lead->device->budget);
-    groups_stale(address_space);
+    leads_changed(address_space);
 }
 
 /* ---- plugs ----
@@ -155,10 +150,7 @@ static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_
         address_space->node.own = &address_space->own;
     }
     plug->address_space = address_space;
-    if (list_enter(plug))
-        for (struct iovageom_link *link = address_space->node.down; link != NULL;
-             link = link->down_next)
-            iovageom_group_add(link->lower->self, plug->device);
+    list_enter(plug);
     return true;
 }
 
@@ -209,9 +201,6 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
 /*
  * Add one endpoint to the plug; for NULL, one with that number is made in that group. The first one is
  * where it is plugged, the others are aliases. Nothing has changed when there is no memory.
- *
- * `fresh`: the group had no endpoint in the address space before, so every lead counts for it now.
- * Otherwise the group has them all already, and the plug's own device since iovageom_plug_make().
  */
 int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_endpoint *endpoint, uint32_t id, uint64_t group_key)
@@ -219,13 +208,11 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_contact *contact = &plug->contacts[plug->count];
     const bool made = endpoint == NULL;
-    bool fresh;
 
     if (made)
         endpoint = iovageom_endpoint_make(viommu, id, group_key, IOVAGEOM_ENDPOINT_DEVICE);
     if (endpoint == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    fresh = iovageom_link_find(&address_space->node, &endpoint->group->node) == NULL;
     if (endpoint->first == NULL &&
         iovageom_endpoint_move(viommu, endpoint, address_space, endpoint->domain) != IOVAGEOM_OK) {
         if (made)
@@ -236,9 +223,6 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
     *(endpoint->last != NULL ? &endpoint->last->next : &endpoint->first) = contact;
     endpoint->last = contact;
     plug->count++;
-    for (const struct iovageom_plug *lead = address_space->leads; fresh && lead != NULL;
-         lead = lead->lead_next)
-        iovageom_group_add(endpoint->group, lead->device);
     return IOVAGEOM_OK;
 }
 
@@ -323,10 +307,7 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
         plug_free(viommu, plug);
 }
 
-/*
- * Replace the geometry of a plug. Needs no memory: the views of the groups are not changed, but
- * marked as out of date. So an update can't fail after it was agreed to.
- */
+/* Replace the geometry of a plug. Needs no memory, so an update can't fail after it was agreed to. */
 static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_device *device)
 {
@@ -334,8 +315,7 @@ static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plu
     iovageom_device_put(viommu, plug->device);
     plug->device = device;
     device->references++;
-    (void)list_enter(plug);
-    groups_stale(plug->address_space);
+    list_enter(plug);
 }
 
 /*

@@ -10,7 +10,7 @@
 
 /*
  * N30: no mapping of the domain may lie where something is reserved for the endpoint's group. The
- * VMM will map all of them on the endpoint's host. The cached view is used if it is clean.
+ * VMM will map all of them on the endpoint's host.
  */
 static int mappings_suit(const struct iovageom_viommu *viommu,
                          const struct iovageom_endpoint *endpoint,
@@ -20,15 +20,14 @@ static int mappings_suit(const struct iovageom_viommu *viommu,
     struct iovageom_finding finding;
     struct iovageom_mapping mapping;
     struct iovageom_rangeset view;
-    const struct iovageom_rangeset *all = group->view_clean ? &group->view : &view;
     int status = iovageom_rangeset_init(&view, &viommu->allocator);
 
-    if (!group->view_clean)
-        status = iovageom_group_view(viommu, group, false, &view);
-    if (status == IOVAGEOM_OK && iovageom_mappings_touching(&domain->mappings, all, &mapping)) {
+    if (iovageom_mappings_count(&domain->mappings) > 0)
+        status = iovageom_group_view(viommu, group, &view);
+    if (status == IOVAGEOM_OK && iovageom_mappings_touching(&domain->mappings, &view, &mapping)) {
         finding = iovageom_finding_of(IOVAGEOM_FINDING_MAPPING, IOVAGEOM_ERR_CONFLICT, domain->id,
                                       endpoint->id, mapping.range, IOVAGEOM_NOWHERE);
-        status = iovageom_refuse_reserved(report, &finding, all, viommu, group, domain);
+        status = iovageom_refuse_reserved(report, &finding, &view, viommu, group, domain);
     }
     iovageom_rangeset_deinit(&view);
     return status;

@@ -90,8 +90,7 @@ int iovageom_refuse(struct iovageom_report *report, const struct iovageom_findin
 
 /*
  * `reserved` has addresses of the range of the finding: against these, and who reserves them is named
- * for the group, or if that is NULL, for the first group of the domain that can name somebody. No
- * more than 64 are asked, as a stream may have many groups and many such findings.
+ * for the group, or if that is NULL, for the first group of the domain that can name somebody.
  */
 int iovageom_refuse_reserved(struct iovageom_report *report, struct iovageom_finding *finding,
                              const struct iovageom_rangeset *reserved,
@@ -101,7 +100,7 @@ int iovageom_refuse_reserved(struct iovageom_report *report, struct iovageom_fin
 {
     const struct iovageom_link *link = domain->node.up; /* not NULL: a domain has endpoints */
     struct iovageom_range hit;
-    unsigned most = 64;
+    unsigned most = IOVAGEOM_ASKED_FOR_A_NAME;
 
     if (report == NULL)
         return finding->status;

@@ -28,6 +28,10 @@
 
 /* ---- findings.c ---- */
 
+/* So many groups, or members of a group, are asked whom a finding is to name, and no more: a stream may
+ * have many of them and many findings. */
+enum { IOVAGEOM_ASKED_FOR_A_NAME = 64 };
+
 #define IOVAGEOM_NOWHERE ((struct iovageom_range){0, 0})
 
 struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status,
@@ -58,10 +62,11 @@ void iovageom_note_nothing(struct iovageom_report *report, const char *who);
 
 int iovageom_view_add(struct iovageom_rangeset *view, const struct iovageom_device *device,
                       bool msi);
+int iovageom_view_add_group(struct iovageom_rangeset *view, const struct iovageom_viommu *viommu,
+                            const struct iovageom_group *group, const struct iovageom_plug *lead,
+                            bool msi);
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        bool msi, struct iovageom_rangeset *out);
-void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device);
-int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom_group *group);
+                        struct iovageom_rangeset *out);
 int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out);
 int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageom_domain *domain);

@@ -68,14 +68,13 @@ static bool link_get(struct iovageom_viommu *viommu, const struct link_ends *end
                    : iovageom_array_new(&viommu->allocator, 1, sizeof(*link));
         if (link == NULL)
             return false;
-        *link = (struct iovageom_link){
-            .upper = upper, .lower = lower, .down_next = upper->down, .up_next = lower->up};
+        *link = (struct iovageom_link){0,         upper,        lower,     upper->down,
+                                       lower->up, &upper->down, &lower->up};
         if (upper->down != NULL)
-            upper->down->down_previous = link;
+            upper->down->down_at = &link->down_next;
         if (lower->up != NULL)
-            lower->up->up_previous = link;
-        upper->down = link;
-        lower->up = link;
+            lower->up->up_at = &link->up_next;
+        upper->down = lower->up = link;
     }
     link->count++;
     return true;
@@ -88,13 +87,12 @@ static void link_put(struct iovageom_viommu *viommu, const struct link_ends *end
 
     if (--link->count > 0)
         return;
+    *link->down_at = link->down_next;
+    *link->up_at = link->up_next;
     if (link->down_next != NULL)
-        link->down_next->down_previous = link->down_previous;
-    *(link->down_previous != NULL ? &link->down_previous->down_next : &ends->upper->down) =
-        link->down_next;
+        link->down_next->down_at = link->down_at;
     if (link->up_next != NULL)
-        link->up_next->up_previous = link->up_previous;
-    *(link->up_previous != NULL ? &link->up_previous->up_next : &ends->lower->up) = link->up_next;
+        link->up_next->up_at = link->up_at;
     if (link != ends->upper->own)
         iovageom_array_free(&viommu->allocator, link, 1, sizeof(*link));
 }
@@ -216,7 +214,7 @@ bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint)
 /* Whether it was promised anything, be it by the stream of a load. */
 bool iovageom_group_promised(const struct iovageom_group *group)
 {
-    return group->promised_wire != NULL || iovageom_rangeset_count(&group->promised) > 0;
+    return group->wire != NULL || iovageom_rangeset_count(&group->promised) > 0;
 }
 
 /*
@@ -250,8 +248,9 @@ int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group 
 void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
     iovageom_rangeset_clear(&group->promised);
-    iovageom_wire_put(viommu, group->promised_wire);
-    group->promised_wire = NULL;
+    iovageom_wire_put(viommu, group->wire);
+    group->wire = NULL;
+    group->clean = false;
 }
 
 /*
@@ -266,9 +265,7 @@ void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group
     const struct iovageom_endpoint *member = group->members.first;
 
     if (member == NULL) {
-        iovageom_wire_put(viommu, group->wire);
         iovageom_group_forgive(viommu, group);
-        iovageom_rangeset_deinit(&group->view);
         iovageom_object_free(viommu, &viommu->groups, group->key, group, sizeof(*group));
         return;
     }
@@ -280,16 +277,13 @@ void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group
         iovageom_group_forgive(viommu, group);
 }
 
-/*
- * The cached view of the group is out of date, so its domains are too. A view that was unclean
- * before has unclean domains already: then there is nothing to walk.
- */
+/* Something else is reserved for the group, so what is remembered of it and in its domains is out of
+ * date, and made anew when somebody asks. */
 void iovageom_group_stale(struct iovageom_group *group)
 {
-    for (struct iovageom_link *link = group->node.down; group->view_clean && link != NULL;
-         link = link->down_next)
+    group->clean = false;
+    for (struct iovageom_link *link = group->node.down; link != NULL; link = link->down_next)
         ((struct iovageom_domain *)link->lower->self)->clean = false;
-    group->view_clean = false;
 }
 
 /* ---- endpoints ---- */
@@ -312,9 +306,20 @@ void iovageom_promise_set(struct iovageom_viommu *viommu, struct iovageom_endpoi
     endpoint->generation = generation;
 }
 
+/* The first slot of a group brings the envelope, and the last one takes it away. */
+static void count_slot(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
+                       size_t more)
+{
+    if (endpoint->kind != IOVAGEOM_ENDPOINT_SLOT)
+        return;
+    viommu->slots += more;
+    endpoint->group->slots += more;
+    iovageom_group_stale(endpoint->group);
+}
+
 /*
- * A new endpoint, without a device, in the group with that key, which is made if there is none. The
- * first slot of a group brings the envelope into the group's view. NULL for lack of memory.
+ * A new endpoint, without a device, in the group with that key, which is made if there is none. NULL
+ * for lack of memory.
  */
 struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id,
                                                  uint64_t group_key,
@@ -330,7 +335,6 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
         group->key = group_key;
         group->node.self = group;
         group->node.own = &group->own;
-        (void)iovageom_rangeset_init(&group->view, &viommu->allocator);
         (void)iovageom_rangeset_init(&group->promised, &viommu->allocator);
     }
     endpoint = iovageom_object_make(viommu, &viommu->endpoints, id, sizeof(*endpoint));
@@ -343,9 +347,7 @@ struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu,
     endpoint->kind = (uint32_t)kind;
     endpoint->group = group;
     members_add(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
-    viommu->slots += kind == IOVAGEOM_ENDPOINT_SLOT;
-    if (kind == IOVAGEOM_ENDPOINT_SLOT && group->slots++ == 0 && viommu->envelope != NULL)
-        iovageom_group_stale(group);
+    count_slot(viommu, endpoint, 1);
     return endpoint;
 }
 
@@ -356,9 +358,7 @@ void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endp
 
     iovageom_domain_leave(viommu, endpoint);
     iovageom_promise_set(viommu, endpoint, NULL, 0);
-    viommu->slots -= endpoint->kind == IOVAGEOM_ENDPOINT_SLOT;
-    if (endpoint->kind == IOVAGEOM_ENDPOINT_SLOT && --group->slots == 0 && viommu->envelope != NULL)
-        iovageom_group_stale(group);
+    count_slot(viommu, endpoint, (size_t)-1);
     members_remove(&group->members, IOVAGEOM_LIST_GROUP, endpoint);
     iovageom_object_free(viommu, &viommu->endpoints, endpoint->id, endpoint, sizeof(*endpoint));
     iovageom_group_settle(viommu, group);
@@ -445,8 +445,7 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
         link_put(viommu, &before[--left]);
     endpoint->address_space = address_space;
     endpoint->domain = domain;
-    if (old_space != NULL && old_space != address_space &&
-        iovageom_link_find(&old_space->node, &endpoint->group->node) == NULL)
+    if (old_space != address_space)
         iovageom_group_stale(endpoint->group);
     if (domain != NULL)
         domain->clean = false;

@@ -84,8 +84,8 @@ struct iovageom_node {
 struct iovageom_link {
     size_t count; /**< endpoints that are at both ends; 0 only while a node's `own` is no link */
     struct iovageom_node *upper, *lower;
-    struct iovageom_link *down_next, *down_previous;
-    struct iovageom_link *up_next, *up_previous;
+    struct iovageom_link *down_next, *up_next;
+    struct iovageom_link **down_at, **up_at; /**< what points to this link in the two lists */
 };
 
 struct iovageom_endpoint;
@@ -162,17 +162,11 @@ struct iovageom_host_group {
     size_t plugs; /**< that name it, departed ones too (devices.c); freed with the last */
 };
 
-/**
- * A guest group: made with its first endpoint, freed with its last.
- *
- * `view` and `wire` are caches that are filled in only when somebody asks. While a domain is clean,
- * the views of all its groups are: who makes a view unclean makes those domains unclean too
- * (iovageom_group_stale()).
- */
+/** A guest group: made with its first endpoint, freed with its last. */
 struct iovageom_group {
     struct iovageom_node node; /**< links from address spaces, and to domains */
-    bool view_clean;           /**< `view` is up to date; else compute it anew */
-    bool wire_clean;           /**< if view_clean as well: `wire` is up to date */
+    size_t slots;              /**< members that are slots: with one, the envelope counts */
+    bool clean;                /**< a PROBE would be answered with `wire`: iovageom_group_stale() */
     bool loaded;               /**< while loading: the stream has named its members */
     bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
     /** The union of all addresses that any member was promised, members that left included. In
@@ -180,15 +174,11 @@ struct iovageom_group {
     struct iovageom_rangeset promised;
     /** The list that was added to `promised` last; or NULL. A PROBE with the same list, as from the
         next endpoint of the group, has nothing to add. */
-    struct iovageom_wire_list *promised_wire;
-    /** Reserved for the group, by machine, envelope and devices; not aligned to a granule. */
-    struct iovageom_rangeset view;
-    struct iovageom_wire_list *wire; /**< the answer to a PROBE, once frozen; or NULL */
-    uint64_t key;                    /**< see IOVAGEOM_KEY_OWN */
+    struct iovageom_wire_list *wire;
+    uint64_t key; /**< see IOVAGEOM_KEY_OWN */
     struct iovageom_members members;
     struct iovageom_members promised_to; /**< those with a promise */
-    size_t slots;             /**< members that are slots: with one, the envelope counts */
-    struct iovageom_link own; /**< of `node` */
+    struct iovageom_link own;            /**< of `node` */
 };
 
 /** A domain: made by the first ATTACH, freed when its last endpoint leaves (N34). */
@@ -197,13 +187,13 @@ struct iovageom_domain {
     struct iovageom_node mapped; /**< links from address spaces */
     uint32_t id;
     bool bypass;
-    bool clean;   /**< `reserved` and `limited` are up to date */
+    bool clean;   /**< `reserved` and `limited` are up to date: iovageom_domain_refresh() */
     bool limited; /**< an address space of it has a budget: see iovageom_domain_budget() */
     bool indexed; /**< keep `back` (IOVAGEOM_VIOMMU_INDEX_PHYS) */
     struct iovageom_mappings mappings;
     struct iovageom_back *back; /**< their index by address, while there is something in it */
     struct iovageom_members members;
-    struct iovageom_rangeset reserved; /**< the union of the views of its groups */
+    struct iovageom_rangeset reserved; /**< for all its groups, not aligned to a granule */
 };
 
 /** An endpoint: declared by the VMM, made for a plug, or made by load. */

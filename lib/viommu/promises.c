@@ -33,7 +33,7 @@ static bool wire_same(const struct iovageom_wire_list *a, const struct iovageom_
 {
     if (a->count != b->count)
         return false;
-    for (size_t i = 0; i < a->count; i++)
+    for (size_t i = 0; a != b && i < a->count; i++)
         if (!iovageom_range_equal(a->regions[i].range, b->regions[i].range) ||
             a->regions[i].type != b->regions[i].type)
             return false;
@@ -78,57 +78,32 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
 /* ---- PROBE ---- */
 
 /*
- * Bring group->wire up to date. If the new list says the same as the old one, the old object stays:
- * endpoints with the same promise share one object, and iovageom_promise_keep() need only compare
- * pointers.
- *
- * With a report the list is made anew even if it is up to date, since making it finds the notes.
- */
-static int wire_refresh(struct iovageom_viommu *viommu, struct iovageom_group *group,
-                        struct iovageom_report *report)
-{
-    const struct iovageom_wire_question question = {viommu, group, &viommu->shown, NULL, NULL};
-    struct iovageom_wire_list *wire;
-    int error = iovageom_group_refresh(viommu, group);
-
-    if (error != IOVAGEOM_OK || (group->wire_clean && report == NULL))
-        return error;
-    error = iovageom_group_wire(&question, report, &wire);
-    if (error != IOVAGEOM_OK)
-        return error;
-    if (group->wire != NULL && wire_same(group->wire, wire)) {
-        iovageom_wire_put(viommu, wire);
-    } else {
-        iovageom_wire_put(viommu, group->wire);
-        group->wire = wire;
-    }
-    group->wire_clean = true;
-    return IOVAGEOM_OK;
-}
-
-/*
  * Record that `wire` was the answer to a PROBE of `endpoint`. On success one reference of the
  * caller becomes the endpoint's; on failure the caller keeps it, and nothing has changed.
  *
  * The promise of the group grows by the addresses that this list leaves. All members of a group
- * usually get the same list: then it is promised_wire already, and nothing is computed.
+ * usually get the same list: then they share one object, and nothing is computed.
  */
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire_list *wire, uint64_t generation)
 {
     struct iovageom_group *group = endpoint->group;
+    int error;
 
-    if (group->promised_wire != wire) {
-        int error = wire_usable(wire, &viommu->shown);
-
+    if (group->wire != NULL && wire_same(group->wire, wire)) {
+        iovageom_wire_put(viommu, wire);
+        wire = group->wire;
+    } else {
+        error = wire_usable(wire, &viommu->shown);
         if (error == IOVAGEOM_OK)
             error = iovageom_rangeset_union(&group->promised, &group->promised, &wire->usable);
         if (error != IOVAGEOM_OK)
             return error;
-        iovageom_wire_put(viommu, group->promised_wire);
-        group->promised_wire = wire;
-        wire->references++;
+        iovageom_wire_put(viommu, group->wire);
+        group->wire = wire;
+        group->clean = false;
     }
+    wire->references++;
     iovageom_promise_set(viommu, endpoint, wire, generation);
     return IOVAGEOM_OK;
 }
@@ -154,36 +129,43 @@ int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoin
     return IOVAGEOM_OK;
 }
 
-/* To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes
- * are written: the guest must not read an answer that nobody remembers. */
+/*
+ * To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes are
+ * written: the guest must not read an answer that nobody remembers. With a report the list is made
+ * anew even if it is up to date, since making it finds the notes.
+ */
 int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
                       size_t size, size_t *needed, struct iovageom_report *report)
 {
     struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
-    struct iovageom_wire_list *wire;
-    int error = wire_refresh(viommu, found->group, report);
+    struct iovageom_group *group = found->group;
+    const struct iovageom_wire_question question = {viommu, group, &viommu->shown, NULL, NULL};
+    struct iovageom_wire_list *wire = group->wire;
+    int error = IOVAGEOM_OK;
 
+    if (group->clean && report == NULL)
+        wire->references++;
+    else
+        error = iovageom_group_wire(&question, report, &wire);
     if (error != IOVAGEOM_OK)
         return error;
-    wire = found->group->wire;
-    wire->references++;
     error = iovageom_promise_keep(viommu, found, wire, viommu->generation);
     if (error != IOVAGEOM_OK) {
         iovageom_wire_put(viommu, wire);
         return error;
     }
+    group->clean = true;
     viommu->changes++;
-    return iovageom_wire_encode(wire->regions, wire->count, properties, size, needed);
+    return iovageom_wire_encode(group->wire->regions, group->wire->count, properties, size, needed);
 }
 
 /* The oldest member of the group whose promise leaves an address of `range`; IOVAGEOM_ID_NONE when
- * the promise was made to a member that is gone. No more than 64 members are asked, as a stream may have
- * many of them and many ranges. */
+ * the promise was made to a member that is gone. */
 uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageom_range range)
 {
     const struct iovageom_endpoint *member = group->promised_to.first, *oldest = NULL;
 
-    for (unsigned n = 0; member != NULL && n < 64; n++) {
+    for (unsigned n = 0; member != NULL && n < IOVAGEOM_ASKED_FOR_A_NAME; n++) {
         if ((oldest == NULL || member->age < oldest->age) &&
             iovageom_rangeset_overlaps(&member->promise->usable, range))
             oldest = member;
@@ -222,7 +204,7 @@ static int promise_compare(const struct iovageom_viommu *viommu,
     /* REMOVED is not TOLD less NOW. A gap between regions that a PROBE would close now, to fit into
        probe_size, still maps: only what is reserved breaks a promise. */
     (void)iovageom_rangeset_init(&view, &viommu->allocator);
-    error = iovageom_group_view(viommu, endpoint->group, false, &view);
+    error = iovageom_group_view(viommu, endpoint->group, &view);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_align_outward(&view, &view,
                                                 iovageom_pgsize_granule(shown.page_size_mask));

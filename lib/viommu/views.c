@@ -3,8 +3,7 @@
 #include "../set/rangeset_internal.h"
 #include "internal.h"
 
-/* What is reserved, and how many mappings there may be. Each value is computed from leads, groups
- * and links. A group and a domain also keep a cached copy, so that a MAP costs one search in a set. */
+/* What is reserved, and how many mappings there may be: computed from leads, groups and links. */
 
 /* ---- guest groups ---- */
 
@@ -21,69 +20,28 @@ int iovageom_view_add(struct iovageom_rangeset *view, const struct iovageom_devi
     return error;
 }
 
-static bool view_has(const struct iovageom_rangeset *view, const struct iovageom_device *device)
+/* Add what is reserved for a group beside the machine's regions: by the envelope, if it has a slot, by
+ * the leads of its address spaces, and by those from `lead` on. NULL: a group to come. */
+int iovageom_view_add_group(struct iovageom_rangeset *view, const struct iovageom_viommu *viommu,
+                            const struct iovageom_group *group, const struct iovageom_plug *lead,
+                            bool msi)
 {
-    size_t i = 0;
+    struct iovageom_leads leads = {group != NULL ? group->node.up : NULL, lead};
+    const bool slot = group != NULL && group->slots > 0;
+    int error = iovageom_view_add(view, slot ? viommu->envelope : NULL, msi);
 
-    while (i < device->all_count && iovageom_rangeset_contains(view, device->ranges[i]))
-        i++;
-    return i == device->all_count;
-}
-
-/* Compute a group's view: the machine's regions, the envelope if it has a slot, and all leads. For
- * NULL, that of a group to come. */
-static int view_build(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                      bool msi, struct iovageom_rangeset *out)
-{
-    struct iovageom_leads leads = {group != NULL ? group->node.up : NULL, NULL};
-    const struct iovageom_plug *lead;
-    int error = iovageom_rangeset_assign(out, msi ? &viommu->platform_msi : &viommu->platform_all);
-
-    if (error == IOVAGEOM_OK && group != NULL && group->slots > 0)
-        error = iovageom_view_add(out, viommu->envelope, msi);
     while (error == IOVAGEOM_OK && (lead = iovageom_lead_next(&leads)) != NULL)
-        error = iovageom_view_add(out, lead->device, msi);
+        error = iovageom_view_add(view, lead->device, msi);
     return error;
 }
 
-/* The view of now, or only its doorbells, without a change to the cache: `out` is initialised, and
- * replaced. */
+/* All that is reserved for a group: `out` is initialised, and replaced. */
 int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovageom_group *group,
-                        bool msi, struct iovageom_rangeset *out)
+                        struct iovageom_rangeset *out)
 {
-    return !msi && group != NULL && group->view_clean ? iovageom_rangeset_assign(out, &group->view)
-                                                      : view_build(viommu, group, msi, out);
-}
+    const int error = iovageom_rangeset_assign(out, &viommu->platform_all);
 
-/*
- * One device more counts for the group: add what it reserves to the cached view. This can't fail:
- * without memory the view is left unclean, and is computed when it is next needed.
- *
- * With nothing new to reserve (`known`) the answer to a PROBE stays, unless what was RESERVED becomes
- * MSI. But the device may have a smaller budget: so the domains are made unclean unless it has none.
- */
-void iovageom_group_add(struct iovageom_group *group, const struct iovageom_device *device)
-{
-    const bool known = group->view_clean && view_has(&group->view, device);
-
-    group->wire_clean &= known && device->msi_count == 0;
-    if (!group->view_clean || (known && device->budget == UINT64_MAX))
-        return;
-    iovageom_group_stale(group);
-    group->view_clean = known || iovageom_view_add(&group->view, device, false) == IOVAGEOM_OK;
-}
-
-/* Bring the cached view up to date. Nobody reads it until that has succeeded. */
-int iovageom_group_refresh(const struct iovageom_viommu *viommu, struct iovageom_group *group)
-{
-    int error;
-
-    if (group->view_clean)
-        return IOVAGEOM_OK;
-    error = view_build(viommu, group, false, &group->view);
-    group->view_clean = error == IOVAGEOM_OK;
-    group->wire_clean = false;
-    return error;
+    return error != IOVAGEOM_OK ? error : iovageom_view_add_group(out, viommu, group, NULL, false);
 }
 
 /* ---- address spaces ---- */
@@ -126,7 +84,6 @@ uint32_t iovageom_groups_meet(const struct iovageom_link *link,
 
         trees[count] = domain != NULL ? &domain->mappings.tree : &none;
         PREFETCH(&trees[count++]->root.count);
-        PREFETCH(&group->view);
     }
     PREFETCH(link);
     for (size_t i = 0; i < count; i++)
@@ -161,44 +118,23 @@ uint64_t iovageom_domain_budget(const struct iovageom_domain *domain)
     return budget;
 }
 
-/* Add to `out` what is reserved for the groups of the domain, without a change to any cache. */
+/* All that is reserved for the groups of the domain: `out` is initialised, and replaced. */
 int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
                              const struct iovageom_domain *domain, struct iovageom_rangeset *out)
 {
-    struct iovageom_rangeset view;
-    int error = iovageom_rangeset_init(&view, &viommu->allocator);
+    int error = iovageom_rangeset_assign(out, &viommu->platform_all);
 
     for (const struct iovageom_link *link = domain->node.up; error == IOVAGEOM_OK && link != NULL;
-         link = link->up_next) {
-        const struct iovageom_group *group = link->upper->self;
-        const bool clean = group->view_clean;
-
-        if (!clean)
-            error = view_build(viommu, group, false, &view);
-        if (error == IOVAGEOM_OK)
-            error = iovageom_rangeset_union(out, out, clean ? &group->view : &view);
-    }
-    iovageom_rangeset_deinit(&view);
+         link = link->up_next)
+        error = iovageom_view_add_group(out, viommu, link->upper->self, NULL, false);
     return error;
 }
 
-/*
- * Bring the caches of a domain up to date. Its groups come first, for a clean domain must have
- * clean groups: see struct iovageom_group. On failure they may be clean and the domain is not: no
- * harm.
- */
+/* Bring what a MAP needs to know up to date, so that it takes one search in a set. */
 int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageom_domain *domain)
 {
-    int error = IOVAGEOM_OK;
+    const int error = iovageom_domain_reserved(viommu, domain, &domain->reserved);
 
-    if (domain->clean)
-        return IOVAGEOM_OK;
-    for (struct iovageom_link *link = domain->node.up; error == IOVAGEOM_OK && link != NULL;
-         link = link->up_next)
-        error = iovageom_group_refresh(viommu, link->upper->self);
-    iovageom_rangeset_clear(&domain->reserved);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_domain_reserved(viommu, domain, &domain->reserved);
     domain->limited = iovageom_domain_budget(domain) != UINT64_MAX;
     domain->clean = error == IOVAGEOM_OK;
     return error;

@@ -136,8 +136,6 @@ static int check_wire(struct check *check, const struct iovageom_group *group)
 
 static int check_group(struct check *check, const struct iovageom_group *group)
 {
-    /* With its cached view set aside, so that it is made anew. */
-    struct iovageom_group stale = *group;
     struct iovageom_viommu_promise promise;
     const struct iovageom_viommu *viommu = check->viommu;
     size_t slots = 0, promised = 0;
@@ -147,7 +145,6 @@ static int check_group(struct check *check, const struct iovageom_group *group)
     int error = IOVAGEOM_OK;
 
     (void)iovageom_rangeset_init(&view, &viommu->allocator);
-    stale.view_clean = false;
     (void)iovageom_rangeset_init(&usable, &viommu->allocator);
     for (const struct iovageom_endpoint *member = group->members.first;
          error == IOVAGEOM_OK && member != NULL; member = member->next[IOVAGEOM_LIST_GROUP]) {
@@ -173,15 +170,13 @@ static int check_group(struct check *check, const struct iovageom_group *group)
     expect(check, relied_on || !iovageom_group_promised(group),
            "a guest group has a promise on which nobody can rely");
     if (error == IOVAGEOM_OK)
-        error = iovageom_group_view(viommu, &stale, false, &view);
+        error = iovageom_group_view(viommu, group, &view);
     if (error == IOVAGEOM_OK) {
-        expect(check, !group->view_clean || iovageom_rangeset_equal(&view, &group->view),
-               "what is reserved for a guest group is not what its devices reserve");
         error = iovageom_rangeset_intersection(&view, &view, &group->promised);
         expect(check, error != IOVAGEOM_OK || check->stale || iovageom_rangeset_count(&view) == 0,
                "a promise is broken");
     }
-    if (error == IOVAGEOM_OK && group->view_clean && group->wire_clean)
+    if (error == IOVAGEOM_OK && group->clean)
         error = check_wire(check, group);
     iovageom_rangeset_deinit(&usable);
     iovageom_rangeset_deinit(&view);
