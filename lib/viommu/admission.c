@@ -123,8 +123,8 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
     else
         finding.owner = *owner;
     finding.type = 0;
-    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
-        !(edge && (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0))
+    if ((a->viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
+        !(edge && (a->viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0))
         finding.detail = "offer and accept PROBE (VIRTIO_IOMMU_F_PROBE)";
     iovageom_object(a, &finding);
 }
@@ -138,8 +138,8 @@ static void ask_common(struct iovageom_admission *a)
     const uint64_t mask = iovageom_pgsize_meet(iovageom_shown_mask(a->viommu), a->device->mask);
     struct iovageom_range common = input, hit = input;
     bool whole = true;
-    int error =
-        iovageom_shown_input(a->viommu, iovageom_pgsize_granule(mask), a, NULL, &common, &whole);
+    int error = iovageom_shown_input(a->viommu, iovageom_pgsize_granule(mask), a->device,
+                                     a->endpoint, NULL, &common, &whole);
 
     for (size_t i = a->device->all_count; i > 0; i--)
         if (iovageom_range_overlaps(a->device->ranges[i - 1], input))
@@ -192,14 +192,14 @@ static void ask_input(struct iovageom_admission *a, bool common)
 {
     const struct iovageom_viommu *viommu = a->viommu;
     const struct iovageom_device *device = a->device;
-    const bool open = !viommu->frozen && (a->features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 &&
+    const bool open = !viommu->frozen && (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0 &&
                       (viommu->config.flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0;
     const struct iovageom_range input =
         viommu->frozen ? viommu->shown.input_range : viommu->config.input_range;
-    const struct iovageom_range guest = iovageom_guest_input(viommu, a->features);
+    const struct iovageom_range guest = iovageom_guest_input(viommu);
     const bool strict =
         !a->viommu->loading && (viommu->config.flags & IOVAGEOM_VIOMMU_STRICT_INPUT) != 0;
-    const bool told = (a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0;
+    const bool told = (viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) != 0;
 
     if (!ask_some(a, input))
         return;
@@ -231,11 +231,11 @@ static void ask_input(struct iovageom_admission *a, bool common)
 /* Regions of the machine that a driver without PROBE can't be told of, other than its doorbells. */
 static void ask_platform(struct iovageom_admission *a)
 {
-    const struct iovageom_range guest = iovageom_guest_input(a->viommu, a->features);
+    const struct iovageom_range guest = iovageom_guest_input(a->viommu);
     struct iovageom_range hit;
     const struct iovageom_geometry_fact *fact;
 
-    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) != 0)
+    if ((a->viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) != 0)
         return;
     for (size_t i = 0; (fact = iovageom_geometry_next_regions(a->viommu->platform, &i)) != NULL;)
         if (iovageom_fact_type(fact) != IOVAGEOM_RESV_MSI && iovageom_fact_forbids(fact) &&
@@ -243,43 +243,40 @@ static void ask_platform(struct iovageom_admission *a)
             object_input(a, guest, hit, false, &fact->owner);
 }
 
-/* Can a driver with a->features be told of everything that is there: machine, envelope, devices?
- * And do they go with the granule? While loading it comes from the stream. */
-int iovageom_ask_all(struct iovageom_admission *a)
+/* Can the driver be told of everything that is there: machine, envelope, devices? And do they go with
+ * the granule? While loading it comes from the stream. */
+int iovageom_ask_all(const struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
-    const struct iovageom_viommu *viommu = a->viommu;
+    struct iovageom_admission a = {.viommu = viommu,
+                                   .report = report,
+                                   .device = viommu->envelope,
+                                   .endpoint = IOVAGEOM_ID_NONE};
     const struct iovageom_plug *plug = NULL;
     bool first = true;
 
-    a->endpoint = IOVAGEOM_ID_NONE;
-    ask_platform(a);
-    a->device = viommu->envelope;
-    if (a->device != NULL)
-        ask_granule(a);
+    ask_platform(&a);
+    if (a.device != NULL)
+        ask_granule(&a);
     /* It is told where there is a slot, and stands for nothing elsewhere. */
-    if (a->device != NULL && viommu->slots > 0) {
-        ask_input(a, true);
+    if (a.device != NULL && viommu->slots > 0) {
+        ask_input(&a, true);
         first = false;
     }
     while ((plug = iovageom_plug_after(viommu, plug)) != NULL) {
-        a->device = plug->device;
-        a->endpoint = plug->contacts[0].endpoint->id;
-        ask_granule(a);
-        ask_input(a, first);
+        a.device = plug->device;
+        a.endpoint = plug->contacts[0].endpoint->id;
+        ask_granule(&a);
+        ask_input(&a, first);
         first = false;
     }
-    return a->status;
+    return a.status;
 }
 
 int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
                           const struct iovageom_device *envelope, struct iovageom_report *report)
 {
-    struct iovageom_admission a = {.viommu = viommu,
-                                   .device = envelope,
-                                   .renews_envelope = true,
-                                   .report = report,
-                                   .endpoint = IOVAGEOM_ID_NONE,
-                                   .features = viommu->accepted};
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .device = envelope, .endpoint = IOVAGEOM_ID_NONE};
 
     ask_direct(&a, true);
     ask_granule(&a);
@@ -383,17 +380,22 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
 
 /* May a slot be declared in the group (NULL: a new one)? It brings the envelope into the group,
  * which takes addresses from it like a device. In a group with a slot it is there already. */
-int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group *group)
+int iovageom_ask_slot(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                      const struct iovageom_group *group, struct iovageom_report *report)
 {
+    struct iovageom_admission a = {
+        .viommu = viommu, .report = report, .device = viommu->envelope, .endpoint = endpoint};
     int error = IOVAGEOM_OK;
 
-    if ((a->features & IOVAGEOM_VIRTIO_F_PROBE) == 0)
-        ask_input(a, true);
-    if (a->status != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
-        ask_group(a, group, NULL);
-        error = ask_probe(a, group, NULL);
+    if (a.device == NULL)
+        return IOVAGEOM_OK;
+    if ((viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0)
+        ask_input(&a, true);
+    if (a.status != IOVAGEOM_ERR_NO_MEMORY && group != NULL && group->slots == 0) {
+        ask_group(&a, group, NULL);
+        error = ask_probe(&a, group, NULL);
     }
-    return error != IOVAGEOM_OK ? error : a->status;
+    return error != IOVAGEOM_OK ? error : a.status;
 }
 
 /*

@@ -10,11 +10,6 @@ int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, u
 {
     const uint64_t key =
         guest_group == IOVAGEOM_VIOMMU_OWN ? iovageom_next_own_group(viommu) : guest_group;
-    struct iovageom_admission a = {.viommu = viommu,
-                                   .device = viommu->envelope,
-                                   .report = report,
-                                   .endpoint = endpoint,
-                                   .features = viommu->accepted};
     int error = IOVAGEOM_OK;
 
     iovageom_report_clear(report);
@@ -23,15 +18,12 @@ int iovageom_viommu_declare(struct iovageom_viommu *viommu, uint32_t endpoint, u
         return IOVAGEOM_ERR_INVALID;
     if (iovageom_endpoint_at(viommu, endpoint) != NULL)
         return IOVAGEOM_ERR_EXISTS;
-    if (kind == IOVAGEOM_ENDPOINT_SLOT && viommu->envelope != NULL)
-        error = iovageom_ask_slot(&a, iovageom_table_at(&viommu->groups, key));
+    if (kind == IOVAGEOM_ENDPOINT_SLOT)
+        error =
+            iovageom_ask_slot(viommu, endpoint, iovageom_table_at(&viommu->groups, key), report);
     if (error == IOVAGEOM_OK && iovageom_endpoint_make(viommu, endpoint, key, kind) == NULL)
         error = IOVAGEOM_ERR_NO_MEMORY;
-    if (error == IOVAGEOM_OK) {
-        viommu->generation++;
-        viommu->changes++;
-    }
-    return error;
+    return error != IOVAGEOM_OK ? error : iovageom_changed(viommu);
 }
 
 int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
@@ -43,9 +35,7 @@ int iovageom_viommu_undeclare(struct iovageom_viommu *viommu, uint32_t endpoint)
     if (found->first != NULL)
         return IOVAGEOM_ERR_STATE;
     iovageom_endpoint_drop(viommu, found);
-    viommu->generation++;
-    viommu->changes++;
-    return IOVAGEOM_OK;
+    return iovageom_changed(viommu);
 }
 
 /* ---- address spaces, and their leads: see struct iovageom_plug ---- */
@@ -135,23 +125,18 @@ static struct iovageom_table *table_for(struct iovageom_viommu *viommu, uint64_t
     return key < IOVAGEOM_KEY_OWN ? &viommu->address_spaces : NULL;
 }
 
-/* Into the address space, or for NULL into a new one with that key. False: no memory. */
-static bool address_space_enter(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
-                                struct iovageom_address_space *address_space, uint64_t key)
+static struct iovageom_address_space *address_space_make(struct iovageom_viommu *viommu,
+                                                         uint64_t key)
 {
-    if (address_space == NULL) {
-        address_space =
-            iovageom_object_make(viommu, table_for(viommu, key), key, sizeof(*address_space));
-        if (address_space == NULL)
-            return false;
-        address_space->key = key;
-        address_space->budget = UINT64_MAX;
-        address_space->node.self = address_space->mapped.self = address_space;
-        address_space->node.own = &address_space->own;
+    struct iovageom_address_space *made =
+        iovageom_object_make(viommu, table_for(viommu, key), key, sizeof(*made));
+
+    if (made != NULL) {
+        made->key = key;
+        made->node.self = made->mapped.self = made;
+        made->node.own = &made->own;
     }
-    plug->address_space = address_space;
-    list_enter(plug);
-    return true;
+    return made;
 }
 
 /* The plug is one of a host group from now on, which is made if there is none. False: no memory. */
@@ -182,15 +167,17 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
 {
     struct iovageom_plug *plug = (void *)((uint8_t *)device->geometry - device->geometry->before);
 
+    if (address_space == NULL)
+        address_space = address_space_make(viommu, key);
+    if (address_space == NULL)
+        return NULL;
     memset(plug, 0, (size_t)((uint8_t *)device - (uint8_t *)plug));
     plug->prepared = true;
     viommu->prepared++;
     plug->device = plug->home = device;
     device->references += 2;
-    if (!address_space_enter(viommu, plug, address_space, key)) {
-        plug_free(viommu, plug);
-        return NULL;
-    }
+    plug->address_space = address_space;
+    list_enter(plug);
     if (host_group != IOVAGEOM_VIOMMU_OWN && !host_group_enter(viommu, plug, host_group)) {
         iovageom_plug_remove(viommu, plug);
         return NULL;
@@ -357,9 +344,7 @@ static int plug_take_out(struct iovageom_viommu *viommu, uint32_t endpoint, bool
     if (plug == NULL)
         return otherwise;
     iovageom_plug_remove(viommu, plug);
-    viommu->generation++;
-    viommu->changes++;
-    return IOVAGEOM_OK;
+    return iovageom_changed(viommu);
 }
 
 int iovageom_viommu_plug_abort(struct iovageom_viommu *viommu, uint32_t endpoint)
@@ -378,13 +363,7 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
 {
     const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     struct iovageom_admission a = {
-        .viommu = viommu,
-        .report = report,
-        .renewed = found,
-        .endpoint = endpoint,
-        .features = viommu->accepted,
-        .flags = flags,
-    };
+        .viommu = viommu, .report = report, .endpoint = endpoint, .flags = flags};
     struct iovageom_device *device;
     int error;
 
@@ -405,10 +384,6 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
          contact != NULL; contact = contact->next)
         if (contact == contact->plug->contacts)
             plug_renew(viommu, contact->plug, device);
-    if (error == IOVAGEOM_OK) {
-        viommu->generation++;
-        viommu->changes++;
-    }
     iovageom_device_put(viommu, device);
-    return error;
+    return error != IOVAGEOM_OK ? error : iovageom_changed(viommu);
 }

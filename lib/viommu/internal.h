@@ -88,15 +88,14 @@ bool iovageom_bypass_unattached(const struct iovageom_viommu *viommu);
 
 /* ---- shown.c and promises.c ---- */
 
-struct iovageom_admission;
-
 uint64_t iovageom_shown_mask(const struct iovageom_viommu *viommu);
 uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu);
 int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
-                         const struct iovageom_admission *a, struct iovageom_report *report,
-                         struct iovageom_range *input, bool *whole);
+                         const struct iovageom_device *device, uint64_t endpoint,
+                         struct iovageom_report *report, struct iovageom_range *input, bool *whole);
 int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_config *out,
                    struct iovageom_report *report);
+struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu);
 bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
                                 const struct iovageom_device *device, uint64_t endpoint,
                                 struct iovageom_report *report);
@@ -136,22 +135,18 @@ struct iovageom_admission {
     uint64_t live;                                /**< mappings in it */
     const struct iovageom_plug_options *options;  /**< of a plug; else NULL */
     uint64_t key;                                 /**< of a plug: of its address space */
-    const struct iovageom_endpoint *renewed; /**< its devices are replaced by this one; or NULL */
-    struct iovageom_endpoint *known;         /**< of a plug: the endpoint, where there is one */
-    uint64_t endpoint;                       /**< IOVAGEOM_ID_NONE for the envelope */
-    /** Features of the driver: PROBE tells it of holes, INPUT_RANGE of both ends. */
-    uint32_t features;
-    bool renews_envelope; /**< the device is the new envelope, in place of the old one */
-    uint32_t flags;       /**< IOVAGEOM_PLUG_* */
-    int status;           /**< of the first objection; IOVAGEOM_OK while there is none */
+    struct iovageom_endpoint *known; /**< of a plug: the endpoint, where there is one */
+    uint64_t endpoint;               /**< IOVAGEOM_ID_NONE for the envelope */
+    uint32_t flags;                  /**< IOVAGEOM_PLUG_* */
+    int status;                      /**< of the first objection; IOVAGEOM_OK while there is none */
 };
 
 void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *finding);
-struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features);
-int iovageom_ask_all(struct iovageom_admission *a);
+int iovageom_ask_all(const struct iovageom_viommu *viommu, struct iovageom_report *report);
 int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
                           const struct iovageom_device *envelope, struct iovageom_report *report);
-int iovageom_ask_slot(struct iovageom_admission *a, const struct iovageom_group *group);
+int iovageom_ask_slot(const struct iovageom_viommu *viommu, uint32_t endpoint,
+                      const struct iovageom_group *group, struct iovageom_report *report);
 int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geometry *geometry,
                        struct iovageom_device **device);
 void iovageom_ask_device(struct iovageom_admission *a);

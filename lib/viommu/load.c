@@ -262,7 +262,6 @@ static void load_config(struct loader *l, const struct iovageom_virtio_config *s
 static int load_space(struct loader *l, struct iovageom_reader body)
 {
     struct iovageom_viommu *viommu = l->viommu;
-    struct iovageom_admission ask = {.viommu = viommu, .report = l->report};
     struct iovageom_virtio_config space;
     uint32_t features, accepted;
     uint64_t generation;
@@ -285,8 +284,7 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     viommu->accepted = viommu->config.features & accepted;
     if (generation > viommu->generation)
         viommu->generation = generation;
-    ask.features = viommu->accepted;
-    return load_status(l, iovageom_ask_all(&ask));
+    return load_status(l, iovageom_ask_all(viommu, l->report));
 }
 
 /*

@@ -227,23 +227,6 @@ uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu)
     return IOVAGEOM_KEY_OWN | viommu->endpoints_made;
 }
 
-/*
- * A group that was made while loading gets the number by which the VMM knows it. The new entry is
- * made before the old one is dropped, so that nothing has changed when there is no memory.
- */
-int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
-                          uint64_t number)
-{
-    int error = iovageom_table_put(&viommu->groups, number, group);
-
-    if (error != IOVAGEOM_OK)
-        return error;
-    iovageom_table_drop(&viommu->groups, group->key);
-    group->key = number;
-    group->unnumbered = false;
-    return IOVAGEOM_OK;
-}
-
 /* Drop the promise of a group: the guest can rely on it no longer. */
 void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {

@@ -307,8 +307,6 @@ bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
 bool iovageom_group_promised(const struct iovageom_group *group);
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu);
-int iovageom_group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
-                          uint64_t number);
 void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
                            uint64_t number, size_t size);
 void iovageom_object_free(struct iovageom_viommu *viommu, struct iovageom_table *table,
@@ -329,5 +327,13 @@ struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu,
 struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id,
                                              bool bypass);
 void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
+
+/** A change after which a PROBE may get another answer. */
+static inline int iovageom_changed(struct iovageom_viommu *viommu)
+{
+    viommu->generation++;
+    viommu->changes++;
+    return IOVAGEOM_OK;
+}
 
 #endif

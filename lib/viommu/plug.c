@@ -46,33 +46,30 @@ static bool number_valid(uint64_t number)
     return number <= IOVAGEOM_VIOMMU_GROUP_MAX || number == IOVAGEOM_VIOMMU_OWN;
 }
 
-/* IOVAGEOM_ERR_INVALID when an endpoint is named twice. A table keeps that at O(n log n). */
-static int ids_distinct(const struct iovageom_admission *a)
+/* Asks each guest group that gets an endpoint of the device, once; or refuses an endpoint that is named
+ * twice, by IOVAGEOM_ERR_INVALID. A table keeps that at O(n log n). */
+static int each_once(struct iovageom_admission *a, bool groups)
 {
-    struct iovageom_table named;
-    int error = iovageom_table_init(&named, &a->viommu->allocator);
+    struct iovageom_table seen;
+    int error = iovageom_table_init(&seen, &a->viommu->allocator);
 
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++)
-        error = iovageom_table_put(&named, id_of(a, i), &named);
-    iovageom_table_deinit(&named);
-    return error == IOVAGEOM_ERR_OVERLAP ? IOVAGEOM_ERR_INVALID : error;
-}
+    for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++) {
+        const uint64_t key = groups ? group_key(a, i) : id_of(a, i);
 
-/* Whether options->guest_group fits an endpoint that exists. Its group can't change. But load makes
- * groups without a number, and such a group takes the first number that is named, if it is free. */
-static bool group_agrees(const struct iovageom_admission *a)
-{
-    const struct iovageom_endpoint *known = a->known;
-    const uint64_t number = a->options->guest_group;
-
-    if (known == NULL || number == IOVAGEOM_VIOMMU_OWN || known->group->key == number)
-        return true;
-    return known->group->unnumbered && iovageom_table_at(&a->viommu->groups, number) == NULL;
+        error = iovageom_table_put(&seen, key, &seen);
+        if (error == IOVAGEOM_OK && groups)
+            error = iovageom_ask_joining(a, iovageom_table_at(&a->viommu->groups, key));
+        else if (error == IOVAGEOM_ERR_OVERLAP)
+            error = groups ? IOVAGEOM_OK : IOVAGEOM_ERR_INVALID;
+    }
+    iovageom_table_deinit(&seen);
+    return error;
 }
 
 /* Check the options, and find the address space. The VMM may name it; else it is where the host
  * group is; else one that the host group, or the endpoint, has for itself. A host group can't be in
- * two. */
+ * two, and an endpoint stays in its guest group; but a group that load made without a number takes the
+ * first that is named, if it is free. */
 static int place_find(struct iovageom_admission *a)
 {
     const uint32_t flags =
@@ -86,7 +83,7 @@ static int place_find(struct iovageom_admission *a)
         !number_valid(options->guest_group) || options->reserved != 0 ||
         (options->flags & ~flags) != 0 || options->alias_count > UINT32_MAX)
         return IOVAGEOM_ERR_INVALID;
-    error = options->alias_count > 0 ? ids_distinct(a) : IOVAGEOM_OK;
+    error = options->alias_count > 0 ? each_once(a, false) : IOVAGEOM_OK;
     if (error != IOVAGEOM_OK)
         return error;
     if (options->host_group != IOVAGEOM_VIOMMU_OWN)
@@ -104,7 +101,10 @@ static int place_find(struct iovageom_admission *a)
     else if (a->known != NULL && a->known->address_space != NULL &&
              a->known->address_space->key == a->key)
         a->address_space = a->known->address_space;
-    if (!group_agrees(a))
+    if (a->known != NULL && options->guest_group != IOVAGEOM_VIOMMU_OWN &&
+        options->guest_group != a->known->group->key &&
+        (!a->known->group->unnumbered ||
+         iovageom_table_at(&a->viommu->groups, options->guest_group) != NULL))
         wrong = "the endpoint was declared in another guest group";
     if (host != NULL && host->address_space->key != a->key)
         wrong = "the devices of a host group are in one container";
@@ -157,30 +157,8 @@ static void ask_place(struct iovageom_admission *a, size_t i)
     iovageom_object(a, &finding);
 }
 
-/* Ask each guest group that gets an endpoint of the device, once. */
-static int ask_groups(struct iovageom_admission *a)
-{
-    struct iovageom_table asked;
-    int error;
-
-    if (a->options->alias_count == 0)
-        return iovageom_ask_joining(a, iovageom_table_at(&a->viommu->groups, group_key(a, 0)));
-    error = iovageom_table_init(&asked, &a->viommu->allocator);
-    for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++) {
-        const uint64_t key = group_key(a, i);
-
-        error = iovageom_table_put(&asked, key, &asked);
-        if (error == IOVAGEOM_OK)
-            error = iovageom_ask_joining(a, iovageom_table_at(&a->viommu->groups, key));
-        else if (error == IOVAGEOM_ERR_OVERLAP)
-            error = IOVAGEOM_OK;
-    }
-    iovageom_table_deinit(&asked);
-    return error;
-}
-
 /* All questions of a plug, in the order in which the report has the findings. ask_device() judges
- * the device alone; ask_groups() each guest group that gets an endpoint of it; ask_neighbours()
+ * the device alone; ask_joining() each guest group that gets an endpoint of it; ask_neighbours()
  * the groups that share its address space already. */
 static int plug_ask(struct iovageom_admission *a)
 {
@@ -195,11 +173,30 @@ static int plug_ask(struct iovageom_admission *a)
         !iovageom_bypass_fits(a->address_space, a->endpoint, &viommu->identity, a->report))
         a->status = IOVAGEOM_ERR_CONFLICT;
     iovageom_ask_device(a);
-    error = ask_groups(a);
+    error = a->options->alias_count > 0
+                ? each_once(a, true)
+                : iovageom_ask_joining(a, iovageom_table_at(&viommu->groups, group_key(a, 0)));
     return error != IOVAGEOM_OK ? error : iovageom_ask_neighbours(a);
 }
 
 /* ---- plugging ---- */
+
+/*
+ * A group that was made while loading gets the number by which the VMM knows it. The new entry is
+ * made before the old one is dropped, so that nothing has changed when there is no memory.
+ */
+static int group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
+                        uint64_t number)
+{
+    int error = iovageom_table_put(&viommu->groups, number, group);
+
+    if (error != IOVAGEOM_OK)
+        return error;
+    iovageom_table_drop(&viommu->groups, group->key);
+    group->key = number;
+    group->unnumbered = false;
+    return IOVAGEOM_OK;
+}
 
 /* Make the plug with all its endpoints, or nothing: iovageom_plug_remove() undoes the joins, and
  * frees the endpoints that were made for it. */
@@ -218,14 +215,12 @@ static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admiss
         error = iovageom_plug_join(viommu, plug, endpoint_of(a, i), id_of(a, i), key);
     if (error == IOVAGEOM_OK && a->known != NULL && a->known->group->unnumbered &&
         options->guest_group != IOVAGEOM_VIOMMU_OWN)
-        error = iovageom_group_number(viommu, a->known->group, options->guest_group);
+        error = group_number(viommu, a->known->group, options->guest_group);
     if (error != IOVAGEOM_OK) {
         iovageom_plug_remove(viommu, plug);
         return error;
     }
-    viommu->generation++;
-    viommu->changes++;
-    return IOVAGEOM_OK;
+    return iovageom_changed(viommu);
 }
 
 /* Ask, and if `changed` is given, plug. It is NULL or the same object as `viommu`, not const: so a
@@ -237,8 +232,7 @@ static int plug_try(const struct iovageom_viommu *viommu, struct iovageom_viommu
     struct iovageom_admission a = {.viommu = viommu,
                                    .report = report,
                                    .known = iovageom_endpoint_at(viommu, endpoint),
-                                   .endpoint = endpoint,
-                                   .features = viommu->accepted};
+                                   .endpoint = endpoint};
     struct iovageom_plug_options defaults;
     struct iovageom_device *device;
     int error;

@@ -18,13 +18,11 @@ static int wire_usable(struct iovageom_wire_list *wire, const struct iovageom_vi
     int error = IOVAGEOM_OK;
 
     iovageom_rangeset_clear(out);
-    for (size_t i = 0; error == IOVAGEOM_OK && i < wire->count; i++)
-        error = iovageom_rangeset_insert(out, wire->regions[i].range);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_complement(out, out, shown->input_range);
-    return error != IOVAGEOM_OK ? error
-                                : iovageom_rangeset_align_inward(
-                                      out, out, iovageom_pgsize_granule(shown->page_size_mask));
+    for (size_t i = 0; i < wire->count; i++)
+        error |= iovageom_rangeset_insert(out, wire->regions[i].range);
+    error |= iovageom_rangeset_complement(out, out, shown->input_range);
+    return error |
+           iovageom_rangeset_align_inward(out, out, iovageom_pgsize_granule(shown->page_size_mask));
 }
 
 /* ---- what an endpoint is told ---- */
@@ -179,41 +177,6 @@ uint64_t iovageom_promised_to(const struct iovageom_group *group, struct iovageo
 /* Indices of the sets of iovageom_viommu_promise(), in the order of its parameters. */
 enum { TOLD, NOW, ADDED, REMOVED, SETS };
 
-static int promise_compare(const struct iovageom_viommu *viommu,
-                           const struct iovageom_endpoint *endpoint, struct iovageom_rangeset *sets,
-                           bool *current)
-{
-    struct iovageom_virtio_config shown;
-    struct iovageom_wire_list *wire;
-    struct iovageom_rangeset view;
-    int error = told_now(viommu, endpoint, &shown, NULL, &wire);
-
-    if (error != IOVAGEOM_OK)
-        return error;
-    *current = endpoint->promise != NULL && wire_same(endpoint->promise, wire);
-    error = wire_usable(wire, &shown);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_assign(&sets[NOW], &wire->usable);
-    iovageom_wire_put(viommu, wire);
-    if (error == IOVAGEOM_OK && endpoint->promise != NULL)
-        error = iovageom_rangeset_assign(&sets[TOLD], &endpoint->promise->usable);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
-    if (error != IOVAGEOM_OK || endpoint->promise == NULL)
-        return error;
-    /* REMOVED is not TOLD less NOW. A gap between regions that a PROBE would close now, to fit into
-       probe_size, still maps: only what is reserved breaks a promise. */
-    (void)iovageom_rangeset_init(&view, &viommu->allocator);
-    error = iovageom_group_view(viommu, endpoint->group, &view);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&view, &view,
-                                                iovageom_pgsize_granule(shown.page_size_mask));
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_intersection(&sets[REMOVED], &sets[TOLD], &view);
-    iovageom_rangeset_deinit(&view);
-    return error;
-}
-
 int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpoint,
                             struct iovageom_viommu_promise *promise, struct iovageom_rangeset *told,
                             struct iovageom_rangeset *now, struct iovageom_rangeset *added,
@@ -221,28 +184,44 @@ int iovageom_viommu_promise(const struct iovageom_viommu *viommu, uint32_t endpo
 {
     const struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     struct iovageom_rangeset *const out[SETS] = {told, now, added, removed};
-    struct iovageom_rangeset sets[SETS];
-    bool current = false, safe;
+    struct iovageom_rangeset sets[SETS], view;
+    struct iovageom_virtio_config shown;
+    struct iovageom_wire_list *wire;
     int error;
 
     if (found == NULL)
         return IOVAGEOM_ERR_NOT_FOUND;
+    error = told_now(viommu, found, &shown, NULL, &wire);
+    if (error != IOVAGEOM_OK)
+        return error;
     for (size_t i = 0; i < SETS; i++) /* each by the allocator of the set that it is to replace */
         (void)iovageom_rangeset_init(&sets[i], out[i] != NULL ? iovageom_rangeset_allocator(out[i])
                                                               : &viommu->allocator);
-    error = promise_compare(viommu, found, sets, &current);
-    safe = iovageom_rangeset_count(&sets[REMOVED]) == 0;
-    for (size_t i = 0; error == IOVAGEOM_OK && i < SETS; i++)
-        if (out[i] != NULL)
-            iovageom_rangeset_swap(out[i], &sets[i]);
+    (void)iovageom_rangeset_init(&view, &viommu->allocator);
+    error = wire_usable(wire, &shown);
+    error |= iovageom_rangeset_assign(&sets[NOW], &wire->usable);
+    if (found->promise != NULL)
+        error |= iovageom_rangeset_assign(&sets[TOLD], &found->promise->usable);
+    error |= iovageom_rangeset_difference(&sets[ADDED], &sets[NOW], &sets[TOLD]);
+    /* REMOVED is not TOLD less NOW. A gap between regions that a PROBE would close now, to fit into
+       probe_size, still maps: only what is reserved breaks a promise. */
+    error |= iovageom_group_view(viommu, found->group, &view);
+    error |= iovageom_rangeset_align_outward(&view, &view,
+                                             iovageom_pgsize_granule(shown.page_size_mask));
+    error |= iovageom_rangeset_intersection(&sets[REMOVED], &sets[TOLD], &view);
     if (error == IOVAGEOM_OK)
         *promise = (struct iovageom_viommu_promise){
             .generation = found->generation,
             .now = viommu->generation,
             .told = found->promise != NULL,
-            .current = current,
-            .safe = safe,
+            .current = found->promise != NULL && wire_same(found->promise, wire),
+            .safe = iovageom_rangeset_count(&sets[REMOVED]) == 0,
         };
+    for (size_t i = 0; error == IOVAGEOM_OK && i < SETS; i++)
+        if (out[i] != NULL)
+            iovageom_rangeset_swap(out[i], &sets[i]);
+    iovageom_wire_put(viommu, wire);
+    iovageom_rangeset_deinit(&view);
     for (size_t i = 0; i < SETS; i++)
         iovageom_rangeset_deinit(&sets[i]);
     return error;

@@ -195,7 +195,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
     if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
         type > IOVAGEOM_RESV_DIRECT_RELAXABLE && type < IOVAGEOM_RESV_MSI &&
-        iovageom_range_overlaps(range, iovageom_guest_input(viommu, viommu->accepted)))
+        iovageom_range_overlaps(range, iovageom_guest_input(viommu)))
         error = IOVAGEOM_ERR_UNSUPPORTED;
     if (error == IOVAGEOM_OK)
         error = iovageom_geometry_put_region(viommu->platform, range, type, &owner);
@@ -315,16 +315,16 @@ bool iovageom_viommu_frozen(const struct iovageom_viommu *viommu)
 int iovageom_viommu_driver_features(struct iovageom_viommu *viommu, uint32_t features,
                                     struct iovageom_report *report)
 {
-    struct iovageom_admission a = {
-        .viommu = viommu, .report = report, .features = viommu->config.features & features};
+    const uint32_t before = viommu->accepted;
     int status;
 
     iovageom_report_clear(report);
-    status = iovageom_ask_all(&a);
-    if (status == IOVAGEOM_OK) {
-        viommu->accepted = a.features;
+    viommu->accepted = viommu->config.features & features;
+    status = iovageom_ask_all(viommu, report);
+    if (status == IOVAGEOM_OK)
         change_groups(viommu);
-    }
+    else
+        viommu->accepted = before;
     return status;
 }
 

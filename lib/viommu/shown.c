@@ -37,23 +37,21 @@ uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu)
                                                   : iovageom_shown_mask(viommu));
 }
 
-/*
- * In `out`, the addresses of `range` that all devices and the envelope can map. With `a`, as if
- * what it asks for had come: with its device, and without those that this would replace.
- */
-static int usable_to_all(const struct iovageom_viommu *viommu, struct iovageom_range range,
-                         const struct iovageom_admission *a, struct iovageom_rangeset *out)
+/* What devices and the envelope reserve, with `device` in the place of those that were plugged at the
+ * endpoint, or for IOVAGEOM_ID_NONE of the envelope. */
+static int reserved_to_any(const struct iovageom_viommu *viommu,
+                           const struct iovageom_device *device, uint64_t endpoint,
+                           struct iovageom_rangeset *out)
 {
-    const struct iovageom_endpoint *renewed = a != NULL ? a->renewed : NULL;
     const struct iovageom_plug *plug = NULL;
-    int error = iovageom_view_add(out, a != NULL ? a->device : NULL, false);
+    int error = iovageom_view_add(out, device, false);
 
-    if (error == IOVAGEOM_OK && (a == NULL || !a->renews_envelope))
-        error = iovageom_view_add(out, viommu->envelope, false);
-    while (error == IOVAGEOM_OK && (plug = iovageom_plug_after(viommu, plug)) != NULL)
-        if (plug->contacts[0].endpoint != renewed)
-            error = iovageom_view_add(out, plug->device, false);
-    return error != IOVAGEOM_OK ? error : iovageom_rangeset_complement(out, out, range);
+    if (endpoint != IOVAGEOM_ID_NONE)
+        error |= iovageom_view_add(out, viommu->envelope, false);
+    while ((plug = iovageom_plug_after(viommu, plug)) != NULL)
+        if (plug->contacts[0].endpoint->id != endpoint)
+            error |= iovageom_view_add(out, plug->device, false);
+    return error;
 }
 
 /*
@@ -63,30 +61,25 @@ static int usable_to_all(const struct iovageom_viommu *viommu, struct iovageom_r
  * holds. One range can't tell of holes between its ends: PROBE tells those.
  *
  * With a report, it notes what all can map, but lies outside of that span: it is lost to the guest.
+ * `device` and `endpoint`: see reserved_to_any().
  */
 int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
-                         const struct iovageom_admission *a, struct iovageom_report *report,
-                         struct iovageom_range *input, bool *whole)
+                         const struct iovageom_device *device, uint64_t endpoint,
+                         struct iovageom_report *report, struct iovageom_range *input, bool *whole)
 {
     struct iovageom_rangeset granules, usable;
     int error;
 
-    *whole = false;
     (void)iovageom_rangeset_init(&granules, &viommu->allocator);
     (void)iovageom_rangeset_init(&usable, &viommu->allocator);
-    error = usable_to_all(viommu, *input, a, &usable);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
-    if (error == IOVAGEOM_OK)
-        *whole = iovageom_rangeset_hull(&granules, input);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(&usable, &usable, &viommu->platform_all);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(&granules, &usable, granule);
-    if (error == IOVAGEOM_OK)
-        (void)iovageom_rangeset_hull(&granules, input);
-    if (error == IOVAGEOM_OK && *whole && report != NULL)
-        error = iovageom_rangeset_remove(&usable, *input);
+    error = reserved_to_any(viommu, device, endpoint, &usable);
+    error |= iovageom_rangeset_complement(&usable, &usable, *input);
+    error |= iovageom_rangeset_align_inward(&granules, &usable, granule);
+    *whole = iovageom_rangeset_hull(&granules, input);
+    error |= iovageom_rangeset_difference(&usable, &usable, &viommu->platform_all);
+    error |= iovageom_rangeset_align_inward(&granules, &usable, granule);
+    (void)iovageom_rangeset_hull(&granules, input);
+    error |= iovageom_rangeset_remove(&usable, *input);
     if (error == IOVAGEOM_OK && *whole)
         iovageom_note_all_lost(report, &usable);
     iovageom_rangeset_deinit(&granules);
@@ -162,8 +155,9 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
        tell it nothing, and would refuse its MAPs. */
     if ((config->flags & IOVAGEOM_VIOMMU_INPUT_AS_HOST) != 0 &&
         (viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0)
-        error = iovageom_shown_input(viommu, iovageom_pgsize_granule(shown.page_size_mask), NULL,
-                                     report, &shown.input_range, &whole);
+        error = iovageom_shown_input(viommu, iovageom_pgsize_granule(shown.page_size_mask),
+                                     viommu->envelope, IOVAGEOM_ID_NONE, report, &shown.input_range,
+                                     &whole);
     if (error == IOVAGEOM_OK && !whole)
         iovageom_note_nothing(report, "all devices together");
     if (error == IOVAGEOM_OK)
@@ -178,12 +172,10 @@ int iovageom_shown(const struct iovageom_viommu *viommu, struct iovageom_virtio_
     return error;
 }
 
-/*
- * Where a driver with these features maps: in the input range if it reads that, else anywhere (I2).
- */
-struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu, uint32_t features)
+/* Where the driver maps: in the input range if it reads that, else anywhere (I2). */
+struct iovageom_range iovageom_guest_input(const struct iovageom_viommu *viommu)
 {
-    if ((features & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
+    if ((viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0)
         return IOVAGEOM_EVERYTHING;
     return viommu->frozen ? viommu->shown.input_range : viommu->config.input_range;
 }

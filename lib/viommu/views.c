@@ -3,7 +3,12 @@
 #include "../set/rangeset_internal.h"
 #include "internal.h"
 
-/* What is reserved, and how many mappings there may be: computed from leads, groups and links. */
+/*
+ * What is reserved, and how many mappings there may be: computed from leads, groups and links.
+ *
+ * A call on valid sets fails for lack of memory alone, and leaves them as they were. So here and where
+ * lists are made, statuses are gathered with |= and looked at once, before anything is made of the sets.
+ */
 
 /* ---- guest groups ---- */
 
@@ -15,8 +20,8 @@ int iovageom_view_add(struct iovageom_rangeset *view, const struct iovageom_devi
     const size_t count = device == NULL ? 0 : msi ? device->msi_count : device->all_count;
     int error = IOVAGEOM_OK;
 
-    for (size_t i = 0; error == IOVAGEOM_OK && i < count; i++)
-        error = iovageom_rangeset_insert(view, device->ranges[first + i]);
+    for (size_t i = 0; i < count; i++)
+        error |= iovageom_rangeset_insert(view, device->ranges[first + i]);
     return error;
 }
 
@@ -30,8 +35,8 @@ int iovageom_view_add_group(struct iovageom_rangeset *view, const struct iovageo
     const bool slot = group != NULL && group->slots > 0;
     int error = iovageom_view_add(view, slot ? viommu->envelope : NULL, msi);
 
-    while (error == IOVAGEOM_OK && (lead = iovageom_lead_next(&leads)) != NULL)
-        error = iovageom_view_add(view, lead->device, msi);
+    while ((lead = iovageom_lead_next(&leads)) != NULL)
+        error |= iovageom_view_add(view, lead->device, msi);
     return error;
 }
 
@@ -41,7 +46,7 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
 {
     const int error = iovageom_rangeset_assign(out, &viommu->platform_all);
 
-    return error != IOVAGEOM_OK ? error : iovageom_view_add_group(out, viommu, group, NULL, false);
+    return error | iovageom_view_add_group(out, viommu, group, NULL, false);
 }
 
 /* ---- address spaces ---- */
@@ -124,9 +129,8 @@ int iovageom_domain_reserved(const struct iovageom_viommu *viommu,
 {
     int error = iovageom_rangeset_assign(out, &viommu->platform_all);
 
-    for (const struct iovageom_link *link = domain->node.up; error == IOVAGEOM_OK && link != NULL;
-         link = link->up_next)
-        error = iovageom_view_add_group(out, viommu, link->upper->self, NULL, false);
+    for (const struct iovageom_link *link = domain->node.up; link != NULL; link = link->up_next)
+        error |= iovageom_view_add_group(out, viommu, link->upper->self, NULL, false);
     return error;
 }
 

@@ -20,13 +20,10 @@ static int question_view(const struct iovageom_wire_question *question, bool msi
 
     if (msi && iovageom_rangeset_count(machine) > 0)
         return error;
-    if (error == IOVAGEOM_OK)
-        error = iovageom_view_add(out, question->extra, msi);
-    if (error == IOVAGEOM_OK)
-        error =
-            iovageom_view_add_group(out, viommu, question->group,
-                                    question->joined != NULL ? question->joined->leads : NULL, msi);
-    return error;
+    error |= iovageom_view_add(out, question->extra, msi);
+    return error |
+           iovageom_view_add_group(out, viommu, question->group,
+                                   question->joined != NULL ? question->joined->leads : NULL, msi);
 }
 
 /*
@@ -97,16 +94,13 @@ static int note_scraps(const struct iovageom_wire_question *question, struct iov
     const struct iovageom_virtio_config *shown = question->shown;
     int error = iovageom_rangeset_complement(set, set, shown->input_range);
 
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_inward(whole, set,
-                                               iovageom_pgsize_granule(shown->page_size_mask));
+    error |=
+        iovageom_rangeset_align_inward(whole, set, iovageom_pgsize_granule(shown->page_size_mask));
+    error |=
+        iovageom_rangeset_align_inward(set, set, iovageom_pgsize_granule(hosts_mask(question)));
+    error |= iovageom_rangeset_difference(set, set, whole);
     if (error == IOVAGEOM_OK && iovageom_rangeset_count(whole) == 0)
         iovageom_note_nothing(report, "the guest group");
-    if (error == IOVAGEOM_OK)
-        error =
-            iovageom_rangeset_align_inward(set, set, iovageom_pgsize_granule(hosts_mask(question)));
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_difference(set, set, whole);
     if (error == IOVAGEOM_OK)
         iovageom_note_all_lost(report, set);
     return error;
@@ -117,7 +111,6 @@ int iovageom_group_wire(const struct iovageom_wire_question *question,
                         struct iovageom_report *report, struct iovageom_wire_list **out)
 {
     const uint64_t granule = iovageom_pgsize_granule(question->shown->page_size_mask);
-    const bool ends = (question->viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) != 0;
     struct iovageom_wire_list *wire = NULL;
     struct iovageom_rangeset view, set;
     struct iovageom_range msi;
@@ -128,20 +121,17 @@ int iovageom_group_wire(const struct iovageom_wire_question *question,
     (void)iovageom_rangeset_init(&set, &question->viommu->allocator);
     /* Only one MSI region can be told (N74): of several the lowest is told as such. */
     error = question_view(question, true, &set);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&set, &set, granule);
+    error |= iovageom_rangeset_align_outward(&set, &set, granule);
     has_msi = iovageom_rangeset_first_overlap(&set, IOVAGEOM_EVERYTHING, &msi);
-    if (error == IOVAGEOM_OK)
-        error = question_view(question, false, &view);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_align_outward(&set, &view, granule);
+    error |= question_view(question, false, &view);
+    error |= iovageom_rangeset_align_outward(&set, &view, granule);
     /* A driver that declined to read the input range is told what lies outside (I2). */
-    if (error == IOVAGEOM_OK && !ends)
-        error = iovageom_rangeset_complement(&set, &set, question->shown->input_range);
-    if (error == IOVAGEOM_OK && !ends)
-        error = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
-    if (error == IOVAGEOM_OK && has_msi)
-        error = iovageom_rangeset_remove(&set, msi);
+    if ((question->viommu->accepted & IOVAGEOM_VIRTIO_F_INPUT_RANGE) == 0) {
+        error |= iovageom_rangeset_complement(&set, &set, question->shown->input_range);
+        error |= iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
+    }
+    if (has_msi)
+        error |= iovageom_rangeset_remove(&set, msi);
     /* Room for the MSI region, and for one more, to say [0, 2^64-1] in two. */
     if (error == IOVAGEOM_OK)
         error = iovageom_wire_new(question->viommu, iovageom_rangeset_count(&set) + 2, &wire);
