@@ -69,11 +69,8 @@ static void object_number(struct iovageom_admission *a, enum iovageom_finding_ki
     iovageom_object(a, &finding);
 }
 
-/*
- * Report regions of type DIRECT. A refusal must come first in the report, before other objections,
- * and a note last, with the other notes. So each asker calls this twice: first to refuse, where such
- * a region is refused, and then to note it, where it is not.
- */
+/* Report regions of type DIRECT. A refusal must come first in the report, before other objections, and a
+ * note last: so each asker calls this twice. */
 static void ask_direct(struct iovageom_admission *a, bool refusing)
 {
     const bool refused = (a->flags & IOVAGEOM_PLUG_REFUSE_DIRECT) != 0 ||
@@ -158,8 +155,7 @@ static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
 
     if (granule == 0)
         granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
-    if (granule < iovageom_pgsize_granule(a->device->mask))
-        granule = iovageom_pgsize_granule(a->device->mask);
+    granule = iovageom_higher(granule, iovageom_pgsize_granule(a->device->mask));
     if (iovageom_device_leaves_some(a->device, &a->viommu->platform_all, input, granule))
         return true;
     object_number(a, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
@@ -340,9 +336,8 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_group 
 
 /*
  * Whether the list of a guest group (NULL: one that does not exist yet), with the device, still fits
- * the probe_size that the guest has read. `joined`: the address space that the group comes into,
- * where every lead reserves something too; or NULL. A longer list is joined until it fits, which
- * loses addresses: the report notes them. A list that can't be joined so far is a conflict.
+ * the probe_size that the guest has read. `joined`: the address space that the group comes into, or
+ * NULL. The report notes what is lost where a longer list is joined until it fits.
  */
 static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *group,
                      const struct iovageom_address_space *joined)
@@ -433,9 +428,8 @@ void iovageom_ask_device(struct iovageom_admission *a)
 
 /*
  * What a guest group (NULL: one that does not exist yet) loses when an endpoint of it comes into
- * the address space: all that is reserved there, by the device and by every lead. A group that has
- * an endpoint there already loses only what the device adds: iovageom_ask_neighbours() asks for
- * that.
+ * the address space: all that is reserved there. A group that has an endpoint there already loses only
+ * what the device adds: iovageom_ask_neighbours() asks for that.
  */
 int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_group *group)
 {

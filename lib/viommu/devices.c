@@ -216,54 +216,35 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
 /*
  * An endpoint loses one of its devices. When no committed device is left, and none is expected, the
  * endpoint is detached and its promise ends, though a prepared device may still be there. When none
- * at all is left, an endpoint that is neither declared nor expected is freed.
+ * at all is left, an endpoint that is neither declared nor expected is freed. Returns whether a committed
+ * device was plugged at this endpoint and stays; with the last of them the departed ones are forgotten.
  */
-static void contact_leave(struct iovageom_viommu *viommu, struct iovageom_contact *contact)
+static bool contact_leave(struct iovageom_viommu *viommu, struct iovageom_contact *contact)
 {
     struct iovageom_endpoint *endpoint = contact->endpoint;
+    const struct iovageom_contact *other;
+    struct iovageom_plug *departed;
 
     *(contact->next != NULL ? &contact->next->previous : &endpoint->last) = contact->previous;
     *(contact->previous != NULL ? &contact->previous->next : &endpoint->first) = contact->next;
+    other = endpoint->first;
+    while (other != NULL && (other->plug->prepared || other != other->plug->contacts))
+        other = other->next;
+    while (other == NULL && (departed = endpoint->departed) != NULL) {
+        endpoint->departed = departed->next;
+        plug_free(viommu, departed);
+    }
     if (!contact->plug->prepared && !iovageom_endpoint_visible(endpoint)) {
         iovageom_domain_leave(viommu, endpoint);
         iovageom_promise_set(viommu, endpoint, NULL, 0);
         iovageom_group_settle(viommu, endpoint->group);
     }
-    if (endpoint->first != NULL)
-        return;
-    (void)iovageom_endpoint_move(viommu, endpoint, NULL, endpoint->domain);
-    if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && !endpoint->expected)
-        iovageom_endpoint_drop(viommu, endpoint);
-}
-
-/* Whether another committed device was plugged at the same endpoint as this one. */
-static bool plug_has_company(const struct iovageom_plug *plug)
-{
-    const struct iovageom_endpoint *endpoint = plug->contacts[0].endpoint;
-    const struct iovageom_contact *contact = plug->count > 0 ? endpoint->first : NULL;
-
-    while (contact != NULL &&
-           (contact->plug == plug || contact->plug->prepared || contact != contact->plug->contacts))
-        contact = contact->next;
-    return contact != NULL;
-}
-
-/* Keep a committed plug for its host group, unless one is kept for that already. */
-static void plug_depart(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
-                        struct iovageom_plug *plug)
-{
-    const struct iovageom_plug *kept = endpoint->departed;
-
-    while (kept != NULL && kept->host_group != plug->host_group)
-        kept = kept->next;
-    if (plug->host_group == NULL || kept != NULL) {
-        plug_free(viommu, plug);
-        return;
+    if (endpoint->first == NULL) {
+        (void)iovageom_endpoint_move(viommu, endpoint, NULL, endpoint->domain);
+        if (endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE && !endpoint->expected)
+            iovageom_endpoint_drop(viommu, endpoint);
     }
-    iovageom_device_put(viommu, plug->device);
-    plug->device = NULL;
-    plug->next = endpoint->departed;
-    endpoint->departed = plug;
+    return other != NULL;
 }
 
 /*
@@ -274,35 +255,26 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
 {
     struct iovageom_address_space *address_space = plug->address_space;
     struct iovageom_endpoint *endpoint = plug->contacts[0].endpoint;
-    struct iovageom_plug *departed;
-    const bool company = plug_has_company(plug);
+    const struct iovageom_plug *kept;
+    bool departs = false;
 
-    if (!plug->prepared && !company)
-        while ((departed = endpoint->departed) != NULL) {
-            endpoint->departed = departed->next;
-            plug_free(viommu, departed);
-        }
     while (plug->count > 0)
-        contact_leave(viommu, &plug->contacts[--plug->count]);
+        departs = contact_leave(viommu, &plug->contacts[--plug->count]);
     list_leave(plug);
     if (address_space->leads == NULL)
         iovageom_object_free(viommu, table_for(viommu, address_space->key), address_space->key,
                              address_space, sizeof(*address_space));
-    if (!plug->prepared && company)
-        plug_depart(viommu, endpoint, plug);
-    else
+    departs &= !plug->prepared && plug->host_group != NULL;
+    for (kept = departs ? endpoint->departed : NULL; kept != NULL; kept = kept->next)
+        departs &= kept->host_group != plug->host_group; /* one is enough */
+    if (!departs) {
         plug_free(viommu, plug);
-}
-
-/* Replace the geometry of a plug. Needs no memory, so an update can't fail after it was agreed to. */
-static void plug_renew(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
-                       struct iovageom_device *device)
-{
-    list_leave(plug);
+        return;
+    }
     iovageom_device_put(viommu, plug->device);
-    plug->device = device;
-    device->references++;
-    list_enter(plug);
+    plug->device = NULL;
+    plug->next = endpoint->departed;
+    endpoint->departed = plug;
 }
 
 /*
@@ -379,11 +351,17 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     iovageom_ask_device(&a);
     error = iovageom_ask_neighbours(&a);
     /* The VMM names an endpoint, so devices that were plugged at this one itself can't be told
-       apart: all of them get the new geometry. Devices that have it as an alias keep theirs. */
+apart: all of them get the new geometry. Devices that have it as an alias keep theirs. Needs no
+       memory, so it can't fail after it was agreed to. */
     for (struct iovageom_contact *contact = error == IOVAGEOM_OK ? found->first : NULL;
          contact != NULL; contact = contact->next)
-        if (contact == contact->plug->contacts)
-            plug_renew(viommu, contact->plug, device);
+        if (contact == contact->plug->contacts) {
+            list_leave(contact->plug);
+            iovageom_device_put(viommu, contact->plug->device);
+            contact->plug->device = device;
+            device->references++;
+            list_enter(contact->plug);
+        }
     iovageom_device_put(viommu, device);
     return error != IOVAGEOM_OK ? error : iovageom_changed(viommu);
 }

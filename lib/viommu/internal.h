@@ -123,10 +123,7 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
 
 /* ---- admission.c ---- */
 
-/**
- * A question whether a device, the envelope, a slot, or a driver may come. It lives on the stack of
- * the caller, and owns nothing. The first fields are the question, the last ones the answer so far.
- */
+/** A question whether a device, the envelope, a slot, or a driver may come. */
 struct iovageom_admission {
     const struct iovageom_viommu *viommu;
     const struct iovageom_device *device;

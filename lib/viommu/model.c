@@ -39,8 +39,7 @@ struct link_ends {
     struct iovageom_node *lower;
 };
 
-/* Walks the lists of both ends in step, so the shorter one bounds the work: most often one of them
- * has a link or two, however many the other has. */
+/* Walks the lists of both ends in step, so the shorter one bounds the work. */
 struct iovageom_link *iovageom_link_find(const struct iovageom_node *upper,
                                          const struct iovageom_node *lower)
 {
@@ -176,10 +175,8 @@ bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
 
 /* ---- making and freeing ---- */
 
-/*
- * A new object, all zeros, at a number of a table where there is none (NULL: in no table). NULL for
- * lack of memory. All sizes are those of structs, so never 0.
- */
+/* A new object, all zeros, at a number of a table where there is none (NULL: in no table). NULL for lack
+ * of memory. */
 void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
                            uint64_t number, size_t size)
 {
@@ -217,11 +214,8 @@ bool iovageom_group_promised(const struct iovageom_group *group)
     return group->wire != NULL || iovageom_rangeset_count(&group->promised) > 0;
 }
 
-/*
- * A key for the guest group of one endpoint alone. It is made from a count that only grows, and not
- * from the endpoint's number. For when a device leaves, an alias may stay in its group; the next
- * device at that number must get a new group, not share one with that alias.
- */
+/* A key for the guest group of one endpoint alone. Not of its number: when a device leaves, an alias may
+ * stay in its group, and the next device at that number must get a new one. */
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu)
 {
     return IOVAGEOM_KEY_OWN | viommu->endpoints_made;
@@ -237,11 +231,9 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
 }
 
 /*
- * An endpoint of the group has left, or the guest can see or rely on it no longer. The group goes
- * with its last endpoint.
- *
- * The promise of the group stays as long as any member is visible or has a promise. A guest may have
- * made the group's domain from the answer that another endpoint got, and go on using it for these.
+ * An endpoint of the group has left, or the guest can see or rely on it no longer. The promise of the
+ * group stays as long as any member is visible or has a promise: a guest may have made the group's domain
+ * from the answer that another endpoint got, and go on using it for these.
  */
 void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
@@ -402,9 +394,8 @@ static size_t ends_of(struct iovageom_group *group, struct iovageom_address_spac
 
 /*
  * Move an endpoint: it is in this address space and this domain from now on. Either may be NULL, or
- * as before. The new links are made before the old ones are given up, so that nothing has changed
- * without memory; a domain that was made for this move is gone then. To leave needs no memory, as
- * no new link is made.
+ * as before. To leave needs no memory, as no new link is made. IOVAGEOM_ERR_NO_MEMORY: nothing has changed,
+ * and a domain that was made for this move is gone.
  */
 int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                            struct iovageom_address_space *address_space,

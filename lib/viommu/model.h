@@ -20,20 +20,15 @@
  *     endpoint -> group --> domain
  *
  * Three kinds of *link* stand for these relations: address space to group, address space to domain,
- * and group to domain. A link is counted, and is freed when its count falls to 0. By following
- * links, a change finds every object that it concerns and looks at no other, however many endpoints
- * there are.
+ * and group to domain. By following links, a change finds every object that it concerns and looks at
+ * no other, however many endpoints there are.
  *
  * Some names of functions: `put` gives up one reference, and frees with the last; `decide` answers
- * a request and changes nothing, and `do` carries out what was decided; `refresh` brings a cached
- * value up to date. A call that has the object const can't do that: it computes the value anew.
+ * a request and changes nothing, and `do` carries out what was decided.
  */
 
-/**
- * The geometry of a device, or of the envelope, with the answers that are needed most often.
- *
- * Counted by `references`, and not changed once it is made. So a plug and a question can share it.
- */
+/** The geometry of a device, or of the envelope, with the answers that are needed most often. It is not
+ * changed once it is made, so a plug and a question can share it. */
 struct iovageom_device {
     size_t references;
     /** Our own copy, in the same allocation behind `ranges`; a plug may stand in front of all that. */
@@ -51,12 +46,8 @@ struct iovageom_device {
     struct iovageom_range ranges[];
 };
 
-/**
- * The reserved regions that a PROBE answers, ascending and disjoint, aligned to the granule.
- *
- * Counted, and its regions never change: the group and all endpoints that were given this answer
- * share one object. So two equal pointers mean an equal answer, and most comparisons stop there.
- */
+/** The reserved regions that a PROBE answers, ascending and disjoint, aligned to the granule. They never
+ * change: the group and all endpoints that were given this answer share one object. */
 struct iovageom_wire_list {
     size_t references;
     size_t size; /**< of this allocation: there may be room for more than `count` regions */
@@ -67,12 +58,7 @@ struct iovageom_wire_list {
     struct iovageom_region regions[];
 };
 
-/**
- * One end of links. Reserved ranges are inherited from the upper end of a link by the lower end.
- *
- * An address space has two nodes, since it has two kinds of link: with one node, a walk to its
- * groups would meet its domains too.
- */
+/** One end of links of one kind. What is reserved at the upper end of a link is at the lower end. */
 struct iovageom_node {
     void *self;                 /**< the object that has this node */
     struct iovageom_link *down; /**< links of which this is the upper end, the newest first */
@@ -119,9 +105,8 @@ struct iovageom_contact {
  * A device as it was plugged, at one endpoint or more.
  *
  * The devices of a host with one IOMMU often reserve the same (iovageom_device_same()). Such plugs
- * in one address space are on one list. The first of it is the *lead* and stands for all of them;
- * which one that is does not matter. Plugging or unplugging another of them changes nothing for any
- * guest group. So most questions walk the leads alone: one step for a hundred functions of one card.
+ * in one address space are on one list. The first of it is the *lead* and stands for all of them, so
+ * most questions walk the leads alone: one step for a hundred functions of one card.
  */
 struct iovageom_plug {
     struct iovageom_device *device;
@@ -169,13 +154,10 @@ struct iovageom_group {
     bool clean;                /**< a PROBE would be answered with `wire`: iovageom_group_stale() */
     bool loaded;               /**< while loading: the stream has named its members */
     bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
-    /** The union of all addresses that any member was promised, members that left included. In
-        whole granules. It ends when the guest has no endpoint of the group left, or at a reset. */
+    /** All addresses that any member was promised, members that left included: iovageom_group_settle() */
     struct iovageom_rangeset promised;
-    /** The list that was added to `promised` last; or NULL. A PROBE with the same list, as from the
-        next endpoint of the group, has nothing to add. */
-    struct iovageom_wire_list *wire;
-    uint64_t key; /**< see IOVAGEOM_KEY_OWN */
+    struct iovageom_wire_list *wire; /**< that was added to `promised` last; or NULL */
+    uint64_t key;                    /**< see IOVAGEOM_KEY_OWN */
     struct iovageom_members members;
     struct iovageom_members promised_to; /**< those with a promise */
     struct iovageom_link own;            /**< of `node` */

@@ -77,10 +77,8 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
 
 /*
  * Record that `wire` was the answer to a PROBE of `endpoint`. On success one reference of the
- * caller becomes the endpoint's; on failure the caller keeps it, and nothing has changed.
- *
- * The promise of the group grows by the addresses that this list leaves. All members of a group
- * usually get the same list: then they share one object, and nothing is computed.
+ * caller becomes the endpoint's; on failure the caller keeps it, and nothing has changed. All members
+ * of a group usually get the same list: then they share one object, and nothing is computed.
  */
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire_list *wire, uint64_t generation)

@@ -58,7 +58,7 @@ static int reserved_to_any(const struct iovageom_viommu *viommu,
  * INPUT_AS_HOST: shrink `*input` in two steps. First to the span from the first to the last granule
  * that all devices can map; if there is none, `*whole` is false and `*input` as it was. Then to the
  * span of those that iovageom_viommu_add_region() leaves too; if there is none, the first span
- * holds. One range can't tell of holes between its ends: PROBE tells those.
+ * holds.
  *
  * With a report, it notes what all can map, but lies outside of that span: it is lost to the guest.
  * `device` and `endpoint`: see reserved_to_any().
@@ -87,12 +87,8 @@ int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
     return error;
 }
 
-/*
- * Linux uses a granule as a whole even if only a part of it is in the input range. So shrink the
- * input range to whole granules. There is at least one: config_check() refuses a configuration
- * without, and ask_granule() and ask_some() of admission.c a device that would raise the granule
- * too far.
- */
+/* Linux uses a granule as a whole even if only a part of it is in the input range. So shrink that to
+ * whole granules. There is at least one: config_check() and admission.c see to that. */
 static void input_to_granules(struct iovageom_virtio_config *shown, struct iovageom_report *report)
 {
     struct iovageom_range whole, left[2];

@@ -51,10 +51,7 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
 
 /* ---- address spaces ---- */
 
-/*
- * How many mappings it holds now; NULL holds none. The host maps the whole of a domain in each address space where the domain
- * has an endpoint, so each such domain counts in full.
- */
+/* How many mappings it holds now; NULL holds none. Each domain with an endpoint in it counts in full. */
 uint64_t iovageom_address_space_live(const struct iovageom_address_space *address_space)
 {
     const struct iovageom_link *link = address_space != NULL ? address_space->mapped.down : NULL;
