@@ -301,7 +301,7 @@ static uint8_t by_bytes(const struct iovageom_virtio_request *r)
 
 static void begin_failing(void)
 {
-    test_allocator_fail_at(&t.memory, 1 + below(6), one_in(2));
+    test_allocator_fail_at(&t.memory, 1 + below(4), one_in(2));
 }
 
 static void step_request(void)
