@@ -32,12 +32,13 @@ struct device {
     bool pci;            /**< the class is known */
     unsigned vendor;     /**< 0: it and the next are not known */
     unsigned device;
-    unsigned class_code; /**< 24 bits */
-    const char *driver;  /**< "" for none; NULL when not known */
-    const char *name;    /**< of what it provides ("eth0"); NULL */
-    const char *unit;    /**< the IOMMU it is behind; NULL when not known */
-    const char *group;   /**< name of its group, or NULL */
-    struct bars bars;    /**< none where they are not known */
+    unsigned class_code;  /**< 24 bits */
+    const char *driver;   /**< "" for none; NULL when not known */
+    const char *name;     /**< of what it provides ("eth0"); NULL */
+    const char *unit;     /**< the IOMMU it is behind; NULL when not known */
+    const char *group;    /**< name of its group, or NULL */
+    struct bars bars;     /**< none where they are not known */
+    unsigned unsafe_boot; /**< 1 and up: the boot in which VFIO had it without an IOMMU (paste.c) */
 };
 
 struct group {

@@ -298,7 +298,10 @@ static bool read_unit_path(struct reader *reader)
     return false;
 }
 
-/* "devices/0000:00:1f.2/vendor:0x8086", "devices/0000:00:1f.2/driver -> ../../bus/pci/drivers/ahci" */
+/*
+ * "devices/0000:00:1f.2/vendor:0x8086", "devices/0000:00:1f.2/driver -> ../../bus/pci/drivers/ahci",
+ * "devices/0000:00:1f.2/iommu_group -> ../../../kernel/iommu_groups/10"
+ */
 static bool read_device_path(struct reader *reader)
 {
     const char *at = line_after(reader, reader->at, "devices/"), *next = at;
@@ -313,6 +316,14 @@ static bool read_device_path(struct reader *reader)
     if (*address == '\0' || at == reader->end || *at != '/' ||
         (at = line_name(reader, at + 1, file)) == NULL || at == reader->end)
         return false;
+    if (strcmp(file, "iommu_group") == 0) {
+        at = line_after(reader, at, "iommu_groups/");
+        if (at == NULL || line_name(reader, at, driver) == NULL ||
+            isdigit((unsigned char)*driver) == 0)
+            return false;
+        paste_device(reader, driver, address);
+        return true;
+    }
     if (strcmp(file, "driver") == 0) {
         at = line_after(reader, at, "drivers/");
         if (at == NULL || line_name(reader, at, driver) == NULL)
@@ -338,8 +349,8 @@ static bool read_device_path(struct reader *reader)
 static void read_one_line(struct reader *reader)
 {
     static bool (*const readers[])(struct reader *) = {
-        read_group_path,  read_unit_path,   read_device_path, read_listed_devices,
-        read_bare_region, paste_read_table, paste_read_log,   paste_read_lspci,
+        read_group_path,  read_unit_path, read_device_path, read_listed_devices, read_bare_region,
+        paste_read_table, paste_read_log, paste_read_lspci, paste_read_record,
     };
 
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -406,6 +417,19 @@ static struct blob plain_text(const struct blob *blob)
     return plain;
 }
 
+/* Whether it is a table that says something of IOMMUs, as the firmware has it. */
+static bool is_table(const struct blob *blob)
+{
+    static const char names[][5] = {"DMAR", "IVRS", "IORT"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        /* Its length follows, which has less than 2^24 bytes. */
+        if (blob->length > 7 && memcmp(blob->bytes, names[i], 4) == 0 && blob->bytes[7] == 0)
+            return true;
+    }
+    return false;
+}
+
 void host_read_paste(struct host *host, const struct blob *blob)
 {
     const struct blob plain = blob->length <= LARGEST_TEXT ? plain_text(blob) : *blob;
@@ -435,10 +459,12 @@ void host_read_paste(struct host *host, const struct blob *blob)
         at = newline != NULL ? newline + 1 : end;
     }
     if (reader.understood == 0)
-        die(EXIT_BAD_INPUT,
-            "%s: nothing in it is of an IOMMU. What can be read is the output of dmesg, of lspci "
-            "-nnk, of grep -r . /sys/kernel/iommu_groups, and what --save has written",
-            blob->path);
+        die(EXIT_BAD_INPUT, "%s: %s", blob->path,
+            is_table(blob)
+                ? "a table of the firmware as it is: what iasl -d makes of it can be read"
+                : "nothing in it is of an IOMMU. What can be read is the output of dmesg, of lspci "
+                  "-nnk, of grep -r . /sys/kernel/iommu_groups, and what --save has written");
+    (void)paste_finish_record(&reader);
     paste_finish_table(&reader);
     paste_finish_demands(&reader);
     finish_groups(host);

@@ -59,6 +59,33 @@ struct ivrs_block {
 
 #define MOST_IVHDS 32
 
+/** Which program prints the fields of a device that are read (paste_record.c). */
+enum record_kind { RECORD_NONE, RECORD_LSPCI, RECORD_VIRSH, RECORD_PVESH };
+
+struct record {
+    enum record_kind kind;
+    bool members; /* the other devices of its group come */
+    unsigned class_code, vendor, number;
+    char address[ADDRESS_LENGTH + 1];
+    char driver[64], group[64];
+};
+
+/** Who says that the IOMMU is off. */
+enum off_words { OFF_KERNEL, OFF_ANY, OFF_INTEL, OFF_AMD, OFF_WORDS };
+
+/** What is said of the machine as a whole, and of its last boot. */
+struct machine {
+    unsigned width;  /* "Host address width" */
+    unsigned smmu;   /* bits of the addresses that an SMMU takes; 0: not said */
+    bool smmus;      /* it has one */
+    bool intel, amd; /* it has tables or IOMMUs of theirs */
+    bool arm;        /* the kernel's version says so */
+    bool v2;         /* AMD-Vi was told to use tables of the first stage */
+    unsigned vasize; /* bits of addresses, says an IVRS table; 0: it doesn't */
+    unsigned off;    /* bits of enum off_words */
+    unsigned boot;   /* how many began before */
+};
+
 /** How far the reading of a text has come. */
 struct reader {
     struct host *host;
@@ -85,12 +112,8 @@ struct reader {
     size_t ivmd_count;
     bool ivmds_left; /* there were more */
     size_t said;     /* how often something was said of a device */
-    unsigned width;  /* "Host address width" */
-    unsigned smmu;   /* bits of the addresses that an SMMU takes; 0: not said */
-    bool arm;        /* the kernel\'s version says so */
-    bool v2;         /* AMD-Vi was told to use tables of the first stage */
-    unsigned vasize; /* bits of addresses, says an IVRS table; 0: it doesn't */
-    const char *off;
+    struct machine machine;
+    struct record record;
 };
 
 /* ---- words of the line ---- */
@@ -161,10 +184,24 @@ bool paste_read_log(struct reader *reader);
 /** What the log says of all groups, or of none that it names. */
 void paste_finish_log(struct reader *reader);
 
+/* ---- the machine as a whole (paste_machine.c) ---- */
+
+/** Whether the line is one on the machine: its kernel, its IOMMUs, whether they are on. */
+bool paste_read_machine(struct reader *reader);
+
+/** Says it of all groups. */
+void paste_finish_machine(struct reader *reader);
+
 /* ---- lists of devices (paste_lspci.c) ---- */
 
 /** Whether the line is one of lspci, of a script that calls it, or of Proxmox VE's own list. */
 bool paste_read_lspci(struct reader *reader);
+
+/** Whether the line is a field of a device, of a form for other programs, that says something. */
+bool paste_read_record(struct reader *reader);
+
+/** The last field has come; whether there was a device. */
+bool paste_finish_record(struct reader *reader);
 
 /* ---- tables that iasl made readable (paste_table.c, paste_ivrs.c) ---- */
 

@@ -36,6 +36,21 @@ static bool read_log_removal(struct reader *reader)
     return true;
 }
 
+/*
+ * "vfio-pci 0000:01:00.0: Adding kernel taint for vfio-noiommu group on device": what it was added to
+ * translates nothing, in that boot.
+ */
+static bool read_log_unsafe(struct reader *reader)
+{
+    char address[ADDRESS_LENGTH + 1];
+
+    if (line_after(reader, reader->at, ": Adding kernel taint for vfio-noiommu group") == NULL ||
+        line_find_address(reader, reader->at, address) == NULL)
+        return false;
+    host_device(reader->host, address)->unsafe_boot = reader->machine.boot + 1;
+    return true;
+}
+
 /* "Adding to iommu group 9", "Adding device 0000:00:00.0 to group 0" of older kernels. */
 static bool read_log_group(struct reader *reader)
 {
@@ -57,6 +72,8 @@ static bool read_log_group(struct reader *reader)
         paste_device(reader, group, other);
     else
         return false;
+    /* After the parameters of a kernel that has one. */
+    reader->machine.off = 0;
     return true;
 }
 
@@ -271,68 +288,12 @@ static bool read_log_refusal(struct reader *reader)
     return true;
 }
 
-/* "arm-smmu-v3 arm-smmu-v3.0.auto: ias 44-bit, oas 44-bit (features 0x0000170d)": the least of them. */
-static bool read_log_smmu(struct reader *reader)
-{
-    const char *at = line_after(reader, reader->at, ": ias ");
-    unsigned bits = 0;
-
-    if (at == NULL || line_after(reader, reader->at, "smmu") == NULL)
-        return false;
-    for (; at < reader->end && isdigit((unsigned char)*at) != 0 && bits < 1000; at++)
-        bits = bits * 10 + (unsigned)(*at - '0');
-    if (bits == 0 || bits > 64 || reader->end - at < 4 || memcmp(at, "-bit", 4) != 0)
-        return false;
-    if (reader->smmu == 0 || bits < reader->smmu)
-        reader->smmu = bits;
-    return true;
-}
-
-/* Lines on the machine as a whole. */
-static bool read_log_machine(struct reader *reader)
-{
-    static const char *const offs[] = {"intel_iommu=off", "amd_iommu=off", "iommu=off",
-                                       "DMAR: IOMMU disabled"};
-    const char *at = line_after(reader, reader->at, "Host address width ");
-    uint64_t value = 0;
-
-    if (at != NULL) {
-        while (at < reader->end && isdigit((unsigned char)*at) != 0 && value < 1000)
-            value = value * 10 + (uint64_t)(*at++ - '0');
-        reader->width = value <= 64 ? (unsigned)value : 0;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof(offs) / sizeof(offs[0]); i++) {
-        if (reader->off == NULL && line_after(reader, reader->at, offs[i]) != NULL)
-            reader->off = offs[i];
-    }
-    if (line_after(reader, reader->at, "amd_iommu=pgtbl_v2") != NULL ||
-        line_after(reader, reader->at, "AMD-Vi: V2 page table enabled") != NULL)
-        reader->v2 = true;
-    at = line_after(reader, reader->at, "Linux version ");
-    if (at != NULL) {
-        const char *end = at;
-
-        while (end < reader->end && isgraph((unsigned char)*end) != 0)
-            end++;
-        /* Who built it, and with what, tells the architecture, but is not kept. */
-        reader->arm = line_after(reader, end, "aarch64") != NULL;
-        reader->host->kernel = text("Linux (none) %.*s", (int)(end - at), at);
-        /* What was off in another boot need not be now. */
-        reader->off = NULL;
-        reader->v2 = false;
-        return true;
-    }
-    return line_after(reader, reader->at, "DMAR: IOMMU enabled") != NULL ||
-           line_after(reader, reader->at, "AMD-Vi: Interrupt remapping enabled") != NULL;
-}
-
 bool paste_read_log(struct reader *reader)
 {
     static bool (*const readers[])(struct reader *) = {
         read_log_group,     read_log_removal,  read_log_device,   read_log_bar,
         read_log_registers, read_log_features, read_log_identity, read_log_rmrr,
-        read_log_ivmd,      read_log_refusal,  read_log_smmu,     read_log_machine,
+        read_log_ivmd,      read_log_refusal,  read_log_unsafe,   paste_read_machine,
     };
 
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -340,13 +301,6 @@ bool paste_read_log(struct reader *reader)
             return true;
     }
     return false;
-}
-
-/* What is said of no group is so for any of them. */
-static void say_to_all(struct reader *reader, const char *words)
-{
-    for (size_t i = 0; i < reader->host->group_count; i++)
-        group_note(&reader->host->groups[i], words);
 }
 
 void paste_finish_log(struct reader *reader)
@@ -369,28 +323,5 @@ void paste_finish_log(struct reader *reader)
                      "name: reserved_regions of each group says whose",
                      buffer_text(&ranges)));
     }
-    if (reader->width != 0 && host->unit_count == 0)
-        say_to_all(reader,
-                   text("the host address width of %u bits is that of physical addresses; the "
-                        "IOMMU's own is in the lines with \"cap\": dmesg | grep DMAR",
-                        reader->width));
-    if (reader->smmu != 0)
-        say_to_all(reader,
-                   text("an SMMU takes addresses of %u bits (ias), says the kernel's log; what "
-                        "VFIO maps of them says the kernel when it is asked",
-                        reader->smmu));
-    /* What holds for all of them may have been said before their own lines. */
-    for (size_t i = 0; i < host->unit_count; i++) {
-        if (strncmp(host->units[i].name, "ivhd", 4) != 0)
-            continue;
-        if (reader->v2) /* whose addresses have fewer bits */
-            paste_attribute(reader, host->units[i].name, "pgtbl_v2", "1");
-        if (reader->vasize != 0)
-            paste_attribute(reader, host->units[i].name, "vasize", text("%x", reader->vasize));
-    }
-    if (reader->off != NULL)
-        say_to_all(reader, text("the IOMMU is off: %s", reader->off));
-    if (reader->smmu != 0 || reader->arm)
-        host->kernel =
-            text("%s aarch64", host->kernel != NULL ? host->kernel : "Linux (none) unknown");
+    paste_finish_machine(reader);
 }

@@ -90,7 +90,8 @@ static bool read_lspci_class(struct reader *reader, const char *at, struct devic
     for (size_t i = 0; i < sizeof(lspci_classes) / sizeof(lspci_classes[0]); i++) {
         size_t length = strlen(lspci_classes[i].words);
 
-        if (left <= length || memcmp(at, lspci_classes[i].words, length) != 0 || at[length] != ':')
+        if (left <= length + 1 || memcmp(at, lspci_classes[i].words, length) != 0 ||
+            (at[length] != ':' && memcmp(at + length, "  ", 2) != 0))
             continue;
         /* What a line with numbers said is more exact. */
         if (!device->pci)
@@ -115,51 +116,114 @@ static bool read_lspci_bar(struct reader *reader)
     return true;
 }
 
-/* "IOMMU Group 14: 01:00.0 VGA compatible controller [0300]: ... [10de:1b80] (rev a1)" */
-static bool read_lspci(struct reader *reader)
+/*
+ * Behind the number of a group: "IOMMU Group 14" and "Group:  14" of scripts, "IOMMU group 14:" of
+ * Unraid. NULL for none.
+ */
+static const char *find_heading(const struct reader *reader, char name[64])
 {
-    const char *at = line_after(reader, reader->at, "IOMMU Group ");
-    char address[ADDRESS_LENGTH + 1], name[64], word[64];
-    const char *end;
-    struct device *device;
+    static const char *const forms[] = {"IOMMU Group ", "IOMMU group "};
+    const char *at = line_blanks(reader, reader->at);
 
-    if (at != NULL) {
-        /* Some align the numbers. */
-        at = line_name(reader, line_blanks(reader, at), name);
-        if (at == NULL || isdigit((unsigned char)*name) == 0)
-            return false;
-        reader->group = text("%s", name);
-        reader->regions_follow = reader->devices_follow = false;
+    if (reader->end - at > 6 && memcmp(at, "Group:", 6) == 0)
+        at += 6;
+    else if ((at = line_after(reader, reader->at, forms[0])) == NULL &&
+             (at = line_after(reader, reader->at, forms[1])) != NULL &&
+             memchr(at, ':', (size_t)(reader->end - at)) == NULL)
+        return NULL;
+    /* Some align the numbers. */
+    at = at != NULL ? line_name(reader, line_blanks(reader, at), name) : NULL;
+    if (at == NULL || isdigit((unsigned char)*name) == 0)
+        return NULL;
+    return at + (at < reader->end && *at == ':');
+}
+
+/* Ids, and the mark of what can be reset, before the address: "[10de:1c03] [R] 01:00.0". */
+static const char *behind_ids(const struct reader *reader, const char *at, unsigned *vendor,
+                              unsigned *number)
+{
+    *vendor = *number = 0;
+    for (at = line_blanks(reader, at);; at = line_blanks(reader, at)) {
+        uint64_t value;
+
+        if (reader->end - at > 3 && memcmp(at, "[R]", 3) == 0) {
+            at += 3;
+        } else if (at < reader->end && line_has_form(reader, at, "[xxxx:xxxx]")) {
+            (void)line_hex(reader, at + 1, &value);
+            *vendor = (unsigned)value;
+            (void)line_hex(reader, at + 6, &value);
+            *number = (unsigned)value;
+            at += strlen("[xxxx:xxxx]");
+        } else {
+            return at;
+        }
     }
-    end = line_blanks(reader, at != NULL ? at + (at < reader->end && *at == ':') : reader->at);
-    end = line_address(reader, end, address);
-    if (end != NULL && end < reader->end && *end == ' ') {
-        device = host_device(reader->host, address);
-        reader->device = device;
-        reader->first_bar = true;
-        if (!read_lspci_ids(reader, end, device) && !read_lspci_class(reader, end, device) &&
-            at == NULL)
-            return false;
-        if (at != NULL || (reader->group != NULL && isspace((unsigned char)*reader->at) != 0 &&
-                           !reader->regions_follow))
-            paste_device(reader, reader->group, address);
-        return true;
-    }
-    if (at != NULL)
-        return true;
-    if (reader->device == NULL)
-        return false;
+}
+
+/* What stands behind the address of a device; false where nothing of it can be read. */
+static bool read_description(struct reader *reader, const char *at, unsigned vendor,
+                             unsigned number)
+{
+    struct device *device = reader->device;
+    char driver[64];
+    const char *behind = line_after(reader, at, " Driver: ");
+
+    if (behind != NULL && line_name(reader, line_blanks(reader, behind), driver) != NULL)
+        device->driver = text("%s", driver);
+    if (vendor == 0)
+        return read_lspci_ids(reader, at, device) || read_lspci_class(reader, at, device);
+    device->vendor = vendor;
+    device->device = number;
+    (void)read_lspci_class(reader, at, device);
+    return true;
+}
+
+/* What lspci -v and -k say below a device. */
+static bool read_detail(struct reader *reader)
+{
+    const char *at = line_after(reader, reader->at, "Kernel driver in use: ");
+    char name[64];
+
     if (read_lspci_bar(reader))
         return true;
-    at = line_after(reader, reader->at, "Kernel driver in use: ");
-    if (at != NULL && line_name(reader, at, word) != NULL) {
-        reader->device->driver = text("%s", word);
+    if (at != NULL && line_name(reader, at, name) != NULL) {
+        reader->device->driver = text("%s", name);
         return true;
     }
     at = line_after(reader, reader->at, "IOMMU group: ");
     if (at == NULL || line_name(reader, at, name) == NULL || isdigit((unsigned char)*name) == 0)
         return false;
     paste_device(reader, name, reader->device->address);
+    return true;
+}
+
+/* "IOMMU Group 14: 01:00.0 VGA compatible controller [0300]: ... [10de:1b80] (rev a1)" */
+static bool read_lspci(struct reader *reader)
+{
+    char address[ADDRESS_LENGTH + 1], group[64];
+    const char *heading = find_heading(reader, group), *at;
+    unsigned vendor, number;
+    bool found;
+
+    at = heading != NULL ? heading : reader->at;
+    at = line_address(reader, behind_ids(reader, at, &vendor, &number), address);
+    found = at != NULL && at < reader->end && *at == ' ';
+    /* Other things have groups, too: alone on a line it is one of an IOMMU. */
+    if (heading != NULL && (found || line_after(reader, reader->at, "IOMMU ") != NULL)) {
+        reader->group = text("%s", group);
+        reader->regions_follow = reader->devices_follow = false;
+    }
+    if (!found)
+        return heading != NULL || (reader->device != NULL && read_detail(reader));
+    reader->device = host_device(reader->host, address);
+    reader->first_bar = true;
+    if (!read_description(reader, at, vendor, number) && heading == NULL)
+        return false;
+    /* Below the heading, where its lines are indented or have their ids first. */
+    if (heading != NULL ||
+        (reader->group != NULL && (isspace((unsigned char)*reader->at) != 0 || vendor != 0) &&
+         !reader->regions_follow))
+        paste_device(reader, reader->group, address);
     return true;
 }
 

@@ -107,14 +107,14 @@ bool paste_read_table(struct reader *reader)
         /* The table has the width less 1. */
         if (!paste_field(reader, at, 63, &value))
             return false;
-        reader->width = (unsigned)value + 1;
+        reader->machine.width = (unsigned)value + 1;
         return true;
     }
     /* The table's own, at 24h: an IVHD has a field of that name, too. VASize is its bits 15 to 21. */
     if (value == 0x24 && memcmp(name, "Virtualization Info :", 21) == 0) {
         if (!paste_field(reader, at, UINT32_MAX, &value))
             return false;
-        reader->vasize = (unsigned)(value >> 15) & 0x7f;
+        reader->machine.vasize = (unsigned)(value >> 15) & 0x7f;
         return true;
     }
     return reader->region.open ? read_region_field(reader, name, at)
