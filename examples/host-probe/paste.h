@@ -41,9 +41,11 @@ struct demand {
     struct rmrr range;
 };
 
-/** An IVMD: a region of all devices from the first to the last. */
+/** An IVMD, or an RMR: a region of all devices from the first to the last. */
 struct ivmd {
     struct rmrr range;
+    bool rmr;
+    bool relaxable; /* who assigns a device may give it up */
     char first[ADDRESS_LENGTH + 1], last[ADDRESS_LENGTH + 1];
 };
 
@@ -58,6 +60,37 @@ struct ivrs_block {
 };
 
 #define MOST_IVHDS 32
+
+/** A mapping of an IORT's node: `count` + 1 numbers from `input` on become those from `output` on. */
+struct iort_map {
+    size_t node;
+    uint64_t type, segment; /* of the node */
+    uint64_t input, count, output;
+    uint64_t reference; /* the place of the node that they are numbers of */
+};
+
+/** A region of an RMR. */
+struct iort_region {
+    size_t node;
+    struct rmrr range;
+    bool relaxable;
+};
+
+/** What is read of an IORT. */
+struct iort {
+    bool open;    /* a node's lines are read, of an IORT or of another table with types */
+    bool flagged; /* its flags are there */
+    bool based;   /* the start of a region is there, and its length not yet */
+    bool left;    /* there was too much */
+    bool unread;  /* the program that wrote the text could not read RMRs */
+    size_t node;  /* how many began */
+    uint64_t type, segment, flags, base;
+    struct iort_map map;
+    struct iort_map *maps;
+    size_t map_count;
+    struct iort_region *regions;
+    size_t region_count;
+};
 
 /** Which program prints the fields of a device that are read (paste_record.c). */
 enum record_kind { RECORD_NONE, RECORD_LSPCI, RECORD_VIRSH, RECORD_PVESH };
@@ -103,6 +136,7 @@ struct reader {
     size_t rmrr_count;
     struct table_region region;
     struct ivrs_block block;
+    struct iort iort;
     uint64_t ivhds[MOST_IVHDS]; /* IOMMUs of an IVRS table: segment and device */
     size_t ivhd_count;
     struct demand *demands;
@@ -170,7 +204,7 @@ void paste_demand(struct reader *reader, enum demand_kind kind, const char *devi
 /** Notes a region of no device that can be told. */
 void paste_rmrr(struct reader *reader, struct rmrr range);
 
-/** Notes an IVMD, if it has a range. */
+/** Notes an IVMD or an RMR, if it has a range. */
 void paste_ivmd(struct reader *reader, const struct ivmd *ivmd);
 
 /** Says it all of the groups, when all of them are there. */
@@ -203,9 +237,9 @@ bool paste_read_record(struct reader *reader);
 /** The last field has come; whether there was a device. */
 bool paste_finish_record(struct reader *reader);
 
-/* ---- tables that iasl made readable (paste_table.c, paste_ivrs.c) ---- */
+/* ---- tables that iasl made readable (paste_table.c, paste_ivrs.c, paste_iort.c) ---- */
 
-/** Whether the line is a field of a DMAR or IVRS table that says something. */
+/** Whether the line is a field of a DMAR, IVRS or IORT table that says something. */
 bool paste_read_table(struct reader *reader);
 
 /** The last region of a table has ended. */
@@ -219,5 +253,17 @@ bool paste_begin_ivrs(struct reader *reader, const char *at);
 
 /** Whether the field is one of the block of an IVRS table that says something. */
 bool paste_read_ivrs(struct reader *reader, const char *name, const char *at);
+
+/** A node of an IORT begins, whose type stands at `at`; or something of another table. */
+bool paste_begin_iort(struct reader *reader, const char *at);
+
+/** Whether the field is one of the node that says something. */
+bool paste_read_iort(struct reader *reader, const char *name, const char *at);
+
+/** Whether the line says that the program that wrote the text could not read what is an RMR. */
+bool paste_read_iort_unread(struct reader *reader);
+
+/** Finds the devices of RMRs, when all nodes are there. */
+void paste_finish_iort(struct reader *reader);
 
 #endif

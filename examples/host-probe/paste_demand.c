@@ -48,7 +48,8 @@ void paste_ivmd(struct reader *reader, const struct ivmd *ivmd)
     if (ivmd->range.start >= ivmd->range.last)
         return;
     for (size_t i = 0; i < reader->ivmd_count; i++) {
-        if (same_range(reader->ivmds[i].range, ivmd->range) &&
+        if (same_range(reader->ivmds[i].range, ivmd->range) && reader->ivmds[i].rmr == ivmd->rmr &&
+            reader->ivmds[i].relaxable == ivmd->relaxable &&
             strcmp(reader->ivmds[i].first, ivmd->first) == 0 &&
             strcmp(reader->ivmds[i].last, ivmd->last) == 0)
             return;
@@ -59,7 +60,7 @@ void paste_ivmd(struct reader *reader, const struct ivmd *ivmd)
         return;
     }
     if (!reader->ivmds_left)
-        fault(&reader->host->faults, "%s:%zu: more than %d IVMDs: the rest is left out",
+        fault(&reader->host->faults, "%s:%zu: more than %d IVMDs and RMRs: the rest is left out",
               reader->text->path, reader->number, MOST_IVMDS);
     reader->ivmds_left = true;
 }
@@ -113,10 +114,17 @@ static void say_refusal(struct reader *reader, const struct demand *demand)
                     demand->device));
 }
 
-/* Linux treats regions to be excluded as those to be mapped, and has nothing relaxable here. */
+/*
+ * Linux treats regions of AMD's to be excluded as those to be mapped, and has nothing relaxable there. Of
+ * Arm's, firmware says which may be given up; and Linux heeds them for PCI devices only where firmware
+ * also asks it to keep the numbers of buses. So where a group's own list is there, that counts.
+ */
 static void say_ivmd(struct reader *reader, const struct ivmd *ivmd)
 {
     const struct host *host = reader->host;
+    const char *wants = text("firmware (%s) wants %s mapped one to one for",
+                             ivmd->rmr ? "an RMR" : "an IVMD", words_of(ivmd->range));
+    const char *behind = ivmd->relaxable ? " until it is assigned, which hinders nothing" : "";
     struct group *group;
     bool any = false;
 
@@ -128,21 +136,20 @@ static void say_ivmd(struct reader *reader, const struct ivmd *ivmd)
             strcmp(device->address, ivmd->last) > 0)
             continue;
         any = true;
-        group->direct = true;
+        if (!ivmd->relaxable && (!ivmd->rmr || group->pasted == NULL))
+            group->direct = true;
         if (reader->said++ > MOST_SAID)
             group->unsaid++;
         else
-            group_note(group, text("firmware (an IVMD) wants %s mapped one to one for %s",
-                                   words_of(ivmd->range), device->address));
+            group_note(group, text("%s %s%s", wants, device->address, behind));
     }
     group = host->group_count == 0 ? paste_group(reader, ANY_GROUP) : host_group(host, ANY_GROUP);
     if (!any && group != NULL)
-        group_note(group, text("firmware (an IVMD) wants %s mapped one to one for %s: Linux gives "
-                               "that to nobody",
-                               words_of(ivmd->range),
+        group_note(group, text("%s %s%s", wants,
                                strcmp(ivmd->first, ivmd->last) == 0
                                    ? ivmd->first
-                                   : text("all devices from %s to %s", ivmd->first, ivmd->last)));
+                                   : text("all devices from %s to %s", ivmd->first, ivmd->last),
+                               ivmd->relaxable ? behind : ": Linux gives that to nobody"));
 }
 
 void paste_finish_demands(struct reader *reader)

@@ -71,7 +71,7 @@ static void print_address(uint64_t segment, uint64_t id, char address[ADDRESS_LE
 static bool end_memory(struct reader *reader, const char *at)
 {
     const struct ivrs_block *block = &reader->block;
-    struct ivmd ivmd;
+    struct ivmd ivmd = {.rmr = false};
     uint64_t length;
 
     if (!block->flagged || !block->started || !paste_field(reader, at, UINT64_MAX, &length) ||

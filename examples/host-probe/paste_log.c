@@ -252,7 +252,7 @@ static bool read_log_rmrr(struct reader *reader)
 static bool read_log_ivmd(struct reader *reader)
 {
     const char *at = line_after(reader, reader->at, "AMD-Vi: IVMD_TYPE");
-    struct ivmd ivmd;
+    struct ivmd ivmd = {.rmr = false};
     uint64_t end;
     const char *field;
 

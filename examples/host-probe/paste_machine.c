@@ -252,6 +252,10 @@ void paste_finish_machine(struct reader *reader)
                    text("an SMMU takes addresses of %u bits, says the kernel's log; what VFIO maps "
                         "of them says the kernel when it is asked",
                         machine->smmu));
+    if (reader->iort.unread)
+        say_to_all(reader,
+                   "the IORT has regions that the program which wrote its text did not know "
+                   "(RMRs): iasl of 2022 and later does");
     if (off != NULL)
         say_to_all(reader, text("the IOMMU is off: %s", off));
     finish_units(reader);

@@ -2,7 +2,8 @@
 
 /*
  * A DMAR table as `iasl -d` writes it: a field a line, "[088h 0136   8] Base Address : 00000000CF4AF000",
- * or with "008h" for the length. An IVRS table has lines of the same form (paste_ivrs.c).
+ * or with "008h" for the length. IVRS and IORT tables have lines of the same form (paste_ivrs.c,
+ * paste_iort.c).
  */
 
 #include "paste.h"
@@ -88,6 +89,8 @@ bool paste_read_table(struct reader *reader)
     uint64_t value;
     size_t length;
 
+    if (paste_read_iort_unread(reader))
+        return true;
     if (at == reader->end || *at != '[' || (at = line_hex(reader, at + 1, &value)) == NULL ||
         at == reader->end || *at != 'h' || (at = line_after(reader, at, "] ")) == NULL)
         return false;
@@ -97,8 +100,14 @@ bool paste_read_table(struct reader *reader)
     at = line_after(reader, at, " : ");
     if (at == NULL)
         return false;
+    if (memcmp(name, "Type :", 6) == 0) {
+        end_region(reader);
+        (void)paste_begin_ivrs(reader, reader->end);
+        return paste_begin_iort(reader, at);
+    }
     if (memcmp(name, "Subtable Type :", 15) == 0) {
         end_region(reader);
+        reader->iort.open = false;
         reader->region.open = line_after(reader, at, "[Reserved Memory Region]") != NULL;
         return paste_begin_ivrs(reader, at) || reader->region.open ||
                line_after(reader, at, "[Hardware Unit Definition]") != NULL;
@@ -118,6 +127,7 @@ bool paste_read_table(struct reader *reader)
         return true;
     }
     return reader->region.open ? read_region_field(reader, name, at)
+           : reader->iort.open ? paste_read_iort(reader, name, at)
                                : paste_read_ivrs(reader, name, at);
 }
 
@@ -125,4 +135,5 @@ void paste_finish_table(struct reader *reader)
 {
     end_region(reader);
     (void)paste_begin_ivrs(reader, reader->end);
+    paste_finish_iort(reader);
 }
