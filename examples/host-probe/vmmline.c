@@ -139,9 +139,13 @@ static bool hex_number(struct scan *scan, uint64_t *value)
     return digits(scan, 16, value);
 }
 
-/* `name` as a whole word, and a number behind it: "iova=0x1000", "iova: 4096", "iova 0x1000". */
+/*
+ * `name` as a whole word, and a number behind it: "iova=0x1000", "iova: 4096", "iova 0x1000". DPDK writes
+ * "memseg iova 140000000, len 40000000" in hexadecimal.
+ */
 static bool field(const struct scan *line, const char *name, uint64_t *value)
 {
+    const bool hex = has(line, "memseg iova ");
     struct scan rest = *line;
 
     while (find(&rest, name, &rest)) {
@@ -151,7 +155,7 @@ static bool field(const struct scan *line, const char *name, uint64_t *value)
         if (word > line->at && is_word(word[-1]))
             continue;
         pass(&behind, " \t=:\"");
-        if (behind.at != rest.at && number(&behind, value))
+        if (behind.at != rest.at && (hex ? hex_number(&behind, value) : number(&behind, value)))
             return true;
     }
     return false;
@@ -232,8 +236,9 @@ static bool read_kernel_address(const struct scan *line, struct vmm_line *out)
         {"iommu width", "mapped address", "Linux (Intel)", VMM_LINE_MAP},
         {"DMA", "fault addr", "Linux (Intel)", VMM_LINE_ACCESS},
         {"IO_PAGE_FAULT", "address=", "Linux (AMD)", VMM_LINE_ACCESS},
+        {"INVALID_DEVICE_REQUEST", "address=", "Linux (AMD)", VMM_LINE_ACCESS},
         {"context fault", "iova=", "Linux (Arm)", VMM_LINE_ACCESS},
-        {"F_TRANSLATION", "iova:", "Linux (Arm)", VMM_LINE_ACCESS},
+        {"event: F_", "iova:", "Linux (Arm)", VMM_LINE_ACCESS},
         {"page fault from EP", " at ", "Linux (virtio-iommu)", VMM_LINE_ACCESS},
     };
     uint64_t address;
@@ -281,6 +286,7 @@ static const char *speaker_of(const struct scan *line)
         const char *mark;
         const char *speaker;
     } marks[] = {
+        {"EAL:", "DPDK"},
         {"IommuDmaMap", "cloud-hypervisor"},
         {"VfioDmaMap", "cloud-hypervisor"},
         {"VirtioIommuReq", "cloud-hypervisor"},
@@ -330,6 +336,8 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
         const char *words;
         const char *speaker;
     } forms[] = {
+        {"set up DMA remapping", "DPDK"},
+        {"DMA remapping failed", "DPDK"},
         {"VFIO_MAP_DMA", "QEMU"},
         {"IOMMU_IOAS_MAP", "QEMU"},
         {"IommuDmaMap", "cloud-hypervisor"},
@@ -347,7 +355,7 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
         if (!has(line, forms[i].words))
             continue;
         out->kind = VMM_LINE_MAP;
-        out->speaker = forms[i].speaker;
+        out->speaker = has(line, "EAL:") ? "DPDK" : forms[i].speaker;
         return true;
     }
     return false;
@@ -372,10 +380,34 @@ static int read_error(const struct scan *line)
     return 0;
 }
 
+/* "01:0x00.0", behind the first 0x. */
+static bool take_marked(const struct scan *scan, char device[PCI_ADDRESS_SIZE])
+{
+    static const char form[] = "xx:0xxx.x";
+    char address[PCI_ADDRESS_SIZE], plain[sizeof("xx:xx.x")] = "";
+
+    for (size_t i = 0; form[i] != '\0'; i++) {
+        if (i == 3 || i == 4) {
+            if (scan->at[i] != "0x"[i - 3])
+                return false;
+            continue;
+        }
+        plain[i - (i > 4 ? 2 : 0)] = scan->at[i];
+    }
+    if (pci_address(plain, plain + sizeof(plain) - 1, address) != sizeof(plain) - 1)
+        return false;
+    memcpy(device, plain, sizeof(plain));
+    return true;
+}
+
 static void find_device(const struct scan *line, char device[PCI_ADDRESS_SIZE])
 {
     char address[PCI_ADDRESS_SIZE];
+    struct scan marked;
 
+    /* Linux 5.13 and 5.14: "Request device [0x01:0x00.0]". */
+    if (find(line, "device [0x", &marked) && left(&marked) > 8 && take_marked(&marked, device))
+        return;
     for (const char *at = line->at; at < line->end; at++) {
         size_t length = 0;
 
