@@ -107,8 +107,10 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
     return iovageom_itree_finish(&builder);
 }
 
-/* Inserts the ranges of `from` one by one. On an error, those that came before stay. */
-static int insert_each(struct iovageom_rangeset *set, const struct iovageom_rangeset *from)
+/* Inserts the ranges of `from` one by one; with `apart`, only those that touch none of it. On an error,
+ * those that came before stay. */
+static int insert_each(struct iovageom_rangeset *set, const struct iovageom_rangeset *from,
+                       const struct iovageom_rangeset *apart)
 {
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range range;
@@ -116,7 +118,8 @@ static int insert_each(struct iovageom_rangeset *set, const struct iovageom_rang
 
     iovageom_rangeset_seek(from, 0, &cursor);
     while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        status = iovageom_rangeset_insert(set, range);
+        if (!apart || !iovageom_rangeset_overlaps(apart, iovageom_range_around(range)))
+            status = iovageom_rangeset_insert(set, range);
     return status;
 }
 
@@ -132,20 +135,17 @@ static int unite_few(struct iovageom_rangeset *set, const struct iovageom_ranges
     struct iovageom_rangeset fresh;
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range range;
-    int status = iovageom_rangeset_init(&fresh, iovageom_rangeset_allocator(set));
+    int status;
 
-    iovageom_rangeset_seek(few, 0, &cursor);
-    while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        if (!iovageom_rangeset_overlaps(set, iovageom_range_around(range)))
-            status = iovageom_rangeset_insert(&fresh, range);
-    if (status == IOVAGEOM_OK) {
-        status = insert_each(set, &fresh);
-        iovageom_rangeset_seek(&fresh, 0, &cursor);
-        while (status < 0 && iovageom_rangeset_next(&cursor, &range))
-            (void)iovageom_rangeset_remove(set, range);
-    }
+    (void)iovageom_rangeset_init(&fresh, iovageom_rangeset_allocator(set));
+    status = insert_each(&fresh, few, set);
+    if (status == IOVAGEOM_OK)
+        status = insert_each(set, &fresh, NULL);
+    iovageom_rangeset_seek(&fresh, 0, &cursor);
+    while (status != IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
+        (void)iovageom_rangeset_remove(set, range);
     iovageom_rangeset_deinit(&fresh);
-    return status == IOVAGEOM_OK ? insert_each(set, few) : status;
+    return status == IOVAGEOM_OK ? insert_each(set, few, NULL) : status;
 }
 
 int iovageom_rangeset_union(struct iovageom_rangeset *result, const struct iovageom_rangeset *a,

@@ -61,7 +61,9 @@ void iovageom_itree_clear(struct iovageom_itree *tree)
 
 struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tree, uint64_t address)
 {
-    return find(tree, address);
+    struct iovageom_itree_path path;
+
+    return iovageom_itree_seek(tree, address, &path);
 }
 
 void iovageom_itree_seek_end(const struct iovageom_itree *tree, struct iovageom_itree_path *path)
