@@ -187,6 +187,7 @@ static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_
     const uint32_t index = path->slot[0];
     const uint32_t left = leaf->count - n;
     const uint64_t base = base_of(tree, path, 0, index);
+    const bool end = index == left && tree->width == 0;
 
     move_tail(tree, ranges, values_in(tree, path), index, index + n, left - index);
     for (uint32_t i = left; i < left + n; i++)
@@ -198,9 +199,13 @@ static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_
         iovageom_itree_renew(tree, path);
     else if (tree->width == 0 && ranges[index].start - base > leaf->gap)
         extend(tree, path, 0, ranges[index].start - base);
+    /* The gap above is in another leaf: exact before entries move, but behind an empty leaf, of which
+     * none do. */
+    if (end && left > 0)
+        renew_above(tree, base);
     if (left <= LEAF_SLOTS / 3)
         iovageom_itree_settle(tree, path);
-    if (index == left && tree->width == 0)
+    if (end && left == 0)
         renew_above(tree, base);
 }
 

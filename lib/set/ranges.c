@@ -114,14 +114,17 @@ static void sort_by_start(struct iovageom_range *ranges, size_t count)
  * one. */
 int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
 {
-    bool ascending = true;
+    bool ascending = true, apart = true;
     size_t kept = 0;
 
     for (size_t i = 0; i < *count; i++) {
         if (!iovageom_range_valid(ranges[i]))
             return IOVAGEOM_ERR_INVERTED;
         ascending &= i == 0 || ranges[i - 1].start <= ranges[i].start;
+        apart &= i == 0 || iovageom_range_around(ranges[i - 1]).last < ranges[i].start;
     }
+    if (apart)
+        return IOVAGEOM_OK;
     if (!ascending)
         sort_by_start(ranges, *count);
     for (size_t i = 0; i < *count; i++) {
