@@ -122,6 +122,7 @@ static void unknown_and_nothing(void **state)
     assert_int_equal(iovageom_plan_envelope(NULL, NULL, 0, "none", &figures, &envelope, &report),
                      0);
     assert_int_equal(iovageom_geometry_knows(envelope), 0);
+    assert_int_equal(figures.knows, 0);
     assert_int_equal(figures.gaw, 64);
     assert_int_equal(figures.granule, 0);
     assert_true(figures.map_budget == UINT64_MAX && figures.gaw_host == IOVAGEOM_HOST_NONE);
