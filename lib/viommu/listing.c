@@ -126,8 +126,7 @@ int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu, uint32_t
         return IOVAGEOM_ERR_NOT_FOUND;
     (void)iovageom_rangeset_init(&set, &viommu->allocator);
     error = iovageom_domain_reserved(viommu, target, &set);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_complement(&set, &set, viommu->shown.input_range);
+    error |= iovageom_rangeset_complement(&set, &set, viommu->shown.input_range);
     if (error == IOVAGEOM_OK)
         error = iovageom_rangeset_align_inward(out, &set, iovageom_shown_granule(viommu));
     iovageom_rangeset_deinit(&set);

@@ -335,8 +335,7 @@ static int load_compare(struct loader *l)
         if (!l->expect)
             iovageom_group_settle(l->viommu, group);
         error = iovageom_group_view(l->viommu, group, &broken);
-        if (error == IOVAGEOM_OK)
-            error = iovageom_rangeset_intersection(&broken, &group->promised, &broken);
+        error |= iovageom_rangeset_intersection(&broken, &group->promised, &broken);
         iovageom_rangeset_seek(&broken, 0, &cursor);
         while (error == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &against)) {
             struct iovageom_finding finding;

@@ -183,20 +183,21 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
         return IOVAGEOM_ERR_FROZEN;
     if (error != IOVAGEOM_OK)
         return error;
+    if (!iovageom_range_valid(range))
+        return IOVAGEOM_ERR_INVERTED;
+    /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
+    if ((viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
+        type > IOVAGEOM_RESV_DIRECT_RELAXABLE && type < IOVAGEOM_RESV_MSI &&
+        iovageom_range_overlaps(range, iovageom_guest_input(viommu)))
+        return IOVAGEOM_ERR_UNSUPPORTED;
     (void)iovageom_rangeset_init(&all, &viommu->allocator);
     (void)iovageom_rangeset_init(&msi, &viommu->allocator);
     error = iovageom_rangeset_assign(&all, &viommu->platform_all);
-    if (error == IOVAGEOM_OK)
-        error = iovageom_rangeset_assign(&msi, &viommu->platform_msi);
-    if (error == IOVAGEOM_OK && type != IOVAGEOM_RESV_DIRECT_RELAXABLE)
-        error = iovageom_rangeset_insert(&all, range);
-    if (error == IOVAGEOM_OK && type == IOVAGEOM_RESV_MSI)
-        error = iovageom_rangeset_insert(&msi, range);
-    /* Guests know of MSI doorbells; of all else only PROBE could tell them. */
-    if (error == IOVAGEOM_OK && (viommu->accepted & IOVAGEOM_VIRTIO_F_PROBE) == 0 &&
-        type > IOVAGEOM_RESV_DIRECT_RELAXABLE && type < IOVAGEOM_RESV_MSI &&
-        iovageom_range_overlaps(range, iovageom_guest_input(viommu)))
-        error = IOVAGEOM_ERR_UNSUPPORTED;
+    error |= iovageom_rangeset_assign(&msi, &viommu->platform_msi);
+    if (type != IOVAGEOM_RESV_DIRECT_RELAXABLE)
+        error |= iovageom_rangeset_insert(&all, range);
+    if (type == IOVAGEOM_RESV_MSI)
+        error |= iovageom_rangeset_insert(&msi, range);
     if (error == IOVAGEOM_OK)
         error = iovageom_geometry_put_region(viommu->platform, range, type, &owner);
     if (error == IOVAGEOM_OK) {

@@ -344,6 +344,48 @@ static void a_long_list_is_told_whole_or_not_at_all(void **state)
     }
 }
 
+/* A machine with more regions than fit inside of an object: one more comes, or leaves no trace. */
+static void a_region_more_comes_whole_or_not_at_all(void **state)
+{
+    static struct test_photo before, after;
+    const struct iovageom_range window = R(0x8000000, 0x80fffff);
+    const size_t live = test_allocator_live(&memory);
+    bool hit = true;
+
+    (void)state;
+    for (size_t nth = 1; hit; nth++) {
+        struct iovageom_viommu *viommu;
+        int error;
+
+        assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+        assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+        for (uint64_t i = 0; i < 40; i++)
+            assert_int_equal(
+                iovageom_viommu_add_region(viommu, R(i << 32, (i << 32) + 0xfff),
+                                           i % 2 == 0 ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED,
+                                           IOVAGEOM_SOURCE_MACHINE, "many"),
+                0);
+        test_photo_take(&before, viommu);
+        test_allocator_fail_at(&memory, nth, nth % 2 == 0);
+        error = iovageom_viommu_add_region(viommu, window, IOVAGEOM_RESV_MSI,
+                                           IOVAGEOM_SOURCE_MACHINE, "one more");
+        hit = test_allocator_stop_failing(&memory);
+        assert_int_equal(error, hit ? IOVAGEOM_ERR_NO_MEMORY : 0);
+        assert_true(hit || nth > 2);
+        if (hit) {
+            test_photo_take(&after, viommu);
+            assert_true(test_photo_same(&before, &after));
+            assert_int_equal(iovageom_viommu_add_region(viommu, window, IOVAGEOM_RESV_MSI,
+                                                        IOVAGEOM_SOURCE_MACHINE, "one more"),
+                             0);
+        }
+        test_check(viommu);
+        iovageom_viommu_free(viommu);
+        assert_int_equal(test_allocator_live(&memory), live);
+    }
+}
+
 /* ---- a destination ---- */
 
 static struct iovageom_viommu *destination(uint32_t count)
@@ -468,6 +510,7 @@ int main(void)
         cmocka_unit_test(tables_grow_or_stay),
         cmocka_unit_test(what_can_not_be_looked_at_is_refused),
         cmocka_unit_test(a_long_list_is_told_whole_or_not_at_all),
+        cmocka_unit_test(a_region_more_comes_whole_or_not_at_all),
         cmocka_unit_test(a_load_that_fails_leaves_no_trace),
         cmocka_unit_test(a_bad_first_request_is_answered_as_it_is),
     };
