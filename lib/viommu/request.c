@@ -247,7 +247,7 @@ size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
     if (transaction->status == IOVAGEOM_OK)
         return IOVAGEOM_VIRTIO_TAIL_SIZE;
     (void)explained(transaction->status, report);
-    return end_any(viommu, transaction, veto, writable, writable_size, report);
+    return end_any(viommu, transaction, IOVAGEOM_OK, writable, IOVAGEOM_VIRTIO_TAIL_SIZE, report);
 }
 
 size_t iovageom_viommu_request(struct iovageom_viommu *viommu, const void *readable,
