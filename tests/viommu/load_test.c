@@ -449,6 +449,34 @@ static void every_allocation_of_a_dry_run_may_fail(void **state)
     iovageom_geometry_free(narrow);
 }
 
+/* What was told at the source is told by another object here: a PROBE may get another answer. */
+static void a_load_begins_a_generation(void **state)
+{
+    struct iovageom_viommu *source = books(NULL), *viommu = books(NULL);
+    struct iovageom_viommu_promise old, now;
+    struct iovageom_region told[16];
+    uint8_t stream[512];
+    size_t length, count;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_declare(source, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(test_probe(source, 1, told, 16, &count), 0);
+    assert_int_equal(iovageom_viommu_promise(source, 1, &old, NULL, NULL, NULL, NULL), 0);
+    assert_int_equal(old.generation, old.now);
+    assert_int_equal(iovageom_viommu_save(source, stream, sizeof(stream), &length), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_CHECK, NULL), 0);
+    assert_int_equal(iovageom_viommu_promise(viommu, 1, &now, NULL, NULL, NULL, NULL), 0);
+    assert_int_equal(now.now, old.now);
+    assert_int_equal(now.generation, 0);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_promise(viommu, 1, &now, NULL, NULL, NULL, NULL), 0);
+    assert_int_equal(now.generation, old.generation);
+    assert_int_equal(now.now, old.now + 1);
+    iovageom_viommu_free(source);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +487,7 @@ int main(void)
         cmocka_unit_test(what_was_saved_is_loaded),
         cmocka_unit_test(Q27_destination_against_promises),
         cmocka_unit_test(F14_destination_against_live_mappings),
+        cmocka_unit_test(a_load_begins_a_generation),
         cmocka_unit_test(every_allocation_of_a_dry_run_may_fail),
     };
 

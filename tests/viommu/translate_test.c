@@ -115,6 +115,41 @@ static void nothing_is_written_where_there_is_no_room(void **state)
     assert_int_equal(segments[0].phys, 77);
 }
 
+/* As many as there are, where there is room for all of them; and none where there is not. */
+static void a_span_may_have_many_segments(void **state)
+{
+    struct iovageom_segment many[20];
+
+    (void)state;
+    for (uint64_t i = 0; i < 20; i++)
+        map(0x1000 + (i << 12), i << 20, RW);
+    for (size_t n = 1; n <= 20; n++)
+        for (size_t room = 0; room <= 20; room++) {
+            const struct iovageom_range span = R(0x1800, 0x0fff + (n << 12) - 0x10);
+
+            memset(many, 0xee, sizeof(many));
+            count = 0;
+            assert_int_equal(
+                iovageom_viommu_translate(viommu, 1, span, RW, many, room, &count, NULL),
+                n <= room ? IOVAGEOM_OK : IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+            assert_int_equal(count, n);
+            for (size_t i = 0; i < 20; i++) {
+                const bool given = i < n && n <= room;
+                const uint64_t start = i == 0 ? 0x1800 : 0x1000 + ((uint64_t)i << 12);
+
+                assert_int_equal(many[i].phys, given ? ((uint64_t)i << 20) + (start & 0xfff)
+                                                     : 0xeeeeeeeeeeeeeeee);
+                if (given) {
+                    assert_int_equal(many[i].range.start, start);
+                    assert_int_equal(many[i].range.last,
+                                     i == n - 1 ? span.last : 0x1fff + ((uint64_t)i << 12));
+                    assert_int_equal(many[i].flags, RW);
+                    assert_int_equal(many[i].reserved, 0);
+                }
+            }
+        }
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -124,6 +159,7 @@ int main(void)
         test(physical_addresses_do_not_wrap),
         test(the_last_address_is_one_too),
         test(nothing_is_written_where_there_is_no_room),
+        test(a_span_may_have_many_segments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
