@@ -140,9 +140,7 @@ static int load_group(struct loader *l, struct iovageom_reader *body)
     return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
 }
 
-/*
- * RECORD_ATTACHED. With EXPECT_DEVICES an empty slot counts as one with a device: else no ATTACH.
- */
+/* RECORD_ATTACHED. With EXPECT_DEVICES an empty slot counts as one with a device: else no ATTACH. */
 static int load_attached(struct loader *l, struct iovageom_reader *body)
 {
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
@@ -187,9 +185,7 @@ static int load_mappings(struct loader *l, struct iovageom_reader *body)
     return error;
 }
 
-/*
- * RECORD_DOMAIN: only remembered. The domain is made by its first ATTACH, as a guest would make it.
- */
+/* RECORD_DOMAIN: only remembered. The domain is made by its first ATTACH, as a guest would make it. */
 static int load_domain(struct loader *l, struct iovageom_reader *body)
 {
     const uint32_t number = iovageom_read32(body);
