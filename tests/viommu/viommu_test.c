@@ -579,6 +579,35 @@ static void a_region_that_no_guest_can_be_told_is_refused(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* The machine's regions as a PROBE tells them. What may be given up when a device is assigned reserves
+ * nothing, and is kept for messages only. */
+static void a_region_reserves_what_its_type_says(void **state)
+{
+    (void)state;
+    for (enum iovageom_resv_type type = IOVAGEOM_RESV_DIRECT_RELAXABLE; type <= IOVAGEOM_RESV_MSI;
+         type++) {
+        struct iovageom_viommu *viommu = books(NULL, NULL);
+        const bool reserves = type != IOVAGEOM_RESV_DIRECT_RELAXABLE;
+        struct iovageom_region told[4];
+        size_t count = 9;
+
+        assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+        assert_int_equal(iovageom_viommu_add_region(viommu, R(0x10000, 0x1ffff), type,
+                                                    IOVAGEOM_SOURCE_USER, "a"),
+                         0);
+        assert_int_equal(test_probe(viommu, 1, told, 4, &count), 0);
+        assert_int_equal(count, reserves);
+        if (reserves) {
+            assert_true(iovageom_range_equal(told[0].range, R(0x10000, 0x1ffff)));
+            assert_int_equal(told[0].type, type == IOVAGEOM_RESV_MSI ? IOVAGEOM_RESV_MSI
+                                                                     : IOVAGEOM_RESV_RESERVED);
+        }
+        test_check(viommu);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 /* I5: hosts with a software MSI window leave it to the machine to say where the doorbells are. */
 static void doorbells_that_nobody_named_are_missed(void **state)
 {
@@ -1636,6 +1665,7 @@ int main(void)
         cmocka_unit_test(a_restarted_machine_can_be_configured_anew),
         cmocka_unit_test(the_input_range_is_whole_granules),
         cmocka_unit_test(a_region_that_no_guest_can_be_told_is_refused),
+        cmocka_unit_test(a_region_reserves_what_its_type_says),
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_the_driver_declines_tells_it_nothing),
