@@ -234,9 +234,14 @@ static void map(void)
     const uint64_t count = below(30) ? 1 + below(most < 3 ? most : 3) : most;
     const uint64_t shift = below(12) ? 0 : below(GRANULES);
     const uint32_t flags = below(10) ? 3 : 1 + (uint32_t)below(3);
-    const struct iovageom_mapping mapping = {range_of(first, first + count - 1),
-                                             (first + shift) % GRANULES << SHIFT, flags};
+    struct iovageom_mapping mapping;
 
+    /* Now and then an empty domain gets all addresses. */
+    if (!iovageom_viommu_mapping_next(t.books, domain, 0, &mapping) && below(30) == 0)
+        mapping = (struct iovageom_mapping){range_of(0, GRANULES - 1), 0, flags};
+    else
+        mapping = (struct iovageom_mapping){range_of(first, first + count - 1),
+                                            (first + shift) % GRANULES << SHIFT, flags};
     if (iovageom_viommu_map(t.books, domain, mapping.range, mapping.phys, flags, NULL) != 0)
         return;
     for (uint32_t i = 0; i < HOSTS; i++)
@@ -382,7 +387,7 @@ START_TEST(no_host_gets_a_call_that_it_can_not_do)
     ck_assert_uint_gt(t.merged, 5000);
     ck_assert_uint_gt(t.split, 200);
     ck_assert_uint_gt(t.refused, 1000);
-    ck_assert_uint_gt(t.whole, 5);
+    ck_assert_uint_gt(t.whole, 50);
     ck_assert_uint_gt(t.moved, 500);
 }
 END_TEST
