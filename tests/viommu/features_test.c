@@ -220,6 +220,53 @@ static void an_unknown_domain_is_named(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* A refused ATTACH or DETACH names the endpoint, and the domain where that is at fault. */
+static void a_refused_move_names_both(void **state)
+{
+    static const struct {
+        uint32_t domain, endpoint, flags;
+        bool detach;
+        int status;
+        uint64_t named; /* domain */
+    } cases[] = {
+        {20, 1, 0, false, IOVAGEOM_ERR_OUT_OF_APERTURE, 20},
+        {3, 1, 2, false, IOVAGEOM_ERR_INVALID, 3},
+        {7, 2, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, false, IOVAGEOM_ERR_INVALID, 7},
+        {3, 9, 0, false, IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ID_NONE},
+        {3, 9, 0, true, IOVAGEOM_ERR_NOT_FOUND, IOVAGEOM_ID_NONE},
+        {8, 1, 0, true, IOVAGEOM_ERR_INVALID, 8},
+        {7, 2, 0, true, IOVAGEOM_ERR_INVALID, 7},
+        {8, 2, 0, false, IOVAGEOM_ERR_LIMIT, 8},
+    };
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.domain_last = 10;
+    config.max_domains = 1;
+    assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), 0);
+    for (uint32_t i = 1; i < 3; i++)
+        assert_int_equal(iovageom_viommu_declare(viommu, i, i, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 7, 1, 0, NULL), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const uint32_t domain = cases[i].domain, endpoint = cases[i].endpoint;
+
+        assert_int_equal(cases[i].detach ? iovageom_viommu_detach(viommu, domain, endpoint, &report)
+                                         : iovageom_viommu_attach(viommu, domain, endpoint,
+                                                                  cases[i].flags, &report),
+                         cases[i].status);
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_int_equal(iovageom_report_at(&report, 0)->domain, cases[i].named);
+        assert_int_equal(iovageom_report_at(&report, 0)->endpoint, endpoint);
+    }
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
 /* Of a host with few regions and of one with many, a finding names who reserves the range. */
 static void who_reserves_is_named(void **state)
 {
@@ -257,6 +304,7 @@ int main(void)
         cmocka_unit_test(the_calls_know_what_is_offered),
         cmocka_unit_test(doorbells_in_two_parts_are_doorbells),
         cmocka_unit_test(an_unknown_domain_is_named),
+        cmocka_unit_test(a_refused_move_names_both),
         cmocka_unit_test(who_reserves_is_named),
         cmocka_unit_test(freezing_chooses_a_probe_size_without_loss),
     };
