@@ -477,6 +477,36 @@ static void a_load_begins_a_generation(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* What a VMM had set before a load that is refused, or taken back, is as it was. */
+static void a_refused_load_leaves_bypass(void **state)
+{
+    uint8_t stream[512];
+    const size_t length = stream_of(ALMOST_NOTHING, stream, sizeof(stream));
+
+    (void)state;
+    for (uint32_t bypass = 0; bypass < 2; bypass++)
+        for (uint32_t boot = 0; boot < 2; boot++)
+            for (int good = 0; good < 2; good++) {
+                struct iovageom_viommu_config config;
+                struct iovageom_virtio_config space;
+                struct iovageom_viommu *viommu;
+
+                iovageom_viommu_config_init(&config);
+                config.boot_bypass = boot;
+                viommu = books(&config);
+                if (good)
+                    assert_int_equal(
+                        iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+                assert_int_equal(iovageom_viommu_set_bypass(viommu, bypass, NULL), 0);
+                assert_int_equal(
+                    iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_CHECK, NULL),
+                    good ? 0 : IOVAGEOM_ERR_CONFLICT);
+                assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+                assert_int_equal(space.bypass, bypass);
+                iovageom_viommu_free(viommu);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +518,7 @@ int main(void)
         cmocka_unit_test(Q27_destination_against_promises),
         cmocka_unit_test(F14_destination_against_live_mappings),
         cmocka_unit_test(a_load_begins_a_generation),
+        cmocka_unit_test(a_refused_load_leaves_bypass),
         cmocka_unit_test(every_allocation_of_a_dry_run_may_fail),
     };
 

@@ -608,6 +608,36 @@ static void a_region_reserves_what_its_type_says(void **state)
     }
 }
 
+/* N74: only one region is MSI. Of the machine's, whenever they came, that is the lowest. */
+static void the_lowest_doorbells_of_the_machine_are_told(void **state)
+{
+    (void)state;
+    for (uint64_t first = 0; first < 3; first++) {
+        struct iovageom_viommu *viommu = books(NULL, NULL);
+        struct iovageom_region told[4];
+        size_t count = 9;
+
+        assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+        for (uint64_t i = 0; i < 3; i++) {
+            const uint64_t start = 0x10000 * (1 + (first + i) % 3);
+
+            assert_int_equal(iovageom_viommu_add_region(viommu, R(start, start + 0xfff),
+                                                        IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_MACHINE,
+                                                        "doorbells"),
+                             0);
+        }
+        assert_int_equal(test_probe(viommu, 1, told, 4, &count), 0);
+        assert_int_equal(count, 3);
+        for (uint64_t i = 0; i < 3; i++) {
+            assert_int_equal(told[i].range.start, 0x10000 * (1 + i));
+            assert_int_equal(told[i].type, i == 0 ? IOVAGEOM_RESV_MSI : IOVAGEOM_RESV_RESERVED);
+        }
+        test_check(viommu);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 /* I5: hosts with a software MSI window leave it to the machine to say where the doorbells are. */
 static void doorbells_that_nobody_named_are_missed(void **state)
 {
@@ -1666,6 +1696,7 @@ int main(void)
         cmocka_unit_test(the_input_range_is_whole_granules),
         cmocka_unit_test(a_region_that_no_guest_can_be_told_is_refused),
         cmocka_unit_test(a_region_reserves_what_its_type_says),
+        cmocka_unit_test(the_lowest_doorbells_of_the_machine_are_told),
         cmocka_unit_test(doorbells_that_nobody_named_are_missed),
         cmocka_unit_test(an_input_range_that_is_not_offered_is_told_by_probe),
         cmocka_unit_test(what_the_driver_declines_tells_it_nothing),
