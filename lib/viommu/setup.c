@@ -203,7 +203,6 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->platform_all, &all);
         iovageom_rangeset_swap(&viommu->platform_msi, &msi);
-        viommu->changes++;
         viommu->generation++;
     }
     iovageom_rangeset_deinit(&all);
@@ -227,7 +226,6 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
         error = iovageom_ask_envelope(viommu, device, report);
     if (error == IOVAGEOM_OK) {
         viommu->envelope = device;
-        viommu->changes++;
         viommu->generation++;
     }
     iovageom_device_put(viommu, error == IOVAGEOM_OK ? old : device);
