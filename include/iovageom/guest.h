@@ -120,8 +120,8 @@ IOVAGEOM_GUEST_API int iovageom_guest_encode_request(const struct iovageom_virti
 
 /** The guest kernel, as far as it matters. */
 struct iovageom_guestview_kernel {
-    uint64_t page_size;      /**< of the kernel, bytes: 4096, 16384 or 65536 */
-    uint32_t features;       /**< IOVAGEOM_VIRTIO_F_*: offered by the device, so negotiated */
+    uint64_t page_size; /**< of the kernel, bytes: 4096, 16384 or 65536 */
+    uint32_t features;  /**< IOVAGEOM_VIRTIO_F_*: offered by the device, so negotiated */
     /** 1 when phys_addr_t has 32 bits: it refuses regions above 4 GiB. With PAE it would refuse those
         of 4 GiB and more, wherever they are; such a kernel is not foretold. */
     uint32_t physical_32bit;
@@ -247,8 +247,9 @@ IOVAGEOM_GUEST_API void iovageom_guestview_dma_deinit(struct iovageom_guestview_
  * @param size in bytes, at least 1.
  * @param mask the highest address of the device's DMA mask.
  * @param out receives the range that is taken.
- * @return IOVAGEOM_ERR_NOT_FOUND when there is no room, IOVAGEOM_ERR_INVALID for a size of 0,
- *         IOVAGEOM_ERR_NO_MEMORY. As iovageom_rangeset_hole(), twice at most.
+ * @return IOVAGEOM_ERR_NOT_FOUND when there is no room (low_first may be cleared: there is none below
+ *         4 GiB either), IOVAGEOM_ERR_INVALID for a size of 0, IOVAGEOM_ERR_NO_MEMORY. As
+ *         iovageom_rangeset_hole(), twice at most.
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma,
                                                     uint64_t size, uint64_t mask,

@@ -47,6 +47,9 @@ extern "C" {
  * any host. Then it does not say what the host's page is, and all bits below 64 KiB, the largest
  * page of any host, are replaced by the bit of 64 KiB: every host maps multiples of that.
  *
+ * Ranges that touch or overlap are joined. Linux maps nothing across the border of two of them, but
+ * lists such ones only around a reserved region of no length, or one that ends before it starts.
+ *
  * A list of 0 ranges is no constraint: type1 keeps one for a container with mediated devices only,
  * and lets everything be mapped. The number of mappings that can still be made becomes a budget,
  * unless it is 2^32-1: iommufd says that where it stands in for VFIO, since it counts none.

@@ -64,13 +64,13 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
     uint64_t granules, aligned = 1;
     struct iovageom_range window, found = {0, 0};
     int status = IOVAGEOM_ERR_NOT_FOUND;
+    bool fits;
 
     if (size == 0)
         return IOVAGEOM_ERR_INVALID;
     granules = (size - 1) / dma->granule + 1;
-    if (granules > most)
-        return IOVAGEOM_ERR_NOT_FOUND;
-    while (aligned < granules)
+    fits = granules <= most;
+    while (fits && aligned < granules)
         aligned <<= 1;
     if (granules < CACHED_GRANULES)
         granules = aligned;
@@ -78,17 +78,17 @@ int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma, uint64_t si
         /* Up to the mask, in whole granules. */
         window.start = 0;
         window.last = (turn == 0 ? UINT32_MAX : mask) | (dma->granule - 1);
-        if (iovageom_range_intersect(dma->limits, window, &window))
+        if (fits && iovageom_range_intersect(dma->limits, window, &window))
             status = iovageom_rangeset_hole(&dma->taken, window, granules * dma->granule,
                                             aligned * dma->granule, true, &found);
     }
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_insert(&dma->taken, found);
+    /* Once an allocation found nothing below 4 GiB, newer kernels no longer try there. */
+    if (low && (status == IOVAGEOM_OK ? found.last > UINT32_MAX : status == IOVAGEOM_ERR_NOT_FOUND))
+        dma->low_first = dma->low_always;
     if (status < 0)
         return status;
-    /* Once an allocation found nothing below 4 GiB, newer kernels no longer try there. */
-    if (low && found.last > UINT32_MAX)
-        dma->low_first = dma->low_always;
     *out = found;
     return IOVAGEOM_OK;
 }

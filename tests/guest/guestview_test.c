@@ -577,6 +577,33 @@ static void dma_turns_to_the_top_when_the_low_space_runs_out(void **state)
     iovageom_guestview_dma_deinit(&dma);
 }
 
+/* Linux turns before it looks at the top: so also where there is no room at all. */
+static void dma_turns_even_when_nothing_is_found(void **state)
+{
+    static const uint64_t sizes[] = {UINT64_C(1) << 39, UINT64_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        for (int always = 0; always < 2; always++) {
+            struct iovageom_guestview_dma dma;
+            struct iovageom_range got = {7, 7};
+
+            assert_int_equal(iovageom_guestview_dma_init(&dma, NULL, &config, NULL, 0), 0);
+            dma.low_always = always != 0;
+            /* It looks below 4 GiB alone, which says nothing of the next one. */
+            assert_int_equal(iovageom_guestview_dma_alloc(&dma, sizes[i], UINT32_MAX, &got),
+                             IOVAGEOM_ERR_NOT_FOUND);
+            assert_true(dma.low_first);
+            assert_int_equal(iovageom_guestview_dma_alloc(&dma, sizes[i], MAX, &got),
+                             IOVAGEOM_ERR_NOT_FOUND);
+            assert_int_equal(got.start, 7);
+            assert_int_equal(dma.low_first, dma.low_always);
+            assert_int_equal(iovageom_guestview_dma_alloc(&dma, 4096, MAX, &got), 0);
+            assert_int_equal(got.start, always != 0 ? 0xfffff000 : 0x7ffffff000);
+            iovageom_guestview_dma_deinit(&dma);
+        }
+}
+
 /* 6.1 looks below 4 GiB for every allocation anew. */
 static void dma_of_6_1_comes_back_to_the_low_space(void **state)
 {
@@ -768,6 +795,7 @@ int main(void)
         TEST(dma_first_addresses),
         TEST(dma_turns_to_the_top_when_the_low_space_runs_out),
         TEST(dma_rounds_small_sizes_to_powers_of_two),
+        TEST(dma_turns_even_when_nothing_is_found),
         TEST(dma_of_6_1_comes_back_to_the_low_space),
         TEST(domain_numbers_by_version),
         TEST(dma_edges),
