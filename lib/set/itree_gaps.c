@@ -24,12 +24,9 @@ static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iov
 {
     struct iovageom_range top = IOVAGEOM_EVERYTHING;
 
-    if (tree->count > 0) {
-        if (tree->highest == IOVAGEOM_ADDRESS_MAX)
-            return false;
-        top.start = tree->highest + 1;
-    }
-    if (top.last - top.start < size - 1)
+    if ((tree->count > 0 &&
+         !iovageom_range_above((struct iovageom_range){0, tree->highest}, &top)) ||
+        top.last - top.start < size - 1)
         return false;
     *gap = top;
     return true;
@@ -84,23 +81,22 @@ static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t
         else if (towards)
             slot = (uint32_t)(tree->root.node ? rank_leaf(ranges, address)
                                               : rank_inline(ranges, address));
-        down = level > 0;
-        if (level == 0) {
+        if (level > 0) {
+            for (; slot < count && inner->child[slot].gap < size; towards = false)
+                slot += step;
+            if (slot < count) {
+                take_child(&path, level--, slot);
+                down = true;
+                continue;
+            }
+        } else {
             path.slot[0] = (uint16_t)(slot + (towards && forward && ranges[slot].start <= address));
             if (leaf_hit(tree, &path, step, size, gap))
                 return true;
         }
-        for (; down && slot < count && inner->child[slot].gap < size; towards = false)
-            slot += step;
-        down = down && slot < count;
-        if (down) {
-            take_child(&path, level, slot);
-            level--;
-        } else if (++level > tree->height) {
+        if (++level > tree->height)
             return false;
-        } else {
-            towards = false;
-        }
+        down = towards = false;
     }
 }
 
@@ -116,31 +112,18 @@ bool iovageom_itree_gap(const struct iovageom_itree *tree, bool above, uint64_t 
            search_gap(tree, false, iovageom_lower(address, tree->highest), size, gap);
 }
 
-/* The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. `room` is by
- * how much the start may move up from the gap's start. Nothing wraps: the start is compared with
- * that before the last is computed. */
+/* The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. Aligned upwards, its
+ * start may wrap, and is then below the gap's. */
 static bool fit(struct iovageom_range gap, bool highest, uint64_t size, uint64_t alignment,
                 struct iovageom_range *out)
 {
-    uint64_t span = size - 1;
-    uint64_t room;
+    const uint64_t span = size - 1, most = gap.last - span;
+    const uint64_t start =
+        highest ? most & ~(alignment - 1) : gap.start + ((0 - gap.start) & (alignment - 1));
 
-    if (gap.last - gap.start < span)
+    if (gap.last - gap.start < span || start < gap.start || start > most)
         return false;
-    room = gap.last - gap.start - span;
-    if (highest) {
-        uint64_t start = (gap.start + room) & ~(alignment - 1);
-
-        if (start < gap.start)
-            return false;
-        *out = (struct iovageom_range){start, start + span};
-    } else {
-        uint64_t skip = (0 - gap.start) & (alignment - 1);
-
-        if (skip > room)
-            return false;
-        *out = (struct iovageom_range){gap.start + skip, gap.start + skip + span};
-    }
+    *out = (struct iovageom_range){start, start + span};
     return true;
 }
 
