@@ -70,11 +70,11 @@ static uint64_t mappings_lookup(void *set, const uint64_t *addresses, size_t cou
 
 static uint64_t mappings_iterate(void *set)
 {
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping mapping;
     uint64_t sum = 0;
 
-    iovageom_mappings_seek(set, 0, &cursor);
+    iovageom_itree_cursor_init(&cursor, &((struct iovageom_mappings *)set)->tree, 0);
     while (iovageom_mappings_next(&cursor, &mapping))
         sum += mapping.range.start ^ mapping.range.last;
     return sum;

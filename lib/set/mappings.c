@@ -88,13 +88,7 @@ IOVAGEOM_COLD bool iovageom_mappings_touching(const struct iovageom_mappings *ma
     return false;
 }
 
-void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t address,
-                            struct iovageom_mappings_cursor *cursor)
+bool iovageom_mappings_next(struct iovageom_itree_cursor *cursor, struct iovageom_mapping *out)
 {
-    iovageom_itree_cursor_init(&cursor->cursor, &mappings->tree, address);
-}
-
-bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out)
-{
-    return give_mapping(cursor->cursor.tree, iovageom_itree_next(&cursor->cursor), out);
+    return give_mapping(cursor->tree, iovageom_itree_next(cursor), out);
 }

@@ -83,19 +83,8 @@ bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
 bool iovageom_mappings_touching(const struct iovageom_mappings *mappings,
                                 const struct iovageom_rangeset *set, struct iovageom_mapping *out);
 
-/* ---- cursors: they keep their place when the ledger changes, as in rangeset.h ---- */
-
-/* A place in a ledger. Not to be shared by threads. */
-struct iovageom_mappings_cursor {
-    struct iovageom_itree_cursor cursor;
-};
-
-/* Stands just below `address`: the next mapping is the lowest whose last >= address. */
-void iovageom_mappings_seek(const struct iovageom_mappings *mappings, uint64_t address,
-                            struct iovageom_mappings_cursor *cursor);
-
-/* Reads the next mapping, and then stands just above it. False when there is none. */
-bool iovageom_mappings_next(struct iovageom_mappings_cursor *cursor, struct iovageom_mapping *out);
+/* Reads the next mapping at a cursor of the tree, and then stands just above it. False when there is none. */
+bool iovageom_mappings_next(struct iovageom_itree_cursor *cursor, struct iovageom_mapping *out);
 
 /* ---- changes, in two steps ---- */
 

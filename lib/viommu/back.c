@@ -87,10 +87,10 @@ static void back_drop(struct iovageom_domain *domain, const struct iovageom_mapp
 
 void iovageom_back_remove(struct iovageom_domain *domain, struct iovageom_range range)
 {
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping mapping;
 
-    iovageom_mappings_seek(&domain->mappings, range.start, &cursor);
+    iovageom_itree_cursor_init(&cursor, &domain->mappings.tree, range.start);
     while (iovageom_mappings_next(&cursor, &mapping) && mapping.range.start <= range.last)
         back_drop(domain, &mapping);
 }
@@ -130,12 +130,12 @@ bool iovageom_back_find(const struct iovageom_domain *domain, struct iovageom_ra
     const uint64_t from = whole ? phys.start : phys.last;
     const uint64_t reached = whole ? phys.last : phys.start;
     const struct iovageom_mapping *best = NULL;
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping mapping, least;
 
     if (domain->indexed)
         best = back_next(domain->back, after, reached);
-    iovageom_mappings_seek(&domain->mappings, 0, &cursor);
+    iovageom_itree_cursor_init(&cursor, &domain->mappings.tree, 0);
     while (!domain->indexed && iovageom_mappings_next(&cursor, &mapping))
         if (reach_of(&mapping) >= reached && (after == NULL || comes_after(&mapping, after)) &&
             (best == NULL || comes_after(best, &mapping))) {

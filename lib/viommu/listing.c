@@ -152,12 +152,13 @@ bool iovageom_viommu_run_next(const struct iovageom_viommu *viommu, uint32_t dom
                               struct iovageom_mapping *out)
 {
     const struct iovageom_domain *target = iovageom_domain_at(viommu, domain);
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping run, other;
 
     if (target == NULL || !iovageom_range_valid(range))
         return false;
-    iovageom_mappings_seek(&target->mappings, from < range.start ? range.start : from, &cursor);
+    iovageom_itree_cursor_init(&cursor, &target->mappings.tree,
+                               from < range.start ? range.start : from);
     do {
         if (!iovageom_mappings_next(&cursor, &run) || run.range.last > range.last)
             return false;

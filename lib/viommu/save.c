@@ -68,7 +68,7 @@ static void save_group(struct iovageom_writer *w, const struct iovageom_group *g
 static void save_domain(struct iovageom_writer *w, const struct iovageom_domain *domain)
 {
     const struct iovageom_endpoint *member = domain->members.first;
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping mapping;
 
     save_head(w, RECORD_DOMAIN, 8);
@@ -79,7 +79,7 @@ static void save_domain(struct iovageom_writer *w, const struct iovageom_domain 
         iovageom_write(w, member->id, 4);
     }
     save_head(w, RECORD_MAPPINGS, iovageom_mappings_count(&domain->mappings) * MAPPING_SIZE);
-    iovageom_mappings_seek(&domain->mappings, 0, &cursor);
+    iovageom_itree_cursor_init(&cursor, &domain->mappings.tree, 0);
     while (iovageom_mappings_next(&cursor, &mapping)) {
         iovageom_write_range(w, mapping.range);
         iovageom_write(w, mapping.phys, 8);

@@ -21,11 +21,11 @@ static struct iovageom_range range(uint64_t start, uint64_t last)
 
 static struct iovageom_size mapped(const struct iovageom_mappings *mappings)
 {
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping found;
     struct iovageom_size size = {0, 0};
 
-    iovageom_mappings_seek(mappings, 0, &cursor);
+    iovageom_itree_cursor_init(&cursor, &mappings->tree, 0);
     while (iovageom_mappings_next(&cursor, &found))
         size = iovageom_size_add(size, iovageom_range_size(found.range));
     return size;
@@ -195,14 +195,14 @@ static void touching_a_set(void **state)
 
 static void all_are_read_in_order(void **state)
 {
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping found;
     uint64_t next = 0;
 
     (void)state;
     for (uint64_t i = 0; i < 70; i++)
         assert_int_equal(map(i * 16, i * 16 + 15), 0);
-    iovageom_mappings_seek(&ledger, 0, &cursor);
+    iovageom_itree_cursor_init(&cursor, &ledger.tree, 0);
     while (iovageom_mappings_next(&cursor, &found)) {
         assert_int_equal(found.range.start, next);
         assert_int_equal(found.phys, next + 0x1000);

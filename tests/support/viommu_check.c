@@ -222,7 +222,7 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
 {
     const struct iovageom_viommu *viommu = check->viommu;
     struct iovageom_rangeset reserved;
-    struct iovageom_mappings_cursor cursor;
+    struct iovageom_itree_cursor cursor;
     struct iovageom_mapping mapping;
     int error = iovageom_rangeset_init(&reserved, &viommu->allocator);
 
@@ -241,7 +241,7 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     }
     expect(check, !domain->bypass || iovageom_mappings_count(&domain->mappings) == 0,
            "a bypass domain has mappings");
-    iovageom_mappings_seek(&domain->mappings, 0, &cursor);
+    iovageom_itree_cursor_init(&cursor, &domain->mappings.tree, 0);
     while (error == IOVAGEOM_OK && iovageom_mappings_next(&cursor, &mapping))
         check_mapping(check, &mapping, &reserved);
     if (domain->indexed)
