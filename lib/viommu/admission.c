@@ -281,11 +281,7 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
     return a.status;
 }
 
-/* ---- what it takes from others ----
- *
- * A device takes addresses from the guest groups that share its address space or get one of its
- * endpoints, and from the domains of those groups. ask_group() looks at one of them.
- */
+/* ---- what it takes from others: guest groups and their domains ---- */
 
 /* Bypass, live mappings and budget of one domain, if the device comes to serve it. `clear`: no mapping is
  * where the device reserves something. */
@@ -335,24 +331,22 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_group 
 }
 
 /*
- * Whether the list of a guest group (NULL: one that does not exist yet), with the device, still fits
- * the probe_size that the guest has read. `joined`: the address space that the group comes into, or
- * NULL. The report notes what is lost where a longer list is joined until it fits.
+ * Note what is lost where the list of a guest group (NULL: one that does not exist yet), with the device,
+ * is joined until it fits the probe_size that the guest has read, as any can be
+ * (IOVAGEOM_VIOMMU_LEAST_PROBE). `lead`: the first of the address space that the group comes into, or NULL.
  */
 static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *group,
-                     const struct iovageom_address_space *joined)
+                     const struct iovageom_plug *lead)
 {
     const struct iovageom_viommu *viommu = a->viommu;
-    const struct iovageom_plug *lead = joined != NULL ? joined->leads : NULL;
     const size_t limit = viommu->shown.probe_size;
     struct iovageom_leads leads = {group != NULL ? group->node.up : NULL, lead};
-    const struct iovageom_wire_question question = {viommu, group, &viommu->shown, joined,
-                                                    a->device};
+    const struct iovageom_wire_question question = {viommu, group, &viommu->shown, lead, a->device};
     struct iovageom_wire_list *wire;
     size_t most = 5 + iovageom_rangeset_count(&viommu->platform_all) + a->device->all_count;
     int error;
 
-    if (!viommu->frozen || limit == 0)
+    if (!viommu->frozen || limit == 0 || a->report == NULL)
         return IOVAGEOM_OK;
     /* Most of the time there is room for as many regions as there can be, and no list is made: one
        for each range. The outside of the input range makes two more, the MSI region, which may cut
@@ -364,12 +358,8 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     if (iovageom_wire_bytes(most) <= limit)
         return IOVAGEOM_OK;
     error = iovageom_group_wire(&question, a->report, &wire);
-    if (error == IOVAGEOM_OK) {
+    if (error == IOVAGEOM_OK)
         iovageom_wire_put(viommu, wire);
-    } else if (error == IOVAGEOM_ERR_BUFFER_TOO_SMALL) {
-        conflict(a);
-        error = IOVAGEOM_OK;
-    }
     return error;
 }
 
@@ -440,11 +430,11 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
     int error;
 
     if (group == NULL)
-        return ask_probe(a, NULL, address_space);
+        return ask_probe(a, NULL, lead);
     if (address_space != NULL && iovageom_link_find(&address_space->node, &group->node) != NULL)
         return IOVAGEOM_OK;
     ask_group(a, group, NULL);
-    error = ask_probe(a, group, address_space);
+    error = ask_probe(a, group, lead);
     for (; lead != NULL; lead = lead->lead_next)
         if (lead != known) {
             a->device = lead->device;
@@ -454,8 +444,7 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
     return error;
 }
 
-/* What the guest groups that are in the address space already lose to the device. Then the notes on
- * the device: they come last, after all objections. */
+/* What the guest groups that are in the address space already lose. Then the notes on the device. */
 int iovageom_ask_neighbours(struct iovageom_admission *a)
 {
     const struct iovageom_link *link =

@@ -99,9 +99,8 @@ static void list_leave(struct iovageom_plug *plug)
 
 /* ---- plugs ----
  *
- * All devices of a host group must be in one address space, so it is remembered where a host group
- * is as long as a device of it is plugged. The VMM unplugs by endpoint. If several devices are
- * plugged at one endpoint, it is not known which of them left, nor whose host group went with it.
+ * All devices of a host group must be in one address space. The VMM unplugs by endpoint: if several
+ * devices are plugged at one, it is not known which of them left, nor whose host group went with it.
  * So a plug that leaves others behind is kept as a *departed* one, for the sake of its host group,
  * until the last of them has left. To keep a host group too long only means that a plug into
  * another address space is refused; to drop it too early would let one host group be in two.
@@ -247,10 +246,8 @@ static bool contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
     return other != NULL;
 }
 
-/*
- * Take a plug out, prepared or committed. Endpoints leave from the last to the first: the aliases
- * before the endpoint where it was plugged, which may be freed. Needs no memory.
- */
+/* Take a plug out, prepared or committed. Needs no memory. Aliases leave before the endpoint where it was
+ * plugged, which may be freed. */
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
@@ -277,10 +274,7 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
     endpoint->departed = plug;
 }
 
-/*
- * Of the devices that were plugged at this endpoint itself, not as an alias: the one that came last
- * among the prepared ones, or among the committed ones.
- */
+/* Of the devices that were plugged at this endpoint itself: the last that is prepared, or committed. */
 static struct iovageom_plug *plug_at(const struct iovageom_viommu *viommu, uint32_t id,
                                      bool prepared)
 {

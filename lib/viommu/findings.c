@@ -164,9 +164,7 @@ void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageo
         iovageom_report_lost(report, range);
 }
 
-/*
- * Each device leaves something to the guest, and all together leave nothing: no one owner is named.
- */
+/* Each device leaves something to the guest, and all together nothing: no one owner is named. */
 void iovageom_note_nothing(struct iovageom_report *report, const char *who)
 {
     struct iovageom_finding finding =

@@ -106,8 +106,8 @@ struct iovageom_wire_question {
     const struct iovageom_group *group; /**< NULL: a new one */
     /** The config space that goes with it. While its probe_size is 0, the list is not joined to fit. */
     const struct iovageom_virtio_config *shown;
-    /** As if the group had come into this address space, and this device were there; or NULL. */
-    const struct iovageom_address_space *joined;
+    /** As if the group had come where this is the first lead, and this device were there; or NULL. */
+    const struct iovageom_plug *lead;
     const struct iovageom_device *extra;
 };
 

@@ -23,10 +23,8 @@ static struct iovageom_endpoint *endpoint_of(const struct iovageom_admission *a,
     return i == 0 ? a->known : iovageom_endpoint_at(a->viommu, id_of(a, i));
 }
 
-/*
- * The key of the guest group of endpoint number i, existing or to be made. Aliases are one device
- * to the guest, so a new alias comes into the group of the endpoint where the device is plugged.
- */
+/* The key of the guest group of endpoint number i. Aliases are one device to the guest, so a new one comes
+ * into the group of the endpoint where the device is plugged. */
 static uint64_t group_key(const struct iovageom_admission *a, size_t i)
 {
     const struct iovageom_endpoint *known = endpoint_of(a, i);
@@ -113,8 +111,7 @@ static int place_find(struct iovageom_admission *a)
                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/* Whether the device fits the others at an endpoint: the same address space, an equal geometry. For
- * DMA that arrives at a shared endpoint can come from any of them. */
+/* Whether the device fits the others at an endpoint: DMA that arrives there can come from any of them. */
 static bool place_agrees(const struct iovageom_admission *a,
                          const struct iovageom_endpoint *endpoint)
 {
@@ -181,10 +178,7 @@ static int plug_ask(struct iovageom_admission *a)
 
 /* ---- plugging ---- */
 
-/*
- * A group that was made while loading gets the number by which the VMM knows it. The new entry is
- * made before the old one is dropped, so that nothing has changed when there is no memory.
- */
+/* A group that was made while loading gets the number by which the VMM knows it. */
 static int group_number(struct iovageom_viommu *viommu, struct iovageom_group *group,
                         uint64_t number)
 {
@@ -198,8 +192,7 @@ static int group_number(struct iovageom_viommu *viommu, struct iovageom_group *g
     return IOVAGEOM_OK;
 }
 
-/* Make the plug with all its endpoints, or nothing: iovageom_plug_remove() undoes the joins, and
- * frees the endpoints that were made for it. */
+/* Make the plug with all its endpoints, or nothing. */
 static int plug_all(struct iovageom_viommu *viommu, const struct iovageom_admission *a,
                     struct iovageom_device *device)
 {

@@ -8,11 +8,8 @@
  * The config space that the guest reads: as it was frozen, or as freezing now would make it.
  */
 
-/*
- * probe_size can't grow once the guest has read it, and devices that are plugged later bring
- * regions. So there is room for 8 regions more than the largest group has now. 512 bytes are what
- * QEMU offers.
- */
+/* probe_size can't grow once the guest has read it, and devices that are plugged later bring regions. So
+ * there is room for 8 more than the largest group has now. 512 bytes are what QEMU offers. */
 #define LEAST_PROBE_SIZE    512u
 #define SPARE_PROBE_REGIONS 8u
 

@@ -68,8 +68,8 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 /*
  * Of the next few groups of an address space, a bit for each: whether its newest domain has a mapping
  * where the device reserves something. There may be a thousand domains, and none in a cache. So each
- * step of the search is asked for in all of them before one of them takes it, and they wait for memory
- * together. The links to the groups behind them can only come one by one: one with each range.
+ * step of the search is asked for in all of them before one of them takes it. The links to the groups
+ * behind them can only come one by one: one with each range.
  */
 uint32_t iovageom_groups_meet(const struct iovageom_link *link,
                               const struct iovageom_device *device)

@@ -21,9 +21,7 @@ static int question_view(const struct iovageom_wire_question *question, bool msi
     if (msi && iovageom_rangeset_count(machine) > 0)
         return error;
     error |= iovageom_view_add(out, question->extra, msi);
-    return error |
-           iovageom_view_add_group(out, viommu, question->group,
-                                   question->joined != NULL ? question->joined->leads : NULL, msi);
+    return error | iovageom_view_add_group(out, viommu, question->group, question->lead, msi);
 }
 
 /*
@@ -74,7 +72,7 @@ static int wire_fill(const struct iovageom_wire_question *question,
 static uint64_t hosts_mask(const struct iovageom_wire_question *question)
 {
     struct iovageom_leads leads = {question->group != NULL ? question->group->node.up : NULL,
-                                   question->joined != NULL ? question->joined->leads : NULL};
+                                   question->lead};
     uint64_t mask = question->extra != NULL ? question->extra->mask : UINT64_MAX;
 
     if (question->group != NULL && question->group->slots > 0 && question->viommu->envelope != NULL)
