@@ -155,7 +155,6 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
                 iovageom_report_lost(report, gap);
             }
             open.range.last = next.range.last;
-            open.owner = 0;
             continue;
         }
         if (out != NULL)

@@ -282,10 +282,17 @@ static void a_host_that_names_no_page_size(void **state)
     struct iovageom_piece piece = {R(0x1000, 0x1fff), IOVAGEOM_PIECE_RAM, 0, 0, ALL};
     struct iovageom_geometry *geometry;
     struct iovageom_layout_plan plan;
+    struct iovageom_report report;
 
     (void)state;
+    iovageom_report_init(&report, NULL);
     assert_int_equal(iovageom_geometry_new(NULL, "silent", &geometry), 0);
-    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, NULL), 0);
+    assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, &piece, 1, NULL, 0, &plan, &report),
+                     0);
+    /* What it doesn't say is noted: of width, reserved regions and page sizes. */
+    assert_int_equal(iovageom_report_count(&report), 3);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_UNKNOWN);
+    iovageom_report_deinit(&report);
     assert_int_equal(plan.page_mappings, 1);
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0x10000, &piece, 1, NULL, 0, &plan, NULL),
                      0);
@@ -354,6 +361,9 @@ static void edges_and_bad_input(void **state)
     two[1].range = R(0x2800, 0x2fff);
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, two, 2, NULL, 0, &plan, &report), 0);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_ALIGNMENT);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 0x1000);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 0);
+    assert_int_equal(iovageom_report_at(&report, 0)->against.last, 0);
     same = plan;
     two[1].range = R(1, 0);
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, two, 2, NULL, 0, &plan, &report),
@@ -705,14 +715,15 @@ static void a_solved_plan_says_so(void **state)
     iovageom_geometry_free(geometry);
 }
 
+/* Of pieces with one hole each, and of one with many, which is settled in between. */
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
     for (unsigned n = 1, hit = 1; hit != 0; n++) {
         struct test_allocator memory;
         struct iovageom_geometry *geometry = host("dev", 48);
-        struct iovageom_piece pieces[40];
-        struct iovageom_placement out[40];
+        struct iovageom_piece pieces[41];
+        struct iovageom_placement out[60];
         struct iovageom_layout_plan plan;
         struct iovageom_layout_plan same;
 
@@ -723,16 +734,22 @@ static void every_allocation_may_fail(void **state)
                                                 i % 2 ? RAM_FLAGS : IOVAGEOM_PIECE_MOVABLE, 0, ALL};
             reserve(geometry, R((i << 20) + 0x1000, (i << 20) + 0x1fff), IOVAGEOM_RESV_DIRECT);
         }
+        pieces[40] = pieces[39];
+        pieces[39] = (struct iovageom_piece){R(0x40000000, 0x4004ffff), IOVAGEOM_PIECE_RAM,
+                                             RAM_FLAGS, 0, ALL};
+        for (uint64_t i = 0; i < 20; i++)
+            reserve(geometry, R(0x40001000 + (i << 14), 0x40001fff + (i << 14)),
+                    IOVAGEOM_RESV_DIRECT);
         test_allocator_init(&memory);
         test_allocator_fail_at(&memory, n, n % 2 == 0);
         int status =
-            iovageom_plan_layout(&memory.allocator, geometry, 0, pieces, 40, out, 40, &plan, NULL);
+            iovageom_plan_layout(&memory.allocator, geometry, 0, pieces, 41, out, 60, &plan, NULL);
         hit = test_allocator_stop_failing(&memory);
         assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_ERR_CONFLICT);
         if (hit)
             assert_memory_equal(&plan, &same, sizeof(plan));
         else
-            assert_int_equal(plan.placements, 40);
+            assert_int_equal(plan.placements, 60);
         assert_int_equal(test_allocator_live(&memory), 0);
         iovageom_geometry_free(geometry);
     }
