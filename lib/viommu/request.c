@@ -105,6 +105,7 @@ static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, const void *
     struct iovageom_report notes;
     int frozen, status;
 
+    iovageom_report_clear(report);
     iovageom_report_init(&notes, &viommu->allocator);
     frozen = iovageom_viommu_freeze(viommu, &notes);
     status = iovageom_virtio_decode_request(readable, readable_size, writable_size,
@@ -126,55 +127,47 @@ static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, const void *
     iovageom_report_take(report, &notes);
 }
 
+/* What a report says of a MAP or an UNMAP that was decided without: nothing, if it was agreed to; else it
+ * is looked at once more, for the reason. */
+static IOVAGEOM_COLD void report_change(struct iovageom_viommu *viommu,
+                                        struct iovageom_viommu_transaction *transaction,
+                                        struct iovageom_report *report)
+{
+    iovageom_report_clear(report);
+    if (transaction->status != IOVAGEOM_OK && transaction->status != IOVAGEOM_ERR_NO_MEMORY)
+        transaction->status = decide(viommu, transaction, report);
+    (void)explained(transaction->status, report);
+}
+
 /* Nearly all requests are a complete MAP or UNMAP of a guest that has read the config space: for those
  * the decoder knows the type and all lengths beforehand. */
-static NOINLINE void begin(struct iovageom_viommu *viommu, const uint8_t *readable,
-                           size_t readable_size, size_t writable_size,
-                           struct iovageom_viommu_transaction *transaction,
-                           struct iovageom_report *report)
+void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
+                                   size_t readable_size, size_t writable_size,
+                                   struct iovageom_viommu_transaction *transaction,
+                                   struct iovageom_report *report)
 {
     struct iovageom_virtio_request *request = &transaction->request;
+    const uint8_t *at = readable;
     const bool complete = viommu->frozen && readable_size >= REQUEST_UNMAP_SIZE &&
                           writable_size >= IOVAGEOM_VIRTIO_TAIL_SIZE &&
                           (viommu->config.features & IOVAGEOM_VIRTIO_F_MAP_UNMAP) != 0;
-    int status;
 
-    if (complete && readable[0] == IOVAGEOM_VIRTIO_T_UNMAP) {
-        (void)decode_request(readable, IOVAGEOM_VIRTIO_T_UNMAP, REQUEST_UNMAP_SIZE,
+    if (complete && at[0] == IOVAGEOM_VIRTIO_T_UNMAP) {
+        (void)decode_request(at, IOVAGEOM_VIRTIO_T_UNMAP, REQUEST_UNMAP_SIZE,
                              IOVAGEOM_VIRTIO_TAIL_SIZE, 0, request);
-        status = decide_change(viommu, transaction, IOVAGEOM_VIRTIO_T_UNMAP, report);
-    } else if (complete && readable[0] == IOVAGEOM_VIRTIO_T_MAP &&
-               readable_size >= REQUEST_MAP_SIZE) {
-        (void)decode_request(readable, IOVAGEOM_VIRTIO_T_MAP, REQUEST_MAP_SIZE,
-                             IOVAGEOM_VIRTIO_TAIL_SIZE, 0, request);
-        status = decide_change(viommu, transaction, IOVAGEOM_VIRTIO_T_MAP, report);
+        transaction->status = decide_change(viommu, transaction, IOVAGEOM_VIRTIO_T_UNMAP, NULL);
+    } else if (complete && at[0] == IOVAGEOM_VIRTIO_T_MAP && readable_size >= REQUEST_MAP_SIZE) {
+        (void)decode_request(at, IOVAGEOM_VIRTIO_T_MAP, REQUEST_MAP_SIZE, IOVAGEOM_VIRTIO_TAIL_SIZE,
+                             0, request);
+        transaction->status = decide_change(viommu, transaction, IOVAGEOM_VIRTIO_T_MAP, NULL);
     } else {
         begin_any(viommu, readable, readable_size, writable_size, transaction, report);
         return;
     }
     transaction->changes = viommu->changes;
     transaction->answered = true;
-    transaction->status = status == IOVAGEOM_OK ? status : explained(status, report);
-}
-
-static NOINLINE void begin_reported(struct iovageom_viommu *viommu, const void *readable,
-                                    size_t readable_size, size_t writable_size,
-                                    struct iovageom_viommu_transaction *transaction,
-                                    struct iovageom_report *report)
-{
-    iovageom_report_clear(report);
-    begin(viommu, readable, readable_size, writable_size, transaction, report);
-}
-
-void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
-                                   size_t readable_size, size_t writable_size,
-                                   struct iovageom_viommu_transaction *transaction,
-                                   struct iovageom_report *report)
-{
     if (report != NULL)
-        begin_reported(viommu, readable, readable_size, writable_size, transaction, report);
-    else
-        begin(viommu, readable, readable_size, writable_size, transaction, NULL);
+        report_change(viommu, transaction, report);
 }
 
 /*
