@@ -75,7 +75,7 @@ static int explain_regions(const struct iovageom_geometry *geometry, struct iova
 
         finding.owner = fact->owner;
         finding.type = iovageom_fact_type(fact);
-        iovageom_rangeset_seek(&fact->ranges, range.start, &cursor);
+        iovageom_rangeset_seek(fact->ranges, range.start, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.against) &&
                iovageom_range_intersect(range, finding.against, &finding.range)) {
             /* Outside an aperture: reported already as OUT_OF_APERTURE. */
@@ -188,7 +188,7 @@ static int reserved_by_others(struct check *check)
         if (iovageom_fact_forbids(fact) &&
             iovageom_geometry_facts_of(check->geometry, IOVAGEOM_FACT_USABLE, &fact->owner, NULL) ==
                 NULL)
-            status = iovageom_rangeset_union(&check->others, &check->others, &fact->ranges);
+            status = iovageom_rangeset_union(&check->others, &check->others, fact->ranges);
     return status;
 }
 
@@ -239,7 +239,7 @@ static void check_regions(struct check *check, const struct iovageom_owner *usab
                                               NULL);
             if (fact == NULL || other.source == usable->source)
                 continue;
-            iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
+            iovageom_rangeset_seek(fact->ranges, 0, &cursor);
             while (iovageom_rangeset_next(&cursor, &region))
                 if (!iovageom_rangeset_contains(reserved, region))
                     disagree(check, &other, usable, region, 0, 0);
@@ -253,7 +253,7 @@ static void check_usable(struct check *check, const struct iovageom_owner *usabl
         check->geometry, IOVAGEOM_FACT_REGIONS + IOVAGEOM_RESV_RESERVED, usable, NULL);
     struct iovageom_owner registers = *usable;
     struct iovageom_rangeset none;
-    const struct iovageom_rangeset *reserved = fact != NULL ? &fact->ranges : &none;
+    const struct iovageom_rangeset *reserved = fact != NULL ? fact->ranges : &none;
     size_t count;
 
     (void)iovageom_rangeset_init(&none, &check->geometry->allocator);

@@ -50,7 +50,7 @@ static void put_geometry(struct iovageom_writer *writer, const struct iovageom_g
         const struct iovageom_geometry_fact *fact = &geometry->facts[i];
         const uint32_t tag = iovageom_fact_has_ranges(fact) ? fact->kind : TAG_FACT + fact->kind;
         const size_t count =
-            iovageom_fact_has_ranges(fact) ? iovageom_rangeset_count(&fact->ranges) : 1;
+            iovageom_fact_has_ranges(fact) ? iovageom_rangeset_count(fact->ranges) : 1;
         struct iovageom_rangeset_cursor cursor;
         struct iovageom_range range = {fact->value, fact->last};
 
@@ -59,7 +59,7 @@ static void put_geometry(struct iovageom_writer *writer, const struct iovageom_g
             iovageom_write_range(writer, range);
             continue;
         }
-        iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
+        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &range))
             iovageom_write_range(writer, range);
     }
@@ -135,9 +135,9 @@ static int load_ranges(struct iovageom_geometry *geometry, const struct record *
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     while (status == IOVAGEOM_OK && ranges.left > 0)
-        status = iovageom_rangeset_insert(&row->ranges, iovageom_read_range(&ranges));
+        status = iovageom_rangeset_insert(row->ranges, iovageom_read_range(&ranges));
     if (status == IOVAGEOM_OK && aperture)
-        status = iovageom_rangeset_complement(&row->ranges, &row->ranges, IOVAGEOM_EVERYTHING);
+        status = iovageom_rangeset_complement(row->ranges, row->ranges, IOVAGEOM_EVERYTHING);
     status = iovageom_geometry_close(geometry, row, status);
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }

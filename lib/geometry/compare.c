@@ -29,7 +29,7 @@ static bool equal_regions(const struct iovageom_geometry *a, const struct iovage
 }
 
 /*
- * All that a geometry has besides its regions. What is unknown stays 0. Compared by memcmp, so all
+ * All that a geometry has besides its regions. What is unknown stays 0, or is everything. Compared by memcmp, so all
  * bytes are set to 0 first, and all members are 64 bits wide, which leaves no padding.
  */
 struct numbers {
@@ -42,15 +42,14 @@ struct numbers {
 
 static struct iovageom_range apertures_of(const struct iovageom_geometry *geometry)
 {
-    struct iovageom_range all = IOVAGEOM_EVERYTHING, given = {0, 0};
+    struct iovageom_range all = IOVAGEOM_EVERYTHING;
     const struct iovageom_geometry_fact *fact;
 
     for (size_t i = 0;
-         (fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &i)) != NULL;
-         given = all)
+         (fact = iovageom_geometry_next_fact(geometry, IOVAGEOM_FACT_APERTURE, &i)) != NULL;)
         if (!iovageom_range_intersect(all, (struct iovageom_range){fact->value, fact->last}, &all))
             return (struct iovageom_range){1, 0};
-    return given;
+    return all;
 }
 
 /* `lasting`: as iovageom_geometry_alike() has it, without the budgets that were left. */

@@ -13,12 +13,12 @@
 
 /* ---- making ---- */
 
-/* With so many bytes before it, and room for so many facts behind it, which is a small number, or that
- * of facts which exist elsewhere: their size does not wrap. */
+/* With so many bytes before it, and room for so many sets behind it, which is a small number, or that
+ * of sets which exist elsewhere: their size does not wrap. */
 static int make(const struct iovageom_allocator *allocator, size_t before, size_t room,
                 struct iovageom_geometry **out)
 {
-    const size_t size = sizeof(**out) + room * sizeof((*out)->first[0]);
+    const size_t size = sizeof(**out) + room * sizeof((*out)->sets[0]);
     uint8_t *memory = NULL;
     struct iovageom_geometry *geometry;
 
@@ -28,10 +28,11 @@ static int make(const struct iovageom_allocator *allocator, size_t before, size_
         return IOVAGEOM_ERR_NO_MEMORY;
     geometry = (struct iovageom_geometry *)(void *)(memory + before);
     geometry->allocator = *allocator;
-    geometry->facts = geometry->first;
-    geometry->count = 0;
-    geometry->capacity = geometry->room = room;
+    geometry->facts = geometry->few;
+    geometry->count = geometry->taken = 0;
+    geometry->capacity = sizeof(geometry->few) / sizeof(geometry->few[0]);
     geometry->before = before;
+    geometry->room = room;
     *out = geometry;
     return IOVAGEOM_OK;
 }
@@ -39,44 +40,60 @@ static int make(const struct iovageom_allocator *allocator, size_t before, size_
 int iovageom_geometry_new(const struct iovageom_allocator *allocator, const char *name,
                           struct iovageom_geometry **out)
 {
-    enum { USUAL = 6 }; /* a usual host states no more facts */
-    struct iovageom_owner self;
-    int status = iovageom_owner_init(&self, IOVAGEOM_SOURCE_OTHER, name);
+    struct iovageom_geometry *geometry = NULL;
+    int status = IOVAGEOM_ERR_INVALID;
 
     allocator = iovageom_allocator_chosen(allocator);
-    if (allocator == NULL)
-        return IOVAGEOM_ERR_INVALID;
+    if (allocator != NULL)
+        status = make(allocator, 0, 1, &geometry);
     if (status == IOVAGEOM_OK)
-        status = make(allocator, 0, USUAL, out);
+        status = iovageom_owner_init(&geometry->self, IOVAGEOM_SOURCE_OTHER, name);
     if (status == IOVAGEOM_OK)
-        (*out)->self = self;
+        *out = geometry;
+    else
+        iovageom_geometry_free(geometry);
     return status;
+}
+
+/* A set that is yet to be initialised, or NULL without memory for it. */
+static struct iovageom_rangeset *new_ranges(struct iovageom_geometry *geometry)
+{
+    return geometry->taken < geometry->room
+               ? &geometry->sets[geometry->taken++]
+               : iovageom_array_new(&geometry->allocator, 1, sizeof(struct iovageom_rangeset));
+}
+
+static void free_ranges(const struct iovageom_geometry *geometry, struct iovageom_rangeset *ranges)
+{
+    iovageom_rangeset_deinit(ranges);
+    if ((uintptr_t)ranges - (uintptr_t)geometry->sets >= geometry->room * sizeof(*ranges))
+        iovageom_array_free(&geometry->allocator, ranges, 1, sizeof(*ranges));
+}
+
+static void free_facts(struct iovageom_geometry *geometry)
+{
+    for (size_t i = 0; i < geometry->count; i++)
+        if (iovageom_fact_has_ranges(&geometry->facts[i]))
+            free_ranges(geometry, geometry->facts[i].ranges);
 }
 
 /* Frees the table, but not what its facts own. */
 static void free_table(const struct iovageom_geometry *geometry)
 {
-    if (geometry->facts != geometry->first)
+    if (geometry->facts != geometry->few)
         iovageom_array_free(&geometry->allocator, geometry->facts, geometry->capacity,
                             sizeof(*geometry->facts));
-}
-
-static void free_ranges(struct iovageom_geometry *geometry)
-{
-    for (size_t i = 0; i < geometry->count; i++)
-        if (iovageom_fact_has_ranges(&geometry->facts[i]))
-            iovageom_rangeset_deinit(&geometry->facts[i].ranges);
 }
 
 void iovageom_geometry_free(struct iovageom_geometry *geometry)
 {
     if (geometry == NULL)
         return;
-    free_ranges(geometry);
+    free_facts(geometry);
     free_table(geometry);
     geometry->allocator.release(geometry->allocator.context, (uint8_t *)geometry - geometry->before,
                                 geometry->before + sizeof(*geometry) +
-                                    geometry->room * sizeof(geometry->first[0]));
+                                    geometry->room * sizeof(geometry->sets[0]));
 }
 
 const char *iovageom_geometry_name(const struct iovageom_geometry *geometry)
@@ -129,48 +146,39 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
     return IOVAGEOM_OK;
 }
 
-/* A fact, or where it would have to be inserted. */
-static struct iovageom_geometry_fact *place_of(const struct iovageom_geometry *geometry,
-                                               const struct iovageom_fact_key *key)
-{
-    struct iovageom_geometry_fact *low = geometry->facts;
-
-    for (size_t left = geometry->count; left > 0; left /= 2) {
-        const struct iovageom_geometry_fact *middle = low + left / 2;
-
-        if (middle->kind < key->kind || (middle->kind == key->kind && compare(middle, key) < 0)) {
-            low += left / 2 + 1;
-            left--;
-        }
-    }
-    return low;
-}
-
 struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *geometry,
                                                       const struct iovageom_fact_key *key,
                                                       bool in_order)
 {
     struct iovageom_geometry_fact *row, *end;
+    struct iovageom_rangeset *set = NULL;
+    int order = 1;
 
     if (geometry->count == geometry->capacity &&
         iovageom_geometry_reserve(geometry, geometry->count + 1) < 0)
         return NULL;
     end = geometry->facts + geometry->count;
     row = in_order ? geometry->facts : end;
-    while (row < end &&
-           (row->kind < key->kind || (row->kind == key->kind && compare(row, key) < 0)))
+    while (row < end && row->kind < key->kind)
         row++;
-    if (row < end && row->kind == key->kind && compare(row, key) == 0)
+    while (row < end && row->kind == key->kind && (order = compare(row, key)) < 0)
+        row++;
+    if (order == 0)
         return row;
+    if (key->kind > IOVAGEOM_FACT_REGIONS) {
+        set = new_ranges(geometry);
+        if (set == NULL)
+            return NULL;
+        /* Can't fail: allocates nothing, and the allocator was checked when it was copied. */
+        (void)iovageom_rangeset_init(set, &geometry->allocator);
+    }
     if (row < end)
         memmove(row + 1, row, (size_t)(end - row) * sizeof(*row));
     row->kind = key->kind;
     row->owner = *key->owner;
     row->value = key->value;
     row->last = key->last;
-    /* Can't fail: allocates nothing, and the allocator was checked when it was copied. */
-    if (iovageom_fact_has_ranges(row))
-        (void)iovageom_rangeset_init(&row->ranges, &geometry->allocator);
+    row->ranges = set;
     geometry->count++;
     return row;
 }
@@ -178,8 +186,8 @@ struct iovageom_geometry_fact *iovageom_geometry_open(struct iovageom_geometry *
 int iovageom_geometry_close(struct iovageom_geometry *geometry, struct iovageom_geometry_fact *row,
                             int status)
 {
-    if (tree_in(&row->ranges)->count == 0) {
-        iovageom_rangeset_deinit(&row->ranges);
+    if (tree_in(row->ranges)->count == 0) {
+        free_ranges(geometry, row->ranges);
         geometry->count--;
         memmove(row, row + 1, (size_t)(geometry->facts + geometry->count - row) * sizeof(*row));
     }
@@ -200,8 +208,8 @@ int iovageom_geometry_settle(struct iovageom_geometry *geometry)
             facts[kept++] = facts[i];
         } else if (iovageom_fact_has_ranges(last)) {
             if (status == IOVAGEOM_OK)
-                status = iovageom_rangeset_union(&last->ranges, &last->ranges, &facts[i].ranges);
-            iovageom_rangeset_deinit(&facts[i].ranges);
+                status = iovageom_rangeset_union(last->ranges, last->ranges, facts[i].ranges);
+            free_ranges(geometry, facts[i].ranges);
         }
     }
     geometry->count = kept;
@@ -214,10 +222,15 @@ const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
 {
     /* value and last are 0, the lowest: no fact of that kind and owner is before the key. */
     const struct iovageom_fact_key key = {kind, owner, 0, 0};
-    const struct iovageom_geometry_fact *first = place_of(geometry, &key), *end = first;
+    const struct iovageom_geometry_fact *first = geometry->facts, *end;
 
-    while (end < geometry->facts + geometry->count && end->kind == kind &&
-           iovageom_owner_compare(&end->owner, owner) == 0)
+    for (size_t left = geometry->count; left > 0; left /= 2)
+        if (compare(first + left / 2, &key) < 0) {
+            first += left / 2 + 1;
+            left--;
+        }
+    for (end = first; end < geometry->facts + geometry->count && end->kind == kind &&
+                      iovageom_owner_compare(&end->owner, owner) == 0;)
         end++;
     if (count != NULL)
         *count = (size_t)(end - first);
@@ -245,7 +258,7 @@ size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry, 
     size_t most = 0;
 
     for (*first = geometry->count; *first > 0 && iovageom_fact_has_ranges(--fact); --*first)
-        most += 2 * tree_in(&fact->ranges)->count;
+        most += 2 * tree_in(fact->ranges)->count;
     return most;
 }
 
@@ -260,25 +273,29 @@ static int append_all(struct iovageom_geometry *geometry, const struct iovageom_
     if (status == IOVAGEOM_OK)
         memcpy(row, from->facts, from->count * sizeof(*row));
     for (size_t i = 0; status == IOVAGEOM_OK && i < from->count; i++, row++) {
-        geometry->count++;
-        if (!iovageom_fact_has_ranges(row))
-            continue;
-        /* A set without nodes is all in the object, and was copied with it. */
-        tree_of(&row->ranges)->allocator = geometry->allocator;
-        if (tree_in(&row->ranges)->root.node != NULL) {
-            (void)iovageom_rangeset_init(&row->ranges, &geometry->allocator);
-            status = iovageom_rangeset_assign(&row->ranges, &from->facts[i].ranges);
+        if (iovageom_fact_has_ranges(row)) {
+            row->ranges = new_ranges(geometry);
+            if (row->ranges == NULL)
+                return IOVAGEOM_ERR_NO_MEMORY;
+            /* A set without nodes is all in the object. */
+            *tree_of(row->ranges) = *tree_in(from->facts[i].ranges);
+            tree_of(row->ranges)->allocator = geometry->allocator;
+            if (tree_in(row->ranges)->root.node != NULL) {
+                (void)iovageom_rangeset_init(row->ranges, &geometry->allocator);
+                status = iovageom_rangeset_assign(row->ranges, from->facts[i].ranges);
+            }
         }
+        geometry->count++;
     }
     return status;
 }
 
 int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
-                                  const struct iovageom_geometry *from, size_t before,
+                                  const struct iovageom_geometry *from, size_t before, size_t room,
                                   struct iovageom_geometry **out)
 {
     struct iovageom_geometry *to;
-    int status = make(allocator, before, from->count, &to);
+    int status = make(allocator, before, room, &to);
 
     if (status < 0)
         return status;
@@ -293,7 +310,7 @@ int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
 
 int iovageom_geometry_copy(const struct iovageom_geometry *geometry, struct iovageom_geometry **out)
 {
-    return iovageom_geometry_copy_behind(&geometry->allocator, geometry, 0, out);
+    return iovageom_geometry_copy_behind(&geometry->allocator, geometry, 0, 0, out);
 }
 
 int iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from,
@@ -302,7 +319,7 @@ int iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_g
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_reserve(geometry, from->count);
     if (status == IOVAGEOM_OK) {
-        free_ranges(geometry);
+        free_facts(geometry);
         memcpy(geometry->facts, from->facts, from->count * sizeof(*from->facts));
         geometry->count = from->count;
         from->count = 0;

@@ -31,13 +31,13 @@ static int put_ranges(struct iovageom_geometry *geometry, enum iovageom_resv_typ
     row = iovageom_geometry_open(geometry, &key, true);
     if (row == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    if (tree_in(&row->ranges)->count == 0) {
-        status = iovageom_rangeset_fill(&row->ranges, ranges, count);
+    if (tree_in(row->ranges)->count == 0) {
+        status = iovageom_rangeset_fill(row->ranges, ranges, count);
     } else {
         (void)iovageom_rangeset_init(&more, &geometry->allocator);
         status = iovageom_rangeset_fill(&more, ranges, count);
         if (status == IOVAGEOM_OK)
-            status = iovageom_rangeset_union(&row->ranges, &row->ranges, &more);
+            status = iovageom_rangeset_union(row->ranges, row->ranges, &more);
         iovageom_rangeset_deinit(&more);
     }
     return iovageom_geometry_close(geometry, row, status);

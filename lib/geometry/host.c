@@ -27,8 +27,8 @@ bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t
         if (iovageom_source_is_guest(fact->owner.source))
             continue;
         /* The first region stands for all; `wanted` is their number, for "and 2 more". */
-        (void)iovageom_rangeset_first_overlap(&fact->ranges, IOVAGEOM_EVERYTHING, &finding.range);
-        finding.wanted = iovageom_rangeset_count(&fact->ranges);
+        (void)iovageom_rangeset_first_overlap(fact->ranges, IOVAGEOM_EVERYTHING, &finding.range);
+        finding.wanted = iovageom_rangeset_count(fact->ranges);
         finding.owner = fact->owner;
         finding.endpoint = endpoint;
         iovageom_report_add(report, &finding);
@@ -69,7 +69,7 @@ static void note_msi_windows(const struct iovageom_geometry *geometry, uint64_t 
             continue;
         finding.owner = fact->owner;
         finding.endpoint = endpoint;
-        iovageom_rangeset_seek(&fact->ranges, 0, &cursor);
+        iovageom_rangeset_seek(fact->ranges, 0, &cursor);
         while (iovageom_rangeset_next(&cursor, &finding.range))
             if (iovageom_size_saturate(iovageom_range_size(finding.range)) == 0x100000 &&
                 !iovageom_range_equal(finding.range, x86))
@@ -139,7 +139,7 @@ int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
         if (iovageom_fact_type(row) == IOVAGEOM_RESV_MSI &&
             !iovageom_source_is_guest(row->owner.source))
             status = iovageom_geometry_close(changed, row,
-                                             iovageom_rangeset_remove(&row->ranges, window));
+                                             iovageom_rangeset_remove(row->ranges, window));
     }
     return iovageom_geometry_take(geometry, changed, status);
 }

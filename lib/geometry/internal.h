@@ -50,7 +50,7 @@ struct iovageom_geometry_fact {
     struct iovageom_owner owner;
     uint64_t value; /* mask, alignment, number of mappings, or start of the aperture; else 0 */
     uint64_t last;  /* of the aperture; else 0 */
-    struct iovageom_rangeset ranges; /* of regions, never empty; with other kinds not initialised */
+    struct iovageom_rangeset *ranges; /* of regions, never empty; with other kinds not set */
 };
 
 /*
@@ -71,10 +71,11 @@ struct iovageom_geometry {
     struct iovageom_geometry_fact *facts;
     size_t count;    /* of facts */
     size_t capacity; /* of facts */
-    /* In the same allocation: bytes of a caller in front, see iovageom_geometry_copy_behind(), and
-     * room for facts behind, which are there until they become more. */
-    size_t before, room;
-    struct iovageom_geometry_fact first[];
+    /* In the same allocation: bytes of a caller in front, see iovageom_geometry_copy_behind(); facts,
+     * until they become more, as of a usual host they don't; and the first sets. */
+    size_t before, room, taken; /* bytes; sets that there are, and that were given to facts */
+    struct iovageom_geometry_fact few[6];
+    struct iovageom_rangeset sets[];
 };
 
 /* Whether it is of regions. */
@@ -133,15 +134,17 @@ int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const
  * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed. */
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
-/* If `status` is IOVAGEOM_OK, gives the facts of `from` to a geometry in place of its own. Frees `from`
- * in any case. Returns `status`, or IOVAGEOM_ERR_NO_MEMORY, and the geometry is as it was. */
+/* If `status` is IOVAGEOM_OK, gives the facts of `from`, a copy without room for sets, to a geometry in
+ * place of its own. Frees `from` in any case. Returns `status`, or IOVAGEOM_ERR_NO_MEMORY, and the
+ * geometry is as it was. */
 int iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from,
                            int status);
 
-/* A copy, behind `before` bytes for the caller, which must keep it aligned: one allocation where no fact
- * has many ranges. iovageom_geometry_free() gives back all of it. */
+/* A copy, behind `before` bytes for the caller, which must keep it aligned, and with `room` for sets in the
+ * same allocation: where that is enough, and facts and ranges are few, it is the only one.
+ * iovageom_geometry_free() gives back all of it. */
 int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
-                                  const struct iovageom_geometry *from, size_t before,
+                                  const struct iovageom_geometry *from, size_t before, size_t room,
                                   struct iovageom_geometry **out);
 
 /* The facts of one kind and owner: the first, or NULL, and how many (`count` may be NULL). O(log n +

@@ -134,7 +134,7 @@ int iovageom_geometry_usable(const struct iovageom_geometry *geometry, uint64_t 
     for (size_t i = 0;
          status == IOVAGEOM_OK && (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
         if (iovageom_fact_forbids(fact))
-            status = iovageom_rangeset_union(&set, &set, &fact->ranges);
+            status = iovageom_rangeset_union(&set, &set, fact->ranges);
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_complement(&set, &set, IOVAGEOM_EVERYTHING);
     if (status == IOVAGEOM_OK)
@@ -208,7 +208,7 @@ static bool known_of(const struct iovageom_geometry *geometry, const struct iova
             continue;
         if (fact->kind != IOVAGEOM_FACT_INCOMPLETE || iovageom_source_is_kernel(fact->owner.source))
             said |= iovageom_fact_has_ranges(fact) ? IOVAGEOM_FACT_REGIONS : fact->kind;
-        if (iovageom_fact_has_ranges(fact) && iovageom_rangeset_hull(&fact->ranges, &hull))
+        if (iovageom_fact_has_ranges(fact) && iovageom_rangeset_hull(fact->ranges, &hull))
             *last = iovageom_higher(*last, hull.last);
     }
     if ((said & (IOVAGEOM_FACT_USABLE | IOVAGEOM_FACT_APERTURE)) != 0)

@@ -76,7 +76,7 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
         const struct iovageom_geometry_fact *fact = &geometry->facts[first];
         const struct iovageom_region like = {
             {0, 0}, fact->kind - IOVAGEOM_FACT_REGIONS, (uint32_t)first};
-        const struct iovageom_itree *tree = tree_in(&fact->ranges);
+        const struct iovageom_itree *tree = tree_in(fact->ranges);
         const struct iovageom_range *range = tree->inline_ranges;
         struct iovageom_itree_cursor cursor;
         size_t run = tree->root.node == NULL ? tree->count : 0;
@@ -219,7 +219,7 @@ static const struct iovageom_geometry_fact *search(const struct iovageom_geometr
 {
     for (size_t i = geometry->count; i-- > 0 && iovageom_fact_has_ranges(&geometry->facts[i]);) {
         const struct iovageom_range *range =
-            iovageom_itree_find(tree_in(&geometry->facts[i].ranges), piece->start).range;
+            iovageom_itree_find(tree_in(geometry->facts[i].ranges), piece->start).range;
 
         if (range != NULL && begins_in(*range, piece))
             return &geometry->facts[i];

@@ -205,7 +205,7 @@ static int take_line(struct reading *reading, size_t line, int status, struct io
     earlier = iovageom_geometry_facts_of(reading->fresh, IOVAGEOM_FACT_REGIONS + (uint32_t)type,
                                          &reading->owner, &count);
     if (!reading->lenient && earlier != NULL &&
-        iovageom_rangeset_first_overlap(&earlier->ranges, range, &other) &&
+        iovageom_rangeset_first_overlap(earlier->ranges, range, &other) &&
         other.last != IOVAGEOM_ADDRESS_MAX)
         return iovageom_range_equal(other, range) ? IOVAGEOM_ERR_EXISTS : IOVAGEOM_ERR_OVERLAP;
     return iovageom_geometry_add_reserved(reading->fresh, range, type, IOVAGEOM_SOURCE_SYSFS);

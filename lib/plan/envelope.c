@@ -14,50 +14,50 @@
  */
 
 /*
- * Adds regions of a host as the envelope's. Most hosts of a pool have the same: a test whether a
- * range is there already is cheaper than to add it again.
+ * Adds regions of a host as the envelope's, to row number *row - 1, which is made if *row is 0. Most
+ * hosts of a pool have the same: a test whether a range is there already is cheaper than to add it again.
  */
-static int add_regions(struct iovageom_geometry *met, const struct iovageom_owner *owner,
-                       const struct iovageom_geometry_fact *regions)
+static int add_regions(struct iovageom_geometry *met, const struct iovageom_fact_key *key,
+                       size_t *row, const struct iovageom_rangeset *ranges)
 {
-    const struct iovageom_fact_key key = {regions->kind, owner, 0, 0};
-    struct iovageom_geometry_fact *row = iovageom_geometry_open(met, &key, true);
     struct iovageom_rangeset_cursor cursor;
+    struct iovageom_rangeset *set;
     struct iovageom_range range;
     int status = IOVAGEOM_OK;
 
-    if (row == NULL)
+    if (*row == 0 && iovageom_geometry_open(met, key, false) == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
-    iovageom_rangeset_seek(&regions->ranges, 0, &cursor);
+    if (*row == 0)
+        *row = met->count;
+    set = met->facts[*row - 1].ranges;
+    iovageom_rangeset_seek(ranges, 0, &cursor);
     while (status == IOVAGEOM_OK && iovageom_rangeset_next(&cursor, &range))
-        if (!iovageom_rangeset_contains(&row->ranges, range))
-            status = iovageom_rangeset_insert(&row->ranges, range);
-    return iovageom_geometry_close(met, row, status);
+        if (!iovageom_rangeset_contains(set, range))
+            status = iovageom_rangeset_insert(set, range);
+    return status;
 }
 
-/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions come first,
- * each in its place; the others are appended and sorted, but for what the host before has stated in
- * the same place: mostly that is all. */
+/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions of a type have
+ * one row; others are appended, but for what the host before has stated in the same place: mostly that
+ * is all. They are sorted at the end. One pass, as a pool has no place in a cache. */
 static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {
-    const struct iovageom_geometry_fact *fact;
+    size_t rows[IOVAGEOM_RESV_MSI + 1] = {0};
     int status = IOVAGEOM_OK;
 
     for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; status == IOVAGEOM_OK &&
-                           (fact = iovageom_geometry_next_regions(hosts[i], &j)) != NULL;)
-            status = add_regions(met, owner, fact);
-    for (size_t i = 0; i < count; i++)
         for (size_t j = 0; status == IOVAGEOM_OK && j < hosts[i]->count; j++) {
-            struct iovageom_fact_key key = {hosts[i]->facts[j].kind, owner,
-                                            hosts[i]->facts[j].value, hosts[i]->facts[j].last};
+            const struct iovageom_geometry_fact *fact = &hosts[i]->facts[j], *before = NULL;
+            const struct iovageom_fact_key key = {fact->kind, owner, fact->value, fact->last};
 
-            fact = i > 0 && j < hosts[i - 1]->count ? &hosts[i - 1]->facts[j] : NULL;
-            if (key.kind <= IOVAGEOM_FACT_REGIONS &&
-                (fact == NULL || fact->kind != key.kind || fact->value != key.value ||
-                 fact->last != key.last) &&
-                iovageom_geometry_open(met, &key, false) == NULL)
+            if (i > 0 && j < hosts[i - 1]->count)
+                before = &hosts[i - 1]->facts[j];
+            if (iovageom_fact_has_ranges(fact))
+                status = add_regions(met, &key, &rows[iovageom_fact_type(fact)], fact->ranges);
+            else if ((before == NULL || before->kind != key.kind || before->value != key.value ||
+                      before->last != key.last) &&
+                     iovageom_geometry_open(met, &key, false) == NULL)
                 status = IOVAGEOM_ERR_NO_MEMORY;
         }
     return status < 0 ? status : iovageom_geometry_settle(met);

@@ -235,7 +235,7 @@ static void ask_platform(struct iovageom_admission *a)
         return;
     for (size_t i = 0; (fact = iovageom_geometry_next_regions(a->viommu->platform, &i)) != NULL;)
         if (iovageom_fact_type(fact) != IOVAGEOM_RESV_MSI && iovageom_fact_forbids(fact) &&
-            iovageom_rangeset_first_overlap(&fact->ranges, guest, &hit))
+            iovageom_rangeset_first_overlap(fact->ranges, guest, &hit))
             object_input(a, guest, hit, false, &fact->owner);
 }
 

@@ -22,7 +22,7 @@ static bool name_regions(struct iovageom_finding *finding, const struct iovageom
 
     for (size_t i = geometry->count; walk == NULL && found == NULL && i-- > 0;)
         if (iovageom_fact_forbids(&geometry->facts[i]) &&
-            iovageom_rangeset_overlaps(&geometry->facts[i].ranges, range))
+            iovageom_rangeset_overlaps(geometry->facts[i].ranges, range))
             found = &geometry->facts[i];
     while (walk != NULL && iovageom_walk_next(walk, &range, &piece, &fact))
         if (iovageom_fact_forbids(fact) && (found == NULL || fact > found))

@@ -22,7 +22,7 @@ static void take_ranges(struct iovageom_device *device)
     size_t taken = 0, count;
 
     for (size_t i = geometry->count; i-- > 0 && iovageom_fact_forbids(&geometry->facts[i]);) {
-        (void)iovageom_rangeset_to_array(&geometry->facts[i].ranges, all + taken, SIZE_MAX, &count);
+        (void)iovageom_rangeset_to_array(geometry->facts[i].ranges, all + taken, SIZE_MAX, &count);
         taken += count;
         if (iovageom_fact_type(&geometry->facts[i]) == IOVAGEOM_RESV_MSI)
             device->msi_count = taken;
@@ -63,7 +63,8 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
     struct iovageom_geometry *copy;
     struct iovageom_device *device;
     uint64_t left;
-    int error = iovageom_geometry_copy_behind(&viommu->allocator, geometry, before + size, &copy);
+    int error = iovageom_geometry_copy_behind(&viommu->allocator, geometry, before + size,
+                                              geometry->count - first, &copy);
 
     if (error != IOVAGEOM_OK)
         return error;

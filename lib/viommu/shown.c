@@ -197,7 +197,7 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
     for (size_t i = 0; (fact = iovageom_geometry_next_regions(device->geometry, &i)) != NULL;) {
         software |= iovageom_fact_type(fact) == IOVAGEOM_RESV_SOFTWARE_MSI;
         if (iovageom_fact_forbids(fact) &&
-            iovageom_rangeset_first_overlap(&fact->ranges, window, &finding.range)) {
+            iovageom_rangeset_first_overlap(fact->ranges, window, &finding.range)) {
             (void)iovageom_range_intersect(finding.range, window, &finding.range);
             refused = true;
         }

@@ -112,7 +112,7 @@ static void an_empty_list_is_known(void **state)
 static void each_name_for_itself(void **state)
 {
     struct iovageom_geometry *all = new_geometry("pool");
-    struct iovageom_geometry *other = new_geometry("wide");
+    struct iovageom_geometry *other = new_geometry("wide"), *wide;
     const struct iovageom_range usable = {0, UINT64_MAX};
 
     (void)state;
@@ -126,6 +126,15 @@ static void each_name_for_itself(void **state)
     assert_int_equal(iovageom_geometry_narrow(all, other), 0);
     iovageom_geometry_free(other);
     check_known(all, 0x80fffff);
+
+    /* of this one only the width is known */
+    assert_int_equal(iovageom_geometry_copy(all, &wide), 0);
+    other = new_geometry("no regions");
+    assert_int_equal(iovageom_geometry_add_gaw(other, 48, IOVAGEOM_SOURCE_SMMUV3_REGISTERS), 0);
+    assert_int_equal(iovageom_geometry_narrow(wide, other), 0);
+    iovageom_geometry_free(other);
+    check_known(wide, NOTHING);
+    iovageom_geometry_free(wide);
 
     other = new_geometry("cut off");
     add_sysfs(other, "0x1000 0x1fff direct", IOVAGEOM_SYSFS_STRICT);

@@ -304,7 +304,7 @@ static int put_set(struct iovageom_geometry *geometry, const struct iovageom_fac
 
     return row == NULL ? IOVAGEOM_ERR_NO_MEMORY
                        : iovageom_geometry_close(
-                             geometry, row, iovageom_rangeset_union(&row->ranges, &row->ranges, set));
+                             geometry, row, iovageom_rangeset_union(row->ranges, row->ranges, set));
 }
 
 /* The operations that may fail for lack of memory; each is to succeed or to change nothing. */

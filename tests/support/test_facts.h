@@ -73,7 +73,7 @@ static inline bool test_forbids(const struct iovageom_geometry *geometry,
     const struct iovageom_geometry_fact *fact;
 
     for (size_t i = 0; (fact = iovageom_geometry_next_regions(geometry, &i)) != NULL;)
-        if (iovageom_fact_forbids(fact) && iovageom_rangeset_overlaps(&fact->ranges, range))
+        if (iovageom_fact_forbids(fact) && iovageom_rangeset_overlaps(fact->ranges, range))
             return true;
     return false;
 }
@@ -90,7 +90,7 @@ static inline bool test_regions_equal(const struct iovageom_geometry *a,
     for (size_t i = 0; (of_a = iovageom_geometry_next_regions(a, &i)) != NULL;) {
         of_b = iovageom_geometry_next_regions(b, &j);
         if (of_a->kind != of_b->kind || iovageom_owner_compare(&of_a->owner, &of_b->owner) != 0 ||
-            !iovageom_rangeset_equal(&of_a->ranges, &of_b->ranges))
+            !iovageom_rangeset_equal(of_a->ranges, of_b->ranges))
             return false;
     }
     return true;
