@@ -353,6 +353,9 @@ static void read_one_line(struct reader *reader)
         paste_read_table, paste_read_log, paste_read_lspci, paste_read_record,
     };
 
+    /* A text may have millions of lines with nothing in them. */
+    if (reader->at == reader->end)
+        return;
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
         if (readers[i](reader)) {
             reader->understood++;
