@@ -51,9 +51,7 @@ static inline bool iovageom_range_touches(struct iovageom_range a, struct iovage
     return iovageom_range_overlaps(iovageom_range_around(a), b);
 }
 
-/*
- * The addresses that both have. Returns false, and leaves *out untouched, when there are none.
- */
+/* The addresses that both have. Returns false, and leaves *out untouched, when there are none. */
 static inline bool iovageom_range_intersect(struct iovageom_range a, struct iovageom_range b,
                                             struct iovageom_range *out)
 {
@@ -72,10 +70,7 @@ static inline struct iovageom_range iovageom_range_hull(struct iovageom_range a,
                                    iovageom_higher(a.last, b.last)};
 }
 
-/*
- * The addresses of `from` that `what` does not have, as 0, 1 or 2 ranges in ascending order.
- * Returns how many were written to `out`.
- */
+/* The addresses of `from` that `what` does not have: 0, 1 or 2 ranges, ascending. Returns how many. */
 static inline unsigned iovageom_range_subtract(struct iovageom_range from,
                                                struct iovageom_range what,
                                                struct iovageom_range out[2])
@@ -95,9 +90,7 @@ static inline unsigned iovageom_range_subtract(struct iovageom_range from,
     return count;
 }
 
-/*
- * The addresses below `range`: [0, start - 1]. False, and *out untouched, when start is 0.
- */
+/* The addresses below `range`: [0, start - 1]. False, and *out untouched, when start is 0. */
 static inline bool iovageom_range_below(struct iovageom_range range, struct iovageom_range *out)
 {
     if (range.start == 0)
@@ -106,11 +99,8 @@ static inline bool iovageom_range_below(struct iovageom_range range, struct iova
     return true;
 }
 
-/*
- * The addresses between two ranges of which `low` ends below the start of `high`. False, and *out
- * untouched, when there are none: the ranges overlap, are in the wrong order, or `high` starts at
- * low.last + 1.
- */
+/* The addresses between two ranges. False, and *out untouched, when there are none: the ranges overlap or
+ * touch, or `low` is not below `high`. */
 static inline bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
                                           struct iovageom_range *out)
 {
@@ -120,47 +110,26 @@ static inline bool iovageom_range_between(struct iovageom_range low, struct iova
     return true;
 }
 
-/*
- * The largest range within `range` whose start and whose end (last + 1) are multiples of
- * `granule` bytes. This is what a *usable* range is worth at that granule.
- *
- * @param granule a power of two; any other number yields false.
- * @return false, and *out untouched, when no whole granule fits.
- */
+/* The whole granules within `range`: what a *usable* range is worth. False, and *out untouched, when there
+ * are none, or the granule is no power of two. */
 static inline bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
                                                struct iovageom_range *out)
 {
-    uint64_t offset = granule - 1;
-    uint64_t start = range.start;
-    uint64_t last = range.last;
+    const uint64_t offset = granule - 1;
+    const uint64_t start = (range.start + offset) & ~offset;
+    const uint64_t last = ((range.last + 1) & ~offset) - 1;
 
-    if (!iovageom_pgsize_is_power(granule))
-        return false;
-    /* Where a granule is cut, its end moves inward. It must not wrap there: no granule follows the
-     * highest one, and none precedes the lowest. In both cases no whole granule is inside. */
-    if ((start & offset) != 0) {
-        if ((start | offset) == IOVAGEOM_ADDRESS_MAX)
-            return false;
-        start = (start | offset) + 1;
-    }
-    if ((last & offset) != offset) {
-        if (last < granule)
-            return false;
-        last = (last & ~offset) - 1;
-    }
-    if (start > last)
+    /* No granule follows the highest one: there the start has wrapped, and is lower. None precedes the
+     * lowest: there the last has, and is higher. */
+    if (!iovageom_pgsize_is_power(granule) || start < range.start || last > range.last ||
+        start > last)
         return false;
     *out = (struct iovageom_range){start, last};
     return true;
 }
 
-/*
- * The smallest range around `range` whose start and whose end (last + 1) are multiples of
- * `granule` bytes. This is what a *reserved* range costs at that granule. It always exists: the
- * highest granule ends at 2^64-1.
- *
- * @param granule a power of two; any other number returns `range` as it is.
- */
+/* The granules that have an address of `range`: what a *reserved* range costs. There are always some: the
+ * highest granule ends at 2^64-1. For a granule that is no power of two, `range` as it is. */
 static inline struct iovageom_range iovageom_range_align_outward(struct iovageom_range range,
                                                                  uint64_t granule)
 {

@@ -109,21 +109,19 @@ IOVAGEOM_COLD static void share(struct iovageom_itree *tree, struct iovageom_itr
 {
     struct iovageom_itree_child *low = &inner_of(path, level)->child[slot], *high = low + 1;
     const uint32_t had = low->count, below = level - 1;
-    const uint32_t n = want > had ? want - had : had - want;
+    const uint32_t n = want > had ? want - had : had - want, first = want > had ? 0 : want;
     struct iovageom_itree_child *from = want > had ? high : low, *to = want > had ? low : high;
     uint32_t place = path->slot[below] + (path->slot[level] > slot ? had : 0);
     uint64_t moved;
 
     if (n > 0) {
         take_child(path, level, slot + (from == high));
-        moved = longest(tree, path, below, from == high ? 0 : want, n);
-        if (from == high) {
-            move_entries(tree, below, low->node, had, high->node, 0, n);
-            move_entries(tree, below, high->node, 0, high->node, n, high->count - n);
-        } else {
+        moved = longest(tree, path, below, first, n);
+        if (from == low)
             move_entries(tree, below, high->node, n, high->node, 0, high->count);
-            move_entries(tree, below, high->node, 0, low->node, want, n);
-        }
+        move_entries(tree, below, to->node, from == low ? 0 : had, from->node, first, n);
+        if (from == high)
+            move_entries(tree, below, high->node, 0, high->node, n, high->count - n);
         from->count -= n;
         to->count += n;
         vacate(below, from->node, from->count, n);
