@@ -72,7 +72,8 @@ void iovageom_itree_seek_end(const struct iovageom_itree *tree, struct iovageom_
     path->slot[0]++;
 }
 
-bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path)
+IOVAGEOM_COLD bool iovageom_itree_step(const struct iovageom_itree *tree,
+                                       struct iovageom_itree_path *path)
 {
     uint32_t level = 1;
 

@@ -220,7 +220,7 @@ void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path 
 }
 
 /* Leaf by leaf: entries of one leaf go in one step. */
-size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range)
+IOVAGEOM_COLD size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range)
 {
     size_t before = tree->count;
     struct iovageom_itree_path path;

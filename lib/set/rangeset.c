@@ -126,20 +126,14 @@ int iovageom_rangeset_from_array(struct iovageom_rangeset *set, const struct iov
 static void absorb(struct iovageom_itree *tree, struct iovageom_range entry,
                    struct iovageom_range range)
 {
-    struct iovageom_range merged = iovageom_range_hull(entry, range);
-    struct iovageom_range beyond;
+    struct iovageom_range merged = iovageom_range_hull(entry, range), beyond;
+    const struct iovageom_itree_entry next = iovageom_itree_find(tree, merged.last);
     struct iovageom_itree_path path;
-    struct iovageom_itree_entry next;
 
-    if (merged.last > entry.last) {
-        next = iovageom_itree_find(tree, merged.last);
-        if (next.range && iovageom_range_touches(merged, *next.range))
-            merged.last = next.range->last;
-        if (iovageom_range_above(entry, &beyond)) {
-            beyond.last = merged.last;
-            iovageom_itree_erase(tree, beyond);
-        }
-    }
+    if (next.range && iovageom_range_touches(merged, *next.range))
+        merged.last = next.range->last;
+    if (iovageom_range_above(entry, &beyond))
+        iovageom_itree_erase(tree, (struct iovageom_range){beyond.start, merged.last});
     iovageom_itree_seek(tree, entry.start, &path);
     iovageom_itree_resize(tree, &path, merged);
 }
