@@ -118,6 +118,32 @@ static void thaw_waits_for_the_guest_to_be_gone(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* Who is there already is named, a device or none. */
+static void who_is_at_an_endpoint_is_named(void **state)
+{
+    struct iovageom_geometry *host = test_host(NULL, "newcomer", 39, PAGES_4K);
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_declare(viommu, 1, OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(test_plug(viommu, 2, OWN, test_host(NULL, "first", 39, PAGES_4K), NULL), 0);
+    for (uint32_t endpoint = 1; endpoint <= 2; endpoint++) {
+        const struct iovageom_finding *finding;
+
+        assert_int_equal(iovageom_viommu_plug(viommu, endpoint, NULL, host, &report),
+                         IOVAGEOM_ERR_EXISTS);
+        finding = iovageom_report_at(&report, 0);
+        assert_int_equal(finding->kind, IOVAGEOM_FINDING_EXISTS);
+        assert_int_equal(finding->endpoint, endpoint);
+        assert_string_equal(finding->other.name, endpoint == 1 ? "an emulated endpoint" : "first");
+    }
+    iovageom_report_deinit(&report);
+    iovageom_geometry_free(host);
+    iovageom_viommu_free(viommu);
+}
+
 static void a_prepared_plug_waits_for_its_end(void **state)
 {
     struct iovageom_geometry *host = test_host(NULL, "host", 39, PAGES_4K);
@@ -571,6 +597,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frozen_books_refuse_what_would_change_them),
         cmocka_unit_test(thaw_waits_for_the_guest_to_be_gone),
+        cmocka_unit_test(who_is_at_an_endpoint_is_named),
         cmocka_unit_test(a_prepared_plug_waits_for_its_end),
         cmocka_unit_test(the_bypass_field_takes_what_it_may),
         cmocka_unit_test(the_input_range_goes_as_far_as_the_hosts),

@@ -327,9 +327,11 @@ static void tell(struct iovageom_viommu *viommu, uint32_t endpoint, bool probe,
         assert_int_equal(iovageom_viommu_told(viommu, endpoint, regions, 8, &count, report), 0);
 }
 
-/* A granule above the host's pages takes more than the host does: told and PROBE name it. */
+/* A granule above the host's pages takes more than the host does: told and PROBE name it. What the
+ * envelope maps is nothing to a group without a slot. */
 static void what_the_granule_takes_is_named(void **state)
 {
+    struct iovageom_geometry *envelope = test_host(NULL, "envelope", 64, 0x10000);
     struct iovageom_viommu_config config;
     struct iovageom_viommu *viommu;
     struct iovageom_region regions[8];
@@ -341,6 +343,8 @@ static void what_the_granule_takes_is_named(void **state)
     iovageom_viommu_config_init(&config);
     config.granule = 0x10000;
     viommu = books(NULL, &config);
+    assert_int_equal(iovageom_viommu_set_envelope(viommu, envelope, NULL), 0);
+    iovageom_geometry_free(envelope);
     assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN,
                                test_host_with(NULL, "4K", 39, PAGES_4K, R(0x20000000, 0x20000fff)),
                                NULL),
