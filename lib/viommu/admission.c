@@ -147,6 +147,29 @@ static void ask_common(struct iovageom_admission *a)
         object_input(a, input, hit, false, NULL);
 }
 
+/*
+ * Whether the device and the machine's regions leave a whole granule of `input` to the guest. Walks
+ * the gaps between the ranges of the device, which ascend; `input` shrinks to what is above each
+ * range.
+ */
+static bool leaves_some(const struct iovageom_device *device,
+                        const struct iovageom_rangeset *platform, struct iovageom_range input,
+                        uint64_t granule)
+{
+    struct iovageom_range gap;
+
+    for (size_t i = 0; i < device->all_count; i++) {
+        if (iovageom_range_below(device->ranges[i], &gap) &&
+            iovageom_range_intersect(gap, input, &gap) &&
+            iovageom_rangeset_hole(platform, gap, granule, granule, false, &gap) == IOVAGEOM_OK)
+            return true;
+        if (!iovageom_range_above(device->ranges[i], &gap) ||
+            !iovageom_range_intersect(gap, input, &input))
+            return false;
+    }
+    return iovageom_rangeset_hole(platform, input, granule, granule, false, &gap) == IOVAGEOM_OK;
+}
+
 /* Something must be usable, in the largest granule that is known: guest's, configured or device's.
  * False when nothing is: that refuses, except while loading. */
 static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
@@ -156,7 +179,7 @@ static bool ask_some(struct iovageom_admission *a, struct iovageom_range input)
     if (granule == 0)
         granule = iovageom_pgsize_granule(a->viommu->config.page_size_mask);
     granule = iovageom_higher(granule, iovageom_pgsize_granule(a->device->mask));
-    if (iovageom_device_leaves_some(a->device, &a->viommu->platform_all, input, granule))
+    if (leaves_some(a->device, &a->viommu->platform_all, input, granule))
         return true;
     object_number(a, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
     return a->viommu->loading;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../base/range.h"
 #include "internal.h"
 
 /*
@@ -186,6 +187,25 @@ int iovageom_viommu_detach(struct iovageom_viommu *viommu, uint32_t domain, uint
 
 /* ---- both ---- */
 
+/* A domain without endpoints: the caller moves one there at once. NULL for lack of memory. */
+static struct iovageom_domain *domain_make(struct iovageom_viommu *viommu, uint32_t id, bool bypass)
+{
+    struct iovageom_domain *domain =
+        iovageom_object_make(viommu, &viommu->domains, id, sizeof(*domain));
+
+    if (domain == NULL)
+        return NULL;
+    domain->node.self = domain->mapped.self = domain;
+    domain->id = id;
+    domain->bypass = bypass;
+    (void)iovageom_rangeset_init(&domain->reserved, &viommu->allocator);
+    (void)iovageom_mappings_init(&domain->mappings,
+                                 iovageom_pgsize_granule(viommu->shown.page_size_mask),
+                                 &viommu->allocator);
+    domain->indexed = (viommu->config.flags & IOVAGEOM_VIOMMU_INDEX_PHYS) != 0;
+    return domain;
+}
+
 /* To be called once it was agreed to. IOVAGEOM_ERR_NO_MEMORY, not for a DETACH: nothing has changed. */
 int iovageom_move_do(struct iovageom_viommu *viommu, const struct iovageom_move *move)
 {
@@ -195,7 +215,7 @@ int iovageom_move_do(struct iovageom_viommu *viommu, const struct iovageom_move 
     if (!move->make && move->endpoint->domain == target)
         return IOVAGEOM_OK;
     if (move->make)
-        target = iovageom_domain_make(viommu, move->id, move->bypass);
+        target = domain_make(viommu, move->id, move->bypass);
     if (move->make && target == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     error = iovageom_endpoint_move(viommu, move->endpoint, move->endpoint->address_space, target);

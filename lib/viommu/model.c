@@ -341,26 +341,6 @@ void iovageom_endpoint_drop(struct iovageom_viommu *viommu, struct iovageom_endp
 
 /* ---- where endpoints are ---- */
 
-/* A domain without endpoints: the caller moves one there at once. NULL for lack of memory. */
-struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id,
-                                             bool bypass)
-{
-    struct iovageom_domain *domain =
-        iovageom_object_make(viommu, &viommu->domains, id, sizeof(*domain));
-
-    if (domain == NULL)
-        return NULL;
-    domain->node.self = domain->mapped.self = domain;
-    domain->id = id;
-    domain->bypass = bypass;
-    (void)iovageom_rangeset_init(&domain->reserved, &viommu->allocator);
-    (void)iovageom_mappings_init(&domain->mappings,
-                                 iovageom_pgsize_granule(viommu->shown.page_size_mask),
-                                 &viommu->allocator);
-    domain->indexed = (viommu->config.flags & IOVAGEOM_VIOMMU_INDEX_PHYS) != 0;
-    return domain;
-}
-
 /* The last endpoint that leaves takes the domain and its mappings along (N34). */
 static void domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom_domain *domain)
 {

@@ -266,9 +266,6 @@ int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, size_t before, uint64_t live,
                          struct iovageom_device **out);
 void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_device *device);
-bool iovageom_device_leaves_some(const struct iovageom_device *device,
-                                 const struct iovageom_rangeset *platform,
-                                 struct iovageom_range input, uint64_t granule);
 bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom_device *b);
 int iovageom_wire_new(const struct iovageom_viommu *viommu, size_t count,
                       struct iovageom_wire_list **out);
@@ -306,8 +303,6 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
                            struct iovageom_address_space *address_space,
                            struct iovageom_domain *domain);
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t id);
-struct iovageom_domain *iovageom_domain_make(struct iovageom_viommu *viommu, uint32_t id,
-                                             bool bypass);
 void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
 
 /** A change after which a PROBE may get another answer. */

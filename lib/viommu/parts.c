@@ -104,29 +104,6 @@ bool iovageom_device_same(const struct iovageom_device *a, const struct iovageom
                   (a->all_count + a->msi_count) * sizeof(struct iovageom_range)) == 0;
 }
 
-/*
- * Whether the device and the machine's regions leave a whole granule of `input` to the guest. Walks
- * the gaps between the ranges of the device, which ascend; `input` shrinks to what is above each
- * range.
- */
-bool iovageom_device_leaves_some(const struct iovageom_device *device,
-                                 const struct iovageom_rangeset *platform,
-                                 struct iovageom_range input, uint64_t granule)
-{
-    struct iovageom_range gap;
-
-    for (size_t i = 0; i < device->all_count; i++) {
-        if (iovageom_range_below(device->ranges[i], &gap) &&
-            iovageom_range_intersect(gap, input, &gap) &&
-            iovageom_rangeset_hole(platform, gap, granule, granule, false, &gap) == IOVAGEOM_OK)
-            return true;
-        if (!iovageom_range_above(device->ranges[i], &gap) ||
-            !iovageom_range_intersect(gap, input, &input))
-            return false;
-    }
-    return iovageom_rangeset_hole(platform, input, granule, granule, false, &gap) == IOVAGEOM_OK;
-}
-
 /* ---- lists of regions ---- */
 
 /* A list with one reference and room for `count` regions, which the caller fills in. */
