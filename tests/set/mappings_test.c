@@ -190,6 +190,9 @@ static void touching_a_set(void **state)
         assert_int_equal(unmap(found.range.start, found.range.last, NULL), 0);
     }
     assert_false(iovageom_mappings_touching(&ledger, &set, &found));
+    assert_int_equal(iovageom_rangeset_insert(&set, range(0, 0)), 0);
+    assert_true(iovageom_mappings_touching(&ledger, &set, &found));
+    assert_int_equal(found.range.start, 0);
     iovageom_rangeset_deinit(&set);
 }
 
