@@ -227,6 +227,47 @@ static void inverts(void **state)
     iovageom_rangeset_deinit(&reserved);
 }
 
+/* To a set of many: all of them or, for lack of memory, none. A dozen fills a leaf and those beside it, so
+ * that some are there already when memory lacks. One joins what is there. */
+static void few_are_added_all_or_none(void **state)
+{
+    enum { MANY = 1000, FEW = 13 };
+    struct iovageom_range many[MANY], now[MANY];
+    struct iovageom_rangeset few;
+    unsigned refused = 0;
+    size_t count;
+    bool hit = true;
+
+    (void)state;
+    for (uint64_t i = 0; i < MANY; i++)
+        many[i] = range(i * 16, i * 16 + 3);
+    assert_int_equal(iovageom_rangeset_init(&few, NULL), 0);
+    for (uint64_t i = 500; i < 500 + FEW; i++)
+        assert_int_equal(
+            iovageom_rangeset_insert(&few, range(i * 16 + (i == 507 ? 4 : 8), i * 16 + 9)), 0);
+    for (unsigned n = 1; hit; n++) {
+        assert_int_equal(iovageom_rangeset_from_array(&set, many, MANY), 0);
+        test_allocator_fail_at(&memory, n, n % 2 == 0);
+        int status = n % 3 == 0 ? iovageom_rangeset_union(&set, &few, &set)
+                                : iovageom_rangeset_union(&set, &set, &few);
+        hit = test_allocator_stop_failing(&memory);
+        if (!hit) {
+            assert_int_equal(status, 0);
+            break;
+        }
+        refused++;
+        assert_int_equal(status, IOVAGEOM_ERR_NO_MEMORY);
+        assert_int_equal(iovageom_rangeset_to_array(&set, now, MANY, &count), 0);
+        assert_int_equal(count, MANY);
+        assert_memory_equal(now, many, sizeof(many));
+    }
+    assert_true(refused >= 2); /* a list of what is new, and a leaf */
+    assert_int_equal(iovageom_rangeset_count(&set), MANY + FEW - 1);
+    assert_true(iovageom_rangeset_contains(&set, range(507 * 16, 507 * 16 + 9)));
+    assert_true(iovageom_rangeset_contains(&set, range(512 * 16 + 8, 512 * 16 + 9)));
+    iovageom_rangeset_deinit(&few);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(swaps, fresh, done),
         cmocka_unit_test_setup_teardown(holes, fresh, done),
         cmocka_unit_test_setup_teardown(inverts, fresh, done),
+        cmocka_unit_test_setup_teardown(few_are_added_all_or_none, fresh, done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
