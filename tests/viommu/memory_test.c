@@ -386,6 +386,51 @@ static void a_region_more_comes_whole_or_not_at_all(void **state)
     }
 }
 
+/* The first MAP of a domain looks at all that is reserved: without memory for that it says so. */
+static void a_map_that_lacks_memory_says_so(void **state)
+{
+    const struct iovageom_virtio_request request = {
+        .type = IOVAGEOM_VIRTIO_T_MAP, .domain = 1, .virt = R(0x1000, 0x1fff), .flags = 1};
+    struct iovageom_viommu_transaction transaction;
+    struct iovageom_report report;
+    uint8_t bytes[72], tail[4];
+    size_t size;
+    bool hit = true;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_guest_encode_request(&request, bytes, sizeof(bytes), &size), 0);
+    for (size_t nth = 1; hit; nth++) {
+        struct iovageom_viommu *viommu;
+
+        assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+        assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, last, NULL), 0);
+        assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+        for (int again = 0; again < 2; again++) {
+            const bool fails = again == 0;
+
+            if (fails)
+                test_allocator_fail_at(&memory, nth, true);
+            iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, &report);
+            if (fails)
+                hit = test_allocator_stop_failing(&memory);
+            assert_int_equal(transaction.status, fails && hit ? IOVAGEOM_ERR_NO_MEMORY : 0);
+            assert_int_equal(iovageom_report_count(&report), fails && hit);
+            if (fails && hit)
+                assert_true(iovageom_report_at(&report, 0)->fatal);
+            assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, tail, 4, &report),
+                             4);
+            assert_int_equal(tail[0],
+                             fails && hit ? IOVAGEOM_VIRTIO_S_NOMEM : IOVAGEOM_VIRTIO_S_OK);
+            if (fails && !hit)
+                break;
+        }
+        assert_true(hit || nth > 1);
+        iovageom_viommu_free(viommu);
+    }
+    iovageom_report_deinit(&report);
+}
+
 /* ---- a destination ---- */
 
 static struct iovageom_viommu *destination(uint32_t count)
@@ -511,6 +556,7 @@ int main(void)
         cmocka_unit_test(what_can_not_be_looked_at_is_refused),
         cmocka_unit_test(a_long_list_is_told_whole_or_not_at_all),
         cmocka_unit_test(a_region_more_comes_whole_or_not_at_all),
+        cmocka_unit_test(a_map_that_lacks_memory_says_so),
         cmocka_unit_test(a_load_that_fails_leaves_no_trace),
         cmocka_unit_test(a_bad_first_request_is_answered_as_it_is),
     };
