@@ -168,7 +168,8 @@ static bool amd_unit_limits(const struct iovageom_geometry *known, const struct 
               iovageom_status_string(status), quoted((const char *)blob.bytes, blob.length));
         return false;
     }
-    if (!read_register(unit, "vasize", &vasize, faults) || vasize > 64)
+    /* The specification has 32, 40, 48 and 64 bits. */
+    if (!read_register(unit, "vasize", &vasize, faults) || vasize < 32 || vasize > 64)
         vasize = 0;
     return meaning_of_amd(known, efr, unit_attribute(unit, "pgtbl_v2").there, (unsigned)vasize,
                           limits);
