@@ -11,6 +11,9 @@ _Noreturn void fail_at(const struct player *p, int column, const char *format, .
 {
     va_list arguments;
 
+    /* What was played till here is whole. */
+    if (p->json)
+        json_end();
     fflush(stdout);
     fprintf(stderr, "%s:%d:%d: ", p->file, p->line, column);
     va_start(arguments, format);
