@@ -175,7 +175,7 @@ static void read_version(struct reader *reader, const char *at)
 bool paste_read_machine(struct reader *reader)
 {
     const char *at = line_after(reader, reader->at, "Host address width ");
-    unsigned width;
+    unsigned width, off;
 
     read_maker(reader);
     if (at != NULL) {
@@ -187,12 +187,14 @@ bool paste_read_machine(struct reader *reader)
         read_version(reader, at);
         return true;
     }
+    off = reader->machine.off;
     read_parameters(reader);
     if (line_after(reader, reader->at, "DMAR: IOMMU disabled") != NULL)
         reader->machine.off |= 1U << OFF_KERNEL;
     if (line_after(reader, reader->at, "AMD-Vi: V2 page table enabled") != NULL)
         reader->machine.v2 = true;
-    return read_smmu(reader) || line_after(reader, reader->at, "DMAR: IOMMU enabled") != NULL ||
+    return reader->machine.off != off || read_smmu(reader) ||
+           line_after(reader, reader->at, "DMAR: IOMMU enabled") != NULL ||
            line_after(reader, reader->at, "AMD-Vi: Interrupt remapping enabled") != NULL;
 }
 
