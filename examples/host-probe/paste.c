@@ -346,7 +346,7 @@ static bool read_device_path(struct reader *reader)
 
 /* ---- all of it ---- */
 
-static void read_one_line(struct reader *reader)
+static bool read_one_line(struct reader *reader)
 {
     static bool (*const readers[])(struct reader *) = {
         read_group_path,  read_unit_path, read_device_path, read_listed_devices, read_bare_region,
@@ -355,13 +355,14 @@ static void read_one_line(struct reader *reader)
 
     /* A text may have millions of lines with nothing in them. */
     if (reader->at == reader->end)
-        return;
+        return false;
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
         if (readers[i](reader)) {
             reader->understood++;
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 static int compare_groups(const void *a, const void *b)
@@ -378,48 +379,6 @@ static void sort_groups(struct host *host)
         lookup_add(&host->group_lookup, host->groups[i].name, i);
 }
 
-/*
- * What is written without what terminals obey (grep --color, script), and in one byte each where Windows
- * wrote two: its lines are the same.
- */
-static struct blob plain_text(const struct blob *blob)
-{
-    const uint8_t *at = blob->bytes, *end = at + blob->length;
-    const bool wide =
-        blob->length >= 2 && (memcmp(at, "\xff\xfe", 2) == 0 || memcmp(at, "\xfe\xff", 2) == 0);
-    struct blob plain = {true, keep(blob->length + 1), 0, blob->path, NULL};
-
-    for (at += wide ? 2 : 0; at < end; at++) {
-        if (wide && *at == 0)
-            continue;
-        if (at == blob->bytes && end - at > 2 && memcmp(at, "\xef\xbb\xbf", 3) == 0) {
-            at += 2; /* the mark of UTF-8 */
-            continue;
-        }
-        /* A blank of the web. */
-        if (end - at > 1 && memcmp(at, "\xc2\xa0", 2) == 0) {
-            plain.bytes[plain.length++] = ' ';
-            at++;
-            continue;
-        }
-        /* Ends of lines are those of any system. */
-        if (*at == '\r') {
-            if (end - at < 2 + wide || (at[1 + wide] != '\n' && at[1 + wide] != '\r'))
-                plain.bytes[plain.length++] = '\n';
-            continue;
-        }
-        if (end - at > 1 && memcmp(at, "\x1b[", 2) == 0) {
-            for (at += 2; at < end && *at >= 0x20 && *at < 0x40; at++)
-                ;
-            /* Only a letter ends it. */
-            at -= at == end || *at < 0x40 || *at > 0x7e;
-            continue;
-        }
-        plain.bytes[plain.length++] = *at;
-    }
-    return plain;
-}
-
 /* Whether it is a table that says something of IOMMUs, as the firmware has it. */
 static bool is_table(const struct blob *blob)
 {
@@ -433,33 +392,56 @@ static bool is_table(const struct blob *blob)
     return false;
 }
 
+/* The line from `at` to `end`; the end of the next one too, where a mail has broken it in two. */
+static const char *read_whole_line(struct reader *reader, const char *at, const char *end)
+{
+    const char *text_end = (const char *)reader->text->bytes + reader->text->length;
+    const char *next = end < text_end ? line_unmarked(end + 1, text_end) : end;
+    const char *next_end = memchr(next, '\n', (size_t)(text_end - next));
+    char *joined;
+
+    reader->number++;
+    /* No line of a kernel is that long, and each is searched for many words. */
+    if (end - at >= 4096) {
+        reader->at = at;
+        reader->end = end;
+        if (line_after(reader, at, "iommu") != NULL)
+            fault(&reader->host->faults, "%s:%zu: a line of more than 4095 bytes is not read",
+                  reader->text->path, reader->number);
+        return end;
+    }
+    at = line_unmarked(at, end);
+    next_end = next_end != NULL ? next_end : text_end;
+    if (next_end - next < 4096 && lines_are_one(at, end, next, next_end)) {
+        joined = lines_joined(at, end, next, next_end);
+        reader->at = joined;
+        reader->end = joined + strlen(joined);
+        reader->line_end = next_end;
+        if (read_one_line(reader)) {
+            reader->number++;
+            return next_end;
+        }
+    }
+    reader->at = at;
+    reader->end = reader->line_end = end;
+    (void)read_one_line(reader);
+    return end;
+}
+
 void host_read_paste(struct host *host, const struct blob *blob)
 {
-    const struct blob plain = blob->length <= LARGEST_TEXT ? plain_text(blob) : *blob;
+    struct blob plain = *blob;
     struct reader reader = {.host = host, .text = &plain};
-    const char *at = (const char *)plain.bytes;
-    const char *end = at + plain.length;
+    const char *at, *end;
 
     if (blob->length > LARGEST_TEXT)
         die(EXIT_BAD_INPUT, "%s: larger than %zu bytes", blob->path, LARGEST_TEXT);
-    while (at < end) {
+    plain = text_plain(blob);
+    end = (const char *)plain.bytes + plain.length;
+    for (at = (const char *)plain.bytes; at < end; at++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
 
-        reader.at = at;
-        reader.end = newline != NULL ? newline : end;
-        reader.number++;
-        /* The marks of a quotation. */
-        while (reader.at < reader.end && *reader.at == '>') {
-            reader.at++;
-            reader.at += reader.at < reader.end && *reader.at == ' ';
-        }
-        /* No line of a kernel is that long, and each is searched for many words. */
-        if (reader.end - at < 4096)
-            read_one_line(&reader);
-        else if (line_after(&reader, at, "iommu") != NULL)
-            fault(&host->faults, "%s:%zu: a line of more than 4095 bytes is not read", blob->path,
-                  reader.number);
-        at = newline != NULL ? newline + 1 : end;
+        at = read_whole_line(&reader, at, newline != NULL ? newline : end);
     }
     if (reader.understood == 0)
         die(EXIT_BAD_INPUT, "%s: %s", blob->path,

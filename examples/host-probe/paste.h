@@ -125,6 +125,7 @@ struct reader {
     const struct blob *text;
     const char *at; /* the line, and its end */
     const char *end;
+    const char *line_end; /* in the text, from which it may have been joined */
     size_t number;
     char *group;           /* of whose file the next lines are (head -v, ls): its name, or NULL */
     bool regions_follow;   /* and they are its reserved_regions */
@@ -149,6 +150,20 @@ struct reader {
     struct machine machine;
     struct record record;
 };
+
+/* ---- lines (paste_lines.c) ---- */
+
+/** A text without what terminals obey, with ends of lines as here, and not in quoted-printable. */
+struct blob text_plain(const struct blob *blob);
+
+/** Behind the marks of a quotation, "> > ". */
+const char *line_unmarked(const char *at, const char *end);
+
+/** Whether the line from `at` on was broken at a blank, and goes on with the line from `next` on. */
+bool lines_are_one(const char *at, const char *end, const char *next, const char *next_end);
+
+/** Both as one, with one blank between. */
+char *lines_joined(const char *at, const char *end, const char *next, const char *next_end);
 
 /* ---- words of the line ---- */
 

@@ -142,9 +142,9 @@ static bool goes_on(const struct reader *reader, const char *at)
 {
     const char *end = (const char *)reader->text->bytes + reader->text->length;
 
-    if (at < reader->end || at == end)
+    if (at < reader->end || reader->line_end == end)
         return false;
-    at++;
+    at = reader->line_end + 1;
     while (at < end && (*at == '>' || *at == ' '))
         at++;
     if (at == end || isxdigit((unsigned char)*at) == 0)
@@ -152,6 +152,15 @@ static bool goes_on(const struct reader *reader, const char *at)
     while (at < end && isxdigit((unsigned char)*at) != 0)
         at++;
     return at == end || *at == '\n';
+}
+
+static bool has_attribute(const struct host *host, const char *name, const char *file)
+{
+    for (size_t i = 0; i < host->unit_count; i++) {
+        if (strcmp(host->units[i].name, name) == 0)
+            return unit_attribute(&host->units[i], file).there;
+    }
+    return false;
 }
 
 /*
@@ -169,9 +178,15 @@ static bool read_log_registers(struct reader *reader)
 
     if (at == NULL)
         at = line_after(reader, reader->at, "dmar: IOMMU ");
-    if (ecap == NULL || at == NULL || line_name(reader, at, number) == NULL ||
-        isdigit((unsigned char)*number) == 0 || line_hex(reader, cap, &value) == NULL)
+    if (base == NULL || at == NULL || line_name(reader, at, number) == NULL ||
+        isdigit((unsigned char)*number) == 0)
         return false;
+    /* Where the register was cut, the IOMMU is there all the same. */
+    if (ecap == NULL || line_hex(reader, cap, &value) == NULL) {
+        if (!has_attribute(reader->host, text("dmar%s", number), "cap"))
+            paste_attribute(reader, text("dmar%s", number), "cap", "");
+        return true;
+    }
     paste_attribute(reader, text("dmar%s", number), "cap", text("%llx", (unsigned long long)value));
     at = line_hex(reader, ecap, &value);
     if (at != NULL && !goes_on(reader, at))
