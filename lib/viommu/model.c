@@ -227,7 +227,6 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
     iovageom_rangeset_clear(&group->promised);
     iovageom_wire_put(viommu, group->wire);
     group->wire = NULL;
-    group->clean = false;
 }
 
 /*
@@ -252,11 +251,10 @@ void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group
         iovageom_group_forgive(viommu, group);
 }
 
-/* Something else is reserved for the group, so what is remembered of it and in its domains is out of
- * date, and made anew when somebody asks. */
+/* Something else is reserved for the group, so what its domains remember is out of date, and made anew
+ * when somebody asks. */
 void iovageom_group_stale(struct iovageom_group *group)
 {
-    group->clean = false;
     for (struct iovageom_link *link = group->node.down; link != NULL; link = link->down_next)
         ((struct iovageom_domain *)link->lower->self)->clean = false;
 }

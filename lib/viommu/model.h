@@ -151,7 +151,6 @@ struct iovageom_host_group {
 struct iovageom_group {
     struct iovageom_node node; /**< links from address spaces, and to domains */
     size_t slots;              /**< members that are slots: with one, the envelope counts */
-    bool clean;                /**< a PROBE would be answered with `wire`: iovageom_group_stale() */
     bool loaded;               /**< while loading: the stream has named its members */
     bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
     /** All addresses that any member was promised, members that left included: iovageom_group_settle() */

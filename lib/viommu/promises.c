@@ -97,7 +97,6 @@ int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoi
             return error;
         iovageom_wire_put(viommu, group->wire);
         group->wire = wire;
-        group->clean = false;
     }
     wire->references++;
     iovageom_promise_set(viommu, endpoint, wire, generation);
@@ -127,8 +126,7 @@ int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoin
 
 /*
  * To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes are
- * written: the guest must not read an answer that nobody remembers. With a report the list is made
- * anew even if it is up to date, since making it finds the notes.
+ * written: the guest must not read an answer that nobody remembers.
  */
 int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
                       size_t size, size_t *needed, struct iovageom_report *report)
@@ -136,13 +134,9 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
     struct iovageom_endpoint *found = iovageom_endpoint_at(viommu, endpoint);
     struct iovageom_group *group = found->group;
     const struct iovageom_wire_question question = {viommu, group, &viommu->shown, NULL, NULL};
-    struct iovageom_wire_list *wire = group->wire;
-    int error = IOVAGEOM_OK;
+    struct iovageom_wire_list *wire;
+    int error = iovageom_group_wire(&question, report, &wire);
 
-    if (group->clean && report == NULL)
-        wire->references++;
-    else
-        error = iovageom_group_wire(&question, report, &wire);
     if (error != IOVAGEOM_OK)
         return error;
     error = iovageom_promise_keep(viommu, found, wire, viommu->generation);
@@ -150,7 +144,6 @@ int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *p
         iovageom_wire_put(viommu, wire);
         return error;
     }
-    group->clean = true;
     viommu->changes++;
     return iovageom_wire_encode(group->wire->regions, group->wire->count, properties, size, needed);
 }

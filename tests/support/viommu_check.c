@@ -115,25 +115,6 @@ static size_t check_endpoint(struct check *check, const struct iovageom_endpoint
     return contacts;
 }
 
-/* The list that the next PROBE answers is the one that would be made anew. */
-static int check_wire(struct check *check, const struct iovageom_group *group)
-{
-    const struct iovageom_wire_question question = {check->viommu, group, &check->viommu->shown,
-                                                    NULL, NULL};
-    const struct iovageom_wire_list *kept = group->wire;
-    struct iovageom_wire_list *wire;
-    const int error = iovageom_group_wire(&question, NULL, &wire);
-
-    if (error != IOVAGEOM_OK)
-        return error;
-    expect(check,
-           wire->count == kept->count &&
-               memcmp(wire->regions, kept->regions, kept->count * sizeof(kept->regions[0])) == 0,
-           "a PROBE is answered with a list that is out of date");
-    iovageom_wire_put(check->viommu, wire);
-    return IOVAGEOM_OK;
-}
-
 static int check_group(struct check *check, const struct iovageom_group *group)
 {
     struct iovageom_viommu_promise promise;
@@ -176,8 +157,6 @@ static int check_group(struct check *check, const struct iovageom_group *group)
         expect(check, error != IOVAGEOM_OK || check->stale || iovageom_rangeset_count(&view) == 0,
                "a promise is broken");
     }
-    if (error == IOVAGEOM_OK && group->clean)
-        error = check_wire(check, group);
     iovageom_rangeset_deinit(&usable);
     iovageom_rangeset_deinit(&view);
     return error;
