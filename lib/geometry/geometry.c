@@ -103,10 +103,8 @@ static int add_complement(struct iovageom_geometry *geometry, enum iovageom_sour
     size_t kept = count;
     int status;
 
-    if (count > FEW_RANGES)
-        normal = count < SIZE_MAX
-                     ? iovageom_array_new(&geometry->allocator, count + 1, sizeof(*normal))
-                     : NULL;
+    if (count > FEW_RANGES) /* of ranges that exist: 1 more does not wrap */
+        normal = iovageom_array_new(&geometry->allocator, count + 1, sizeof(*normal));
     if (normal == NULL)
         return IOVAGEOM_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++)

@@ -733,6 +733,36 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
+/* A fact and the regions that it makes come together, also where the table has to grow for the second. */
+static void both_or_neither(void **state)
+{
+    (void)state;
+    for (uint64_t facts = 0; facts < 16; facts++)
+        for (unsigned n = 1, hit = 1; hit != 0; n++) {
+            struct iovageom_geometry *geometries[2];
+            struct test_allocator memory;
+
+            test_allocator_init(&memory);
+            for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(iovageom_geometry_new(&memory.allocator, "dev", &geometries[i]),
+                                 0);
+                for (uint64_t fact = 0; fact < facts; fact++)
+                    assert_int_equal(
+                        iovageom_geometry_add_map_budget(geometries[i], fact, IOVAGEOM_SOURCE_VFIO),
+                        0);
+            }
+            test_allocator_fail_at(&memory, n, n % 2 == 0);
+            int status =
+                iovageom_geometry_add_aperture(geometries[0], R(5, 9), IOVAGEOM_SOURCE_USER);
+            hit = test_allocator_stop_failing(&memory);
+            assert_int_equal(status, hit ? IOVAGEOM_ERR_NO_MEMORY : IOVAGEOM_OK);
+            assert_true(iovageom_geometry_equal(geometries[0], geometries[1]) == (hit != 0));
+            for (size_t i = 0; i < 2; i++)
+                iovageom_geometry_free(geometries[i]);
+            assert_int_equal(test_allocator_live(&memory), 0);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -751,6 +781,7 @@ int main(void)
         cmocka_unit_test(F11_wishes_contradict_nobody),
         cmocka_unit_test(F14_saved_form_is_stable),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(both_or_neither),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
