@@ -36,6 +36,7 @@ struct MAY_ALIAS state {
     size_t capacity;               /* of findings */
     size_t count;
     size_t dropped;
+    /* Set with the first finding: */
     size_t headline; /* length of the sentence in `text`, without the tail */
     uint32_t fatal;  /* whether the headline is a fatal finding's */
     char text[SENTENCE + TAIL];
@@ -87,8 +88,6 @@ void iovageom_report_clear(struct iovageom_report *report)
     struct state *state = state_of(report);
     state->count = 0;
     state->dropped = 0;
-    state->headline = 0;
-    state->fatal = 0;
     state->text[0] = '\0';
 }
 
