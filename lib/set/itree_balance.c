@@ -11,6 +11,10 @@
 
 #include <iovageom/status.h>
 
+_Static_assert(sizeof(struct iovageom_itree_leaf) == KEY_BYTES &&
+                   offsetof(struct iovageom_itree_inner, child) == KEY_BYTES,
+               "keys come first");
+
 /* Copies n entries, keys and what belongs to them, perhaps in the same node. */
 static void move_entries(const struct iovageom_itree *tree, uint32_t level, void *to, uint32_t at,
                          const void *from, uint32_t first, uint32_t n)
