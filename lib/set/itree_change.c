@@ -62,7 +62,8 @@ static ALWAYS_INLINE void move_tail(const struct iovageom_itree *tree,
                                     uint32_t from, uint32_t n)
 {
     const uint32_t width = tree->width;
-    const size_t moved = iovageom_lower((n + 16) & ~15u, slots_in(tree) - (to > from ? to : from));
+    const size_t moved =
+        (size_t)iovageom_lower((n + 16) & ~15u, slots_in(tree) - (to > from ? to : from));
 
     memmove(&ranges[to], &ranges[from], moved * sizeof(*ranges));
     if (width > 0)
@@ -263,7 +264,7 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
 
     while (count > 0 && !builder->failed) {
         const uint32_t used = path->slot[0];
-        const size_t n = iovageom_lower(
+        const size_t n = (size_t)iovageom_lower(
             (tree->root.node ? LEAF_FILL : (uint32_t)IOVAGEOM_ITREE_INLINE) - used, count);
 
         if (n == 0) {
