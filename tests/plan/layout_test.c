@@ -117,6 +117,14 @@ static void the_ends_of_the_address_space(void **state)
     assert_int_equal(iovageom_plan_layout(NULL, wide, 0, &piece, 1, out, 1, &plan, NULL),
                      IOVAGEOM_ERR_CONFLICT);
     assert_true(plan.placements == 0 && plan.outcome == IOVAGEOM_LAYOUT_STUCK);
+
+    /* 2^63 bytes are the largest BAR, and it lies at a multiple of that. */
+    piece.range = R(UINT64_C(1) << 61, (UINT64_C(5) << 61) - 1);
+    reserve(wide, R(UINT64_C(1) << 61, (UINT64_C(1) << 61) + 0xfff), IOVAGEOM_RESV_RESERVED);
+    assert_int_equal(iovageom_plan_layout(NULL, wide, 0, &piece, 1, out, 1, &plan, NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(plan.placements, 1);
+    check_placement(&out[0], 0, piece.range, R(UINT64_C(1) << 63, UINT64_MAX));
     iovageom_geometry_free(wide);
 }
 
