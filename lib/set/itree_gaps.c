@@ -24,9 +24,11 @@ static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iov
 {
     struct iovageom_range top = IOVAGEOM_EVERYTHING;
 
-    if ((tree->count > 0 &&
-         !iovageom_range_above((struct iovageom_range){0, tree->highest}, &top)) ||
-        top.last - top.start < size - 1)
+    if (tree->count > 0 && tree->highest == IOVAGEOM_ADDRESS_MAX)
+        return false;
+    if (tree->count > 0)
+        top.start = tree->highest + 1;
+    if (top.last - top.start < size - 1)
         return false;
     *gap = top;
     return true;
