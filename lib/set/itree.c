@@ -161,7 +161,7 @@ static NOINLINE void look_up(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree *tree = cursor->tree;
     const bool end = cursor->passed && cursor->address == IOVAGEOM_ADDRESS_MAX;
-    struct iovageom_itree_path path;
+    struct iovageom_itree_path path = {{NULL}, {0}};
 
     if (iovageom_itree_seek(tree, cursor->address + (cursor->passed && !end), &path).range && end)
         path.slot[0]++;
