@@ -72,8 +72,8 @@ void iovageom_itree_seek_end(const struct iovageom_itree *tree, struct iovageom_
     path->slot[0]++;
 }
 
-IOVAGEOM_COLD bool iovageom_itree_step(const struct iovageom_itree *tree,
-                                       struct iovageom_itree_path *path)
+IOVAGEOM_COLD NOIPA bool iovageom_itree_step(const struct iovageom_itree *tree,
+                                             struct iovageom_itree_path *path)
 {
     uint32_t level = 1;
 
@@ -87,8 +87,9 @@ IOVAGEOM_COLD bool iovageom_itree_step(const struct iovageom_itree *tree,
     return true;
 }
 
-struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
-                                                struct iovageom_itree_path *path)
+NOIPA struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree,
+                                                      uint64_t address,
+                                                      struct iovageom_itree_path *path)
 {
     return seek(tree, address, path);
 }
@@ -161,7 +162,7 @@ static NOINLINE void look_up(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree *tree = cursor->tree;
     const bool end = cursor->passed && cursor->address == IOVAGEOM_ADDRESS_MAX;
-    struct iovageom_itree_path path = {{NULL}, {0}};
+    struct iovageom_itree_path path;
 
     if (iovageom_itree_seek(tree, cursor->address + (cursor->passed && !end), &path).range && end)
         path.slot[0]++;
