@@ -84,6 +84,7 @@ struct iort {
     bool left;    /* there was too much */
     bool unread;  /* the program that wrote the text could not read RMRs */
     size_t node;  /* how many began */
+    size_t joins; /* how many mappings were held against mappings */
     uint64_t type, segment, flags, base;
     struct iort_map map;
     struct iort_map *maps;

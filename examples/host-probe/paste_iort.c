@@ -19,15 +19,19 @@
 #define TYPE_RMR          6
 #define MOST_REGIONS      256
 #define MOST_MAPS         1024
-#define MOST_RID          0xffff
-#define FLAG_REMAPPED     0x1 /* the region may be given up, as of type direct-relaxable */
+#define MOST_JOINS                                                                                 \
+    (1 << 20) /* a region, and a mapping of either side: far more than machines have */
+#define MOST_RID      0xffff
+#define FLAG_REMAPPED 0x1 /* the region may be given up, as of type direct-relaxable */
 
 static bool left_out(struct reader *reader)
 {
     if (!reader->iort.left)
-        fault(&reader->host->faults,
-              "%s:%zu: more than %d RMRs or %d mappings of an IORT: the rest is left out",
-              reader->text->path, reader->number, MOST_REGIONS, MOST_MAPS);
+        fault(
+            &reader->host->faults,
+            "%s:%zu: more than %d RMRs or %d mappings of an IORT, or too many pairs of these: the "
+            "rest is left out",
+            reader->text->path, reader->number, MOST_REGIONS, MOST_MAPS);
     reader->iort.left = true;
     return true;
 }
@@ -172,7 +176,7 @@ static bool join(struct reader *reader, const struct iort_region *region,
 
 static void finish_region(struct reader *reader, const struct iort_region *region)
 {
-    const struct iort *iort = &reader->iort;
+    struct iort *iort = &reader->iort;
     bool told = false;
 
     for (size_t i = 0; i < iort->map_count; i++) {
@@ -181,6 +185,10 @@ static void finish_region(struct reader *reader, const struct iort_region *regio
         if (iort->maps[i].node != region->node)
             continue;
         for (size_t k = 0; k < iort->map_count; k++) {
+            if (iort->joins++ >= MOST_JOINS) {
+                (void)left_out(reader);
+                return;
+            }
             if (iort->maps[k].type == TYPE_ROOT_COMPLEX)
                 found = join(reader, region, &iort->maps[i], &iort->maps[k]) || found;
         }
