@@ -172,8 +172,8 @@ static int take_record(struct iovageom_geometry *geometry, const struct record *
 
     if (record->tag - sub == TAG_FACT)
         return load_fact(geometry, record, sub);
-    if (record->tag - sub ==
-        TAG_REGIONS) /* a type of a later version: safe, as a guest does (N72) */
+    /* A type of a later version is taken for RESERVED: safe, as a guest does (N72). */
+    if (record->tag - sub == TAG_REGIONS)
         return load_ranges(geometry, record,
                            sub < IOVAGEOM_RESV_DIRECT_RELAXABLE || sub > IOVAGEOM_RESV_MSI
                                ? IOVAGEOM_RESV_RESERVED
