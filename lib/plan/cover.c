@@ -230,7 +230,7 @@ int iovageom_plan_cover_dirty(const struct iovageom_mapping *mappings, size_t co
 {
     const uint64_t page = bitmap->page;
     struct iovageom_range window = {bitmap->start, bitmap->start}, part;
-    struct dirty_list list = {NULL, 0, {0, 0}};
+    struct dirty_list list;
 
     if (!iovageom_pgsize_is_power(page) || bitmap->start % page != 0 ||
         (bitmap->pages > 0 && bitmap->pages - 1 > (IOVAGEOM_ADDRESS_MAX - bitmap->start) / page))
@@ -248,14 +248,15 @@ int iovageom_plan_cover_dirty(const struct iovageom_mapping *mappings, size_t co
     else
         window.last = bitmap->start + (bitmap->pages - 1) * page + (page - 1);
     /* In two passes, so that nothing is written when it does not fit. */
-    do {
-        list = (struct dirty_list){list.count > 0 ? out : NULL, 0, {0, 0}};
+    for (bool writing = false;; writing = true) {
+        list = (struct dirty_list){writing ? out : NULL, 0, {0, 0}};
         for (size_t i = 0; i < count; i++)
             if (iovageom_range_intersect(mappings[i].range, window, &part))
                 put_mapping(&list, &mappings[i], part, bitmap);
         *needed = list.count;
         if (list.count > capacity)
             return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    } while (list.out == NULL && list.count > 0);
-    return IOVAGEOM_OK;
+        if (writing || list.count == 0)
+            return IOVAGEOM_OK;
+    }
 }

@@ -237,6 +237,10 @@ static void bits_become_addresses(void **state)
                      IOVAGEOM_ERR_BUFFER_TOO_SMALL);
     assert_true(count == 4 && out[0].start == 7);
     assert_int_equal(iovageom_plan_cover_dirty(mappings, 4, &bitmap, out, 4, &count), 0);
+    /* Nothing is written without room, whatever its size is said to be; and it ends. */
+    count = 0;
+    assert_int_equal(iovageom_plan_cover_dirty(mappings, 4, &bitmap, NULL, 4, &count), 0);
+    assert_int_equal(count, 4);
     assert_ranges(out, count, expected, 4);
     /* A bitmap that starts elsewhere, and ends before its last word does. */
     words[0] = (uint64_t)1 << 40 | 2;
