@@ -127,8 +127,12 @@ struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind, 
     return finding;
 }
 
-/* A place for one more finding, or NULL without memory: then the caller counts it as dropped. */
-static struct iovageom_finding *grow(struct state *state)
+/*
+ * The finding in the place where it is kept, or NULL without memory: then the caller counts it as
+ * dropped. It may be one of the report itself, so it is copied before the old place of all is freed.
+ */
+static const struct iovageom_finding *keep(struct state *state,
+                                           const struct iovageom_finding *finding)
 {
     struct iovageom_finding *more;
 
@@ -139,17 +143,20 @@ static struct iovageom_finding *grow(struct state *state)
         if (more == NULL)
             return NULL;
         memcpy(more, findings_of(state), state->count * sizeof(*more));
+        more[state->count] = *finding;
         iovageom_array_free(&state->allocator, state->more, state->capacity, sizeof(*more));
         state->more = more;
         state->capacity *= 2;
+    } else {
+        findings_of(state)[state->count] = *finding;
     }
-    return &findings_of(state)[state->count];
+    return &findings_of(state)[state->count++];
 }
 
 /* The text is kept up to date here and not made when it is asked for, as that call is const. */
 void iovageom_report_add(struct iovageom_report *report, const struct iovageom_finding *finding)
 {
-    struct iovageom_finding *place;
+    const struct iovageom_finding *kept;
     struct iovageom_text tail;
     struct state *state;
     size_t length;
@@ -157,11 +164,10 @@ void iovageom_report_add(struct iovageom_report *report, const struct iovageom_f
     if (report == NULL)
         return;
     state = state_of(report);
-    place = grow(state);
-    if (place != NULL)
-        *place = *finding;
-    state->count += place != NULL;
-    state->dropped += place == NULL;
+    kept = keep(state, finding);
+    if (kept != NULL)
+        finding = kept;
+    state->dropped += kept == NULL;
 
     /* A finding that was dropped still counts, and may be the headline, which needs no memory. */
     if (state->count + state->dropped == 1 || (finding->fatal != 0 && state->fatal == 0)) {

@@ -304,6 +304,27 @@ static void without_memory_findings_are_counted(void **state)
     assert_int_equal(test_allocator_live(&memory), 0);
 }
 
+/* A finding may be one of the report itself, which moves its findings when they become many. */
+static void a_finding_of_its_own_is_added(void **state)
+{
+    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_LOST, 0);
+    struct test_allocator memory;
+    struct iovageom_report report;
+
+    (void)state;
+    test_allocator_init(&memory);
+    iovageom_report_init(&report, &memory.allocator);
+    finding.range.last = 0xfff;
+    iovageom_report_add(&report, &finding);
+    for (size_t i = 1; i < 50; i++) {
+        iovageom_report_add(&report, iovageom_report_at(&report, i - 1));
+        assert_int_equal(iovageom_report_count(&report), i + 1);
+        assert_memory_equal(iovageom_report_at(&report, i), &finding, sizeof(finding));
+    }
+    iovageom_report_deinit(&report);
+    assert_int_equal(test_allocator_live(&memory), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +335,7 @@ int main(void)
         cmocka_unit_test(the_longest_sentence_fits),
         cmocka_unit_test(text_is_the_first_fatal_finding),
         cmocka_unit_test(many_findings),
+        cmocka_unit_test(a_finding_of_its_own_is_added),
         cmocka_unit_test(without_memory_findings_are_counted),
     };
 
