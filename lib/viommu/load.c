@@ -20,11 +20,12 @@
 struct loader {
     struct iovageom_viommu *viommu;
     struct iovageom_report *report;
-    uint32_t domain; /**< number in the last RECORD_DOMAIN: later records are about it */
-    bool bypass;     /**< the flag in the same record */
-    bool open;       /**< there was a RECORD_DOMAIN, whose RECORD_MAPPINGS is yet to come */
-    bool expect;     /**< IOVAGEOM_LOAD_EXPECT_DEVICES: endpoints that are missing are made */
-    bool refused;    /**< something can't be honoured: the load will end with CONFLICT */
+    uint32_t domain;   /**< number in the last RECORD_DOMAIN: later records are about it */
+    bool bypass;       /**< the flag in the same record */
+    bool open;         /**< there was a RECORD_DOMAIN, whose RECORD_MAPPINGS is yet to come */
+    bool expect;       /**< IOVAGEOM_LOAD_EXPECT_DEVICES: endpoints that are missing are made */
+    bool refused;      /**< something can't be honoured: the load will end with CONFLICT */
+    uint32_t accepted; /**< features of the source's driver, as far as they are offered here */
     struct iovageom_endpoint *endpoint; /**< that the record at hand begins with */
 };
 
@@ -259,8 +260,9 @@ static int load_space(struct loader *l, struct iovageom_reader body)
 {
     struct iovageom_viommu *viommu = l->viommu;
     struct iovageom_virtio_config space;
-    uint32_t features, accepted;
+    uint32_t features;
     uint64_t generation;
+    int status;
 
     space.page_size_mask = iovageom_read64(&body);
     space.input_range = iovageom_read_range(&body);
@@ -269,7 +271,7 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     space.probe_size = iovageom_read32(&body);
     space.bypass = iovageom_read32(&body);
     features = iovageom_read32(&body);
-    accepted = iovageom_read32(&body);
+    l->accepted = viommu->config.features & iovageom_read32(&body);
     generation = iovageom_read64(&body);
     if (!space_sane(&space, features) || generation == 0 || generation == UINT64_MAX)
         return IOVAGEOM_ERR_MALFORMED;
@@ -277,10 +279,13 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     viommu->shown = space;
     viommu->frozen = true;
     viommu->bypass = space.bypass;
-    viommu->accepted = viommu->config.features & accepted;
+    viommu->accepted = l->accepted;
     if (generation > viommu->generation)
         viommu->generation = generation;
-    return load_status(l, iovageom_ask_all(viommu, l->report));
+    status = load_status(l, iovageom_ask_all(viommu, l->report));
+    /* What a driver has mapped stays when it accepts less later: records are asked by what is offered. */
+    viommu->accepted = viommu->config.features;
+    return status;
 }
 
 /*
@@ -379,6 +384,7 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
 
         error = reader.status < 0 ? reader.status : load_record(&l, tag, &body);
     }
+    viommu->accepted = l.accepted;
     if (error == IOVAGEOM_OK)
         error = load_compare(&l);
     /* As iovageom_viommu_set_bypass() asks. */
@@ -388,10 +394,8 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
     viommu->loading = false;
     if (error == IOVAGEOM_OK && l.refused)
         error = IOVAGEOM_ERR_CONFLICT;
-    if (error == IOVAGEOM_OK && (flags & IOVAGEOM_LOAD_CHECK) == 0) {
-        viommu->generation++;
-        return IOVAGEOM_OK;
-    }
+    if (error == IOVAGEOM_OK && (flags & IOVAGEOM_LOAD_CHECK) == 0)
+        return iovageom_changed(viommu);
     /* The reset takes back promises, domains and expected endpoints, and needs no memory. */
     iovageom_viommu_reset(viommu, true);
     viommu->frozen = false;

@@ -507,6 +507,60 @@ static void a_refused_load_leaves_bypass(void **state)
             }
 }
 
+/*
+ * A driver may have mapped device memory, and attached an endpoint to a domain in bypass, before it
+ * says that it accepts neither. What is there stays, and is loaded.
+ */
+static void what_was_accepted_once_is_loaded(void **state)
+{
+    const uint32_t both = IOVAGEOM_VIRTIO_F_MMIO | IOVAGEOM_VIRTIO_F_BYPASS_CONFIG;
+    const uint32_t mmio = RW | IOVAGEOM_VIRTIO_MAP_F_MMIO;
+    struct iovageom_viommu *source = books(NULL), *viommu = books(NULL);
+    struct iovageom_viommu_config config;
+    struct iovageom_mapping mapping;
+    struct iovageom_viommu_domain domain;
+    struct iovageom_report report;
+    uint8_t stream[1024], again[1024];
+    size_t length, other;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    for (uint32_t endpoint = 1; endpoint < 3; endpoint++) {
+        assert_int_equal(
+            iovageom_viommu_declare(source, endpoint, endpoint, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+            0);
+        assert_int_equal(
+            iovageom_viommu_declare(viommu, endpoint, endpoint, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+            0);
+    }
+    assert_int_equal(iovageom_viommu_attach(source, 1, 1, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(source, 1, R(0, 0xfff), 0x1000, mmio, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(source, 2, 2, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL),
+                     0);
+    assert_int_equal(iovageom_viommu_driver_features(source, config.features & ~both, NULL), 0);
+    assert_int_equal(iovageom_viommu_save(source, stream, sizeof(stream), &length), 0);
+
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_CHECK, &report), 0);
+    if (iovageom_viommu_load(viommu, stream, length, 0, &report) != 0)
+        fail_msg("%s", iovageom_report_text(&report));
+    assert_true(iovageom_viommu_mapping_next(viommu, 1, 0, &mapping));
+    assert_int_equal(mapping.flags, mmio);
+    assert_int_equal(iovageom_viommu_domain(viommu, 2, &domain), 0);
+    assert_int_equal(domain.bypass, 1);
+    /* The driver here has accepted what it has accepted there. */
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, mmio, NULL),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_attach(viommu, 3, 1, IOVAGEOM_VIRTIO_ATTACH_F_BYPASS, NULL),
+                     IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_viommu_set_bypass(viommu, 0, NULL), IOVAGEOM_ERR_UNSUPPORTED);
+    assert_int_equal(iovageom_viommu_save(viommu, again, sizeof(again), &other), 0);
+    assert_int_equal(other, length);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(source);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +573,7 @@ int main(void)
         cmocka_unit_test(F14_destination_against_live_mappings),
         cmocka_unit_test(a_load_begins_a_generation),
         cmocka_unit_test(a_refused_load_leaves_bypass),
+        cmocka_unit_test(what_was_accepted_once_is_loaded),
         cmocka_unit_test(every_allocation_of_a_dry_run_may_fail),
     };
 
