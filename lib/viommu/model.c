@@ -173,6 +173,17 @@ bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
     return endpoint->last != NULL && endpoint->last->plug->prepared;
 }
 
+/* ---- changes ---- */
+
+/* A change after which a PROBE may get another answer. The generation stays below the last one, which
+ * load refuses: a hostile stream may have brought it near there. */
+int iovageom_changed(struct iovageom_viommu *viommu)
+{
+    viommu->generation += viommu->generation < UINT64_MAX - 1;
+    viommu->changes++;
+    return IOVAGEOM_OK;
+}
+
 /* ---- making and freeing ---- */
 
 /* A new object, all zeros, at a number of a table where there is none (NULL: in no table). NULL for lack

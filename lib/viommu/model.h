@@ -303,13 +303,6 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
                            struct iovageom_domain *domain);
 struct iovageom_domain *iovageom_domain_at(const struct iovageom_viommu *viommu, uint32_t id);
 void iovageom_domain_leave(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint);
-
-/** A change after which a PROBE may get another answer. */
-static inline int iovageom_changed(struct iovageom_viommu *viommu)
-{
-    viommu->generation++;
-    viommu->changes++;
-    return IOVAGEOM_OK;
-}
+int iovageom_changed(struct iovageom_viommu *viommu);
 
 #endif

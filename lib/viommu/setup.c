@@ -203,7 +203,7 @@ int iovageom_viommu_add_region(struct iovageom_viommu *viommu, struct iovageom_r
     if (error == IOVAGEOM_OK) {
         iovageom_rangeset_swap(&viommu->platform_all, &all);
         iovageom_rangeset_swap(&viommu->platform_msi, &msi);
-        viommu->generation++;
+        (void)iovageom_changed(viommu);
     }
     iovageom_rangeset_deinit(&all);
     iovageom_rangeset_deinit(&msi);
@@ -226,7 +226,7 @@ int iovageom_viommu_set_envelope(struct iovageom_viommu *viommu,
         error = iovageom_ask_envelope(viommu, device, report);
     if (error == IOVAGEOM_OK) {
         viommu->envelope = device;
-        viommu->generation++;
+        (void)iovageom_changed(viommu);
     }
     iovageom_device_put(viommu, error == IOVAGEOM_OK ? old : device);
     return error;

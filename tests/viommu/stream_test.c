@@ -184,6 +184,37 @@ static void a_good_stream_loads_as_it_was(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* A stream may say that the count of changes has nearly come to its end: it stays below it, as else it
+ * would wrap, and what is saved then could be loaded by nobody. */
+static void the_generation_never_ends(void **state)
+{
+    static struct stream s;
+    struct iovageom_viommu_endpoint endpoint;
+    struct iovageom_virtio_config space;
+    static uint8_t properties[65536];
+
+    (void)state;
+    make_stream(&s);
+    test_put(s.bytes + HEAD + S_GENERATION, UINT64_MAX - 2, 8);
+    seal(&s);
+    for (int again = 0; again < 4; again++) {
+        struct iovageom_viommu *viommu = machine(NULL);
+
+        assert_int_equal(iovageom_viommu_load(viommu, s.bytes, s.length, 0, NULL), 0);
+        assert_int_equal(iovageom_viommu_declare(viommu, 1000, IOVAGEOM_VIOMMU_OWN,
+                                                 IOVAGEOM_ENDPOINT_EMULATED, NULL),
+                         0);
+        assert_int_equal(iovageom_viommu_config_space(viommu, &space), 0);
+        assert_int_equal(
+            iovageom_viommu_probe(viommu, 1000, properties, space.probe_size, NULL, NULL), 0);
+        assert_int_equal(iovageom_viommu_endpoint(viommu, 1000, &endpoint), 0);
+        assert_true(endpoint.generation == UINT64_MAX - 1);
+        assert_int_equal(iovageom_viommu_undeclare(viommu, 1000), 0);
+        assert_int_equal(iovageom_viommu_save(viommu, s.bytes, ROOM, &s.length), 0);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 static void the_head_is_looked_at(void **state)
 {
     static struct stream s;
@@ -497,6 +528,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_stream_loads_as_it_was),
+        cmocka_unit_test(the_generation_never_ends),
         cmocka_unit_test(the_head_is_looked_at),
         cmocka_unit_test(the_frozen_configuration_is_looked_at),
         cmocka_unit_test(a_narrower_destination_refuses),
