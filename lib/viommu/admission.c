@@ -369,7 +369,8 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     size_t most = 5 + iovageom_rangeset_count(&viommu->platform_all) + a->device->all_count;
     int error;
 
-    if (!viommu->frozen || limit == 0 || a->report == NULL)
+    /* A device without page sizes is refused already, and has no addresses to lose. */
+    if (!viommu->frozen || limit == 0 || a->report == NULL || a->device->mask == 0)
         return IOVAGEOM_OK;
     /* Most of the time there is room for as many regions as there can be, and no list is made: one
        for each range. The outside of the input range makes two more, the MSI region, which may cut

@@ -221,6 +221,37 @@ static void each_probe_notes_what_is_lost(void **state)
     }
 }
 
+/* A device that maps nothing is refused as one, with a report and without, whatever else it has. */
+static void without_page_sizes_it_is_a_conflict(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_geometry *host = test_host(NULL, "nothing", 48, 0);
+    struct iovageom_report report;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    iovageom_viommu_config_init(&config);
+    config.probe_size = 96;
+    assert_int_equal(iovageom_viommu_new(NULL, &config, &viommu), 0);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(host, 0, IOVAGEOM_SOURCE_VFIO), 0);
+    for (uint64_t i = 0; i < 8; i++)
+        assert_int_equal(iovageom_geometry_add_reserved(host, R(i << 20, (i << 20) + 0xfff),
+                                                        IOVAGEOM_RESV_RESERVED,
+                                                        IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, host, NULL), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, host, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
+    /* Nothing is said to be lost that was never usable. */
+    for (size_t i = 0; i < iovageom_report_count(&report); i++)
+        assert_int_not_equal(iovageom_report_at(&report, i)->kind, IOVAGEOM_FINDING_LOST);
+    iovageom_geometry_free(host);
+    iovageom_viommu_free(viommu);
+    iovageom_report_deinit(&report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_group_objects_once),
         cmocka_unit_test(each_domain_in_the_way_is_named),
         cmocka_unit_test(each_probe_notes_what_is_lost),
+        cmocka_unit_test(without_page_sizes_it_is_a_conflict),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
