@@ -51,7 +51,7 @@ static void object(struct iovageom_admission *a, enum iovageom_finding_kind kind
     struct iovageom_finding finding =
         iovageom_finding_of(kind, IOVAGEOM_ERR_CONFLICT, domain, endpoint, range, against);
 
-    iovageom_name_device(&finding, a->device, against);
+    iovageom_name_device(&finding, a->device, range, against);
     iovageom_object(a, &finding);
 }
 
@@ -64,8 +64,7 @@ static void object_number(struct iovageom_admission *a, enum iovageom_finding_ki
 
     finding.wanted = wanted;
     finding.offered = offered;
-    iovageom_name_device(&finding, a->device, IOVAGEOM_EVERYTHING);
-    finding.type = 0;
+    iovageom_name_number(&finding, a->device);
     iovageom_object(a, &finding);
 }
 
@@ -116,7 +115,7 @@ static void object_input(struct iovageom_admission *a, struct iovageom_range gue
     (void)iovageom_range_subtract(guest, range, left);
     finding.against = left[0];
     if (owner == NULL)
-        iovageom_name_device(&finding, a->device, range);
+        iovageom_name_device(&finding, a->device, guest, range);
     else
         finding.owner = *owner;
     finding.type = 0;

@@ -34,13 +34,45 @@ static bool name_regions(struct iovageom_finding *finding, const struct iovageom
     return found != NULL;
 }
 
-/* Name who reserves an address of `range` for the device; the device itself if nobody does. */
+/* Name who reserves addresses of `range` for the device; the device itself if nobody does. They are in
+ * `reserved`, of which the rest may be what others reserve, and is passed over. */
 void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
-                          struct iovageom_range range)
+                          struct iovageom_range range, struct iovageom_range reserved)
 {
+    (void)iovageom_range_intersect(range, reserved, &range);
     if (!name_regions(finding, device->geometry, device->walk, range))
         (void)iovageom_owner_init(&finding->owner, IOVAGEOM_SOURCE_OTHER,
                                   iovageom_geometry_name(device->geometry));
+}
+
+/*
+ * Name who states what the device offers by the number of the finding: its largest granule, or its
+ * smallest budget. Of what is left, which grew by what was mapped (iovageom_device_make()), it is the
+ * least. The device itself where it is no statement of one source.
+ */
+void iovageom_name_number(struct iovageom_finding *finding, const struct iovageom_device *device)
+{
+    const struct iovageom_geometry *geometry = device->geometry;
+    const bool budget = finding->kind == IOVAGEOM_FINDING_BUDGET;
+    uint64_t least = UINT64_MAX;
+
+    (void)iovageom_owner_init(&finding->owner, IOVAGEOM_SOURCE_OTHER,
+                              iovageom_geometry_name(geometry));
+    for (size_t i = 0; i < geometry->count; i++) {
+        const struct iovageom_geometry_fact *fact = &geometry->facts[i];
+        const bool left = budget && fact->owner.source == IOVAGEOM_SOURCE_VFIO;
+        const uint64_t number = budget ? fact->value : iovageom_pgsize_granule(fact->value);
+
+        if (budget ? fact->kind != IOVAGEOM_FACT_MAP_BUDGET
+                   : finding->kind != IOVAGEOM_FINDING_GRANULE ||
+                         (fact->kind != IOVAGEOM_FACT_PAGE_SIZES &&
+                          fact->kind != IOVAGEOM_FACT_ALIGNMENT))
+            continue;
+        if (left ? number < least : number == finding->offered) {
+            finding->owner = fact->owner;
+            least = left ? number : 0;
+        }
+    }
 }
 
 /*

@@ -39,7 +39,8 @@ struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int
                                             struct iovageom_range range,
                                             struct iovageom_range against);
 void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
-                          struct iovageom_range range);
+                          struct iovageom_range range, struct iovageom_range reserved);
+void iovageom_name_number(struct iovageom_finding *finding, const struct iovageom_device *device);
 void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom_viommu *viommu,
                          const struct iovageom_group *group, struct iovageom_range range);
 int iovageom_refuse(struct iovageom_report *report, const struct iovageom_finding *finding);

@@ -168,7 +168,7 @@ bool iovageom_identity_fits(const struct iovageom_rangeset *identity,
         fits = false;
         finding = iovageom_finding_of(IOVAGEOM_FINDING_RESERVED, IOVAGEOM_ERR_CONFLICT, domain,
                                       endpoint, range, device->ranges[i]);
-        iovageom_name_device(&finding, device, device->ranges[i]);
+        iovageom_name_device(&finding, device, range, device->ranges[i]);
         iovageom_report_add(report, &finding);
     }
     return fits;

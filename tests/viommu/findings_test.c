@@ -308,6 +308,69 @@ static void an_endpoint_that_was_not_told(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* A geometry may be the meet of several devices: the one is named that has what stands in the way. */
+static void one_of_several_devices_is_named(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_geometry *first = NULL, *second = NULL, *both = NULL;
+    struct iovageom_viommu *viommu;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "first", &first), 0);
+    assert_int_equal(iovageom_geometry_new(NULL, "second", &second), 0);
+    assert_int_equal(iovageom_geometry_new(NULL, "both", &both), 0);
+    assert_int_equal(iovageom_geometry_add_alignment(first, 0x10000, IOVAGEOM_SOURCE_IOMMUFD), 0);
+    assert_int_equal(iovageom_geometry_add_map_budget(first, 3, IOVAGEOM_SOURCE_USER), 0);
+    assert_int_equal(iovageom_geometry_add_map_budget(second, 5, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_geometry_add_reserved(first, R(0x100000, 0x1fffff),
+                                                    IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(second, PAGES_4K, IOVAGEOM_SOURCE_VFIO), 0);
+    /* The two windows touch, and are one for those who may not map them. */
+    assert_int_equal(iovageom_geometry_add_reserved(second, R(0x200000, 0x2fffff),
+                                                    IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_int_equal(iovageom_geometry_narrow(both, first), 0);
+    assert_int_equal(iovageom_geometry_narrow(both, second), 0);
+
+    viommu = books(NULL);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, both, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
+    assert_int_equal(iovageom_report_at(&report, 0)->owner.source, IOVAGEOM_SOURCE_IOMMUFD);
+    assert_string_equal(iovageom_report_at(&report, 0)->owner.name, "first");
+    iovageom_viommu_free(viommu);
+
+    iovageom_viommu_config_init(&config);
+    config.granule = 0x10000;
+    viommu = books(&config);
+    assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 1, 1, 0, NULL), 0);
+    for (uint64_t at = 0x160000; at < 0x200000; at += 0x20000)
+        assert_int_equal(iovageom_viommu_map(viommu, 1, R(at, at + 0xffff), 0, RW, NULL), 0);
+    assert_int_equal(test_plug(viommu, 2, 1, both, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_MAPPING);
+    assert_int_equal(iovageom_report_at(&report, 0)->type, IOVAGEOM_RESV_RESERVED);
+    assert_string_equal(iovageom_report_at(&report, 0)->owner.name, "first");
+    assert_int_equal(iovageom_report_at(&report, 1)->kind, IOVAGEOM_FINDING_BUDGET);
+    assert_int_equal(iovageom_report_at(&report, 1)->owner.source, IOVAGEOM_SOURCE_USER);
+    assert_string_equal(iovageom_report_at(&report, 1)->owner.name, "first");
+    iovageom_viommu_free(viommu);
+
+    /* The same range in the way of a bypass, where the other one reserves it. */
+    viommu = books(&config);
+    assert_int_equal(iovageom_viommu_set_identity(viommu, &R(0x180000, 0x18ffff), 1, NULL), 0);
+    assert_int_equal(iovageom_geometry_copy(second, &both), 0);
+    assert_int_equal(iovageom_geometry_narrow(both, first), 0);
+    assert_int_equal(test_plug(viommu, 2, 1, both, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_RESERVED);
+    assert_int_equal(iovageom_report_at(&report, 0)->type, IOVAGEOM_RESV_RESERVED);
+    assert_string_equal(iovageom_report_at(&report, 0)->owner.name, "first");
+    iovageom_geometry_free(first);
+    iovageom_geometry_free(second);
+    iovageom_viommu_free(viommu);
+}
+
 /* That the check of all findings can fail. */
 static void the_check_of_findings_can_fail(void **state)
 {
@@ -351,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_input_range_that_is_too_wide, setup, teardown),
         cmocka_unit_test_setup_teardown(an_input_range_that_must_be_told, setup, teardown),
         cmocka_unit_test_setup_teardown(an_endpoint_that_was_not_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_of_several_devices_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(the_check_of_findings_can_fail, setup, teardown),
     };
 
