@@ -44,22 +44,69 @@ static bool number_valid(uint64_t number)
     return number <= IOVAGEOM_VIOMMU_GROUP_MAX || number == IOVAGEOM_VIOMMU_OWN;
 }
 
-/* Asks each guest group that gets an endpoint of the device, once; or refuses an endpoint that is named
- * twice, by IOVAGEOM_ERR_INVALID. A table keeps that at O(n log n). */
-static int each_once(struct iovageom_admission *a, bool groups)
+/* The domain that comes into the address space with endpoint number i: one that was loaded before its
+ * device came is attached already. NULL for none, or one that is there. */
+static const struct iovageom_domain *domain_of(const struct iovageom_admission *a, size_t i)
+{
+    const struct iovageom_endpoint *known = endpoint_of(a, i);
+    const struct iovageom_domain *domain = known != NULL ? known->domain : NULL;
+
+    return domain != NULL &&
+                   (a->address_space == NULL ||
+                    iovageom_link_find(&a->address_space->mapped, &domain->mapped) == NULL)
+               ? domain
+               : NULL;
+}
+
+/* Whether there is room in the address space, with the device, for so many mappings in all. */
+static void ask_together(struct iovageom_admission *a, uint64_t coming)
+{
+    const struct iovageom_plug *lead = a->address_space != NULL ? a->address_space->leads : NULL;
+    const struct iovageom_device *least = a->device;
+    struct iovageom_finding finding =
+        iovageom_finding_of(IOVAGEOM_FINDING_BUDGET, IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ID_NONE,
+                            IOVAGEOM_ID_NONE, IOVAGEOM_NOWHERE, IOVAGEOM_NOWHERE);
+
+    for (; lead != NULL; lead = lead->lead_next)
+        if (lead->device->budget < least->budget)
+            least = lead->device;
+    finding.wanted = a->live + coming;
+    finding.offered = least->budget;
+    iovageom_name_number(&finding, least);
+    if (finding.wanted > finding.offered)
+        iovageom_object(a, &finding);
+}
+
+/* What of the endpoints of a device is asked once, however many of them have it in common. */
+enum once { ONCE_ENDPOINTS, ONCE_GROUPS, ONCE_DOMAINS };
+
+/* Refuses an endpoint that is named twice, by IOVAGEOM_ERR_INVALID; or asks each guest group that gets an
+ * endpoint; or whether there is room for all domains that come, if there are several: ask_joining() asks
+ * for each alone. A table keeps that at O(n log n). */
+static int each_once(struct iovageom_admission *a, enum once what)
 {
     struct iovageom_table seen;
+    uint64_t coming = 0;
     int error = iovageom_table_init(&seen, &a->viommu->allocator);
 
     for (size_t i = 0; error == IOVAGEOM_OK && i <= a->options->alias_count; i++) {
-        const uint64_t key = groups ? group_key(a, i) : id_of(a, i);
+        const struct iovageom_domain *domain = what == ONCE_DOMAINS ? domain_of(a, i) : NULL;
+        const uint64_t key = domain != NULL        ? domain->id
+                             : what == ONCE_GROUPS ? group_key(a, i)
+                                                   : id_of(a, i);
 
+        if (what == ONCE_DOMAINS && domain == NULL)
+            continue;
         error = iovageom_table_put(&seen, key, &seen);
-        if (error == IOVAGEOM_OK && groups)
+        if (error == IOVAGEOM_OK && what == ONCE_GROUPS)
             error = iovageom_ask_joining(a, iovageom_table_at(&a->viommu->groups, key));
+        else if (error == IOVAGEOM_OK && what == ONCE_DOMAINS)
+            coming += iovageom_mappings_count(&domain->mappings);
         else if (error == IOVAGEOM_ERR_OVERLAP)
-            error = groups ? IOVAGEOM_OK : IOVAGEOM_ERR_INVALID;
+            error = what == ONCE_ENDPOINTS ? IOVAGEOM_ERR_INVALID : IOVAGEOM_OK;
     }
+    if (error == IOVAGEOM_OK && what == ONCE_DOMAINS && iovageom_table_count(&seen) > 1)
+        ask_together(a, coming);
     iovageom_table_deinit(&seen);
     return error;
 }
@@ -81,7 +128,7 @@ static int place_find(struct iovageom_admission *a)
         !number_valid(options->guest_group) || options->reserved != 0 ||
         (options->flags & ~flags) != 0 || options->alias_count > UINT32_MAX)
         return IOVAGEOM_ERR_INVALID;
-    error = options->alias_count > 0 ? each_once(a, false) : IOVAGEOM_OK;
+    error = options->alias_count > 0 ? each_once(a, ONCE_ENDPOINTS) : IOVAGEOM_OK;
     if (error != IOVAGEOM_OK)
         return error;
     if (options->host_group != IOVAGEOM_VIOMMU_OWN)
@@ -171,8 +218,10 @@ static int plug_ask(struct iovageom_admission *a)
         a->status = IOVAGEOM_ERR_CONFLICT;
     iovageom_ask_device(a);
     error = a->options->alias_count > 0
-                ? each_once(a, true)
+                ? each_once(a, ONCE_GROUPS)
                 : iovageom_ask_joining(a, iovageom_table_at(&viommu->groups, group_key(a, 0)));
+    if (error == IOVAGEOM_OK && a->options->alias_count > 0)
+        error = each_once(a, ONCE_DOMAINS);
     return error != IOVAGEOM_OK ? error : iovageom_ask_neighbours(a);
 }
 

@@ -338,6 +338,77 @@ static void a_machine_that_ran_goes_back(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/*
+ * A device and its alias were attached to two domains when they were loaded. Their host needs room for
+ * the mappings of both, and those of an endpoint that comes into one of them count once.
+ */
+static void domains_that_come_together_share_a_budget(void **state)
+{
+    static uint8_t stream[4096];
+    const uint32_t aliases[] = {2, 3};
+    struct iovageom_viommu *viommu;
+    struct iovageom_plug_options where;
+    struct iovageom_geometry *host, *before;
+    struct iovageom_viommu_domain domain;
+    struct iovageom_report report;
+    size_t length;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    for (uint32_t endpoint = 1; endpoint < 4; endpoint++) {
+        const uint32_t number = endpoint < 3 ? endpoint : 1;
+
+        assert_int_equal(
+            iovageom_viommu_declare(viommu, endpoint, 5, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+        assert_int_equal(iovageom_viommu_attach(viommu, number, endpoint, 0, NULL), 0);
+        for (uint64_t i = 0; i < 5 && endpoint < 3; i++)
+            assert_int_equal(
+                iovageom_viommu_map(viommu, number, R(i << 12, (i << 12) + 0xfff), 0, RW, NULL), 0);
+    }
+    assert_int_equal(iovageom_viommu_save(viommu, stream, sizeof(stream), &length), 0);
+    iovageom_viommu_free(viommu);
+    for (uint64_t budget = 8; budget < 11; budget++)
+        for (int of_another = 0; of_another < 2; of_another++) {
+            const int wanted = budget < 10 ? IOVAGEOM_ERR_CONFLICT : 0;
+
+            iovageom_plug_options_init(&where);
+            where.address_space = 9;
+            assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+            host = test_host(NULL, "host", 48, PAGES_4K);
+            before = test_host(NULL, "before", 48, PAGES_4K);
+            assert_int_equal(iovageom_geometry_add_map_budget(of_another ? before : host, budget,
+                                                              IOVAGEOM_SOURCE_VFIO),
+                             0);
+            assert_int_equal(iovageom_viommu_plug(viommu, 8, &where, before, NULL), 0);
+            assert_int_equal(
+                iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL),
+                0);
+            where.aliases = aliases;
+            where.alias_count = 2;
+            assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, host, &report), wanted);
+            if (wanted != 0) {
+                const struct iovageom_finding *finding = iovageom_report_at(&report, 0);
+
+                assert_int_equal(finding->kind, IOVAGEOM_FINDING_BUDGET);
+                assert_int_equal(finding->wanted, 10);
+                assert_int_equal(finding->offered, budget);
+                assert_int_equal(finding->owner.source, IOVAGEOM_SOURCE_VFIO);
+                assert_string_equal(finding->owner.name, of_another ? "before" : "host");
+                where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
+                assert_int_equal(iovageom_viommu_plug_check(viommu, 1, &where, host, NULL), 0);
+            } else {
+                assert_int_equal(iovageom_viommu_domain(viommu, 2, &domain), 0);
+                assert_int_equal(domain.budget, 5);
+            }
+            test_check(viommu);
+            iovageom_geometry_free(host);
+            iovageom_geometry_free(before);
+            iovageom_viommu_free(viommu);
+        }
+    iovageom_report_deinit(&report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +419,7 @@ int main(void)
         cmocka_unit_test(a_device_that_comes_late_keeps_its_place_in_its_domain),
         cmocka_unit_test(a_promise_without_anybody_left_ends),
         cmocka_unit_test(a_machine_that_ran_goes_back),
+        cmocka_unit_test(domains_that_come_together_share_a_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
