@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <iovageom/host_sysfs.h>
 
-#include <iovageom/rangeset.h>
+#include <string.h>
+
 #include <iovageom/status.h>
 
 #include "../base/range.h"
+#include "../base/text.h"
 #include "../geometry/internal.h"
 
 /*
@@ -30,9 +32,10 @@ struct scan {
     const char *end;
 };
 
-static void skip_blanks(struct scan *scan)
+/* Passes over blanks, and over all of another character. */
+static void skip(struct scan *scan, char other)
 {
-    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\t'))
+    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == other))
         scan->at++;
 }
 
@@ -73,79 +76,62 @@ static int scan_address(struct scan *scan, uint64_t *value)
     int status = scan_hex(scan, true, value);
     const char *after = scan->at;
 
-    skip_blanks(scan);
+    skip(scan, '\t');
     return status == IOVAGEOM_OK && scan->at == after ? IOVAGEOM_ERR_SYNTAX : status;
 }
 
-static bool is_word(const struct scan *word, const char *text)
-{
-    size_t length = (size_t)(word->end - word->at);
-
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\0' || text[i] != word->at[i])
-            return false;
-    }
-    return text[length] == '\0';
-}
-
 /*
- * The type that a word names. Linux writes "msi" also for a software MSI window, which only its
- * addresses distinguish from a window of the hardware. A word that may be a type of a later kernel
- * (small letters, - and _) is IOVAGEOM_ERR_UNSUPPORTED and not IOVAGEOM_ERR_SYNTAX: the region is
- * known, only its type is not.
+ * The word for the type of region->range, which ends the line. Linux writes "msi" also for a software
+ * MSI window, which only its addresses distinguish from a window of the hardware. A word that may be a
+ * type of a later kernel (small letters, - and _) is IOVAGEOM_ERR_UNSUPPORTED and not
+ * IOVAGEOM_ERR_SYNTAX: the region is known, only its type is not.
  */
-static int read_type(const struct scan *word, struct iovageom_range range,
-                     enum iovageom_resv_type *type)
+static int scan_type(struct scan *scan, struct iovageom_region *region)
 {
-    for (int i = IOVAGEOM_RESV_DIRECT_RELAXABLE; i <= IOVAGEOM_RESV_MSI; i++) {
-        if (i == IOVAGEOM_RESV_SOFTWARE_MSI ||
-            !is_word(word, iovageom_resv_type_string((enum iovageom_resv_type)i)))
+    const struct iovageom_range software_msi = {SOFTWARE_MSI_START, SOFTWARE_MSI_LAST};
+    const char *const word = scan->at;
+    bool odd = false;
+    size_t length;
+
+    for (; scan->at < scan->end && *scan->at != ' ' && *scan->at != '\t'; scan->at++)
+        odd |= (*scan->at < 'a' || *scan->at > 'z') && *scan->at != '-' && *scan->at != '_';
+    length = (size_t)(scan->at - word);
+    skip(scan, '\t');
+    if (length == 0 || odd || scan->at != scan->end)
+        return IOVAGEOM_ERR_SYNTAX;
+    for (uint32_t i = IOVAGEOM_RESV_DIRECT_RELAXABLE; i <= IOVAGEOM_RESV_MSI; i++) {
+        const char *name = iovageom_resv_type_string((enum iovageom_resv_type)i);
+
+        if (i == IOVAGEOM_RESV_SOFTWARE_MSI || iovageom_text_length(name, SIZE_MAX) != length ||
+            memcmp(name, word, length) != 0)
             continue;
-        *type = (enum iovageom_resv_type)i;
-        if (i == IOVAGEOM_RESV_MSI && range.start == SOFTWARE_MSI_START &&
-            range.last == SOFTWARE_MSI_LAST)
-            *type = IOVAGEOM_RESV_SOFTWARE_MSI;
+        region->type = i == IOVAGEOM_RESV_MSI && iovageom_range_equal(region->range, software_msi)
+                           ? IOVAGEOM_RESV_SOFTWARE_MSI
+                           : i;
         return IOVAGEOM_OK;
     }
-    for (const char *at = word->at; at < word->end; at++) {
-        if (!((*at >= 'a' && *at <= 'z') || *at == '-' || *at == '_'))
-            return IOVAGEOM_ERR_SYNTAX;
-    }
-    return word->at == word->end ? IOVAGEOM_ERR_SYNTAX : IOVAGEOM_ERR_UNSUPPORTED;
+    return IOVAGEOM_ERR_UNSUPPORTED;
 }
 
 /*
- * Reads one line without its newline. *range is valid on success and with IOVAGEOM_ERR_UNSUPPORTED.
+ * Reads one line without its newline. IOVAGEOM_ERR_UNSUPPORTED: all but the type is set.
  * IOVAGEOM_ERR_NOT_FOUND: a region of length 0, whatever its type. Linux prints last as start +
  * length - 1, so that such a region has a last just below its start. It reserves nothing.
  */
-static int read_line(struct scan line, struct iovageom_range *range, enum iovageom_resv_type *type)
+static int read_line(struct scan line, struct iovageom_region *region)
 {
-    struct iovageom_range read = {0, 0};
-    struct scan word;
-    int status = scan_address(&line, &read.start);
+    struct iovageom_range *range = &region->range;
+    int status = scan_address(&line, &range->start);
 
     if (status == IOVAGEOM_OK)
-        status = scan_address(&line, &read.last);
-    if (status != IOVAGEOM_OK)
-        return status;
-    word = line;
-    while (line.at < line.end && *line.at != ' ' && *line.at != '\t')
-        line.at++;
-    word.end = line.at;
-    skip_blanks(&line);
-    if (line.at != line.end)
-        return IOVAGEOM_ERR_SYNTAX;
-    status = read_type(&word, read, type);
+        status = scan_address(&line, &range->last);
+    if (status == IOVAGEOM_OK)
+        status = scan_type(&line, region);
     if (status != IOVAGEOM_OK && status != IOVAGEOM_ERR_UNSUPPORTED)
         return status;
-    if (iovageom_range_precedes_directly((struct iovageom_range){read.last, read.last},
-                                         (struct iovageom_range){read.start, read.start}))
+    if (iovageom_range_precedes_directly(*range, *range))
         return IOVAGEOM_ERR_NOT_FOUND;
-    if (!iovageom_range_valid(read))
-        return IOVAGEOM_ERR_INVERTED;
-    *range = read;
-    return status;
+    return iovageom_range_valid(*range) ? status : IOVAGEOM_ERR_INVERTED;
 }
 
 /* Takes the next line, without its newline and the blanks before it. The last line has no newline if
@@ -157,81 +143,76 @@ static bool next_line(struct scan *rest, struct scan *line)
         rest->at++;
     line->end = rest->at;
     rest->at += rest->at < rest->end;
-    skip_blanks(line);
+    skip(line, '\t');
     return rest->at > line->end || line->at < line->end;
 }
 
 /* A text that is read. What it says goes into `fresh`. When all is read, the caller's geometry is
  * narrowed to that: all or nothing. */
 struct reading {
-    const char *text;
-    size_t length;
+    struct scan text;
     bool lenient;
+    bool full; /* it may have been cut off: see FULL_PAGE */
     struct iovageom_geometry *fresh;
-    struct iovageom_owner owner;
     size_t passed_over; /* number of the first line that was skipped; 0 for none */
     bool understood;    /* at least one line was understood */
     size_t fault;       /* number of the line that is the reason for an error; 0 for none */
 };
 
 /*
- * Handles a line that was read with `status`; an error refuses the whole text. A region of unknown
- * type counts as reserved if the mode is lenient. A line that can't be understood is skipped if the
- * mode is lenient, or if it was cut off in a text that fills a page; the result is then marked
- * incomplete. So leniency never makes an address usable that a line reserves, except where the
- * geometry says that it is incomplete.
+ * Adds a region. Linux merges regions of one type that overlap, so overlapping lines are a sign of a bad
+ * file. But it doesn't merge with a region that ends at 2^64-1 (B3), and prints both. (The owner that
+ * `fresh` has for itself is that of what was added last.)
  */
-static int take_line(struct reading *reading, size_t line, int status, struct iovageom_range range,
-                     enum iovageom_resv_type type)
+static int add_region(struct reading *reading, const struct iovageom_region *region)
 {
-    const struct iovageom_geometry_fact *earlier;
+    const struct iovageom_geometry_fact *earlier = iovageom_geometry_facts_of(
+        reading->fresh, IOVAGEOM_FACT_REGIONS + region->type, &reading->fresh->self, NULL);
     struct iovageom_range other;
-    size_t count;
 
-    if (status == IOVAGEOM_ERR_UNSUPPORTED && reading->lenient) {
-        type = IOVAGEOM_RESV_RESERVED;
-        status = IOVAGEOM_OK;
-    } else if (status != IOVAGEOM_OK && (reading->lenient || (status == IOVAGEOM_ERR_TRUNCATED &&
-                                                              reading->length >= FULL_PAGE))) {
-        if (reading->passed_over == 0)
-            reading->passed_over = line;
-        return IOVAGEOM_OK;
-    }
-    if (status != IOVAGEOM_OK)
-        return status;
     reading->understood = true;
-    /* Linux merges regions of one type that overlap, so overlapping lines are a sign of a bad file.
-     * But it doesn't merge with a region that ends at 2^64-1 (B3), and prints both. */
-    earlier = iovageom_geometry_facts_of(reading->fresh, IOVAGEOM_FACT_REGIONS + (uint32_t)type,
-                                         &reading->owner, &count);
     if (!reading->lenient && earlier != NULL &&
-        iovageom_rangeset_first_overlap(earlier->ranges, range, &other) &&
+        iovageom_rangeset_first_overlap(earlier->ranges, region->range, &other) &&
         other.last != IOVAGEOM_ADDRESS_MAX)
-        return iovageom_range_equal(other, range) ? IOVAGEOM_ERR_EXISTS : IOVAGEOM_ERR_OVERLAP;
-    return iovageom_geometry_add_reserved(reading->fresh, range, type, IOVAGEOM_SOURCE_SYSFS);
+        return iovageom_range_equal(other, region->range) ? IOVAGEOM_ERR_EXISTS
+                                                          : IOVAGEOM_ERR_OVERLAP;
+    return iovageom_geometry_add_reserved(reading->fresh, region->range,
+                                          (enum iovageom_resv_type)region->type,
+                                          IOVAGEOM_SOURCE_SYSFS);
 }
 
 /*
- * Reads all lines. If the last one has no newline and can't be understood, it was probably cut off:
- * IOVAGEOM_ERR_TRUNCATED. A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not
- * pass for one that reserves nothing. An empty text does reserve nothing.
+ * Reads all lines; an error of one refuses the whole text. If the last one has no newline and can't be
+ * understood, it was probably cut off: IOVAGEOM_ERR_TRUNCATED.
+ *
+ * A region of unknown type counts as reserved if the mode is lenient. A line that can't be understood is
+ * skipped if the mode is lenient, or if it was cut off in a text that fills a page; the result is then
+ * marked incomplete. So leniency never makes an address usable that a line reserves, except where the
+ * geometry says that it is incomplete.
+ *
+ * A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not pass for one that reserves
+ * nothing. An empty text does reserve nothing.
  */
 static int read_text(struct reading *reading)
 {
-    const char *const text = reading->text;
-    struct scan rest = {text, reading->length > 0 ? text + reading->length : text}, line;
+    struct scan rest = reading->text, line;
 
     for (size_t number = 1; next_line(&rest, &line); number++) {
-        struct iovageom_range range = {0, 0};
-        enum iovageom_resv_type type = IOVAGEOM_RESV_RESERVED;
-        int status = line.at < line.end ? read_line(line, &range, &type) : IOVAGEOM_ERR_NOT_FOUND;
+        struct iovageom_region region = {.type = IOVAGEOM_RESV_RESERVED};
+        int status = line.at < line.end ? read_line(line, &region) : IOVAGEOM_ERR_NOT_FOUND;
 
         if (status == IOVAGEOM_ERR_NOT_FOUND)
             continue;
         if (line.end == rest.end &&
             (status == IOVAGEOM_ERR_SYNTAX || status == IOVAGEOM_ERR_UNSUPPORTED))
             status = IOVAGEOM_ERR_TRUNCATED;
-        status = take_line(reading, number, status, range, type);
+        if (status == IOVAGEOM_OK || (status == IOVAGEOM_ERR_UNSUPPORTED && reading->lenient)) {
+            status = add_region(reading, &region);
+        } else if (reading->lenient || (status == IOVAGEOM_ERR_TRUNCATED && reading->full)) {
+            if (reading->passed_over == 0)
+                reading->passed_over = number;
+            continue;
+        }
         if (status != IOVAGEOM_OK) {
             reading->fault = status != IOVAGEOM_ERR_NO_MEMORY ? number : 0;
             return status;
@@ -245,20 +226,19 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                          enum iovageom_sysfs_mode mode, size_t *line,
                                          struct iovageom_geometry *geometry)
 {
-    struct reading reading = {
-        .text = text, .length = length, .lenient = mode == IOVAGEOM_SYSFS_LENIENT};
+    struct reading reading = {.text = {text, length > 0 ? text + length : text},
+                              .lenient = mode == IOVAGEOM_SYSFS_LENIENT,
+                              .full = length >= FULL_PAGE};
     int status = iovageom_geometry_new(&geometry->allocator, geometry->self.name, &reading.fresh);
 
     if (status != IOVAGEOM_OK)
         return status;
-    (void)iovageom_owner_init(&reading.owner, IOVAGEOM_SOURCE_SYSFS, geometry->self.name);
     status = read_text(&reading);
     /* That the regions are known is a fact of its own, which holds without any region, too. */
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_add_reserved_known(reading.fresh, IOVAGEOM_SOURCE_SYSFS);
-    /* The end of the text may be missing, too: see FULL_PAGE. */
-    if (status == IOVAGEOM_OK && (reading.passed_over != 0 || length >= FULL_PAGE ||
-                                  (length > 0 && text[length - 1] != '\n')))
+    if (status == IOVAGEOM_OK &&
+        (reading.passed_over != 0 || reading.full || (length > 0 && text[length - 1] != '\n')))
         status = iovageom_geometry_add_incomplete(reading.fresh, IOVAGEOM_SOURCE_SYSFS);
     if (status == IOVAGEOM_OK)
         status = iovageom_geometry_narrow(geometry, reading.fresh);
@@ -268,59 +248,47 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
     return status;
 }
 
-/* Nothing but blanks and newlines is left. */
-static bool at_end(struct scan *scan)
+/* A register or, if `second` is not NULL, one or two with a colon between them. Only blanks and newlines
+ * follow. */
+static int read_registers(const char *text, size_t length, uint64_t *first, uint64_t *second)
 {
-    while (scan->at < scan->end && (*scan->at == '\n' || *scan->at == ' '))
-        scan->at++;
-    return scan->at == scan->end;
+    struct scan scan = {text, text + length};
+    int status = scan_hex(&scan, false, first);
+
+    if (status == IOVAGEOM_OK && second != NULL && scan.at < scan.end && *scan.at == ':') {
+        scan.at++;
+        status = scan_hex(&scan, false, second);
+    }
+    skip(&scan, '\n');
+    return status == IOVAGEOM_OK && scan.at < scan.end ? IOVAGEOM_ERR_SYNTAX : status;
 }
 
 int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *value)
 {
-    struct scan scan = {text, text + length};
-    uint64_t read = 0;
-    int status = scan_hex(&scan, false, &read);
+    uint64_t read;
+    int status = read_registers(text, length, &read, NULL);
 
-    if (status != IOVAGEOM_OK)
-        return status;
-    if (!at_end(&scan))
-        return IOVAGEOM_ERR_SYNTAX;
-    *value = read;
-    return IOVAGEOM_OK;
+    if (status == IOVAGEOM_OK)
+        *value = read;
+    return status;
 }
 
-/*
- * Which of two words is EFR: 0 or 1, or -1 if that can't be known. host_sysfs.h has the rule. Where
- * one word is 0, the other is EFR: some hardware has only an EFR, but none has only an EFR2.
- */
-static int find_efr(const uint64_t words[2])
-{
-    if (((words[0] ^ words[1]) & AMD_EFR_IASUP) != 0)
-        return (words[1] & AMD_EFR_IASUP) != 0;
-    return words[0] == 0 || words[1] == 0 ? words[1] != 0 : -1;
-}
-
+/* Which of two words is EFR: host_sysfs.h has the rule. Where one word is 0, or not there, the other is
+ * EFR: some hardware has only an EFR, but none has only an EFR2. */
 int iovageom_host_sysfs_amd_features(const char *text, size_t length, uint64_t *efr, uint64_t *efr2)
 {
-    struct scan scan = {text, text + length};
     uint64_t words[2] = {0, 0};
-    int which = 0;
-    int status = scan_hex(&scan, false, &words[0]);
+    int status = read_registers(text, length, &words[0], &words[1]);
+    bool second = words[1] != 0;
 
-    if (status == IOVAGEOM_OK && scan.at < scan.end && *scan.at == ':') {
-        scan.at++;
-        status = scan_hex(&scan, false, &words[1]);
-        which = find_efr(words);
-    }
     if (status != IOVAGEOM_OK)
         return status;
-    if (!at_end(&scan))
-        return IOVAGEOM_ERR_SYNTAX;
-    if (which < 0)
+    if (((words[0] ^ words[1]) & AMD_EFR_IASUP) != 0)
+        second = (words[1] & AMD_EFR_IASUP) != 0;
+    else if (words[0] != 0 && second)
         return IOVAGEOM_ERR_UNKNOWN;
-    *efr = words[which];
+    *efr = words[second];
     if (efr2 != NULL)
-        *efr2 = words[1 - which];
+        *efr2 = words[!second];
     return IOVAGEOM_OK;
 }
