@@ -63,8 +63,7 @@ static void take_least(struct iovageom_host_limits *all, const struct iovageom_h
         return;
     }
     all->depends |= one->depends | (all->gaw != one->gaw || all->page_sizes != one->page_sizes);
-    if (one->gaw < all->gaw)
-        all->gaw = one->gaw;
+    all->gaw = (uint32_t)iovageom_lower(all->gaw, one->gaw);
     all->page_sizes &= one->page_sizes;
 }
 
@@ -99,18 +98,15 @@ static int answer(rule_function *rule, const struct question *question, uint32_t
 }
 
 /*
- * The stage of translation that is used, given which ones the hardware has. By default the first
- * one, if it is there. Returns IOVAGEOM_STAGE_DEFAULT when the stage that was asked for is not
- * there.
+ * The stage of translation that is used: the one that was asked for, or by default the first one if
+ * that is `usual`, else the second. IOVAGEOM_STAGE_DEFAULT when the hardware does not have it.
  */
-static enum iovageom_host_stage choose_stage(enum iovageom_host_stage stage, bool first,
+static enum iovageom_host_stage choose_stage(enum iovageom_host_stage stage, bool usual, bool first,
                                              bool second)
 {
     if (stage == IOVAGEOM_STAGE_DEFAULT)
-        stage = first ? IOVAGEOM_STAGE_FIRST : IOVAGEOM_STAGE_SECOND;
-    if (stage == IOVAGEOM_STAGE_FIRST ? first : second)
-        return stage;
-    return IOVAGEOM_STAGE_DEFAULT;
+        stage = usual ? IOVAGEOM_STAGE_FIRST : IOVAGEOM_STAGE_SECOND;
+    return (stage == IOVAGEOM_STAGE_FIRST ? first : second) ? stage : IOVAGEOM_STAGE_DEFAULT;
 }
 
 /* ---- VT-d ---- */
@@ -129,10 +125,9 @@ static unsigned vtd_common_bits(uint64_t cap, bool first, bool second)
         widths &= field(cap, 8, 5);
     if (first)
         widths &= bit(cap, 60) ? 0xc : 0x4;
-    for (unsigned n = 4; n-- > 0;) {
+    for (unsigned n = 4; n-- > 0;)
         if (bit(widths, n))
             return 30 + 9 * n;
-    }
     return 0;
 }
 
@@ -144,10 +139,9 @@ static unsigned vtd_common_bits(uint64_t cap, bool first, bool second)
  */
 static unsigned vtd_second_bits(uint64_t cap, unsigned mgaw)
 {
-    for (unsigned n = 4; n-- > 1;) {
+    for (unsigned n = 4; n-- > 1;)
         if (mgaw > 21 + 9 * n && field(cap, 8, 4) >> n != 0)
             return 30 + 9 * n;
-    }
     return 0;
 }
 
@@ -169,18 +163,17 @@ static uint64_t vtd_second_sizes(uint64_t cap, uint32_t rules)
  */
 static struct iovageom_host_limits vtd(const struct question *question, uint32_t rules)
 {
-    uint64_t cap = question->first, ecap = question->second;
-    bool modern = question->scalable && bit(ecap, 43); /* SMTS */
-    bool first = modern && bit(ecap, 47);              /* FLTS, now FSTS */
-    bool second = !modern || bit(ecap, 46);            /* SLTS, now SSTS */
-    bool generic = rules == IOVAGEOM_LINUX_7_3;
-    unsigned mgaw = field(cap, 16, 6) + 1, gaw;
-    enum iovageom_host_stage stage = question->stage;
+    const uint64_t cap = question->first, ecap = question->second;
+    const bool modern = question->scalable && bit(ecap, 43); /* SMTS */
+    const bool first = modern && bit(ecap, 47);              /* FLTS, now FSTS */
+    const bool second = !modern || bit(ecap, 46);            /* SLTS, now SSTS */
+    const bool generic = rules == IOVAGEOM_LINUX_7_3;
+    const enum iovageom_host_stage stage =
+        choose_stage(question->stage, first && (generic || !second), first, second);
+    const unsigned mgaw = field(cap, 16, 6) + 1;
     uint64_t page_sizes;
+    unsigned gaw;
 
-    if (stage == IOVAGEOM_STAGE_DEFAULT && !generic && second)
-        stage = IOVAGEOM_STAGE_SECOND;
-    stage = choose_stage(stage, first, second);
     if (stage == IOVAGEOM_STAGE_DEFAULT)
         return unsupported;
     if (!generic)
@@ -189,8 +182,7 @@ static struct iovageom_host_limits vtd(const struct question *question, uint32_t
         gaw = vtd_second_bits(cap, mgaw);
     else
         gaw = mgaw > 48 && bit(cap, 60) ? 57 : 48;
-    if (gaw > mgaw)
-        gaw = mgaw;
+    gaw = (unsigned)iovageom_lower(gaw, mgaw);
     page_sizes = stage == IOVAGEOM_STAGE_SECOND ? vtd_second_sizes(cap, rules)
                                                 : SIZE_4K | SIZE_2M | (bit(cap, 56) ? SIZE_1G : 0);
     /* Generic page tables leave out pages as large as half of the addresses, or larger. */
@@ -241,14 +233,16 @@ static struct iovageom_host_limits smmuv3_granule(const struct question *questio
                                                   const struct granule *granule)
 {
     static const uint8_t output_bits[] = {32, 36, 40, 42, 44, 48, 52, 48};
-    uint32_t idr0 = (uint32_t)question->first, idr5 = (uint32_t)question->second;
-    unsigned output = output_bits[field(idr5, 0, 3)], gaw;
-    enum iovageom_host_stage stage = choose_stage(question->stage, bit(idr0, 1), bit(idr0, 0));
-    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_SMMUV3_REGISTERS, 0, 0, 0};
+    const uint64_t idr0 = question->first, idr5 = question->second;
+    const unsigned output = output_bits[field(idr5, 0, 3)];
+    const enum iovageom_host_stage stage =
+        choose_stage(question->stage, bit(idr0, 1), bit(idr0, 1), bit(idr0, 0));
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_SMMUV3_REGISTERS, 0, granule->page_sizes,
+                                          0};
+    unsigned gaw = field(idr5, 10, 2) == 1 ? 52 : 48;
 
     if (!bit(idr5, granule->bit) || stage == IOVAGEOM_STAGE_DEFAULT || !bit(idr0, 3))
         return unsupported;
-    gaw = field(idr5, 10, 2) == 1 ? 52 : 48;
     if (stage == IOVAGEOM_STAGE_SECOND) {
         gaw = output;
         /* Where AArch32 tables are there, too (TTF 3), older kernels count at least their 40. */
@@ -261,7 +255,6 @@ static struct iovageom_host_limits smmuv3_granule(const struct question *questio
         gaw = question->bits;
     }
     limits.gaw = (uint32_t)iovageom_lower(gaw, granule->most);
-    limits.page_sizes = granule->page_sizes;
     /* 52-bit output lets 64K tables have blocks one level up. */
     if (granule->page == SIZE_64K && output == 52)
         limits.page_sizes |= SIZE_4T;
@@ -295,9 +288,8 @@ int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigne
 {
     struct question question = {idr0, idr5, granule, kernel_va_bits, stage, false};
 
-    if (granule != 0 && granule != SIZE_4K && granule != SIZE_16K && granule != SIZE_64K)
-        return IOVAGEOM_ERR_INVALID;
-    if (kernel_va_bits > 64)
+    if (kernel_va_bits > 64 ||
+        (granule != 0 && granule != SIZE_4K && granule != SIZE_16K && granule != SIZE_64K))
         return IOVAGEOM_ERR_INVALID;
     return answer(smmuv3, &question, rules, out);
 }
@@ -308,23 +300,8 @@ int iovageom_host_smmuv3(uint32_t idr0, uint32_t idr5, uint64_t granule, unsigne
  * First-stage ("v2", "guest") tables have the format of the CPU's own, and as many levels: 4 for 48
  * bits, 5 for 57. By the rules of 6.12 and later, Linux uses only the lower half of these
  * addresses, which is one bit less. Five levels need the IOMMU (GATS) and the CPU; if the CPU is
- * not known, 4 are safe.
- */
-static void amd_v2(const struct question *question, uint32_t rules,
-                   struct iovageom_host_limits *limits)
-{
-    bool five = field(question->first, 12, 2) == 1; /* GATS; Linux doesn't use 6 levels */
-
-    limits->page_sizes = SIZE_4K | SIZE_2M | SIZE_1G;
-    if (rules == IOVAGEOM_LINUX_6_1) {
-        limits->gaw = 48;
-        return;
-    }
-    limits->gaw = five && question->bits == 5 ? 56 : 47;
-    limits->depends = five && question->bits == 0;
-}
-
-/*
+ * not known, 4 are safe. Linux doesn't use 6 levels.
+ *
  * The second stage ("v1", "host") has 4, 5 or 6 levels by HATS: 48, 57 or 64 bits. Its tables can
  * make pages of every power of two from 4K up to 2^51, by several equal entries, except 512G: a
  * fault of the hardware. Linux 7.3 doesn't read HATS in the register, but in the firmware's copy of
@@ -333,26 +310,25 @@ static void amd_v2(const struct question *question, uint32_t rules,
 static struct iovageom_host_limits amd(const struct question *question, uint32_t rules)
 {
     static const uint8_t v1_bits[] = {48, 57, 64, 0};
-    uint64_t efr = question->first;
-    bool generic = rules == IOVAGEOM_LINUX_7_3;
-    unsigned v1 = v1_bits[field(efr, 10, 2)]; /* HATS */
-    bool guest = bit(efr, 4);                 /* GTSup */
-    enum iovageom_host_stage stage = question->stage;
-    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_AMD_REGISTERS, 0, 0, 0};
+    const uint64_t efr = question->first;
+    const bool generic = rules == IOVAGEOM_LINUX_7_3;
+    const unsigned v1 = v1_bits[field(efr, 10, 2)]; /* HATS */
+    const bool five = field(efr, 12, 2) == 1;       /* GATS */
+    const enum iovageom_host_stage stage =
+        choose_stage(question->stage, generic && v1 == 0 && bit(efr, 48) /* GIOSup */,
+                     bit(efr, 4) /* GTSup */, v1 != 0);
+    struct iovageom_host_limits limits = {IOVAGEOM_SOURCE_AMD_REGISTERS, 48,
+                                          SIZE_4K | SIZE_2M | SIZE_1G, 0};
 
     if (stage == IOVAGEOM_STAGE_DEFAULT)
-        stage = generic && v1 == 0 && guest && bit(efr, 48) /* GIOSup */ ? IOVAGEOM_STAGE_FIRST
-                                                                         : IOVAGEOM_STAGE_SECOND;
-    if (stage == IOVAGEOM_STAGE_FIRST ? !guest : v1 == 0)
         return unsupported;
-    if (stage == IOVAGEOM_STAGE_FIRST) {
-        amd_v2(question, rules, &limits);
-    } else {
+    if (stage != IOVAGEOM_STAGE_FIRST) {
         limits.gaw = generic ? 48 : v1;
         limits.depends = limits.gaw < v1;
-        limits.page_sizes = (((uint64_t)1 << 52) - SIZE_4K) & ~SIZE_512G;
-        if (generic)
-            limits.page_sizes &= ((uint64_t)1 << 47) - 1;
+        limits.page_sizes = (((uint64_t)1 << (generic ? 47 : 52)) - SIZE_4K) & ~SIZE_512G;
+    } else if (rules != IOVAGEOM_LINUX_6_1) {
+        limits.gaw = five && question->bits == 5 ? 56 : 47;
+        limits.depends = five && question->bits == 0;
     }
     return limits;
 }
