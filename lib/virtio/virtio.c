@@ -31,36 +31,30 @@ static ALWAYS_INLINE bool listed(const struct iovageom_region *region, struct io
            iovageom_range_intersect(region->range, window, out);
 }
 
-/* The rank of an MSI region: its owner's source. 0 for all when the caller gave no owners. */
-static unsigned authority(const struct iovageom_region *region,
-                          const struct iovageom_geometry *owners)
-{
-    const struct iovageom_owner *owner =
-        owners != NULL ? iovageom_geometry_owner(owners, region->owner) : NULL;
-
-    return owner != NULL ? owner->source : 0;
-}
-
 /*
- * Chooses the one window that is sent as MSI (N74). Regions that touch form one window (`block`),
- * whose rank is the highest of its parts. The window of the highest rank is chosen, and of equal
- * ones the lowest, because x86 guests have theirs below 4 GiB. The others are sent as RESERVED, so
- * no address becomes usable. If there is none, the range is invalid, and contains no other.
+ * Chooses the one window that is sent as MSI (N74). The rank of a region is its owner's source, or that
+ * of all is one if the caller gave no owners. Regions that touch form one window (`block`), whose rank is
+ * the highest of its parts. The window of the highest rank is chosen, and of equal ones the lowest,
+ * because x86 guests have theirs below 4 GiB. The others are sent as RESERVED, so no address becomes
+ * usable. If there is none, the range is invalid, and contains no other.
  */
 static struct iovageom_range choose_msi(const struct iovageom_region *regions, size_t count,
                                         const struct iovageom_geometry *owners,
                                         struct iovageom_range window)
 {
     struct iovageom_range block = IOVAGEOM_EVERYTHING, part, chosen = {IOVAGEOM_ADDRESS_MAX, 0};
+    const struct iovageom_owner *owner = NULL;
     uint64_t rank, best = 0; /* 1 more than the rank; 0: of none */
 
     for (size_t i = 0; i < count; i++) {
         if (regions[i].type != IOVAGEOM_RESV_MSI || !listed(&regions[i], window, &part))
             continue;
+        if (owners != NULL)
+            owner = iovageom_geometry_owner(owners, regions[i].owner);
+        rank = UINT64_C(1) + (owner != NULL ? owner->source : 0);
         if (!iovageom_range_precedes_directly(block, part))
             block = part;
         block.last = part.last;
-        rank = UINT64_C(1) + authority(&regions[i], owners);
         /* The last test: the chosen window itself has grown by a part. */
         if (rank > best || chosen.start == block.start)
             chosen = block;
