@@ -34,17 +34,17 @@ struct iovageom_guestview_kernel iovageom_guestview_kernel_default(void)
 /* The state of one pass over the answer; there are two, as `out` may be too small. */
 struct reader {
     const uint8_t *bytes;
-    size_t size;                 /* of `bytes`; may be less than probe_size */
-    uint64_t probe_size;         /* in bytes, as the guest reads it; 0 when it does not PROBE */
-    uint64_t address_max;        /* of the guest's phys_addr_t */
-    struct iovageom_region *out; /* NULL in the first pass, which counts and reports */
+    size_t size;                    /* of `bytes`; may be less than probe_size */
+    uint64_t probe_size;            /* in bytes, as the guest reads it; 0 when it does not PROBE */
+    uint64_t address_max;           /* of the guest's phys_addr_t */
+    struct iovageom_region *out;    /* NULL in the first pass, which counts and reports */
+    struct iovageom_report *report; /* NULL in the second */
     size_t count;
     bool has_msi;
     bool hides_software_msi;      /* a RESERVED region overlaps `software_msi` */
     struct iovageom_range hiding; /* the last such region */
     int error;                    /* of the last RESV_MEM property */
     struct iovageom_range error_range;
-    struct iovageom_report *report;
 };
 
 /* A little-endian number of `width` bytes; what lies beyond the buffer reads as 0. */
@@ -57,14 +57,12 @@ static uint64_t fetch(const struct reader *reader, size_t offset, unsigned width
     return value;
 }
 
-/* Adds a finding, in the first pass only, and returns `status`, so that callers can return it. */
+/* Adds a finding, and returns `status`, so that callers can return it. */
 static int quirk(const struct reader *reader, int status, struct iovageom_range range,
                  const char *detail)
 {
     struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_GUEST_QUIRK, status);
 
-    if (reader->report == NULL || reader->out != NULL)
-        return status;
     finding.range = range;
     finding.detail = detail;
     iovageom_report_add(reader->report, &finding);
@@ -160,13 +158,13 @@ static int read_properties(struct reader *reader)
             (void)quirk(reader, 0, nowhere, "a property runs over the end of probe_size");
         offset += step;
     }
-    if (reader->error == IOVAGEOM_ERR_MALFORMED)
-        return quirk(reader, reader->error, reader->error_range,
-                     "Linux refuses the device: its last RESV_MEM property is too short");
-    if (reader->error < 0)
-        return quirk(reader, reader->error, reader->error_range,
-                     "Linux refuses the device: it can't say the size of its last RESV_MEM region");
-    return IOVAGEOM_OK;
+    if (reader->error == IOVAGEOM_OK)
+        return IOVAGEOM_OK;
+    return quirk(
+        reader, reader->error, reader->error_range,
+        reader->error == IOVAGEOM_ERR_MALFORMED
+            ? "Linux refuses the device: its last RESV_MEM property is too short"
+            : "Linux refuses the device: it can't say the size of its last RESV_MEM region");
 }
 
 /* Reads the properties and sorts them; without an MSI region, adds the driver's own window. */
@@ -252,17 +250,17 @@ int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
                              size_t size, struct iovageom_region *out, size_t capacity,
                              size_t *count, struct iovageom_report *report)
 {
-    struct reader reader = {.bytes = bytes, .size = size, .report = report};
-    struct reader writer;
+    struct reader reader = {.bytes = bytes, .size = size, .report = report}, writer;
     int status;
 
-    if (report != NULL)
-        iovageom_report_clear(report);
+    iovageom_report_clear(report);
     if (kernel->rules > IOVAGEOM_LINUX_7_3)
         return IOVAGEOM_ERR_INVALID;
     reader.probe_size = kernel->features & IOVAGEOM_VIRTIO_F_PROBE ? config->probe_size : 0;
     reader.address_max = kernel->physical_32bit ? UINT32_MAX : UINT64_MAX;
     writer = reader;
+    writer.out = out;
+    writer.report = NULL;
     status = check_config(&reader, kernel, config);
     if (status == 0)
         status = read_answer(&reader);
@@ -271,7 +269,6 @@ int iovageom_guestview_probe(const struct iovageom_guestview_kernel *kernel,
     *count = reader.count;
     if (reader.count > capacity)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    writer.out = out;
     return read_answer(&writer);
 }
 

@@ -68,44 +68,39 @@ int iovageom_guest_decode_resv_mem(const void *payload, size_t length,
     return IOVAGEOM_OK;
 }
 
-/* One pass over the answer; writes as many regions as there is room for. */
-static int decode_pass(const void *bytes, size_t size, struct iovageom_region *out, size_t capacity,
-                       size_t *count)
-{
-    struct iovageom_guest_property property;
-    struct iovageom_region region;
-    size_t offset = 0, found = 0;
-    int status;
-
-    while ((status = iovageom_guest_property_next(bytes, size, &offset, &property)) == 0) {
-        /* A driver ignores properties with reserved bits, and unknown ones (N58, N60, N61). */
-        if (property.reserved != 0 || property.type != IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM)
-            continue;
-        status = iovageom_guest_decode_resv_mem((const uint8_t *)bytes + property.offset,
-                                                property.length, &region, NULL);
-        if (status < 0)
-            return status;
-        if (found < capacity)
-            out[found] = region;
-        found++;
-    }
-    *count = found;
-    return status == IOVAGEOM_ERR_NOT_FOUND ? IOVAGEOM_OK : status;
-}
-
 /* Two passes: *out is written only when all of it can be decoded and fits. */
 int iovageom_guest_decode_probe(const void *bytes, size_t size, struct iovageom_region *out,
                                 size_t capacity, size_t *count)
 {
-    size_t found;
-    int status = decode_pass(bytes, size, NULL, 0, &found);
+    struct iovageom_guest_property property;
+    struct iovageom_region region;
+    size_t found = 0;
 
-    if (status < 0)
-        return status;
-    *count = found;
-    if (found > capacity)
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    return decode_pass(bytes, size, out, capacity, &found);
+    for (size_t room = 0;; room = found) {
+        size_t offset = 0;
+        int status;
+
+        found = 0;
+        while ((status = iovageom_guest_property_next(bytes, size, &offset, &property)) == 0) {
+            /* A driver ignores properties with reserved bits, and unknown ones (N58, N60, N61). */
+            if (property.reserved != 0 || property.type != IOVAGEOM_VIRTIO_PROPERTY_RESV_MEM)
+                continue;
+            status = iovageom_guest_decode_resv_mem((const uint8_t *)bytes + property.offset,
+                                                    property.length, &region, NULL);
+            if (status < 0)
+                return status;
+            if (found < room)
+                out[found] = region;
+            found++;
+        }
+        if (status != IOVAGEOM_ERR_NOT_FOUND)
+            return status;
+        *count = found;
+        if (found > capacity)
+            return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+        if (found == room)
+            return IOVAGEOM_OK;
+    }
 }
 
 /* ---- requests ---- */
