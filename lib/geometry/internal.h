@@ -259,8 +259,9 @@ bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t
 void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               struct iovageom_report *report);
 
-/* Adds a note that the guest loses `range`, though the host maps it. */
+/* Adds a note that the guest loses `range`, though the host maps it; or one for each range of a set. */
 void iovageom_report_lost(struct iovageom_report *report, struct iovageom_range range);
+void iovageom_report_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost);
 
 /* `source` was asked for reserved regions, and has none beyond those added: makes that known. */
 int iovageom_geometry_add_reserved_known(struct iovageom_geometry *geometry,

@@ -207,6 +207,16 @@ void iovageom_report_lost(struct iovageom_report *report, struct iovageom_range 
     iovageom_report_add(report, &finding);
 }
 
+void iovageom_report_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost)
+{
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range range;
+
+    iovageom_rangeset_seek(lost, 0, &cursor);
+    while (iovageom_rangeset_next(&cursor, &range))
+        iovageom_report_lost(report, range);
+}
+
 /* Conditions for a sentence, as some kinds of finding have several sentences; they may be joined. */
 enum when {
     ALWAYS = 0,

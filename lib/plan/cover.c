@@ -17,7 +17,7 @@ size_t iovageom_gaps_narrow(const struct iovageom_gaps *gaps, uint64_t most, siz
     size_t found = 0;
 
     for (size_t i = 0; i < gaps->count; i++)
-        found += i != but && gaps->at(gaps->list, i, &size) && size <= most;
+        found += i != but && gaps->at(gaps, i, &size) && size <= most;
     return found;
 }
 
@@ -60,6 +60,7 @@ bool iovageom_gap_taken(struct iovageom_gap_choice *choice, size_t i, uint64_t s
 /* ---- a cover ---- */
 
 struct range_list {
+    struct iovageom_gaps gaps;
     const struct iovageom_range *ranges;
     uint64_t granule;
 };
@@ -70,11 +71,11 @@ static struct iovageom_range granules_of(const struct range_list *list, size_t i
     return iovageom_range_align_outward(list->ranges[i], list->granule);
 }
 
-static bool range_gap(const void *list, size_t i, uint64_t *size)
+static bool range_gap(const struct iovageom_gaps *gaps, size_t i, uint64_t *size)
 {
-    struct iovageom_range gap;
+    const struct range_list *list = (const struct range_list *)gaps;
 
-    *size = iovageom_gap_bytes(granules_of(list, i), granules_of(list, i + 1), &gap);
+    *size = iovageom_gap_bytes(granules_of(list, i), granules_of(list, i + 1));
     return true;
 }
 
@@ -103,10 +104,8 @@ static struct iovageom_size write_cover(const struct range_list *list, size_t co
 
     for (size_t i = 0; i < count; i++) {
         const struct iovageom_range next = granules_of(list, i);
-        struct iovageom_range gap;
 
-        if (i > 0 &&
-            iovageom_gap_taken(&choice, i - 1, iovageom_gap_bytes(out[written - 1], next, &gap)))
+        if (i > 0 && iovageom_gap_taken(&choice, i - 1, iovageom_gap_bytes(out[written - 1], next)))
             out[written - 1].last = next.last;
         else
             out[written++] = next;
@@ -120,8 +119,7 @@ int iovageom_plan_cover(const struct iovageom_range *ranges, size_t count, uint6
                         size_t most, struct iovageom_range *out, size_t capacity, size_t *needed,
                         struct iovageom_size *excess)
 {
-    const struct range_list list = {ranges, granule};
-    const struct iovageom_gaps gaps = {&list, count > 0 ? count - 1 : 0, range_gap};
+    const struct range_list list = {{count > 0 ? count - 1 : 0, range_gap}, ranges, granule};
     struct iovageom_size own, covered;
     size_t touching, wanted;
     int status = check_list(ranges, count, &own);
@@ -131,13 +129,13 @@ int iovageom_plan_cover(const struct iovageom_range *ranges, size_t count, uint6
     if (most == 0 || !iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
     /* Gaps of no bytes are closed in any case; more only if the list is still too long. */
-    touching = iovageom_gaps_narrow(&gaps, 0, IOVAGEOM_NO_GAP);
+    touching = iovageom_gaps_narrow(&list.gaps, 0, IOVAGEOM_NO_GAP);
     wanted = count - touching > most ? count - most : touching;
     *needed = count - wanted;
     if (capacity < *needed)
         return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
     covered =
-        write_cover(&list, count, iovageom_gaps_smallest(&gaps, wanted, IOVAGEOM_NO_GAP), out);
+        write_cover(&list, count, iovageom_gaps_smallest(&list.gaps, wanted, IOVAGEOM_NO_GAP), out);
     if (excess != NULL)
         *excess = iovageom_size_subtract(covered, own);
     return IOVAGEOM_OK;
@@ -151,24 +149,19 @@ int iovageom_plan_cover_change(const struct iovageom_range *cover, size_t count,
                                size_t most, struct iovageom_range *out, size_t capacity,
                                size_t *needed, bool *changed)
 {
-    size_t listed = 0;
+    /* Of a range that is unmapped, the whole granules leave; there may be none. */
+    struct iovageom_range part = iovageom_range_align_outward(range, granule);
+    const size_t parts = mapped || iovageom_range_align_inward(range, granule, &part);
     int status;
 
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
     if (most == 0 || !iovageom_pgsize_is_power(granule))
         return IOVAGEOM_ERR_INVALID;
-    if (mapped) {
-        range = iovageom_range_align_outward(range, granule);
-        status = iovageom_ranges_union(cover, count, &range, 1, out, capacity, &listed);
-    } else {
-        const size_t parts = iovageom_range_align_inward(range, granule, &range);
-
-        status = iovageom_ranges_difference(cover, count, &range, parts, out, capacity, &listed);
-    }
-    *needed = listed;
+    status = (mapped ? iovageom_ranges_union : iovageom_ranges_difference)(
+        cover, count, &part, parts, out, capacity, needed);
     if (status == IOVAGEOM_OK)
-        status = iovageom_plan_cover(out, listed, granule, most, out, capacity, needed, NULL);
+        status = iovageom_plan_cover(out, *needed, granule, most, out, capacity, needed, NULL);
     if (status == IOVAGEOM_OK)
         *changed =
             *needed != count || (count > 0 && memcmp(out, cover, count * sizeof(*cover)) != 0);

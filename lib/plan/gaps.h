@@ -20,20 +20,19 @@
 
 #define IOVAGEOM_NO_GAP SIZE_MAX
 
-/* Bytes of the gap between two ranges, which *gap receives; 0 when they touch or overlap. */
-static inline uint64_t iovageom_gap_bytes(struct iovageom_range low, struct iovageom_range high,
-                                          struct iovageom_range *gap)
+/* Bytes of the gap between two ranges: 0 when they touch or overlap. */
+static inline uint64_t iovageom_gap_bytes(struct iovageom_range low, struct iovageom_range high)
 {
-    return iovageom_range_between(low, high, gap)
-               ? iovageom_size_saturate(iovageom_range_size(*gap))
-               : 0;
+    struct iovageom_range gap;
+
+    return iovageom_range_between(low, high, &gap) ? iovageom_range_size(gap).lo : 0;
 }
 
+/* What a list begins with whose gaps are to be closed. */
 struct iovageom_gaps {
-    const void *list;
     size_t count; /* of gaps: number i lies between entries i and i + 1 */
     /* Whether gap i can be closed; *size receives its bytes, 0 when the neighbours touch. */
-    bool (*at)(const void *list, size_t i, uint64_t *size);
+    bool (*at)(const struct iovageom_gaps *gaps, size_t i, uint64_t *size);
 };
 
 /*

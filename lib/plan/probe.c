@@ -7,6 +7,7 @@
 
 #include "../base/range.h"
 #include "../geometry/internal.h"
+#include "../set/rangeset_internal.h"
 #include "../virtio/virtio_internal.h"
 #include "gaps.h"
 
@@ -15,27 +16,14 @@
  * closed, which reserves them, too, the smallest first (gaps.h).
  *
  * There is one exception: closed gaps must not make one region [0, 2^32-1] or [0, 2^64-1] of
- * several, because guests refuse such a region. [0, 2^32-1] may be the beginning of a longer list,
- * so it is watched for (`prefix` in struct source). [0, 2^64-1] can only be the whole list; so it
- * is enough that not all gaps are closed (count_closable()).
+ * several, because guests refuse such a region (makes_refused()). [0, 2^32-1] may be the beginning of
+ * a longer list. [0, 2^64-1] can only be the whole list; so it is enough that not all gaps are closed.
  */
-
-/* ---- findings ---- */
-
-static void add_probe_size(struct iovageom_report *report, int status, uint64_t wanted,
-                           uint64_t offered)
-{
-    struct iovageom_finding finding = iovageom_finding_blank(IOVAGEOM_FINDING_PROBE_SIZE, status);
-
-    finding.wanted = wanted;
-    finding.offered = offered;
-    iovageom_report_add(report, &finding);
-}
 
 /* ---- the list ---- */
 
-static const struct iovageom_range low_half = {0, UINT32_MAX >> 1};
 static const struct iovageom_range low_32 = {0, UINT32_MAX};
+static const struct iovageom_range low_half = {0, 0x7fffffff}, high_half = {0x80000000, UINT32_MAX};
 
 /*
  * The list as it is planned. A region [0, 2^32-1], which can only come first, is planned as two
@@ -43,92 +31,72 @@ static const struct iovageom_range low_32 = {0, UINT32_MAX};
  * regions i and i + 1; it may be empty.
  */
 struct source {
+    struct iovageom_gaps gaps; /* so many as regions: the last one can't be closed */
     const struct iovageom_region *list;
-    struct iovageom_region first; /* region 0, or its lower half */
-    size_t count;                 /* of regions; two for one that is halved */
-    bool halved;
-    /* Closing gaps 0 to `prefix` - 1, with gap `prefix` open, makes [0, 2^32-1]. 0 when no choice
-     * of gaps can make it. */
-    size_t prefix;
-    struct iovageom_gaps gaps; /* of this list, which must not be moved */
+    size_t count;  /* of regions; two for one that is halved */
+    size_t halved; /* 1 or 0 */
 };
 
-/* Region i of the planned list. */
+/* Region i of the planned list; behind its end, one of type 0. */
 static struct iovageom_region region_at(const struct source *source, size_t i)
 {
-    struct iovageom_region upper = {low_32, IOVAGEOM_RESV_RESERVED, 0};
-    struct iovageom_range rest[2];
+    struct iovageom_region region = {{0, 0}, 0, 0};
 
-    if (i == 0)
-        return source->first;
-    if (!source->halved)
-        return source->list[i];
-    (void)iovageom_range_subtract(low_32, low_half, rest);
-    upper.range = rest[0];
-    return i == 1 ? upper : source->list[i - 1];
+    if (i < source->count)
+        region = source->list[i < source->halved ? 0 : i - source->halved];
+    if (source->halved == 1 && i == 0)
+        region.range = low_half;
+    if (source->halved == 1 && i == 1)
+        region = (struct iovageom_region){high_half, IOVAGEOM_RESV_RESERVED, 0};
+    return region;
 }
 
-/*
- * Whether the gap between neighbours can be closed: both must be RESERVED, since an MSI region
- * keeps its bounds. *size receives its bytes; it is 0, and *gap untouched, when the two touch.
- */
-static bool gap_between(const struct iovageom_region *low, const struct iovageom_region *high,
-                        struct iovageom_range *gap, uint64_t *size)
+/* Whether the gap between neighbours can be closed: both must be RESERVED, since an MSI region keeps its
+ * bounds. *size receives its bytes. */
+static bool can_close(const struct iovageom_region *low, const struct iovageom_region *high,
+                      uint64_t *size)
 {
-    if (low->type != IOVAGEOM_RESV_RESERVED || high->type != IOVAGEOM_RESV_RESERVED)
-        return false;
-    *size = iovageom_gap_bytes(low->range, high->range, gap);
-    return true;
+    *size = iovageom_gap_bytes(low->range, high->range);
+    return low->type == IOVAGEOM_RESV_RESERVED && high->type == IOVAGEOM_RESV_RESERVED;
 }
 
-/* The same for gap i of a struct source. False for the last region, above which there is none. */
-static bool gap_above(const void *list, size_t i, uint64_t *size)
+/* The same for gap i of a struct source. */
+static bool gap_above(const struct iovageom_gaps *gaps, size_t i, uint64_t *size)
 {
-    const struct source *source = list;
-    struct iovageom_region low, high;
-    struct iovageom_range gap;
+    const struct iovageom_region low = region_at((const struct source *)gaps, i);
+    const struct iovageom_region high = region_at((const struct source *)gaps, i + 1);
 
-    if (i + 1 >= source->count)
-        return false;
-    low = region_at(source, i);
-    high = region_at(source, i + 1);
-    return gap_between(&low, &high, &gap, size);
-}
-
-static void source_init(struct source *source, const struct iovageom_region *list, size_t count)
-{
-    uint64_t size;
-
-    *source = (struct source){.list = list, .count = count};
-    if (count == 0)
-        return;
-    source->first = list[0];
-    if (iovageom_range_equal(list[0].range, low_32)) {
-        source->first.range = low_half;
-        source->count++;
-        source->halved = true;
-    }
-    source->gaps = (struct iovageom_gaps){source, source->count, gap_above};
-    if (source->first.range.start != 0)
-        return;
-    /* As far as gaps can be closed without a break, they can make one region that starts at 0. */
-    for (size_t i = 0; gap_above(source, i, &size); i++)
-        if (region_at(source, i + 1).range.last == UINT32_MAX)
-            source->prefix = i + 1;
+    return can_close(&low, &high, size);
 }
 
 /* ---- which gaps to close ---- */
 
-/* Whether a choice makes [0, 2^32-1] of several regions. It is a copy: see iovageom_gap_taken(). */
-static bool makes_low_32(const struct source *source, struct iovageom_gap_choice choice)
+/* If a choice makes a region that guests refuse: how many gaps it closes for that, which are the first.
+ * Else 0. It is a copy: see iovageom_gap_taken(). */
+static size_t makes_refused(const struct source *source, struct iovageom_gap_choice choice)
 {
+    struct iovageom_range made;
     uint64_t size;
+    size_t i = 0;
 
-    for (size_t i = 0; i < source->prefix; i++)
-        if (!gap_above(source, i, &size) || !iovageom_gap_taken(&choice, i, size))
-            return false;
-    return source->prefix > 0 && !(gap_above(source, source->prefix, &size) &&
-                                   iovageom_gap_taken(&choice, source->prefix, size));
+    while (gap_above(&source->gaps, i, &size) && iovageom_gap_taken(&choice, i, size))
+        i++;
+    if (i == 0)
+        return 0;
+    made = iovageom_range_hull(region_at(source, 0).range, region_at(source, i).range);
+    return iovageom_range_equal(made, low_32) || iovageom_range_equal(made, IOVAGEOM_EVERYTHING)
+               ? i
+               : 0;
+}
+
+/* How many gaps of at most `bytes` can be closed: one less where closing them all would make a region
+ * that guests refuse. */
+static size_t count_closable(const struct source *source, uint64_t bytes)
+{
+    const struct iovageom_gap_choice all = {bytes, 0, IOVAGEOM_NO_GAP, false};
+
+    return iovageom_gaps_narrow(&source->gaps, bytes, IOVAGEOM_NO_GAP) -
+           (makes_refused(source, all) > 0);
 }
 
 /*
@@ -139,7 +107,7 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
                        struct iovageom_region *out, struct iovageom_probe_plan *plan,
                        struct iovageom_report *report)
 {
-    struct iovageom_region open = source->first, next;
+    struct iovageom_region open = region_at(source, 0), next;
     struct iovageom_range gap;
     uint64_t size;
 
@@ -147,10 +115,9 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
     plan->lost = (struct iovageom_size){0, 0};
     for (size_t i = 0; i < source->count; i++) {
         /* `out` may be the list: read what is next before its place is written. */
-        next = i + 1 < source->count ? region_at(source, i + 1) : open;
-        if (i + 1 < source->count && gap_between(&open, &next, &gap, &size) &&
-            iovageom_gap_taken(&choice, i, size)) {
-            if (size > 0) {
+        next = region_at(source, i + 1);
+        if (can_close(&open, &next, &size) && iovageom_gap_taken(&choice, i, size)) {
+            if (iovageom_range_between(open.range, next.range, &gap)) {
                 plan->lost = iovageom_size_add(plan->lost, iovageom_range_size(gap));
                 iovageom_report_lost(report, gap);
             }
@@ -167,92 +134,74 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
 
 /*
  * The `wanted` gaps that lose least without making [0, 2^32-1]. If the smallest ones would make it,
- * there are two ways out. Either gap `prefix`, just above 4 GiB, is closed as well, in place of the
- * largest of the others: the region is longer then. Or one of the gaps below stays open, and
- * another is closed instead; best the largest, which saves most. Both are tried, and the cheaper is
- * taken.
+ * there are two ways out. Either the gap just above 4 GiB is closed as well, in place of the largest of
+ * the others: the region is longer then. Or one of the gaps below stays open, and another is closed
+ * instead; best the largest, which saves most. Both are tried, and the cheaper is taken.
  */
 static struct iovageom_gap_choice choose(const struct source *source, size_t wanted)
 {
-    struct iovageom_gap_choice choice =
-                                   iovageom_gaps_smallest(&source->gaps, wanted, IOVAGEOM_NO_GAP),
+    const struct iovageom_gaps *gaps = &source->gaps;
+    struct iovageom_gap_choice choice = iovageom_gaps_smallest(gaps, wanted, IOVAGEOM_NO_GAP),
                                other;
+    const size_t above = makes_refused(source, choice);
     struct iovageom_probe_plan with, without;
     uint64_t size, most = 0;
     size_t dearest = 0;
-    bool can_close;
+    bool longer;
 
-    if (!makes_low_32(source, choice))
+    if (above == 0)
         return choice;
-    can_close = gap_above(source, source->prefix, &size);
-    if (can_close) {
-        choice = iovageom_gaps_smallest(&source->gaps, wanted - 1, source->prefix);
+    longer = gap_above(gaps, above, &size);
+    if (longer) {
+        choice = iovageom_gaps_smallest(gaps, wanted - 1, above);
         choice.close = true;
     }
-    for (size_t i = 0; i < source->prefix; i++)
-        if (gap_above(source, i, &size) && size > most) {
+    for (size_t i = 0; i < above; i++)
+        if (gap_above(gaps, i, &size) && size > most) {
             most = size;
             dearest = i;
         }
-    if (iovageom_gaps_narrow(&source->gaps, UINT64_MAX, dearest) < wanted)
+    if (iovageom_gaps_narrow(gaps, UINT64_MAX, dearest) < wanted)
         return choice;
-    other = iovageom_gaps_smallest(&source->gaps, wanted, dearest);
+    other = iovageom_gaps_smallest(gaps, wanted, dearest);
     close_gaps(source, choice, NULL, &with, NULL);
     close_gaps(source, other, NULL, &without, NULL);
-    return can_close && iovageom_size_compare(with.lost, without.lost) <= 0 ? choice : other;
-}
-
-/*
- * *most: how many gaps can be closed in all. *touching: how many of them are empty, so that closing
- * them loses nothing. Each is one less where closing all would make a region that guests refuse.
- */
-static void count_closable(const struct source *source, size_t *most, size_t *touching)
-{
-    const size_t count = source->count;
-    const struct iovageom_gap_choice all = {UINT64_MAX, 0, IOVAGEOM_NO_GAP, false},
-                                     gratis = {0, 0, IOVAGEOM_NO_GAP, false};
-
-    *most = iovageom_gaps_narrow(&source->gaps, UINT64_MAX, IOVAGEOM_NO_GAP);
-    *touching = iovageom_gaps_narrow(&source->gaps, 0, IOVAGEOM_NO_GAP);
-    /* With all gaps closed the list would be [0, 2^64-1], or begin with [0, 2^32-1], whole. */
-    if (makes_low_32(source, all) ||
-        (*most > 0 && *most == count - 1 && source->first.range.start == 0 &&
-         region_at(source, count - 1).range.last == IOVAGEOM_ADDRESS_MAX))
-        --*most;
-    if (makes_low_32(source, gratis))
-        --*touching;
-    if (*touching > *most)
-        *touching = *most;
+    return longer && iovageom_size_compare(with.lost, without.lost) <= 0 ? choice : other;
 }
 
 int iovageom_plan_probe(const struct iovageom_region *list, size_t count, size_t probe_size,
                         struct iovageom_region *out, size_t capacity,
                         struct iovageom_probe_plan *plan, struct iovageom_report *report)
 {
-    size_t room = probe_size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE, touching, most, wanted;
+    const size_t room = probe_size / IOVAGEOM_VIRTIO_RESV_MEM_SIZE;
+    const bool halved = count > 0 && iovageom_range_equal(list[0].range, low_32);
+    const struct source source = {{count + halved, gap_above}, list, count + halved, halved};
+    struct iovageom_finding finding;
+    size_t touching, most, wanted;
     int status = iovageom_wire_check(list, count);
-    struct source source;
+    bool fits;
 
     iovageom_report_clear(report);
     if (status < 0)
         return status;
-    source_init(&source, list, count);
     count = source.count;
-    count_closable(&source, &most, &touching);
+    most = count_closable(&source, UINT64_MAX);
+    touching = count_closable(&source, 0);
     /* Empty gaps are closed in any case; more only if the list is still too long. */
     wanted = count - touching > room ? count - room : touching;
+    fits = wanted <= most;
     plan->lossless_bytes = iovageom_wire_bytes(count - touching);
     plan->minimum_bytes = iovageom_wire_bytes(count - most);
-    if (wanted > most) {
-        close_gaps(&source, choose(&source, most), NULL, plan, NULL);
-        add_probe_size(report, IOVAGEOM_ERR_BUFFER_TOO_SMALL, plan->minimum_bytes, probe_size);
-        return IOVAGEOM_ERR_BUFFER_TOO_SMALL;
-    }
-    if (out != NULL && count - wanted > capacity)
-        status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    finding = iovageom_finding_blank(IOVAGEOM_FINDING_PROBE_SIZE,
+                                     fits ? IOVAGEOM_OK : IOVAGEOM_ERR_BUFFER_TOO_SMALL);
+    finding.wanted = fits ? plan->lossless_bytes : plan->minimum_bytes;
+    finding.offered = probe_size;
     if (wanted > touching)
-        add_probe_size(report, IOVAGEOM_OK, plan->lossless_bytes, probe_size);
-    close_gaps(&source, choose(&source, wanted), status == 0 ? out : NULL, plan, report);
+        iovageom_report_add(report, &finding);
+    if (!fits || (out != NULL && count - wanted > capacity))
+        status = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
+    close_gaps(&source, choose(&source, fits ? wanted : most), status == 0 ? out : NULL, plan,
+               fits ? report : NULL);
     return status;
 }
 
@@ -266,32 +215,24 @@ static int report_granule_loss(const struct iovageom_allocator *allocator,
                                const struct iovageom_geometry *geometry, uint64_t granule,
                                struct iovageom_range window, struct iovageom_report *report)
 {
-    struct iovageom_rangeset accepted;
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range, whole, parts[2];
+    struct iovageom_rangeset lost, whole;
     uint64_t own = 1;
     int status;
 
     if (report == NULL || (iovageom_geometry_granule(geometry, &own) == 0 && own >= granule))
         return IOVAGEOM_OK;
-    status = iovageom_rangeset_init(&accepted, allocator);
-    if (status == 0)
-        status = iovageom_geometry_usable(geometry, own, &accepted);
-    if (status < 0)
-        return status;
-    iovageom_rangeset_seek(&accepted, window.start, &cursor);
-    while (iovageom_rangeset_next(&cursor, &range)) {
-        unsigned count = 1;
-
-        parts[0] = range;
-        if (iovageom_range_align_inward(range, granule, &whole))
-            count = iovageom_range_subtract(range, whole, parts);
-        for (unsigned i = 0; i < count; i++)
-            if (iovageom_range_intersect(parts[i], window, &range))
-                iovageom_report_lost(report, range);
-    }
-    iovageom_rangeset_deinit(&accepted);
-    return IOVAGEOM_OK;
+    (void)iovageom_rangeset_init(&lost, allocator);
+    (void)iovageom_rangeset_init(&whole, allocator);
+    /* All of these fail for lack of memory alone. */
+    status = iovageom_geometry_usable(geometry, own, &lost);
+    status |= iovageom_rangeset_align_inward(&whole, &lost, granule);
+    status |= iovageom_rangeset_difference(&lost, &lost, &whole);
+    status |= iovageom_rangeset_clip(&lost, &lost, window);
+    if (status == IOVAGEOM_OK)
+        iovageom_report_all_lost(report, &lost);
+    iovageom_rangeset_deinit(&whole);
+    iovageom_rangeset_deinit(&lost);
+    return status;
 }
 
 int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
@@ -301,7 +242,6 @@ int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
 {
     struct iovageom_probe_plan figures;
     struct iovageom_resolved wire;
-    size_t needed;
     int status = iovageom_wire_from_geometry(allocator, geometry, granule, window, &wire);
 
     iovageom_report_clear(report);
@@ -312,7 +252,7 @@ int iovageom_plan_probe_encode(const struct iovageom_allocator *allocator,
     if (status == 0)
         status = report_granule_loss(allocator, geometry, granule, window, report);
     if (status == 0)
-        status = iovageom_wire_encode(wire.regions, figures.count, buffer, size, &needed);
+        status = iovageom_wire_encode(wire.regions, figures.count, buffer, size, NULL);
     if (status == 0 && plan != NULL)
         *plan = figures;
     iovageom_resolved_close(&wire);

@@ -186,16 +186,6 @@ void iovageom_report_take(struct iovageom_report *report, struct iovageom_report
     iovageom_report_deinit(notes);
 }
 
-void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost)
-{
-    struct iovageom_rangeset_cursor cursor;
-    struct iovageom_range range;
-
-    iovageom_rangeset_seek(lost, 0, &cursor);
-    while (iovageom_rangeset_next(&cursor, &range))
-        iovageom_report_lost(report, range);
-}
-
 /* Each device leaves something to the guest, and all together nothing: no one owner is named. */
 void iovageom_note_nothing(struct iovageom_report *report, const char *who)
 {

@@ -56,7 +56,6 @@ int iovageom_refuse_number(struct iovageom_report *report, enum iovageom_finding
                            int error, uint64_t domain, uint64_t endpoint, uint64_t wanted,
                            uint64_t offered);
 void iovageom_report_take(struct iovageom_report *report, struct iovageom_report *notes);
-void iovageom_note_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost);
 void iovageom_note_nothing(struct iovageom_report *report, const char *who);
 
 /* ---- views.c ---- */

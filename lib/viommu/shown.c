@@ -78,7 +78,7 @@ int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
     (void)iovageom_rangeset_hull(&granules, input);
     error |= iovageom_rangeset_remove(&usable, *input);
     if (error == IOVAGEOM_OK && *whole)
-        iovageom_note_all_lost(report, &usable);
+        iovageom_report_all_lost(report, &usable);
     iovageom_rangeset_deinit(&granules);
     iovageom_rangeset_deinit(&usable);
     return error;

@@ -100,7 +100,7 @@ static int note_scraps(const struct iovageom_wire_question *question, struct iov
     if (error == IOVAGEOM_OK && iovageom_rangeset_count(whole) == 0)
         iovageom_note_nothing(report, "the guest group");
     if (error == IOVAGEOM_OK)
-        iovageom_note_all_lost(report, set);
+        iovageom_report_all_lost(report, set);
     return error;
 }
 
