@@ -27,11 +27,15 @@
  * or one that is still to be settled: what is left is its `own`. All is O(n log n).
  */
 
+/* What may be done with a piece. A BAR is decoded in one piece. */
+enum freedom { MOVES_NOT, MOVES_WHOLE, MOVES_PARTS };
+
 struct seat {
     const struct iovageom_piece *piece;
     struct iovageom_range range; /* the piece's, widened to granules */
-    bool excused;                /* doorbells where the host has its own: they need no mapping */
-    bool left;                   /* it has moved whole: where it was is free */
+    enum freedom freedom;
+    bool excused; /* doorbells where the host has its own: they need no mapping */
+    bool left;    /* it has moved whole: where it was is free */
     const struct iovageom_range *own; /* the `owned` parts of `range` that no later seat has */
     size_t owned;
 };
@@ -53,11 +57,9 @@ struct work {
     struct iovageom_rangeset refused; /* what the host does not map */
     struct iovageom_rangeset taken;   /* what settled pieces have */
     struct iovageom_rangeset blocked; /* both, and where those stand that are not settled */
+    struct iovageom_rangeset lost;    /* scratch space: what a piece can't keep */
     struct iovageom_walk walk;        /* over the geometry */
 };
-
-/* What may be done with a piece. A BAR is decoded in one piece. */
-enum freedom { MOVES_NOT, MOVES_WHOLE, MOVES_PARTS };
 
 static enum freedom freedom_of(const struct iovageom_piece *piece)
 {
@@ -77,13 +79,13 @@ static enum freedom freedom_of(const struct iovageom_piece *piece)
  */
 static int compare_seats(const void *one, const void *other)
 {
-    const struct iovageom_piece *a = ((const struct seat *)one)->piece;
-    const struct iovageom_piece *b = ((const struct seat *)other)->piece;
-    int order = (int)freedom_of(a) - (int)freedom_of(b);
+    const struct seat *a = one, *b = other;
+    int order = (int)a->freedom - (int)b->freedom;
 
-    if (order == 0 && freedom_of(a) == MOVES_WHOLE)
-        order = iovageom_size_compare(iovageom_range_size(b->range), iovageom_range_size(a->range));
-    return order != 0 ? order : a < b ? -1 : a > b;
+    if (order == 0 && a->freedom == MOVES_WHOLE)
+        order = iovageom_size_compare(iovageom_range_size(b->piece->range),
+                                      iovageom_range_size(a->piece->range));
+    return order != 0 ? order : a->piece < b->piece ? -1 : a->piece > b->piece;
 }
 
 /* Adds to `to` the addresses of `range` that `from` has. */
@@ -103,25 +105,27 @@ static int add_common(struct iovageom_rangeset *to, const struct iovageom_ranges
 
 /* ---- findings ---- */
 
+/* About a piece, by its index, or for ALIGNMENT about the granule. */
 static void report(struct work *work, enum iovageom_finding_kind kind, int status,
-                   struct iovageom_range range, struct iovageom_range against, uint64_t wanted,
+                   const struct iovageom_piece *piece, struct iovageom_range against,
                    uint64_t offered)
 {
     struct iovageom_finding finding = iovageom_finding_blank(kind, status);
 
-    finding.range = range;
+    finding.range = piece->range;
     finding.against = against;
-    finding.wanted = wanted;
+    finding.wanted =
+        kind == IOVAGEOM_FINDING_ALIGNMENT ? work->granule : (uint64_t)(piece - work->pieces);
     finding.offered = offered;
     iovageom_report_add(work->report, &finding);
 }
 
 /* That a piece stands where another one does. */
-static void report_overlap(struct work *work, const struct iovageom_piece *piece,
-                           const struct iovageom_piece *other, int status)
+static void report_overlap(struct work *work, const struct seat *seat, const struct seat *other,
+                           int status)
 {
-    report(work, IOVAGEOM_FINDING_OVERLAP, status, piece->range, other->range,
-           (uint64_t)(piece - work->pieces), (uint64_t)(other - work->pieces));
+    report(work, IOVAGEOM_FINDING_OVERLAP, status, seat->piece, other->piece->range,
+           (uint64_t)(other->piece - work->pieces));
 }
 
 /*
@@ -130,25 +134,21 @@ static void report_overlap(struct work *work, const struct iovageom_piece *piece
  */
 static int report_neighbour(struct work *work, const struct seat *seat)
 {
-    const bool fixed = freedom_of(seat->piece) == MOVES_NOT;
-    const struct seat *found = NULL;
+    const bool fixed = seat->freedom == MOVES_NOT;
     struct iovageom_range common;
 
-    for (const struct seat *other = work->seats; other < seat && (fixed || found == NULL);
-         other++) {
-        if (fixed && iovageom_range_overlaps(seat->piece->range, other->piece->range)) {
+    for (const struct seat *other = work->seats; fixed && other < seat; other++)
+        if (iovageom_range_overlaps(seat->piece->range, other->piece->range)) {
             iovageom_report_clear(work->report);
-            report_overlap(work, seat->piece, other->piece, IOVAGEOM_ERR_OVERLAP);
+            report_overlap(work, seat, other, IOVAGEOM_ERR_OVERLAP);
             return IOVAGEOM_ERR_OVERLAP;
         }
-        if (found == NULL && !other->left &&
-            iovageom_range_intersect(seat->range, other->range, &common) &&
-            (fixed || seat->excused || !iovageom_rangeset_contains(&work->refused, common)))
-            found = other;
-    }
-    if (found != NULL)
-        report_overlap(work, seat->piece, found->piece,
-                       fixed ? IOVAGEOM_OK : IOVAGEOM_ERR_CONFLICT);
+    for (const struct seat *other = work->seats; other < seat; other++)
+        if (!other->left && iovageom_range_intersect(seat->range, other->range, &common) &&
+            (fixed || seat->excused || !iovageom_rangeset_contains(&work->refused, common))) {
+            report_overlap(work, seat, other, fixed ? IOVAGEOM_OK : IOVAGEOM_ERR_CONFLICT);
+            break;
+        }
     return IOVAGEOM_OK;
 }
 
@@ -210,7 +210,7 @@ static int place(struct work *work, const struct iovageom_piece *piece, struct i
     plan->placements++;
     plan->moved = iovageom_size_add(plan->moved, iovageom_range_size(placement.from));
     plan->mappings++;
-    return status == IOVAGEOM_OK ? iovageom_rangeset_insert(&work->taken, to) : status;
+    return status | iovageom_rangeset_insert(&work->taken, to);
 }
 
 /*
@@ -238,15 +238,15 @@ static int scatter(struct work *work, const struct iovageom_piece *piece,
     return status;
 }
 
-/* Moves what the host refuses of a piece, or others have, and only that. `lost` is scratch space. */
-static int split(struct work *work, const struct seat *seat, struct iovageom_rangeset *lost)
+/* Moves what the host refuses of a piece, or others have, and only that. */
+static int split(struct work *work, const struct seat *seat)
 {
+    struct iovageom_rangeset *const lost = &work->lost;
     struct iovageom_rangeset_cursor cursor;
     struct iovageom_range from;
     int status = iovageom_rangeset_clip(lost, &work->refused, seat->range);
 
-    if (status == IOVAGEOM_OK)
-        status = add_common(lost, &work->taken, seat->range);
+    status |= add_common(lost, &work->taken, seat->range);
     if (status < 0 || !iovageom_place_room(&work->blocked, seat->piece->limits, work->granule,
                                            iovageom_rangeset_size(lost)))
         return status;
@@ -269,12 +269,10 @@ static int move(struct work *work, struct seat *seat)
     struct iovageom_range to;
     int status = IOVAGEOM_OK;
 
-    for (size_t i = 0; status == IOVAGEOM_OK && i < seat->owned; i++) {
-        status = iovageom_rangeset_remove(&work->blocked, seat->own[i]);
-        if (status == IOVAGEOM_OK)
-            status = add_common(&work->blocked, &work->taken, seat->own[i]);
-        if (status == IOVAGEOM_OK)
-            status = add_common(&work->blocked, &work->refused, seat->own[i]);
+    for (size_t i = 0; i < seat->owned; i++) {
+        status |= iovageom_rangeset_remove(&work->blocked, seat->own[i]);
+        status |= add_common(&work->blocked, &work->taken, seat->own[i]);
+        status |= add_common(&work->blocked, &work->refused, seat->own[i]);
     }
     if (status < 0)
         return status;
@@ -288,12 +286,12 @@ static int move(struct work *work, struct seat *seat)
 /*
  * Lets a piece stay, or move what can't stay of it: only that if it can be split, else all. A fixed
  * piece is a misfit by the host alone, as no other makes it move; doorbells may lie where the host has
- * its own. `lost` is scratch space.
+ * its own.
  */
-static NOINLINE int settle(struct work *work, struct seat *seat, struct iovageom_rangeset *lost)
+static NOINLINE int settle(struct work *work, struct seat *seat)
 {
     const struct iovageom_piece *piece = seat->piece;
-    const bool movable = freedom_of(piece) != MOVES_NOT;
+    const bool movable = seat->freedom != MOVES_NOT;
     const bool shared = iovageom_rangeset_overlaps(&work->taken, seat->range);
     const bool refused = iovageom_rangeset_overlaps(&work->refused, seat->range);
     const size_t placements = work->plan.placements;
@@ -307,24 +305,21 @@ static NOINLINE int settle(struct work *work, struct seat *seat, struct iovageom
         status = report_neighbour(work, seat);
     if (status < 0)
         return status;
-    if ((!refused || seat->excused) && !(shared && movable)) {
+    if ((refused && !seat->excused) || (shared && movable)) {
+        work->plan.misfits++;
+        if (seat->freedom == MOVES_PARTS)
+            status = split(work, seat);
+        else if (movable)
+            status = move(work, seat);
+        if (status == IOVAGEOM_OK && work->plan.placements == placements) {
+            work->plan.stuck++;
+            report(work, IOVAGEOM_FINDING_NO_PLACE, IOVAGEOM_ERR_CONFLICT, piece,
+                   movable ? iovageom_place_limits(piece) : piece->range, 0);
+        }
+    } else {
         work->plan.mappings += !refused;
-        return iovageom_rangeset_insert(&work->taken, seat->range);
     }
-    work->plan.misfits++;
-    if (freedom_of(piece) == MOVES_PARTS)
-        status = split(work, seat, lost);
-    else if (movable)
-        status = move(work, seat);
-    if (status == IOVAGEOM_OK && work->plan.placements == placements) {
-        work->plan.stuck++;
-        report(work, IOVAGEOM_FINDING_NO_PLACE, IOVAGEOM_ERR_CONFLICT, piece->range,
-               movable ? iovageom_place_limits(piece) : piece->range,
-               (uint64_t)(piece - work->pieces), 0);
-    }
-    if (status == IOVAGEOM_OK && !seat->left)
-        status = iovageom_rangeset_insert(&work->taken, seat->range);
-    return status;
+    return seat->left ? status : status | iovageom_rangeset_insert(&work->taken, seat->range);
 }
 
 /* ---- the whole ---- */
@@ -387,8 +382,8 @@ static int conclude(struct work *work)
     return plan->misfits > 0 ? IOVAGEOM_ERR_CONFLICT : IOVAGEOM_OK;
 }
 
-/* Goes through all steps. `lost` is scratch space. */
-static NOINLINE int plan_pieces(struct work *work, struct iovageom_rangeset *lost)
+/* Goes through all steps. */
+static NOINLINE int plan_pieces(struct work *work)
 {
     int status;
 
@@ -400,7 +395,8 @@ static NOINLINE int plan_pieces(struct work *work, struct iovageom_rangeset *los
         status = check_piece(piece);
         if (status < 0)
             return status;
-        work->seats[i] = (struct seat){.piece = piece, .range = range};
+        work->seats[i] =
+            (struct seat){.piece = piece, .range = range, .freedom = freedom_of(piece)};
         if (piece->kind == IOVAGEOM_PIECE_RAM)
             work->plan.pinned = iovageom_size_add(work->plan.pinned, iovageom_range_size(range));
     }
@@ -412,22 +408,22 @@ static NOINLINE int plan_pieces(struct work *work, struct iovageom_rangeset *los
     for (size_t i = work->count; status == IOVAGEOM_OK && i-- > 0;) {
         struct seat *seat = &work->seats[i];
 
-        status = iovageom_rangeset_complement(lost, &work->blocked, seat->range);
+        status = iovageom_rangeset_complement(&work->lost, &work->blocked, seat->range);
         if (status < 0)
-            break;
+            return status;
         seat->own = work->own;
-        (void)iovageom_rangeset_to_array(lost, work->own, SIZE_MAX, &seat->owned);
+        (void)iovageom_rangeset_to_array(&work->lost, work->own, SIZE_MAX, &seat->owned);
         work->own += seat->owned;
         status = iovageom_rangeset_insert(&work->blocked, seat->range);
     }
     if (status == IOVAGEOM_OK)
         status = iovageom_rangeset_union(&work->blocked, &work->blocked, &work->refused);
     for (size_t i = 0; status == IOVAGEOM_OK && i < work->count; i++)
-        status = settle(work, &work->seats[i], lost);
+        status = settle(work, &work->seats[i]);
     for (size_t i = 0; status == IOVAGEOM_OK && i < work->count; i++)
         if (!iovageom_range_is_aligned(work->pieces[i].range, work->granule))
-            report(work, IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_OK, work->pieces[i].range,
-                   (struct iovageom_range){0, 0}, work->granule, 0);
+            report(work, IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_OK, &work->pieces[i],
+                   (struct iovageom_range){0, 0}, 0);
     return status == IOVAGEOM_OK ? conclude(work) : status;
 }
 
@@ -447,8 +443,8 @@ int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                         .out = out,
                         .capacity = capacity,
                         .report = report};
-    struct iovageom_rangeset lost, *const sets[] = {&work.refused, &work.taken, &work.blocked,
-                                                    &lost};
+    struct iovageom_rangeset *const sets[] = {&work.refused, &work.taken, &work.blocked,
+                                              &work.lost};
     /* Of each range that is put into a set, one part is new, and one more for each that it joins: so
      * two for each piece are room enough for what all have of their own. */
     const size_t room = sizeof(*work.seats) + 2 * sizeof(*work.own);
@@ -465,7 +461,7 @@ int iovageom_plan_layout(const struct iovageom_allocator *allocator,
     for (size_t i = 0; i < 4; i++)
         (void)iovageom_rangeset_init(sets[i], work.allocator);
     iovageom_walk_open(&work.walk, geometry);
-    status = plan_pieces(&work, &lost);
+    status = plan_pieces(&work);
     if (status == IOVAGEOM_OK || status == IOVAGEOM_ERR_CONFLICT || status == IOVAGEOM_ERR_LIMIT)
         *plan = work.plan;
     iovageom_walk_close(&work.walk);
