@@ -109,22 +109,28 @@ static int explain_granule(const struct iovageom_geometry *geometry, struct iova
     return finding.status;
 }
 
+int iovageom_geometry_refuse(const struct iovageom_geometry *geometry, struct iovageom_range range,
+                             struct iovageom_report *report)
+{
+    const int outside = explain_apertures(geometry, range, report);
+    const int reserved = explain_regions(geometry, range, report);
+    const int unaligned = explain_granule(geometry, range, report);
+
+    return outside < 0 ? outside : reserved < 0 ? reserved : unaligned;
+}
+
 int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct iovageom_range range,
                               struct iovageom_report *report)
 {
-    int outside, reserved, unaligned;
+    int status;
 
     iovageom_report_clear(report);
     if (!iovageom_range_valid(range))
         return IOVAGEOM_ERR_INVERTED;
-    outside = explain_apertures(geometry, range, report);
-    reserved = explain_regions(geometry, range, report);
-    unaligned = explain_granule(geometry, range, report);
+    status = iovageom_geometry_refuse(geometry, range, report);
     (void)iovageom_geometry_direct(geometry, IOVAGEOM_ID_NONE, IOVAGEOM_OK, report);
     iovageom_geometry_doubts(geometry, IOVAGEOM_ID_NONE, report);
-    if (outside < 0)
-        return outside;
-    return reserved < 0 ? reserved : unaligned;
+    return status;
 }
 
 /* ---- check ---- */

@@ -243,6 +243,10 @@ void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_
  */
 bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iovageom_geometry *b);
 
+/* iovageom_geometry_explain() of a valid range, without notes, and without clearing the report first. */
+int iovageom_geometry_refuse(const struct iovageom_geometry *geometry, struct iovageom_range range,
+                             struct iovageom_report *report);
+
 /*
  * Adds a finding for each owner of a direct region, because Linux gives a device with one to nobody
  * (iovageom_geometry_assignable()). The findings have `status`: they are fatal when it is an error,

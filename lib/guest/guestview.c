@@ -201,19 +201,14 @@ static int check_domains(const struct reader *reader,
                          const struct iovageom_guestview_kernel *kernel,
                          const struct iovageom_virtio_config *config)
 {
-    uint32_t first = 0, last = UINT32_MAX;
-    bool keeps = (kernel->features & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) != 0;
+    const bool ranged = (kernel->features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) != 0;
+    const uint64_t first = ranged ? config->domain_start : 0;
+    const uint64_t last = iovageom_lower(ranged ? config->domain_last : UINT32_MAX, INT32_MAX);
 
-    if (kernel->features & IOVAGEOM_VIRTIO_F_DOMAIN_RANGE) {
-        first = config->domain_start;
-        last = config->domain_last;
-    }
-    if (last > INT32_MAX)
-        last = INT32_MAX;
     if (first > last)
         return quirk(reader, IOVAGEOM_ERR_LIMIT, config->input_range,
                      "Linux has no domain number below 2^31 to use: attaching fails");
-    if (first < last || !keeps)
+    if (first < last || (kernel->features & IOVAGEOM_VIRTIO_F_BYPASS_CONFIG) == 0)
         return IOVAGEOM_OK;
     if (kernel->rules == IOVAGEOM_LINUX_7_3)
         return quirk(reader, IOVAGEOM_ERR_LIMIT, config->input_range,

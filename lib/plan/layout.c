@@ -152,20 +152,6 @@ static int report_neighbour(struct work *work, const struct seat *seat)
     return IOVAGEOM_OK;
 }
 
-static void report_host(struct work *work, struct iovageom_range range)
-{
-    struct iovageom_report why;
-
-    if (work->report == NULL)
-        return;
-    iovageom_report_init(&why, work->allocator);
-    (void)iovageom_geometry_explain(work->geometry, range, &why);
-    for (size_t i = 0; i < iovageom_report_count(&why); i++)
-        if (iovageom_report_at(&why, i)->fatal != 0)
-            iovageom_report_add(work->report, iovageom_report_at(&why, i));
-    iovageom_report_deinit(&why);
-}
-
 /* ---- checking what is given ---- */
 
 static int check_piece(const struct iovageom_piece *piece)
@@ -299,8 +285,8 @@ static NOINLINE int settle(struct work *work, struct seat *seat)
 
     seat->excused =
         refused && piece->kind == IOVAGEOM_PIECE_MSI && among_doorbells(work, seat->range);
-    if (refused && !seat->excused)
-        report_host(work, seat->range);
+    if (refused && !seat->excused && work->report != NULL)
+        (void)iovageom_geometry_refuse(work->geometry, seat->range, work->report);
     if (shared)
         status = report_neighbour(work, seat);
     if (status < 0)
