@@ -161,8 +161,7 @@ static struct iovageom_gap_choice choose(const struct source *source, size_t wan
             most = size;
             dearest = i;
         }
-    if (iovageom_gaps_narrow(gaps, UINT64_MAX, dearest) < wanted)
-        return choice;
+    /* There are so many others: `wanted` is not all gaps, see count_closable(). */
     other = iovageom_gaps_smallest(gaps, wanted, dearest);
     close_gaps(source, choice, NULL, &with, NULL);
     close_gaps(source, other, NULL, &without, NULL);

@@ -226,6 +226,28 @@ static void b3_unknown_property_and_subtype_are_logged(void **state)
     assert_false(warned("no MSI region"));
 }
 
+/* Linux takes both, and the list has them; that the device sends two is against N74. */
+static void b3_a_second_msi_region_is_taken(void **state)
+{
+    struct answer answer = {{0}, 0};
+    struct iovageom_region out[2];
+    size_t count = 0;
+
+    (void)state;
+    add_msi(&answer);
+    assert_int_equal(view(&answer, out, COUNT(out), &count), 0);
+    assert_int_equal(iovageom_report_count(&report), 0);
+    add_raw(&answer, 1, 20, 1, 0x8000000, 0x80fffff);
+    assert_int_equal(view(&answer, out, COUNT(out), &count), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(out[0].type, IOVAGEOM_RESV_MSI);
+    assert_int_equal(out[0].range.start, 0x8000000);
+    assert_int_equal(out[1].type, IOVAGEOM_RESV_MSI);
+    assert_true(warned("a second MSI region (N74)"));
+    assert_int_equal(iovageom_report_at(&report, 0)->range.start, 0x8000000);
+    assert_int_equal(iovageom_report_count(&report), 1);
+}
+
 static void b3_no_msi_region_adds_a_window(void **state)
 {
     struct answer answer = {{0}, 0};
@@ -782,6 +804,7 @@ int main(void)
         TEST(b3_fixtures_of_real_guests),
         TEST(regions_are_sorted_and_stay_in_order),
         TEST(b3_unknown_property_and_subtype_are_logged),
+        TEST(b3_a_second_msi_region_is_taken),
         TEST(b3_no_msi_region_adds_a_window),
         TEST(b3_refusals),
         TEST(b3_the_error_of_a_middle_property_is_forgotten),

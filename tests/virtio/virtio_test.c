@@ -50,11 +50,20 @@ static void check_wire(const struct iovageom_region *in, size_t in_count,
                      0);
     assert_regions(in_place, written, expected, count);
 
-    if (count > 0) {
+    /* With no more room than there has to be, and with less: then nothing is written. */
+    memset(out, 0x55, sizeof(out));
+    written = 77;
+    assert_int_equal(iovageom_virtio_wire_list(in, in_count, NULL, window, out, count, &written),
+                     0);
+    assert_regions(out, written, expected, count);
+    assert_int_equal(out[count].type, 0x55555555);
+    for (size_t room = 0; room < count; room++) {
+        memset(out, 0x55, sizeof(out));
         written = 77;
-        assert_int_equal(iovageom_virtio_wire_list(in, in_count, NULL, window, NULL, 0, &written),
+        assert_int_equal(iovageom_virtio_wire_list(in, in_count, NULL, window, out, room, &written),
                          IOVAGEOM_ERR_BUFFER_TOO_SMALL);
         assert_int_equal(written, count);
+        assert_int_equal(out[0].type, 0x55555555);
     }
 }
 
@@ -336,6 +345,11 @@ static void encode_geometry_of_the_intel_host(void **state)
     assert_int_equal(iovageom_virtio_encode_geometry(NULL, geometry, 3, everything, bytes,
                                                      sizeof(bytes), &needed),
                      IOVAGEOM_ERR_INVALID);
+    assert_int_equal(iovageom_virtio_encode_geometry(NULL, geometry, 4096,
+                                                     (struct iovageom_range){0x2000, 0x1fff}, bytes,
+                                                     sizeof(bytes), &needed),
+                     IOVAGEOM_ERR_INVERTED);
+    assert_int_equal(needed, 48);
     iovageom_geometry_free(geometry);
 }
 
