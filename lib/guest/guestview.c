@@ -41,8 +41,7 @@ struct reader {
     struct iovageom_report *report; /* NULL in the second */
     size_t count;
     bool has_msi;
-    bool hides_software_msi;      /* a RESERVED region overlaps `software_msi` */
-    struct iovageom_range hiding; /* the last such region */
+    struct iovageom_range hiding; /* the last RESERVED region over `software_msi`; else [0, 0] */
     int error;                    /* of the last RESV_MEM property */
     struct iovageom_range error_range;
 };
@@ -114,10 +113,8 @@ static void read_resv_mem(struct reader *reader, size_t offset, unsigned step)
         (void)quirk(reader, 0, range, "Linux logs an unknown RESV_MEM subtype, and reserves it");
     if (is_msi && reader->has_msi)
         (void)quirk(reader, 0, range, "a second MSI region (N74)");
-    if (!is_msi && iovageom_range_overlaps(range, software_msi)) {
-        reader->hides_software_msi = true;
+    if (!is_msi && iovageom_range_overlaps(range, software_msi))
         reader->hiding = range;
-    }
     reader->has_msi |= is_msi;
     if (reader->out != NULL)
         reader->out[reader->count] = (struct iovageom_region){
@@ -181,7 +178,7 @@ static int read_answer(struct reader *reader)
     (void)quirk(reader, 0, software_msi,
                 "no MSI region: VFIO in the guest maps doorbells in this window; its own drivers "
                 "have them among their other DMA");
-    if (reader->hides_software_msi)
+    if (iovageom_range_overlaps(reader->hiding, software_msi))
         (void)quirk(reader, 0, reader->hiding,
                     "the window where VFIO in the guest maps doorbells lies in this region, and "
                     "it uses that all the same");

@@ -40,7 +40,8 @@ struct seat {
     size_t owned;
 };
 
-/* The work in progress. All sets hold whole granules. What is large comes last, and the two NOINLINE
+/* The work in progress. All sets hold whole granules; calls on them fail for lack of memory alone, so that
+ * statuses of several are gathered with |=. What is large comes last, and the two NOINLINE
  * below keep the steps out of the frame that it is in: both make the code smaller. */
 struct work {
     const struct iovageom_allocator *allocator;
