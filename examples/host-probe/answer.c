@@ -82,6 +82,15 @@ static struct iovageom_range whole_pages(const struct verdict *verdict, struct i
     return range;
 }
 
+const char *answer_devices(const struct group *group)
+{
+    const char *words = "";
+
+    for (size_t i = 0; i < group->device_count && i < 3; i++)
+        words = text("%s%s%s", words, i != 0 ? " " : "", group->devices[i]->address);
+    return group->device_count > 3 ? text("%s ...", words) : words;
+}
+
 void answer_find_device(const struct asked *asked, struct question *question)
 {
     const char *name = question->line.device;
@@ -98,12 +107,19 @@ void answer_find_device(const struct asked *asked, struct question *question)
         if (colon != NULL && strcmp(colon + 1, name) == 0)
             question->device = host->devices[i];
     }
+    question->has_group =
+        *question->line.group != '\0' && host_group(host, question->line.group) != NULL;
+    /* Of a bus that can't be reset it is the other group that matters. */
+    if (question->has_group && (question->device == NULL || question->line.setup == SETUP_RESET))
+        question->group = host_group(host, question->line.group);
 }
 
 bool answer_wanted(const struct verdict *verdict, const struct question *question)
 {
     const struct device *device = question->device;
 
+    if (question->group != NULL)
+        return strcmp(question->group->name, verdict->group->name) == 0;
     return device == NULL ||
            (device->group != NULL && strcmp(device->group, verdict->group->name) == 0);
 }

@@ -38,10 +38,13 @@ struct named_bar answer_bar(const struct placing *placing, struct iovageom_range
 struct answer *answer_all(const struct asked *asked, const struct question *question,
                           size_t *count);
 
-/** Finds the device that a question names. */
+/** "0000:01:00.0 0000:01:00.1": the devices of a group, the first ones. */
+const char *answer_devices(const struct group *group);
+
+/** Finds the device and the group that a question names. */
 void answer_find_device(const struct asked *asked, struct question *question);
 
-/** Whose answers a question is after: those of that device's group, or of all. */
+/** Whose answers a question is after: those of that device's group, of that group, or of all. */
 bool answer_wanted(const struct verdict *verdict, const struct question *question);
 
 /** What a question asks a group of: of an address, all of its page. */

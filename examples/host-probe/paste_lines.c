@@ -7,6 +7,26 @@
 #include <ctype.h>
 #include <string.h>
 
+/* How long the name of a character is that pages of the web have instead of it, or 0. */
+static size_t entity(const uint8_t *at, const uint8_t *end, uint8_t *character)
+{
+    static const struct {
+        const char *name;
+        uint8_t character;
+    } known[] = {{"&gt;", '>'},    {"&lt;", '<'},   {"&amp;", '&'}, {"&quot;", '"'},
+                 {"&apos;", '\''}, {"&#39;", '\''}, {"&nbsp;", ' '}};
+
+    for (size_t i = 0; *at == '&' && i < sizeof(known) / sizeof(known[0]); i++) {
+        const size_t length = strlen(known[i].name);
+
+        if ((size_t)(end - at) < length || memcmp(at, known[i].name, length) != 0)
+            continue;
+        *character = known[i].character;
+        return length;
+    }
+    return 0;
+}
+
 /*
  * What is written without what terminals obey (grep --color, script), and in one byte each where Windows
  * wrote two: its lines are the same.
@@ -17,6 +37,8 @@ static struct blob without_controls(const struct blob *blob)
     const bool wide =
         blob->length >= 2 && (memcmp(at, "\xff\xfe", 2) == 0 || memcmp(at, "\xfe\xff", 2) == 0);
     struct blob plain = {true, keep(blob->length + 1), 0, blob->path, NULL};
+    uint8_t character = 0;
+    size_t length;
 
     for (at += wide ? 2 : 0; at < end; at++) {
         if (wide && *at == 0)
@@ -44,7 +66,9 @@ static struct blob without_controls(const struct blob *blob)
             at -= at == end || *at < 0x40 || *at > 0x7e;
             continue;
         }
-        plain.bytes[plain.length++] = *at;
+        length = entity(at, end, &character);
+        plain.bytes[plain.length++] = length != 0 ? character : *at;
+        at += length != 0 ? length - 1 : 0;
     }
     return plain;
 }

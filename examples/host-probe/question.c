@@ -6,85 +6,228 @@
 #include <string.h>
 
 #include "amounts.h"
+#include "paste.h"
 #include "say.h"
 
 #define QUESTIONS_MAX 256
 #define LONGEST_INPUT ((size_t)16 << 20)
 
-static bool same_question(const struct question *a, const struct question *b)
+static bool same_line(const struct vmm_line *a, const struct vmm_line *b)
 {
-    return a->line.kind == b->line.kind && a->has_range == b->has_range &&
-           (!a->has_range || iovageom_range_equal(a->range, b->range)) &&
-           a->line.error == b->line.error && a->line.limit == b->line.limit &&
-           strcmp(a->line.device, b->line.device) == 0;
+    return a->kind == b->kind && a->error == b->error && a->limit == b->limit &&
+           a->fault == b->fault && a->setup == b->setup && a->asked == b->asked &&
+           a->given == b->given && a->has_stream == b->has_stream && a->stream == b->stream &&
+           strcmp(a->group, b->group) == 0 && (a->has_stream || strcmp(a->device, b->device) == 0);
 }
 
-static void add_question(struct questions *questions, const struct question *question)
+static bool same_question(const struct question *a, const struct question *b)
 {
+    return a->has_range == b->has_range &&
+           (!a->has_range || iovageom_range_equal(a->range, b->range)) &&
+           same_line(&a->line, &b->line);
+}
+
+/* Returns which one it is, counted from 1; 0 for one too many. */
+static size_t add_question(struct questions *questions, const struct question *question)
+{
+    questions->asked++;
     for (size_t i = 0; i < questions->count; i++) {
         if (same_question(&questions->list[i], question)) {
             questions->list[i].times++;
-            return;
+            return i + 1;
         }
     }
     if (questions->count == QUESTIONS_MAX) {
         questions->skipped++;
-        return;
+        return 0;
     }
     questions->list = keep_grown(questions->list, questions->count, sizeof(*questions->list));
     questions->list[questions->count] = *question;
     questions->list[questions->count++].times = 1;
+    return questions->count;
+}
+
+static size_t add_read(struct questions *questions, const struct vmm_line *line, const char *words)
+{
+    struct question question = {.line = *line, .words = words};
+
+    question.range = line->range;
+    question.has_range = line->has_range;
+    question.page = question.has_range && question.range.start == question.range.last;
+    return add_question(questions, &question);
+}
+
+/* Since Linux 6.15 an event comes twice, in numbers and in words, which name its device. */
+static bool is_dumped(struct questions *questions, const struct vmm_line *line)
+{
+    const size_t last = questions->dumped;
+    struct question *event = last != 0 ? &questions->list[last - 1] : NULL;
+
+    if (event == NULL || !line->has_stream || event->line.stream != line->stream ||
+        event->has_range != line->has_range ||
+        (line->has_range && !iovageom_range_equal(event->range, line->range)))
+        return false;
+    memcpy(event->line.device, line->device, sizeof(line->device));
+    questions->dumped = 0;
+    return true;
 }
 
 static void add_line(struct questions *questions, const char *words, size_t length)
 {
-    struct question question = {.line = vmm_line_read(words, length)};
+    enum { MOST_SHOWN = 4096 };
+    struct vmm_line line;
 
-    questions->lines++;
-    if (question.line.kind == VMM_LINE_NONE)
+    if (vmm_event_read(&questions->event, words, length, &line)) {
+        questions->dumped =
+            add_read(questions, &line,
+                     text("event 0x%02x, stream 0x%x", questions->event.type, line.stream));
         return;
-    question.words = text("%.*s", (int)length, words);
-    question.range = question.line.range;
-    question.has_range = question.line.has_range;
-    question.page = question.has_range && question.range.start == question.range.last;
-    add_question(questions, &question);
+    }
+    line = vmm_line_read(words, length);
+    if (line.kind != VMM_LINE_NONE && !is_dumped(questions, &line))
+        (void)add_read(questions, &line,
+                       text("%.*s", (int)(length < MOST_SHOWN ? length : MOST_SHOWN), words));
+}
+
+/*
+ * The end of a line. In logs that are JSON, or come from Kubernetes, "\n" is one, too.
+ */
+static const char *line_end(const char *at, const char *end)
+{
+    const char *newline = memchr(at, '\n', (size_t)(end - at));
+    const char *limit = newline != NULL ? newline : end;
+    const char *written = memmem(at, (size_t)(limit - at), "\\n", 2);
+
+    return written != NULL ? written : limit;
+}
+
+/* Whether a line that has the first words waits for the second. */
+static bool is_open(const char *at, const char *end, const char **waits, const char **begins)
+{
+    static const struct {
+        const char *begins, *waits;
+    } forms[] = {
+        {"dma_map(", ")"},
+        {"dma_unmap(", ")"},
+        {"Request device", "fault reason"},
+        {"AMD-Vi: Event logged [", "address="},
+        {"context fault", "iova="},
+        {"event: F_", "iova:"},
+        {"guest IOVA region", ".."},
+        {"Address space limit", "too low"},
+        {"Firmware has requested this device", "IOMMU mapping"},
+        {"Device is ineligible for", "RMRR requirement"},
+        {"RLIMIT_MEMLOCK", "exceeded"},
+        {"virtio-iommu page mask", "with mask 0x"},
+        {"aw-bits ", "host aw-bits "},
+        {": group ", "viable"},
+    };
+    const struct scan line = {at, end};
+    struct scan behind;
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (!scan_find(&line, forms[i].begins, &behind) || scan_has(&behind, forms[i].waits))
+            continue;
+        *waits = forms[i].waits;
+        *begins = forms[i].begins;
+        return true;
+    }
+    return false;
+}
+
+/*
+ * The end of the line at `at`, with lines that a mail has broken off it: they are put together where
+ * that makes it whole.
+ */
+static const char *add_whole_line(struct questions *questions, const char *at, const char *end)
+{
+    enum { MOST_PARTS = 3, LONGEST = 4096 };
+    const char *first = line_end(at, end), *last = first, *waits, *begins;
+    char *whole;
+
+    at = line_unmarked(at, first);
+    if (first - at < LONGEST && is_open(at, first, &waits, &begins)) {
+        whole = text("%.*s", (int)(first - at), at);
+        for (int i = 1; i < MOST_PARTS && last < end && *last == '\n'; i++) {
+            const char *next = line_unmarked(last + 1, end);
+            const struct scan more = {next, line_end(next, end)};
+
+            if (scan_left(&more) >= LONGEST || scan_has(&more, begins))
+                break;
+            last = more.end;
+            whole = lines_joined(whole, whole + strlen(whole), more.at, more.end);
+            if (scan_has(&more, waits) &&
+                vmm_line_read(whole, strlen(whole)).kind != VMM_LINE_NONE) {
+                add_line(questions, whole, strlen(whole));
+                return last;
+            }
+        }
+    }
+    add_line(questions, at, (size_t)(first - at));
+    return first;
 }
 
 static void add_lines(struct questions *questions, const char *words, size_t length)
 {
-    enum { LONGEST_LINE = 4096 };
+    struct blob plain = {true, keep(length + 1), length, "", NULL};
+    const char *at, *end;
 
-    while (length > 0) {
-        const char *end = memchr(words, '\n', length);
-        size_t line = end != NULL ? (size_t)(end - words) : length;
+    if (length != 0)
+        memcpy(plain.bytes, words, length);
+    plain = text_plain(&plain);
+    at = (const char *)plain.bytes;
+    end = at + plain.length;
+    while (at < end) {
+        const char *next = add_whole_line(questions, at, end);
 
-        add_line(questions, words, line < LONGEST_LINE ? line : LONGEST_LINE);
-        words += line + (end != NULL);
-        length -= line + (end != NULL);
+        questions->lines++;
+        at = next < end && *next == '\\' ? next + 2 : next + 1;
     }
 }
 
-/*
- * QEMU prints a line with the errno alone beside the one that has the address. It asks nothing more
- * then.
- */
-void questions_done(struct questions *questions)
+static int detail(const struct vmm_line *line)
 {
-    size_t kept = 0;
+    return (*line->device != '\0') + (*line->group != '\0') + (line->error != 0);
+}
+
+/*
+ * QEMU prints a line with the errno alone beside the one that has the address, and one with advice beside
+ * the one that says what it refuses. They ask nothing more then.
+ */
+static bool is_told(const struct questions *questions, const struct question *question)
+{
+    const struct vmm_line *line = &question->line;
 
     for (size_t i = 0; i < questions->count; i++) {
-        const struct question *question = &questions->list[i];
-        bool told = false;
+        const struct question *other = &questions->list[i];
 
-        for (size_t k = 0; k < questions->count && question->line.kind == VMM_LINE_MAP &&
-                           !question->has_range && !question->line.empty && !question->line.wraps;
-             k++)
-            told = told || (questions->list[k].has_range &&
-                            questions->list[k].line.error == question->line.error);
-        if (!told)
-            questions->list[kept++] = *question;
+        if (line->kind == VMM_LINE_MAP && !question->has_range && !line->empty && !line->wraps &&
+            other->has_range && other->line.error == line->error)
+            return true;
+        if (line->kind == VMM_LINE_SETUP && other->line.setup == line->setup &&
+            detail(&other->line) > detail(line) && line->error == 0 && *line->device == '\0' &&
+            (*line->group == '\0' || strcmp(line->group, other->line.group) == 0))
+            return true;
+    }
+    return false;
+}
+
+void questions_done(struct questions *questions)
+{
+    struct questions all = *questions;
+    size_t kept = 0;
+
+    all.list = keep((all.count + 1) * sizeof(*all.list));
+    for (size_t i = 0; i < all.count; i++)
+        all.list[i] = questions->list[i];
+    for (size_t i = 0; i < all.count; i++) {
+        if (!is_told(&all, &all.list[i]))
+            questions->list[kept++] = all.list[i];
     }
     questions->count = kept;
+    if (kept == 0)
+        die(EXIT_USAGE,
+            "why: of the event that an SMMU had, the lines with its numbers are missing");
 }
 
 static void read_log(struct questions *questions)
@@ -104,14 +247,15 @@ static void read_log(struct questions *questions)
     free(log);
     if (questions->count == 0)
         die(EXIT_BAD_INPUT,
-            "standard input: in %s there is none that a VMM or the kernel prints of a mapping",
+            "standard input: in %s there is none that a VMM or the kernel prints of a mapping or a "
+            "device",
             count_text(questions->lines, "line"));
 }
 
 void questions_add(struct questions *questions, const char *words)
 {
     struct question question = {.words = words};
-    size_t before = questions->count + questions->skipped;
+    size_t before = questions->asked;
     uint64_t address;
 
     if (strcmp(words, "-") == 0) {
@@ -125,9 +269,9 @@ void questions_add(struct questions *questions, const char *words)
         return;
     }
     add_lines(questions, words, strlen(words));
-    if (questions->count + questions->skipped == before)
+    if (questions->asked == before && !questions->event.open)
         die(EXIT_USAGE,
             "%s: neither an address, nor a range (START-LAST, START+SIZE), nor a line that a VMM "
-            "or the kernel prints of a mapping",
+            "or the kernel prints of a mapping or a device",
             quoted(words, strlen(words)));
 }

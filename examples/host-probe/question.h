@@ -15,14 +15,19 @@ struct question {
     bool page; /**< an address: all of its page is meant */
     const char *words;
     const struct device *device; /**< that the line names, if this host has it; NULL */
+    const struct group *group;   /**< that it names, if it has that, and no device counts; NULL */
+    bool has_group;              /**< it has the group that the line names */
     size_t times;
 };
 
 struct questions {
     struct question *list;
     size_t count;
-    size_t lines;   /**< that were read */
-    size_t skipped; /**< that are different still, and too many */
+    size_t lines;           /**< that were read */
+    size_t asked;           /**< of these, and of ranges, how many ask something */
+    size_t skipped;         /**< that are different still, and too many */
+    struct vmm_event event; /**< of which some lines are read */
+    size_t dumped; /**< the last event, counted from 1: newer kernels say in words what it was */
 };
 
 /** Adds what an argument asks: a range, a line or lines, "-" for a log. Or the program ends. */

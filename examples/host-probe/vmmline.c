@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-/* What is left of a line. */
-struct scan {
-    const char *at;
-    const char *end;
-};
-
 static const struct {
     int number;
     const char *name;
@@ -16,6 +10,8 @@ static const struct {
 } errors[] = {
     {1, "EPERM", "Operation not permitted"},
     {2, "ENOENT", "No such file or directory"},
+    {5, "EIO", "Input/output error"},
+    {6, "ENXIO", "No such device or address"},
     {12, "ENOMEM", "Cannot allocate memory"},
     {13, "EACCES", "Permission denied"},
     {14, "EFAULT", "Bad address"},
@@ -40,122 +36,23 @@ const char *vmm_line_error_name(int error)
     return NULL;
 }
 
-static char lower(char byte)
-{
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
-}
-
-static int hex_value(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    byte = lower(byte);
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-static bool is_word(char byte)
-{
-    return hex_value(byte) >= 0 || (lower(byte) >= 'a' && lower(byte) <= 'z') || byte == '_';
-}
-
-static size_t left(const struct scan *scan)
-{
-    return (size_t)(scan->end - scan->at);
-}
-
-/* Whether `words` come next, in letters of any case; they are passed over. */
-static bool take(struct scan *scan, const char *words)
-{
-    size_t length = strlen(words);
-
-    if (left(scan) < length)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        if (lower(scan->at[i]) != lower(words[i]))
-            return false;
-    }
-    scan->at += length;
-    return true;
-}
-
-/* What stands behind the first `words` of a line. */
-static bool find(const struct scan *line, const char *words, struct scan *behind)
-{
-    *behind = *line;
-    while (left(behind) > 0) {
-        if (take(behind, words))
-            return true;
-        behind->at++;
-    }
-    return false;
-}
-
-static bool has(const struct scan *line, const char *words)
-{
-    struct scan behind;
-
-    return find(line, words, &behind);
-}
-
-static void pass(struct scan *scan, const char *bytes)
-{
-    while (left(scan) > 0 && *scan->at != '\0' && strchr(bytes, *scan->at) != NULL)
-        scan->at++;
-}
-
-static bool digits(struct scan *scan, unsigned base, uint64_t *value)
-{
-    const char *first = scan->at;
-
-    *value = 0;
-    for (; left(scan) > 0; scan->at++) {
-        int digit = hex_value(*scan->at);
-
-        if (digit < 0 || (unsigned)digit >= base)
-            break;
-        if (*value > (UINT64_MAX - (unsigned)digit) / base)
-            return false;
-        *value = *value * base + (unsigned)digit;
-    }
-    return scan->at != first;
-}
-
-/* A number as printf("%#x"), "%p" and "%d" write it. */
-static bool number(struct scan *scan, uint64_t *value)
-{
-    pass(scan, " \t");
-    if (take(scan, "(nil)")) {
-        *value = 0;
-        return true;
-    }
-    return take(scan, "0x") ? digits(scan, 16, value) : digits(scan, 10, value);
-}
-
-/* The kernel writes some addresses without 0x. */
-static bool hex_number(struct scan *scan, uint64_t *value)
-{
-    pass(scan, " \t(");
-    (void)take(scan, "0x");
-    return digits(scan, 16, value);
-}
-
 /*
  * `name` as a whole word, and a number behind it: "iova=0x1000", "iova: 4096", "iova 0x1000". DPDK writes
  * "memseg iova 140000000, len 40000000" in hexadecimal.
  */
 static bool field(const struct scan *line, const char *name, uint64_t *value)
 {
-    const bool hex = has(line, "memseg iova ");
+    const bool hex = scan_has(line, "memseg iova ");
     struct scan rest = *line;
 
-    while (find(&rest, name, &rest)) {
+    while (scan_find(&rest, name, &rest)) {
         const char *word = rest.at - strlen(name);
         struct scan behind = rest;
 
-        if (word > line->at && is_word(word[-1]))
+        if (word > line->at && scan_is_word(word[-1]))
             continue;
-        pass(&behind, " \t=:\"");
-        if (behind.at != rest.at && (hex ? hex_number(&behind, value) : number(&behind, value)))
+        scan_pass(&behind, " \t=:\"");
+        if (behind.at != rest.at && (hex ? scan_hex(&behind, value) : scan_number(&behind, value)))
             return true;
     }
     return false;
@@ -186,24 +83,24 @@ static bool read_qemu_call(const struct scan *line, struct vmm_line *out)
     struct scan at;
     bool unmap = false;
 
-    if (!find(line, "dma_map(", &at)) {
+    if (!scan_find(line, "dma_map(", &at)) {
         unmap = true;
-        if (!find(line, "dma_unmap(", &at))
+        if (!scan_find(line, "dma_unmap(", &at))
             return false;
     }
-    if (!number(&at, &container))
+    if (!scan_number(&at, &container))
         return false;
-    pass(&at, " \t,");
-    if (!number(&at, &start))
+    scan_pass(&at, " \t,");
+    if (!scan_number(&at, &start))
         return false;
-    pass(&at, " \t,");
-    if (!number(&at, &length))
+    scan_pass(&at, " \t,");
+    if (!scan_number(&at, &length))
         return false;
     out->kind = unmap ? VMM_LINE_UNMAP : VMM_LINE_MAP;
     out->speaker = "QEMU";
     set_length(out, start, length);
-    pass(&at, " \t,");
-    out->has_address = number(&at, &out->address);
+    scan_pass(&at, " \t,");
+    out->has_address = scan_number(&at, &out->address);
     return true;
 }
 
@@ -213,10 +110,10 @@ static bool read_qemu_window(const struct scan *line, struct vmm_line *out)
     uint64_t start, last;
     struct scan at;
 
-    if (!find(line, "can't map guest IOVA region", &at) || !number(&at, &start))
+    if (!scan_find(line, "can't map guest IOVA region", &at) || !scan_number(&at, &start))
         return false;
-    pass(&at, " \t.");
-    if (!number(&at, &last))
+    scan_pass(&at, " \t.");
+    if (!scan_number(&at, &last))
         return false;
     out->kind = VMM_LINE_MAP;
     out->speaker = "QEMU";
@@ -224,55 +121,23 @@ static bool read_qemu_window(const struct scan *line, struct vmm_line *out)
     return true;
 }
 
-/* What IOMMU drivers of Linux say of an address. */
-static bool read_kernel_address(const struct scan *line, struct vmm_line *out)
-{
-    static const struct {
-        const char *mark; /* only in lines that have this, too */
-        const char *before;
-        const char *speaker;
-        enum vmm_line_kind kind;
-    } forms[] = {
-        {"iommu width", "mapped address", "Linux (Intel)", VMM_LINE_MAP},
-        {"DMA", "fault addr", "Linux (Intel)", VMM_LINE_ACCESS},
-        {"IO_PAGE_FAULT", "address=", "Linux (AMD)", VMM_LINE_ACCESS},
-        {"INVALID_DEVICE_REQUEST", "address=", "Linux (AMD)", VMM_LINE_ACCESS},
-        {"context fault", "iova=", "Linux (Arm)", VMM_LINE_ACCESS},
-        {"event: F_", "iova:", "Linux (Arm)", VMM_LINE_ACCESS},
-        {"page fault from EP", " at ", "Linux (virtio-iommu)", VMM_LINE_ACCESS},
-    };
-    uint64_t address;
-    struct scan at;
-
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (!has(line, forms[i].mark) || !find(line, forms[i].before, &at) ||
-            !hex_number(&at, &address))
-            continue;
-        out->kind = forms[i].kind;
-        out->speaker = forms[i].speaker;
-        set_last(out, address, address);
-        return true;
-    }
-    return false;
-}
-
 /* Lines of Linux, and of QEMU, that name no address. */
 static bool read_wordy(const struct scan *line, struct vmm_line *out)
 {
     struct scan at;
 
-    if (find(line, "RLIMIT_MEMLOCK (", &at) && has(&at, "exceeded")) {
+    if (scan_find(line, "RLIMIT_MEMLOCK (", &at) && scan_has(&at, "exceeded")) {
         out->kind = VMM_LINE_MEMLOCK;
         out->speaker = "Linux (VFIO)";
-        (void)number(&at, &out->limit);
-    } else if (has(line, "1:1 IOMMU mapping") || has(line, "platform RMRR requirement")) {
+        (void)scan_number(&at, &out->limit);
+    } else if (scan_has(line, "1:1 IOMMU mapping") || scan_has(line, "platform RMRR requirement")) {
         out->kind = VMM_LINE_DIRECT;
         out->speaker = "Linux";
-    } else if (has(line, "running out of DMA mappings")) {
+    } else if (scan_has(line, "running out of DMA mappings")) {
         out->kind = VMM_LINE_BUDGET;
         out->speaker = "QEMU";
-        if (find(line, "possible DMA mappings:", &at))
-            (void)number(&at, &out->limit);
+        if (scan_find(line, "possible DMA mappings:", &at))
+            (void)scan_number(&at, &out->limit);
     } else {
         return false;
     }
@@ -296,10 +161,27 @@ static const char *speaker_of(const struct scan *line)
     };
 
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-        if (has(line, marks[i].mark))
+        if (scan_has(line, marks[i].mark))
             return marks[i].speaker;
     }
     return "the VMM";
+}
+
+/* Traces tell of what went well, too: "ret: 0", and QEMU's end in "(0)". */
+static bool went_well(const struct scan *line)
+{
+    static const char *const marks[] = {"ret: ", "ret=", "ret "};
+    struct scan at;
+    uint64_t value;
+
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (scan_find(line, marks[i], &at) && scan_number(&at, &value))
+            return value == 0;
+    }
+    if (!scan_find(line, "(0)", &at))
+        return false;
+    scan_pass(&at, " \t");
+    return scan_left(&at) == 0;
 }
 
 /* VMMs in Rust, and traces: names with values. */
@@ -309,9 +191,10 @@ static bool read_fields(const struct scan *line, struct vmm_line *out)
     static const char *const addresses[] = {"user_va", "vaddr", "addr"};
     uint64_t start, value;
 
-    if (!field(line, "iova", &start) && !field(line, "virt_start", &start))
+    if ((!field(line, "iova", &start) && !field(line, "virt_start", &start)) || went_well(line) ||
+        scan_has(line, "dirty"))
         return false;
-    out->kind = has(line, "unmap") ? VMM_LINE_UNMAP : VMM_LINE_MAP;
+    out->kind = scan_has(line, "unmap") ? VMM_LINE_UNMAP : VMM_LINE_MAP;
     out->speaker = speaker_of(line);
     if (field(line, "virt_end", &value)) {
         set_last(out, start, value);
@@ -352,10 +235,10 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
     };
 
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (!has(line, forms[i].words))
+        if (!scan_has(line, forms[i].words))
             continue;
         out->kind = VMM_LINE_MAP;
-        out->speaker = has(line, "EAL:") ? "DPDK" : forms[i].speaker;
+        out->speaker = scan_has(line, "EAL:") ? "DPDK" : forms[i].speaker;
         return true;
     }
     return false;
@@ -364,17 +247,18 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
 /* "= -22", "os error 22", "Error(22)", "failed: -22", or in words. */
 static int read_error(const struct scan *line)
 {
-    static const char *const marks[] = {") = -", ")=-",       "os error ", "Error(", "ret=-",
-                                        "ret -", "failed: -", "error -",   "errno ", "errno="};
+    static const char *const marks[] = {") = -",  ")=-",    "os error ", "Error(",
+                                        "ret=-",  "ret -",  "failed: -", "error -",
+                                        "errno ", "errno=", "code: ",    "error "};
     struct scan at;
     uint64_t value;
 
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-        if (find(line, marks[i], &at) && number(&at, &value) && value > 0 && value < 4096)
+        if (scan_find(line, marks[i], &at) && scan_number(&at, &value) && value > 0 && value < 4096)
             return (int)value;
     }
     for (size_t i = 0; i < ERROR_COUNT; i++) {
-        if (has(line, errors[i].words))
+        if (scan_has(line, errors[i].words))
             return errors[i].number;
     }
     return 0;
@@ -406,12 +290,13 @@ static void find_device(const struct scan *line, char device[PCI_ADDRESS_SIZE])
     struct scan marked;
 
     /* Linux 5.13 and 5.14: "Request device [0x01:0x00.0]". */
-    if (find(line, "device [0x", &marked) && left(&marked) > 8 && take_marked(&marked, device))
+    if (scan_find(line, "device [0x", &marked) && scan_left(&marked) > 8 &&
+        take_marked(&marked, device))
         return;
     for (const char *at = line->at; at < line->end; at++) {
         size_t length = 0;
 
-        if (at == line->at || (!is_word(at[-1]) && at[-1] != ':'))
+        if (at == line->at || (!scan_is_word(at[-1]) && at[-1] != ':'))
             length = pci_address(at, line->end, address);
         if (length == 0)
             continue;
@@ -427,7 +312,7 @@ struct vmm_line vmm_line_read(const char *line, size_t length)
     struct scan scan = {line, line + length};
 
     if (!read_qemu_call(&scan, &out) && !read_qemu_window(&scan, &out) &&
-        !read_kernel_address(&scan, &out) && !read_wordy(&scan, &out) &&
+        !vmm_line_fault(&scan, &out) && !read_wordy(&scan, &out) && !vmm_line_setup(&scan, &out) &&
         !read_fields(&scan, &out) && !read_bare(&scan, &out))
         return out;
     out.error = read_error(&scan);

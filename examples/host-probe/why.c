@@ -9,8 +9,10 @@
 
 #include "answer.h"
 #include "causes.h"
+#include "faults.h"
 #include "jsonout.h"
 #include "say.h"
+#include "setup.h"
 #include "show.h"
 
 static const struct option long_options[] = {
@@ -23,8 +25,9 @@ static _Noreturn void usage(void)
            "\n"
            "Say who forbids a mapping, since when, and where it would work instead. RANGE is\n"
            "START-LAST, START+SIZE or [START,LAST]. LINE is what a VMM or the kernel said,\n"
-           "like \"vfio_dma_map(0x..., 0x380000000000, 0x10000000, 0x...) = -22\". With - such\n"
-           "lines are searched for in a log.\n"
+           "like \"vfio_dma_map(0x..., 0x380000000000, 0x10000000, 0x...) = -22\", of a\n"
+           "mapping, an access, or a device or group that was refused. With - such lines\n"
+           "are searched for in a log.\n"
            "\n"
            " -d, --device D        ask for that device or group only\n"
            "%s",
@@ -53,7 +56,12 @@ static const char *kind_text(const struct question *question)
     case VMM_LINE_UNMAP:
         return text("%s: unmapping %s was refused", question->line.speaker, range);
     case VMM_LINE_ACCESS:
-        return text("%s: a device accessed %s, and was refused", question->line.speaker, range);
+        return question->has_range
+                   ? text("%s: a device accessed %s, and was refused", question->line.speaker,
+                          range)
+                   : text("%s: a device was refused an access", question->line.speaker);
+    case VMM_LINE_SETUP:
+        return text("%s: %s", question->line.speaker, setup_heading(&question->line));
     case VMM_LINE_MEMLOCK:
         return text("%s: no more memory may be locked", question->line.speaker);
     case VMM_LINE_DIRECT:
@@ -71,21 +79,17 @@ static void say_heading(const struct asked *asked, const struct question *questi
                         : name != NULL            ? text(", %s", name)
                                                   : text(", errno %d", question->line.error);
     const char *times = question->times > 1 ? text(", %zu times", question->times) : "";
-    const char *device = *question->line.device == '\0' ? ""
-                         : question->device != NULL
-                             ? text(", device %s", question->line.device)
-                             : text(", device %s, which this host has not", question->line.device);
+    const bool no_device = *question->line.device != '\0' && question->device == NULL;
+    const bool no_group = *question->line.group != '\0' && !question->has_group;
+    const char *device = *question->line.device != '\0' ? text(", device %s", question->line.device)
+                         : question->line.has_stream ? text(", stream 0x%x", question->line.stream)
+                                                     : "";
+    const char *group = no_group && no_device ? text(" of group %s", question->line.group)
+                        : no_group            ? text(", group %s", question->line.group)
+                                              : "";
+    const char *where = no_device || no_group ? ", which this host has not" : "";
 
-    say(asked->width, 0, "%s%s%s%s", kind_text(question), error, device, times);
-}
-
-static const char *devices_text(const struct group *group)
-{
-    const char *words = "";
-
-    for (size_t i = 0; i < group->device_count && i < 3; i++)
-        words = text("%s%s%s", words, i != 0 ? " " : "", group->devices[i]->address);
-    return group->device_count > 3 ? text("%s ...", words) : words;
+    say(asked->width, 0, "%s%s%s%s%s%s", kind_text(question), error, device, group, where, times);
 }
 
 static void say_answers(const struct asked *asked, const struct answer *answers, size_t count)
@@ -95,7 +99,7 @@ static void say_answers(const struct asked *asked, const struct answer *answers,
 
         if (answer->group_count == 1)
             say(asked->width, 0, "group %s (%s)", answer->placing.verdict->group->name,
-                devices_text(answer->placing.verdict->group));
+                answer_devices(answer->placing.verdict->group));
         else
             say(asked->width, 0, "groups %s",
                 group_names(asked->verdicts, answer->with, asked->count));
@@ -126,7 +130,8 @@ static bool causes_count(const struct asked *asked, const struct question *quest
         question->line.error == 0 || question->line.error == 22 || question->line.error == 14;
 
     return question->line.kind != VMM_LINE_NONE && question->line.kind != VMM_LINE_ACCESS &&
-           question->line.kind != VMM_LINE_DIRECT && answer_own_fault(asked, question) == NULL &&
+           question->line.kind != VMM_LINE_DIRECT && question->line.kind != VMM_LINE_SETUP &&
+           answer_own_fault(asked, question) == NULL &&
            !(lessons->forbidden && !lessons->mapped && geometry);
 }
 
@@ -161,7 +166,7 @@ static void say_direct(const struct asked *asked, const struct question *questio
             continue;
         any = true;
         say(asked->width, 2, "group %s (%s) has direct regions", verdict->group->name,
-            devices_text(verdict->group));
+            answer_devices(verdict->group));
         for (size_t k = 0; k < verdict->reserved_count; k++) {
             if (verdict->reserved[k].type == IOVAGEOM_RESV_DIRECT)
                 say(asked->width, 4, "%s", range_text(verdict->reserved[k].range));
@@ -173,7 +178,34 @@ static void say_direct(const struct asked *asked, const struct question *questio
                                      : "no group of this host has a direct region");
 }
 
-static void say_question(const struct asked *asked, const struct question *question)
+/* What VFIO and iommufd answer, and since when, does not concern who met the IOMMU itself. */
+static void say_access(const struct asked *asked, const struct question *question)
+{
+    const struct fault_words *fault = fault_words(question->line.fault);
+    size_t count = 0;
+    struct answer *answers =
+        question->has_range && fault->geometry ? answer_all(asked, question, &count) : NULL;
+    struct lessons lessons = answer_lessons(answers, count);
+
+    say_answers(asked, answers, count);
+    if (!fault->anyhow)
+        say_list(asked, "What to do:", lessons.todo, lessons.todo_count);
+    if (fault->anyhow || (lessons.mapped && !lessons.forbidden))
+        say_list(asked, fault->heading, &fault->sentence, 1);
+}
+
+static void say_setup(const struct asked *asked, const struct question *question)
+{
+    const struct setup_answer answer = setup_answer(asked, question);
+
+    for (size_t i = 0; i < answer.found_count; i++)
+        say(asked->width, 2, "%s", answer.found[i]);
+    say_list(asked, "What it means:", answer.means, answer.means_count);
+    say_list(asked, "What gives this:", answer.causes, answer.cause_count);
+    say_list(asked, "What to do:", answer.todo, answer.todo_count);
+}
+
+static void say_mapping(const struct asked *asked, const struct question *question)
 {
     size_t count = 0;
     struct answer *answers = question->has_range ? answer_all(asked, question, &count) : NULL;
@@ -182,7 +214,6 @@ static void say_question(const struct asked *asked, const struct question *quest
     const char *const *causes;
     size_t cause_count = answer_causes(answer_error(question), &causes);
 
-    say_heading(asked, question);
     if (own != NULL)
         say(asked->width, 2, "%s", own);
     say_answers(asked, answers, count);
@@ -191,24 +222,8 @@ static void say_question(const struct asked *asked, const struct question *quest
             "which addresses it does not say: look for a line beside it that does, "
             "or ask the command plan whether the guest fits");
     say_limits(asked, question);
-    if (question->line.kind == VMM_LINE_DIRECT) {
-        say_direct(asked, question);
-        say_list(asked, "Since when:", (const char *[]){obstacle_since(IN_DIRECT)}, 1);
-        say_list(asked, "What to do:", (const char *[]){direct_remedy}, 1);
-        return;
-    }
-    /* What VFIO and iommufd answer does not concern who met the IOMMU itself. */
-    if (question->line.kind != VMM_LINE_ACCESS)
-        say_list(asked, "Since when:", lessons.since, lessons.since_count);
+    say_list(asked, "Since when:", lessons.since, lessons.since_count);
     say_list(asked, "What to do:", lessons.todo, lessons.todo_count);
-    if (question->line.kind == VMM_LINE_ACCESS) {
-        if (lessons.mapped && !lessons.forbidden)
-            say_list(asked, "So nothing was mapped there when the device accessed it:",
-                     (const char *[]){"the driver of the device, in the host or in the guest, "
-                                      "gave it a wrong or an old address"},
-                     1);
-        return;
-    }
     if (cause_count != 0 && causes_count(asked, question, &lessons))
         say_list(asked,
                  lessons.forbidden ? "If it was a device that does not forbid it, what else "
@@ -217,6 +232,26 @@ static void say_question(const struct asked *asked, const struct question *quest
                      ? text("What answers %s:", vmm_line_error_name(question->line.error))
                      : "What gives this:",
                  causes, cause_count);
+}
+
+static void say_question(const struct asked *asked, const struct question *question)
+{
+    say_heading(asked, question);
+    switch (question->line.kind) {
+    case VMM_LINE_ACCESS:
+        say_access(asked, question);
+        break;
+    case VMM_LINE_SETUP:
+        say_setup(asked, question);
+        break;
+    case VMM_LINE_DIRECT:
+        say_direct(asked, question);
+        say_list(asked, "Since when:", (const char *[]){obstacle_since(IN_DIRECT)}, 1);
+        say_list(asked, "What to do:", (const char *[]){direct_remedy}, 1);
+        break;
+    default:
+        say_mapping(asked, question);
+    }
 }
 
 /* ---- as JSON ---- */
@@ -288,25 +323,71 @@ static json_t *answer_json(const struct placing *placing, const struct question 
     return object;
 }
 
-static json_t *question_json(const struct asked *asked, const struct question *question)
+/* What is known of an event or a refusal, whatever the groups say. */
+static void set_meaning(json_t *object, const struct asked *asked, const struct question *question,
+                        const struct lessons *lessons)
 {
-    static const char *const kinds[] = {"range",   "map",    "unmap", "access",
-                                        "memlock", "direct", "budget"};
-    json_t *object = out_object();
-    json_t *groups = out_array();
+    const struct vmm_line *line = &question->line;
+    const struct fault_words *fault = fault_words(line->fault);
+    const bool access = line->kind == VMM_LINE_ACCESS;
+    const bool applies = access && (fault->anyhow || (lessons->mapped && !lessons->forbidden));
+    const struct setup_answer setup =
+        line->kind == VMM_LINE_SETUP ? setup_answer(asked, question) : (struct setup_answer){NULL};
+    const char *since[] = {obstacle_since(IN_DIRECT)}, *todo[] = {direct_remedy};
     const char *const *causes;
     size_t cause_count = answer_causes(answer_error(question), &causes);
+
+    if (line->kind == VMM_LINE_SETUP) {
+        causes = setup.causes;
+        cause_count = setup.cause_count;
+    } else if (!causes_count(asked, question, lessons)) {
+        cause_count = 0;
+    }
+    out_set(object, "fault", out_string(answer_own_fault(asked, question)));
+    out_set(object, "reason", out_string(access ? fault->word : NULL));
+    out_set(object, "refused",
+            out_string(line->kind == VMM_LINE_SETUP ? setup_word(line->setup) : NULL));
+    out_set(object, "found", out_strings(setup.found, setup.found_count));
+    out_set(object, "means",
+            applies ? out_strings(&fault->sentence, 1)
+                    : out_strings(setup.means, setup.means_count));
+    if (line->kind == VMM_LINE_DIRECT) {
+        out_set(object, "since", out_strings(since, 1));
+        out_set(object, "todo", out_strings(todo, 1));
+    } else if (line->kind == VMM_LINE_SETUP) {
+        out_set(object, "since", out_array());
+        out_set(object, "todo", out_strings(setup.todo, setup.todo_count));
+    } else {
+        out_set(object, "since", out_strings(lessons->since, access ? 0 : lessons->since_count));
+        out_set(object, "todo",
+                out_strings(lessons->todo, access && fault->anyhow ? 0 : lessons->todo_count));
+    }
+    out_set(object, "causes", out_strings(causes, cause_count));
+}
+
+static json_t *question_json(const struct asked *asked, const struct question *question)
+{
+    static const char *const kinds[] = {"range",   "map",    "unmap",  "access",
+                                        "memlock", "direct", "budget", "setup"};
+    const struct vmm_line *line = &question->line;
+    const bool geometry = question->has_range &&
+                          (line->kind != VMM_LINE_ACCESS || fault_words(line->fault)->geometry);
+    json_t *object = out_object();
+    json_t *groups = out_array();
     size_t count = 0;
-    struct answer *answers = answer_all(asked, question, &count);
-    struct lessons lessons = answer_lessons(answers, question->has_range ? count : 0);
+    struct answer *answers = geometry ? answer_all(asked, question, &count) : NULL;
+    struct lessons lessons = answer_lessons(answers, count);
 
     out_set(object, "question", out_string(question->words));
-    out_set(object, "kind", out_string(kinds[question->line.kind]));
+    out_set(object, "kind", out_string(kinds[line->kind]));
     out_set(object, "times", out_number(question->times));
     out_set(object, "range", question->has_range ? out_range(question->range) : NULL);
-    out_set(object, "error", out_string(vmm_line_error_name(question->line.error)));
-    out_set(object, "limit", question->line.limit != 0 ? out_number(question->line.limit) : NULL);
-    for (size_t i = 0; i < asked->count && question->has_range; i++) {
+    out_set(object, "error", out_string(vmm_line_error_name(line->error)));
+    out_set(object, "limit", line->limit != 0 ? out_number(line->limit) : NULL);
+    out_set(object, "device", out_string(*line->device != '\0' ? line->device : NULL));
+    out_set(object, "group", out_string(*line->group != '\0' ? line->group : NULL));
+    out_set(object, "stream", line->has_stream ? out_number(line->stream) : NULL);
+    for (size_t i = 0; i < asked->count && geometry; i++) {
         const struct verdict *verdict = &asked->verdicts[i];
         struct placing placing;
 
@@ -316,11 +397,7 @@ static json_t *question_json(const struct asked *asked, const struct question *q
         out_add(groups, answer_json(&placing, question));
     }
     out_set(object, "groups", groups);
-    out_set(object, "fault", out_string(answer_own_fault(asked, question)));
-    out_set(object, "since", out_strings(lessons.since, lessons.since_count));
-    out_set(object, "todo", out_strings(lessons.todo, lessons.todo_count));
-    out_set(object, "causes",
-            out_strings(causes, causes_count(asked, question, &lessons) ? cause_count : 0));
+    set_meaning(object, asked, question, &lessons);
     return object;
 }
 
@@ -396,7 +473,7 @@ int command_why(struct context *context, int argc, char **argv)
     for (size_t i = 0; i < questions.count; i++) {
         /* The device that was asked for, not the one that a line happens to name. */
         if (chosen != NULL)
-            questions.list[i].line.device[0] = '\0';
+            questions.list[i].line.device[0] = questions.list[i].line.group[0] = '\0';
         answer_find_device(&asked, &questions.list[i]);
     }
     asked.verdicts = keep(asked.count * sizeof(*asked.verdicts));

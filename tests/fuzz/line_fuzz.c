@@ -9,7 +9,10 @@
 #include "../../examples/host-probe/amounts.c"
 #include "../../examples/host-probe/guestwords.c"
 /* They are read from bytes alone, and have names of their own. */
+#include "../../examples/host-probe/scan.c"
+#include "../../examples/host-probe/vmmfault.c"
 #include "../../examples/host-probe/vmmline.c"
+#include "../../examples/host-probe/vmmsetup.c"
 
 static void read_line(const char *bytes, size_t length)
 {
@@ -17,7 +20,10 @@ static void read_line(const char *bytes, size_t length)
     const char *end = memchr(line.device, '\0', sizeof(line.device));
 
     fuzz_check(end != NULL);
-    fuzz_check(line.kind <= VMM_LINE_BUDGET && line.speaker != NULL);
+    fuzz_check(line.kind <= VMM_LINE_SETUP && line.speaker != NULL);
+    fuzz_check(line.fault <= FAULT_REQUEST && line.setup <= SETUP_UNALIGNED);
+    fuzz_check((line.kind == VMM_LINE_SETUP) == (line.setup != SETUP_NONE));
+    fuzz_check(memchr(line.group, '\0', sizeof(line.group)) != NULL);
     fuzz_check((line.kind == VMM_LINE_NONE) == (*line.speaker == '\0'));
     fuzz_check(line.error >= 0);
     fuzz_check(line.has_range + line.empty + line.wraps <= 1);
@@ -30,6 +36,25 @@ static void read_line(const char *bytes, size_t length)
 
         memcpy(more + before, bytes, length);
         fuzz_check(vmm_line_read(more, before + length).kind != VMM_LINE_NONE);
+    }
+}
+
+/* Each line of the text, as if it were a log. */
+static void read_events(const char *bytes, size_t length)
+{
+    struct vmm_event event = {.open = false};
+    struct vmm_line line;
+
+    for (const char *at = bytes, *end = bytes + length; at < end; at++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const size_t here = (size_t)((newline != NULL ? newline : end) - at);
+
+        if (vmm_event_read(&event, at, here, &line)) {
+            fuzz_check(line.kind == VMM_LINE_ACCESS && line.has_stream && !event.open);
+            fuzz_check(!line.has_range || iovageom_range_valid(line.range));
+        }
+        fuzz_check(event.count <= 3);
+        at += here;
     }
 }
 
@@ -84,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(words, data, size);
     words[size] = '\0';
     read_line((const char *)data, size);
+    read_events((const char *)data, size);
     read_amounts(words);
     read_guest(words);
     free(words);
