@@ -154,7 +154,9 @@ static bool read_group_devices(struct reader *reader, const char *group, const c
 
     reader->group = text("%s", group);
     reader->regions_follow = false;
-    reader->devices_follow = at == reader->end || *at != '/';
+    /* Of "ls /sys/kernel/iommu_groups/1/devices/", too. */
+    reader->devices_follow =
+        at == reader->end || *at != '/' || line_blanks(reader, at + 1) == reader->end;
     if (at < reader->end && *at == '/' && line_device(reader, at + 1, name) != NULL)
         paste_device(reader, group, name);
     (void)read_device_path(reader);
@@ -223,12 +225,15 @@ static bool read_listed_devices(struct reader *reader)
             paste_device(reader, reader->group, name);
         return any;
     }
+    /* A line with anything else is none of them: lspci begins with an address, too. */
     while ((at = line_blanks(reader, at)) < reader->end) {
-        at = line_address(reader, at, name);
-        if (at == NULL)
-            return any;
-        paste_device(reader, reader->group, name);
+        if ((at = line_address(reader, at, name)) == NULL)
+            return false;
         any = true;
+    }
+    for (at = reader->at; any && (at = line_blanks(reader, at)) < reader->end;) {
+        at = line_address(reader, at, name);
+        paste_device(reader, reader->group, name);
     }
     return any;
 }

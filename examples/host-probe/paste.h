@@ -244,7 +244,7 @@ void paste_finish_machine(struct reader *reader);
 
 /* ---- lists of devices (paste_lspci.c) ---- */
 
-/** Whether the line is one of lspci, of a script that calls it, or of Proxmox VE's own list. */
+/** Whether the line is one of lspci, of a script that calls it, or of Proxmox VE's or DPDK's own list. */
 bool paste_read_lspci(struct reader *reader);
 
 /** Whether the line is a field of a device, of a form for other programs, that says something. */

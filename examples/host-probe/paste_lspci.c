@@ -118,22 +118,24 @@ static bool read_lspci_bar(struct reader *reader)
 
 /*
  * Behind the number of a group: "IOMMU Group 14" and "Group:  14" of scripts, "IOMMU group 14:" of
- * Unraid. NULL for none.
+ * Unraid, and of others alone on its line. NULL for none: elsewhere somebody speaks of one.
  */
 static const char *find_heading(const struct reader *reader, char name[64])
 {
     static const char *const forms[] = {"IOMMU Group ", "IOMMU group "};
-    const char *at = line_blanks(reader, reader->at);
+    const char *first = line_blanks(reader, reader->at), *at;
+    bool spoken = false;
 
-    if (reader->end - at > 6 && memcmp(at, "Group:", 6) == 0)
-        at += 6;
-    else if ((at = line_after(reader, reader->at, forms[0])) == NULL &&
-             (at = line_after(reader, reader->at, forms[1])) != NULL &&
-             memchr(at, ':', (size_t)(reader->end - at)) == NULL)
-        return NULL;
+    if (reader->end - first > 6 && memcmp(first, "Group:", 6) == 0)
+        at = first + 6;
+    else if ((at = line_after(reader, first, forms[0])) == NULL &&
+             (at = line_after(reader, first, forms[1])) != NULL)
+        spoken = memchr(at, ':', (size_t)(reader->end - at)) == NULL;
     /* Some align the numbers. */
     at = at != NULL ? line_name(reader, line_blanks(reader, at), name) : NULL;
-    if (at == NULL || isdigit((unsigned char)*name) == 0)
+    if (at == NULL || isdigit((unsigned char)*name) == 0 ||
+        (spoken && (line_blanks(reader, at) != reader->end ||
+                    memcmp(first, forms[1], strlen(forms[1])) != 0)))
         return NULL;
     return at + (at < reader->end && *at == ':');
 }
@@ -194,6 +196,30 @@ static bool read_detail(struct reader *reader)
     if (at == NULL || line_name(reader, at, name) == NULL || isdigit((unsigned char)*name) == 0)
         return false;
     paste_device(reader, name, reader->device->address);
+    return true;
+}
+
+/*
+ * "0000:44:00.0 'Ethernet Controller X710 15ff' if=enp68s0f0 drv=i40e unused=vfio-pci *Active*" of
+ * dpdk-devbind.py --status; a device without a driver has no "drv=".
+ */
+static bool read_devbind(struct reader *reader)
+{
+    char address[ADDRESS_LENGTH + 1], driver[64] = "";
+    const char *at = line_address(reader, reader->at, address);
+    const char *name, *unused;
+
+    if (at == NULL || reader->end - at < 3 || memcmp(at, " '", 2) != 0)
+        return false;
+    name = line_after(reader, at, "' drv=");
+    if (name == NULL && (name = line_after(reader, at, "' if=")) != NULL)
+        name = line_after(reader, name, " drv=");
+    unused = line_after(reader, at, " unused=");
+    if (name == NULL && unused == NULL)
+        return false;
+    if (name != NULL && line_name(reader, name, driver) == NULL)
+        return false;
+    host_device(reader->host, address)->driver = text("%s", driver);
     return true;
 }
 
@@ -284,5 +310,5 @@ static bool read_pvesh(struct reader *reader)
 
 bool paste_read_lspci(struct reader *reader)
 {
-    return read_pvesh(reader) || read_lspci(reader);
+    return read_pvesh(reader) || read_devbind(reader) || read_lspci(reader);
 }
