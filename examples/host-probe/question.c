@@ -89,16 +89,26 @@ static void add_line(struct questions *questions, const char *words, size_t leng
                        text("%.*s", (int)(length < MOST_SHOWN ? length : MOST_SHOWN), words));
 }
 
-/*
- * The end of a line. In logs that are JSON, or come from Kubernetes, "\n" is one, too.
- */
+/* In logs that are JSON, or come from Kubernetes, "\\n" is the end of a line, too. */
+static void end_lines(struct blob *plain)
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < plain->length; i++) {
+        const bool end =
+            plain->bytes[i] == '\\' && i + 1 < plain->length && plain->bytes[i + 1] == 'n';
+
+        plain->bytes[length++] = end ? '\n' : plain->bytes[i];
+        i += end;
+    }
+    plain->length = length;
+}
+
 static const char *line_end(const char *at, const char *end)
 {
     const char *newline = memchr(at, '\n', (size_t)(end - at));
-    const char *limit = newline != NULL ? newline : end;
-    const char *written = memmem(at, (size_t)(limit - at), "\\n", 2);
 
-    return written != NULL ? written : limit;
+    return newline != NULL ? newline : end;
 }
 
 /* Whether a line that has the first words waits for the second. */
@@ -141,14 +151,17 @@ static bool is_open(const char *at, const char *end, const char **waits, const c
  */
 static const char *add_whole_line(struct questions *questions, const char *at, const char *end)
 {
-    enum { MOST_PARTS = 3, LONGEST = 4096 };
+    enum { MOST_PARTS = 3, LEAST = 6, LONGEST = 4096 };
     const char *first = line_end(at, end), *last = first, *waits, *begins;
     char *whole;
 
     at = line_unmarked(at, first);
+    /* A text may have millions of lines with nothing in them. */
+    if (first - at < LEAST)
+        return first;
     if (first - at < LONGEST && is_open(at, first, &waits, &begins)) {
         whole = text("%.*s", (int)(first - at), at);
-        for (int i = 1; i < MOST_PARTS && last < end && *last == '\n'; i++) {
+        for (int i = 1; i < MOST_PARTS && last < end; i++) {
             const char *next = line_unmarked(last + 1, end);
             const struct scan more = {next, line_end(next, end)};
 
@@ -175,13 +188,12 @@ static void add_lines(struct questions *questions, const char *words, size_t len
     if (length != 0)
         memcpy(plain.bytes, words, length);
     plain = text_plain(&plain);
+    end_lines(&plain);
     at = (const char *)plain.bytes;
     end = at + plain.length;
     while (at < end) {
-        const char *next = add_whole_line(questions, at, end);
-
+        at = add_whole_line(questions, at, end) + 1;
         questions->lines++;
-        at = next < end && *next == '\\' ? next + 2 : next + 1;
     }
 }
 
