@@ -251,11 +251,11 @@ const char *answer_own_fault(const struct asked *asked, const struct question *q
                 (unsigned long long)line->address, size_text((struct iovageom_size){0, granule}));
 }
 
-size_t answer_causes(int error, const char *const **causes)
+size_t answer_causes(const struct question *question, const char *const **causes)
 {
     size_t count = 0;
 
-    *causes = other_causes(error);
+    *causes = other_causes(answer_error(question), question->line.kind == VMM_LINE_UNMAP);
     while (*causes != NULL && (*causes)[count] != NULL)
         count++;
     return count;

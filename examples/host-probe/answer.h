@@ -71,8 +71,8 @@ const char *answer_own_fault(const struct asked *asked, const struct question *q
 /** The errno that a line has, or that goes with what it says; 0 for none. */
 int answer_error(const struct question *question);
 
-/** What else gives an errno. Returns how many causes there are. */
-size_t answer_causes(int error, const char *const **causes);
+/** What else gives the errno of a question. Returns how many causes there are. */
+size_t answer_causes(const struct question *question, const char *const **causes);
 
 /** Adds a text to a list that does not have it. */
 void add_words_once(const char ***list, size_t *count, const char *words);

@@ -198,7 +198,14 @@ static const char *const causes_any[] = {
     "ENOSPC: the mappings that a container may have are used up (dma_entry_limit)",
     NULL};
 
-const char *const *other_causes(int error)
+static const char *const causes_unmap[] = {
+    "EINVAL, VFIO: the range cuts a mapping in two, of which only the whole can be undone; or it "
+    "is no "
+    "multiple of the page",
+    "ENOENT, iommufd: nothing is mapped there, or the range cuts a mapping in two",
+    "EBUSY: a driver in the host (of a mediated device) still has the memory", NULL};
+
+const char *const *other_causes(int error, bool unmap)
 {
     static const struct {
         int error;
@@ -210,6 +217,8 @@ const char *const *other_causes(int error)
         {75, causes_eoverflow}, {95, causes_eopnotsupp}, {98, causes_eaddrinuse},
     };
 
+    if (unmap)
+        return causes_unmap;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (known[i].error == error)
             return known[i].causes;

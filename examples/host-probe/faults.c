@@ -35,6 +35,11 @@ static const struct fault_words words[] = {
          "nobody had set up that interrupt for the device: its driver, or firmware, "
          "did it past the kernel, or it came too late",
          true, false},
+    [FAULT_VIRTUAL] =
+        {"guest", "So the guest had mapped nothing there, or not for this access:",
+         "a driver of the guest gave its device a wrong or an old address; the host has "
+         "no part in it",
+         true, false},
     [FAULT_REQUEST] = {"request", "So it is of no matter what is mapped:",
                        "the IOMMU lets no device do that: the address is for interrupts or the "
                        "system, or the device took its own translation for good (ATS)",

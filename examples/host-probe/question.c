@@ -213,8 +213,9 @@ static bool is_told(const struct questions *questions, const struct question *qu
     for (size_t i = 0; i < questions->count; i++) {
         const struct question *other = &questions->list[i];
 
-        if (line->kind == VMM_LINE_MAP && !question->has_range && !line->empty && !line->wraps &&
-            other->has_range && other->line.error == line->error)
+        if ((line->kind == VMM_LINE_MAP || line->kind == VMM_LINE_UNMAP) && !question->has_range &&
+            !line->empty && !line->wraps && other->line.kind == line->kind && other->has_range &&
+            (line->error == 0 || other->line.error == line->error))
             return true;
         if (line->kind == VMM_LINE_SETUP && other->line.setup == line->setup &&
             detail(&other->line) > detail(line) && line->error == 0 && *line->device == '\0' &&

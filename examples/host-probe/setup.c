@@ -35,6 +35,7 @@ static const struct {
     [SETUP_IOMMU] = {"set-iommu", NULL, {NULL}},
     [SETUP_JOIN] = {"set-container", NULL, {NULL}},
     [SETUP_DEVICE] = {"device", NULL, {NULL}},
+    [SETUP_DRIVER] = {"driver", NULL, {NULL}},
     [SETUP_SPACES] = {"address-spaces",
                       "behind a virtual IOMMU each device of the guest has an address space of its "
                       "own, but the host can keep devices of one group in one only",
@@ -76,6 +77,19 @@ static const struct {
          "a part of a page can't be mapped: the guest's CPU reaches that memory, its "
          "devices don't. For the buffer of a TPM (tpm-crb-cmd) that does no harm",
          {NULL}},
+    [SETUP_DMA_MASK] =
+        {"dma-mask",
+         "the program uses its own virtual addresses for DMA, and they are above what "
+         "the IOMMU translates",
+         {"let it use physical addresses (--iova-mode=pa)",
+          "or have its memory lower (--base-virtaddr=0x100000000)"}},
+    [SETUP_TWICE] =
+        {"mapped-twice",
+         "the kernel's own mapping: it concerns drivers of the host, and not what VFIO "
+         "maps. What is there is a direct region of firmware, a table of the kernel before "
+         "(kexec, kdump), or what a driver has given back and the IOMMU not yet",
+         {"a newer kernel or firmware; reserved_regions of the group says what firmware "
+          "wants"}},
 };
 
 const char *setup_word(enum vmm_setup setup)
@@ -144,6 +158,10 @@ static const struct {
     {SETUP_BIND, 16, hindered},
     {SETUP_BIND, 22, "the IOMMU does not keep caches coherent for the device"},
     {SETUP_BIND, 19, "the device is in no group: no IOMMU translates for it"},
+    {SETUP_DRIVER, 19,
+     "vfio-pci was not told to take the device: driverctl set-override does it, or its ids"},
+    {SETUP_DRIVER, 16, "the device has another driver, which has to give it up"},
+    {SETUP_DRIVER, 22, "the device is in no group: no IOMMU translates for it"},
     {SETUP_ATTACH, 22, direct},
     {SETUP_ATTACH, 22, "another device of its group is in another address space"},
     {SETUP_ATTACH, 22, "what is mapped there is beyond the width of its IOMMU"},
@@ -198,6 +216,14 @@ const char *setup_heading(const struct vmm_line *line)
         return text("%s was not put into a container", group);
     case SETUP_DEVICE:
         return text("VFIO did not give a device of %s", group);
+    case SETUP_DRIVER:
+        return "vfio-pci did not take the device";
+    case SETUP_DMA_MASK:
+        return "the memory of the program is at addresses that are too high";
+    case SETUP_TWICE:
+        return line->asked != 0 ? text("the kernel maps 0x%llx, where it has a mapping",
+                                       (unsigned long long)line->asked)
+                                : "the kernel maps an address where it has a mapping";
     case SETUP_SPACES:
         return text("%s can't be in two address spaces", group);
     case SETUP_BIND:
@@ -409,6 +435,7 @@ struct setup_answer setup_answer(const struct asked *asked, const struct questio
     case SETUP_BIND:
     case SETUP_OPEN:
     case SETUP_CDEV:
+    case SETUP_DRIVER:
     case SETUP_RESET:
         find_drivers(&answer, asked, question);
         break;
@@ -417,6 +444,7 @@ struct setup_answer setup_answer(const struct asked *asked, const struct questio
         break;
     case SETUP_AW_BITS:
     case SETUP_PHYS_BITS:
+    case SETUP_DMA_MASK:
         find_geometry(&answer, asked, question, true);
         break;
     case SETUP_GRANULE:

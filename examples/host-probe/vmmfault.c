@@ -22,6 +22,9 @@ static const struct {
     {"Invalid context entry", FAULT_TABLES},
     {"non-zero reserved fields in", FAULT_TABLES},
     {"INVALID_DEVICE_REQUEST", FAULT_REQUEST},
+    {"INTR-REMAP", FAULT_INTERRUPT},
+    {"vtd_", FAULT_VIRTUAL},
+    {"virtio_iommu_translate", FAULT_VIRTUAL},
     {"page fault from EP", FAULT_ABSENT},
     {"domain fault from EP", FAULT_DEVICE},
 };
@@ -158,6 +161,9 @@ bool vmm_line_fault(const struct scan *line, struct vmm_line *out)
         {"INVALID_DEVICE_REQUEST", "address=", "Linux (AMD)", VMM_LINE_ACCESS, NULL},
         {"context fault", "iova=", smmu, VMM_LINE_ACCESS, smmuv2_fault},
         {"fault from EP", " at ", "Linux (virtio-iommu)", VMM_LINE_ACCESS, NULL},
+        {"INTR-REMAP", "fault index", "Linux (Intel)", VMM_LINE_ACCESS, NULL},
+        {"vtd_", "iova=", "QEMU (intel-iommu)", VMM_LINE_ACCESS, NULL},
+        {"virtio_iommu_translate", "no mapping for ", "QEMU (virtio-iommu)", VMM_LINE_ACCESS, NULL},
     };
     uint64_t address;
     struct scan at;
@@ -170,8 +176,9 @@ bool vmm_line_fault(const struct scan *line, struct vmm_line *out)
             continue;
         out->kind = forms[i].kind;
         out->speaker = scan_has(line, "(XEN)") ? "Xen" : forms[i].speaker;
-        set_address(out, address);
         out->fault = reason_of(line);
+        if (out->fault != FAULT_INTERRUPT)
+            set_address(out, address);
         if (out->fault == FAULT_UNSAID && forms[i].fault != NULL)
             out->fault = forms[i].fault(line);
         return true;

@@ -222,7 +222,10 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
         {"set up DMA remapping", "DPDK"},
         {"DMA remapping failed", "DPDK"},
         {"VFIO_MAP_DMA", "QEMU"},
+        {"VFIO_UNMAP_DMA", "QEMU"},
         {"IOMMU_IOAS_MAP", "QEMU"},
+        {"IOMMU_IOAS_UNMAP failed", "QEMU"},
+        {"map new region for DMA", "DPDK"},
         {"IommuDmaMap", "cloud-hypervisor"},
         {"VfioDmaMap", "cloud-hypervisor"},
         {"IOVA range to the IOAS", "cloud-hypervisor"},
@@ -237,14 +240,29 @@ static bool read_bare(const struct scan *line, struct vmm_line *out)
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         if (!scan_has(line, forms[i].words))
             continue;
-        out->kind = VMM_LINE_MAP;
+        out->kind = scan_has(line, "unmap") ? VMM_LINE_UNMAP : VMM_LINE_MAP;
         out->speaker = scan_has(line, "EAL:") ? "DPDK" : forms[i].speaker;
         return true;
     }
     return false;
 }
 
-/* "= -22", "os error 22", "Error(22)", "failed: -22", or in words. */
+/* Whether a word stands alone in a line. */
+static bool has_word(const struct scan *line, const char *word)
+{
+    struct scan rest = *line;
+
+    while (scan_find(&rest, word, &rest)) {
+        const char *first = rest.at - strlen(word);
+
+        if ((first == line->at || !scan_is_word(first[-1])) &&
+            (scan_left(&rest) == 0 || !scan_is_word(*rest.at)))
+            return true;
+    }
+    return false;
+}
+
+/* "= -22", "os error 22", "Error(22)", "failed: -22", in words, or by its name. */
 static int read_error(const struct scan *line)
 {
     static const char *const marks[] = {") = -",  ")=-",    "os error ", "Error(",
@@ -254,11 +272,13 @@ static int read_error(const struct scan *line)
     uint64_t value;
 
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-        if (scan_find(line, marks[i], &at) && scan_number(&at, &value) && value > 0 && value < 4096)
+        /* What a function of C returns for any error is -1. */
+        if (scan_find(line, marks[i], &at) && scan_number(&at, &value) &&
+            value > (strncmp(marks[i], "ret", 3) == 0) && value < 4096)
             return (int)value;
     }
     for (size_t i = 0; i < ERROR_COUNT; i++) {
-        if (scan_has(line, errors[i].words))
+        if (scan_has(line, errors[i].words) || has_word(line, errors[i].name))
             return errors[i].number;
     }
     return 0;
@@ -315,7 +335,8 @@ struct vmm_line vmm_line_read(const char *line, size_t length)
         !vmm_line_fault(&scan, &out) && !read_wordy(&scan, &out) && !vmm_line_setup(&scan, &out) &&
         !read_fields(&scan, &out) && !read_bare(&scan, &out))
         return out;
-    out.error = read_error(&scan);
+    if (out.error == 0)
+        out.error = read_error(&scan);
     find_device(&scan, out.device);
     return out;
 }

@@ -38,6 +38,7 @@ enum vmm_fault {
     FAULT_TABLES,    /**< its tables make no sense to it */
     FAULT_WIDTH,     /**< the address has more bits than it takes */
     FAULT_INTERRUPT, /**< it was an interrupt, and no access to memory */
+    FAULT_VIRTUAL,   /**< it was a virtual IOMMU: the guest has mapped nothing there */
     FAULT_REQUEST    /**< it lets no device do that, whatever is mapped */
 };
 
@@ -56,13 +57,16 @@ enum vmm_setup {
     SETUP_SPACES,    /**< a group in two address spaces */
     SETUP_BIND,      /**< VFIO_DEVICE_BIND_IOMMUFD */
     SETUP_ATTACH,    /**< VFIO_DEVICE_ATTACH_IOMMUFD_PT */
+    SETUP_DRIVER,    /**< giving a device to vfio-pci */
     SETUP_RESET,     /**< resetting a bus on which others have devices */
     SETUP_TAKEN,     /**< a device that another virtual machine has */
     SETUP_AW_BITS,   /**< a virtual IOMMU that is wider than the host's */
     SETUP_PHYS_BITS, /**< a guest that needs more addresses than its processor has */
     SETUP_GRANULE,   /**< a virtual IOMMU whose smallest page is too large for the guest's kernel */
     SETUP_MASK,      /**< one whose pages and the host's don't go together */
-    SETUP_UNALIGNED  /**< a piece of memory that does not begin at a page */
+    SETUP_UNALIGNED, /**< a piece of memory that does not begin at a page */
+    SETUP_DMA_MASK,  /**< a program, of whose memory the addresses are too high (DPDK) */
+    SETUP_TWICE      /**< a mapping of the kernel's own, where it has one */
 };
 
 #define GROUP_NAME_SIZE 24

@@ -25,6 +25,8 @@ static const struct {
     {"larger than system page size", "granule", "Linux (virtio-iommu)", SETUP_GRANULE},
     {"virtio-iommu", "incompatible with", qemu, SETUP_MASK},
     {"received unaligned region", NULL, qemu, SETUP_UNALIGNED},
+    {"DMA PTE for vPFN", "already set", "Linux (Intel)", SETUP_TWICE},
+    {"exceeding limits of current DMA mask", NULL, "DPDK", SETUP_DMA_MASK},
     {"used in multiple address spaces", "group", qemu, SETUP_SPACES},
     {"which is not owned", "reset", qemu, SETUP_RESET},
     {"group is not viable", NULL, vmm, SETUP_VIABLE},
@@ -47,6 +49,8 @@ static const struct {
     {"ContainerSetIOMMU", NULL, vmm, SETUP_IOMMU},
     {"VFIO_SET_IOMMU", NULL, vmm, SETUP_IOMMU},
     {"set IOMMU type", "EAL:", vmm, SETUP_IOMMU},
+    {"select IOMMU type", "EAL:", vmm, SETUP_IOMMU},
+    {"No interrupt remapping support", "allow_unsafe_interrupts", "Linux (VFIO)", SETUP_IOMMU},
     {"set group container", NULL, qemu, SETUP_JOIN},
     {"vfio group into vfio container", NULL, vmm, SETUP_JOIN},
     {"GroupSetContainer", NULL, vmm, SETUP_JOIN},
@@ -61,6 +65,7 @@ static const struct {
     {"VFIO_DEVICE_BIND_IOMMUFD", NULL, vmm, SETUP_BIND},
     {"error attach", "to id=", qemu, SETUP_ATTACH},
     {"VFIO_DEVICE_ATTACH_IOMMUFD_PT", NULL, vmm, SETUP_ATTACH},
+    {"drivers/vfio-pci/bind", NULL, vmm, SETUP_DRIVER},
     {"/vfio-dev", "open directory", qemu, SETUP_CDEV},
     {"/dev/vfio/devices/", "open", vmm, SETUP_CDEV},
     {"/dev/iommu", "open", vmm, SETUP_IOMMUFD},
@@ -132,6 +137,10 @@ static void read_numbers(const struct scan *line, struct vmm_line *out)
         /* "Address space limit 0x7fffffffff < 0x807fffffff phys-bits too low (39)" */
         take_numbers(line, " < ", "too low (", out);
         break;
+    case SETUP_TWICE:
+        if (scan_find(line, "vPFN", &at) && scan_hex(&at, &out->asked))
+            out->asked = out->asked < 1ULL << 52 ? out->asked << 12 : 0;
+        break;
     case SETUP_GRANULE:
         take_numbers(line, "granule", "system page size", out);
         break;
@@ -160,6 +169,8 @@ bool vmm_line_setup(const struct scan *line, struct vmm_line *out)
                        : forms[i].speaker == vmm && scan_has(line, "qemu-system")
                            ? qemu
                            : forms[i].speaker;
+        /* The kernel says so when it refuses with EPERM. */
+        out->error = scan_has(line, "No interrupt remapping support") ? 1 : 0;
         find_group(line, out->group);
         read_numbers(line, out);
         return true;

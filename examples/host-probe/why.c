@@ -212,7 +212,7 @@ static void say_mapping(const struct asked *asked, const struct question *questi
     struct lessons lessons = answer_lessons(answers, count);
     const char *own = answer_own_fault(asked, question);
     const char *const *causes;
-    size_t cause_count = answer_causes(answer_error(question), &causes);
+    size_t cause_count = answer_causes(question, &causes);
 
     if (own != NULL)
         say(asked->width, 2, "%s", own);
@@ -335,7 +335,7 @@ static void set_meaning(json_t *object, const struct asked *asked, const struct 
         line->kind == VMM_LINE_SETUP ? setup_answer(asked, question) : (struct setup_answer){NULL};
     const char *since[] = {obstacle_since(IN_DIRECT)}, *todo[] = {direct_remedy};
     const char *const *causes;
-    size_t cause_count = answer_causes(answer_error(question), &causes);
+    size_t cause_count = answer_causes(question, &causes);
 
     if (line->kind == VMM_LINE_SETUP) {
         causes = setup.causes;
