@@ -269,3 +269,15 @@ int answer_error(const struct question *question)
         return 12;
     return question->line.kind == VMM_LINE_BUDGET ? 28 : 0;
 }
+
+bool answer_causes_count(const struct asked *asked, const struct question *question,
+                         const struct lessons *lessons)
+{
+    bool geometry =
+        question->line.error == 0 || question->line.error == 22 || question->line.error == 14;
+
+    return question->line.kind != VMM_LINE_NONE && question->line.kind != VMM_LINE_ACCESS &&
+           question->line.kind != VMM_LINE_DIRECT && question->line.kind != VMM_LINE_SETUP &&
+           answer_own_fault(asked, question) == NULL &&
+           !(lessons->forbidden && !lessons->mapped && geometry);
+}

@@ -74,6 +74,13 @@ int answer_error(const struct question *question);
 /** What else gives the errno of a question. Returns how many causes there are. */
 size_t answer_causes(const struct question *question, const char *const **causes);
 
+/**
+ * Whether it is of use to say what else gives the errno: not where the host's geometry does, and
+ * nothing was refused where only a range was given.
+ */
+bool answer_causes_count(const struct asked *asked, const struct question *question,
+                         const struct lessons *lessons);
+
 /** Adds a text to a list that does not have it. */
 void add_words_once(const char ***list, size_t *count, const char *words);
 

@@ -75,6 +75,12 @@ unsigned context_width(const struct context *context);
 /** Reads the host that the options name. One without groups ends the program. */
 void context_read(const struct context *context, struct host *host);
 
+/** The same for who has something to say of a host without groups, too. */
+void context_read_any(const struct context *context, struct host *host);
+
+/** Ends the program, as that host has no groups. */
+_Noreturn void context_no_groups(const struct context *context, const struct host *host);
+
 /** What could not be read, to be said together. Empty when zeroed. */
 struct told {
     struct faults faults; /**< each once */

@@ -138,7 +138,7 @@ unsigned context_width(const struct context *context)
     return 80;
 }
 
-void context_read(const struct context *context, struct host *host)
+void context_read_any(const struct context *context, struct host *host)
 {
     if (context->snapshot != NULL) {
         host_read_captured(host, context->snapshot);
@@ -155,8 +155,10 @@ void context_read(const struct context *context, struct host *host)
             host_ask(host);
         }
     }
-    if (host->group_count != 0)
-        return;
+}
+
+_Noreturn void context_no_groups(const struct context *context, const struct host *host)
+{
     for (size_t i = 0; i < host->faults.count; i++)
         warn("%s", host->faults.words[i]);
     die(EXIT_NO_GROUPS,
@@ -164,6 +166,13 @@ void context_read(const struct context *context, struct host *host)
         context->snapshot != NULL ? context->snapshot
                                   : text("%s/sys/kernel/iommu_groups", context->sysroot),
         program_name);
+}
+
+void context_read(const struct context *context, struct host *host)
+{
+    context_read_any(context, host);
+    if (host->group_count == 0)
+        context_no_groups(context, host);
 }
 
 /* ---- what could not be read ---- */

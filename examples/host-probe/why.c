@@ -14,6 +14,7 @@
 #include "say.h"
 #include "setup.h"
 #include "show.h"
+#include "whyjson.h"
 
 static const struct option long_options[] = {
     COMMON_LONG, {"device", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
@@ -79,8 +80,10 @@ static void say_heading(const struct asked *asked, const struct question *questi
                         : name != NULL            ? text(", %s", name)
                                                   : text(", errno %d", question->line.error);
     const char *times = question->times > 1 ? text(", %zu times", question->times) : "";
-    const bool no_device = *question->line.device != '\0' && question->device == NULL;
-    const bool no_group = *question->line.group != '\0' && !question->has_group;
+    const bool no_device =
+        *question->line.device != '\0' && question->device == NULL && asked->count != 0;
+    const bool no_group =
+        *question->line.group != '\0' && !question->has_group && asked->count != 0;
     const char *device = *question->line.device != '\0' ? text(", device %s", question->line.device)
                          : question->line.has_stream ? text(", stream 0x%x", question->line.stream)
                                                      : "";
@@ -117,22 +120,6 @@ static void say_list(const struct asked *asked, const char *heading, const char 
     say(asked->width, 0, "%s", heading);
     for (size_t i = 0; i < count; i++)
         say(asked->width, 1, "- %s", words[i]);
-}
-
-/*
- * Whether it is of use to say what else gives the errno: not where the host's geometry does, and
- * nothing was refused where only a range was given.
- */
-static bool causes_count(const struct asked *asked, const struct question *question,
-                         const struct lessons *lessons)
-{
-    bool geometry =
-        question->line.error == 0 || question->line.error == 22 || question->line.error == 14;
-
-    return question->line.kind != VMM_LINE_NONE && question->line.kind != VMM_LINE_ACCESS &&
-           question->line.kind != VMM_LINE_DIRECT && question->line.kind != VMM_LINE_SETUP &&
-           answer_own_fault(asked, question) == NULL &&
-           !(lessons->forbidden && !lessons->mapped && geometry);
 }
 
 static void say_limits(const struct asked *asked, const struct question *question)
@@ -172,7 +159,7 @@ static void say_direct(const struct asked *asked, const struct question *questio
                 say(asked->width, 4, "%s", range_text(verdict->reserved[k].range));
         }
     }
-    if (!any)
+    if (!any && asked->count != 0)
         say(asked->width, 2, "%s",
             question->device != NULL ? "the group of that device has no direct region"
                                      : "no group of this host has a direct region");
@@ -217,6 +204,8 @@ static void say_mapping(const struct asked *asked, const struct question *questi
     if (own != NULL)
         say(asked->width, 2, "%s", own);
     say_answers(asked, answers, count);
+    if (asked->count == 0 && question->has_range)
+        say(asked->width, 2, "what an IOMMU maps there is not known: this host has no groups");
     if (question->line.kind == VMM_LINE_MAP && !question->has_range && own == NULL)
         say(asked->width, 2,
             "which addresses it does not say: look for a line beside it that does, "
@@ -224,7 +213,7 @@ static void say_mapping(const struct asked *asked, const struct question *questi
     say_limits(asked, question);
     say_list(asked, "Since when:", lessons.since, lessons.since_count);
     say_list(asked, "What to do:", lessons.todo, lessons.todo_count);
-    if (cause_count != 0 && causes_count(asked, question, &lessons))
+    if (cause_count != 0 && answer_causes_count(asked, question, &lessons))
         say_list(asked,
                  lessons.forbidden ? "If it was a device that does not forbid it, what else "
                                      "answers so:"
@@ -254,153 +243,6 @@ static void say_question(const struct asked *asked, const struct question *quest
     }
 }
 
-/* ---- as JSON ---- */
-
-/* "VFIO, iommufd" as an array. */
-static json_t *sources_json(const char *sources)
-{
-    json_t *array = out_array();
-
-    for (const char *at = sources; *at != '\0';) {
-        size_t length = strcspn(at, ",");
-
-        out_add(array, out_string(text("%.*s", (int)length, at)));
-        at += length;
-        at += strspn(at, ", ");
-    }
-    return array;
-}
-
-static json_t *obstacle_json(const struct obstacle *obstacle, const struct verdict *verdict)
-{
-    static const char *const classes[OBSTACLE_CLASSES] = {
-        "width",          "msi",      "software-msi", "direct",
-        "hypertransport", "reserved", "alignment",    "page-sizes"};
-    json_t *object = out_object();
-
-    out_set(object, "class", out_string(classes[obstacle_class(obstacle, verdict)]));
-    out_set(object, "range", out_range(obstacle->part));
-    out_set(object, "against", obstacle->whole.last != 0 ? out_range(obstacle->whole) : NULL);
-    out_set(object, "from", sources_json(obstacle->sources));
-    out_set(object, "text", out_string(obstacle_text(obstacle, verdict)));
-    return object;
-}
-
-static json_t *bar_json(struct named_bar bar)
-{
-    json_t *object;
-
-    if (bar.device == NULL)
-        return NULL;
-    object = out_object();
-    out_set(object, "device", out_string(bar.device->address));
-    out_set(object, "number", out_number(bar.number));
-    return object;
-}
-
-static json_t *answer_json(const struct placing *placing, const struct question *question)
-{
-    static const char *const names[] = {"mapped", "forbidden", "unknown", "not-translated",
-                                        "not-read"};
-    json_t *object = out_object();
-    json_t *array = out_array();
-    json_t *unknown = out_array();
-    struct iovageom_range part;
-    size_t from = 0;
-
-    out_set(object, "group", out_string(placing->verdict->group->name));
-    out_set(object, "answer", out_string(names[placing->mapped]));
-    for (size_t i = 0; i < placing->obstacle_count; i++)
-        out_add(array, obstacle_json(&placing->obstacles[i], placing->verdict));
-    out_set(object, "obstacles", array);
-    while (place_unknown(placing->verdict, answer_range(placing->verdict, question), &from, &part))
-        out_add(unknown, out_range(part));
-    out_set(object, "unknown", unknown);
-    out_set(object, "nearest", placing->has_nearest ? out_range(placing->nearest) : NULL);
-    out_set(object, "nearest_known", out_bool(placing->has_nearest && !placing->guessed));
-    out_set(object, "bar", bar_json(answer_bar(placing, question->range)));
-    out_set(object, "assignable", out_bool(placing->verdict->assignable));
-    return object;
-}
-
-/* What is known of an event or a refusal, whatever the groups say. */
-static void set_meaning(json_t *object, const struct asked *asked, const struct question *question,
-                        const struct lessons *lessons)
-{
-    const struct vmm_line *line = &question->line;
-    const struct fault_words *fault = fault_words(line->fault);
-    const bool access = line->kind == VMM_LINE_ACCESS;
-    const bool applies = access && (fault->anyhow || (lessons->mapped && !lessons->forbidden));
-    const struct setup_answer setup =
-        line->kind == VMM_LINE_SETUP ? setup_answer(asked, question) : (struct setup_answer){NULL};
-    const char *since[] = {obstacle_since(IN_DIRECT)}, *todo[] = {direct_remedy};
-    const char *const *causes;
-    size_t cause_count = answer_causes(question, &causes);
-
-    if (line->kind == VMM_LINE_SETUP) {
-        causes = setup.causes;
-        cause_count = setup.cause_count;
-    } else if (!causes_count(asked, question, lessons)) {
-        cause_count = 0;
-    }
-    out_set(object, "fault", out_string(answer_own_fault(asked, question)));
-    out_set(object, "reason", out_string(access ? fault->word : NULL));
-    out_set(object, "refused",
-            out_string(line->kind == VMM_LINE_SETUP ? setup_word(line->setup) : NULL));
-    out_set(object, "found", out_strings(setup.found, setup.found_count));
-    out_set(object, "means",
-            applies ? out_strings(&fault->sentence, 1)
-                    : out_strings(setup.means, setup.means_count));
-    if (line->kind == VMM_LINE_DIRECT) {
-        out_set(object, "since", out_strings(since, 1));
-        out_set(object, "todo", out_strings(todo, 1));
-    } else if (line->kind == VMM_LINE_SETUP) {
-        out_set(object, "since", out_array());
-        out_set(object, "todo", out_strings(setup.todo, setup.todo_count));
-    } else {
-        out_set(object, "since", out_strings(lessons->since, access ? 0 : lessons->since_count));
-        out_set(object, "todo",
-                out_strings(lessons->todo, access && fault->anyhow ? 0 : lessons->todo_count));
-    }
-    out_set(object, "causes", out_strings(causes, cause_count));
-}
-
-static json_t *question_json(const struct asked *asked, const struct question *question)
-{
-    static const char *const kinds[] = {"range",   "map",    "unmap",  "access",
-                                        "memlock", "direct", "budget", "setup"};
-    const struct vmm_line *line = &question->line;
-    const bool geometry = question->has_range &&
-                          (line->kind != VMM_LINE_ACCESS || fault_words(line->fault)->geometry);
-    json_t *object = out_object();
-    json_t *groups = out_array();
-    size_t count = 0;
-    struct answer *answers = geometry ? answer_all(asked, question, &count) : NULL;
-    struct lessons lessons = answer_lessons(answers, count);
-
-    out_set(object, "question", out_string(question->words));
-    out_set(object, "kind", out_string(kinds[line->kind]));
-    out_set(object, "times", out_number(question->times));
-    out_set(object, "range", question->has_range ? out_range(question->range) : NULL);
-    out_set(object, "error", out_string(vmm_line_error_name(line->error)));
-    out_set(object, "limit", line->limit != 0 ? out_number(line->limit) : NULL);
-    out_set(object, "device", out_string(*line->device != '\0' ? line->device : NULL));
-    out_set(object, "group", out_string(*line->group != '\0' ? line->group : NULL));
-    out_set(object, "stream", line->has_stream ? out_number(line->stream) : NULL);
-    for (size_t i = 0; i < asked->count && geometry; i++) {
-        const struct verdict *verdict = &asked->verdicts[i];
-        struct placing placing;
-
-        if (!answer_wanted(verdict, question))
-            continue;
-        placing = answer_one(verdict, question);
-        out_add(groups, answer_json(&placing, question));
-    }
-    out_set(object, "groups", groups);
-    set_meaning(object, asked, question, &lessons);
-    return object;
-}
-
 /* ---- the command ---- */
 
 static int say_faults(const struct asked *asked)
@@ -408,6 +250,9 @@ static int say_faults(const struct asked *asked)
     struct told told = {.host = false};
     bool judged = false;
 
+    /* Of a host without groups it is said in the end. */
+    if (asked->count == 0)
+        return EXIT_GOOD;
     if (asked->count == asked->host.group_count)
         told_add_host(&told, &asked->host);
     for (size_t i = 0; i < asked->count; i++) {
@@ -441,13 +286,22 @@ static int answer_questions(const struct asked *asked, const struct questions *q
     return say_faults(asked);
 }
 
+static bool any_line(const struct questions *questions)
+{
+    for (size_t i = 0; i < questions->count; i++) {
+        if (questions->list[i].line.kind != VMM_LINE_NONE)
+            return true;
+    }
+    return false;
+}
+
 int command_why(struct context *context, int argc, char **argv)
 {
     struct questions questions = {.list = NULL};
     struct asked asked = {.context = context};
     const char *chosen = NULL;
     size_t first = 0;
-    int option;
+    int option, status;
 
     while ((option = getopt_long(argc, argv, COMMON_SHORT "d:", long_options, NULL)) != -1) {
         if (option == 'h')
@@ -464,8 +318,11 @@ int command_why(struct context *context, int argc, char **argv)
         questions_add(&questions, argv[optind]);
     questions_done(&questions);
     asked.width = context_width(context);
-    context_read(context, &asked.host);
+    context_read_any(context, &asked.host);
     asked.count = asked.host.group_count;
+    /* What a line means it does without a host, too. */
+    if (asked.count == 0 && (chosen != NULL || !any_line(&questions)))
+        context_no_groups(context, &asked.host);
     if (chosen != NULL) {
         first = context_find(&asked.host, chosen);
         asked.count = 1;
@@ -479,5 +336,8 @@ int command_why(struct context *context, int argc, char **argv)
     asked.verdicts = keep(asked.count * sizeof(*asked.verdicts));
     for (size_t i = 0; i < asked.count; i++)
         asked.verdicts[i] = judge(&asked.host, &asked.host.groups[first + i], &context->mode);
-    return answer_questions(&asked, &questions);
+    status = answer_questions(&asked, &questions);
+    if (asked.count == 0)
+        context_no_groups(context, &asked.host);
+    return status;
 }
