@@ -127,6 +127,20 @@ static void play_command(struct player *p)
     compare(p);
 }
 
+/*
+ * A text that somebody sent may be any bytes: one that is 0 would hide what is expected behind it, and
+ * others are obeyed by a terminal.
+ */
+static void check_bytes(const struct player *p, const char *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char byte = (unsigned char)line[i];
+
+        if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+            fail_at(p, (int)i + 1, "a control character, 0x%02x, in the text", byte);
+    }
+}
+
 static void play(struct player *p, FILE *in)
 {
     char *line = NULL;
@@ -137,6 +151,12 @@ static void play(struct player *p, FILE *in)
         p->line++;
         while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
             line[--length] = '\0';
+        /* The mark of UTF-8, which editors of Windows put in front. */
+        if (p->line == 1 && length >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
+            length -= 3;
+            memmove(line, line + 3, (size_t)length + 1);
+        }
+        check_bytes(p, line, (size_t)length);
         free(p->source);
         free(p->words_text);
         p->source = strdup(line);
