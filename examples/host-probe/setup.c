@@ -13,50 +13,62 @@
 
 static const struct {
     const char *word;
+    const char *said[2]; /* before the group, and behind it; one alone names none */
     const char *means;
     const char *todo[2];
 } setups[] = {
     [SETUP_VIABLE] = {"viable",
+                      {"", " is not viable"},
                       "devices of a group can reach each other, so a guest gets all of them or "
                       "none: each has a driver of VFIO, or none; PCI bridges keep theirs",
                       {"in another slot a card may be in a smaller group"}},
     [SETUP_NO_GROUP] = {"no-group",
+                        {"the device is in no IOMMU group"},
                         "the kernel has put the device into no group: the IOMMU is off, or "
                         "firmware does not say that the device is behind it",
                         {"turn on VT-d, AMD-Vi or the SMMU in the firmware's setup; on Intel many "
                          "kernels want intel_iommu=on, too",
                          "dmesg | iovageom-probe -s - says what the kernel found"}},
-    [SETUP_OPEN] = {"open", NULL, {NULL}},
-    [SETUP_CONTAINER] = {"container", NULL, {NULL}},
-    [SETUP_IOMMUFD] = {"iommufd", NULL, {NULL}},
+    [SETUP_OPEN] = {"open", {"the file of ", " was not opened"}, NULL, {NULL}},
+    [SETUP_CONTAINER] = {"container", {"/dev/vfio/vfio was not opened"}, NULL, {NULL}},
+    [SETUP_IOMMUFD] = {"iommufd", {"/dev/iommu was not opened"}, NULL, {NULL}},
     [SETUP_CDEV] = {"cdev",
+                    {"the file of the device was not opened"},
                     "iommufd wants a file for the device itself, below /dev/vfio/devices",
                     {NULL}},
-    [SETUP_IOMMU] = {"set-iommu", NULL, {NULL}},
-    [SETUP_JOIN] = {"set-container", NULL, {NULL}},
-    [SETUP_DEVICE] = {"device", NULL, {NULL}},
-    [SETUP_DRIVER] = {"driver", NULL, {NULL}},
+    [SETUP_IOMMU] = {"set-iommu", {"the IOMMU could not be set up for ", ""}, NULL, {NULL}},
+    [SETUP_JOIN] = {"set-container", {"", " was not put into a container"}, NULL, {NULL}},
+    [SETUP_DEVICE] = {"device", {"VFIO did not give a device of ", ""}, NULL, {NULL}},
+    [SETUP_DRIVER] = {"driver", {"vfio-pci did not take the device"}, NULL, {NULL}},
     [SETUP_SPACES] = {"address-spaces",
+                      {"", " can't be in two address spaces"},
                       "behind a virtual IOMMU each device of the guest has an address space of its "
                       "own, but the host can keep devices of one group in one only",
                       {"let the guest have them behind one bridge from PCI Express to PCI (QEMU "
                        "-device pcie-pci-bridge), where they share one",
                        "or give the guest no virtual IOMMU, or one device of the group"}},
-    [SETUP_BIND] = {"bind", NULL, {NULL}},
-    [SETUP_ATTACH] = {"attach", NULL, {NULL}},
+    [SETUP_BIND] = {"bind", {"the device was not bound to iommufd"}, NULL, {NULL}},
+    [SETUP_ATTACH] = {"attach",
+                      {"the device was not attached to an address space of iommufd"},
+                      NULL,
+                      {NULL}},
     [SETUP_RESET] = {"reset",
+                     {"the device can't be reset without ", ""},
                      "the device can be reset by its bus only, and another group has devices on "
                      "that bus. The guest starts all the same; the device may not start again",
                      {"give that group to the guest, too"}},
     [SETUP_TAKEN] = {"taken",
+                     {"another guest has the device"},
                      "a device is one guest's at a time",
                      {"stop the other one, or take the device out of its configuration"}},
     [SETUP_AW_BITS] = {"aw-bits",
+                       {"the virtual IOMMU has more bits than the host's"},
                        "the virtual IOMMU would let the guest use addresses that the host does not "
                        "map. QEMU checks that since 9.1; intel-iommu has 48 bits unless told "
                        "otherwise since 9.2",
                        {NULL}},
     [SETUP_PHYS_BITS] = {"phys-bits",
+                         {"the guest needs more addresses than its CPU has"},
                          "RAM (that for hot-plug, too) and the window for 64-bit BARs end above "
                          "what the guest's CPU can address",
                          {"give the guest less RAM (-m and its maxmem), or a smaller window: QEMU "
@@ -64,27 +76,32 @@ static const struct {
                           "more bits (host-phys-bits-limit, libvirt's maxphysaddr) help as far as "
                           "the host's IOMMU has them"}},
     [SETUP_GRANULE] = {"granule",
+                       {"the virtual IOMMU's pages are larger than those of the guest's kernel"},
                        "the guest can map pieces of its own page size, and the virtual IOMMU takes "
                        "larger ones only: the guest's driver gives up",
                        {"a guest's kernel with pages as large as the granule; or, where the host "
                         "maps 4K, QEMU -device virtio-iommu-pci,granule=4k"}},
     [SETUP_MASK] = {"page-mask",
+                    {"the pages of the virtual IOMMU and of the host don't go together"},
                     "the guest was promised other page sizes than the host of the new device has",
                     {"let the device be there from the start, or say the granule: QEMU -device "
                      "virtio-iommu-pci,granule=host (since 9.0)"}},
     [SETUP_UNALIGNED] =
         {"unaligned",
+         {"a piece of memory is not mapped, as it does not begin at a page"},
          "a part of a page can't be mapped: the guest's CPU reaches that memory, its "
          "devices don't. For the buffer of a TPM (tpm-crb-cmd) that does no harm",
          {NULL}},
     [SETUP_DMA_MASK] =
         {"dma-mask",
+         {"the memory of the program is at addresses that are too high"},
          "the program uses its own virtual addresses for DMA, and they are above what "
          "the IOMMU translates",
          {"let it use physical addresses (--iova-mode=pa)",
           "or have its memory lower (--base-virtaddr=0x100000000)"}},
     [SETUP_TWICE] =
         {"mapped-twice",
+         {"the kernel maps an address where it has a mapping"},
          "the kernel's own mapping: it concerns drivers of the host, and not what VFIO "
          "maps. What is there is a direct region of firmware, a table of the kernel before "
          "(kexec, kdump), or what a driver has given back and the IOMMU not yet",
@@ -192,69 +209,36 @@ static const char *pages(uint64_t size)
     return size_text((struct iovageom_size){0, size});
 }
 
-const char *setup_heading(const struct vmm_line *line)
+/* The heading with the two numbers of a line. */
+static const char *numbered(const struct vmm_line *line)
 {
-    const char *group = group_words(line);
-    const bool both = line->asked != 0 && line->given != 0;
+    const unsigned long long asked = line->asked, given = line->given;
 
     switch (line->setup) {
-    case SETUP_VIABLE:
-        return text("%s is not viable", group);
-    case SETUP_NO_GROUP:
-        return "the device is in no IOMMU group";
-    case SETUP_OPEN:
-        return text("the file of %s was not opened", group);
-    case SETUP_CONTAINER:
-        return "/dev/vfio/vfio was not opened";
-    case SETUP_IOMMUFD:
-        return "/dev/iommu was not opened";
-    case SETUP_CDEV:
-        return "the file of the device was not opened";
-    case SETUP_IOMMU:
-        return text("the IOMMU could not be set up for %s", group);
-    case SETUP_JOIN:
-        return text("%s was not put into a container", group);
-    case SETUP_DEVICE:
-        return text("VFIO did not give a device of %s", group);
-    case SETUP_DRIVER:
-        return "vfio-pci did not take the device";
-    case SETUP_DMA_MASK:
-        return "the memory of the program is at addresses that are too high";
-    case SETUP_TWICE:
-        return line->asked != 0 ? text("the kernel maps 0x%llx, where it has a mapping",
-                                       (unsigned long long)line->asked)
-                                : "the kernel maps an address where it has a mapping";
-    case SETUP_SPACES:
-        return text("%s can't be in two address spaces", group);
-    case SETUP_BIND:
-        return "the device was not bound to iommufd";
-    case SETUP_ATTACH:
-        return "the device was not attached to an address space of iommufd";
-    case SETUP_RESET:
-        return text("the device can't be reset without %s", group);
-    case SETUP_TAKEN:
-        return "another guest has the device";
     case SETUP_AW_BITS:
-        return both ? text("the virtual IOMMU has %llu bits, and the host's has %llu",
-                           (unsigned long long)line->asked, (unsigned long long)line->given)
-                    : "the virtual IOMMU has more bits than the host's";
+        return text("the virtual IOMMU has %llu bits, and the host's has %llu", asked, given);
     case SETUP_PHYS_BITS:
-        return both ? text("the guest needs addresses up to 0x%llx, and its CPU has %llu bits",
-                           (unsigned long long)line->asked, (unsigned long long)line->given)
-                    : "the guest needs more addresses than its CPU has";
+        return text("the guest needs addresses up to 0x%llx, and its CPU has %llu bits", asked,
+                    given);
     case SETUP_GRANULE:
-        return both
-                   ? text("the virtual IOMMU maps %s at least, and the guest's kernel has pages of "
-                          "%s",
-                          pages(line->asked), pages(line->given))
-                   : "the virtual IOMMU's pages are larger than those of the guest's kernel";
-    case SETUP_MASK:
-        return both ? text("the virtual IOMMU has pages of %s, and the host of the device %s",
-                           page_sizes_text(line->asked), page_sizes_text(line->given))
-                    : "the pages of the virtual IOMMU and of the host don't go together";
+        return text("the virtual IOMMU maps %s at least, and the guest's kernel has pages of %s",
+                    pages(asked), pages(given));
     default:
-        return "a piece of memory is not mapped, as it does not begin at a page";
+        return text("the virtual IOMMU has pages of %s, and the host of the device %s",
+                    page_sizes_text(asked), page_sizes_text(given));
     }
+}
+
+const char *setup_heading(const struct vmm_line *line)
+{
+    const char *const *said = setups[line->setup].said;
+
+    if (line->asked != 0 && line->given != 0)
+        return numbered(line);
+    if (line->setup == SETUP_TWICE && line->asked != 0)
+        return text("the kernel maps 0x%llx, where it has a mapping",
+                    (unsigned long long)line->asked);
+    return said[1] != NULL ? text("%s%s%s", said[0], group_words(line), said[1]) : said[0];
 }
 
 /* ---- what this host has to do with it ---- */
