@@ -112,12 +112,14 @@ struct machine {
     unsigned width;  /* "Host address width" */
     unsigned smmu;   /* bits of the addresses that an SMMU takes; 0: not said */
     bool smmus;      /* it has one */
-    bool intel, amd; /* it has tables or IOMMUs of theirs */
-    bool arm;        /* the kernel's version says so */
-    bool v2;         /* AMD-Vi was told to use tables of the first stage */
-    unsigned vasize; /* bits of addresses, says an IVRS table; 0: it doesn't */
-    unsigned off;    /* bits of enum off_words */
-    unsigned boot;   /* how many began before */
+    unsigned virtio; /* bits of the addresses that a virtio-iommu takes, in a guest; 0: not said */
+    uint64_t virtio_pages; /* a mask; 0: not said */
+    bool intel, amd;       /* it has tables or IOMMUs of theirs */
+    bool arm;              /* the kernel's version says so */
+    bool v2;               /* AMD-Vi was told to use tables of the first stage */
+    unsigned vasize;       /* bits of addresses, says an IVRS table; 0: it doesn't */
+    unsigned off;          /* bits of enum off_words */
+    unsigned boot;         /* how many began before */
 };
 
 /** How far the reading of a text has come. */

@@ -50,6 +50,26 @@ static bool read_smmu(struct reader *reader)
     return true;
 }
 
+/*
+ * What the log of a guest says of its virtual IOMMU: "virtio_iommu virtio1: input address: 39 bits" and
+ * "virtio_iommu virtio1: page mask: 0x40201000".
+ */
+static bool read_virtio(struct reader *reader)
+{
+    const char *at = line_after(reader, reader->at, "virtio_iommu virtio"), *behind;
+    unsigned bits;
+
+    if (at == NULL)
+        return false;
+    behind = line_after(reader, at, ": input address: ");
+    if (behind != NULL && small_number(reader, behind, &bits) != NULL && bits <= 64) {
+        reader->machine.virtio = bits;
+        return true;
+    }
+    behind = line_after(reader, at, ": page mask: ");
+    return behind != NULL && line_hex(reader, behind, &reader->machine.virtio_pages) != NULL;
+}
+
 /* ---- on or off ---- */
 
 /* Whether an IOMMU has such a name. */
@@ -193,7 +213,7 @@ bool paste_read_machine(struct reader *reader)
         reader->machine.off |= 1U << OFF_KERNEL;
     if (line_after(reader, reader->at, "AMD-Vi: V2 page table enabled") != NULL)
         reader->machine.v2 = true;
-    return reader->machine.off != off || read_smmu(reader) ||
+    return reader->machine.off != off || read_smmu(reader) || read_virtio(reader) ||
            line_after(reader, reader->at, "DMAR: IOMMU enabled") != NULL ||
            line_after(reader, reader->at, "AMD-Vi: Interrupt remapping enabled") != NULL;
 }
@@ -254,6 +274,15 @@ void paste_finish_machine(struct reader *reader)
                    text("an SMMU takes addresses of %u bits, says the kernel's log; what VFIO maps "
                         "of them says the kernel when it is asked",
                         machine->smmu));
+    if (machine->virtio != 0)
+        say_to_all(
+            reader,
+            text("a virtio-iommu takes addresses of %u bits%s, says the kernel's log; what VFIO "
+                 "maps of them says the kernel when it is asked",
+                 machine->virtio,
+                 machine->virtio_pages != 0
+                     ? text(", in pages of %s", page_sizes_text(machine->virtio_pages))
+                     : ""));
     if (reader->iort.unread)
         say_to_all(reader,
                    "the IORT has regions that the program which wrote its text did not know "
