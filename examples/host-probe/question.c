@@ -72,10 +72,31 @@ static bool is_dumped(struct questions *questions, const struct vmm_line *line)
     return true;
 }
 
+/* "0000:01:00.0: PCI peer-to-peer transactions on BARs are not supported." below a mapping. */
+static bool is_owner(struct questions *questions, const struct vmm_line *line)
+{
+    const size_t last = questions->mapped;
+    struct question *mapping = last != 0 ? &questions->list[last - 1] : NULL;
+
+    if (mapping == NULL || line->setup != SETUP_PEER || *mapping->line.device != '\0')
+        return false;
+    memcpy(mapping->line.device, line->device, sizeof(line->device));
+    for (size_t i = 0; i + 1 < last && last == questions->count; i++) {
+        if (same_question(&questions->list[i], mapping)) {
+            questions->list[i].times += mapping->times;
+            questions->count--;
+            break;
+        }
+    }
+    questions->mapped = 0;
+    return true;
+}
+
 static void add_line(struct questions *questions, const char *words, size_t length)
 {
     enum { MOST_SHOWN = 4096 };
     struct vmm_line line;
+    size_t number;
 
     if (vmm_event_read(&questions->event, words, length, &line)) {
         questions->dumped =
@@ -84,9 +105,11 @@ static void add_line(struct questions *questions, const char *words, size_t leng
         return;
     }
     line = vmm_line_read(words, length);
-    if (line.kind != VMM_LINE_NONE && !is_dumped(questions, &line))
-        (void)add_read(questions, &line,
-                       text("%.*s", (int)(length < MOST_SHOWN ? length : MOST_SHOWN), words));
+    if (line.kind == VMM_LINE_NONE || is_dumped(questions, &line) || is_owner(questions, &line))
+        return;
+    number = add_read(questions, &line,
+                      text("%.*s", (int)(length < MOST_SHOWN ? length : MOST_SHOWN), words));
+    questions->mapped = line.kind == VMM_LINE_MAP && line.has_range ? number : 0;
 }
 
 /* In logs that are JSON, or come from Kubernetes, "\\n" is the end of a line, too. */
@@ -216,6 +239,8 @@ static bool is_told(const struct questions *questions, const struct question *qu
         if ((line->kind == VMM_LINE_MAP || line->kind == VMM_LINE_UNMAP) && !question->has_range &&
             !line->empty && !line->wraps && other->line.kind == line->kind && other->has_range &&
             (line->error == 0 || other->line.error == line->error))
+            return true;
+        if (line->setup == SETUP_PEER && other->line.kind == VMM_LINE_MAP && other->has_range)
             return true;
         if (line->kind == VMM_LINE_SETUP && other->line.setup == line->setup &&
             detail(&other->line) > detail(line) && line->error == 0 && *line->device == '\0' &&

@@ -107,6 +107,12 @@ static const struct {
          "(kexec, kdump), or what a driver has given back and the IOMMU not yet",
          {"a newer kernel or firmware; reserved_regions of the group says what firmware "
           "wants"}},
+    [SETUP_PEER] =
+        {"peer-to-peer",
+         {"a BAR of the device is not mapped"},
+         "the line before it says which addresses were refused (give it to why, too). The "
+         "guest goes on: only DMA of other devices to that BAR is lost",
+         {NULL}},
 };
 
 const char *setup_word(enum vmm_setup setup)

@@ -66,7 +66,8 @@ enum vmm_setup {
     SETUP_MASK,      /**< one whose pages and the host's don't go together */
     SETUP_UNALIGNED, /**< a piece of memory that does not begin at a page */
     SETUP_DMA_MASK,  /**< a program, of whose memory the addresses are too high (DPDK) */
-    SETUP_TWICE      /**< a mapping of the kernel's own, where it has one */
+    SETUP_TWICE,     /**< a mapping of the kernel's own, where it has one */
+    SETUP_PEER       /**< that other devices reach a BAR; the guest goes on */
 };
 
 #define GROUP_NAME_SIZE 24

@@ -26,6 +26,7 @@ static const struct {
     {"larger than system page size", "granule", "Linux (virtio-iommu)", SETUP_GRANULE, 0},
     {"virtio-iommu", "incompatible with", qemu, SETUP_MASK, 0},
     {"received unaligned region", NULL, qemu, SETUP_UNALIGNED, 0},
+    {"peer-to-peer transactions on BARs are not supported", NULL, qemu, SETUP_PEER, 0},
     {"DMA PTE for vPFN", "already set", "Linux (Intel)", SETUP_TWICE, 0},
     {"exceeding limits of current DMA mask", NULL, "DPDK", SETUP_DMA_MASK, 0},
     {"used in multiple address spaces", "group", qemu, SETUP_SPACES, 0},

@@ -21,7 +21,7 @@ static void read_line(const char *bytes, size_t length)
 
     fuzz_check(end != NULL);
     fuzz_check(line.kind <= VMM_LINE_SETUP && line.speaker != NULL);
-    fuzz_check(line.fault <= FAULT_REQUEST && line.setup <= SETUP_TWICE);
+    fuzz_check(line.fault <= FAULT_REQUEST && line.setup <= SETUP_PEER);
     fuzz_check((line.kind == VMM_LINE_SETUP) == (line.setup != SETUP_NONE));
     fuzz_check(memchr(line.group, '\0', sizeof(line.group)) != NULL);
     fuzz_check((line.kind == VMM_LINE_NONE) == (*line.speaker == '\0'));
