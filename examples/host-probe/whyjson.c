@@ -85,8 +85,9 @@ static void set_meaning(json_t *object, const struct asked *asked, const struct 
     const struct fault_words *fault = fault_words(line->fault);
     const bool access = line->kind == VMM_LINE_ACCESS;
     const bool applies = access && (fault->anyhow || (lessons->mapped && !lessons->forbidden));
-    const struct setup_answer setup =
-        line->kind == VMM_LINE_SETUP ? setup_answer(asked, question) : (struct setup_answer){NULL};
+    const struct setup_answer setup = line->kind == VMM_LINE_SETUP
+                                          ? setup_answer(asked, question)
+                                          : (struct setup_answer){.found = NULL};
     const char *since[] = {obstacle_since(IN_DIRECT)}, *todo[] = {direct_remedy};
     const char *const *causes;
     size_t cause_count = answer_causes(question, &causes);
