@@ -365,15 +365,15 @@ static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *
     struct iovageom_leads leads = {group != NULL ? group->node.up : NULL, lead};
     const struct iovageom_wire_question question = {viommu, group, &viommu->shown, lead, a->device};
     struct iovageom_wire_list *wire;
-    size_t most = 5 + iovageom_rangeset_count(&viommu->platform_all) + a->device->all_count;
+    size_t most = 4 + iovageom_rangeset_count(&viommu->platform_all) + a->device->all_count;
     int error;
 
     /* A device without page sizes is refused already, and has no addresses to lose. */
     if (!viommu->frozen || limit == 0 || a->report == NULL || a->device->mask == 0)
         return IOVAGEOM_OK;
     /* Most of the time there is room for as many regions as there can be, and no list is made: one
-       for each range. The outside of the input range makes two more, the MSI region, which may cut
-       another one in two, two as well, and [0, 2^64-1], which is said in two, one. */
+       for each range. The outside of the input range makes two more, and the MSI region, which may
+       cut another one in two, two as well. [0, 2^64-1], which is said in two, is alone. */
     if (group != NULL && group->slots > 0 && viommu->envelope != NULL)
         most += viommu->envelope->all_count;
     while (iovageom_wire_bytes(most) <= limit && (lead = iovageom_lead_next(&leads)) != NULL)

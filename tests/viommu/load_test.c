@@ -253,6 +253,21 @@ static struct iovageom_viommu *with_probe_size_for_nothing(void)
     return books(&config);
 }
 
+/* Pages of one byte, and one of them alone between what is reserved. */
+static struct iovageom_viommu *with_small_pages(void)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+
+    iovageom_viommu_config_init(&config);
+    config.page_size_mask = UINT64_MAX;
+    viommu = books(&config);
+    assert_int_equal(test_plug(viommu, 1, IOVAGEOM_VIOMMU_OWN,
+                               test_host_with(NULL, "first", 48, 0, R(0x1, 0xfff)), NULL),
+                     0);
+    return viommu;
+}
+
 /* On page tables that can't map an identity range, while bypass is on or off. */
 static struct iovageom_viommu *with_a_hole_in_the_identity(bool boot_bypass)
 {
@@ -282,6 +297,11 @@ static void what_was_saved_is_loaded(void **state)
     iovageom_report_init(&report, NULL);
     assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
     must_load(viommu, with_probe_size_for_nothing());
+
+    /* A promise that begins with a single address: with pages of one byte it may. */
+    viommu = with_small_pages();
+    assert_int_equal(iovageom_viommu_probe(viommu, 1, stream, sizeof(stream), &length, NULL), 0);
+    must_load(viommu, with_small_pages());
 
     /* Bypass is switched on beside an attached device that can't; detached, it faults, here and
        there. */

@@ -59,6 +59,21 @@ static void what_goes_on_is_one(void **state)
     segment(0, 0x200010, 0x3fffef, 0x40000010, RW);
 }
 
+/* So many that the tree of the mappings has nodes at three levels, and leaves below each of them. */
+static void what_goes_on_is_one_however_long_it_is(void **state)
+{
+    enum { MANY = 8192 };
+
+    (void)state;
+    for (uint64_t i = 0; i < MANY; i++)
+        map(i << 12, (i << 12) + 0x1000, RW);
+    assert_int_equal(translate(0, ((uint64_t)MANY << 12) - 1, RW), 0);
+    assert_int_equal(count, 1);
+    segment(0, 0, ((uint64_t)MANY << 12) - 1, 0x1000, RW);
+    assert_int_equal(translate(0, (uint64_t)MANY << 12, RW), IOVAGEOM_ERR_FAULT);
+    assert_int_equal(fault, (uint64_t)MANY << 12);
+}
+
 static void another_place_or_other_flags_are_another(void **state)
 {
     (void)state;
@@ -155,6 +170,7 @@ int main(void)
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         test(what_goes_on_is_one),
+        test(what_goes_on_is_one_however_long_it_is),
         test(another_place_or_other_flags_are_another),
         test(physical_addresses_do_not_wrap),
         test(the_last_address_is_one_too),
