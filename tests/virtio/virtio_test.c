@@ -350,6 +350,11 @@ static void encode_geometry_of_the_intel_host(void **state)
                                                      sizeof(bytes), &needed),
                      IOVAGEOM_ERR_INVERTED);
     assert_int_equal(needed, 48);
+    /* An allocator that can't free what it gives is none. */
+    memory.allocator.release = NULL;
+    assert_int_equal(iovageom_virtio_encode_geometry(&memory.allocator, geometry, 4096, everything,
+                                                     bytes, sizeof(bytes), &needed),
+                     IOVAGEOM_ERR_INVALID);
     iovageom_geometry_free(geometry);
 }
 
