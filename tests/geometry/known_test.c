@@ -78,6 +78,12 @@ static void without_a_width_up_to_where_somebody_said(void **state)
     geometry = new_geometry("empty");
     add_sysfs(geometry, "", IOVAGEOM_SYSFS_STRICT);
     check_known(geometry, NOTHING);
+    /* nor so, but what the hardware reserves is known */
+    assert_int_equal(iovageom_geometry_add_reserved(geometry, R(0xfee00000, 0xfeefffff),
+                                                    IOVAGEOM_RESV_MSI,
+                                                    IOVAGEOM_SOURCE_VTD_REGISTERS),
+                     0);
+    check_known(geometry, 0xfeefffff);
     iovageom_geometry_free(geometry);
 }
 

@@ -220,6 +220,29 @@ static void an_unknown_domain_is_named(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* An UNMAP that ends below its start removes nothing, with a mapping at its end or none. */
+static void an_unmap_that_ends_before_it_starts_is_refused(void **state)
+{
+    struct iovageom_viommu *viommu = books(0);
+    struct iovageom_report report;
+    size_t removed = 77;
+
+    (void)state;
+    iovageom_report_init(&report, NULL);
+    assert_int_equal(iovageom_viommu_map(viommu, 1, R(0x1000, 0x1fff), 0, 3, NULL), 0);
+    for (uint64_t start = 0x1000; start <= 0x3000; start += 0x1000) {
+        assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(start, start - 1), &removed, &report),
+                         IOVAGEOM_ERR_INVALID);
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_true(iovageom_report_at(&report, 0)->domain == 1);
+    }
+    assert_int_equal(removed, 77);
+    assert_int_equal(iovageom_viommu_unmap(viommu, 1, R(0x1000, 0x1fff), &removed, NULL), 0);
+    assert_int_equal(removed, 1);
+    iovageom_report_deinit(&report);
+    iovageom_viommu_free(viommu);
+}
+
 /* A refused ATTACH or DETACH names the endpoint, and the domain where that is at fault. */
 static void a_refused_move_names_both(void **state)
 {
@@ -304,6 +327,7 @@ int main(void)
         cmocka_unit_test(the_calls_know_what_is_offered),
         cmocka_unit_test(doorbells_in_two_parts_are_doorbells),
         cmocka_unit_test(an_unknown_domain_is_named),
+        cmocka_unit_test(an_unmap_that_ends_before_it_starts_is_refused),
         cmocka_unit_test(a_refused_move_names_both),
         cmocka_unit_test(who_reserves_is_named),
         cmocka_unit_test(freezing_chooses_a_probe_size_without_loss),

@@ -243,6 +243,43 @@ static void hosts_that_share_nothing_need_probe(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* A driver that declines PROBE is refused once, for what all of them come to. */
+static void hosts_that_share_nothing_are_reported_once(void **state)
+{
+    (void)state;
+    for (int enveloped = 0; enveloped < 2; enveloped++) {
+        struct iovageom_geometry *low = host_of("low", R(0, 0x17ff), R(0, 0x17ff), 0x1000);
+        struct iovageom_viommu_config config;
+        struct iovageom_viommu *viommu;
+        struct iovageom_report report;
+
+        iovageom_viommu_config_init(&config);
+        config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+        config.input_range = R(0, 0xfffff);
+        viommu = books(&config);
+        if (enveloped)
+            assert_int_equal(iovageom_viommu_set_envelope(viommu, low, NULL), 0);
+        assert_int_equal(
+            iovageom_viommu_declare(viommu, 1, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_SLOT, NULL),
+            0);
+        if (!enveloped)
+            assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, low, NULL), 0);
+        assert_int_equal(test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN,
+                                   host_of("high", R(0x1000, 0xfffff), R(0x1000, 0xfffff), 0x1000),
+                                   NULL),
+                         0);
+        iovageom_report_init(&report, NULL);
+        assert_int_equal(iovageom_viommu_driver_features(
+                             viommu, config.features & ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE, &report),
+                         IOVAGEOM_ERR_CONFLICT);
+        assert_int_equal(iovageom_report_count(&report), 1);
+        assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
+        iovageom_report_deinit(&report);
+        iovageom_viommu_free(viommu);
+        iovageom_geometry_free(low);
+    }
+}
+
 static struct iovageom_viommu *with_probe_size_for_nothing(void)
 {
     struct iovageom_viommu_config config;
@@ -588,6 +625,7 @@ int main(void)
         cmocka_unit_test(who_was_not_told_gets_nobody_beside_it),
         cmocka_unit_test(hosts_that_share_less_than_a_granule),
         cmocka_unit_test(hosts_that_share_nothing_need_probe),
+        cmocka_unit_test(hosts_that_share_nothing_are_reported_once),
         cmocka_unit_test(what_was_saved_is_loaded),
         cmocka_unit_test(Q27_destination_against_promises),
         cmocka_unit_test(F14_destination_against_live_mappings),

@@ -118,6 +118,28 @@ static void thaw_waits_for_the_guest_to_be_gone(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* It waits, too, where the answer was that nothing can be mapped: two devices of a group leave nothing. */
+static void thaw_waits_whatever_was_answered(void **state)
+{
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_region regions[4];
+    size_t count;
+
+    (void)state;
+    assert_int_equal(
+        test_plug(viommu, 1, 5, test_host_with(NULL, "a", 39, 0, R(0, BIT39 / 2 - 1)), NULL), 0);
+    assert_int_equal(
+        test_plug(viommu, 2, 5, test_host_with(NULL, "b", 39, 0, R(BIT39 / 2, BIT39 - 1)), NULL),
+        0);
+    assert_int_equal(test_probe(viommu, 1, regions, 4, &count), 0);
+    assert_int_equal(regions[0].range.start, 0);
+    assert_int_equal(regions[count - 1].range.last, UINT64_MAX);
+    assert_int_equal(iovageom_viommu_thaw(viommu), IOVAGEOM_ERR_STATE);
+    iovageom_viommu_reset(viommu, false);
+    assert_int_equal(iovageom_viommu_thaw(viommu), 0);
+    iovageom_viommu_free(viommu);
+}
+
 /* Who is there already is named, a device or none. */
 static void who_is_at_an_endpoint_is_named(void **state)
 {
@@ -597,6 +619,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frozen_books_refuse_what_would_change_them),
         cmocka_unit_test(thaw_waits_for_the_guest_to_be_gone),
+        cmocka_unit_test(thaw_waits_whatever_was_answered),
         cmocka_unit_test(who_is_at_an_endpoint_is_named),
         cmocka_unit_test(a_prepared_plug_waits_for_its_end),
         cmocka_unit_test(the_bypass_field_takes_what_it_may),
