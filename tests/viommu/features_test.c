@@ -243,6 +243,32 @@ static void an_unmap_that_ends_before_it_starts_is_refused(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* Whole granules are told: of doorbells too, and nothing of theirs twice. */
+static void doorbells_are_told_in_whole_granules(void **state)
+{
+    struct iovageom_viommu *viommu = books(0);
+    struct iovageom_geometry *host;
+    struct iovageom_region regions[4];
+    size_t count;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "host", &host), 0);
+    assert_int_equal(iovageom_geometry_add_reserved(host, R(0x5123, 0x5123), IOVAGEOM_RESV_RESERVED,
+                                                    IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_int_equal(iovageom_geometry_add_reserved(host, R(0x8000123, 0x8000222),
+                                                    IOVAGEOM_RESV_MSI, IOVAGEOM_SOURCE_SYSFS),
+                     0);
+    assert_int_equal(test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN, host, NULL), 0);
+    assert_int_equal(test_probe(viommu, 2, regions, 4, &count), 0);
+    assert_int_equal(count, 2);
+    assert_true(iovageom_range_equal(regions[0].range, R(0x5000, 0x5fff)));
+    assert_int_equal(regions[0].type, IOVAGEOM_RESV_RESERVED);
+    assert_true(iovageom_range_equal(regions[1].range, R(0x8000000, 0x8000fff)));
+    assert_int_equal(regions[1].type, IOVAGEOM_RESV_MSI);
+    iovageom_viommu_free(viommu);
+}
+
 /* A refused ATTACH or DETACH names the endpoint, and the domain where that is at fault. */
 static void a_refused_move_names_both(void **state)
 {
@@ -326,6 +352,7 @@ int main(void)
         cmocka_unit_test(each_request_needs_its_feature),
         cmocka_unit_test(the_calls_know_what_is_offered),
         cmocka_unit_test(doorbells_in_two_parts_are_doorbells),
+        cmocka_unit_test(doorbells_are_told_in_whole_granules),
         cmocka_unit_test(an_unknown_domain_is_named),
         cmocka_unit_test(an_unmap_that_ends_before_it_starts_is_refused),
         cmocka_unit_test(a_refused_move_names_both),

@@ -9,6 +9,7 @@
 #include "support/test_findings.h"
 
 #include "geometry/internal.h"
+#include "viommu/internal.h"
 
 static uint8_t stream[1 << 14];
 static struct iovageom_report report;
@@ -405,6 +406,57 @@ static void the_check_of_findings_can_fail(void **state)
 #undef WRONG
 }
 
+/* A device that reserves nothing, and yet does not go: it is named itself. */
+static void who_reserves_nothing_is_named_itself(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_geometry *bare;
+    struct iovageom_viommu *viommu;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.granule = 0x1000;
+    viommu = books(&config);
+    assert_int_equal(iovageom_geometry_new(NULL, "bare", &bare), 0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(bare, 0x10000, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, bare, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
+    assert_string_equal(iovageom_report_at(&report, 0)->owner.name, "bare");
+    iovageom_geometry_free(bare);
+    iovageom_viommu_free(viommu);
+}
+
+/* Of those that were promised an address the oldest is named: of as many as are asked, and no more. */
+static void the_oldest_of_as_many_as_are_asked_is_named(void **state)
+{
+    enum { ASKED = IOVAGEOM_ASKED_FOR_A_NAME };
+
+    (void)state;
+    for (uint32_t members = ASKED - 1; members <= ASKED + 1; members++) {
+        struct iovageom_viommu *viommu = books(NULL);
+        struct iovageom_geometry *host =
+            test_host_with(NULL, "late", 64, PAGES_4K, R(0x10000, 0x1ffff));
+        struct iovageom_plug_options where;
+        struct iovageom_region regions[4];
+        size_t count;
+
+        for (uint32_t i = 1; i <= members; i++)
+            assert_int_equal(
+                iovageom_viommu_declare(viommu, i, 5, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+        /* Asked are those that were promised first: here the youngest. */
+        for (uint32_t i = members; i > 0; i--)
+            assert_int_equal(test_probe(viommu, i, regions, 4, &count), 0);
+        iovageom_plug_options_init(&where);
+        where.guest_group = 5;
+        assert_int_equal(iovageom_viommu_plug(viommu, 200, &where, host, &report),
+                         IOVAGEOM_ERR_CONFLICT);
+        assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_PROMISE);
+        assert_int_equal(iovageom_report_at(&report, 0)->endpoint, members <= ASKED ? 1 : 2);
+        iovageom_geometry_free(host);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +467,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_input_range_that_must_be_told, setup, teardown),
         cmocka_unit_test_setup_teardown(an_endpoint_that_was_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(one_of_several_devices_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_reserves_nothing_is_named_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_oldest_of_as_many_as_are_asked_is_named, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_check_of_findings_can_fail, setup, teardown),
     };
 

@@ -226,6 +226,19 @@ static void hosts_that_share_nothing_need_probe(void **state)
                      IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_INPUT_RANGE);
     assert_int_equal(iovageom_report_at(&report, 0)->endpoint, 2);
+    /* Nor one that shares nothing with the envelope, where there is no slot yet. */
+    iovageom_viommu_free(viommu);
+    viommu = books(&config);
+    {
+        struct iovageom_geometry *low = host_of("low", R(0, 0x17ff), R(0, 0x17ff), 0x1000);
+
+        assert_int_equal(iovageom_viommu_set_envelope(viommu, low, NULL), 0);
+        iovageom_geometry_free(low);
+    }
+    assert_int_equal(test_plug(viommu, 2, IOVAGEOM_VIOMMU_OWN,
+                               host_of("high", R(0x1000, 0xfffff), R(0x1000, 0xfffff), 0x1000),
+                               NULL),
+                     IOVAGEOM_ERR_CONFLICT);
     /* The first one may be replaced by one that has. */
     iovageom_viommu_free(viommu);
     viommu = books(&config);

@@ -310,6 +310,47 @@ static void what_can_not_be_looked_at_is_refused(void **state)
     }
 }
 
+/* Of a device with facts by many owners an index is kept, which takes memory of its own. */
+static void a_device_of_many_owners_comes_whole_or_not_at_all(void **state)
+{
+    struct iovageom_geometry *all, *one;
+    struct iovageom_viommu *viommu;
+    bool hit = true;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "all", &all), 0);
+    for (uint64_t i = 0; i < 12; i++) {
+        const char name[] = {(char)('a' + i), '\0'};
+
+        assert_int_equal(iovageom_geometry_new(NULL, name, &one), 0);
+        assert_int_equal(iovageom_geometry_add_reserved(one, R(i << 20, (i << 20) + 0xfff),
+                                                        IOVAGEOM_RESV_RESERVED,
+                                                        IOVAGEOM_SOURCE_SYSFS),
+                         0);
+        assert_int_equal(iovageom_geometry_narrow(all, one), 0);
+        iovageom_geometry_free(one);
+    }
+    assert_int_equal(iovageom_viommu_new(&memory.allocator, NULL, &viommu), 0);
+    for (size_t nth = 1; hit; nth++) {
+        const size_t live = test_allocator_live(&memory);
+        int error;
+
+        test_allocator_fail_at(&memory, nth, false);
+        error = iovageom_viommu_plug(viommu, 1, NULL, all, NULL);
+        hit = test_allocator_stop_failing(&memory);
+        assert_true(hit || nth > 3);
+        if (error != 0) {
+            assert_int_equal(error, IOVAGEOM_ERR_NO_MEMORY);
+            assert_int_equal(test_allocator_live(&memory), live);
+        } else {
+            test_check(viommu);
+            assert_int_equal(iovageom_viommu_unplug(viommu, 1), 0);
+        }
+    }
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(all);
+}
+
 /* So many regions, and doorbells among them, that the lists of a PROBE take memory: without it the guest
  * is told nothing, and not of some of them. */
 static void a_long_list_is_told_whole_or_not_at_all(void **state)
@@ -554,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_change_that_fails_leaves_no_trace),
         cmocka_unit_test(tables_grow_or_stay),
         cmocka_unit_test(what_can_not_be_looked_at_is_refused),
+        cmocka_unit_test(a_device_of_many_owners_comes_whole_or_not_at_all),
         cmocka_unit_test(a_long_list_is_told_whole_or_not_at_all),
         cmocka_unit_test(a_region_more_comes_whole_or_not_at_all),
         cmocka_unit_test(a_map_that_lacks_memory_says_so),
