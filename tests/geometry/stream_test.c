@@ -203,17 +203,21 @@ static void records_have_the_numbers_that_they_need(void **state)
     loads_as(&s, IOVAGEOM_ERR_MALFORMED, "a name that is too long");
 }
 
-/* What a later version says is not lost: a region of a type that isn't known is reserved. */
+/* What a later version says is not lost: a region of a type that isn't known is reserved. And the last
+ * kind of fact that is known is none of a later version. */
 static void what_is_not_known_is_taken_as_the_least(void **state)
 {
     static struct stream s;
+    struct iovageom_region regions[8];
     struct iovageom_geometry *loaded;
     uint64_t number = 0;
+    size_t count;
 
     (void)state;
     make_stream(&s);
     append(&s, REGIONS | 99, 3, 2, 0x30000);
     append(&s, FACT | IOVAGEOM_FACT_MAP_BUDGET, 3, 3, 7);
+    append(&s, FACT | IOVAGEOM_FACT_INCOMPLETE, 3, 2, 7);
     seal(&s);
     assert_int_equal(iovageom_geometry_load(NULL, s.bytes, s.length, &loaded), 0);
     assert_string_equal(iovageom_geometry_name(loaded), "host");
@@ -221,6 +225,12 @@ static void what_is_not_known_is_taken_as_the_least(void **state)
     assert_true(test_accepts(loaded, R(0x32000, 0x33fff)));
     assert_int_equal(iovageom_geometry_map_budget(loaded, &number), 0);
     assert_int_equal(number, 7);
+    assert_true((iovageom_geometry_knows(loaded) & IOVAGEOM_FACT_INCOMPLETE) != 0);
+    assert_int_equal(iovageom_geometry_regions(loaded, regions, 8, &count), 0);
+    while (count > 0 && regions[count - 1].range.start != 0x30000)
+        count--;
+    assert_true(count > 0);
+    assert_int_equal(regions[count - 1].type, IOVAGEOM_RESV_RESERVED);
     iovageom_geometry_free(loaded);
 }
 
