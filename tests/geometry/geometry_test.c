@@ -509,6 +509,14 @@ static void F11_disagreement_of_sources(void **state)
                               "SMMUv3 registers; find out which one errs (and 1 more)");
     iovageom_geometry_free(geometry);
 
+    /* Hardware and a kernel that map no page at all agree. */
+    assert_int_equal(iovageom_geometry_new(NULL, "dev", &geometry), 0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(geometry, 0, IOVAGEOM_SOURCE_VTD_REGISTERS),
+                     0);
+    assert_int_equal(iovageom_geometry_add_page_sizes(geometry, 0, IOVAGEOM_SOURCE_VFIO), 0);
+    assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
+    iovageom_geometry_free(geometry);
+
     /* Two kernels' masks may differ: neither is the hardware's. */
     geometry = intel39(NULL, "dev");
     assert_int_equal(iovageom_geometry_add_page_sizes(geometry, K64, IOVAGEOM_SOURCE_IOMMUFD), 0);
