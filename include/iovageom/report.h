@@ -126,7 +126,7 @@ struct iovageom_report {
 IOVAGEOM_API void iovageom_report_init(struct iovageom_report *report,
                                        const struct iovageom_allocator *allocator);
 
-/** Release what it holds. NULL is allowed. It may be initialised again. */
+/** Release what it holds: it is empty then, and may be initialised again. NULL is allowed. */
 IOVAGEOM_API void iovageom_report_deinit(struct iovageom_report *report);
 
 /** Forget all findings. NULL is allowed. */

@@ -277,6 +277,11 @@ static void many_findings(void **state)
     assert_true(memory.allocations < 20);
     iovageom_report_deinit(&report);
     assert_int_equal(test_allocator_live(&memory), 0);
+    /* It says nothing more, and can be released again. */
+    assert_int_equal(iovageom_report_count(&report), 0);
+    assert_null(iovageom_report_at(&report, 9999));
+    assert_string_equal(iovageom_report_text(&report), "");
+    iovageom_report_deinit(&report);
 }
 
 static void without_memory_findings_are_counted(void **state)

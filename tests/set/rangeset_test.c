@@ -178,6 +178,32 @@ static void swaps(void **state)
     iovageom_rangeset_deinit(&other);
 }
 
+/* A cursor stays with its set: after an exchange it goes on in what that has then. Both have changed as
+ * often, and have nodes. */
+static void a_cursor_notices_an_exchange(void **state)
+{
+    struct iovageom_rangeset other;
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range got;
+
+    (void)state;
+    assert_int_equal(iovageom_rangeset_init(&other, NULL), 0);
+    for (uint64_t i = 0; i < 20; i++) {
+        assert_int_equal(insert(0x100 * i, 0x100 * i), 0);
+        assert_int_equal(iovageom_rangeset_insert(&other, range(0x100 * i + 1, 0x100 * i + 1)), 0);
+    }
+    iovageom_rangeset_seek(&set, 0, &cursor);
+    assert_true(iovageom_rangeset_next(&cursor, &got));
+    assert_int_equal(got.start, 0);
+    iovageom_rangeset_swap(&set, &other);
+    for (uint64_t i = 0; i < 20; i++) {
+        assert_true(iovageom_rangeset_next(&cursor, &got));
+        assert_int_equal(got.start, 0x100 * i + 1);
+    }
+    assert_false(iovageom_rangeset_next(&cursor, &got));
+    iovageom_rangeset_deinit(&other);
+}
+
 static void holes(void **state)
 {
     struct iovageom_range got;
@@ -276,6 +302,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses, fresh, done),
         cmocka_unit_test_setup_teardown(eight_ranges_need_no_memory, fresh, done),
         cmocka_unit_test_setup_teardown(swaps, fresh, done),
+        cmocka_unit_test_setup_teardown(a_cursor_notices_an_exchange, fresh, done),
         cmocka_unit_test_setup_teardown(holes, fresh, done),
         cmocka_unit_test_setup_teardown(inverts, fresh, done),
         cmocka_unit_test_setup_teardown(few_are_added_all_or_none, fresh, done),

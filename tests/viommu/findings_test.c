@@ -406,6 +406,70 @@ static void the_check_of_findings_can_fail(void **state)
 #undef WRONG
 }
 
+/* A MAP that is refused by numbers alone: by its alignment, by the input range, by its physical address. */
+static void a_refused_map_says_by_what(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    struct iovageom_finding wanted;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.input_range = R(0, 0xffffff);
+    viommu = books(&config);
+    assert_int_equal(iovageom_viommu_declare(viommu, 1, 1, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 7, 1, 0, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, R(0xfff000, 0x1000fff), 0x1000, RW, &report),
+                     IOVAGEOM_ERR_OUT_OF_APERTURE);
+    wanted = iovageom_finding_blank(IOVAGEOM_FINDING_OUT_OF_APERTURE, IOVAGEOM_ERR_OUT_OF_APERTURE);
+    wanted.domain = 7;
+    wanted.range = R(0xfff000, 0x1000fff);
+    wanted.against = config.input_range;
+    (void)iovageom_owner_init(&wanted.owner, IOVAGEOM_SOURCE_MACHINE, "input_range");
+    same(iovageom_report_at(&report, 0), &wanted);
+    for (int phys = 0; phys < 2; phys++) {
+        const struct iovageom_range range = phys ? R(0x1000, 0x1fff) : R(0x1000, 0x17ff);
+
+        assert_int_equal(iovageom_viommu_map(viommu, 7, range, phys ? 0x800 : 0, RW, &report),
+                         IOVAGEOM_ERR_ALIGNMENT);
+        wanted = iovageom_finding_blank(IOVAGEOM_FINDING_ALIGNMENT, IOVAGEOM_ERR_ALIGNMENT);
+        wanted.domain = 7;
+        wanted.range = range;
+        wanted.wanted = 0x1000;
+        wanted.detail = phys ? "phys_start" : NULL;
+        same(iovageom_report_at(&report, 0), &wanted);
+    }
+    iovageom_viommu_free(viommu);
+}
+
+/* Of the groups of a domain as many are asked who reserves something, the newest first, and no more. */
+static void as_many_groups_are_asked_as_is_said(void **state)
+{
+    enum { ASKED = IOVAGEOM_ASKED_FOR_A_NAME };
+
+    (void)state;
+    for (uint32_t others = ASKED - 2; others <= ASKED; others++) {
+        struct iovageom_viommu *viommu = books(NULL);
+
+        assert_int_equal(test_plug(viommu, 500, IOVAGEOM_VIOMMU_OWN,
+                                   test_host_with(NULL, "first", 48, 0, R(0x10000, 0x1ffff)), NULL),
+                         0);
+        assert_int_equal(iovageom_viommu_attach(viommu, 7, 500, 0, NULL), 0);
+        for (uint32_t i = 0; i < others; i++) {
+            assert_int_equal(
+                iovageom_viommu_declare(viommu, i, i, IOVAGEOM_ENDPOINT_EMULATED, NULL), 0);
+            assert_int_equal(iovageom_viommu_attach(viommu, 7, i, 0, NULL), 0);
+        }
+        assert_int_equal(iovageom_viommu_map(viommu, 7, R(0x10000, 0x10fff), 0, RW, &report),
+                         IOVAGEOM_ERR_RESERVED);
+        assert_string_equal(iovageom_report_at(&report, 0)->owner.name,
+                            others < ASKED ? "first" : "");
+        assert_int_equal(iovageom_report_at(&report, 0)->type,
+                         others < ASKED ? IOVAGEOM_RESV_RESERVED : 0);
+        iovageom_viommu_free(viommu);
+    }
+}
+
 /* A device that reserves nothing, and yet does not go: it is named itself. */
 static void who_reserves_nothing_is_named_itself(void **state)
 {
@@ -467,6 +531,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_input_range_that_must_be_told, setup, teardown),
         cmocka_unit_test_setup_teardown(an_endpoint_that_was_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(one_of_several_devices_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refused_map_says_by_what, setup, teardown),
+        cmocka_unit_test_setup_teardown(as_many_groups_are_asked_as_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(who_reserves_nothing_is_named_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_of_as_many_as_are_asked_is_named, setup,
                                         teardown),

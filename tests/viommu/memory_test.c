@@ -310,7 +310,8 @@ static void what_can_not_be_looked_at_is_refused(void **state)
     }
 }
 
-/* Of a device with facts by many owners an index is kept, which takes memory of its own. */
+/* Of a device with facts by many owners an index is kept, which takes memory of its own, and with many
+ * regions more of it. */
 static void a_device_of_many_owners_comes_whole_or_not_at_all(void **state)
 {
     struct iovageom_geometry *all, *one;
@@ -319,7 +320,7 @@ static void a_device_of_many_owners_comes_whole_or_not_at_all(void **state)
 
     (void)state;
     assert_int_equal(iovageom_geometry_new(NULL, "all", &all), 0);
-    for (uint64_t i = 0; i < 12; i++) {
+    for (uint64_t i = 0; i < 16; i++) {
         const char name[] = {(char)('a' + i), '\0'};
 
         assert_int_equal(iovageom_geometry_new(NULL, name, &one), 0);
