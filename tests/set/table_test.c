@@ -53,6 +53,9 @@ static void as_an_array(void **state)
         } else {
             assert_int_equal(iovageom_table_put(&table, key_of(i), &objects[i]),
                              in[i] ? IOVAGEOM_ERR_OVERLAP : 0);
+            /* What was put in last has its shortcut. */
+            near = iovageom_shortcut_to(&shortcuts, key_of(i));
+            assert_true(in[i] || (near != NULL && near->object == &objects[i]));
             count += !in[i];
             in[i] = true;
         }
