@@ -24,7 +24,7 @@ static bool top_gap(const struct iovageom_itree *tree, uint64_t size, struct iov
 {
     struct iovageom_range top = IOVAGEOM_EVERYTHING;
 
-    if (tree->count > 0 && tree->highest == IOVAGEOM_ADDRESS_MAX)
+    if (tree->highest == IOVAGEOM_ADDRESS_MAX) /* of an empty tree it is 0 */
         return false;
     if (tree->count > 0)
         top.start = tree->highest + 1;

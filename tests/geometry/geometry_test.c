@@ -517,6 +517,16 @@ static void F11_disagreement_of_sources(void **state)
     assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
     iovageom_geometry_free(geometry);
 
+    /* Nor does a width contradict a kernel by which no address is usable. */
+    for (unsigned gaw = 1; gaw <= 64; gaw++) {
+        assert_int_equal(iovageom_geometry_new(NULL, "dev", &geometry), 0);
+        assert_int_equal(iovageom_geometry_add_usable(geometry, NULL, 0, IOVAGEOM_SOURCE_VFIO), 0);
+        assert_int_equal(iovageom_geometry_add_gaw(geometry, gaw, IOVAGEOM_SOURCE_VTD_REGISTERS),
+                         0);
+        assert_int_equal(check(geometry, &count, &text), IOVAGEOM_OK);
+        iovageom_geometry_free(geometry);
+    }
+
     /* Two kernels' masks may differ: neither is the hardware's. */
     geometry = intel39(NULL, "dev");
     assert_int_equal(iovageom_geometry_add_page_sizes(geometry, K64, IOVAGEOM_SOURCE_IOMMUFD), 0);

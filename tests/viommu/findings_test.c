@@ -470,6 +470,33 @@ static void as_many_groups_are_asked_as_is_said(void **state)
     }
 }
 
+/* A device that does not agree with the one that is at its alias already. */
+static void who_disagrees_at_an_endpoint_is_told_why(void **state)
+{
+    struct iovageom_geometry *host = test_host(NULL, "second", 39, PAGES_4K);
+    struct iovageom_viommu *viommu = books(NULL);
+    const uint32_t alias = 1;
+    struct iovageom_plug_options where;
+    struct iovageom_finding wanted;
+
+    (void)state;
+    assert_int_equal(test_plug(viommu, 1, 5, test_host(NULL, "first", 39, PAGES_4K), NULL), 0);
+    iovageom_plug_options_init(&where);
+    where.guest_group = 5;
+    where.aliases = &alias;
+    where.alias_count = 1;
+    /* In an address space of its own. */
+    assert_int_equal(iovageom_viommu_plug(viommu, 2, &where, host, &report), IOVAGEOM_ERR_CONFLICT);
+    wanted = finding(IOVAGEOM_FINDING_OTHER);
+    wanted.endpoint = 1;
+    wanted.detail = "";
+    same(iovageom_report_at(&report, 0), &wanted);
+    assert_string_equal(iovageom_report_at(&report, 0)->detail,
+                        "devices at one endpoint must share host page tables and geometry");
+    iovageom_geometry_free(host);
+    iovageom_viommu_free(viommu);
+}
+
 /* A device that reserves nothing, and yet does not go: it is named itself. */
 static void who_reserves_nothing_is_named_itself(void **state)
 {
@@ -533,6 +560,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_of_several_devices_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_map_says_by_what, setup, teardown),
         cmocka_unit_test_setup_teardown(as_many_groups_are_asked_as_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_disagrees_at_an_endpoint_is_told_why, setup, teardown),
         cmocka_unit_test_setup_teardown(who_reserves_nothing_is_named_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_of_as_many_as_are_asked_is_named, setup,
                                         teardown),

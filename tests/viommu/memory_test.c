@@ -352,6 +352,43 @@ static void a_device_of_many_owners_comes_whole_or_not_at_all(void **state)
     iovageom_geometry_free(all);
 }
 
+/* The input range that hosts with many regions leave: the right one, or none without memory to find it.
+ * Both ends of it are those that a region of the machine leaves. */
+static void an_input_range_is_right_or_not_there(void **state)
+{
+    struct iovageom_viommu_config config;
+    struct iovageom_viommu *viommu;
+    bool hit = true;
+
+    (void)state;
+    iovageom_viommu_config_init(&config);
+    config.flags = IOVAGEOM_VIOMMU_INPUT_AS_HOST;
+    assert_int_equal(iovageom_viommu_new(&memory.allocator, &config, &viommu), 0);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(0, 0xfffff), IOVAGEOM_RESV_RESERVED,
+                                                IOVAGEOM_SOURCE_MACHINE, "low"),
+                     0);
+    assert_int_equal(iovageom_viommu_add_region(viommu, R(BIT39 - 0x100000, BIT39 - 1),
+                                                IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_MACHINE,
+                                                "high"),
+                     0);
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, last, NULL), 0);
+    for (size_t nth = 1; hit; nth++) {
+        struct iovageom_virtio_config space = {.page_size_mask = 77};
+        int error;
+
+        test_allocator_fail_at(&memory, nth, false);
+        error = iovageom_viommu_config_space(viommu, &space);
+        hit = test_allocator_stop_failing(&memory);
+        assert_int_equal(error, hit ? IOVAGEOM_ERR_NO_MEMORY : 0);
+        assert_true(hit || nth > 5);
+        if (hit)
+            assert_int_equal(space.page_size_mask, 77);
+        else
+            assert_true(iovageom_range_equal(space.input_range, R(0x100000, BIT39 - 0x100001)));
+    }
+    iovageom_viommu_free(viommu);
+}
+
 /* So many regions, and doorbells among them, that the lists of a PROBE take memory: without it the guest
  * is told nothing, and not of some of them. */
 static void a_long_list_is_told_whole_or_not_at_all(void **state)
@@ -597,6 +634,7 @@ int main(void)
         cmocka_unit_test(tables_grow_or_stay),
         cmocka_unit_test(what_can_not_be_looked_at_is_refused),
         cmocka_unit_test(a_device_of_many_owners_comes_whole_or_not_at_all),
+        cmocka_unit_test(an_input_range_is_right_or_not_there),
         cmocka_unit_test(a_long_list_is_told_whole_or_not_at_all),
         cmocka_unit_test(a_region_more_comes_whole_or_not_at_all),
         cmocka_unit_test(a_map_that_lacks_memory_says_so),
