@@ -219,6 +219,58 @@ static void a_refusal_of_the_host_is_answered_and_explained(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/*
+ * What is mapped changes between begin() and end(): each change makes the place void that begin() has found.
+ * The VMM unmaps the same range, or one below it, or maps one below it.
+ */
+static void a_request_is_decided_anew_after_each_change(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 3; what++)
+        for (int maps = 0; maps < 2; maps++) {
+            const struct iovageom_virtio_request request = {.type = maps ? IOVAGEOM_VIRTIO_T_MAP
+                                                                         : IOVAGEOM_VIRTIO_T_UNMAP,
+                                                            .domain = 7,
+                                                            .virt = maps ? PAGE(5) : PAGE(4),
+                                                            .flags = maps ? RW : 0};
+            struct iovageom_viommu *viommu = attached();
+            struct iovageom_viommu_transaction transaction;
+            struct iovageom_viommu_domain domain;
+            struct iovageom_mapping mapping = {.range = PAGE(0)};
+            uint8_t bytes[36], answer[4];
+            size_t size, left = 0;
+
+            for (uint64_t i = 2; i <= 8; i += 2)
+                assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(i), i << 20, RW, NULL), 0);
+            assert_int_equal(iovageom_guest_encode_request(&request, bytes, sizeof(bytes), &size),
+                             0);
+            iovageom_viommu_request_begin(viommu, bytes, size, 4, &transaction, NULL);
+            assert_int_equal(transaction.status, 0);
+            if (what < 2)
+                assert_int_equal(
+                    iovageom_viommu_unmap(viommu, 7, what == 0 ? PAGE(4) : PAGE(2), NULL, NULL), 0);
+            else
+                assert_int_equal(iovageom_viommu_map(viommu, 7, PAGE(1), 0, RW, NULL), 0);
+            assert_int_equal(iovageom_viommu_request_end(viommu, &transaction, 0, answer, 4, NULL),
+                             4);
+            assert_int_equal(answer[0], IOVAGEOM_VIRTIO_S_OK);
+            /* Pages 2, 4, 6 and 8, but for those that were unmapped, and what was mapped. */
+            while (iovageom_viommu_mapping_next(viommu, 7, mapping.range.last + 1, &mapping)) {
+                const uint64_t page = mapping.range.start >> 12;
+
+                assert_true(page == 6 || page == 8 || (page == 2 && what != 1) ||
+                            (page == 4 && what != 0 && maps) || (page == 5 && maps) ||
+                            (page == 1 && what == 2));
+                left++;
+            }
+            assert_int_equal(left, 2 + (what != 1) + (what != 0 && maps) + maps + (what == 2));
+            assert_int_equal(iovageom_viommu_domain(viommu, 7, &domain), 0);
+            assert_int_equal(domain.mappings, left);
+            test_check(viommu);
+            iovageom_viommu_free(viommu);
+        }
+}
+
 /* begin() and end() with nothing in between do what one call does, and say it once. */
 static void a_note_is_made_once(void **state)
 {
@@ -252,6 +304,7 @@ static void a_note_is_made_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_is_decided_anew_after_each_change),
         cmocka_unit_test(a_run_is_what_lies_side_by_side),
         cmocka_unit_test(no_run_is_everything),
         cmocka_unit_test(what_goes_on_in_memory_is_joined),
