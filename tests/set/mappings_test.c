@@ -281,6 +281,42 @@ static void many_are_asked_at_once(void **state)
         iovageom_mappings_deinit(&ledgers[i]);
 }
 
+/* What an access of a device asks first: pages 1, 3, 5 and so on are mapped, in the object, in a leaf, or at
+ * all levels. Of a ledger that is not packed it learns nothing. */
+static void near_knows_what_an_address_lies_in(void **state)
+{
+    static const uint64_t counts[] = {0, 1, 8, 9, 40, 3000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        for (int packed = 0; packed < 2; packed++) {
+            struct iovageom_mappings pages;
+
+            assert_int_equal(iovageom_mappings_init(&pages, packed ? 0x1000 : 0, NULL), 0);
+            for (uint64_t n = 0; n < counts[i]; n++) {
+                const uint64_t start = (2 * n + 1) << 12;
+                const struct iovageom_mapping page = {range(start, start + 0xfff), n << 12, 3};
+
+                assert_int_equal(test_mappings_map(&pages, &page), 0);
+            }
+            for (uint64_t n = 0; n <= 2 * counts[i] + 2; n++)
+                for (int end = 0; end < 2; end++) {
+                    const struct iovageom_itree_entry entry =
+                        iovageom_mappings_near(&pages, (n << 12) + (end ? 0xfff : 0));
+
+                    if (!packed || n % 2 == 0 || n > 2 * counts[i]) {
+                        assert_null(entry.range);
+                    } else {
+                        assert_non_null(entry.range);
+                        assert_int_equal(entry.range->start, n << 12);
+                        assert_int_equal(*entry.values, (n / 2 << 12) + 3);
+                    }
+                }
+            assert_null(iovageom_mappings_near(&pages, MAX).range);
+            iovageom_mappings_deinit(&pages);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_are_read_in_order, fresh, done),
         cmocka_unit_test(allocation_may_fail),
         cmocka_unit_test(many_are_asked_at_once),
+        cmocka_unit_test(near_knows_what_an_address_lies_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
