@@ -189,6 +189,40 @@ static void Q20_adjacent_regions_are_one_region(void **state)
     iovageom_geometry_free(geometry);
 }
 
+/* Regions of one type that touch are one, of the owner of the longest: of 1, 3 and 2 pages, in any order. */
+static void the_owner_of_the_longest_part_is_named(void **state)
+{
+    static const unsigned orders[][3] = {{1, 3, 2}, {1, 2, 3}, {2, 1, 3},
+                                         {2, 3, 1}, {3, 1, 2}, {3, 2, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        struct iovageom_geometry *all;
+        struct iovageom_region regions[4];
+        uint64_t at = 0x10000;
+        size_t count;
+
+        assert_int_equal(iovageom_geometry_new(NULL, "all", &all), 0);
+        for (size_t k = 0; k < 3; k++) {
+            const char name[] = {(char)('0' + orders[i][k]), '\0'};
+            const uint64_t last = at + (orders[i][k] << 12) - 1;
+            struct iovageom_geometry *one;
+
+            assert_int_equal(iovageom_geometry_new(NULL, name, &one), 0);
+            assert_int_equal(iovageom_geometry_add_reserved(
+                                 one, R(at, last), IOVAGEOM_RESV_RESERVED, IOVAGEOM_SOURCE_SYSFS),
+                             0);
+            assert_int_equal(iovageom_geometry_narrow(all, one), 0);
+            iovageom_geometry_free(one);
+            at = last + 1;
+        }
+        assert_int_equal(iovageom_geometry_reserved(all, 0x1000, regions, 4, &count), 0);
+        assert_int_equal(count, 1);
+        assert_string_equal(iovageom_geometry_owner(all, regions[0].owner)->name, "3");
+        iovageom_geometry_free(all);
+    }
+}
+
 static void forbidden_is_the_union_of_what_forbids(void **state)
 {
     struct iovageom_owner a = owner_of(IOVAGEOM_SOURCE_SYSFS, "a");
@@ -396,6 +430,7 @@ int main(void)
         cmocka_unit_test(precedence_of_types_and_sources),
         cmocka_unit_test(reserved_says_how_much_room_it_needs),
         cmocka_unit_test(Q20_adjacent_regions_are_one_region),
+        cmocka_unit_test(the_owner_of_the_longest_part_is_named),
         cmocka_unit_test(forbidden_is_the_union_of_what_forbids),
         cmocka_unit_test(equal_compares_regions),
         cmocka_unit_test(allocators_are_checked),

@@ -442,6 +442,33 @@ static void a_refused_map_says_by_what(void **state)
     iovageom_viommu_free(viommu);
 }
 
+/* One more than are there is wanted, though a device was let in by which there are too many already. */
+static void a_budget_that_is_exceeded_says_by_how_much(void **state)
+{
+    struct iovageom_geometry *host = test_host(NULL, "small", 48, PAGES_4K);
+    struct iovageom_viommu *viommu = books(NULL);
+    struct iovageom_plug_options where;
+
+    (void)state;
+    iovageom_plug_options_init(&where);
+    where.address_space = 9;
+    assert_int_equal(iovageom_viommu_plug(viommu, 1, &where, host, NULL), 0);
+    assert_int_equal(iovageom_viommu_attach(viommu, 7, 1, 0, NULL), 0);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_int_equal(iovageom_viommu_map(viommu, 7, R(i << 12, (i << 12) + 0xfff), 0, RW, NULL),
+                         0);
+    assert_int_equal(iovageom_geometry_add_map_budget(host, 3, IOVAGEOM_SOURCE_USER), 0);
+    where.flags = IOVAGEOM_PLUG_ALLOW_STALE;
+    assert_int_equal(iovageom_viommu_plug(viommu, 2, &where, host, NULL), 0);
+    assert_int_equal(iovageom_viommu_map(viommu, 7, R(0x10000, 0x10fff), 0, RW, &report),
+                     IOVAGEOM_ERR_LIMIT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
+    assert_int_equal(iovageom_report_at(&report, 0)->wanted, 6);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 3);
+    iovageom_geometry_free(host);
+    iovageom_viommu_free(viommu);
+}
+
 /* Of the groups of a domain as many are asked who reserves something, the newest first, and no more. */
 static void as_many_groups_are_asked_as_is_said(void **state)
 {
@@ -559,6 +586,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_endpoint_that_was_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(one_of_several_devices_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_map_says_by_what, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_budget_that_is_exceeded_says_by_how_much, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(as_many_groups_are_asked_as_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(who_disagrees_at_an_endpoint_is_told_why, setup, teardown),
         cmocka_unit_test_setup_teardown(who_reserves_nothing_is_named_itself, setup, teardown),
