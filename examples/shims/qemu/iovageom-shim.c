@@ -30,7 +30,7 @@ struct IovageomShim {
     struct iovageom_report report; /* of the call at hand */
     struct virtio_iommu_config *config;
     PCIBus *root;
-    GHashTable *deep;    /* numbers of buses that need a table -> PCIBus, see bus_number() */
+    GHashTable *deep;    /* numbers of buses that need a table -> their paths, see bus_number() */
     GHashTable *plugged; /* place of a device, as a number -> its endpoint, plus 1 */
     GHashTable *fillers; /* endpoints of slots that hold a device without a host behind it */
     GHashTable *loose;   /* domains with mappings that the books don't know, see misaligned() */
@@ -53,11 +53,21 @@ struct IovageomShim {
  */
 #define DEEP 0xff0000u
 
+/* Where a bus is: the devfns of the bridges on the way there. Another bus may come to the same place. */
+static char *bus_path(IovageomShim *shim, PCIBus *bus)
+{
+    PCIDevice *bridge = bus == shim->root ? NULL : pci_bridge_get_device(bus);
+    g_autofree char *above = bridge ? bus_path(shim, pci_get_bus(bridge)) : NULL;
+
+    return bridge ? g_strdup_printf("%s/%02x", above, (uint8_t)bridge->devfn) : g_strdup("");
+}
+
 static uint32_t bus_number(IovageomShim *shim, PCIBus *bus)
 {
     PCIDevice *bridge = bus == shim->root ? NULL : pci_bridge_get_device(bus);
+    g_autofree char *path = NULL;
     uint32_t above, number;
-    PCIBus *known;
+    const char *known;
 
     if (!bridge) {
         return 0;
@@ -68,11 +78,14 @@ static uint32_t bus_number(IovageomShim *shim, PCIBus *bus)
         return number;
     }
     number = ((above + 1) * 0x9e3779b1u ^ (uint8_t)bridge->devfn) % 0xffff;
+    path = bus_path(shim, bus);
     while ((known = g_hash_table_lookup(shim->deep, GUINT_TO_POINTER(DEEP | number))) &&
-           known != bus) {
+           strcmp(known, path) != 0) {
         number = (number + 1) % 0xffff;
     }
-    g_hash_table_insert(shim->deep, GUINT_TO_POINTER(DEEP | number), bus);
+    if (!known) {
+        g_hash_table_insert(shim->deep, GUINT_TO_POINTER(DEEP | number), g_steal_pointer(&path));
+    }
     return DEEP | number;
 }
 
@@ -377,7 +390,7 @@ IovageomShim *iovageom_shim_new(const IovageomShimSetup *setup, Error **errp)
     iovageom_report_init(&shim->report, NULL);
     shim->config = setup->config;
     shim->root = setup->root;
-    shim->deep = g_hash_table_new(NULL, NULL);
+    shim->deep = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     shim->plugged = g_hash_table_new(NULL, NULL);
     shim->fillers = g_hash_table_new(NULL, NULL);
     shim->loose = g_hash_table_new(NULL, NULL);

@@ -721,6 +721,28 @@ static void places_deep_down_are_told_apart(void)
     iovageom_shim_free(shim);
 }
 
+/* A bridge deep down leaves, and another one comes there: its bus has the number that the first had. */
+static void a_place_deep_down_keeps_its_number(void)
+{
+    PCIBus buses[5] = {0};
+    PCIDevice bridges[5] = {0};
+    IovageomShim *shim = new_shim(-K4, true, NULL);
+
+    for (int n = 0; n < 5; n++) {
+        int above = n == 4 ? 2 : n - 1; /* the last one takes the place of the one before */
+
+        bridges[n] =
+            (PCIDevice){.devfn = 8, .bus = above >= 0 ? &buses[above] : &root, .below = &buses[n]};
+        buses[n].parent_dev = &bridges[n];
+    }
+    g_assert_cmpint(iovageom_shim_attach(shim, &buses[3], 8, 1, 0), ==, VIRTIO_IOMMU_S_OK);
+    /* The endpoint moves, and its first domain ends. */
+    g_assert_cmpint(iovageom_shim_attach(shim, &buses[4], 8, 2, 0), ==, VIRTIO_IOMMU_S_OK);
+    g_assert_cmpint(iovageom_shim_map(shim, 2, 0, K4 - 1, 0, 3), ==, VIRTIO_IOMMU_S_OK);
+    g_assert_cmpint(iovageom_shim_map(shim, 1, 0, K4 - 1, 0, 3), ==, VIRTIO_IOMMU_S_NOENT);
+    iovageom_shim_free(shim);
+}
+
 /* Wherever a device is, it leaves as it came: also where the number of its place would be the last. */
 static void every_place_has_a_number(void)
 {
@@ -776,6 +798,7 @@ int main(int argc, char **argv)
     TEST(a_driver_that_does_not_ask_moves_to_no_region);
     TEST(a_guest_that_read_something_else_is_refused);
     TEST(places_deep_down_are_told_apart);
+    TEST(a_place_deep_down_keeps_its_number);
     TEST(every_place_has_a_number);
     return g_test_run();
 }
