@@ -7,7 +7,7 @@ function(iovageom_compile target)
   if(PROJECT_IS_TOP_LEVEL AND CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
     target_compile_options(${target} PRIVATE
       -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wcast-qual
-      -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla)
+      -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wunused-macros -Wvla)
     if(IOVAGEOM_WERROR)
       target_compile_options(${target} PRIVATE -Werror)
     endif()

@@ -7,7 +7,6 @@
 #include "basics.h"
 
 #define GIB      (1ULL << 30)
-#define MIB      (1ULL << 20)
 #define BARS_MAX 256
 
 /*

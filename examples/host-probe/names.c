@@ -3,9 +3,9 @@
 
 #ifdef HAVE_PCIACCESS
 #include <pciaccess.h>
-#endif
 
 #define MOST_VENDORS 50
+#endif
 
 const char *pci_class_name(unsigned class_code)
 {

@@ -10,8 +10,7 @@
 
 #include "geometry/internal.h"
 
-#define WINDOW       R(0xa0000000, 0xa00fffff)
-#define GUEST_WINDOW R(0x8000000, 0x80fffff)
+#define WINDOW R(0xa0000000, 0xa00fffff)
 
 static struct iovageom_geometry *read_text(const struct iovageom_allocator *allocator,
                                            const char *text)

@@ -14,7 +14,6 @@
 #include "support/test_config.h"
 #include "support/test_regions.h"
 
-#define MAX          UINT64_MAX
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static void n58_n61_unknown_properties_are_skipped(void **state)
