@@ -9,7 +9,7 @@ use std::ptr;
 use iovageom_sys as sys;
 
 use crate::range::{range_of, raw_range};
-use crate::report::{c_name, Raw};
+use crate::report::{c_name, plain, Raw};
 use crate::{Error, Geometry, Report, Result, Status};
 
 /// What a piece of a guest's physical layout is.
@@ -52,6 +52,18 @@ impl Piece {
         Piece { kind: PieceKind::Bar, limits: Some(limits), ..Piece::ram(range) }
     }
 
+    /// How many mappings the RAM of a layout makes when it is mapped in steps of `chunk` bytes, a power
+    /// of two, each at a multiple of that; `u64::MAX` for more.
+    pub fn ram_in_chunks(pieces: &[Piece], chunk: u64) -> Result<u64> {
+        let raw: Vec<_> = pieces.iter().map(Piece::raw).collect();
+        let mut mappings = 0;
+        // SAFETY: an array of that length, and room for the answer.
+        plain(unsafe {
+            sys::iovageom_plan_layout_chunks(raw.as_ptr(), raw.len(), chunk, &mut mappings)
+        })?;
+        Ok(mappings)
+    }
+
     fn raw(&self) -> sys::iovageom_piece {
         let flag = |set: bool, bit: u32| if set { bit } else { 0 };
         sys::iovageom_piece {
@@ -89,7 +101,8 @@ pub struct Layout {
     /// Pieces that the host refuses where they are, and those of them for which no place was found.
     pub misfits: usize,
     pub stuck: usize,
-    /// Mappings that are needed, and what a guest may need that maps granule by granule.
+    /// Mappings that are needed, and what a guest may need that maps granule by granule; for larger
+    /// steps see [`Piece::ram_in_chunks`].
     pub mappings: u64,
     pub page_mappings: u64,
     /// `None`: the host does not say.

@@ -250,6 +250,22 @@ fn a_layout_says_what_is_in_the_way() {
 }
 
 #[test]
+fn ram_is_counted_in_the_steps_of_a_guest() {
+    let bar = Piece::bar(0xf000_0000..=0xf0ff_ffff, 0..=TOP);
+    let pieces = [Piece::ram(0..=0x7fff_ffff), bar, Piece::ram(0x1_0000_0000..=0x1_0000_0fff)];
+    assert_eq!(Piece::ram_in_chunks(&pieces, 2 << 20), Ok(1025));
+    assert_eq!(Piece::ram_in_chunks(&pieces, 4096), Ok((1 << 19) + 1));
+    assert_eq!(Piece::ram_in_chunks(&[Piece::ram(0..=TOP)], 1), Ok(TOP));
+    assert_eq!(Piece::ram_in_chunks(&[], 4096), Ok(0));
+    let refused =
+        |pieces: &[Piece], chunk| Piece::ram_in_chunks(pieces, chunk).unwrap_err().status();
+    assert_eq!(refused(&pieces, 3), Status::Invalid);
+    #[allow(clippy::reversed_empty_ranges)]
+    let inverted = Piece::ram(1..=0);
+    assert_eq!(refused(&[inverted], 4096), Status::Inverted);
+}
+
+#[test]
 fn a_pool_can_do_what_all_can() {
     let mut coarse = Geometry::new("coarse").unwrap();
     coarse.add_gaw(48, Source::Vfio).unwrap();
