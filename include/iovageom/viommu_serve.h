@@ -157,6 +157,8 @@ IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
  *        was 0.
  * @param transaction its `status` is what was answered.
  * @param writable `writable_size` bytes, as given to begin.
+ * @param report is added to, and not cleared: it may have why the VMM's own work has failed. Clear it
+ *        where other calls have used it since begin.
  * @return the used length of the buffer; 0 when it was left unwritten.
  */
 IOVAGEOM_API size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
