@@ -703,23 +703,29 @@ int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uin
                                                                      NULL, &shim->report)));
 }
 
+void iovageom_shim_reset(IovageomShim *shim, bool system)
+{
+    iovageom_viommu_reset(shim->books, system);
+    g_hash_table_remove_all(shim->loose);
+    drop_stream(shim);
+}
+
+/*
+ * A driver comes here only after it has reset the device. Since QEMU 10.0 nobody says so: the device is
+ * told of a reset of the machine alone, and what the driver before had mapped would be in the way.
+ */
 int iovageom_shim_features(IovageomShim *shim, uint64_t features)
 {
-    int rc = iovageom_viommu_driver_features(shim->books, features, &shim->report);
+    int rc;
 
+    iovageom_shim_reset(shim, false);
+    rc = iovageom_viommu_driver_features(shim->books, features, &shim->report);
     return answer(shim, iovageom_status_virtio(rc)) == VIRTIO_IOMMU_S_OK ? 0 : -EINVAL;
 }
 
 void iovageom_shim_set_bypass(IovageomShim *shim, bool bypass)
 {
     iovageom_viommu_set_bypass(shim->books, bypass, &shim->report);
-}
-
-void iovageom_shim_reset(IovageomShim *shim, bool system)
-{
-    iovageom_viommu_reset(shim->books, system);
-    g_hash_table_remove_all(shim->loose);
-    drop_stream(shim);
 }
 
 /* ---- QEMU's stream ---- */

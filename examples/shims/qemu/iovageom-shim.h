@@ -77,8 +77,9 @@ int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint6
 int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last);
 
 /*
- * FEATURES_OK: `features` are what the driver has accepted. 0, or the reason goes to the log and it is
- * -EINVAL: such a driver could not be told what a device can't map, so it must not go on.
+ * FEATURES_OK, which a driver sets after a reset: `features` are what it has accepted. 0, or the reason
+ * goes to the log and it is -EINVAL: such a driver could not be told what a device can't map, so it must
+ * not go on.
  */
 int iovageom_shim_features(IovageomShim *shim, uint64_t features);
 
