@@ -53,27 +53,63 @@ static uint64_t last_of(uint32_t level, const void *node, uint32_t count)
     return ((const uint64_t *)node)[(level == 0 ? 2 * count : count) - 1];
 }
 
+NOINLINE uint64_t iovageom_itree_base(const struct iovageom_itree *tree,
+                                      const struct iovageom_itree_path *path, uint32_t level)
+{
+    uint32_t slot = 0;
+
+    while (slot == 0) {
+        if (++level > tree->height)
+            return 0;
+        slot = path->slot[level];
+    }
+    return inner_of(path, level)->last[slot - 1] + 1;
+}
+
+/* Two ranges at a time, so that neither waits for the other. What is compared is from one range's last
+ * address to the next one's start, so one more than is free. */
+NOINLINE uint64_t iovageom_itree_leaf_gap(const struct iovageom_range *ranges, size_t count,
+                                          uint64_t base)
+{
+    uint64_t most = 1, other = 1;
+    size_t i = 2;
+
+    if (count == 0)
+        return 0;
+    for (; i < count; i += 2) {
+        most = iovageom_higher(most, ranges[i - 1].start - ranges[i - 2].last);
+        other = iovageom_higher(other, ranges[i].start - ranges[i - 1].last);
+    }
+    if (i == count)
+        most = iovageom_higher(most, ranges[i - 1].start - ranges[i - 2].last);
+    return iovageom_higher(ranges[0].start - base, iovageom_higher(most, other) - 1);
+}
+
 /* The longest gap in front of n entries, from `first` on, of the path's node at that level; 0 where none
  * is kept: in a tree with values, and of a root that is no leaf. */
-static uint64_t longest(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                        uint32_t level, uint32_t first, uint32_t n)
+static NOINLINE uint64_t longest(const struct iovageom_itree *tree,
+                                 const struct iovageom_itree_path *path, uint32_t level,
+                                 uint32_t first, uint32_t n)
 {
     const struct iovageom_range *ranges = path->node[level];
+    const struct iovageom_itree_child *child;
     uint64_t gap = 0;
 
     if (tree->width > 0 || n == 0 || (level > 0 && level == tree->height))
         return 0;
     if (level == 0)
-        return leaf_gap(ranges + first, n, base_of(tree, path, 0, first));
-    for (uint32_t i = first; i < first + n; i++)
-        gap = iovageom_higher(gap, inner_of(path, level)->child[i].gap);
+        return iovageom_itree_leaf_gap(ranges + first, n, base_of(tree, path, first));
+    child = &inner_of(path, level)->child[first];
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < n; i++)
+        gap = iovageom_higher(gap, child[i].gap);
     return gap;
 }
 
 /* Brings up to date what is kept of the path's node at that level; false when nothing above is another
  * for that. An empty leaf, which is to go, gets the last address of what is below it. */
-static bool renew_node(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
-                       uint32_t level)
+static NOINLINE bool renew_node(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                                uint32_t level)
 {
     const uint64_t longest_above = child_at(tree, path, level + 1)->gap;
     struct iovageom_itree_child *child = child_at(tree, path, level);
@@ -85,7 +121,7 @@ static bool renew_node(struct iovageom_itree *tree, const struct iovageom_itree_
     if (child->count > 0)
         last = last_of(level, path->node[level], child->count);
     else
-        last = iovageom_higher(base_of(tree, path, level, 0), 1) - 1;
+        last = iovageom_higher(iovageom_itree_base(tree, path, level), 1) - 1;
     above = *kept != last ||
             (child->gap != gap && (child->gap == longest_above || gap > longest_above));
     *kept = last;
@@ -93,10 +129,22 @@ static bool renew_node(struct iovageom_itree *tree, const struct iovageom_itree_
     return above;
 }
 
-void iovageom_itree_renew(struct iovageom_itree *tree, const struct iovageom_itree_path *path)
+void iovageom_itree_renew(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                          uint32_t level)
 {
-    for (uint32_t level = 0; level <= tree->height && renew_node(tree, path, level);)
+    while (level <= tree->height && renew_node(tree, path, level))
         level++;
+}
+
+void iovageom_itree_divided(struct iovageom_itree *tree, const struct iovageom_itree_path *path)
+{
+    struct iovageom_itree_child *leaf = child_at(tree, path, 0);
+    const uint64_t old = leaf->gap;
+
+    leaf->gap =
+        iovageom_itree_leaf_gap(path->node[0], leaf->count, iovageom_itree_base(tree, path, 0));
+    if (child_at(tree, path, 1)->gap == old)
+        iovageom_itree_renew(tree, path, 1);
 }
 
 /*

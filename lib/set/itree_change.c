@@ -116,10 +116,9 @@ static NOINLINE int insert_any(struct iovageom_itree *tree, struct iovageom_itre
     /* Behind all others only in the highest leaf: else the place would be in the next one. Elsewhere the
      * range divides a gap, which may have been the longest of the leaf. */
     if (index == count)
-        extend(tree, path, range.last,
-               width == 0 ? range.start - base_of(tree, path, 0, index) : 0);
-    else if (width == 0 && ranges[index + 1].start - base_of(tree, path, 0, index) == leaf->gap)
-        iovageom_itree_renew(tree, path);
+        extend(tree, path, range.last, width == 0 ? range.start - base_of(tree, path, index) : 0);
+    else if (width == 0 && ranges[index + 1].start - base_of(tree, path, index) == leaf->gap)
+        iovageom_itree_divided(tree, path);
     return IOVAGEOM_OK;
 }
 
@@ -139,7 +138,7 @@ IOVAGEOM_COLD static void renew_above(struct iovageom_itree *tree, uint64_t addr
     struct iovageom_itree_path path;
 
     if (iovageom_itree_seek(tree, address, &path).range && tree->root.node)
-        iovageom_itree_renew(tree, &path);
+        iovageom_itree_renew(tree, &path, 0);
 }
 
 IOVAGEOM_COLD void iovageom_itree_resize(struct iovageom_itree *tree,
@@ -148,7 +147,7 @@ IOVAGEOM_COLD void iovageom_itree_resize(struct iovageom_itree *tree,
 {
     ((struct iovageom_range *)path->node[0])[path->slot[0]] = range;
     tree->changes++;
-    iovageom_itree_renew(tree, path);
+    iovageom_itree_renew(tree, path, 0);
     if (range.last < tree->highest)
         renew_above(tree, range.last + 1);
 }
@@ -187,7 +186,7 @@ static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_
     struct iovageom_range *ranges = path->node[0];
     const uint32_t index = path->slot[0];
     const uint32_t left = leaf->count - n;
-    const uint64_t base = base_of(tree, path, 0, index);
+    const uint64_t base = base_of(tree, path, index);
     const bool end = index == left && tree->width == 0;
 
     move_tail(tree, ranges, values_in(tree, path), index, index + n, left - index);
@@ -197,7 +196,7 @@ static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_
     tree->changes++;
     leaf->count = left;
     if (index == left)
-        iovageom_itree_renew(tree, path);
+        iovageom_itree_renew(tree, path, 0);
     else if (tree->width == 0 && ranges[index].start - base > leaf->gap)
         extend(tree, path, 0, ranges[index].start - base);
     /* The gap above is in another leaf: exact before entries move, but behind an empty leaf, of which
@@ -273,7 +272,7 @@ void iovageom_itree_append(struct iovageom_itree_builder *builder,
         }
         memcpy((struct iovageom_range *)path->node[0] + used, ranges, n * sizeof(*ranges));
         extend(tree, path, ranges[n - 1].last,
-               leaf_gap(ranges, tree->root.node ? n : 0, base_of(tree, path, 0, used)));
+               iovageom_itree_leaf_gap(ranges, tree->root.node ? n : 0, base_of(tree, path, used)));
         path->slot[0] = (uint16_t)(used + n);
         child_at(tree, path, 0)->count = path->slot[0];
         tree->count += n;

@@ -42,7 +42,7 @@ static bool leaf_hit(const struct iovageom_itree *tree, struct iovageom_itree_pa
     const uint32_t count = count_at(tree, path, 0);
 
     for (uint32_t i = path->slot[0]; i < count; i += step) {
-        const uint64_t base = i > 0 ? ranges[i - 1].last + 1 : base_of(tree, path, 0, 0);
+        const uint64_t base = base_of(tree, path, i);
 
         if (ranges[i].start - base >= size) {
             *gap = (struct iovageom_range){base, ranges[i].start - 1};

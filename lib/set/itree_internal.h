@@ -59,30 +59,23 @@ static inline void take_child(struct iovageom_itree_path *path, uint32_t level, 
     path->node[level - 1] = inner_of(path, level)->child[slot].node;
 }
 
-/* Where the gap in front of entry `slot` of the path's node at that level begins: one above the last
- * range below it. That range is in the entry before, or where there is none, in one before an
- * ancestor; 0 when no range is below. Can't wrap, as there are addresses above that range. */
+/* Where the gap in front of the path's node at that level begins: one above the last range below it,
+ * which is in an entry before an ancestor; 0 when no range is below. Can't wrap, as there are addresses
+ * above that range. */
+uint64_t iovageom_itree_base(const struct iovageom_itree *tree,
+                             const struct iovageom_itree_path *path, uint32_t level);
+
+/* The same for entry `slot` of the path's leaf. */
 static inline uint64_t base_of(const struct iovageom_itree *tree,
-                               const struct iovageom_itree_path *path, uint32_t level,
-                               uint32_t slot)
+                               const struct iovageom_itree_path *path, uint32_t slot)
 {
-    if (level == 0 && slot > 0)
-        return ((const struct iovageom_range *)path->node[0])[slot - 1].last + 1;
-    for (; slot == 0; slot = path->slot[level])
-        if (++level > tree->height)
-            return 0;
-    return inner_of(path, level)->last[slot - 1] + 1;
+    if (slot == 0)
+        return iovageom_itree_base(tree, path, 0);
+    return ((const struct iovageom_range *)path->node[0])[slot - 1].last + 1;
 }
 
 /* The longest gap in front of any of the ranges, 0 for none; the first gap begins at `base`. */
-static inline uint64_t leaf_gap(const struct iovageom_range *ranges, size_t count, uint64_t base)
-{
-    uint64_t most = count > 0 ? ranges[0].start - base : 0;
-
-    for (size_t i = 1; i < count; i++)
-        most = iovageom_higher(most, ranges[i].start - ranges[i - 1].last - 1);
-    return most;
-}
+uint64_t iovageom_itree_leaf_gap(const struct iovageom_range *ranges, size_t count, uint64_t base);
 
 /* Leads the path on to the first entry of the next leaf; false when there is none. */
 bool iovageom_itree_step(const struct iovageom_itree *tree, struct iovageom_itree_path *path);
@@ -97,9 +90,12 @@ static inline uint64_t *last_at(struct iovageom_itree *tree, const struct iovage
                                 : &tree->highest;
 }
 
-/* Brings up to date what is kept of the path's leaf, after any change of its entries, and of the
- * nodes above it. */
-void iovageom_itree_renew(struct iovageom_itree *tree, const struct iovageom_itree_path *path);
+/* Brings up to date what is kept of the path's node at that level, 0 after any change of entries of the
+ * leaf, and of the nodes above it. */
+void iovageom_itree_renew(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
+                          uint32_t level);
+/* The same after the longest gap of the leaf has become shorter, and nothing else. */
+void iovageom_itree_divided(struct iovageom_itree *tree, const struct iovageom_itree_path *path);
 /* Makes room for one entry in the path's leaf, or in the object, which is full. Afterwards the path
  * leads to the same place, in the leaf with the entry that follows the place. Behind the highest
  * entry that is a new leaf, unless it has taken over the entries of the object.
