@@ -265,9 +265,9 @@ static bool has_word(const struct scan *line, const char *word)
 /* "= -22", "os error 22", "Error(22)", "failed: -22", in words, or by its name. */
 static int read_error(const struct scan *line)
 {
-    static const char *const marks[] = {") = -",  ")=-",    "os error ", "Error(",
-                                        "ret=-",  "ret -",  "failed: -", "error -",
-                                        "errno ", "errno=", "code: ",    "error "};
+    static const char *const marks[] = {
+        ") = -",  ")=-",    "os error ", "Error(", "ret=-", "ret -",    "failed: -", "error -",
+        "errno ", "errno=", "errno: ",   "err=-",  "err -", "{ code: ", "error "};
     struct scan at;
     uint64_t value;
 
