@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "amounts.h"
 #include "paste.h"
@@ -307,6 +308,9 @@ void questions_add(struct questions *questions, const char *words)
         return;
     }
     add_lines(questions, words, strlen(words));
+    if (questions->asked == before && access(words, F_OK) == 0)
+        die(EXIT_USAGE, "%s: a file: its lines are read from standard input: why - <FILE",
+            quoted(words, strlen(words)));
     if (questions->asked == before && !questions->event.open)
         die(EXIT_USAGE,
             "%s: neither an address, nor a range (START-LAST, START+SIZE), nor a line that a VMM "
