@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "amounts.h"
+#include "broken.h"
 #include "paste.h"
 #include "say.h"
 
@@ -95,10 +96,13 @@ static bool is_owner(struct questions *questions, const struct vmm_line *line)
 
 static void add_line(struct questions *questions, const char *words, size_t length)
 {
-    enum { MOST_SHOWN = 4096 };
+    enum { LEAST = 6, MOST_SHOWN = 4096 };
     struct vmm_line line;
     size_t number;
 
+    /* A text may have millions of lines with nothing in them. */
+    if (length < LEAST)
+        return;
     if (vmm_event_read(&questions->event, words, length, &line)) {
         questions->dumped =
             add_read(questions, &line,
@@ -128,82 +132,6 @@ static void end_lines(struct blob *plain)
     plain->length = length;
 }
 
-static const char *line_end(const char *at, const char *end)
-{
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-
-    return newline != NULL ? newline : end;
-}
-
-/* Whether a line that has the first words waits for the second. */
-static bool is_open(const char *at, const char *end, const char **waits, const char **begins)
-{
-    static const struct {
-        const char *begins, *waits;
-    } forms[] = {
-        {"dma_map(", ")"},
-        {"dma_unmap(", ")"},
-        {"Request device", "fault reason"},
-        {"AMD-Vi: Event logged [", "address="},
-        {"context fault", "iova="},
-        {"event: F_", "iova:"},
-        {"guest IOVA region", ".."},
-        {"Address space limit", "too low"},
-        {"Firmware has requested this device", "IOMMU mapping"},
-        {"Device is ineligible for", "RMRR requirement"},
-        {"RLIMIT_MEMLOCK", "exceeded"},
-        {"virtio-iommu page mask", "with mask 0x"},
-        {"aw-bits ", "host aw-bits "},
-        {": group ", "viable"},
-    };
-    const struct scan line = {at, end};
-    struct scan behind;
-
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (!scan_find(&line, forms[i].begins, &behind) || scan_has(&behind, forms[i].waits))
-            continue;
-        *waits = forms[i].waits;
-        *begins = forms[i].begins;
-        return true;
-    }
-    return false;
-}
-
-/*
- * The end of the line at `at`, with lines that a mail has broken off it: they are put together where
- * that makes it whole.
- */
-static const char *add_whole_line(struct questions *questions, const char *at, const char *end)
-{
-    enum { MOST_PARTS = 3, LEAST = 6, LONGEST = 4096 };
-    const char *first = line_end(at, end), *last = first, *waits, *begins;
-    char *whole;
-
-    at = line_unmarked(at, first);
-    /* A text may have millions of lines with nothing in them. */
-    if (first - at < LEAST)
-        return first;
-    if (first - at < LONGEST && is_open(at, first, &waits, &begins)) {
-        whole = text("%.*s", (int)(first - at), at);
-        for (int i = 1; i < MOST_PARTS && last < end; i++) {
-            const char *next = line_unmarked(last + 1, end);
-            const struct scan more = {next, line_end(next, end)};
-
-            if (scan_left(&more) >= LONGEST || scan_has(&more, begins))
-                break;
-            last = more.end;
-            whole = lines_joined(whole, whole + strlen(whole), more.at, more.end);
-            if (scan_has(&more, waits) &&
-                vmm_line_read(whole, strlen(whole)).kind != VMM_LINE_NONE) {
-                add_line(questions, whole, strlen(whole));
-                return last;
-            }
-        }
-    }
-    add_line(questions, at, (size_t)(first - at));
-    return first;
-}
-
 static void add_lines(struct questions *questions, const char *words, size_t length)
 {
     struct blob plain = {true, keep(length + 1), length, "", NULL};
@@ -216,7 +144,10 @@ static void add_lines(struct questions *questions, const char *words, size_t len
     at = (const char *)plain.bytes;
     end = at + plain.length;
     while (at < end) {
-        at = add_whole_line(questions, at, end) + 1;
+        struct broken line = broken_line(at, end, &questions->tries);
+
+        add_line(questions, line.at, line.length);
+        at = line.behind + 1;
         questions->lines++;
     }
 }

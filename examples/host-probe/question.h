@@ -26,6 +26,7 @@ struct questions {
     size_t lines;           /**< that were read */
     size_t asked;           /**< of these, and of ranges, how many ask something */
     size_t skipped;         /**< that are different still, and too many */
+    size_t tries;           /**< of broken_line() */
     struct vmm_event event; /**< of which some lines are read */
     size_t mapped; /**< the last mapping, counted from 1: QEMU names its device in another line */
     size_t dumped; /**< the last event, counted from 1: newer kernels say in words what it was */
