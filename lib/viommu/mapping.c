@@ -147,7 +147,7 @@ int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
     if (status != IOVAGEOM_OK)
         return status;
     return map_place(viommu, target, &change->mapping,
-                     target->limited ? iovageom_domain_budget(target) : UINT64_MAX, report,
+                     target->shares ? iovageom_domain_budget(target) : target->budget, report,
                      &change->place);
 }
 

@@ -381,6 +381,23 @@ static size_t ends_of(struct iovageom_group *group, struct iovageom_address_spac
     return count;
 }
 
+/* Whether several domains have an endpoint in the address space (or NULL), and so draw on its budget. */
+bool iovageom_is_shared(const struct iovageom_address_space *address_space)
+{
+    return address_space != NULL && address_space->mapped.down != NULL &&
+           address_space->mapped.down->down_next != NULL;
+}
+
+/* The second domain comes into an address space or leaves it: what the first one remembers of its budget
+ * is out of date. */
+static void sharing_changes(struct iovageom_address_space *address_space, bool before)
+{
+    struct iovageom_link *link = address_space != NULL ? address_space->mapped.down : NULL;
+
+    for (; link != NULL && iovageom_is_shared(address_space) != before; link = link->down_next)
+        ((struct iovageom_domain *)link->lower->self)->clean = false;
+}
+
 /*
  * Move an endpoint: it is in this address space and this domain from now on. Either may be NULL, or
  * as before. To leave needs no memory, as no new link is made. IOVAGEOM_ERR_NO_MEMORY: nothing has changed,
@@ -392,6 +409,8 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
 {
     struct iovageom_address_space *old_space = endpoint->address_space;
     struct iovageom_domain *old = endpoint->domain;
+    const bool shared = iovageom_is_shared(address_space),
+               was_shared = iovageom_is_shared(old_space);
     struct link_ends now[3], before[3];
     const size_t count = ends_of(endpoint->group, address_space, domain, now);
     size_t left = ends_of(endpoint->group, old_space, old, before);
@@ -406,6 +425,8 @@ int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpo
         }
     while (left > 0)
         link_put(viommu, &before[--left]);
+    sharing_changes(address_space, shared);
+    sharing_changes(old_space, was_shared);
     endpoint->address_space = address_space;
     endpoint->domain = domain;
     if (old_space != address_space)

@@ -168,9 +168,10 @@ struct iovageom_domain {
     struct iovageom_node mapped; /**< links from address spaces */
     uint32_t id;
     bool bypass;
-    bool clean;   /**< `reserved` and `limited` are up to date: iovageom_domain_refresh() */
-    bool limited; /**< an address space of it has a budget: see iovageom_domain_budget() */
-    bool indexed; /**< keep `back` (IOVAGEOM_VIOMMU_INDEX_PHYS) */
+    bool clean;      /**< `reserved`, `budget` and `shares` are: iovageom_domain_refresh() */
+    bool shares;     /**< other domains draw on a budget of it: ask iovageom_domain_budget() */
+    bool indexed;    /**< keep `back` (IOVAGEOM_VIOMMU_INDEX_PHYS) */
+    uint64_t budget; /**< else: the least of its address spaces; all ones for no limit */
     struct iovageom_mappings mappings;
     struct iovageom_back *back; /**< their index by address, while there is something in it */
     struct iovageom_members members;
@@ -281,6 +282,7 @@ struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
 struct iovageom_plug *iovageom_lead_like(const struct iovageom_address_space *address_space,
                                          const struct iovageom_device *device);
 const struct iovageom_plug *iovageom_lead_next(struct iovageom_leads *leads);
+bool iovageom_is_shared(const struct iovageom_address_space *address_space);
 bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
 bool iovageom_group_promised(const struct iovageom_group *group);

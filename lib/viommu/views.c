@@ -136,7 +136,14 @@ int iovageom_domain_refresh(const struct iovageom_viommu *viommu, struct iovageo
 {
     const int error = iovageom_domain_reserved(viommu, domain, &domain->reserved);
 
-    domain->limited = iovageom_domain_budget(domain) != UINT64_MAX;
+    domain->budget = UINT64_MAX;
+    domain->shares = false;
+    for (const struct iovageom_link *link = domain->mapped.up; link != NULL; link = link->up_next) {
+        const struct iovageom_address_space *address_space = link->upper->self;
+
+        domain->budget = iovageom_lower(domain->budget, address_space->budget);
+        domain->shares |= address_space->budget != UINT64_MAX && iovageom_is_shared(address_space);
+    }
     domain->clean = error == IOVAGEOM_OK;
     return error;
 }

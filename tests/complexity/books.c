@@ -257,6 +257,29 @@ static void requests(size_t n)
     iovageom_viommu_free(viommu);
 }
 
+/* n devices, each with a budget of its own, serve one domain of n mappings. One of them is in another
+ * domain for a while. */
+static void budgets(size_t n)
+{
+    struct iovageom_viommu *viommu = books(n);
+    struct iovageom_geometry *geometry = host(0);
+
+    must(iovageom_geometry_add_map_budget(geometry, n, IOVAGEOM_SOURCE_VFIO) == 0);
+    for (size_t i = 0; i < n; i++) {
+        plug(viommu, (uint32_t)i, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_VIOMMU_OWN, geometry);
+        must(iovageom_viommu_attach(viommu, 1, (uint32_t)i, 0, NULL) == 0);
+    }
+    must(iovageom_viommu_attach(viommu, 2, 0, 0, NULL) == 0);
+    must(iovageom_viommu_attach(viommu, 1, 0, 0, NULL) == 0);
+    start();
+    for (size_t i = 0; i < n; i++)
+        must(iovageom_viommu_map(viommu, 1, scattered(i, n), 0, RW, NULL) == 0);
+    must(iovageom_viommu_map(viommu, 1, scattered(n, 2 * n), 0, RW, NULL) == IOVAGEOM_ERR_LIMIT);
+    stop();
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(geometry);
+}
+
 /*
  * n mappings of a domain whose books keep an index by address, each found back and unmapped. They
  * lead to `kinds` places: with few, many lead to the same one.
@@ -556,6 +579,7 @@ const struct measure measures_of_books[] = {
      endpoints},
     {"viommu_plug, n aliases", "n times O(log n)", GROWTH_LINEAR_LOG, 2048, aliases},
     {"viommu_request, n of each", "n times O(log n)", GROWTH_LINEAR_LOG, 1024, requests},
+    {"viommu_map, n budgets in a domain", "n times O(log n)", GROWTH_LINEAR_LOG, 2048, budgets},
     {"viommu_translate_back, n mappings", "n times O(log n)", GROWTH_LINEAR_LOG, 4096, back},
     {"viommu_translate_back, to one place", "n times O(log n)", GROWTH_LINEAR_LOG, 4096,
      back_to_few},

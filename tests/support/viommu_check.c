@@ -197,6 +197,21 @@ static void check_index(struct check *check, const struct iovageom_domain *domai
            "the index by address has not all that the ledger has");
 }
 
+/* Whether another domain has mappings, or may have some, where this one has a budget. */
+static bool shares_a_budget(const struct iovageom_domain *domain)
+{
+    bool shares = false;
+
+    for (const struct iovageom_link *link = domain->mapped.up; link != NULL; link = link->up_next) {
+        const struct iovageom_address_space *address_space = link->upper->self;
+
+        for (const struct iovageom_link *other = address_space->mapped.down; other != NULL;
+             other = other->down_next)
+            shares |= address_space->budget != UINT64_MAX && other->lower->self != domain;
+    }
+    return shares;
+}
+
 static int check_domain(struct check *check, const struct iovageom_domain *domain)
 {
     const struct iovageom_viommu *viommu = check->viommu;
@@ -215,8 +230,10 @@ static int check_domain(struct check *check, const struct iovageom_domain *domai
     if (error == IOVAGEOM_OK && domain->clean) {
         expect(check, iovageom_rangeset_equal(&reserved, &domain->reserved),
                "what is reserved in a domain is not what its endpoints reserve");
-        expect(check, domain->limited == (iovageom_domain_budget(domain) != UINT64_MAX),
-               "a domain does not know whether its hosts have a mapping budget");
+        expect(check, domain->shares == shares_a_budget(domain),
+               "a domain does not know whether others draw on its budgets");
+        expect(check, domain->shares || domain->budget == iovageom_domain_budget(domain),
+               "a domain does not know how many mappings its hosts allow");
     }
     expect(check, !domain->bypass || iovageom_mappings_count(&domain->mappings) == 0,
            "a bypass domain has mappings");
