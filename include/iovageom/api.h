@@ -20,7 +20,8 @@
  *
  * NULL. Pointers must not be NULL unless the call says that they may be. `free` and `deinit` calls
  * accept NULL, and so does every `report` (report.h). So does every `needed`, but for those of
- * plan_cover.h: there it is the length of the list that was written.
+ * plan_cover.h: there it is the length of the list that was written, as a `count` is, which must not
+ * be NULL either.
  *
  * What never happens. No call aborts, prints, sleeps, does I/O, makes a system call, keeps a
  * pointer that it was passed (unless it says so), or touches a global. There are no globals.

@@ -171,8 +171,8 @@ IOVAGEOM_API struct iovageom_finding iovageom_finding_blank(enum iovageom_findin
                                                             int status);
 
 /**
- * Add a finding, for a VMM's own checks. The finding is copied, `detail` is kept as a pointer.
- * O(1). NULL for the report is allowed, and does nothing.
+ * Add a finding, for a VMM's own checks. The finding is copied, also if it is one of this report;
+ * `detail` is kept as a pointer. O(1). NULL for the report is allowed, and does nothing.
  */
 IOVAGEOM_API void iovageom_report_add(struct iovageom_report *report,
                                       const struct iovageom_finding *finding);

@@ -116,7 +116,9 @@ IOVAGEOM_API void iovageom_plug_options_init(struct iovageom_plug_options *optio
  * @return IOVAGEOM_ERR_CONFLICT, IOVAGEOM_ERR_EXISTS, IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY;
  *         nothing has changed then. O(k log m) for each domain, and O(k log k) for each guest
  *         group, that may lose addresses to it; others cost nothing. If another device of its
- *         address space reserves the same and has the same budget, nobody there loses anything.
+ *         address space reserves the same and has the same budget, nobody there loses anything. The
+ *         device is compared with those of its address space that reserve something else than each
+ *         other, and with all that share an endpoint with it.
  */
 IOVAGEOM_API int iovageom_viommu_plug(struct iovageom_viommu *viommu, uint32_t endpoint,
                                       const struct iovageom_plug_options *options,
@@ -190,11 +192,13 @@ struct iovageom_viommu_endpoint {
     const struct iovageom_geometry *geometry;
 };
 
-/** Look one up. IOVAGEOM_ERR_NOT_FOUND. O(log n). */
+/** Look one up. IOVAGEOM_ERR_NOT_FOUND. O(log n); in no domain, whether it bypasses is found as by
+    iovageom_viommu_translate(). */
 IOVAGEOM_API int iovageom_viommu_endpoint(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                           struct iovageom_viommu_endpoint *out);
 
-/** The endpoint with the lowest number from `from` up. False when there is none. O(log n). */
+/** The endpoint with the lowest number from `from` up. False when there is none. The
+    same cost. */
 IOVAGEOM_API bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_t from,
                                                 struct iovageom_viommu_endpoint *out);
 

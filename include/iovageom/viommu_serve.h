@@ -21,7 +21,8 @@
  * virtio, by their short names. The library's own statuses say more (two reasons to answer INVAL
  * may be two statuses here), and the report says why. 0 means done: the object has changed. A
  * `_check` call answers the same, memory aside, and changes nothing. MAP has none: unmap
- * takes back what was mapped.
+ * takes back what was mapped. Whether MAP_UNMAP is offered is asked of requests as bytes only, which
+ * get UNSUPP without it.
  */
 
 #ifdef __cplusplus
@@ -49,8 +50,8 @@ extern "C" {
  *         reached. An endpoint that is attached elsewhere is moved (N29), and stays there when it
  *         is refused. Endpoints of one address space may be in several domains here, if only while
  *         a guest moves them one by one; a VMM whose host can't do that refuses for itself (N27).
- *         O(k log m) and, when it moves from a domain as the last, O(mappings of that). The check
- *         needs memory when devices came or went since the guest group's last request.
+ *         O(k log m) for all k that the guest group reserves, and, when it moves from a domain as
+ *         the last, O(mappings of that). The check needs memory where the domain has mappings.
  */
 IOVAGEOM_API int iovageom_viommu_attach(struct iovageom_viommu *viommu, uint32_t domain,
                                         uint32_t endpoint, uint32_t flags,
@@ -83,8 +84,10 @@ IOVAGEOM_API int iovageom_viommu_detach_check(const struct iovageom_viommu *viom
  *         physical range wraps (I7); NOMEM: no memory, a limit of the configuration or the host's
  *         mapping budget is reached (FINDING_LIMIT, FINDING_BUDGET). They are looked for in this
  *         order: flags, domain, bypass, inverted, alignment, input range, physical, reserved,
- *         mapped, limits. O(log k + log m); while an address space with a budget is in several
- *         domains, of which this is one, its domains are counted besides.
+ *         mapped, limits. O(log k + log m). The first MAP after an endpoint or a device of the domain
+ *         has come or gone finds anew what is reserved there, in O(k log k) for all k. While an
+ *         address space with a budget is in several domains, of which this is one, all such address
+ *         spaces of this one, and their domains, are counted besides.
  */
 IOVAGEOM_API int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                                      struct iovageom_range range, uint64_t phys, uint32_t flags,
@@ -113,7 +116,9 @@ IOVAGEOM_API int iovageom_viommu_unmap_check(const struct iovageom_viommu *viomm
  *        IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be NULL.
  * @return OK; NOENT for an unknown endpoint (N63); INVAL when `size` is smaller than probe_size
  *         (N68), nothing being written then; UNSUPP when PROBE is not offered (N64: don't answer);
- *         NOMEM.
+ *         NOMEM. O(k log k) for all k ranges that the devices of its guest group reserve, of those
+ *         that reserve the same in one address space once; with a report all devices are gone
+ *         through.
  */
 IOVAGEOM_API int iovageom_viommu_probe(struct iovageom_viommu *viommu, uint32_t endpoint,
                                        void *properties, size_t size, size_t *needed,
@@ -204,7 +209,9 @@ struct iovageom_segment {
  * @return IOVAGEOM_ERR_NOT_FOUND: no such endpoint, or it is in no domain and does not bypass
  *         (fault reason DOMAIN); IOVAGEOM_ERR_FAULT: nothing is mapped at an address, or not for
  *         that access (fault reason MAPPING); IOVAGEOM_ERR_INVERTED; IOVAGEOM_ERR_BUFFER_TOO_SMALL.
- *         O(log n + log m + mappings that the range meets).
+ *         O(log n + log m + mappings that the range meets); in no domain, where bypass is checked
+ *         (iovageom_viommu_set_identity()), O(log n + k log count) for all k that its address space
+ *         reserves.
  */
 IOVAGEOM_API int iovageom_viommu_translate(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                            struct iovageom_range range, uint32_t flags,

@@ -168,8 +168,9 @@ IOVAGEOM_API int iovageom_viommu_set_identity(struct iovageom_viommu *viommu,
 
 /**
  * The guest may read the config space from here on: granule, page sizes, input range and probe_size
- * are fixed. Devices plugged later must go with them. The first request of a guest does it too,
- * and its report then has the notes of both.
+ * are fixed. Devices plugged later must go with them. The first request of a guest does it too, and
+ * its report then has the notes of both: any request as bytes, and of those as calls an ATTACH or a
+ * PROBE. (The others are refused while there is no domain.)
  *
  * @param report notes what is cut off the input range to make it whole granules (FINDING_LOST), and
  *        when INPUT_AS_HOST leaves nothing of it (FINDING_NOTHING_USABLE): then it stays as it was;
