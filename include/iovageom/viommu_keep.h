@@ -57,7 +57,8 @@ enum iovageom_load_flag {
  * and has its devices plugged like it (or see IOVAGEOM_LOAD_EXPECT_DEVICES), but is not frozen and
  * has seen no guest. The bytes are taken as hostile. A VMM that loads a snapshot into a machine which
  * ran calls iovageom_viommu_reset() and iovageom_viommu_thaw() before, and shows the guest the config
- * space of the source afterwards; after a refusal it freezes again.
+ * space of the source afterwards; after a refusal it freezes again. Where devices are still expected
+ * since another load, the answer is IOVAGEOM_ERR_STATE, as it is while the object is frozen.
  *
  * Refused, with a finding for each obstacle, when the destination can't honour it: its granule or
  * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit

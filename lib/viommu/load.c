@@ -13,8 +13,8 @@
  * that the report names every obstacle. After the first refusal a record may speak of an endpoint
  * or a domain that could not be made: that is no longer MALFORMED.
  *
- * Either way the object is reset to what it was. It is not frozen, so it has seen no guest, and a
- * reset takes away only what load made.
+ * Either way the object is reset to what it was. It is not frozen and no device is expected, so it has
+ * seen no guest, and a reset takes away only what load made.
  */
 
 struct loader {
@@ -374,8 +374,12 @@ int iovageom_viommu_load(struct iovageom_viommu *viommu, const void *bytes, size
         return IOVAGEOM_ERR_INVALID;
     if (error != IOVAGEOM_OK)
         return error;
-    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL)
+    while ((endpoint = iovageom_endpoint_after(viommu, endpoint)) != NULL) {
+        /* The reset below would take back what another load has made. */
+        if (endpoint->expected)
+            return IOVAGEOM_ERR_STATE;
         endpoint->faulted = endpoint->group->loaded = false;
+    }
     viommu->loading = true;
     error = load_space(&l, iovageom_read_part(&reader, SPACE_SIZE));
     while (error == IOVAGEOM_OK && reader.left > 0) {

@@ -409,6 +409,39 @@ static void domains_that_come_together_share_a_budget(void **state)
     iovageom_report_deinit(&report);
 }
 
+/* What a load has made is not taken back by another one that is refused, or a dry run. */
+static void a_second_load_waits_for_a_reset(void **state)
+{
+    static uint8_t stream[4096];
+    struct iovageom_viommu *viommu;
+    size_t length;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(
+        iovageom_viommu_declare(viommu, 9, IOVAGEOM_VIOMMU_OWN, IOVAGEOM_ENDPOINT_EMULATED, NULL),
+        0);
+    assert_int_equal(iovageom_viommu_freeze(viommu, NULL), 0);
+    assert_int_equal(iovageom_viommu_save(viommu, stream, sizeof(stream), &length), 0);
+    iovageom_viommu_free(viommu);
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(
+        iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL), 0);
+    /* It has no promise and no domain, so this goes without a reset. */
+    assert_int_equal(iovageom_viommu_thaw(viommu), 0);
+    for (uint32_t flags = 0; flags < 4; flags++) {
+        assert_int_equal(iovageom_viommu_load(viommu, stream, length, flags, NULL),
+                         IOVAGEOM_ERR_STATE);
+        assert_int_equal(listed(viommu, 9).expected, 1);
+        assert_false(iovageom_viommu_frozen(viommu));
+    }
+    iovageom_viommu_reset(viommu, true);
+    assert_int_equal(
+        iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL), 0);
+    assert_int_equal(listed(viommu, 9).expected, 1);
+    iovageom_viommu_free(viommu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_promise_without_anybody_left_ends),
         cmocka_unit_test(a_machine_that_ran_goes_back),
         cmocka_unit_test(domains_that_come_together_share_a_budget),
+        cmocka_unit_test(a_second_load_waits_for_a_reset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
