@@ -27,7 +27,9 @@
  * value. Because facts keep their owners, the meet of several geometries can be taken apart again
  * exactly.
  *
- * The usable addresses are those of [0, 2^64-1] that no fact forbids.
+ * The usable addresses are those of [0, 2^64-1] that no fact forbids. Page sizes forbid none: by a
+ * mask of 0 nothing maps all the same, which iovageom_geometry_granule(), _promise_mask() and
+ * _explain() tell, and a virtual IOMMU refuses.
  */
 
 #ifdef __cplusplus

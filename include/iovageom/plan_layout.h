@@ -140,7 +140,8 @@ struct iovageom_layout_plan {
  *         log (pieces + k)) for k reserved regions, and O(pieces + k) more for each move to one of
  *         several holes, for each piece of RAM that is stuck, for each piece that is moved past
  *         holes in which its alignment leaves no room, and for each piece that shares a granule
- *         with one that is fixed or reported.
+ *         with one that is fixed or reported; with a report, O(facts) for each piece that the host
+ *         refuses.
  */
 IOVAGEOM_API int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                                       const struct iovageom_geometry *geometry, uint64_t granule,

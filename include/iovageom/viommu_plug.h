@@ -198,7 +198,7 @@ IOVAGEOM_API int iovageom_viommu_endpoint(const struct iovageom_viommu *viommu, 
                                           struct iovageom_viommu_endpoint *out);
 
 /** The endpoint with the lowest number from `from` up. False when there is none. The
-    same cost. */
+    same cost. Go on from the number above it, if there is one. */
 IOVAGEOM_API bool iovageom_viommu_endpoint_next(const struct iovageom_viommu *viommu, uint32_t from,
                                                 struct iovageom_viommu_endpoint *out);
 

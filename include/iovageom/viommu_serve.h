@@ -254,7 +254,8 @@ struct iovageom_viommu_domain {
 IOVAGEOM_API int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
                                         struct iovageom_viommu_domain *out);
 
-/** The domain with the lowest number from `from` up. False when there is none. */
+/** The domain with the lowest number from `from` up. False when there is none. Go on from the number
+    above it, if there is one: a guest may well make number 2^32-1. */
 IOVAGEOM_API bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t from,
                                               struct iovageom_viommu_domain *out);
 
@@ -266,7 +267,8 @@ IOVAGEOM_API bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *
                                                   uint32_t domain, uint64_t endpoint,
                                                   uint32_t *out);
 
-/** The lowest mapping of a domain that ends at `from` or above. False when there is none. */
+/** The lowest mapping of a domain that ends at `from` or above. False when there is none. Go on from the
+    address above it, if there is one: one may end at 2^64-1. */
 IOVAGEOM_API bool iovageom_viommu_mapping_next(const struct iovageom_viommu *viommu,
                                                uint32_t domain, uint64_t from,
                                                struct iovageom_mapping *out);
