@@ -93,8 +93,8 @@ IOVAGEOM_API void iovageom_plug_options_init(struct iovageom_plug_options *optio
  *   guests know of them. With INPUT_AS_HOST before freeze the input range will shrink: then only a
  *   hole between usable addresses counts, or that no whole granule is in common with the others;
  * - STRICT_INPUT is set, and it can't map an end of the input range (FINDING_INPUT_RANGE);
- * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved
- *   (FINDING_NOTHING_USABLE);
+ * - no whole granule of the input range is usable, with what iovageom_viommu_add_region() reserved,
+ *   or it maps no pages at all (FINDING_NOTHING_USABLE);
  * - endpoints in no domain bypass, and its address space can't map an identity range with it
  *   (FINDING_RESERVED);
  * - more is mapped in its address space, or would be with the domain that it has to join, than its

@@ -96,7 +96,9 @@ static void ask_granule(struct iovageom_admission *a)
     const uint64_t mask = a->device->mask;
     const uint64_t wanted = guest_granule(a->viommu);
 
-    if (mask == 0 || (wanted != 0 && !iovageom_pgsize_accepts(mask, wanted)))
+    if (mask == 0)
+        object_number(a, IOVAGEOM_FINDING_NOTHING_USABLE, IOVAGEOM_ID_NONE, 0, 0);
+    else if (wanted != 0 && !iovageom_pgsize_accepts(mask, wanted))
         object_number(a, IOVAGEOM_FINDING_GRANULE, IOVAGEOM_ID_NONE, wanted,
                       iovageom_pgsize_granule(mask));
 }

@@ -243,7 +243,10 @@ static void without_page_sizes_it_is_a_conflict(void **state)
                          0);
     assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, host, NULL), IOVAGEOM_ERR_CONFLICT);
     assert_int_equal(iovageom_viommu_plug(viommu, 1, NULL, host, &report), IOVAGEOM_ERR_CONFLICT);
-    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_GRANULE);
+    /* No granule is of help, so none is advised. */
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_NOTHING_USABLE);
+    assert_string_equal(iovageom_report_at(&report, 0)->owner.name, "nothing");
+    assert_null(strstr(iovageom_report_text(&report), "granule"));
     /* Nothing is said to be lost that was never usable. */
     for (size_t i = 0; i < iovageom_report_count(&report); i++)
         assert_int_not_equal(iovageom_report_at(&report, i)->kind, IOVAGEOM_FINDING_LOST);
