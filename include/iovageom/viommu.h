@@ -39,7 +39,8 @@
  * *Threads.* As api.h says; reports are the caller's, one for each thread.
  *
  * *Costs* are given in n endpoints, m mappings of the domain at hand, and k ranges that a geometry
- * reserves.
+ * reserves; where all devices of an address space or a guest group count, k is what all of them
+ * reserve, those that reserve the same in one address space once.
  */
 
 #include <iovageom/viommu_keep.h>
