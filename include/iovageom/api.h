@@ -28,8 +28,8 @@
  *
  * Threads. Distinct objects are independent. Calls that take an object by pointer to const may run
  * at the same time on one object; a call that takes it by plain pointer needs it alone. A few calls
- * on a const object need scratch memory, and list IOVAGEOM_ERR_NO_MEMORY: when they run at the same
- * time, the allocator is called from several threads.
+ * on a const object need scratch memory, and list IOVAGEOM_ERR_NO_MEMORY, or say what they do without:
+ * when they run at the same time, the allocator is called from several threads.
  *
  * Memory. Objects that allocate take a struct iovageom_allocator (allocator.h); NULL means
  * malloc and free. A call that removes, shrinks or frees never fails for lack of memory.

@@ -178,7 +178,7 @@ IOVAGEOM_API uint32_t iovageom_geometry_knows(const struct iovageom_geometry *ge
 
 /**
  * The guest address width in bits: that of the highest usable address. What aw-bits can say.
- * O(n log n) for n ranges.
+ * O(n log n) for n ranges; for scratch memory, as iovageom_geometry_equal().
  *
  * @return IOVAGEOM_ERR_UNKNOWN when neither an aperture nor usable ranges are known,
  *         IOVAGEOM_ERR_NOTHING_USABLE.
