@@ -292,6 +292,40 @@ static void equal_compares_regions(void **state)
     iovageom_geometry_free(b);
 }
 
+/* The same is usable of both, but one of them says so as its aperture. With two apertures the meet of them
+ * counts, and with two that have no address in common that they have none. */
+static void equal_compares_apertures(void **state)
+{
+    static const struct {
+        struct iovageom_range one, other;
+    } rows[] = {
+        {{0, 0xffff}, {0, 0xffff}},      {{0, 0xfffff}, {0, 0xffff}},
+        {{0, 0xfffff}, {0, 0xfffff}},    {{0, 0xfff}, {0x2000, 0xffff}},
+        {{0, 0x1fff}, {0x3000, 0xffff}},
+    };
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+    static const unsigned like[ROWS] = {0, 0, 2, 3, 3};
+    struct iovageom_geometry *all[ROWS];
+
+    (void)state;
+    for (size_t i = 0; i < ROWS; i++) {
+        assert_int_equal(iovageom_geometry_new(NULL, "host", &all[i]), 0);
+        assert_int_equal(iovageom_geometry_add_aperture(all[i], rows[i].one, IOVAGEOM_SOURCE_VFIO),
+                         0);
+        assert_int_equal(
+            iovageom_geometry_add_aperture(all[i], rows[i].other, IOVAGEOM_SOURCE_IOMMUFD), 0);
+        assert_int_equal(iovageom_geometry_add_reserved(all[i], R(i < 3 ? 0x10000 : 0, UINT64_MAX),
+                                                        IOVAGEOM_RESV_RESERVED,
+                                                        IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    }
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t k = 0; k < ROWS; k++)
+            assert_int_equal(iovageom_geometry_equal(all[i], all[k]), like[i] == like[k]);
+    for (size_t i = 0; i < ROWS; i++)
+        iovageom_geometry_free(all[i]);
+}
+
 static void allocators_are_checked(void **state)
 {
     struct test_allocator memory;
@@ -433,6 +467,7 @@ int main(void)
         cmocka_unit_test(the_owner_of_the_longest_part_is_named),
         cmocka_unit_test(forbidden_is_the_union_of_what_forbids),
         cmocka_unit_test(equal_compares_regions),
+        cmocka_unit_test(equal_compares_apertures),
         cmocka_unit_test(allocators_are_checked),
         cmocka_unit_test(a_copy_that_refused_a_fact_is_freed_whole),
         cmocka_unit_test(every_allocation_may_fail),

@@ -274,6 +274,7 @@ static void sets_from_the_books(void **state)
         handed_out(&sets[i]);
     assert_int_equal(iovageom_viommu_domain_usable(viommu, 1, &usable), 0);
     handed_out(&usable);
+    assert_int_equal(iovageom_viommu_domain_usable(viommu, 2, &usable), IOVAGEOM_ERR_NOT_FOUND);
     iovageom_viommu_free(viommu);
     iovageom_geometry_free(geometry);
     iovageom_geometry_free(next);
