@@ -292,6 +292,31 @@ static void equal_compares_regions(void **state)
     iovageom_geometry_free(b);
 }
 
+/* So many that they are in nodes, and then one below them, and one above. */
+static void many_regions_are_seen_in_order(void **state)
+{
+    enum { MANY = 200 };
+    static struct iovageom_region regions[MANY + 2];
+    struct iovageom_geometry *geometry;
+    size_t count;
+
+    (void)state;
+    assert_int_equal(iovageom_geometry_new(NULL, "host", &geometry), 0);
+    for (uint64_t i = 0; i < MANY + 2; i++) {
+        const uint64_t page = i < MANY ? i + 1 : i == MANY ? 0 : MANY + 1;
+
+        assert_int_equal(iovageom_geometry_add_reserved(geometry, R(page << 20, page << 20),
+                                                        IOVAGEOM_RESV_RESERVED,
+                                                        IOVAGEOM_SOURCE_SYSFS),
+                         0);
+    }
+    assert_int_equal(iovageom_geometry_regions(geometry, regions, MANY + 2, &count), 0);
+    assert_int_equal(count, MANY + 2);
+    for (uint64_t i = 0; i < MANY + 2; i++)
+        assert_true(iovageom_range_equal(regions[i].range, R(i << 20, i << 20)));
+    iovageom_geometry_free(geometry);
+}
+
 /* The same is usable of both, but one of them says so as its aperture. With two apertures the meet of them
  * counts, and with two that have no address in common that they have none. */
 static void equal_compares_apertures(void **state)
@@ -467,6 +492,7 @@ int main(void)
         cmocka_unit_test(the_owner_of_the_longest_part_is_named),
         cmocka_unit_test(forbidden_is_the_union_of_what_forbids),
         cmocka_unit_test(equal_compares_regions),
+        cmocka_unit_test(many_regions_are_seen_in_order),
         cmocka_unit_test(equal_compares_apertures),
         cmocka_unit_test(allocators_are_checked),
         cmocka_unit_test(a_copy_that_refused_a_fact_is_freed_whole),
