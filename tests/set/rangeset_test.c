@@ -204,6 +204,29 @@ static void a_cursor_notices_an_exchange(void **state)
     iovageom_rangeset_deinit(&other);
 }
 
+/* And that it was filled anew, with few ranges, which need no nodes. */
+static void a_cursor_notices_another_filling(void **state)
+{
+    const struct iovageom_range few[] = {range(0x100, 0x100), range(0x200, 0x200)};
+    struct iovageom_rangeset_cursor cursor;
+    struct iovageom_range got;
+
+    (void)state;
+    for (int filled = 0; filled < 2; filled++) {
+        iovageom_rangeset_clear(&set);
+        for (uint64_t i = 1; filled && i <= 3; i++)
+            assert_int_equal(insert(i * 0x10, i * 0x10), 0);
+        iovageom_rangeset_seek(&set, 0, &cursor);
+        assert_int_equal(iovageom_rangeset_next(&cursor, &got), filled);
+        assert_int_equal(iovageom_rangeset_from_array(&set, few, 2), 0);
+        for (size_t i = 0; i < 2; i++) {
+            assert_true(iovageom_rangeset_next(&cursor, &got));
+            assert_int_equal(got.start, few[i].start);
+        }
+        assert_false(iovageom_rangeset_next(&cursor, &got));
+    }
+}
+
 static void holes(void **state)
 {
     struct iovageom_range got;
@@ -303,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(eight_ranges_need_no_memory, fresh, done),
         cmocka_unit_test_setup_teardown(swaps, fresh, done),
         cmocka_unit_test_setup_teardown(a_cursor_notices_an_exchange, fresh, done),
+        cmocka_unit_test_setup_teardown(a_cursor_notices_another_filling, fresh, done),
         cmocka_unit_test_setup_teardown(holes, fresh, done),
         cmocka_unit_test_setup_teardown(inverts, fresh, done),
         cmocka_unit_test_setup_teardown(few_are_added_all_or_none, fresh, done),

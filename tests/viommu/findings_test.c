@@ -465,6 +465,17 @@ static void a_budget_that_is_exceeded_says_by_how_much(void **state)
     assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
     assert_int_equal(iovageom_report_at(&report, 0)->wanted, 6);
     assert_int_equal(iovageom_report_at(&report, 0)->offered, 3);
+    /* A limit of 4 is less than the 3 that VFIO has left beside the 5 that are there. */
+    assert_int_equal(iovageom_viommu_unplug(viommu, 2), 0);
+    iovageom_geometry_free(host);
+    host = test_host(NULL, "left", 48, PAGES_4K);
+    assert_int_equal(iovageom_geometry_add_map_budget(host, 4, IOVAGEOM_SOURCE_OTHER), 0);
+    assert_int_equal(iovageom_geometry_add_map_budget(host, 3, IOVAGEOM_SOURCE_VFIO), 0);
+    where.flags = 0;
+    assert_int_equal(iovageom_viommu_plug(viommu, 2, &where, host, &report), IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_report_at(&report, 0)->kind, IOVAGEOM_FINDING_BUDGET);
+    assert_int_equal(iovageom_report_at(&report, 0)->offered, 4);
+    assert_int_equal(iovageom_report_at(&report, 0)->owner.source, IOVAGEOM_SOURCE_OTHER);
     iovageom_geometry_free(host);
     iovageom_viommu_free(viommu);
 }
