@@ -73,9 +73,9 @@ struct bench_peer {
     /* Writes the ranges in order; for checking only. */
     size_t (*dump)(void *set, struct iovageom_range *out, size_t capacity);
     /*
-     * Of books. Each request is answered in its tail; returns how many are OK. An access of 64 bytes
-     * by endpoint BENCH_BOOKS_ENDPOINT: the sum of where it goes. A span over several mappings: its
-     * length and where it begins. UNMAP of everything: how many went.
+     * Of books. Each request is answered in its tail; returns how many are OK. An access of 64
+     * bytes by endpoint BENCH_BOOKS_ENDPOINT: the sum of where it goes. A span over several
+     * mappings: its length and where it begins. UNMAP of everything: how many went.
      */
     uint64_t (*requests)(void *books, struct bench_request *requests, size_t count);
     uint64_t (*translate)(void *books, const uint64_t *addresses, size_t count);
@@ -117,7 +117,8 @@ struct bench_task {
 
 void bench_register_tasks(const struct bench_task *tasks, size_t count);
 
-/* Called by a run whose own threads do the work: how long it took, in place of this thread's time. */
+/* Called by a run whose own threads do the work: how long it took, in place of this thread's
+ * time. */
 void bench_took(uint64_t ns);
 
 /* The answer to VFIO_IOMMU_GET_INFO that lists n usable ranges; to be freed. */

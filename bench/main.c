@@ -215,8 +215,8 @@ static void row_report(const struct bench_row *row, const struct bench_runner *r
 }
 
 /*
- * Lets malloc sort what the peer before has freed, which it puts off until somebody asks for a large
- * piece: else that would be charged to whoever does.
+ * Lets malloc sort what the peer before has freed, which it puts off until somebody asks for a
+ * large piece: else that would be charged to whoever does.
  */
 static void settle(void)
 {
@@ -224,8 +224,8 @@ static void settle(void)
 }
 
 /*
- * A random order of `count` peers. Who runs after one that has filled the caches with much else begins
- * with cold ones: that must not be the same peer each time.
+ * A random order of `count` peers. Who runs after one that has filled the caches with much else
+ * begins with cold ones: that must not be the same peer each time.
  */
 static void draw(size_t *order, size_t count)
 {

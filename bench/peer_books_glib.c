@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MAP and UNMAP with the checks that the specification asks of a device, on what QEMU keeps: a GTree
- * of domains, in each of them a GTree of mappings, and the endpoint's reserved regions in a list.
+ * MAP and UNMAP with the checks that the specification asks of a device, on what QEMU keeps: a
+ * GTree of domains, in each of them a GTree of mappings, and the endpoint's reserved regions in a
+ * list.
  */
 #include <glib.h>
 #include <string.h>
@@ -194,7 +195,8 @@ static uint64_t requests(void *set, struct bench_request *list, size_t count)
     return sum;
 }
 
-/* As virtio_iommu_translate() goes: endpoint, reserved regions, mapping, permission. False: a fault. */
+/* As virtio_iommu_translate() goes: endpoint, reserved regions, mapping, permission. False: a
+ * fault. */
 static gboolean translate_one(struct books *books, uint64_t address, struct iovageom_range *found,
                               uint64_t *phys)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What carries something for each range, to see what that costs beside a set: the ledger of mappings (a physical address and flags, with the rules of MAP and UNMAP).
+ * What carries something for each range, to see what that costs beside a set: the ledger of
+ * mappings (a physical address and flags, with the rules of MAP and UNMAP).
  */
 #include <stdlib.h>
 

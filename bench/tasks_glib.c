@@ -235,7 +235,8 @@ static size_t each(size_t n)
 
 /*
  * A hot-plug that looks for live mappings in what the newcomer reserves, by going through all of
- * them: in GTrees, one for each domain, and in one flat array, which is the best that a scan can do.
+ * them: in GTrees, one for each domain, and in one flat array, which is the best that a scan can
+ * do.
  */
 #define MAPPINGS_EACH 1000
 

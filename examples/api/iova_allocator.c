@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An allocator of I/O virtual addresses for a user-space driver: aligned, the highest free addresses
- * first, of what the host maps and the device reaches.
+ * An allocator of I/O virtual addresses for a user-space driver: aligned, the highest free
+ * addresses first, of what the host maps and the device reaches.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A root port without ACS and the devices below it are one guest group, and Linux sets up the
- * group's DMA addresses from the PROBE of the first of them: the port. So the port is told from boot
- * on what they reserve, the device that is there and the one that may be plugged later.
+ * group's DMA addresses from the PROBE of the first of them: the port. So the port is told from
+ * boot on what they reserve, the device that is there and the one that may be plugged later.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,7 +4,8 @@
 
 #include "judge.h"
 
-/* What somebody who wants to assign a group has to know and to do: no tables, sentences and numbers. */
+/* What somebody who wants to assign a group has to know and to do: no tables, sentences and
+ * numbers. */
 
 enum outcome {
     OUTCOME_READY,      /**< can be assigned as it is */
@@ -29,7 +30,8 @@ struct advice {
     enum outcome outcome;
     const char *because; /**< what speaks against it; NULL */
 
-    /** What to say to a VMM with a virtual IOMMU, and to one without, so that guest addresses fit. */
+    /** What to say to a VMM with a virtual IOMMU, and to one without, so that guest addresses
+     * fit. */
     struct setting *settings;
     size_t setting_count;
     struct setting *plain;

@@ -24,7 +24,8 @@ int hex_digit(char byte);
 /** How many hexadecimal digits stand at `at`. */
 size_t hex_run(const char *at, const char *end);
 
-/** A number at *words, which is moved behind it. False, and *words untouched, where there is none. */
+/** A number at *words, which is moved behind it. False, and *words untouched, where there is
+ * none. */
 bool amount_take(const char **words, uint64_t *value);
 
 /** The whole of `words` as a number. */
@@ -43,9 +44,10 @@ bool amount_range_part(const char *words, size_t length, struct iovageom_range *
 #define PCI_ADDRESS_SIZE 17
 
 /**
- * The address of a PCI device at `at`: "0000:3b:00.0", "3b:00.0" of domain 0, "10000:e1:00.0" behind a
- * controller that has a domain of its own, "00000000:3B:00.0" of NVIDIA's tools. It is written as Linux
- * does. Returns how long it is there; 0 where there is none, and `address` is of no use.
+ * The address of a PCI device at `at`: "0000:3b:00.0", "3b:00.0" of domain 0, "10000:e1:00.0"
+ * behind a controller that has a domain of its own, "00000000:3B:00.0" of NVIDIA's tools. It is
+ * written as Linux does. Returns how long it is there; 0 where there is none, and `address` is of
+ * no use.
  */
 size_t pci_address(const char *at, const char *end, char address[PCI_ADDRESS_SIZE]);
 

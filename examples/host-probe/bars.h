@@ -26,8 +26,8 @@ void bars_put(struct bars *bars, unsigned number, uint64_t size, bool low);
 void bars_of_resource(struct bars *bars, const char *words);
 
 /**
- * Takes a line of `lspci -v` in: "Region 0: Memory at f6000000 (32-bit, non-prefetchable) [size=16M]".
- * False where it is no such line.
+ * Takes a line of `lspci -v` in: "Region 0: Memory at f6000000 (32-bit, non-prefetchable)
+ * [size=16M]". False where it is no such line.
  */
 bool bars_of_lspci(struct bars *bars, const char *line, size_t length);
 

@@ -54,7 +54,8 @@ extern const struct iovageom_allocator lasting;
 /** Frees all that keep() gave. The end of the program does it. */
 void free_kept(void);
 
-/** What was kept until now stays, whatever free_kept() does: for a process that reads many hosts. */
+/** What was kept until now stays, whatever free_kept() does: for a process that reads many
+ * hosts. */
 void keep_apart(void);
 
 /** Text from keep(). */
@@ -142,7 +143,8 @@ char **lines_of(const struct blob *blob);
  */
 char **list_directory(const char *path, struct faults *faults);
 
-/** The last part of where a symbolic link leads; "" when there is none, NULL when that can't be read. */
+/** The last part of where a symbolic link leads; "" when there is none, NULL when that can't be
+ * read. */
 char *link_name(const char *path);
 
 /** Writes a file anew, with the directories above it, or ends. */
@@ -154,7 +156,8 @@ _Noreturn void finish(int code);
 /** Foreign text with a ? for whatever a terminal may obey. */
 const char *printable(const char *words);
 
-/** Foreign text for a message: in double quotes, cut when it is long, nothing that a terminal obeys. */
+/** Foreign text for a message: in double quotes, cut when it is long, nothing that a terminal
+ * obeys. */
 const char *quoted(const char *bytes, size_t length);
 
 /**

@@ -28,7 +28,8 @@ static uint64_t little_endian(const uint8_t *bytes, unsigned count)
     return value;
 }
 
-/* An object that takes these books over: one that limits nothing, and offers what the source did. */
+/* An object that takes these books over: one that limits nothing, and offers what the source
+ * did. */
 static int make_viommu(const struct blob *blob, struct iovageom_viommu **viommu)
 {
     struct iovageom_viommu_config config;

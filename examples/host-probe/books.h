@@ -28,8 +28,8 @@ bool books_choose(struct books *books, uint32_t endpoint);
 struct iovageom_geometry *books_promise(const struct books *books, uint32_t endpoint);
 
 /**
- * Why a device with that geometry can't be plugged there, beside a promise and pages: each reason is
- * added to the list.
+ * Why a device with that geometry can't be plugged there, beside a promise and pages: each reason
+ * is added to the list.
  */
 void books_refusals(const struct books *books, uint32_t endpoint,
                     const struct iovageom_geometry *geometry, const char ***list, size_t *count);

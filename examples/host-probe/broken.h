@@ -13,7 +13,8 @@ struct broken {
     const char *behind; /**< where the last of its parts ends, in the text */
 };
 
-/** The line at `at` of a text, without marks of a quotation. Of how many it was tried is counted. */
+/** The line at `at` of a text, without marks of a quotation. Of how many it was tried is
+ * counted. */
 struct broken broken_line(const char *at, const char *end, size_t *tries);
 
 #endif

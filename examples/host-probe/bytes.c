@@ -41,10 +41,10 @@ static bool repeat_bytes(struct text_reader *reader, size_t count)
 }
 
 /*
- * An offset at the front of a line of a dump: "00000010  01 00" of hexdump -C, "00000010: 0100" of xxd,
- * "000010 01 00" of od -A x; and of its last line, which has nothing more. `dump` tells whether there is
- * one. False where it is not that of the next byte, as bytes would be missing or be what is none; and
- * for words (od -x), whose bytes stand in another order.
+ * An offset at the front of a line of a dump: "00000010  01 00" of hexdump -C, "00000010: 0100" of
+ * xxd, "000010 01 00" of od -A x; and of its last line, which has nothing more. `dump` tells
+ * whether there is one. False where it is not that of the next byte, as bytes would be missing or
+ * be what is none; and for words (od -x), whose bytes stand in another order.
  */
 static bool pass_offset(struct text_reader *reader, const char *line_end, bool *dump)
 {
@@ -136,7 +136,8 @@ static bool take_line(struct text_reader *reader, const char *line_end)
     return true;
 }
 
-/* The words of a C declaration end in "= {". In a dump's column of characters there may be a brace, too. */
+/* The words of a C declaration end in "= {". In a dump's column of characters there may be a brace,
+ * too. */
 static void pass_declaration(struct text_reader *reader, const char *line_end)
 {
     const char *brace = memchr(reader->at, '{', (size_t)(line_end - reader->at));

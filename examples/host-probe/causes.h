@@ -35,8 +35,8 @@ size_t obstacle_remedies(const struct obstacle *obstacle, const struct verdict *
 extern const char direct_remedy[];
 
 /**
- * What else gives `error` when a mapping is asked for, or when one is to be undone; of 0, what gives any.
- * NULL-terminated; NULL for a number of which nothing is known.
+ * What else gives `error` when a mapping is asked for, or when one is to be undone; of 0, what
+ * gives any. NULL-terminated; NULL for a number of which nothing is known.
  */
 const char *const *other_causes(int error, bool unmap);
 

@@ -94,14 +94,14 @@ void told_add(struct told *told, const struct faults *faults);
 void told_add_host(struct told *told, const struct host *host);
 
 /**
- * What is wrong with files of a group; with those of no group, too, where they may be why drivers of
- * its devices are not known.
+ * What is wrong with files of a group; with those of no group, too, where they may be why drivers
+ * of its devices are not known.
  */
 void told_add_group(struct told *told, const struct host *host, const struct verdict *verdict);
 
 /**
- * Says it on standard error, in 100 lines at most, unless `aloud` is false. What the program ends with
- * for that: EXIT_GOOD, EXIT_LEFT_OUT, or EXIT_BAD_INPUT where nothing was `answered`.
+ * Says it on standard error, in 100 lines at most, unless `aloud` is false. What the program ends
+ * with for that: EXIT_GOOD, EXIT_LEFT_OUT, or EXIT_BAD_INPUT where nothing was `answered`.
  */
 int told_end(const struct told *told, bool aloud, bool answered);
 

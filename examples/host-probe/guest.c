@@ -11,8 +11,8 @@
 
 /*
  * QEMU's models. RAM stands from `ram` on, in one piece when it is smaller than `low_limit`; else
- * `low` of it, and the rest from 4G on. BARs of 32 bits are between low RAM and what the chipset has
- * below 4G; those of 64 bits are above RAM, at a multiple of `high_step`.
+ * `low` of it, and the rest from 4G on. BARs of 32 bits are between low RAM and what the chipset
+ * has below 4G; those of 64 bits are above RAM, at a multiple of `high_step`.
  */
 struct guest_machine {
     const char *name;

@@ -168,7 +168,8 @@ void host_read_snapshot(struct host *host, const char *path);
 /** The sysfs below `sys`, of a machine that is captured or not. */
 void host_read_sys(struct host *host, const char *sys);
 
-/** What a text says: a kernel's log, listings with file names, lspci. It is told when that is nothing. */
+/** What a text says: a kernel's log, listings with file names, lspci. It is told when that is
+ * nothing. */
 void host_read_paste(struct host *host, const struct blob *text);
 
 /** Writes a snapshot. */

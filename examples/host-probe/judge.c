@@ -190,7 +190,8 @@ static bool read_unit(const struct iovageom_geometry *known, const struct unit *
     return meaning_of_vtd(known, cap, whole ? &ecap : NULL, limits);
 }
 
-/* What an IOMMU can do; where nothing is known to hold it against, that is the same for all groups. */
+/* What an IOMMU can do; where nothing is known to hold it against, that is the same for all
+ * groups. */
 static bool unit_limits(const struct iovageom_geometry *known, const struct unit *unit,
                         struct iovageom_host_limits *limits, struct faults *faults)
 {
@@ -263,8 +264,8 @@ static void read_hw_info(struct verdict *verdict, bool counts, struct iovageom_g
 }
 
 /*
- * Registers count where the kernel did not say what it maps. Where it did, its word is what a mapping
- * will be measured against, and they are only checked against it.
+ * Registers count where the kernel did not say what it maps. Where it did, its word is what a
+ * mapping will be measured against, and they are only checked against it.
  */
 static void read_registers(const struct host *host, struct verdict *verdict, bool counts)
 {
@@ -395,7 +396,8 @@ static void add_warnings(struct verdict *verdict)
                         &verdict->note_count);
 }
 
-/* Whose word is incomplete: a list in sysfs, or registers, of which kernels make different things. */
+/* Whose word is incomplete: a list in sysfs, or registers, of which kernels make different
+ * things. */
 static void add_incomplete(struct verdict *verdict)
 {
     struct iovageom_report report;

@@ -79,7 +79,8 @@ struct mode {
     struct iovageom_range software_msi;
 };
 
-/** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in `faults`. */
+/** What can be said of a group. What is wrong with its files, or with its IOMMU's, is in
+ * `faults`. */
 struct verdict judge(const struct host *host, const struct group *group, const struct mode *mode);
 
 /** Why the width of a group is not known. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The commands that show groups: the list, what can be said of one, and what a guest is told of it. */
+/* The commands that show groups: the list, what can be said of one, and what a guest is told of
+ * it. */
 
 #include <stdio.h>
 #include <stdlib.h>

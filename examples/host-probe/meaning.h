@@ -16,16 +16,16 @@
  */
 
 /**
- * Whether the kernel runs VT-d in scalable mode, sysfs does not tell either. `ecap` is NULL where it is
- * not known: an IOMMU may have any of the two stages then.
+ * Whether the kernel runs VT-d in scalable mode, sysfs does not tell either. `ecap` is NULL where
+ * it is not known: an IOMMU may have any of the two stages then.
  */
 bool meaning_of_vtd(const struct iovageom_geometry *known, uint64_t cap, const uint64_t *ecap,
                     struct iovageom_host_limits *limits);
 
 /**
- * v2 tables only where what the kernel gave fits no others, or where it was told to use them (`v2`):
- * they are a choice of the user. `vasize` is the limit in bits that firmware states for v1 tables (IVRS);
- * newer kernels keep to it. 0: not known.
+ * v2 tables only where what the kernel gave fits no others, or where it was told to use them
+ * (`v2`): they are a choice of the user. `vasize` is the limit in bits that firmware states for v1
+ * tables (IVRS); newer kernels keep to it. 0: not known.
  */
 bool meaning_of_amd(const struct iovageom_geometry *known, uint64_t efr, bool v2, unsigned vasize,
                     struct iovageom_host_limits *limits);

@@ -5,8 +5,8 @@
 #include "host.h"
 
 /**
- * What vendor and device of a PCI device are called, by libpciaccess and its pci.ids. NULL when that
- * is not known, or the program was built without. Printable characters only.
+ * What vendor and device of a PCI device are called, by libpciaccess and its pci.ids. NULL when
+ * that is not known, or the program was built without. Printable characters only.
  */
 const char *pci_vendor_name(const struct device *device);
 const char *pci_device_name(const struct device *device);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Text that somebody pasted: a kernel's log, listings with the names of files (grep -r . over sysfs,
- * find, ls -l), lspci, in any order, quoted and with whatever stands around. Lines that say nothing of
- * IOMMUs are passed over. Each line is looked at once, and what it says goes into the host.
+ * Text that somebody pasted: a kernel's log, listings with the names of files (grep -r . over
+ * sysfs, find, ls -l), lspci, in any order, quoted and with whatever stands around. Lines that say
+ * nothing of IOMMUs are passed over. Each line is looked at once, and what it says goes into the
+ * host.
  */
 
 #include "paste.h"
@@ -304,8 +305,9 @@ static bool read_unit_path(struct reader *reader)
 }
 
 /*
- * "devices/0000:00:1f.2/vendor:0x8086", "devices/0000:00:1f.2/driver -> ../../bus/pci/drivers/ahci",
- * "devices/0000:00:1f.2/iommu_group -> ../../../kernel/iommu_groups/10"
+ * "devices/0000:00:1f.2/vendor:0x8086", "devices/0000:00:1f.2/driver ->
+ * ../../bus/pci/drivers/ahci", "devices/0000:00:1f.2/iommu_group ->
+ * ../../../kernel/iommu_groups/10"
  */
 static bool read_device_path(struct reader *reader)
 {

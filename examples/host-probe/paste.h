@@ -5,7 +5,8 @@
 #include "amounts.h"
 #include "host.h"
 
-/* What the readers of a pasted text have in common: a line, its words, and the host that comes of it. */
+/* What the readers of a pasted text have in common: a line, its words, and the host that comes of
+ * it. */
 
 #define ADDRESS_LENGTH (PCI_ADDRESS_SIZE - 1)
 #define MOST_RMRRS     8 /* that are named */
@@ -61,7 +62,8 @@ struct ivrs_block {
 
 #define MOST_IVHDS 32
 
-/** A mapping of an IORT's node: `count` + 1 numbers from `input` on become those from `output` on. */
+/** A mapping of an IORT's node: `count` + 1 numbers from `input` on become those from `output`
+ * on. */
 struct iort_map {
     size_t node;
     uint64_t type, segment; /* of the node */
@@ -162,7 +164,8 @@ struct blob text_plain(const struct blob *blob);
 /** Behind the marks of a quotation, "> > ". */
 const char *line_unmarked(const char *at, const char *end);
 
-/** Whether the line from `at` on was broken at a blank, and goes on with the line from `next` on. */
+/** Whether the line from `at` on was broken at a blank, and goes on with the line from `next`
+ * on. */
 bool lines_are_one(const char *at, const char *end, const char *next, const char *next_end);
 
 /** Both as one, with one blank between. */
@@ -205,8 +208,8 @@ const char *line_rest(const struct reader *reader, const char *at);
 struct group *paste_group(struct reader *reader, const char *name);
 
 /**
- * Puts a device into a group. Of several boots, or where it went and came again, the last line counts:
- * groups have their devices in the end.
+ * Puts a device into a group. Of several boots, or where it went and came again, the last line
+ * counts: groups have their devices in the end.
  */
 void paste_device(struct reader *reader, const char *name, const char *address);
 
@@ -246,7 +249,8 @@ void paste_finish_machine(struct reader *reader);
 
 /* ---- lists of devices (paste_lspci.c) ---- */
 
-/** Whether the line is one of lspci, of a script that calls it, or of Proxmox VE's or DPDK's own list. */
+/** Whether the line is one of lspci, of a script that calls it, or of Proxmox VE's or DPDK's own
+ * list. */
 bool paste_read_lspci(struct reader *reader);
 
 /** Whether the line is a field of a device, of a form for other programs, that says something. */
@@ -266,7 +270,8 @@ void paste_finish_table(struct reader *reader);
 /** A field's value, in hexadecimal; false where it is none, or above `most`. */
 bool paste_field(const struct reader *reader, const char *at, uint64_t most, uint64_t *value);
 
-/** Whether `name` begins a block of an IVRS table ("[Memory Definition Block (IVMD)]"), or ends one. */
+/** Whether `name` begins a block of an IVRS table ("[Memory Definition Block (IVMD)]"), or ends
+ * one. */
 bool paste_begin_ivrs(struct reader *reader, const char *at);
 
 /** Whether the field is one of the block of an IVRS table that says something. */

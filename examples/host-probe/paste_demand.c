@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What a text says of regions that firmware wants mapped one to one. The lines come in any order, and
- * those that put devices into groups may be the last. So all is kept to the end.
+ * What a text says of regions that firmware wants mapped one to one. The lines come in any order,
+ * and those that put devices into groups may be the last. So all is kept to the end.
  */
 
 #include "paste.h"
@@ -65,7 +65,8 @@ void paste_ivmd(struct reader *reader, const struct ivmd *ivmd)
     reader->ivmds_left = true;
 }
 
-/* Linux gives up what Intel's firmware wants for graphics and USB when such a device is assigned. */
+/* Linux gives up what Intel's firmware wants for graphics and USB when such a device is
+ * assigned. */
 static bool is_relaxable(const struct device *device)
 {
     return device->class_code >> 16 == 0x03 || device->class_code >> 8 == 0x0c03;
@@ -115,9 +116,10 @@ static void say_refusal(struct reader *reader, const struct demand *demand)
 }
 
 /*
- * Linux treats regions of AMD's to be excluded as those to be mapped, and has nothing relaxable there. Of
- * Arm's, firmware says which may be given up; and Linux heeds them for PCI devices only where firmware
- * also asks it to keep the numbers of buses. So where a group's own list is there, that counts.
+ * Linux treats regions of AMD's to be excluded as those to be mapped, and has nothing relaxable
+ * there. Of Arm's, firmware says which may be given up; and Linux heeds them for PCI devices only
+ * where firmware also asks it to keep the numbers of buses. So where a group's own list is there,
+ * that counts.
  */
 static void say_ivmd(struct reader *reader, const struct ivmd *ivmd)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * An IORT table, of Arm's machines, as `iasl -d` writes it. Its nodes begin with "Type : 06", and end
- * with mappings: ranges of numbers that come in become ranges of the node that they refer to. Three kinds
- * say something here. An RMR has regions of memory that devices reach untranslated, and which streams of
- * an SMMU these are. A root complex says which streams its PCI devices are. An SMMU makes the machine an
- * Arm. Nodes refer to each other by their place in the table, which stands before each line.
+ * An IORT table, of Arm's machines, as `iasl -d` writes it. Its nodes begin with "Type : 06", and
+ * end with mappings: ranges of numbers that come in become ranges of the node that they refer to.
+ * Three kinds say something here. An RMR has regions of memory that devices reach untranslated, and
+ * which streams of an SMMU these are. A root complex says which streams its PCI devices are. An
+ * SMMU makes the machine an Arm. Nodes refer to each other by their place in the table, which
+ * stands before each line.
  */
 
 #include "paste.h"

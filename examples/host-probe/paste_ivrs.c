@@ -2,8 +2,8 @@
 
 /*
  * An IVRS table as `iasl -d` writes it. Two kinds of its blocks say something here. An IVHD is an
- * IOMMU, perhaps with an image of its feature register; newer blocks tell of the same IOMMU once more.
- * An IVMD is a region of memory that devices reach untranslated.
+ * IOMMU, perhaps with an image of its feature register; newer blocks tell of the same IOMMU once
+ * more. An IVMD is a region of memory that devices reach untranslated.
  */
 
 #include "paste.h"

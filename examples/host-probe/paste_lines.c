@@ -28,8 +28,8 @@ static size_t entity(const uint8_t *at, const uint8_t *end, uint8_t *character)
 }
 
 /*
- * What is written without what terminals obey (grep --color, script), and in one byte each where Windows
- * wrote two: its lines are the same.
+ * What is written without what terminals obey (grep --color, script), and in one byte each where
+ * Windows wrote two: its lines are the same.
  */
 static struct blob without_controls(const struct blob *blob)
 {
@@ -95,7 +95,8 @@ static bool is_soft_break(const struct blob *plain, const uint8_t *at)
            (at == plain->bytes || at[-1] != '=');
 }
 
-/* Whether a text is, or has parts, in quoted-printable: in others "=" is seldom the end of a line. */
+/* Whether a text is, or has parts, in quoted-printable: in others "=" is seldom the end of a
+ * line. */
 static bool is_quoted(const struct blob *plain)
 {
     const uint8_t *at = plain->bytes, *end = at + plain->length;
@@ -111,8 +112,8 @@ static bool is_quoted(const struct blob *plain)
 }
 
 /*
- * Quoted-printable ends lines that go on with "=", and writes "=3D" for that. What was left out of ends
- * of lines comes after them, so that each line has its number.
+ * Quoted-printable ends lines that go on with "=", and writes "=3D" for that. What was left out of
+ * ends of lines comes after them, so that each line has its number.
  */
 static void unquote(struct blob *plain)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What the kernel's log says of IOMMUs: groups, registers, regions that firmware wants, refusals. */
+/* What the kernel's log says of IOMMUs: groups, registers, regions that firmware wants,
+ * refusals. */
 
 #include "paste.h"
 
@@ -37,8 +38,8 @@ static bool read_log_removal(struct reader *reader)
 }
 
 /*
- * "vfio-pci 0000:01:00.0: Adding kernel taint for vfio-noiommu group on device": what it was added to
- * translates nothing, in that boot.
+ * "vfio-pci 0000:01:00.0: Adding kernel taint for vfio-noiommu group on device": what it was added
+ * to translates nothing, in that boot.
  */
 static bool read_log_unsafe(struct reader *reader)
 {
@@ -78,8 +79,8 @@ static bool read_log_group(struct reader *reader)
 }
 
 /*
- * "pci 0000:01:00.0: BAR 1 [mem 0x6000000000-0x63ffffffff 64bit pref]", and up to Linux 6.8
- * "pci 0000:01:00.0: reg 0x14: [mem 0xf6000000-0xf6ffffff]". A BAR that was moved or resized is told
+ * "pci 0000:01:00.0: BAR 1 [mem 0x6000000000-0x63ffffffff 64bit pref]", and up to Linux 6.8 "pci
+ * 0000:01:00.0: reg 0x14: [mem 0xf6000000-0xf6ffffff]". A BAR that was moved or resized is told
  * again: "BAR 1 [mem ...]: assigned", "BAR 1: assigned [mem ...]".
  */
 static bool read_log_bar(struct reader *reader)
@@ -135,8 +136,8 @@ static bool read_log_device(struct reader *reader)
 }
 
 /*
- * Whether somebody's terminal has broken the line at `at`, within a number: the next line is the rest of
- * its digits.
+ * Whether somebody's terminal has broken the line at `at`, within a number: the next line is the
+ * rest of its digits.
  */
 static bool goes_on(const struct reader *reader, const char *at)
 {
@@ -164,8 +165,8 @@ static bool has_attribute(const struct host *host, const char *name, const char 
 }
 
 /*
- * "DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e"; up to Linux 3.19
- * "dmar: IOMMU 0: reg_base_addr ...". Half a register is none.
+ * "DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e"; up to Linux
+ * 3.19 "dmar: IOMMU 0: reg_base_addr ...". Half a register is none.
  */
 static bool read_log_registers(struct reader *reader)
 {
@@ -196,9 +197,9 @@ static bool read_log_registers(struct reader *reader)
 }
 
 /*
- * "AMD-Vi: Extended features (0x58f77ef22294a5a, 0x0): PPR NX", with one number or two; and firmware's
- * copy, "AMD-Vi: Using global IVHD EFR:0x58f77ef22294a5a, EFR2:0x0". What stands behind the first shows
- * that all of it is there.
+ * "AMD-Vi: Extended features (0x58f77ef22294a5a, 0x0): PPR NX", with one number or two; and
+ * firmware's copy, "AMD-Vi: Using global IVHD EFR:0x58f77ef22294a5a, EFR2:0x0". What stands behind
+ * the first shows that all of it is there.
  */
 static bool read_log_features(struct reader *reader)
 {
@@ -224,8 +225,8 @@ static bool read_log_features(struct reader *reader)
 }
 
 /*
- * "DMAR: Setting identity map for device 0000:00:02.0 [0x77800000 - 0x7fffffff]", in two orders; up to
- * Linux 3.19 with "IOMMU: " before it.
+ * "DMAR: Setting identity map for device 0000:00:02.0 [0x77800000 - 0x7fffffff]", in two orders; up
+ * to Linux 3.19 with "IOMMU: " before it.
  */
 static bool read_log_identity(struct reader *reader)
 {

@@ -253,7 +253,8 @@ static bool read_lspci(struct reader *reader)
     return true;
 }
 
-/* Behind the blanks and the border at `at`, which is a bar of ASCII or of UTF-8; NULL without one. */
+/* Behind the blanks and the border at `at`, which is a bar of ASCII or of UTF-8; NULL without
+ * one. */
 static const char *next_cell(const struct reader *reader, const char *at)
 {
     at = line_blanks(reader, at);

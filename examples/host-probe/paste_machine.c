@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What a text says of the machine as a whole: its kernel, which IOMMUs it has, and whether they are on.
- * Of several boots the last one counts.
+ * What a text says of the machine as a whole: its kernel, which IOMMUs it has, and whether they are
+ * on. Of several boots the last one counts.
  */
 
 #include "paste.h"
@@ -24,8 +24,9 @@ static const char *small_number(const struct reader *reader, const char *at, uns
 /* ---- SMMUs ---- */
 
 /*
- * The addresses that an SMMU takes: "arm-smmu-v3 arm-smmu-v3.0.auto: ias 44-bit, oas 44-bit", and of
- * version 2 "arm-smmu 12000000.iommu: Stage-1: 39-bit VA -> 48-bit IPA". The least of them counts.
+ * The addresses that an SMMU takes: "arm-smmu-v3 arm-smmu-v3.0.auto: ias 44-bit, oas 44-bit", and
+ * of version 2 "arm-smmu 12000000.iommu: Stage-1: 39-bit VA -> 48-bit IPA". The least of them
+ * counts.
  */
 static bool read_smmu(struct reader *reader)
 {
@@ -51,8 +52,8 @@ static bool read_smmu(struct reader *reader)
 }
 
 /*
- * What the log of a guest says of its virtual IOMMU: "virtio_iommu virtio1: input address: 39 bits" and
- * "virtio_iommu virtio1: page mask: 0x40201000".
+ * What the log of a guest says of its virtual IOMMU: "virtio_iommu virtio1: input address: 39 bits"
+ * and "virtio_iommu virtio1: page mask: 0x40201000".
  */
 static bool read_virtio(struct reader *reader)
 {
@@ -112,8 +113,8 @@ static const char *last_word(const struct reader *reader, const char *at, const 
 }
 
 /*
- * Where the parameters of a kernel begin: as the kernel says them, as /proc/cmdline has them, and as
- * boot loaders are told. Elsewhere somebody speaks of them, or another machine was given them.
+ * Where the parameters of a kernel begin: as the kernel says them, as /proc/cmdline has them, and
+ * as boot loaders are told. Elsewhere somebody speaks of them, or another machine was given them.
  */
 static const char *parameters(const struct reader *reader)
 {

@@ -2,8 +2,8 @@
 
 /*
  * Devices as programs print them for other programs, a field a line: `lspci -vmm`, `virsh
- * nodedev-dumpxml`, and `pvesh get /nodes/NODE/hardware/pci --output-format json-pretty`. A device is
- * put together when its last field has come, as each has an order of its own.
+ * nodedev-dumpxml`, and `pvesh get /nodes/NODE/hardware/pci --output-format json-pretty`. A device
+ * is put together when its last field has come, as each has an order of its own.
  */
 
 #include "paste.h"

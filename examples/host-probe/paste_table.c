@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A DMAR table as `iasl -d` writes it: a field a line, "[088h 0136   8] Base Address : 00000000CF4AF000",
- * or with "008h" for the length. IVRS and IORT tables have lines of the same form (paste_ivrs.c,
- * paste_iort.c).
+ * A DMAR table as `iasl -d` writes it: a field a line, "[088h 0136   8] Base Address :
+ * 00000000CF4AF000", or with "008h" for the length. IVRS and IORT tables have lines of the same
+ * form (paste_ivrs.c, paste_iort.c).
  */
 
 #include "paste.h"
@@ -23,7 +23,8 @@ static void end_region(struct reader *reader)
     *region = (struct table_region){.open = false};
 }
 
-/* "PCI Path : 1D,00", on the bus that came before. Behind a bridge nobody knows the number of it. */
+/* "PCI Path : 1D,00", on the bus that came before. Behind a bridge nobody knows the number of
+ * it. */
 static bool read_path(struct reader *reader, const char *at)
 {
     struct table_region *region = &reader->region;
@@ -119,7 +120,8 @@ bool paste_read_table(struct reader *reader)
         reader->machine.width = (unsigned)value + 1;
         return true;
     }
-    /* The table's own, at 24h: an IVHD has a field of that name, too. VASize is its bits 15 to 21. */
+    /* The table's own, at 24h: an IVHD has a field of that name, too. VASize is its bits 15 to
+     * 21. */
     if (value == 0x24 && memcmp(name, "Virtualization Info :", 21) == 0) {
         if (!paste_field(reader, at, UINT32_MAX, &value))
             return false;

@@ -66,8 +66,8 @@ const char *picture_class_name(enum picture_class class);
 /**
  * @param promise what a guest is told; may be NULL.
  * @param plan a guest's RAM and BARs; may be NULL.
- * @param least the part of the axis that each stretch gets at least, from 0 to 0.05. Where there are
- *        too many of them, those that are smallest become one.
+ * @param least the part of the axis that each stretch gets at least, from 0 to 0.05. Where there
+ *        are too many of them, those that are smallest become one.
  */
 struct picture picture_make(const struct verdict *verdict, const struct promise *promise,
                             const struct plan *plan, double least);
@@ -88,7 +88,8 @@ void picture_svg(const struct picture *picture);
 /** Draws it as SVG, as a document of its own. */
 void picture_svg_alone(const struct picture *picture);
 
-/** Prints text for XML: what has a meaning there is replaced, and what can't be there is left out. */
+/** Prints text for XML: what has a meaning there is replaced, and what can't be there is left
+ * out. */
 void xml_text(const char *words);
 
 #endif

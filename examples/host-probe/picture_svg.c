@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The picture of an address space as SVG. Each class has a colour and, but for those that are fine, a
- * pattern, so that it is told apart without colours. Styles are plain CSS classes, with others for a
- * dark page: a viewer that knows no media queries shows the light ones. Titles are tooltips.
+ * The picture of an address space as SVG. Each class has a colour and, but for those that are fine,
+ * a pattern, so that it is told apart without colours. Styles are plain CSS classes, with others
+ * for a dark page: a viewer that knows no media queries shows the light ones. Titles are tooltips.
  */
 
 #include <stdio.h>

@@ -36,7 +36,8 @@ struct placing {
 void place_obstacles(struct placing *placing, const struct iovageom_report *report, bool named);
 
 /**
- * The next part of a range, of those of number *from and up, of which nobody said whether it is mapped;
+ * The next part of a range, of those of number *from and up, of which nobody said whether it is
+ * mapped;
  * *from goes on. False when there is none.
  */
 bool place_unknown(const struct verdict *verdict, struct iovageom_range range, size_t *from,
@@ -49,8 +50,8 @@ bool place_unknown(const struct verdict *verdict, struct iovageom_range range, s
 struct placing place_range(const struct verdict *verdict, struct iovageom_range range);
 
 /**
- * The place for `size` bytes nearest to `start`, at a multiple of `alignment`, in ranges that ascend.
- * False when there is none. A size of 0 is 2^64.
+ * The place for `size` bytes nearest to `start`, at a multiple of `alignment`, in ranges that
+ * ascend. False when there is none. A size of 0 is 2^64.
  */
 bool place_nearest(const struct iovageom_range *ranges, size_t count, uint64_t start, uint64_t size,
                    uint64_t alignment, struct iovageom_range *out);

@@ -158,8 +158,8 @@ static int detail(const struct vmm_line *line)
 }
 
 /*
- * QEMU prints a line with the errno alone beside the one that has the address, and one with advice beside
- * the one that says what it refuses. They ask nothing more then.
+ * QEMU prints a line with the errno alone beside the one that has the address, and one with advice
+ * beside the one that says what it refuses. They ask nothing more then.
  */
 static bool is_told(const struct questions *questions, const struct question *question)
 {

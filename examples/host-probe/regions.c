@@ -115,8 +115,8 @@ static struct span nth_line(const struct blob *blob, size_t number)
     return rest;
 }
 
-/* What the library makes of one line; an end of the line is put after it. IOVAGEOM_ERR_NOT_FOUND for
- * a region of length 0, of which it makes nothing. */
+/* What the library makes of one line; an end of the line is put after it. IOVAGEOM_ERR_NOT_FOUND
+ * for a region of length 0, of which it makes nothing. */
 static int status_of(struct span region)
 {
     char space[256];

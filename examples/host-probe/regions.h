@@ -14,8 +14,7 @@ struct regions_read {
     const char **notes;   /**< what was read in a way that should be known */
     size_t note_count;
     bool doubtful; /**< a line that was not read, or that is missing, may be direct */
-    bool
-        direct; /**< a line that has no good region is direct: the group can't be had all the same */
+    bool direct; /**< a line without a good region is direct: the group can't be had all the same */
 };
 
 /**

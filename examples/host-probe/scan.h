@@ -36,7 +36,8 @@ bool scan_is_word(char byte);
 /** A number as printf("%#x"), "%p" and "%d" write it, behind blanks. */
 bool scan_number(struct scan *scan, uint64_t *value);
 
-/** One that is hexadecimal with and without 0x, behind blanks and brackets: so the kernel writes some. */
+/** One that is hexadecimal with and without 0x, behind blanks and brackets: so the kernel writes
+ * some. */
 bool scan_hex(struct scan *scan, uint64_t *value);
 
 #endif

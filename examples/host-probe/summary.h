@@ -33,8 +33,8 @@ struct source {
 };
 
 /**
- * Reads them all, and calls `take` for each, in any order, with NULL and a reason for one that can't
- * be read. Shows how far it is on a terminal.
+ * Reads them all, and calls `take` for each, in any order, with NULL and a reason for one that
+ * can't be read. Shows how far it is on a terminal.
  */
 void summaries_read(const struct context *context, const struct source *sources, size_t count,
                     void (*take)(void *pool, size_t source, const struct summary *summary,

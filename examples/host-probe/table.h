@@ -7,8 +7,8 @@
 
 /*
  * A table whose rows may stand below one another, printed by libsmartcols, or in a plain way where
- * the program was built without it. Where lines may be of a width only, cells are shortened, so that
- * no line is wrapped.
+ * the program was built without it. Where lines may be of a width only, cells are shortened, so
+ * that no line is wrapped.
  */
 
 #define TABLE_COLUMNS_MAX 16
@@ -17,8 +17,8 @@ struct column {
     const char *name;
     const char *help;
     bool right; /**< numbers stand to the right */
-    /** Cells are cut to that width at first, and to few characters if that is not enough; ranges are
-        cut last. 0 for never. */
+    /** Cells are cut to that width at first, and to few characters if that is not enough; ranges
+        are cut last. 0 for never. */
     unsigned floor;
 };
 

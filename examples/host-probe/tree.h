@@ -33,8 +33,8 @@ void tree_finish(struct tree *tree);
 
 /**
  * The part of a name before `marker`, of the first file in whose name that stands ("host/" of
- * "host/sysfs/iommu_groups/1/type" for "sysfs/iommu_groups/"), that is not `but`, which may be NULL;
- * NULL when there is none.
+ * "host/sysfs/iommu_groups/1/type" for "sysfs/iommu_groups/"), that is not `but`, which may be
+ * NULL; NULL when there is none.
  */
 const char *tree_prefix(const struct tree *tree, const char *marker, const char *but);
 

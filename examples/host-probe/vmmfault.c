@@ -107,7 +107,8 @@ static void set_address(struct vmm_line *out, uint64_t address)
     out->has_range = true;
 }
 
-/* "event: F_TRANSLATION client: 0000:04:00.0 sid: 0x400 ssid: 0x0 iova: 0xfee00000", since Linux 6.15. */
+/* "event: F_TRANSLATION client: 0000:04:00.0 sid: 0x400 ssid: 0x0 iova: 0xfee00000", since Linux
+ * 6.15. */
 static bool read_event(const struct scan *line, struct vmm_line *out)
 {
     uint64_t value;
@@ -189,8 +190,8 @@ bool vmm_line_fault(const struct scan *line, struct vmm_line *out)
 /* ---- events that take several lines ---- */
 
 /*
- * The number that a line ends with, of sixteen digits; some write a blank in the middle. So each of an
- * event stands in a line of its own.
+ * The number that a line ends with, of sixteen digits; some write a blank in the middle. So each of
+ * an event stands in a line of its own.
  */
 static bool last_number(const struct scan *line, uint64_t *number)
 {

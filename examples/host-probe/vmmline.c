@@ -37,8 +37,8 @@ const char *vmm_line_error_name(int error)
 }
 
 /*
- * `name` as a whole word, and a number behind it: "iova=0x1000", "iova: 4096", "iova 0x1000". DPDK writes
- * "memseg iova 140000000, len 40000000" in hexadecimal.
+ * `name` as a whole word, and a number behind it: "iova=0x1000", "iova: 4096", "iova 0x1000". DPDK
+ * writes "memseg iova 140000000, len 40000000" in hexadecimal.
  */
 static bool field(const struct scan *line, const char *name, uint64_t *value)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What VMMs, libvirt and the kernel say when a device, its group or a guest is refused before anything
- * is mapped. Which errno goes with it is read like that of any line.
+ * What VMMs, libvirt and the kernel say when a device, its group or a guest is refused before
+ * anything is mapped. Which errno goes with it is read like that of any line.
  */
 
 #include <string.h>

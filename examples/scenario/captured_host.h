@@ -7,7 +7,8 @@
 
 #include <iovageom/geometry.h>
 
-/* Hosts as iovageom-probe reads them: snapshots, archives, texts. Apart, for both have a struct host. */
+/* Hosts as iovageom-probe reads them: snapshots, archives, texts. Apart, for both have a struct
+ * host. */
 
 /**
  * Narrows `geometry` by what a captured host says of a group, by its number or a device's address.

@@ -238,8 +238,8 @@ static void set_up_dma(struct player *p, uint32_t first, const struct iovageom_v
 }
 
 /*
- * `linux ENDPOINT... [forcedac]`: a Linux guest finds these endpoints, in one group. It probes each,
- * and sets its allocator up from the first one alone, if it has none for it yet.
+ * `linux ENDPOINT... [forcedac]`: a Linux guest finds these endpoints, in one group. It probes
+ * each, and sets its allocator up from the first one alone, if it has none for it yet.
  */
 void do_linux(struct player *p)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A scenario as JSON, in the dialect of iovageom-probe (iovageom.schema.json): addresses are strings
- * in hexadecimal, numbers are numbers below 2^53, what does not apply is null. A range is a pair, as
- * scripts have read it since before there was a schema.
+ * A scenario as JSON, in the dialect of iovageom-probe (iovageom.schema.json): addresses are
+ * strings in hexadecimal, numbers are numbers below 2^53, what does not apply is null. A range is a
+ * pair, as scripts have read it since before there was a schema.
  */
 
 #include <stdio.h>

@@ -73,7 +73,8 @@ static void choose_machine(struct player *p, const char *name)
     p->machine = machine;
 }
 
-/* `=> RESULT [FINDING...]`: the first word of the result, and kinds of finding that must be there. */
+/* `=> RESULT [FINDING...]`: the first word of the result, and kinds of finding that must be
+ * there. */
 static void compare(struct player *p)
 {
     const size_t length = strcspn(p->result, ", ");
@@ -128,8 +129,8 @@ static void play_command(struct player *p)
 }
 
 /*
- * A text that somebody sent may be any bytes: one that is 0 would hide what is expected behind it, and
- * others are obeyed by a terminal.
+ * A text that somebody sent may be any bytes: one that is 0 would hide what is expected behind it,
+ * and others are obeyed by a terminal.
  */
 static void check_bytes(const struct player *p, const char *line, size_t length)
 {

@@ -9,9 +9,9 @@ extern "C" {
 #endif
 
 /**
- * Where memory comes from. Where a call takes an allocator, NULL stands for malloc() and free(). In a
- * library that was compiled with IOVAGEOM_NO_DEFAULT_ALLOCATOR (freestanding use) it stands for none:
- * calls that need one then answer IOVAGEOM_ERR_INVALID.
+ * Where memory comes from. Where a call takes an allocator, NULL stands for malloc() and free(). In
+ * a library that was compiled with IOVAGEOM_NO_DEFAULT_ALLOCATOR (freestanding use) it stands for
+ * none: calls that need one then answer IOVAGEOM_ERR_INVALID.
  *
  * The structure is read and copied when an object is made; the caller keeps ownership of `context`,
  * which must outlive every object made with it. Both functions must be set.

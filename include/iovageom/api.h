@@ -20,16 +20,16 @@
  *
  * NULL. Pointers must not be NULL unless the call says that they may be. `free` and `deinit` calls
  * accept NULL, and so does every `report` (report.h). So does every `needed`, but for those of
- * plan_cover.h: there it is the length of the list that was written, as a `count` is, which must not
- * be NULL either.
+ * plan_cover.h: there it is the length of the list that was written, as a `count` is, which must
+ * not be NULL either.
  *
  * What never happens. No call aborts, prints, sleeps, does I/O, makes a system call, keeps a
  * pointer that it was passed (unless it says so), or touches a global. There are no globals.
  *
  * Threads. Distinct objects are independent. Calls that take an object by pointer to const may run
  * at the same time on one object; a call that takes it by plain pointer needs it alone. A few calls
- * on a const object need scratch memory, and list IOVAGEOM_ERR_NO_MEMORY, or say what they do without:
- * when they run at the same time, the allocator is called from several threads.
+ * on a const object need scratch memory, and list IOVAGEOM_ERR_NO_MEMORY, or say what they do
+ * without: when they run at the same time, the allocator is called from several threads.
  *
  * Memory. Objects that allocate take a struct iovageom_allocator (allocator.h); NULL means
  * malloc and free. A call that removes, shrinks or frees never fails for lack of memory.

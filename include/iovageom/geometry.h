@@ -122,8 +122,8 @@ IOVAGEOM_API int iovageom_geometry_add_reserved(struct iovageom_geometry *geomet
 
 /**
  * `source` maps pages of 2^n bytes for each bit n of `mask` (VFIO's iova_pgsizes, virtio-iommu's
- * page_size_mask). The lowest bit is the granule: whatever is a multiple of it maps, by several pages
- * where need be; the higher bits are hints (I1). A mask of 0 is a fact: nothing maps.
+ * page_size_mask). The lowest bit is the granule: whatever is a multiple of it maps, by several
+ * pages where need be; the higher bits are hints (I1). A mask of 0 is a fact: nothing maps.
  */
 IOVAGEOM_API int iovageom_geometry_add_page_sizes(struct iovageom_geometry *geometry, uint64_t mask,
                                                   enum iovageom_source source);
@@ -318,9 +318,9 @@ IOVAGEOM_API int iovageom_geometry_assignable(const struct iovageom_geometry *ge
                                               struct iovageom_report *report);
 
 /**
- * Whether the host accepts a mapping of `range`, and why not: one finding for each aperture and each
- * region of each owner that stands against it, with the part of `range` that it forbids; notes for
- * what is unknown, and on devices that can't be assigned (FINDING_DIRECT).
+ * Whether the host accepts a mapping of `range`, and why not: one finding for each aperture and
+ * each region of each owner that stands against it, with the part of `range` that it forbids; notes
+ * for what is unknown, and on devices that can't be assigned (FINDING_DIRECT).
  *
  * @return IOVAGEOM_OK when it is accepted; else the first that holds of IOVAGEOM_ERR_INVERTED,
  *         IOVAGEOM_ERR_OUT_OF_APERTURE, IOVAGEOM_ERR_RESERVED, IOVAGEOM_ERR_ALIGNMENT, and
@@ -350,8 +350,8 @@ IOVAGEOM_API int iovageom_geometry_check(const struct iovageom_geometry *geometr
 
 /**
  * The meet: `geometry` becomes the greatest geometry that both honour, and keeps its name.
- * Commutative, associative, idempotent, monotone; a geometry without facts is neutral, so that a new
- * one becomes the meet of all by which it is narrowed.
+ * Commutative, associative, idempotent, monotone; a geometry without facts is neutral, so that a
+ * new one becomes the meet of all by which it is narrowed.
  *
  * @return IOVAGEOM_ERR_NO_MEMORY. O(n log n) for n facts and ranges of both.
  */

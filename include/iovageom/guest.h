@@ -122,8 +122,8 @@ IOVAGEOM_GUEST_API int iovageom_guest_encode_request(const struct iovageom_virti
 struct iovageom_guestview_kernel {
     uint64_t page_size; /**< of the kernel, bytes: 4096, 16384 or 65536 */
     uint32_t features;  /**< IOVAGEOM_VIRTIO_F_*: offered by the device, so negotiated */
-    /** 1 when phys_addr_t has 32 bits: it refuses regions above 4 GiB. With PAE it would refuse those
-        of 4 GiB and more, wherever they are; such a kernel is not foretold. */
+    /** 1 when phys_addr_t has 32 bits: it refuses regions above 4 GiB. With PAE it would refuse
+        those of 4 GiB and more, wherever they are; such a kernel is not foretold. */
     uint32_t physical_32bit;
     /**
      * An enum iovageom_linux_rules. They differ in one thing: with F_BYPASS_CONFIG, 7.3 keeps the
@@ -202,9 +202,9 @@ IOVAGEOM_GUEST_API int iovageom_guestview_vfio(struct iovageom_range input_range
                                                size_t capacity, size_t *count);
 
 /**
- * The guest's DMA allocator for one group. Make with _init, release with _deinit. What it may choose
- * are the addresses within `limits` that are not in `taken`. What the guest keeps free for other
- * reasons, as the windows of PCI bridges, may be added to that.
+ * The guest's DMA allocator for one group. Make with _init, release with _deinit. What it may
+ * choose are the addresses within `limits` that are not in `taken`. What the guest keeps free for
+ * other reasons, as the windows of PCI bridges, may be added to that.
  */
 struct iovageom_guestview_dma {
     struct iovageom_rangeset taken; /**< reserved or allocated; whole granules */
@@ -247,8 +247,8 @@ IOVAGEOM_GUEST_API void iovageom_guestview_dma_deinit(struct iovageom_guestview_
  * @param size in bytes, at least 1.
  * @param mask the highest address of the device's DMA mask.
  * @param out receives the range that is taken.
- * @return IOVAGEOM_ERR_NOT_FOUND when there is no room (low_first may be cleared: there is none below
- *         4 GiB either), IOVAGEOM_ERR_INVALID for a size of 0, IOVAGEOM_ERR_NO_MEMORY. As
+ * @return IOVAGEOM_ERR_NOT_FOUND when there is no room (low_first may be cleared: there is none
+ *         below 4 GiB either), IOVAGEOM_ERR_INVALID for a size of 0, IOVAGEOM_ERR_NO_MEMORY. As
  *         iovageom_rangeset_hole(), twice at most.
  */
 IOVAGEOM_GUEST_API int iovageom_guestview_dma_alloc(struct iovageom_guestview_dma *dma,

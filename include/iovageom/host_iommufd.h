@@ -35,8 +35,8 @@ extern "C" {
 /**
  * Put an answer into a geometry: usable ranges and alignment. All or nothing.
  *
- * When the array is too small, the ioctl fails with EMSGSIZE and says the number of ranges, which may
- * grow again before the next call. So a VMM asks again, but not for ever:
+ * When the array is too small, the ioctl fails with EMSGSIZE and says the number of ranges, which
+ * may grow again before the next call. So a VMM asks again, but not for ever:
  *
  *     size_t needed = 32 * IOVAGEOM_IOMMUFD_RANGE_SIZE; // enough for the usual host
  *     int rc = IOVAGEOM_ERR_BUFFER_TOO_SMALL;
@@ -57,8 +57,8 @@ extern "C" {
  *     }
  *
  * @param header what the ioctl left in struct iommu_ioas_iova_ranges.
- * @param ranges the array that its allowed_iovas pointed to, `ranges_length` bytes: 0 after EMSGSIZE,
- *        since such an array is not whole. May be NULL when `ranges_length` is 0.
+ * @param ranges the array that its allowed_iovas pointed to, `ranges_length` bytes: 0 after
+ *        EMSGSIZE, since such an array is not whole. May be NULL when `ranges_length` is 0.
  * @param needed receives the bytes that the array needs, exactly when
  *        IOVAGEOM_ERR_BUFFER_TOO_SMALL is returned. May be NULL.
  * @return IOVAGEOM_ERR_TRUNCATED: the header has fewer bytes than its own `size` says, or than 32;

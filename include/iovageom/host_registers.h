@@ -59,10 +59,11 @@ enum iovageom_host_stage {
  * Widths, never more than MGAW (which alone is not enough: SAGAW may lack the level that it needs,
  * E23), and one bit less in the first stage, which sign-extends:
  *
- * | rules | second stage | first stage |
- * |---|---|---|
- * | 6.1, 6.12 | the widest of 30, 39, 48, 57 bits that SAGAW has, and the first stage too if both are there in scalable mode | 57 with FL5LP, else 48, and in SAGAW too if both are there |
- * | 7.3 | the widest of 39, 48, 57 bits that MGAW needs and SAGAW has, or has deeper | 57 with FL5LP and MGAW above 48, else 48 |
+ * - second stage, 6.1 and 6.12: the widest of 30, 39, 48, 57 bits that SAGAW has, and the first
+ *   stage too if both are there in scalable mode;
+ * - second stage, 7.3: the widest of 39, 48, 57 bits that MGAW needs and SAGAW has, or has deeper;
+ * - first stage, 6.1 and 6.12: 57 with FL5LP, else 48, and in SAGAW too if both are there;
+ * - first stage, 7.3: 57 with FL5LP and MGAW above 48, else 48.
  *
  * No kernel that was read drives an IOMMU whose two stages have no width in common ("Cannot get a
  * valid agaw"). By the rules of 7.3 such an IOMMU is given the widths of its tables here all the

@@ -72,13 +72,13 @@ enum iovageom_sysfs_mode {
  *        OVERFLOW, TRUNCATED, SYNTAX, EXISTS, OVERLAP and UNKNOWN; 0 on success. May be NULL.
  * @return IOVAGEOM_ERR_INVERTED: the region ends before it starts, by more than a length of 0;
  *         IOVAGEOM_ERR_UNSUPPORTED: two addresses and a word that is not known;
- *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits; IOVAGEOM_ERR_TRUNCATED: no region,
- *         and the text ends in that line without a newline; IOVAGEOM_ERR_SYNTAX: any other line that
- *         is no region; IOVAGEOM_ERR_EXISTS: the line repeats an earlier one; IOVAGEOM_ERR_OVERLAP:
- *         it overlaps earlier ones of its type in another way, or repeats one that was joined with a
- *         neighbour which it touches; IOVAGEOM_ERR_UNKNOWN: there are lines, but all of them were
- *         passed over, so that the text says nothing (*line is set to the first of them);
- *         IOVAGEOM_ERR_NO_MEMORY.
+ *         IOVAGEOM_ERR_OVERFLOW: an address of more than 64 bits; IOVAGEOM_ERR_TRUNCATED: no
+ *         region, and the text ends in that line without a newline; IOVAGEOM_ERR_SYNTAX: any other
+ *         line that is no region; IOVAGEOM_ERR_EXISTS: the line repeats an earlier one;
+ *         IOVAGEOM_ERR_OVERLAP: it overlaps earlier ones of its type in another way, or repeats one
+ *         that was joined with a neighbour which it touches; IOVAGEOM_ERR_UNKNOWN: there are lines,
+ *         but all of them were passed over, so that the text says nothing (*line is set to the
+ *         first of them); IOVAGEOM_ERR_NO_MEMORY.
  */
 IOVAGEOM_API int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
                                                       enum iovageom_sysfs_mode mode, size_t *line,

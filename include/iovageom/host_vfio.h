@@ -18,8 +18,8 @@
  * versions that are not known are skipped. Numbers are in the byte order of this machine, as its
  * kernel writes them.
  *
- * The kernel leaves its list out when it has no room for it, and the list may grow between two calls.
- * So a VMM asks again, but not for ever:
+ * The kernel leaves its list out when it has no room for it, and the list may grow between two
+ * calls. So a VMM asks again, but not for ever:
  *
  *     size_t needed = 512; // enough for the usual host
  *     int rc = IOVAGEOM_ERR_BUFFER_TOO_SMALL;

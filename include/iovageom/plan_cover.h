@@ -66,13 +66,13 @@ IOVAGEOM_API int iovageom_plan_cover(const struct iovageom_range *ranges, size_t
 /**
  * What a MAP or an UNMAP changes of a cover.
  *
- * `mapped`: `range` was mapped. The new cover has all addresses of the old one and of the range, and
- * of all such covers the least excess. A cover of the mappings themselves may have less, since here a
- * gap that was closed once stays closed: call iovageom_plan_cover() for that.
+ * `mapped`: `range` was mapped. The new cover has all addresses of the old one and of the range,
+ * and of all such covers the least excess. A cover of the mappings themselves may have less, since
+ * here a gap that was closed once stays closed: call iovageom_plan_cover() for that.
  *
- * Else none of `range` is mapped now: it is what was unmapped, or more. Its whole granules leave the
- * cover. A hole inside one range makes two of it. If these are too many, the smallest gap is closed
- * again, which may be the hole.
+ * Else none of `range` is mapped now: it is what was unmapped, or more. Its whole granules leave
+ * the cover. A hole inside one range makes two of it. If these are too many, the smallest gap is
+ * closed again, which may be the hole.
  *
  * @param cover as iovageom_plan_cover() made it with the same granule and `most`.
  * @param out room for `capacity` ranges: most + 1 always suffice. Must not overlap `cover`.

@@ -16,9 +16,9 @@
  *
  * A report is a list of findings. Calls that take one clear it first and fill it whatever they
  * return: a refusal names every obstacle, a success may have notes (addresses that were lost at the
- * granule, a source that did not say). Only iovageom_report_add(), iovageom_report_host_refused() and
- * iovageom_viommu_request_end() add to what is there. NULL may be given for a report that a call
- * takes.
+ * granule, a source that did not say). Only iovageom_report_add(), iovageom_report_host_refused()
+ * and iovageom_viommu_request_end() add to what is there. NULL may be given for a report that a
+ * call takes.
  */
 
 #ifdef __cplusplus

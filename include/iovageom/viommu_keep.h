@@ -23,8 +23,8 @@ extern "C" {
  * has its own.
  *
  * Whatever can be saved can be loaded into an object that is like this one: configured alike, with
- * the same devices, regions, envelope and identity ranges, and not frozen. The one exception is what
- * only ALLOW_STALE let pass.
+ * the same devices, regions, envelope and identity ranges, and not frozen. The one exception is
+ * what only ALLOW_STALE let pass.
  *
  * @param buffer may be NULL when size is 0.
  * @param needed receives the size in bytes, on success and on IOVAGEOM_ERR_BUFFER_TOO_SMALL. May be
@@ -55,10 +55,11 @@ enum iovageom_load_flag {
 /**
  * Take over what iovageom_viommu_save() wrote, into an object that was configured like the source,
  * and has its devices plugged like it (or see IOVAGEOM_LOAD_EXPECT_DEVICES), but is not frozen and
- * has seen no guest. The bytes are taken as hostile. A VMM that loads a snapshot into a machine which
- * ran calls iovageom_viommu_reset() and iovageom_viommu_thaw() before, and shows the guest the config
- * space of the source afterwards; after a refusal it freezes again. Where devices are still expected
- * since another load, the answer is IOVAGEOM_ERR_STATE, as it is while the object is frozen.
+ * has seen no guest. The bytes are taken as hostile. A VMM that loads a snapshot into a machine
+ * which ran calls iovageom_viommu_reset() and iovageom_viommu_thaw() before, and shows the guest
+ * the config space of the source afterwards; after a refusal it freezes again. Where devices are
+ * still expected since another load, the answer is IOVAGEOM_ERR_STATE, as it is while the object is
+ * frozen.
  *
  * Refused, with a finding for each obstacle, when the destination can't honour it: its granule or
  * input range (GRANULE, INPUT_RANGE), a promise (PROMISE), a live mapping (MAPPING), a limit

@@ -20,9 +20,9 @@
  * iovageom_status_virtio() makes the status for the tail. Below, requests list the statuses of
  * virtio, by their short names. The library's own statuses say more (two reasons to answer INVAL
  * may be two statuses here), and the report says why. 0 means done: the object has changed. A
- * `_check` call answers the same, memory aside, and changes nothing. MAP has none: unmap
- * takes back what was mapped. Whether MAP_UNMAP is offered is asked of requests as bytes only, which
- * get UNSUPP without it.
+ * `_check` call answers the same, memory aside, and changes nothing. MAP has none: unmap takes back
+ * what was mapped. Whether MAP_UNMAP is offered is asked of requests as bytes only, which get
+ * UNSUPP without it.
  */
 
 #ifdef __cplusplus
@@ -84,10 +84,10 @@ IOVAGEOM_API int iovageom_viommu_detach_check(const struct iovageom_viommu *viom
  *         physical range wraps (I7); NOMEM: no memory, a limit of the configuration or the host's
  *         mapping budget is reached (FINDING_LIMIT, FINDING_BUDGET). They are looked for in this
  *         order: flags, domain, bypass, inverted, alignment, input range, physical, reserved,
- *         mapped, limits. O(log k + log m). The first MAP after an endpoint or a device of the domain
- *         has come or gone finds anew what is reserved there, in O(k log k) for all k. While an
- *         address space with a budget is in several domains, of which this is one, all such address
- *         spaces of this one, and their domains, are counted besides.
+ *         mapped, limits. O(log k + log m). The first MAP after an endpoint or a device of the
+ *         domain has come or gone finds anew what is reserved there, in O(k log k) for all k. While
+ *         an address space with a budget is in several domains, of which this is one, all such
+ *         address spaces of this one, and their domains, are counted besides.
  */
 IOVAGEOM_API int iovageom_viommu_map(struct iovageom_viommu *viommu, uint32_t domain,
                                      struct iovageom_range range, uint64_t phys, uint32_t flags,
@@ -162,8 +162,8 @@ IOVAGEOM_API void iovageom_viommu_request_begin(struct iovageom_viommu *viommu,
  *        was 0.
  * @param transaction its `status` is what was answered.
  * @param writable `writable_size` bytes, as given to begin.
- * @param report is added to, and not cleared: it may have why the VMM's own work has failed. Clear it
- *        where other calls have used it since begin.
+ * @param report is added to, and not cleared: it may have why the VMM's own work has failed. Clear
+ *        it where other calls have used it since begin.
  * @return the used length of the buffer; 0 when it was left unwritten.
  */
 IOVAGEOM_API size_t iovageom_viommu_request_end(struct iovageom_viommu *viommu,
@@ -180,8 +180,8 @@ IOVAGEOM_API size_t iovageom_viommu_request(struct iovageom_viommu *viommu, cons
  *
  * For threads that translate while another one serves the guest (an RwLock around the object): what
  * follows takes the object const, allocates nothing but where it says so, and keeps nothing for the
- * next call. So any number of these calls, and of the _check calls above with a report each, may run
- * at once. Each call that takes the object not const runs alone: request_begin() too, which may
+ * next call. So any number of these calls, and of the _check calls above with a report each, may
+ * run at once. Each call that takes the object not const runs alone: request_begin() too, which may
  * freeze, and brings up to date what the object keeps of a domain.
  */
 
@@ -225,8 +225,9 @@ IOVAGEOM_API int iovageom_viommu_translate(const struct iovageom_viommu *viommu,
  * @param whole what leads to all of `phys`; else all or some of it, as when memory is taken away
  *        from a guest.
  * @param after NULL for the first one, else the one before, which may be unmapped meanwhile.
- * @param out becomes the whole mapping: `phys` begins at out->range.start + (phys.start - out->phys).
- *        While the endpoint bypasses there is one, of the same addresses. May be `after`.
+ * @param out becomes the whole mapping: `phys` begins at out->range.start + (phys.start -
+ *        out->phys). While the endpoint bypasses there is one, of the same addresses. May be
+ *        `after`.
  * @return IOVAGEOM_ERR_NOT_FOUND as iovageom_viommu_translate(); IOVAGEOM_ERR_FAULT when there is
  *         none, or none after that; IOVAGEOM_ERR_INVERTED. O(log n + m). With
  *         IOVAGEOM_VIOMMU_INDEX_PHYS about O(log n + log m): no more than 128 steps in place of
@@ -254,8 +255,8 @@ struct iovageom_viommu_domain {
 IOVAGEOM_API int iovageom_viommu_domain(const struct iovageom_viommu *viommu, uint32_t domain,
                                         struct iovageom_viommu_domain *out);
 
-/** The domain with the lowest number from `from` up. False when there is none. Go on from the number
-    above it, if there is one: a guest may well make number 2^32-1. */
+/** The domain with the lowest number from `from` up. False when there is none. Go on from the
+    number above it, if there is one: a guest may well make number 2^32-1. */
 IOVAGEOM_API bool iovageom_viommu_domain_next(const struct iovageom_viommu *viommu, uint32_t from,
                                               struct iovageom_viommu_domain *out);
 
@@ -267,8 +268,8 @@ IOVAGEOM_API bool iovageom_viommu_domain_endpoint(const struct iovageom_viommu *
                                                   uint32_t domain, uint64_t endpoint,
                                                   uint32_t *out);
 
-/** The lowest mapping of a domain that ends at `from` or above. False when there is none. Go on from the
-    address above it, if there is one: one may end at 2^64-1. */
+/** The lowest mapping of a domain that ends at `from` or above. False when there is none. Go on
+    from the address above it, if there is one: one may end at 2^64-1. */
 IOVAGEOM_API bool iovageom_viommu_mapping_next(const struct iovageom_viommu *viommu,
                                                uint32_t domain, uint64_t from,
                                                struct iovageom_mapping *out);

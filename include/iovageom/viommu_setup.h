@@ -187,8 +187,8 @@ IOVAGEOM_API int iovageom_viommu_freeze(struct iovageom_viommu *viommu,
  * restarts its machine: after iovageom_viommu_reset() with `system`, and before the firmware runs.
  * Devices that only a frozen granule or input range kept out may then be plugged, regions and an
  * envelope be set; then freeze again, and give the guest the config space that follows from it.
- * Devices that came into a narrower input range are not judged again: where PROBE can't tell of them,
- * iovageom_viommu_driver_features() does.
+ * Devices that came into a narrower input range are not judged again: where PROBE can't tell of
+ * them, iovageom_viommu_driver_features() does.
  *
  * @return IOVAGEOM_ERR_STATE while there is a promise or a domain; nothing has changed then.
  *         O(guest groups).

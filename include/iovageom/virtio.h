@@ -22,10 +22,10 @@
  * N and I numbers are those of docs/numbers.md: the statements of the virtio specification 1.4,
  * chapter "IOMMU Device", which has not changed since 1.2.
  *
- * From a geometry to the bytes of a PROBE answer there are three steps: what the guest must not map,
- * disjoint and typed (iovageom_geometry_reserved()); the same as the guest is to be told, the *wire
- * list* (iovageom_virtio_wire_list()); and its bytes. iovageom_virtio_encode_geometry() does all
- * three, iovageom_plan_probe_encode() also where the probe buffer is too small.
+ * From a geometry to the bytes of a PROBE answer there are three steps: what the guest must not
+ * map, disjoint and typed (iovageom_geometry_reserved()); the same as the guest is to be told, the
+ * *wire list* (iovageom_virtio_wire_list()); and its bytes. iovageom_virtio_encode_geometry() does
+ * all three, iovageom_plan_probe_encode() also where the probe buffer is too small.
  *
  * A *wire list* is an array of struct iovageom_region that a real guest can be given without harm:
  * in ascending order and disjoint (N75); types IOVAGEOM_RESV_RESERVED and IOVAGEOM_RESV_MSI only,

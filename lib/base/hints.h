@@ -5,7 +5,8 @@
 #include <iovageom/api.h>
 
 /*
- * Hints to the compiler. They change speed and size only, never a result; but for NOIPA, which guards one.
+ * Hints to the compiler. They change speed and size only, never a result; but for NOIPA, which
+ * guards one.
  *
  * IOVAGEOM_COLD is for a function that is called seldom, for example to explain a refusal. It is
  * compiled for size, and a branch that leads to its call counts as unlikely. It implies noinline,
@@ -13,12 +14,12 @@
  *
  * NOINLINE keeps what is needed seldom from taking registers of a hot caller.
  *
- * ALWAYS_INLINE is for searches that several hot functions share. ONE_LINE begins a short function with
- * a cache line: in two it may take half as long again. PREFETCH does no harm at any address.
+ * ALWAYS_INLINE is for searches that several hot functions share. ONE_LINE begins a short function
+ * with a cache line: in two it may take half as long again. PREFETCH does no harm at any address.
  *
  * NOIPA is for a function that leads a path through a tree: its callers assume nothing but its
- * declaration. Where gcc 12 has made numbers of the addresses of a loop, it takes the stores for some to
- * NULL, and lets a caller in the same file believe that nothing is stored (-fipa-modref).
+ * declaration. Where gcc 12 has made numbers of the addresses of a loop, it takes the stores for
+ * some to NULL, and lets a caller in the same file believe that nothing is stored (-fipa-modref).
  */
 #if defined(__GNUC__) && !defined(__clang__)
 #define NOIPA __attribute__((noipa))

@@ -38,7 +38,7 @@ static inline bool iovageom_range_precedes_directly(struct iovageom_range low,
     return low.last < high.start && high.start - low.last == 1;
 }
 
-/* The range and the addresses beside it, where there are any: what overlaps this touches `range`. */
+/* The range and the addresses beside it, if there are any: what overlaps this touches it. */
 static inline struct iovageom_range iovageom_range_around(struct iovageom_range range)
 {
     return (struct iovageom_range){range.start - (range.start > 0),
@@ -70,7 +70,7 @@ static inline struct iovageom_range iovageom_range_hull(struct iovageom_range a,
                                    iovageom_higher(a.last, b.last)};
 }
 
-/* The addresses of `from` that `what` does not have: 0, 1 or 2 ranges, ascending. Returns how many. */
+/* The addresses of `from` that `what` does not have: 0 to 2 ranges, ascending. Returns how many. */
 static inline unsigned iovageom_range_subtract(struct iovageom_range from,
                                                struct iovageom_range what,
                                                struct iovageom_range out[2])
@@ -99,8 +99,8 @@ static inline bool iovageom_range_below(struct iovageom_range range, struct iova
     return true;
 }
 
-/* The addresses between two ranges. False, and *out untouched, when there are none: the ranges overlap or
- * touch, or `low` is not below `high`. */
+/* The addresses between two ranges. False, and *out untouched, when there are none: the ranges
+ * overlap or touch, or `low` is not below `high`. */
 static inline bool iovageom_range_between(struct iovageom_range low, struct iovageom_range high,
                                           struct iovageom_range *out)
 {
@@ -110,8 +110,8 @@ static inline bool iovageom_range_between(struct iovageom_range low, struct iova
     return true;
 }
 
-/* The whole granules within `range`: what a *usable* range is worth. False, and *out untouched, when there
- * are none, or the granule is no power of two. */
+/* The whole granules within `range`: what a *usable* range is worth. False, and *out untouched,
+ * when there are none, or the granule is no power of two. */
 static inline bool iovageom_range_align_inward(struct iovageom_range range, uint64_t granule,
                                                struct iovageom_range *out)
 {
@@ -119,8 +119,8 @@ static inline bool iovageom_range_align_inward(struct iovageom_range range, uint
     const uint64_t start = (range.start + offset) & ~offset;
     const uint64_t last = ((range.last + 1) & ~offset) - 1;
 
-    /* No granule follows the highest one: there the start has wrapped, and is lower. None precedes the
-     * lowest: there the last has, and is higher. */
+    /* No granule follows the highest one: there the start has wrapped, and is lower. None precedes
+     * the lowest: there the last has, and is higher. */
     if (!iovageom_pgsize_is_power(granule) || start < range.start || last > range.last ||
         start > last)
         return false;
@@ -128,8 +128,8 @@ static inline bool iovageom_range_align_inward(struct iovageom_range range, uint
     return true;
 }
 
-/* The granules that have an address of `range`: what a *reserved* range costs. There are always some: the
- * highest granule ends at 2^64-1. For a granule that is no power of two, `range` as it is. */
+/* The granules that have an address of `range`: what a *reserved* range costs. Never none, as the
+ * highest granule ends at 2^64-1. Where the granule is no power of two, `range` as it is. */
 static inline struct iovageom_range iovageom_range_align_outward(struct iovageom_range range,
                                                                  uint64_t granule)
 {
@@ -167,8 +167,8 @@ static inline struct iovageom_size iovageom_size_subtract(struct iovageom_size a
 }
 
 /*
- * Page-size masks: bit n set means that pages of 2^n bytes map. Whatever is a multiple of the lowest bit
- * maps, by several pages where need be; the others are hints (I1).
+ * Page-size masks: bit n set means that pages of 2^n bytes map. Whatever is a multiple of the
+ * lowest bit maps, by several pages where need be; the others are hints (I1).
  */
 
 /* The smallest page of a mask in bytes; 0 for the mask 0. */

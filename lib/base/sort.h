@@ -9,7 +9,8 @@
 /*
  * Heap sort, because lists come from a kernel or a guest that may be hostile: no input makes it
  * slow, as the worst case of quick sort does, it needs no memory, as merging does, and does not
- * recurse. In a header, because the guest library needs it too, and only uses what the core exports.
+ * recurse. In a header, because the guest library needs it too, and only uses what the core
+ * exports.
  */
 
 enum { IOVAGEOM_SORT_CHUNK = 64 }; /* bytes on the stack for an exchange: items may have any size */

@@ -137,8 +137,8 @@ int iovageom_geometry_explain(const struct iovageom_geometry *geometry, struct i
 
 /*
  * Sources about one name can contradict each other: what registers say about the hardware, and what
- * a kernel says about the same device. Only facts about one name are compared: those about different
- * devices may differ.
+ * a kernel says about the same device. Only facts about one name are compared: those about
+ * different devices may differ.
  */
 struct check {
     const struct iovageom_geometry *geometry;
@@ -147,8 +147,8 @@ struct check {
     int result;
 };
 
-/* `owner` and `other` contradict each other about a range; or, if `offered` is not 0, about the bytes in
- * the smallest page. */
+/* `owner` and `other` contradict each other about a range; or, if `offered` is not 0, about the
+ * bytes in the smallest page. */
 static void disagree(struct check *check, const struct iovageom_owner *owner,
                      const struct iovageom_owner *other, struct iovageom_range range,
                      uint64_t wanted, uint64_t offered)
@@ -201,8 +201,8 @@ static int reserved_by_others(struct check *check)
 /*
  * Compares the width in registers with a list of usable ranges, of which `reserved` is the
  * complement. Only the highest usable range matters. It may not reach above the width, unless the
- * registers are is_least(). And between its end and the width something must be reserved: all of it,
- * or the finding has what is left from the first address on that is not.
+ * registers are is_least(). And between its end and the width something must be reserved: all of
+ * it, or the finding has what is left from the first address on that is not.
  */
 static void check_width(struct check *check, const struct iovageom_owner *usable,
                         const struct iovageom_rangeset *reserved,
@@ -273,8 +273,8 @@ static void check_usable(struct check *check, const struct iovageom_owner *usabl
     }
 }
 
-/* The largest or the smallest granule of the facts of one kind and owner, and how many these are; of
- * none that which no other is larger, or smaller, than. */
+/* The largest or the smallest granule of the facts of one kind and owner, and how many these are;
+ * of none that which no other is larger, or smaller, than. */
 static uint64_t granule_of(const struct check *check, uint32_t kind,
                            const struct iovageom_owner *owner, bool largest, size_t *count)
 {
@@ -292,9 +292,10 @@ static uint64_t granule_of(const struct check *check, uint32_t kind,
 
 /*
  * A kernel can't map smaller pages than its hardware, nor accept an alignment smaller than the
- * smallest page. So a host's masks are compared with the alignments of kernels, and masks in registers
- * with masks of kernels. A source may state several values: its largest bound is compared with the smallest
- * value of each other source, which costs one comparison and misses no contradiction.
+ * smallest page. So a host's masks are compared with the alignments of kernels, and masks in
+ * registers with masks of kernels. A source may state several values: its largest bound is compared
+ * with the smallest value of each other source, which costs one comparison and misses no
+ * contradiction.
  */
 static void check_page_sizes(struct check *check)
 {

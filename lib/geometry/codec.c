@@ -142,8 +142,7 @@ static int load_ranges(struct iovageom_geometry *geometry, const struct record *
     return status == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : status;
 }
 
-/* Appends one fact, with the checks of the add calls: a loaded geometry must be one that they could
- * have built. */
+/* Appends one fact, with the checks of the add calls: what is loaded they could have built. */
 static int load_fact(struct iovageom_geometry *geometry, const struct record *record, uint32_t kind)
 {
     /* The numbers of these are not read, but kept as 0, because facts are compared by them. */
@@ -184,8 +183,8 @@ static int take_record(struct iovageom_geometry *geometry, const struct record *
     return (record->tag & TAG_CRITICAL) == 0 ? IOVAGEOM_OK : IOVAGEOM_ERR_VERSION;
 }
 
-/* A stream may have its records in any order. Inserting each in its place would take quadratic time on
- * hostile input, so they are appended, and sorted once at the end. */
+/* A stream may have its records in any order. Inserting each in its place would take quadratic time
+ * on hostile input, so they are appended, and sorted once at the end. */
 int iovageom_geometry_load(const struct iovageom_allocator *allocator, const void *bytes,
                            size_t length, struct iovageom_geometry **out)
 {

@@ -29,8 +29,9 @@ static bool equal_regions(const struct iovageom_geometry *a, const struct iovage
 }
 
 /*
- * All that a geometry has besides its regions. What is unknown stays 0, or is everything. Compared by memcmp, so all
- * bytes are set to 0 first, and all members are 64 bits wide, which leaves no padding.
+ * All that a geometry has besides its regions. What is unknown stays 0, or is everything. Compared
+ * by memcmp, so all bytes are set to 0 first, and all members are 64 bits wide, which leaves no
+ * padding.
  */
 struct numbers {
     uint64_t knows;

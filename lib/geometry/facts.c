@@ -13,8 +13,8 @@
 
 /* ---- making ---- */
 
-/* With so many bytes before it, and room for so many sets behind it, which is a small number, or that
- * of sets which exist elsewhere: their size does not wrap. */
+/* With so many bytes before it, and room for so many sets behind it, which is a small number, or
+ * that of sets which exist elsewhere: their size does not wrap. */
 static int make(const struct iovageom_allocator *allocator, size_t before, size_t room,
                 struct iovageom_geometry **out)
 {
@@ -249,7 +249,7 @@ const struct iovageom_geometry_fact *iovageom_geometry_next_fact(
 }
 
 /* In the resolved view a region starts where some range starts, or just above the end of a range
- * that took precedence below it. So n ranges make 2 n regions at most; a granule only joins more. */
+ * that took precedence below it. So n ranges make at most 2 n regions; a granule only joins. */
 size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry, size_t *first)
 {
     const struct iovageom_geometry_fact *fact = geometry->facts + geometry->count;
@@ -327,8 +327,8 @@ int iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_g
 }
 
 /*
- * Everything in a geometry narrows it, so the meet is the union of the facts. It is built apart, and
- * replaces the old table when nothing can fail any more.
+ * Everything in a geometry narrows it, so the meet is the union of the facts. It is built apart,
+ * and replaces the old table when nothing can fail any more.
  */
 int iovageom_geometry_narrow(struct iovageom_geometry *geometry,
                              const struct iovageom_geometry *other)

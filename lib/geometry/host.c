@@ -119,8 +119,8 @@ void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t
 
 /* ---- windows of the host's software ---- */
 
-/* All or nothing: a changed copy takes the place of the geometry at the end. What a host calls MSI is
- * left out of the window, where MSI would take precedence. */
+/* All or nothing: a changed copy takes the place of the geometry at the end. What a host calls MSI
+ * is left out of the window, where MSI would take precedence. */
 int iovageom_geometry_add_software_msi(struct iovageom_geometry *geometry,
                                        struct iovageom_range window, enum iovageom_source source)
 {

@@ -11,8 +11,8 @@ int iovageom_owner_compare(const struct iovageom_owner *a, const struct iovageom
 
 /*
  * What kind of source speaks. Those of a host are numbered from registers to sysfs: first what its
- * hardware says of itself, then what its kernel says. What the machine's model and the user state is
- * about the guest's machine, and says nothing about a host.
+ * hardware says of itself, then what its kernel says. What the machine's model and the user state
+ * is about the guest's machine, and says nothing about a host.
  */
 static inline bool iovageom_source_is_registers(uint32_t source)
 {
@@ -36,14 +36,15 @@ static inline bool iovageom_source_is_guest(uint32_t source)
 
 /* ---- the table of facts ---- */
 
-/* Added to an enum iovageom_resv_type it is the kind of a fact that reserves regions of that type. */
+/* Plus an enum iovageom_resv_type: the kind of a fact that reserves regions of that type. */
 #define IOVAGEOM_FACT_REGIONS 0x200u
 
 /*
  * One fact. Either it says what a source made known, an enum iovageom_fact; or it holds all ranges
  * that one owner reserves with one type. An aperture or a list of usable ranges also forbids
- * addresses: their complement is such a fact, of type RESERVED, with the same owner. So the question
- * "is this address usable" reads regions alone, and the others say only what is known and by whom.
+ * addresses: their complement is such a fact, of type RESERVED, with the same owner. So the
+ * question "is this address usable" reads regions alone, and the others say only what is known and
+ * by whom.
  */
 struct iovageom_geometry_fact {
     uint32_t kind; /* an enum iovageom_fact, or IOVAGEOM_FACT_REGIONS + a type */
@@ -54,9 +55,9 @@ struct iovageom_geometry_fact {
 };
 
 /*
- * Invariant: facts ascend by kind, then owner, then value, then last, and no two are equal in all of
- * them. So the facts of one kind and owner are neighbours, a search is a bisection, and the meet of
- * two geometries is the union of two sorted tables.
+ * Invariant: facts ascend by kind, then owner, then value, then last, and no two are equal in all
+ * of them. So the facts of one kind and owner are neighbours, a search is a bisection, and the meet
+ * of two geometries is the union of two sorted tables.
  *
  * Regions come last, by type, then owner, both in ascending precedence. So an index is also a rank:
  * where several cover one address, the one with the highest index takes precedence ("shows").
@@ -71,8 +72,8 @@ struct iovageom_geometry {
     struct iovageom_geometry_fact *facts;
     size_t count;    /* of facts */
     size_t capacity; /* of facts */
-    /* In the same allocation: bytes of a caller in front, see iovageom_geometry_copy_behind(); facts,
-     * until they become more, as of a usual host they don't; and the first sets. */
+    /* In the same allocation: bytes of a caller in front, see iovageom_geometry_copy_behind();
+     * facts, until they become more, as of a usual host they don't; and the first sets. */
     size_t before, room, taken; /* bytes; sets that there are, and that were given to facts */
     struct iovageom_geometry_fact few[6];
     struct iovageom_rangeset sets[];
@@ -107,8 +108,8 @@ struct iovageom_fact_key {
 };
 
 /*
- * The row of the fact with that key, whose owner must not be in a row of the table, as rows move; made
- * if there is none. NULL without memory for that, so never where room was reserved. O(facts).
+ * The row of the fact with that key, whose owner must not be in a row of the table, as rows move;
+ * made if there is none. NULL without memory for that, so never where room was reserved. O(facts).
  *
  * New regions have an empty set. The caller adds to row->ranges, by a call that leaves it as it was
  * on an error, and closes the row with that call's status, which is returned. A row whose set is
@@ -134,21 +135,20 @@ int iovageom_geometry_add_usable_bytes(struct iovageom_geometry *geometry, const
  * (IOVAGEOM_ERR_NO_MEMORY) the geometry may only be freed. */
 int iovageom_geometry_settle(struct iovageom_geometry *geometry);
 
-/* If `status` is IOVAGEOM_OK, gives the facts of `from`, a copy without room for sets, to a geometry in
- * place of its own. Frees `from` in any case. Returns `status`, or IOVAGEOM_ERR_NO_MEMORY, and the
- * geometry is as it was. */
+/* If `status` is IOVAGEOM_OK, gives the facts of `from`, a copy without room for sets, to a
+ * geometry in place of its own. Frees `from` in any case. Returns `status`, or
+ * IOVAGEOM_ERR_NO_MEMORY, and the geometry is as it was. */
 int iovageom_geometry_take(struct iovageom_geometry *geometry, struct iovageom_geometry *from,
                            int status);
 
-/* A copy, behind `before` bytes for the caller, which must keep it aligned, and with `room` for sets in the
- * same allocation: where that is enough, and facts and ranges are few, it is the only one.
- * iovageom_geometry_free() gives back all of it. */
+/* A copy, behind `before` bytes for the caller, which must keep it aligned, and with `room` for
+ * sets in the same allocation: where that is enough, and facts and ranges are few, it is the only
+ * one. iovageom_geometry_free() gives back all of it. */
 int iovageom_geometry_copy_behind(const struct iovageom_allocator *allocator,
                                   const struct iovageom_geometry *from, size_t before, size_t room,
                                   struct iovageom_geometry **out);
 
-/* The facts of one kind and owner: the first, or NULL, and how many (`count` may be NULL). O(log n +
- * those). */
+/* The first fact of one kind and owner, or NULL; how many, if `count` is given. O(log n + k). */
 const struct iovageom_geometry_fact *iovageom_geometry_facts_of(
     const struct iovageom_geometry *geometry, uint32_t kind, const struct iovageom_owner *owner,
     size_t *count);
@@ -169,8 +169,9 @@ static inline const struct iovageom_geometry_fact *iovageom_geometry_next_region
 /* ---- the resolved view ---- */
 
 /*
- * What shows where: regions that are disjoint and ascend; `owner` is the index of the fact that takes
- * precedence there. Addresses between them are in no region. Neighbours of one fact are joined.
+ * What shows where: regions that are disjoint and ascend; `owner` is the index of the fact that
+ * takes precedence there. Addresses between them are in no region. Neighbours of one fact are
+ * joined.
  *
  * The second half of `few`, or of `memory`, is scratch space for building it. 48 is two halves of
  * 24 regions, enough for 12 ranges: the usual host has fewer, and needs no allocation. Must not be
@@ -187,9 +188,10 @@ struct iovageom_resolved {
 
 /*
  * `granule` is a power of two in bytes: regions are widened outward to it before types are resolved
- * (what a granule touches in part, it reserves whole); 1 for none. With `joined` the view is that of
- * iovageom_geometry_reserved(), else that of iovageom_geometry_regions(). There is room for one region
- * more. O(n log facts) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY: nothing to close.
+ * (what a granule touches in part, it reserves whole); 1 for none. With `joined` the view is that
+ * of iovageom_geometry_reserved(), else that of iovageom_geometry_regions(). There is room for one
+ * region more. O(n log facts) for n ranges. IOVAGEOM_ERR_INVALID, IOVAGEOM_ERR_NO_MEMORY: nothing
+ * to close.
  */
 int iovageom_resolve(const struct iovageom_allocator *allocator,
                      const struct iovageom_geometry *geometry, uint64_t granule, bool joined,
@@ -225,8 +227,8 @@ bool iovageom_walk_next(const struct iovageom_walk *walk, struct iovageom_range 
 /* The highest address that nobody forbids. False, and *address untouched, when there is none. */
 bool iovageom_geometry_top(const struct iovageom_geometry *geometry, uint64_t *address);
 
-/* An upper bound of the number of regions that iovageom_geometry_reserved() gives, and the index of the
- * first fact that has some. O(facts). */
+/* An upper bound of the number of regions that iovageom_geometry_reserved() gives, and the index of
+ * the first fact that has some. O(facts). */
 size_t iovageom_geometry_most_regions(const struct iovageom_geometry *geometry, size_t *first);
 
 /*
@@ -243,7 +245,7 @@ void iovageom_geometry_budgets(const struct iovageom_geometry *geometry, uint64_
  */
 bool iovageom_geometry_alike(const struct iovageom_geometry *a, const struct iovageom_geometry *b);
 
-/* iovageom_geometry_explain() of a valid range, without notes, and without clearing the report first. */
+/* iovageom_geometry_explain() of a valid range; makes no notes, and does not clear the report. */
 int iovageom_geometry_refuse(const struct iovageom_geometry *geometry, struct iovageom_range range,
                              struct iovageom_report *report);
 
@@ -263,7 +265,7 @@ bool iovageom_geometry_direct(const struct iovageom_geometry *geometry, uint64_t
 void iovageom_geometry_doubts(const struct iovageom_geometry *geometry, uint64_t endpoint,
                               struct iovageom_report *report);
 
-/* Adds a note that the guest loses `range`, though the host maps it; or one for each range of a set. */
+/* Notes that the guest loses `range`, though the host maps it; or each range of a set. */
 void iovageom_report_lost(struct iovageom_report *report, struct iovageom_range range);
 void iovageom_report_all_lost(struct iovageom_report *report, const struct iovageom_rangeset *lost);
 

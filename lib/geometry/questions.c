@@ -185,13 +185,14 @@ const struct iovageom_owner *iovageom_geometry_owner(const struct iovageom_geome
 /* ---- up to where it is known ---- */
 
 /*
- * Up to which address the host's statements about one name are complete; false when no address is known.
- * The source in `name` does not matter. A list of usable ranges tells all. Otherwise all reserved regions
- * must be known, and the width as well. An aperture gives it; without one, addresses are usable between
- * the regions, and no more is known than up to the last one, whatever its type.
+ * Up to which address the host's statements about one name are complete; false when no address is
+ * known. The source in `name` does not matter. A list of usable ranges tells all. Otherwise all
+ * reserved regions must be known, and the width as well. An aperture gives it; without one,
+ * addresses are usable between the regions, and no more is known than up to the last one, whatever
+ * its type.
  *
- * INCOMPLETE counts of kernels only: their list with it may lack regions, while registers with it were
- * read in full, and only their meaning depends on the kernel.
+ * INCOMPLETE counts of kernels only: their list with it may lack regions, while registers with it
+ * were read in full, and only their meaning depends on the kernel.
  */
 static bool known_of(const struct iovageom_geometry *geometry, const struct iovageom_owner *name,
                      uint64_t *last)

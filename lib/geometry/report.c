@@ -129,7 +129,8 @@ struct iovageom_finding iovageom_finding_blank(enum iovageom_finding_kind kind, 
 
 /*
  * The finding in the place where it is kept, or NULL without memory: then the caller counts it as
- * dropped. It may be one of the report itself, so it is copied before the old place of all is freed.
+ * dropped. It may be one of the report itself, so it is copied before the old place of all is
+ * freed.
  */
 static const struct iovageom_finding *keep(struct state *state,
                                            const struct iovageom_finding *finding)
@@ -217,7 +218,7 @@ void iovageom_report_all_lost(struct iovageom_report *report, const struct iovag
         iovageom_report_lost(report, range);
 }
 
-/* Conditions for a sentence, as some kinds of finding have several sentences; they may be joined. */
+/* Conditions for a sentence, where a kind of finding has several; they may be joined. */
 enum when {
     ALWAYS = 0,
     DETAIL = 1,        /* detail is given */
@@ -362,7 +363,7 @@ static void put_owner(struct iovageom_text *text, const struct iovageom_owner *o
     iovageom_text_string(text, named ? owner->name : source, IOVAGEOM_NAME_SIZE);
 }
 
-/* Writes a sentence. Of letters that stand for a part of one, the part is written by another call. */
+/* Writes a sentence. A letter that stands for a part of one is written by another call. */
 static void put_sentence(struct iovageom_text *text, const struct iovageom_finding *finding,
                          const char *sentence)
 {

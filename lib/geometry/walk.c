@@ -9,9 +9,9 @@
 
 /* ---- the view ---- */
 
-/* Appends a region of the type and owner of `like` to `count` others, and returns the new count. With
- * the last one, if that is of its fact and they touch or overlap, it is joined: widened to a granule,
- * ranges of one fact can overlap. Those of different facts must not; overlay() cuts them first. */
+/* Appends a region of the type and owner of `like` to `count` others, and returns the new count.
+ * With the last one, if that is of its fact and they touch or overlap, it is joined: widened to a
+ * granule, ranges of one fact can overlap. Those of others must not: overlay() cuts them. */
 static size_t append_region(struct iovageom_region *out, size_t count,
                             const struct iovageom_region *like, struct iovageom_range range)
 {
@@ -57,9 +57,9 @@ static size_t overlay(struct iovageom_region *low, size_t low_count,
 }
 
 /*
- * Resolves the regions of facts `first` to `end` - 1 into `out` and returns how many there are: a merge
- * sort, whose merge is overlay(). Ranges are widened to the granule first, so that precedence is
- * decided for whole granules.
+ * Resolves the regions of facts `first` to `end` - 1 into `out` and returns how many there are: a
+ * merge sort, whose merge is overlay(). Ranges are widened to the granule first, so that precedence
+ * is decided for whole granules.
  *
  * Each entry starts where one of their n ranges starts, or just above where one ends. So there are
  * 2 n entries at most, and `out` and `scratch` have room for 2 n each. The two swap roles at each
@@ -97,8 +97,8 @@ static size_t resolve(const struct iovageom_geometry *geometry, uint64_t granule
 }
 
 /*
- * Joins neighbours of one type in a view, and leaves out what forbids nothing. The owner of a joined
- * region is that of its largest part.
+ * Joins neighbours of one type in a view, and leaves out what forbids nothing. The owner of a
+ * joined region is that of its largest part.
  *
  * Usable ranges that are smaller than a granule need no code here: the view was made with regions
  * widened outward to the granule, so the neighbours of such a range already cover it.
@@ -184,8 +184,8 @@ void iovageom_walk_close(struct iovageom_walk *walk)
         iovageom_resolved_close(&walk->view);
 }
 
-/* `range` is the first of some, which ascend, that ends at piece->start or above. Returns whether it has
- * that address, and lowers piece->last to where that, or the gap in front of it, ends. */
+/* `range` is the first of some, which ascend, that ends at piece->start or above. Returns whether
+ * it has that address, and lowers piece->last to where that, or the gap in front of it, ends. */
 static bool begins_in(struct iovageom_range range, struct iovageom_range *piece)
 {
     const bool inside = range.start <= piece->start;
@@ -212,8 +212,8 @@ static const struct iovageom_geometry_fact *look_up_region(const struct iovageom
     return low < end && begins_in(low->range, piece) ? &walk->geometry->facts[low->owner] : NULL;
 }
 
-/* The same by a search of the facts, from the highest precedence down. The first that has the address is
- * the answer, and lower ones are not asked: they can't change it. */
+/* The same by a search of the facts, from the highest precedence down. The first that has the
+ * address is the answer, and lower ones are not asked: they can't change it. */
 static const struct iovageom_geometry_fact *search(const struct iovageom_geometry *geometry,
                                                    struct iovageom_range *piece)
 {

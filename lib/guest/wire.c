@@ -17,8 +17,7 @@
 /* A property's type has 12 bits (I4). The payload of RESV_MEM: subtype, 3 reserved, start, last. */
 enum { KIND_MASK = 0xfff, KIND_BITS = 12, PAYLOAD_BYTES = 20 };
 
-/* A property's length comes from its head and not from its type (N59), so that unknown ones can be
- * passed over. */
+/* A property's length comes from its head, not its type (N59): unknown ones can be passed over. */
 int iovageom_guest_property_next(const void *bytes, size_t size, size_t *offset,
                                  struct iovageom_guest_property *property)
 {

@@ -133,8 +133,7 @@ int iovageom_host_iommufd_hw_info(const void *header, size_t header_length, cons
         if (info.pasid_bits != 0)
             info.knows |= IOVAGEOM_HW_INFO_PASID;
     }
-    /* The kernel fills the rest of a longer buffer with zeros. They must not be taken for
-     * registers. */
+    /* The kernel fills the rest of a longer buffer with zeros, which are no registers. */
     if (data_length > head.data_length)
         data_length = head.data_length;
     for (size_t i = 0; i < sizeof(hw_registers) / sizeof(hw_registers[0]); i++) {

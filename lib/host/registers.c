@@ -274,8 +274,7 @@ static struct iovageom_host_limits smmuv3(const struct question *question, uint3
             continue;
         take_least(&all, &one);
         /* Granules have no common page size, so the AND in take_least() is of no use. But what is
-         * aligned to the coarsest granule is aligned to the others: its page sizes are safe for
-         * all. */
+         * aligned to the coarsest granule is so to the others: its page sizes are safe. */
         coarsest = one.page_sizes;
     }
     all.page_sizes = coarsest;

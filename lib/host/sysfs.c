@@ -47,8 +47,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Hexadecimal digits, with 0x before them or, unless it is `wanted`, without. On an error `scan` has not
- * moved. */
+/* Hexadecimal digits, behind 0x if that is `wanted` or there. An error does not move `scan`. */
 static int scan_hex(struct scan *scan, bool wanted, uint64_t *value)
 {
     bool prefix = scan->end - scan->at >= 2 && scan->at[0] == '0' && scan->at[1] == 'x';
@@ -81,9 +80,9 @@ static int scan_address(struct scan *scan, uint64_t *value)
 }
 
 /*
- * The word for the type of region->range, which ends the line. Linux writes "msi" also for a software
- * MSI window, which only its addresses distinguish from a window of the hardware. A word that may be a
- * type of a later kernel (small letters, - and _) is IOVAGEOM_ERR_UNSUPPORTED and not
+ * The word for the type of region->range, which ends the line. Linux writes "msi" also for a
+ * software MSI window, which only its addresses distinguish from a window of the hardware. A word
+ * that may be a type of a later kernel (small letters, - and _) is IOVAGEOM_ERR_UNSUPPORTED and not
  * IOVAGEOM_ERR_SYNTAX: the region is known, only its type is not.
  */
 static int scan_type(struct scan *scan, struct iovageom_region *region)
@@ -134,8 +133,8 @@ static int read_line(struct scan line, struct iovageom_region *region)
     return iovageom_range_valid(*range) ? status : IOVAGEOM_ERR_INVERTED;
 }
 
-/* Takes the next line, without its newline and the blanks before it. The last line has no newline if
- * it ends where the text does. */
+/* Takes the next line, without its newline and the blanks before it. The last line has no newline
+ * if it ends where the text does. */
 static bool next_line(struct scan *rest, struct scan *line)
 {
     *line = *rest;
@@ -160,9 +159,9 @@ struct reading {
 };
 
 /*
- * Adds a region. Linux merges regions of one type that overlap, so overlapping lines are a sign of a bad
- * file. But it doesn't merge with a region that ends at 2^64-1 (B3), and prints both. (The owner that
- * `fresh` has for itself is that of what was added last.)
+ * Adds a region. Linux merges regions of one type that overlap, so overlapping lines are a sign of
+ * a bad file. But it doesn't merge with a region that ends at 2^64-1 (B3), and prints both. (The
+ * owner that `fresh` has for itself is that of what was added last.)
  */
 static int add_region(struct reading *reading, const struct iovageom_region *region)
 {
@@ -182,16 +181,16 @@ static int add_region(struct reading *reading, const struct iovageom_region *reg
 }
 
 /*
- * Reads all lines; an error of one refuses the whole text. If the last one has no newline and can't be
- * understood, it was probably cut off: IOVAGEOM_ERR_TRUNCATED.
+ * Reads all lines; an error of one refuses the whole text. If the last one has no newline and can't
+ * be understood, it was probably cut off: IOVAGEOM_ERR_TRUNCATED.
  *
- * A region of unknown type counts as reserved if the mode is lenient. A line that can't be understood is
- * skipped if the mode is lenient, or if it was cut off in a text that fills a page; the result is then
- * marked incomplete. So leniency never makes an address usable that a line reserves, except where the
- * geometry says that it is incomplete.
+ * A region of unknown type counts as reserved if the mode is lenient. A line that can't be
+ * understood is skipped if the mode is lenient, or if it was cut off in a text that fills a page;
+ * the result is then marked incomplete. So leniency never makes an address usable that a line
+ * reserves, except where the geometry says that it is incomplete.
  *
- * A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not pass for one that reserves
- * nothing. An empty text does reserve nothing.
+ * A text of which no line was understood is IOVAGEOM_ERR_UNKNOWN: it must not pass for one that
+ * reserves nothing. An empty text does reserve nothing.
  */
 static int read_text(struct reading *reading)
 {
@@ -248,8 +247,7 @@ int iovageom_host_sysfs_reserved_regions(const char *text, size_t length,
     return status;
 }
 
-/* A register or, if `second` is not NULL, one or two with a colon between them. Only blanks and newlines
- * follow. */
+/* A register or, if `second` is not NULL, one or two with a colon between; then only blanks. */
 static int read_registers(const char *text, size_t length, uint64_t *first, uint64_t *second)
 {
     struct scan scan = {text, text + length};
@@ -273,8 +271,8 @@ int iovageom_host_sysfs_register(const char *text, size_t length, uint64_t *valu
     return status;
 }
 
-/* Which of two words is EFR: host_sysfs.h has the rule. Where one word is 0, or not there, the other is
- * EFR: some hardware has only an EFR, but none has only an EFR2. */
+/* Which of two words is EFR: host_sysfs.h has the rule. Where one word is 0, or not there, the
+ * other is EFR: some hardware has only an EFR, but none has only an EFR2. */
 int iovageom_host_sysfs_amd_features(const char *text, size_t length, uint64_t *efr, uint64_t *efr2)
 {
     uint64_t words[2] = {0, 0};

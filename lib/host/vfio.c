@@ -57,8 +57,8 @@ struct vfio_answer {
     const uint8_t *bytes;
     size_t size; /* bytes that may be read: those that the caller has, at most argsz */
     struct vfio_head head;
-    /* Of the known capabilities, by id: the bytes that they have, their lists included, and the number:
-     * of usable ranges, or of mappings that can still be made. [0, 0]: it is not there. */
+    /* Of the known capabilities, by id: the bytes that they have, their lists included, and the
+     * number: of usable ranges, or of mappings that can still be made. [0, 0]: it is not there. */
     struct iovageom_range extent[CAP_END];
     uint32_t number[CAP_END];
     bool back; /* some header is not behind the capability before it */
@@ -71,8 +71,8 @@ static int past_the_end(const struct vfio_answer *answer, uint64_t end)
     return end > answer->head.argsz ? IOVAGEOM_ERR_MALFORMED : IOVAGEOM_ERR_TRUNCATED;
 }
 
-/* Reads a known capability. A second one of its kind is an error: the two could contradict each other.
- * The number has 32 bits, so the sum of 64 bits can't wrap. */
+/* Reads a known capability. A second one of its kind is an error: the two could contradict each
+ * other. The number has 32 bits, so the sum of 64 bits can't wrap. */
 static int read_known(struct vfio_answer *answer, uint64_t offset, uint16_t id)
 {
     uint64_t end = offset + cap_size[id];
@@ -106,11 +106,11 @@ static bool stands_on_another(const struct vfio_answer *answer, uint64_t offset)
 
 /*
  * Follows the chain. First it reads the known capabilities. If each header is behind the capability
- * before it, as kernels have it, nothing overlaps. Else a second walk, without `read`, compares each
- * header with their extents, which are complete only then. A chain without a cycle has each offset at
- * most once, and offsets are multiples of the alignment: a chain of more steps than there are multiples
- * has a cycle. What is wrong with the chain is said rather than what is wrong with a known capability:
- * one in a cycle comes a second time.
+ * before it, as kernels have it, nothing overlaps. Else a second walk, without `read`, compares
+ * each header with their extents, which are complete only then. A chain without a cycle has each
+ * offset at most once, and offsets are multiples of the alignment: a chain of more steps than there
+ * are multiples has a cycle. What is wrong with the chain is said rather than what is wrong with a
+ * known capability: one in a cycle comes a second time.
  */
 static int walk(struct vfio_answer *answer, bool read)
 {
@@ -154,9 +154,10 @@ static uint64_t page_sizes_as_applied(uint64_t mask)
 }
 
 /*
- * Reads an answer; linear in its size. When the buffer was too small for the chain, the kernel returns
- * success, leaves the offset of the first capability 0 and writes the size that it wants to argsz (B1).
- * If that is no more than the fixed part, asking again would never end, so it is an error.
+ * Reads an answer; linear in its size. When the buffer was too small for the chain, the kernel
+ * returns success, leaves the offset of the first capability 0 and writes the size that it wants to
+ * argsz (B1). If that is no more than the fixed part, asking again would never end, so it is an
+ * error.
  */
 static int read_info(struct vfio_answer *answer, size_t *needed)
 {

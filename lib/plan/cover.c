@@ -179,8 +179,7 @@ static uint64_t next_dirty(const uint64_t *bitmap, uint64_t from, uint64_t end)
     return from < end ? from : end;
 }
 
-/* A list that is written, or only counted (`out` NULL). What goes on where the last range ends is
- * joined with it. */
+/* A list that is written, or only counted (`out` NULL). What touches the last range joins it. */
 struct dirty_list {
     struct iovageom_range *out;
     size_t count;

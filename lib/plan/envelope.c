@@ -14,8 +14,9 @@
  */
 
 /*
- * Adds regions of a host as the envelope's, to row number *row - 1, which is made if *row is 0. Most
- * hosts of a pool have the same: a test whether a range is there already is cheaper than to add it again.
+ * Adds regions of a host as the envelope's, to row number *row - 1, which is made if *row is 0.
+ * Most hosts of a pool have the same: a test whether a range is there already is cheaper than to
+ * add it again.
  */
 static int add_regions(struct iovageom_geometry *met, const struct iovageom_fact_key *key,
                        size_t *row, const struct iovageom_rangeset *ranges)
@@ -37,9 +38,9 @@ static int add_regions(struct iovageom_geometry *met, const struct iovageom_fact
     return status;
 }
 
-/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions of a type have
- * one row; others are appended, but for what the host before has stated in the same place: mostly that
- * is all. They are sorted at the end. One pass, as a pool has no place in a cache. */
+/* Copies the facts of all hosts to `met`, under `owner`; equal ones become one. Regions of a type
+ * have one row; others are appended, but for what the host before has stated in the same place:
+ * mostly that is all. They are sorted at the end. One pass, as a pool has no place in a cache. */
 static int add_hosts(struct iovageom_geometry *met, const struct iovageom_owner *owner,
                      const struct iovageom_geometry *const *hosts, size_t count)
 {

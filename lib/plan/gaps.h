@@ -50,7 +50,7 @@ struct iovageom_gap_choice {
 /* The number of gaps of at most `most` bytes that can be closed, gap `but` not counted. */
 size_t iovageom_gaps_narrow(const struct iovageom_gaps *gaps, uint64_t most, size_t but);
 
-/* Chooses the `wanted` smallest gaps other than gap `but`, which stays open. There must be so many. */
+/* Chooses the `wanted` smallest gaps other than gap `but`, which stays open. There are enough. */
 struct iovageom_gap_choice iovageom_gaps_smallest(const struct iovageom_gaps *gaps, size_t wanted,
                                                   size_t but);
 

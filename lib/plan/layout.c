@@ -40,8 +40,8 @@ struct seat {
     size_t owned;
 };
 
-/* The work in progress. All sets hold whole granules; calls on them fail for lack of memory alone, so that
- * statuses of several are gathered with |=. What is large comes last, and the two NOINLINE
+/* The work in progress. All sets hold whole granules; calls on them fail for lack of memory alone,
+ * so that statuses of several are gathered with |=. What is large comes last, and the two NOINLINE
  * below keep the steps out of the frame that it is in: both make the code smaller. */
 struct work {
     const struct iovageom_allocator *allocator;
@@ -130,8 +130,9 @@ static void report_overlap(struct work *work, const struct seat *seat, const str
 }
 
 /*
- * Reports the first earlier piece that has addresses of the piece in `seat`. Of pieces that can't move,
- * none may lie on another: that is an error, and all there is to say. Those that share a page are noted.
+ * Reports the first earlier piece that has addresses of the piece in `seat`. Of pieces that can't
+ * move, none may lie on another: that is an error, and all there is to say. Those that share a page
+ * are noted.
  */
 static int report_neighbour(struct work *work, const struct seat *seat)
 {
@@ -272,8 +273,8 @@ static int move(struct work *work, struct seat *seat)
 
 /*
  * Lets a piece stay, or move what can't stay of it: only that if it can be split, else all. A fixed
- * piece is a misfit by the host alone, as no other makes it move; doorbells may lie where the host has
- * its own.
+ * piece is a misfit by the host alone, as no other makes it move; doorbells may lie where the host
+ * has its own.
  */
 static NOINLINE int settle(struct work *work, struct seat *seat)
 {
@@ -432,8 +433,8 @@ int iovageom_plan_layout(const struct iovageom_allocator *allocator,
                         .report = report};
     struct iovageom_rangeset *const sets[] = {&work.refused, &work.taken, &work.blocked,
                                               &work.lost};
-    /* Of each range that is put into a set, one part is new, and one more for each that it joins: so
-     * two for each piece are room enough for what all have of their own. */
+    /* Of each range that is put into a set, one part is new, and one more for each that it joins:
+     * so two for each piece are room enough for what all have of their own. */
     const size_t room = sizeof(*work.seats) + 2 * sizeof(*work.own);
 
     iovageom_report_clear(report);

@@ -16,8 +16,9 @@
  * closed, which reserves them, too, the smallest first (gaps.h).
  *
  * There is one exception: closed gaps must not make one region [0, 2^32-1] or [0, 2^64-1] of
- * several, because guests refuse such a region (makes_refused()). [0, 2^32-1] may be the beginning of
- * a longer list. [0, 2^64-1] can only be the whole list; so it is enough that not all gaps are closed.
+ * several, because guests refuse such a region (makes_refused()). [0, 2^32-1] may be the beginning
+ * of a longer list. [0, 2^64-1] can only be the whole list; so it is enough that not all gaps are
+ * closed.
  */
 
 /* ---- the list ---- */
@@ -51,8 +52,8 @@ static struct iovageom_region region_at(const struct source *source, size_t i)
     return region;
 }
 
-/* Whether the gap between neighbours can be closed: both must be RESERVED, since an MSI region keeps its
- * bounds. *size receives its bytes. */
+/* Whether the gap between neighbours can be closed: both must be RESERVED, since an MSI region
+ * keeps its bounds. *size receives its bytes. */
 static bool can_close(const struct iovageom_region *low, const struct iovageom_region *high,
                       uint64_t *size)
 {
@@ -71,8 +72,8 @@ static bool gap_above(const struct iovageom_gaps *gaps, size_t i, uint64_t *size
 
 /* ---- which gaps to close ---- */
 
-/* If a choice makes a region that guests refuse: how many gaps it closes for that, which are the first.
- * Else 0. It is a copy: see iovageom_gap_taken(). */
+/* If a choice makes a region that guests refuse: how many gaps it closes for that, which are the
+ * first. Else 0. It is a copy: see iovageom_gap_taken(). */
 static size_t makes_refused(const struct source *source, struct iovageom_gap_choice choice)
 {
     struct iovageom_range made;
@@ -89,8 +90,8 @@ static size_t makes_refused(const struct source *source, struct iovageom_gap_cho
                : 0;
 }
 
-/* How many gaps of at most `bytes` can be closed: one less where closing them all would make a region
- * that guests refuse. */
+/* How many gaps of at most `bytes` can be closed: one less where closing them all would make a
+ * region that guests refuse. */
 static size_t count_closable(const struct source *source, uint64_t bytes)
 {
     const struct iovageom_gap_choice all = {bytes, 0, IOVAGEOM_NO_GAP, false};
@@ -134,9 +135,10 @@ static void close_gaps(const struct source *source, struct iovageom_gap_choice c
 
 /*
  * The `wanted` gaps that lose least without making [0, 2^32-1]. If the smallest ones would make it,
- * there are two ways out. Either the gap just above 4 GiB is closed as well, in place of the largest of
- * the others: the region is longer then. Or one of the gaps below stays open, and another is closed
- * instead; best the largest, which saves most. Both are tried, and the cheaper is taken.
+ * there are two ways out. Either the gap just above 4 GiB is closed as well, in place of the
+ * largest of the others: the region is longer then. Or one of the gaps below stays open, and
+ * another is closed instead; best the largest, which saves most. Both are tried, and the cheaper is
+ * taken.
  */
 static struct iovageom_gap_choice choose(const struct source *source, size_t wanted)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whole sets, and their algebra. Results are built in new nodes, which take the place of the old ones
- * at the end: so a result may be one of the inputs, and a failure leaves everything as it was. */
+/* Whole sets, and their algebra. Results are built in new nodes, which take the place of the old
+ * ones at the end: so a result may be an input, and a failure changes nothing. */
 #include <iovageom/rangeset.h>
 
 #include <string.h>
@@ -84,8 +84,8 @@ bool iovageom_rangeset_equal(const struct iovageom_rangeset *a, const struct iov
 
 /* ---- algebra ---- */
 
-/* Makes `result` the union, intersection or difference of a and b, or of `window` and b if it is not
- * NULL; `a` may be NULL then. */
+/* Makes `result` the union, intersection or difference of a and b, or of `window` and b if it is
+ * not NULL; `a` may be NULL then. */
 static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_kind kind,
                         const struct iovageom_rangeset *a, const struct iovageom_range *window,
                         const struct iovageom_rangeset *b)
@@ -107,8 +107,8 @@ static int combine_sets(struct iovageom_rangeset *result, enum iovageom_sweep_ki
     return iovageom_itree_finish(&builder);
 }
 
-/* Inserts the ranges of `from` one by one; with `apart`, only those that touch none of it. On an error,
- * those that came before stay. */
+/* Inserts the ranges of `from` one by one; with `apart`, only those that touch none of it. On an
+ * error, those that came before stay. */
 static int insert_each(struct iovageom_rangeset *set, const struct iovageom_rangeset *from,
                        const struct iovageom_rangeset *apart)
 {

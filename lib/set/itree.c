@@ -110,8 +110,8 @@ IOVAGEOM_COLD void iovageom_itree_fetch_root(const struct iovageom_itree *tree)
     }
 }
 
-/* A bisection, as it reads the fewest lines of a leaf. Each step is taken in all trees before the next
- * one, and asks for what that will read. In the object it has the last 3 of 5 steps. */
+/* A bisection, as it reads the fewest lines of a leaf. Each step is taken in all trees before the
+ * next one, and asks for what that will read. In the object it has the last 3 of 5 steps. */
 uint32_t iovageom_itree_meet(const struct iovageom_itree *const trees[], size_t count,
                              struct iovageom_range range)
 {
@@ -156,8 +156,8 @@ static void enter(struct iovageom_itree_cursor *cursor, const struct iovageom_ra
     cursor->end = ranges + count;
 }
 
-/* Finds from the root what a cursor remembers of its place: see struct iovageom_itree_cursor. There is no
- * address to look for behind 2^64-1: if it has passed that, it is behind the entry that ends there. */
+/* Finds from the root what a cursor remembers of its place: see struct iovageom_itree_cursor.
+ * Behind 2^64-1 there is no address to look for: it is then behind the entry that ends there. */
 static NOINLINE void look_up(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree *tree = cursor->tree;
@@ -186,7 +186,7 @@ void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
 }
 
 /* On to the next leaf, which mostly has the same parent; else it is found from the root. The leaf
- * after the next one is fetched early: while the caller works on one leaf, it arrives in the cache. */
+ * after the next one is fetched while the caller works on this one. */
 bool iovageom_itree_more(struct iovageom_itree_cursor *cursor)
 {
     const struct iovageom_itree_inner *parent;

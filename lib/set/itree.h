@@ -60,18 +60,18 @@ struct iovageom_itree_entry {
 };
 
 /*
- * A place in a tree, with the way to it from the root. At level 0, `node` is the leaf, or the ranges
- * in the object, and `slot` the index in it, which may be one behind its last entry. At each level
- * above, `node` is an inner node and `slot` the child that leads to the place. Invalid after any
- * change of the tree.
+ * A place in a tree, with the way to it from the root. At level 0, `node` is the leaf, or the
+ * ranges in the object, and `slot` the index in it, which may be one behind its last entry. At each
+ * level above, `node` is an inner node and `slot` the child that leads to the place. Invalid after
+ * any change of the tree.
  */
 struct IOVAGEOM_ITREE_ALIAS iovageom_itree_path {
     void *node[IOVAGEOM_ITREE_LEVELS];
     uint16_t slot[IOVAGEOM_ITREE_LEVELS];
 };
 
-/* `width` words of value for each entry, at most 2; the storage behind the object must have room for
- * the inline ones. IOVAGEOM_ERR_INVALID: no allocator that can be used. */
+/* `width` words of value for each entry, at most 2; the storage behind the object must have room
+ * for the inline ones. IOVAGEOM_ERR_INVALID: no allocator that can be used. */
 int iovageom_itree_init(struct iovageom_itree *tree, uint32_t width,
                         const struct iovageom_allocator *allocator);
 /* Empties the tree and gives its memory back. */
@@ -84,12 +84,11 @@ struct iovageom_itree_entry iovageom_itree_find(const struct iovageom_itree *tre
                                                 uint64_t address);
 /* Asks memory for the root, and does not wait for it. */
 void iovageom_itree_fetch_root(const struct iovageom_itree *tree);
-/* Of a few trees, a bit for each with an entry that overlaps the valid range. They wait together. */
+/* Of a few trees, a bit for each with an entry that overlaps the range. They wait together. */
 enum { IOVAGEOM_ITREE_FEW = 16 };
 uint32_t iovageom_itree_meet(const struct iovageom_itree *const trees[], size_t count,
                              struct iovageom_range range);
-/* Like find, and keeps the way in `path`. Without such an entry the place is behind the highest
- * one. */
+/* Like find, and keeps the way in `path`. Without such an entry, to behind the highest one. */
 struct iovageom_itree_entry iovageom_itree_seek(const struct iovageom_itree *tree, uint64_t address,
                                                 struct iovageom_itree_path *path);
 /*
@@ -107,8 +106,8 @@ void iovageom_itree_cut(struct iovageom_itree *tree, struct iovageom_itree_path 
 /* Removes all entries that overlap `range`, whole; returns how many. Needs no memory. */
 size_t iovageom_itree_erase(struct iovageom_itree *tree, struct iovageom_range range);
 
-/* For trees without values, which alone keep gaps. Above: the lowest gap of at least `size` addresses
- * whose last >= address; else the highest whose start <= address. size >= 1. */
+/* For trees without values, which alone keep gaps. Above: the lowest gap of at least `size`
+ * addresses whose last >= address; else the highest whose start <= address. size >= 1. */
 bool iovageom_itree_gap(const struct iovageom_itree *tree, bool above, uint64_t address,
                         uint64_t size, struct iovageom_range *gap);
 /*
@@ -135,10 +134,10 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_itree_cursor {
 void iovageom_itree_cursor_init(struct iovageom_itree_cursor *cursor,
                                 const struct iovageom_itree *tree, uint64_t address);
 struct iovageom_itree_entry iovageom_itree_next(struct iovageom_itree_cursor *cursor);
-/* Whether there is a next entry. Then the cursor stands in its leaf, and not behind the one before. */
+/* Whether there is a next entry. Then the cursor stands in the leaf of that. */
 bool iovageom_itree_more(struct iovageom_itree_cursor *cursor);
-/* The next entries up to the end of their leaf, whose ranges are adjacent in memory: *first is that of
- * the first one. Returns their number, 0 at the end. */
+/* The next entries up to the end of their leaf, whose ranges are adjacent in memory: *first is that
+ * of the first one. Returns their number, 0 at the end. */
 size_t iovageom_itree_span(struct iovageom_itree_cursor *cursor,
                            const struct iovageom_range **first);
 

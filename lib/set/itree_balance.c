@@ -3,8 +3,9 @@
  * Moving entries between neighbouring nodes, of leaves and inner nodes alike.
  *
  * Everything here is done by share(), which moves entries between two neighbours, and keeps what
- * their parent knows of both exact. A full leaf first lends entries to a neighbour that has room, so
- * that leaves stay fuller than they would if each split at once; only if none has, it splits in two.
+ * their parent knows of both exact. A full leaf first lends entries to a neighbour that has room,
+ * so that leaves stay fuller than they would if each split at once; only if none has, it splits in
+ * two.
  */
 #include "../base/hints.h"
 #include "itree_internal.h"
@@ -66,8 +67,8 @@ NOINLINE uint64_t iovageom_itree_base(const struct iovageom_itree *tree,
     return inner_of(path, level)->last[slot - 1] + 1;
 }
 
-/* Two ranges at a time, so that neither waits for the other. What is compared is from one range's last
- * address to the next one's start, so one more than is free. */
+/* Two ranges at a time, so that neither waits for the other. What is compared is from one range's
+ * last address to the next one's start, so one more than is free. */
 NOINLINE uint64_t iovageom_itree_leaf_gap(const struct iovageom_range *ranges, size_t count,
                                           uint64_t base)
 {
@@ -85,8 +86,8 @@ NOINLINE uint64_t iovageom_itree_leaf_gap(const struct iovageom_range *ranges, s
     return iovageom_higher(ranges[0].start - base, iovageom_higher(most, other) - 1);
 }
 
-/* The longest gap in front of n entries, from `first` on, of the path's node at that level; 0 where none
- * is kept: in a tree with values, and of a root that is no leaf. */
+/* The longest gap in front of n entries, from `first` on, of the path's node at that level; 0 where
+ * none is kept: in a tree with values, and of a root that is no leaf. */
 static NOINLINE uint64_t longest(const struct iovageom_itree *tree,
                                  const struct iovageom_itree_path *path, uint32_t level,
                                  uint32_t first, uint32_t n)
@@ -106,8 +107,8 @@ static NOINLINE uint64_t longest(const struct iovageom_itree *tree,
     return gap;
 }
 
-/* Brings up to date what is kept of the path's node at that level; false when nothing above is another
- * for that. An empty leaf, which is to go, gets the last address of what is below it. */
+/* Brings up to date what is kept of the path's node at that level; false when nothing above is
+ * another for that. An empty leaf, which is to go, gets the last address of what is below it. */
 static NOINLINE bool renew_node(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                                 uint32_t level)
 {
@@ -148,13 +149,13 @@ void iovageom_itree_divided(struct iovageom_itree *tree, const struct iovageom_i
 }
 
 /*
- * Shares the entries of child `slot` of the path's node at that level, and of the next child, so that
- * the first has `want` of them, at least 1. Leads the path to the same place again, which may be behind
- * all entries of the first child: then it is in front of those of the next one.
+ * Shares the entries of child `slot` of the path's node at that level, and of the next child, so
+ * that the first has `want` of them, at least 1. Leads the path to the same place again, which may
+ * be behind all entries of the first child: then it is in front of those of the next one.
  *
- * A gap belongs to the entry above it, and moves with it. So the receiver's longest gap is the longer
- * of its own and the longest that moves; the giver's entries are all compared again only if its longest
- * gap may be among those that have moved.
+ * A gap belongs to the entry above it, and moves with it. So the receiver's longest gap is the
+ * longer of its own and the longest that moves; the giver's entries are all compared again only if
+ * its longest gap may be among those that have moved.
  */
 IOVAGEOM_COLD static void share(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                                 uint32_t level, uint32_t slot, uint32_t want)
@@ -198,8 +199,8 @@ IOVAGEOM_COLD static void drop_child(struct iovageom_itree *tree, struct iovageo
     vacate(level, inner, left, 1);
 }
 
-/* The neighbour with fewer entries of the path's node at that level, which is not the root: *fewer is
- * how many. Returns the lower slot of the two. */
+/* The neighbour with fewer entries of the path's node at that level, which is not the root: *fewer
+ * is how many. Returns the lower slot of the two. */
 static uint32_t neighbour(const struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                           uint32_t level, uint32_t *fewer)
 {
@@ -287,7 +288,7 @@ int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_
     if (!tree->root.node)
         return outgrow(tree, path);
     if (!behind && tree->height > 0) {
-        /* After both are equally full, each must have a free slot, for the entry that is to come. */
+        /* Equally full, each must have a free slot for the entry that is to come. */
         slot = neighbour(tree, path, 0, &fewer);
         if (fewer <= LEAF_SLOTS - 2) {
             share(tree, path, 1, slot, (LEAF_SLOTS + fewer) / 2);

@@ -12,9 +12,9 @@
 
 #include <iovageom/status.h>
 
-/* Into the object. How many of its entries are to be moved is random for random requests, and a loop over
- * so many would end where no processor expects it: that took a third of the time of a request. So each
- * slot, used or not, is written, with its neighbour's entry or its own. `width` is 0 or 1. */
+/* Into the object. How many of its entries are to be moved is random for random requests, and a
+ * loop over so many would end where no processor expects it: a third of the time of a request. So
+ * each slot, used or not, gets its neighbour's entry or its own. `width` is 0 or 1. */
 static ALWAYS_INLINE int insert_few(const uint32_t width, struct iovageom_itree *tree, size_t index,
                                     struct iovageom_range range, const uint64_t *values)
 {
@@ -55,8 +55,8 @@ static inline uint64_t *values_in(const struct iovageom_itree *tree,
     return tree->root.node ? leaf_values(path->node[0]) : inline_values(tree);
 }
 
-/* Moves n entries of a leaf, or of the object, from one place to another. memmove() chooses its way by the
- * size, which is random, too: so 16 or 32 are moved, used or not, if there are as many. */
+/* Moves n entries of a leaf, or of the object, from one place to another. memmove() chooses its way
+ * by the size, which is random, too: so 16 or 32 are moved, used or not, if there are as many. */
 static ALWAYS_INLINE void move_tail(const struct iovageom_itree *tree,
                                     struct iovageom_range *ranges, uint64_t *values, uint32_t to,
                                     uint32_t from, uint32_t n)
@@ -113,8 +113,8 @@ static NOINLINE int insert_any(struct iovageom_itree *tree, struct iovageom_itre
         to[index * width + 1] = values[1];
     tree->count++;
     tree->changes++;
-    /* Behind all others only in the highest leaf: else the place would be in the next one. Elsewhere the
-     * range divides a gap, which may have been the longest of the leaf. */
+    /* Behind all others only in the highest leaf: else the place would be in the next one.
+     * Elsewhere the range divides a gap, which may have been the longest of the leaf. */
     if (index == count)
         extend(tree, path, range.last, width == 0 ? range.start - base_of(tree, path, index) : 0);
     else if (width == 0 && ranges[index + 1].start - base_of(tree, path, index) == leaf->gap)
@@ -176,9 +176,9 @@ static NOINLINE void cut_range(struct iovageom_itree *tree, size_t index)
     cut_one(0, tree, index);
 }
 
-/* From a leaf, of any width, or several. The gaps around what is removed become one that is longer than
- * each of them, so the longest can only grow, and not all need be compared. The limit for a small leaf
- * is that of merge_node(), where an empty one goes. */
+/* From a leaf, of any width, or several. The gaps around what is removed become one that is longer
+ * than each of them, so the longest can only grow, and not all need be compared. The limit for a
+ * small leaf is that of merge_node(), where an empty one goes. */
 static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_path *path,
                              uint32_t n)
 {
@@ -199,8 +199,7 @@ static NOINLINE void cut_any(struct iovageom_itree *tree, struct iovageom_itree_
         iovageom_itree_renew(tree, path, 0);
     else if (tree->width == 0 && ranges[index].start - base > leaf->gap)
         extend(tree, path, 0, ranges[index].start - base);
-    /* The gap above is in another leaf: exact before entries move, but behind an empty leaf, of which
-     * none do. */
+    /* The gap above is in another leaf: renewed before entries move, but last if all are gone. */
     if (end && left > 0)
         renew_above(tree, base);
     if (left <= LEAF_SLOTS / 3)
@@ -242,8 +241,8 @@ IOVAGEOM_COLD size_t iovageom_itree_erase(struct iovageom_itree *tree, struct io
 
 /* ---- making a tree of ranges that come in ascending order: each is written once ---- */
 
-/* Of 32 slots. Not quite full, so that the first insertions into a leaf find room, and do not have to
- * move entries to its neighbours. */
+/* Of 32 slots. Not quite full, so that the first insertions into a leaf find room, and do not have
+ * to move entries to its neighbours. */
 enum { LEAF_FILL = 30 };
 
 void iovageom_itree_build(struct iovageom_itree_builder *builder, struct iovageom_itree *tree)

@@ -57,9 +57,9 @@ static bool leaf_hit(const struct iovageom_itree *tree, struct iovageom_itree_pa
  * gives, which must exist. Forward, if that entry holds the address, the gap in front of it is
  * below the address, and the next one is the first to try.
  *
- * Goes down `towards` the address, and when it has left the way to that, along the edge of a subtree
- * whose summary says that there is a gap. Backward, `slot` goes from 0 to UINT32_MAX, which is no
- * child either: one comparison with the count ends both directions.
+ * Goes down `towards` the address, and when it has left the way to that, along the edge of a
+ * subtree whose summary says that there is a gap. Backward, `slot` goes from 0 to UINT32_MAX, which
+ * is no child either: one comparison with the count ends both directions.
  */
 static bool search_gap(const struct iovageom_itree *tree, bool forward, uint64_t address,
                        uint64_t size, struct iovageom_range *gap)
@@ -114,8 +114,8 @@ bool iovageom_itree_gap(const struct iovageom_itree *tree, bool above, uint64_t 
            search_gap(tree, false, iovageom_lower(address, tree->highest), size, gap);
 }
 
-/* The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. Aligned upwards, its
- * start may wrap, and is then below the gap's. */
+/* The lowest, or highest, aligned piece of `size` bytes in the gap, if there is one. Aligned
+ * upwards, its start may wrap, and is then below the gap's. */
 static bool fit(struct iovageom_range gap, bool highest, uint64_t size, uint64_t alignment,
                 struct iovageom_range *out)
 {

@@ -13,7 +13,7 @@ static inline struct iovageom_itree_inner *inner_of(const struct iovageom_itree_
     return path->node[level];
 }
 
-/* What is known of the path's node at that level. The cast takes const away, as in leaf_values(). */
+/* What is known of the path's node at that level. The cast takes const away. */
 static inline struct iovageom_itree_child *child_at(const struct iovageom_itree *tree,
                                                     const struct iovageom_itree_path *path,
                                                     uint32_t level)
@@ -59,9 +59,9 @@ static inline void take_child(struct iovageom_itree_path *path, uint32_t level, 
     path->node[level - 1] = inner_of(path, level)->child[slot].node;
 }
 
-/* Where the gap in front of the path's node at that level begins: one above the last range below it,
- * which is in an entry before an ancestor; 0 when no range is below. Can't wrap, as there are addresses
- * above that range. */
+/* Where the gap in front of the path's node at that level begins: one above the last range below
+ * it, which is in an entry before an ancestor; 0 when no range is below. Can't wrap, as there are
+ * addresses above that range. */
 uint64_t iovageom_itree_base(const struct iovageom_itree *tree,
                              const struct iovageom_itree_path *path, uint32_t level);
 
@@ -90,8 +90,8 @@ static inline uint64_t *last_at(struct iovageom_itree *tree, const struct iovage
                                 : &tree->highest;
 }
 
-/* Brings up to date what is kept of the path's node at that level, 0 after any change of entries of the
- * leaf, and of the nodes above it. */
+/* Brings up to date what is kept of the path's node at that level, 0 after any change of entries of
+ * the leaf, and of the nodes above it. */
 void iovageom_itree_renew(struct iovageom_itree *tree, const struct iovageom_itree_path *path,
                           uint32_t level);
 /* The same after the longest gap of the leaf has become shorter, and nothing else. */
@@ -101,8 +101,7 @@ void iovageom_itree_divided(struct iovageom_itree *tree, const struct iovageom_i
  * entry that is a new leaf, unless it has taken over the entries of the object.
  * IOVAGEOM_ERR_NO_MEMORY: the tree is as it was. */
 int iovageom_itree_make_room(struct iovageom_itree *tree, struct iovageom_itree_path *path);
-/* After entries have gone from the path's leaf: merges what has become small. Invalidates
- * `path`. */
+/* After entries have left the path's leaf: merges what has become small. Ends the path. */
 void iovageom_itree_settle(struct iovageom_itree *tree, struct iovageom_itree_path *path);
 
 #endif

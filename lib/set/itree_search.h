@@ -71,8 +71,7 @@ static inline size_t rank_inline(const struct iovageom_range *r, uint64_t x)
            BELOW3(r[4].last, r[5].last, r[6].last);
 }
 
-/* Of the children of an inner node. A `count` of few children saves steps; INNER_SLOTS is always
- * right. */
+/* Of the children of an inner node. A low `count` saves steps; INNER_SLOTS is always right. */
 static inline size_t rank_inner(const uint64_t *last, uint64_t x, uint32_t count)
 {
     const uint64_t *at = last;
@@ -104,8 +103,8 @@ static inline struct iovageom_itree_entry entry_at(const struct iovageom_range *
     return (struct iovageom_itree_entry){ranges + index, values + index * width};
 }
 
-/* A tree of more than two levels is larger than the caches near the processor. There the first `bytes`
- * of a leaf are asked for at once: else a search waits for one line after the other. */
+/* A tree of more than two levels is larger than the caches near the processor. There the first
+ * `bytes` of a leaf are asked for at once: else a search waits for one line after the other. */
 static ALWAYS_INLINE void expect_leaf(const struct iovageom_itree *tree, const void *leaf,
                                       size_t bytes)
 {

@@ -31,8 +31,8 @@ void iovageom_mappings_deinit(struct iovageom_mappings *mappings)
         iovageom_itree_clear(&mappings->tree);
 }
 
-/* A range can split a mapping only at its two ends. The mappings behind that at the lower end in the same
- * leaf are at hand; only a range that goes on beyond them needs a search for its upper end. */
+/* A range can split a mapping only at its two ends. The mappings behind that at the lower end in
+ * the same leaf are at hand; only a range beyond them needs a search for its upper end. */
 bool iovageom_mappings_seek_split(const struct iovageom_mappings *mappings,
                                   struct iovageom_range range,
                                   struct iovageom_mappings_place *place,

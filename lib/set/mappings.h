@@ -22,9 +22,9 @@
 
 /*
  * The range of an entry is the IOVA range of a mapping. Its value is one word, if addresses are
- * multiples of IOVAGEOM_MAPPING_PACKED: the address that it leads to, with the flags in the bits that
- * are 0 there. Else it is two words, address and flags. Neighbouring mappings are never joined,
- * because the guest unmaps whole mappings.
+ * multiples of IOVAGEOM_MAPPING_PACKED: the address that it leads to, with the flags in the bits
+ * that are 0 there. Else it is two words, address and flags. Neighbouring mappings are never
+ * joined, because the guest unmaps whole mappings.
  */
 enum { IOVAGEOM_MAPPING_PACKED = 8, IOVAGEOM_MAPPING_WIDTH = 2 };
 
@@ -46,14 +46,13 @@ static inline struct iovageom_mapping iovageom_mapping_of(const struct iovageom_
     return (struct iovageom_mapping){*range, values[0], (uint32_t)values[1]};
 }
 
-/* Makes an empty ledger. `granule` is a power of two of which each address that will be mapped to is
- * a multiple, and flags are below IOVAGEOM_MAPPING_PACKED; or 0: any address, any flags. Allocates
- * nothing. IOVAGEOM_ERR_INVALID: no allocator. */
+/* Makes an empty ledger. `granule` is a power of two of which each address that will be mapped to
+ * is a multiple, and flags are below IOVAGEOM_MAPPING_PACKED; or 0: any address, any flags.
+ * Allocates nothing. IOVAGEOM_ERR_INVALID: no allocator. */
 int iovageom_mappings_init(struct iovageom_mappings *mappings, uint64_t granule,
                            const struct iovageom_allocator *allocator);
 
-/* Frees all memory. Before it is used again, the object must be initialised again. NULL is
- * accepted. */
+/* Frees all memory; to be used again, the object must be initialised. NULL is accepted. */
 void iovageom_mappings_deinit(struct iovageom_mappings *mappings);
 
 /* ---- asking ---- */
@@ -78,20 +77,20 @@ static inline struct iovageom_itree_entry iovageom_mappings_near(
 bool iovageom_mappings_first_overlap(const struct iovageom_mappings *mappings,
                                      struct iovageom_range range, struct iovageom_mapping *out);
 
-/* The lowest mapping that overlaps a range of the set. False when there is none. O(log n) for each range
- * of the set, or for each mapping, whichever are fewer. */
+/* The lowest mapping that overlaps a range of the set. False when there is none. O(log n) for each
+ * range of the set, or for each mapping, whichever are fewer. */
 bool iovageom_mappings_touching(const struct iovageom_mappings *mappings,
                                 const struct iovageom_rangeset *set, struct iovageom_mapping *out);
 
-/* Reads the next mapping at a cursor of the tree, and then stands just above it. False when there is none. */
+/* Reads the next mapping at a cursor of the tree, and passes it. False when there is none. */
 bool iovageom_mappings_next(struct iovageom_itree_cursor *cursor, struct iovageom_mapping *out);
 
 /* ---- changes, in two steps ---- */
 
 /*
- * lib/viommu decides on a request while the state is const; the VMM then works on the host, and only
- * after that the ledger is changed. The place that the first step found is used by the second, so
- * nothing is searched twice. Invalid after any change of the ledger.
+ * lib/viommu decides on a request while the state is const; the VMM then works on the host, and
+ * only after that the ledger is changed. The place that the first step found is used by the second,
+ * so nothing is searched twice. Invalid after any change of the ledger.
  */
 struct IOVAGEOM_ITREE_ALIAS iovageom_mappings_place {
     struct iovageom_itree_path path;
@@ -99,8 +98,8 @@ struct IOVAGEOM_ITREE_ALIAS iovageom_mappings_place {
     bool beyond;  /* UNMAP: others may go, in the leaves that follow */
 };
 
-/* MAP. Whether no mapping overlaps the range, which must be valid. Then *place is where a mapping of
- * the range goes. O(log n). */
+/* MAP. Whether no mapping overlaps the range, which must be valid. Then *place is where a mapping
+ * of the range goes. O(log n). */
 static ALWAYS_INLINE bool iovageom_mappings_seek_place(const struct iovageom_mappings *mappings,
                                                        struct iovageom_range range,
                                                        struct iovageom_mappings_place *place)
@@ -110,8 +109,8 @@ static ALWAYS_INLINE bool iovageom_mappings_seek_place(const struct iovageom_map
     return !entry.range || entry.range->start > range.last;
 }
 
-/* UNMAP. Whether the range is that of a mapping, as it mostly is, and nothing of what seek_split() asks
- * is to be asked. Then *place is where the mapping is. O(log n). */
+/* UNMAP. Whether the range is that of a mapping, as it mostly is, and nothing of what seek_split()
+ * asks is to be asked. Then *place is where the mapping is. O(log n). */
 static ALWAYS_INLINE bool iovageom_mappings_seek_one(const struct iovageom_mappings *mappings,
                                                      struct iovageom_range range,
                                                      struct iovageom_mappings_place *place)

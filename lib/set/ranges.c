@@ -8,8 +8,7 @@
 #include "../base/range.h"
 #include "sweep.h"
 
-/* 64 buckets for 6 bits of a start. Up to SHORT ranges are sorted by a network of comparisons
- * instead. */
+/* 64 buckets for 6 bits of a start. Up to SHORT ranges are sorted by a network instead. */
 enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, SHORT = 64 };
 
 /* Puts two in order; no branch depends on which that is. */
@@ -110,8 +109,7 @@ static void sort_by_start(struct iovageom_range *ranges, size_t count)
     }
 }
 
-/* After sorting by start, each range touches the last kept one, and extends it, or begins a new
- * one. */
+/* Sorted by start, each range extends the last kept one, if it touches that, or is kept too. */
 int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
 {
     bool ascending = true, apart = true;
@@ -139,8 +137,7 @@ int iovageom_ranges_normalize(struct iovageom_range *ranges, size_t *count)
     return IOVAGEOM_OK;
 }
 
-/* Sweeps once and writes the result, for which `out` must have room. With `out` NULL it only
- * counts. */
+/* Sweeps once and writes the result to `out`, which has room; or counts, if that is NULL. */
 static size_t run(enum iovageom_sweep_kind kind, const struct iovageom_range *a, size_t a_count,
                   const struct iovageom_range *b, size_t b_count, struct iovageom_range *out,
                   size_t capacity)

@@ -157,9 +157,9 @@ int iovageom_rangeset_insert(struct iovageom_rangeset *set, struct iovageom_rang
 
 /*
  * At most one entry begins below `range`, and is cut; at most one ends above it, and is cut; those
- * between go whole. None of that can fail, unless it is one entry that does both, and becomes two: its
- * lower part comes in front of it first. An entry that begins in `range` and ends where it ends is the
- * only one to go, without a second search.
+ * between go whole. None of that can fail, unless it is one entry that does both, and becomes two:
+ * its lower part comes in front of it first. An entry that begins in `range` and ends where it ends
+ * is the only one to go, without a second search.
  */
 int iovageom_rangeset_remove(struct iovageom_rangeset *set, struct iovageom_range range)
 {
@@ -210,8 +210,7 @@ bool iovageom_rangeset_overlaps(const struct iovageom_rangeset *set, struct iova
     return iovageom_range_valid(range) && entry.range && entry.range->start <= range.last;
 }
 
-/* `keep` is all ones or 0, in the place of a branch that would be mispredicted half of the time for
- * random queries. */
+/* `keep` is all ones or 0, in place of a branch that random queries mispredict each second time. */
 bool iovageom_rangeset_first_overlap(const struct iovageom_rangeset *set,
                                      struct iovageom_range range, struct iovageom_range *out)
 {

@@ -67,8 +67,8 @@ struct iovageom_size iovageom_rangeset_size(const struct iovageom_rangeset *set)
 void iovageom_rangeset_swap(struct iovageom_rangeset *a, struct iovageom_rangeset *b);
 
 /*
- * Inward: the whole granules that a has, which is what a set of *usable* addresses is worth. Outward: the
- * granules of which it has any address, which is what *reserved* ones cost.
+ * Inward: the whole granules that a has, which is what a set of *usable* addresses is worth.
+ * Outward: the granules of which it has any address, which is what *reserved* ones cost.
  *
  * @param granule in bytes, a power of two; else IOVAGEOM_ERR_INVALID.
  */

@@ -5,10 +5,10 @@
 #include "../base/range.h"
 
 /*
- * Which input comes next is random for random input, and no processor can predict it. So where a step
- * can do without a branch on that, a candidate is written in each step, and `out` moves on only if it
- * is a result; else the next step writes over it. Positions move on by 0 or 1 in the same way. So a
- * step needs one free place in `out`, whether or not it has a result.
+ * Which input comes next is random for random input, and no processor can predict it. So where a
+ * step can do without a branch on that, a candidate is written in each step, and `out` moves on
+ * only if it is a result; else the next step writes over it. Positions move on by 0 or 1 in the
+ * same way. So a step needs one free place in `out`, whether or not it has a result.
  */
 
 void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind kind)
@@ -104,8 +104,8 @@ static size_t next_of_difference(struct iovageom_sweep *sweep, struct iovageom_r
     return (size_t)(to - out);
 }
 
-/* UNION: the next range, that with the lower start, extends the pending one if they touch; else that is
- * a result, and the next one pending. */
+/* UNION: the next range, that with the lower start, extends the pending one if they touch; else
+ * that is a result, and the next one pending. */
 static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range *out,
                             const struct iovageom_range *out_end)
 {

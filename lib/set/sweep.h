@@ -18,8 +18,7 @@ enum iovageom_sweep_kind {
     IOVAGEOM_SWEEP_DIFFERENCE /* what the first input has and the second has not */
 };
 
-/* An input: ranges that ascend and don't touch. Owns nothing: array and tree must outlive the
- * sweep. */
+/* An input: ranges that ascend and don't touch. Array and tree must outlive the sweep. */
 struct iovageom_sweep_input {
     const struct iovageom_range *at; /* the next range of this run; `end` when none is left */
     const struct iovageom_range *end;

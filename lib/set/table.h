@@ -50,8 +50,8 @@ static inline size_t iovageom_shortcut_index(uint64_t key)
     return (size_t)(key * 0x9e3779b97f4a7c15U >> (64 - IOVAGEOM_SHORTCUT_BITS));
 }
 
-/* Where the object with that number is, if that is known without a search; else NULL, and table_at()
- * may know it. */
+/* Where the object with that number is, if that is known without a search; else NULL, and
+ * table_at() may know it. */
 static inline const struct iovageom_shortcut *iovageom_shortcut_to(
     const struct iovageom_shortcuts *shortcuts, uint64_t key)
 {

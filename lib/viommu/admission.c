@@ -42,8 +42,8 @@ void iovageom_object(struct iovageom_admission *a, struct iovageom_finding *find
 }
 
 /*
- * The device reserves `against`. `range` is what it conflicts with: addresses that were promised, or
- * a mapping. `endpoint` and `domain` say whose it is; IOVAGEOM_ID_NONE for neither.
+ * The device reserves `against`. `range` is what it conflicts with: addresses that were promised,
+ * or a mapping. `endpoint` and `domain` say whose it is; IOVAGEOM_ID_NONE for neither.
  */
 static void object(struct iovageom_admission *a, enum iovageom_finding_kind kind, uint64_t domain,
                    uint64_t endpoint, struct iovageom_range range, struct iovageom_range against)
@@ -68,8 +68,8 @@ static void object_number(struct iovageom_admission *a, enum iovageom_finding_ki
     iovageom_object(a, &finding);
 }
 
-/* Report regions of type DIRECT. A refusal must come first in the report, before other objections, and a
- * note last: so each asker calls this twice. */
+/* Report regions of type DIRECT. A refusal must come first in the report, before other objections,
+ * and a note last: so each asker calls this twice. */
 static void ask_direct(struct iovageom_admission *a, bool refusing)
 {
     const bool refused = (a->flags & IOVAGEOM_PLUG_REFUSE_DIRECT) != 0 ||
@@ -103,9 +103,9 @@ static void ask_granule(struct iovageom_admission *a)
                       iovageom_pgsize_granule(mask));
 }
 
-/* `owner`, or if that is NULL the device, reserves `range` of the guest's input range. Said against it
- * is the first piece that this leaves. An input range without it could tell of an `edge`, to a driver
- * that reads one; of all else only PROBE tells. */
+/* `owner`, or if that is NULL the device, reserves `range` of the guest's input range. Said against
+ * it is the first piece that this leaves. An input range without it could tell of an `edge`, to a
+ * driver that reads one; of all else only PROBE tells. */
 static void object_input(struct iovageom_admission *a, struct iovageom_range guest,
                          struct iovageom_range range, bool edge, const struct iovageom_owner *owner)
 {
@@ -262,8 +262,8 @@ static void ask_platform(struct iovageom_admission *a)
             object_input(a, guest, hit, false, &fact->owner);
 }
 
-/* Can the driver be told of everything that is there: machine, envelope, devices? And do they go with
- * the granule? While loading it comes from the stream. */
+/* Can the driver be told of everything that is there: machine, envelope, devices? And do they go
+ * with the granule? While loading it comes from the stream. */
 int iovageom_ask_all(const struct iovageom_viommu *viommu, struct iovageom_report *report)
 {
     struct iovageom_admission a = {.viommu = viommu,
@@ -306,8 +306,8 @@ int iovageom_ask_envelope(const struct iovageom_viommu *viommu,
 
 /* ---- what it takes from others: guest groups and their domains ---- */
 
-/* Bypass, live mappings and budget of one domain, if the device comes to serve it. `clear`: no mapping is
- * where the device reserves something. */
+/* Bypass, live mappings and budget of one domain, if the device comes to serve it. `clear`: no
+ * mapping is where the device reserves something. */
 static void ask_domain(struct iovageom_admission *a, const struct iovageom_domain *domain,
                        bool clear)
 {
@@ -334,8 +334,8 @@ static void ask_domain(struct iovageom_admission *a, const struct iovageom_domai
         object_number(a, IOVAGEOM_FINDING_BUDGET, domain->id, a->live + joining, device->budget);
 }
 
-/* What the device would take from a guest group, and from the domains where that group is: of the one
- * that the link `clear` leads to, no mapping. */
+/* What the device would take from a guest group, and from the domains where that group is: of the
+ * one that the link `clear` leads to, no mapping. */
 static void ask_group(struct iovageom_admission *a, const struct iovageom_group *group,
                       const struct iovageom_link *clear)
 {
@@ -354,9 +354,10 @@ static void ask_group(struct iovageom_admission *a, const struct iovageom_group 
 }
 
 /*
- * Note what is lost where the list of a guest group (NULL: one that does not exist yet), with the device,
- * is joined until it fits the probe_size that the guest has read, as any can be
- * (IOVAGEOM_VIOMMU_LEAST_PROBE). `lead`: the first of the address space that the group comes into, or NULL.
+ * Note what is lost where the list of a guest group (NULL: one that does not exist yet), with the
+ * device, is joined until it fits the probe_size that the guest has read, as any can be
+ * (IOVAGEOM_VIOMMU_LEAST_PROBE). `lead`: the first of the address space that the group comes into,
+ * or NULL.
  */
 static int ask_probe(struct iovageom_admission *a, const struct iovageom_group *group,
                      const struct iovageom_plug *lead)
@@ -408,9 +409,10 @@ int iovageom_ask_slot(const struct iovageom_viommu *viommu, uint32_t endpoint,
 }
 
 /*
- * The geometry of the question becomes `*device`: one reference, the caller's. In front of it is room for a
- * plug, whose size does not wrap, as place_find() has had a table of all aliases in memory. The mappings
- * that are live go into its budget now, for a budget of VFIO is what the host has left at this moment.
+ * The geometry of the question becomes `*device`: one reference, the caller's. In front of it is
+ * room for a plug, whose size does not wrap, as place_find() has had a table of all aliases in
+ * memory. The mappings that are live go into its budget now, for a budget of VFIO is what the host
+ * has left at this moment.
  */
 int iovageom_ask_begin(struct iovageom_admission *a, const struct iovageom_geometry *geometry,
                        struct iovageom_device **device)
@@ -442,8 +444,8 @@ void iovageom_ask_device(struct iovageom_admission *a)
 
 /*
  * What a guest group (NULL: one that does not exist yet) loses when an endpoint of it comes into
- * the address space: all that is reserved there. A group that has an endpoint there already loses only
- * what the device adds: iovageom_ask_neighbours() asks for that.
+ * the address space: all that is reserved there. A group that has an endpoint there already loses
+ * only what the device adds: iovageom_ask_neighbours() asks for that.
  */
 int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_group *group)
 {
@@ -468,7 +470,7 @@ int iovageom_ask_joining(struct iovageom_admission *a, const struct iovageom_gro
     return error;
 }
 
-/* What the guest groups that are in the address space already lose. Then the notes on the device. */
+/* What the guest groups lose that are in the address space already. Then notes on the device. */
 int iovageom_ask_neighbours(struct iovageom_admission *a)
 {
     const struct iovageom_link *link =

@@ -6,9 +6,9 @@
  * The index of a domain's mappings by the addresses that they lead to, for a VMM that asks for it.
  *
  * Mappings may lead to the same addresses, so no tree of disjoint ranges can hold these. This is a
- * priority search tree (McCreight): each node is a mapping. Its key has 128 bits, the address that it
- * leads to and then its IOVA, and no two are the same. At depth d, bit d of a key says which way it
- * goes, from the highest bit on: so what is below on the left comes before what is below on the
+ * priority search tree (McCreight): each node is a mapping. Its key has 128 bits, the address that
+ * it leads to and then its IOVA, and no two are the same. At depth d, bit d of a key says which way
+ * it goes, from the highest bit on: so what is below on the left comes before what is below on the
  * right, and no way is longer than a key, whatever a guest maps. And no mapping reaches higher in
  * addresses than the one above it: so where one doesn't reach high enough, nothing below it does.
  */
@@ -67,7 +67,7 @@ int iovageom_back_add(struct iovageom_viommu *viommu, struct iovageom_domain *do
     return IOVAGEOM_OK;
 }
 
-/* The one below that reaches higher takes the place, and so on down: the node that is left is freed. */
+/* The one below that reaches higher takes the place, and so on down; the last node is freed. */
 static void back_drop(struct iovageom_domain *domain, const struct iovageom_mapping *mapping)
 {
     struct iovageom_back **link = &domain->back;

@@ -100,9 +100,9 @@ static void list_leave(struct iovageom_plug *plug)
 /* ---- plugs ----
  *
  * All devices of a host group must be in one address space. The VMM unplugs by endpoint: if several
- * devices are plugged at one, it is not known which of them left, nor whose host group went with it.
- * So a plug that leaves others behind is kept as a *departed* one, for the sake of its host group,
- * until the last of them has left. To keep a host group too long only means that a plug into
+ * devices are plugged at one, it is not known which of them left, nor whose host group went with
+ * it. So a plug that leaves others behind is kept as a *departed* one, for the sake of its host
+ * group, until the last of them has left. To keep a host group too long only means that a plug into
  * another address space is refused; to drop it too early would let one host group be in two.
  */
 
@@ -156,9 +156,10 @@ static bool host_group_enter(struct iovageom_viommu *viommu, struct iovageom_plu
 }
 
 /*
- * A prepared plug in that address space, or for NULL in a new one with that key, at no endpoint yet: the
- * caller adds as many with iovageom_plug_join() as there is room for in front of `device`, and the plug takes references
- * to that. To undo it, or what joins have done since, call iovageom_plug_remove(). NULL for lack of memory.
+ * A prepared plug in that address space, or for NULL in a new one with that key, at no endpoint
+ * yet: the caller adds as many with iovageom_plug_join() as there is room for in front of `device`,
+ * and the plug takes references to that. To undo it, or what joins have done since, call
+ * iovageom_plug_remove(). NULL for lack of memory.
  */
 struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
                                          struct iovageom_address_space *address_space, uint64_t key,
@@ -185,8 +186,8 @@ struct iovageom_plug *iovageom_plug_make(struct iovageom_viommu *viommu,
 }
 
 /*
- * Add one endpoint to the plug; for NULL, one with that number is made in that group. The first one is
- * where it is plugged, the others are aliases. Nothing has changed when there is no memory.
+ * Add one endpoint to the plug; for NULL, one with that number is made in that group. The first one
+ * is where it is plugged, the others are aliases. Nothing has changed when there is no memory.
  */
 int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plug,
                        struct iovageom_endpoint *endpoint, uint32_t id, uint64_t group_key)
@@ -215,8 +216,9 @@ int iovageom_plug_join(struct iovageom_viommu *viommu, struct iovageom_plug *plu
 /*
  * An endpoint loses one of its devices. When no committed device is left, and none is expected, the
  * endpoint is detached and its promise ends, though a prepared device may still be there. When none
- * at all is left, an endpoint that is neither declared nor expected is freed. Returns whether a committed
- * device was plugged at this endpoint and stays; with the last of them the departed ones are forgotten.
+ * at all is left, an endpoint that is neither declared nor expected is freed. Returns whether a
+ * committed device was plugged at this endpoint and stays; with the last of them the departed ones
+ * are forgotten.
  */
 static bool contact_leave(struct iovageom_viommu *viommu, struct iovageom_contact *contact)
 {
@@ -246,8 +248,8 @@ static bool contact_leave(struct iovageom_viommu *viommu, struct iovageom_contac
     return other != NULL;
 }
 
-/* Take a plug out, prepared or committed. Needs no memory. Aliases leave before the endpoint where it was
- * plugged, which may be freed. */
+/* Take a plug out, prepared or committed. Needs no memory. Aliases leave before the endpoint where
+ * it was plugged, which may be freed. */
 void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *plug)
 {
     struct iovageom_address_space *address_space = plug->address_space;
@@ -274,7 +276,7 @@ void iovageom_plug_remove(struct iovageom_viommu *viommu, struct iovageom_plug *
     endpoint->departed = plug;
 }
 
-/* Of the devices that were plugged at this endpoint itself: the last that is prepared, or committed. */
+/* The last prepared, or committed, of the devices that were plugged at this endpoint itself. */
 static struct iovageom_plug *plug_at(const struct iovageom_viommu *viommu, uint32_t id,
                                      bool prepared)
 {
@@ -345,8 +347,8 @@ int iovageom_viommu_update(struct iovageom_viommu *viommu, uint32_t endpoint,
     iovageom_ask_device(&a);
     error = iovageom_ask_neighbours(&a);
     /* The VMM names an endpoint, so devices that were plugged at this one itself can't be told
-apart: all of them get the new geometry. Devices that have it as an alias keep theirs. Needs no
-       memory, so it can't fail after it was agreed to. */
+       apart: all of them get the new geometry. Devices that have it as an alias keep theirs. Needs
+       no memory, so it can't fail after it was agreed to. */
     for (struct iovageom_contact *contact = error == IOVAGEOM_OK ? found->first : NULL;
          contact != NULL; contact = contact->next)
         if (contact == contact->plug->contacts) {

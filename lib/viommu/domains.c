@@ -61,8 +61,8 @@ static int budget_suits(const struct iovageom_endpoint *endpoint,
 
 /*
  * What comes with an endpoint that enters the domain: its host must be able to bypass or have the
- * mappings, and there may not be too many domains. One that is attached elsewhere is moved (N29), and
- * judged as if it had left: so if it is the last one there, that domain doesn't count.
+ * mappings, and there may not be too many domains. One that is attached elsewhere is moved (N29),
+ * and judged as if it had left: so if it is the last one there, that domain doesn't count.
  */
 static int enter_decide(const struct iovageom_viommu *viommu, const struct iovageom_move *move,
                         struct iovageom_report *report)
@@ -87,9 +87,9 @@ static int enter_decide(const struct iovageom_viommu *viommu, const struct iovag
 }
 
 /*
- * The one place where an ATTACH is decided: flags, endpoint and domain range come first (N24-N26). A
- * check may come before freeze; the domain range is then the configured one. To attach an endpoint to
- * the domain where it is already is OK, and does nothing.
+ * The one place where an ATTACH is decided: flags, endpoint and domain range come first (N24-N26).
+ * A check may come before freeze; the domain range is then the configured one. To attach an
+ * endpoint to the domain where it is already is OK, and does nothing.
  */
 int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            uint32_t flags, struct iovageom_report *report,
@@ -206,7 +206,7 @@ static struct iovageom_domain *domain_make(struct iovageom_viommu *viommu, uint3
     return domain;
 }
 
-/* To be called once it was agreed to. IOVAGEOM_ERR_NO_MEMORY, not for a DETACH: nothing has changed. */
+/* After it was agreed to. IOVAGEOM_ERR_NO_MEMORY, not for a DETACH: nothing has changed. */
 int iovageom_move_do(struct iovageom_viommu *viommu, const struct iovageom_move *move)
 {
     struct iovageom_domain *target = move->domain;

@@ -11,8 +11,8 @@
 
 /*
  * The owner in `geometry` who reserves an address of `range`; of several, the one with the highest
- * type. `walk` is open on the geometry, or NULL. Returns whether there is one: it is named unless the
- * finding names a higher type already.
+ * type. `walk` is open on the geometry, or NULL. Returns whether there is one: it is named unless
+ * the finding names a higher type already.
  */
 static bool name_regions(struct iovageom_finding *finding, const struct iovageom_geometry *geometry,
                          const struct iovageom_walk *walk, struct iovageom_range range)
@@ -34,8 +34,8 @@ static bool name_regions(struct iovageom_finding *finding, const struct iovageom
     return found != NULL;
 }
 
-/* Name who reserves addresses of `range` for the device; the device itself if nobody does. They are in
- * `reserved`, of which the rest may be what others reserve, and is passed over. */
+/* Name who reserves addresses of `range` for the device; the device itself if nobody does. They are
+ * in `reserved`, of which the rest may be what others reserve, and is passed over. */
 void iovageom_name_device(struct iovageom_finding *finding, const struct iovageom_device *device,
                           struct iovageom_range range, struct iovageom_range reserved)
 {
@@ -47,8 +47,8 @@ void iovageom_name_device(struct iovageom_finding *finding, const struct iovageo
 
 /*
  * Name who states what the device offers by the number of the finding: its largest granule, or its
- * smallest budget. Of what is left, which grew by what was mapped (iovageom_device_make()), it is the
- * least. The device itself where it is no statement of one source.
+ * smallest budget. Of what is left, which grew by what was mapped (iovageom_device_make()), it is
+ * the least. The device itself where it is no statement of one source.
  */
 void iovageom_name_number(struct iovageom_finding *finding, const struct iovageom_device *device)
 {
@@ -99,7 +99,7 @@ void iovageom_name_group(struct iovageom_finding *finding, const struct iovageom
  * Each puts one finding into the report, and returns the status of it: `return refuse(...)`.
  */
 
-/* A finding of which the rest is yet to be filled in; its fields have the order of the parameters. */
+/* A finding, of which the caller fills in the rest. */
 struct iovageom_finding iovageom_finding_of(enum iovageom_finding_kind kind, int status,
                                             uint64_t domain, uint64_t endpoint,
                                             struct iovageom_range range,
@@ -121,8 +121,9 @@ int iovageom_refuse(struct iovageom_report *report, const struct iovageom_findin
 }
 
 /*
- * `reserved` has addresses of the range of the finding: against these, and who reserves them is named
- * for the group, or if that is NULL, for the first group of the domain that can name somebody.
+ * `reserved` has addresses of the range of the finding: against these, and who reserves them is
+ * named for the group, or if that is NULL, for the first group of the domain that can name
+ * somebody.
  */
 int iovageom_refuse_reserved(struct iovageom_report *report, struct iovageom_finding *finding,
                              const struct iovageom_rangeset *reserved,

@@ -28,8 +28,8 @@
 
 /* ---- findings.c ---- */
 
-/* So many groups, or members of a group, are asked whom a finding is to name, and no more: a stream may
- * have many of them and many findings. */
+/* So many groups, or members of a group, are asked whom a finding is to name, and no more: a stream
+ * may have many of them and many findings. */
 enum { IOVAGEOM_ASKED_FOR_A_NAME = 64 };
 
 #define IOVAGEOM_NOWHERE ((struct iovageom_range){0, 0})
@@ -104,9 +104,9 @@ bool iovageom_doorbells_unknown(const struct iovageom_viommu *viommu,
 struct iovageom_wire_question {
     const struct iovageom_viommu *viommu;
     const struct iovageom_group *group; /**< NULL: a new one */
-    /** The config space that goes with it. While its probe_size is 0, the list is not joined to fit. */
+    /** The config space that goes with it. With a probe_size of 0 the list need not fit. */
     const struct iovageom_virtio_config *shown;
-    /** As if the group had come where this is the first lead, and this device were there; or NULL. */
+    /** As if the group were where this is the first lead, and had this device; or NULL. */
     const struct iovageom_plug *lead;
     const struct iovageom_device *extra;
 };
@@ -178,7 +178,7 @@ int iovageom_attach_decide(const struct iovageom_viommu *viommu, uint32_t domain
 int iovageom_detach_decide(const struct iovageom_viommu *viommu, uint32_t domain, uint32_t endpoint,
                            struct iovageom_report *report, struct iovageom_move *out);
 int iovageom_move_do(struct iovageom_viommu *viommu, const struct iovageom_move *move);
-/** A MAP or an UNMAP: what is asked, and what iovageom_map_decide() or iovageom_unmap_decide() found. */
+/** A MAP or an UNMAP: what is asked, and what _map_decide() or _unmap_decide() found. */
 struct IOVAGEOM_ITREE_ALIAS iovageom_change {
     struct iovageom_mapping mapping; /**< the question; of an UNMAP only the range */
     struct iovageom_domain *domain;

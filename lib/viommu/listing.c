@@ -14,9 +14,9 @@ static uint64_t own_or(uint64_t key)
 }
 
 /*
- * Whether there is an endpoint. Geometry and address space are those of the first device that was plugged at the endpoint, or if there
- * is none, of the first one that has it as an alias. `out->geometry` points into the object: see
- * viommu_plug.h for how long it is valid.
+ * Whether there is an endpoint. Geometry and address space are those of the first device that was
+ * plugged at the endpoint, or if there is none, of the first one that has it as an alias.
+ * `out->geometry` points into the object: see viommu_plug.h for how long it is valid.
  */
 static bool describe(const struct iovageom_viommu *viommu, const struct iovageom_endpoint *endpoint,
                      struct iovageom_viommu_endpoint *out)
@@ -135,8 +135,9 @@ int iovageom_viommu_domain_usable(const struct iovageom_viommu *viommu, uint32_t
 
 /*
  * Whether one call to a host can have `run` and `next`. Nothing is one across the middle of all
- * addresses: so no call has 2^64 bytes, and what belongs together never depends on where it is looked
- * for. With `joined` they are one in physical addresses, too; where these wrap, they descend.
+ * addresses: so no call has 2^64 bytes, and what belongs together never depends on where it is
+ * looked for. With `joined` they are one in physical addresses, too; where these wrap, they
+ * descend.
  */
 static bool one_call(const struct iovageom_mapping *run, const struct iovageom_mapping *next,
                      bool joined)

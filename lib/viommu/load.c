@@ -13,8 +13,8 @@
  * that the report names every obstacle. After the first refusal a record may speak of an endpoint
  * or a domain that could not be made: that is no longer MALFORMED.
  *
- * Either way the object is reset to what it was. It is not frozen and no device is expected, so it has
- * seen no guest, and a reset takes away only what load made.
+ * Either way the object is reset to what it was. It is not frozen and no device is expected, so it
+ * has seen no guest, and a reset takes away only what load made.
  */
 
 struct loader {
@@ -30,8 +30,8 @@ struct loader {
 };
 
 /*
- * What was decided as for a guest, or is asked here: a refusal goes into `refused`, and the load goes
- * on. Lack of memory is no property of the host, and ends it.
+ * What was decided as for a guest, or is asked here: a refusal goes into `refused`, and the load
+ * goes on. Lack of memory is no property of the host, and ends it.
  */
 static int load_status(struct loader *l, int status)
 {
@@ -73,8 +73,8 @@ static struct iovageom_group *members_group(const struct loader *l, struct iovag
 }
 
 /*
- * RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. One that
- * is expected is made: in the group of the others, or in a new group without a number.
+ * RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. One
+ * that is expected is made: in the group of the others, or in a new group without a number.
  */
 static int load_members(struct loader *l, struct iovageom_reader *body)
 {
@@ -141,7 +141,7 @@ static int load_group(struct loader *l, struct iovageom_reader *body)
     return error == IOVAGEOM_ERR_INVERTED ? IOVAGEOM_ERR_MALFORMED : error;
 }
 
-/* RECORD_ATTACHED. With EXPECT_DEVICES an empty slot counts as one with a device: else no ATTACH. */
+/* RECORD_ATTACHED. With EXPECT_DEVICES an empty slot counts as one with a device. */
 static int load_attached(struct loader *l, struct iovageom_reader *body)
 {
     const uint32_t flags = l->bypass ? IOVAGEOM_VIRTIO_ATTACH_F_BYPASS : 0;
@@ -186,7 +186,7 @@ static int load_mappings(struct loader *l, struct iovageom_reader *body)
     return error;
 }
 
-/* RECORD_DOMAIN: only remembered. The domain is made by its first ATTACH, as a guest would make it. */
+/* RECORD_DOMAIN: only remembered. The first ATTACH makes the domain, as for a guest. */
 static int load_domain(struct loader *l, struct iovageom_reader *body)
 {
     const uint32_t number = iovageom_read32(body);
@@ -283,7 +283,7 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     if (generation > viommu->generation)
         viommu->generation = generation;
     status = load_status(l, iovageom_ask_all(viommu, l->report));
-    /* What a driver has mapped stays when it accepts less later: records are asked by what is offered. */
+    /* What a driver has mapped stays when it accepts less: records are asked by what is offered. */
     viommu->accepted = viommu->config.features;
     return status;
 }

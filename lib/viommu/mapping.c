@@ -43,8 +43,8 @@ static IOVAGEOM_COLD int refuse_map(uint32_t domain, int error, const char *deta
     return iovageom_refuse_saying(report, error, detail, domain, IOVAGEOM_ID_NONE);
 }
 
-/* Addresses of `range` are reserved. In a guest's MAP that is the guest's mistake. In a stream it is a
- * live mapping that this host can't map. */
+/* Addresses of `range` are reserved. In a guest's MAP that is the guest's mistake. In a stream it
+ * is a live mapping that this host can't map. */
 static IOVAGEOM_COLD int refuse_reserved(const struct iovageom_viommu *viommu,
                                          const struct iovageom_domain *domain,
                                          struct iovageom_range range,
@@ -68,9 +68,9 @@ static IOVAGEOM_COLD int refuse_limit(const struct iovageom_domain *domain,
 
 /* ---- MAP ---- */
 
-/* What is asked first, and needs no view: flags, domain, bypass, and the numbers alone (N37, N41, I2,
- * I7). In the order that viommu_serve.h documents, since a guest sees which status comes first. The
- * granule is the frozen one: a host may map smaller pages, but the guest was told this one. */
+/* What is asked first, and needs no view: flags, domain, bypass, and the numbers alone (N37, N41,
+ * I2, I7). In the order that viommu_serve.h documents, since a guest sees which status comes first.
+ * The granule is the frozen one: a host may map smaller pages, but the guest was told this one. */
 static int map_front(const struct iovageom_viommu *viommu, const struct iovageom_domain *target,
                      uint32_t domain, const struct iovageom_mapping *mapping,
                      struct iovageom_report *report)
@@ -130,8 +130,8 @@ static ALWAYS_INLINE int map_place(const struct iovageom_viommu *viommu,
 }
 
 /*
- * The one place where a MAP is decided. It changes nothing but the cached values of the domain, which
- * it brings up to date: with a clean domain it allocates nothing.
+ * The one place where a MAP is decided. It changes nothing but the cached values of the domain,
+ * which it brings up to date: with a clean domain it allocates nothing.
  */
 int iovageom_map_decide(struct iovageom_viommu *viommu, uint32_t domain,
                         struct iovageom_report *report, struct iovageom_change *change)
@@ -188,8 +188,8 @@ static NOINLINE int unmap_any(const struct iovageom_viommu *viommu, uint32_t dom
     return IOVAGEOM_OK;
 }
 
-/* A guest mostly unmaps exactly what it has mapped. Nothing else is to be asked then: the range of a
- * mapping is valid, and a domain in bypass has none. */
+/* A guest mostly unmaps exactly what it has mapped. Nothing else is to be asked then: the range of
+ * a mapping is valid, and a domain in bypass has none. */
 int iovageom_unmap_decide(const struct iovageom_viommu *viommu, uint32_t domain,
                           struct iovageom_report *report, struct iovageom_change *change)
 {
@@ -252,10 +252,10 @@ static int translates(const struct iovageom_viommu *viommu, uint32_t endpoint,
 }
 
 /*
- * The segments of `range`: how many, and of these as many as there is room for. `*gap` is the lowest
- * address for which no mapping has been seen yet: the walk ends when the next mapping begins above
- * it (a hole), or lacks the access that is needed. Then that address faults. Mappings ascend and do
- * not overlap, so `*gap` only grows.
+ * The segments of `range`: how many, and of these as many as there is room for. `*gap` is the
+ * lowest address for which no mapping has been seen yet: the walk ends when the next mapping begins
+ * above it (a hole), or lacks the access that is needed. Then that address faults. Mappings ascend
+ * and do not overlap, so `*gap` only grows.
  */
 static int segments_of(const struct iovageom_domain *domain, struct iovageom_range range,
                        uint32_t flags, struct iovageom_segment *segments, size_t capacity,
@@ -300,8 +300,8 @@ static int segments_of(const struct iovageom_domain *domain, struct iovageom_ran
     return IOVAGEOM_ERR_FAULT;
 }
 
-/* An endpoint that has to be searched for, several segments, bypass or a fault; any access. What is
- * handed out is untouched unless it is all: so few segments are found here first, and many twice. */
+/* An endpoint that has to be searched for, several segments, bypass or a fault; any access.
+ * `segments` are untouched on an error: so few are found here first, and many twice. */
 static NOINLINE int translate_any(const struct iovageom_viommu *viommu, uint32_t endpoint,
                                   struct iovageom_range range, uint32_t flags,
                                   struct iovageom_segment *segments, size_t capacity,

@@ -125,8 +125,7 @@ struct iovageom_group *iovageom_group_after(const struct iovageom_viommu *viommu
     return iovageom_table_from(&viommu->groups, group == NULL ? 0 : group->key + 1);
 }
 
-/* The next plug, by the endpoint where it was plugged, and not as an alias, then by age; the first one
- * after NULL. */
+/* The next plug, by the endpoint where it was plugged, then by age; after NULL the first one. */
 struct iovageom_plug *iovageom_plug_after(const struct iovageom_viommu *viommu,
                                           const struct iovageom_plug *plug)
 {
@@ -175,8 +174,8 @@ bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint)
 
 /* ---- changes ---- */
 
-/* A change after which a PROBE may get another answer. The generation stays below the last one, which
- * load refuses: a hostile stream may have brought it near there. */
+/* A change after which a PROBE may get another answer. The generation stays below the last one,
+ * which load refuses: a hostile stream may have brought it near there. */
 int iovageom_changed(struct iovageom_viommu *viommu)
 {
     viommu->generation += viommu->generation < UINT64_MAX - 1;
@@ -186,8 +185,7 @@ int iovageom_changed(struct iovageom_viommu *viommu)
 
 /* ---- making and freeing ---- */
 
-/* A new object, all zeros, at a number of a table where there is none (NULL: in no table). NULL for lack
- * of memory. */
+/* A new object, all zeros, at a free number of a table (or NULL). NULL for lack of memory. */
 void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
                            uint64_t number, size_t size)
 {
@@ -225,8 +223,8 @@ bool iovageom_group_promised(const struct iovageom_group *group)
     return group->wire != NULL || iovageom_rangeset_count(&group->promised) > 0;
 }
 
-/* A key for the guest group of one endpoint alone. Not of its number: when a device leaves, an alias may
- * stay in its group, and the next device at that number must get a new one. */
+/* A key for the guest group of one endpoint alone. Not of its number: when a device leaves, an
+ * alias may stay in its group, and the next device at that number must get a new one. */
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu)
 {
     return IOVAGEOM_KEY_OWN | viommu->endpoints_made;
@@ -241,9 +239,9 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
 }
 
 /*
- * An endpoint of the group has left, or the guest can see or rely on it no longer. The promise of the
- * group stays as long as any member is visible or has a promise: a guest may have made the group's domain
- * from the answer that another endpoint got, and go on using it for these.
+ * An endpoint of the group has left, or the guest can see or rely on it no longer. The promise of
+ * the group stays as long as any member is visible or has a promise: a guest may have made the
+ * group's domain from the answer that another endpoint got, and go on using it for these.
  */
 void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
@@ -262,8 +260,8 @@ void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group
         iovageom_group_forgive(viommu, group);
 }
 
-/* Something else is reserved for the group, so what its domains remember is out of date, and made anew
- * when somebody asks. */
+/* Something else is reserved for the group, so what its domains remember is out of date, and made
+ * anew when somebody asks. */
 void iovageom_group_stale(struct iovageom_group *group)
 {
     for (struct iovageom_link *link = group->node.down; link != NULL; link = link->down_next)
@@ -273,8 +271,8 @@ void iovageom_group_stale(struct iovageom_group *group)
 /* ---- endpoints ---- */
 
 /*
- * `wire` is what the guest is promised for this endpoint: takes over the caller's reference. NULL and
- * 0: it is promised nothing; then call iovageom_group_settle().
+ * `wire` is what the guest is promised for this endpoint: takes over the caller's reference. NULL
+ * and 0: it is promised nothing; then call iovageom_group_settle().
  */
 void iovageom_promise_set(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire_list *wire, uint64_t generation)
@@ -302,8 +300,8 @@ static void count_slot(struct iovageom_viommu *viommu, struct iovageom_endpoint 
 }
 
 /*
- * A new endpoint, without a device, in the group with that key, which is made if there is none. NULL
- * for lack of memory.
+ * A new endpoint, without a device, in the group with that key, which is made if there is none.
+ * NULL for lack of memory.
  */
 struct iovageom_endpoint *iovageom_endpoint_make(struct iovageom_viommu *viommu, uint32_t id,
                                                  uint64_t group_key,
@@ -364,8 +362,8 @@ static void domain_drop_if_empty(struct iovageom_viommu *viommu, struct iovageom
 }
 
 /*
- * The pairs of nodes that an endpoint of `group` links while it is in these two; either may be NULL.
- * Returns how many.
+ * The pairs of nodes that an endpoint of `group` links while it is in these two; either may be
+ * NULL. Returns how many.
  */
 static size_t ends_of(struct iovageom_group *group, struct iovageom_address_space *address_space,
                       struct iovageom_domain *domain, struct link_ends ends[3])
@@ -381,15 +379,15 @@ static size_t ends_of(struct iovageom_group *group, struct iovageom_address_spac
     return count;
 }
 
-/* Whether several domains have an endpoint in the address space (or NULL), and so draw on its budget. */
+/* Whether several domains are in the address space (or NULL), and so share its budget. */
 bool iovageom_is_shared(const struct iovageom_address_space *address_space)
 {
     return address_space != NULL && address_space->mapped.down != NULL &&
            address_space->mapped.down->down_next != NULL;
 }
 
-/* The second domain comes into an address space or leaves it: what the first one remembers of its budget
- * is out of date. */
+/* The second domain comes into an address space or leaves it: what the first one remembers of its
+ * budget is out of date. */
 static void sharing_changes(struct iovageom_address_space *address_space, bool before)
 {
     struct iovageom_link *link = address_space != NULL ? address_space->mapped.down : NULL;
@@ -400,8 +398,8 @@ static void sharing_changes(struct iovageom_address_space *address_space, bool b
 
 /*
  * Move an endpoint: it is in this address space and this domain from now on. Either may be NULL, or
- * as before. To leave needs no memory, as no new link is made. IOVAGEOM_ERR_NO_MEMORY: nothing has changed,
- * and a domain that was made for this move is gone.
+ * as before. To leave needs no memory, as no new link is made. IOVAGEOM_ERR_NO_MEMORY: nothing has
+ * changed, and a domain that was made for this move is gone.
  */
 int iovageom_endpoint_move(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                            struct iovageom_address_space *address_space,

@@ -20,18 +20,18 @@
  *     endpoint -> group --> domain
  *
  * Three kinds of *link* stand for these relations: address space to group, address space to domain,
- * and group to domain. By following links, a change finds every object that it concerns and looks at
- * no other, however many endpoints there are.
+ * and group to domain. By following links, a change finds every object that it concerns and looks
+ * at no other, however many endpoints there are.
  *
  * Some names of functions: `put` gives up one reference, and frees with the last; `decide` answers
  * a request and changes nothing, and `do` carries out what was decided.
  */
 
-/** The geometry of a device, or of the envelope, with the answers that are needed most often. It is not
- * changed once it is made, so a plug and a question can share it. */
+/** The geometry of a device, or of the envelope, with the answers that are needed most often. It is
+ * not changed once it is made, so a plug and a question can share it. */
 struct iovageom_device {
     size_t references;
-    /** Our own copy, in the same allocation behind `ranges`; a plug may stand in front of all that. */
+    /** Our own copy, behind `ranges` in the same allocation, which may begin with a plug. */
     struct iovageom_geometry *geometry;
     struct iovageom_walk *walk; /**< an index to find owners fast; NULL if there are few */
     uint64_t mask;              /**< page-size mask; all ones when unknown */
@@ -46,19 +46,18 @@ struct iovageom_device {
     struct iovageom_range ranges[];
 };
 
-/** The reserved regions that a PROBE answers, ascending and disjoint, aligned to the granule. They never
- * change: the group and all endpoints that were given this answer share one object. */
+/** The reserved regions that a PROBE answers, ascending and disjoint, aligned to the granule. They
+ * never change: the group and all endpoints that were given this answer share one object. */
 struct iovageom_wire_list {
     size_t references;
     size_t size; /**< of this allocation: there may be room for more than `count` regions */
     size_t count;
-    /** What a guest may map that got this answer: whole granules of the input range. Filled in when it
-        is promised. */
+    /** What a guest may map that got this answer: whole granules of the input range. */
     struct iovageom_rangeset usable;
     struct iovageom_region regions[];
 };
 
-/** One end of links of one kind. What is reserved at the upper end of a link is at the lower end. */
+/** One end of links of one kind. What the upper end of a link reserves, the lower end has. */
 struct iovageom_node {
     void *self;                 /**< the object that has this node */
     struct iovageom_link *down; /**< links of which this is the upper end, the newest first */
@@ -105,8 +104,8 @@ struct iovageom_contact {
  * A device as it was plugged, at one endpoint or more.
  *
  * The devices of a host with one IOMMU often reserve the same (iovageom_device_same()). Such plugs
- * in one address space are on one list. The first of it is the *lead* and stands for all of them, so
- * most questions walk the leads alone: one step for a hundred functions of one card.
+ * in one address space are on one list. The first of it is the *lead* and stands for all of them,
+ * so most questions walk the leads alone: one step for a hundred functions of one card.
  */
 struct iovageom_plug {
     struct iovageom_device *device;
@@ -116,7 +115,7 @@ struct iovageom_plug {
     /** Between prepare and commit: its reserved ranges count, but the guest can't see it yet. */
     bool prepared;
     struct iovageom_host_group *host_group; /**< NULL when the VMM named none */
-    /** The device that it was plugged with, whose memory it is in: kept though an update replaced it. */
+    /** The device that it was plugged with, in whose memory it is, though an update came. */
     struct iovageom_device *home;
     size_t count;
     /** The endpoint where it was plugged, then its aliases. Endpoints point into it. */
@@ -153,7 +152,8 @@ struct iovageom_group {
     size_t slots;              /**< members that are slots: with one, the envelope counts */
     bool loaded;               /**< while loading: the stream has named its members */
     bool unnumbered;           /**< made by load: the first plug that names a number gives it one */
-    /** All addresses that any member was promised, members that left included: iovageom_group_settle() */
+    /** All addresses that any member was promised, members that left included:
+     * iovageom_group_settle() */
     struct iovageom_rangeset promised;
     struct iovageom_wire_list *wire; /**< that was added to `promised` last; or NULL */
     uint64_t key;                    /**< see IOVAGEOM_KEY_OWN */
@@ -241,16 +241,16 @@ struct iovageom_viommu {
 #define IOVAGEOM_KEY_OWN        ((uint64_t)1 << 63)
 
 /*
- * The smallest probe_size into which any list can be joined. Only one region is MSI (N74), so four are
- * enough: everything below the MSI region, in two where that is [0, 2^32-1] (plan_probe.h), the MSI
- * region, and everything above it.
+ * The smallest probe_size into which any list can be joined. Only one region is MSI (N74), so four
+ * are enough: everything below the MSI region, in two where that is [0, 2^32-1] (plan_probe.h), the
+ * MSI region, and everything above it.
  */
 #define IOVAGEOM_VIOMMU_LEAST_PROBE (4 * IOVAGEOM_VIRTIO_RESV_MEM_SIZE)
 
 /* ---- back.c ----
  *
- * The index of a domain follows its ledger: a mapping that came (IOVAGEOM_ERR_NO_MEMORY: it is taken
- * out of the ledger again), and those of a range that are about to go.
+ * The index of a domain follows its ledger: a mapping that came (IOVAGEOM_ERR_NO_MEMORY: it is
+ * taken out of the ledger again), and those of a range that are about to go.
  */
 int iovageom_back_add(struct iovageom_viommu *viommu, struct iovageom_domain *domain,
                       const struct iovageom_mapping *mapping);

@@ -11,9 +11,9 @@
 /* ---- the geometry of a device ---- */
 
 /*
- * Takes the ranges of the facts that forbid addresses, ascending and with neighbours joined, and those of
- * type MSI apart. No view of what takes precedence is needed: nothing does over MSI, the highest type, so
- * these come first; and an address is forbidden if any fact forbids it.
+ * Takes the ranges of the facts that forbid addresses, ascending and with neighbours joined, and
+ * those of type MSI apart. No view of what takes precedence is needed: nothing does over MSI, the
+ * highest type, so these come first; and an address is forbidden if any fact forbids it.
  */
 static void take_ranges(struct iovageom_device *device)
 {
@@ -45,18 +45,20 @@ void iovageom_device_put(const struct iovageom_viommu *viommu, struct iovageom_d
 }
 
 /*
- * `*out` has one reference, the caller's: give it up with iovageom_device_put(). There are `before` bytes
- * in front of it, for a plug. Ranges are taken at granule 1, as the guest's granule is known only when
- * the config space is frozen. The geometry is copied, because the caller's may be gone before we are.
+ * `*out` has one reference, the caller's: give it up with iovageom_device_put(). There are `before`
+ * bytes in front of it, for a plug. Ranges are taken at granule 1, as the guest's granule is known
+ * only when the config space is frozen. The geometry is copied, because the caller's may be gone
+ * before we are.
  *
- * A budget from VFIO says how many mappings are *left*. To make a total of it, add the mappings that are
- * on the host page tables now: `live`. A huge number that is left must not wrap into a tiny budget.
+ * A budget from VFIO says how many mappings are *left*. To make a total of it, add the mappings
+ * that are on the host page tables now: `live`. A huge number that is left must not wrap into a
+ * tiny budget.
  */
 int iovageom_device_make(const struct iovageom_viommu *viommu,
                          const struct iovageom_geometry *geometry, size_t before, uint64_t live,
                          struct iovageom_device **out)
 {
-    /* That counts each range twice, as all may be MSI. If this wraps, memory can't hold the copy. */
+    /* Each range counts twice, as all may be MSI. If this wraps, no memory can hold the copy. */
     size_t first;
     const size_t most = iovageom_geometry_most_regions(geometry, &first);
     const size_t size = sizeof(**out) + most * sizeof((*out)->ranges[0]);

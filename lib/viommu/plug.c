@@ -23,8 +23,8 @@ static struct iovageom_endpoint *endpoint_of(const struct iovageom_admission *a,
     return i == 0 ? a->known : iovageom_endpoint_at(a->viommu, id_of(a, i));
 }
 
-/* The key of the guest group of endpoint number i. Aliases are one device to the guest, so a new one comes
- * into the group of the endpoint where the device is plugged. */
+/* The key of the guest group of endpoint number i. Aliases are one device to the guest, so a new
+ * one comes into the group of the endpoint where the device is plugged. */
 static uint64_t group_key(const struct iovageom_admission *a, size_t i)
 {
     const struct iovageom_endpoint *known = endpoint_of(a, i);
@@ -44,8 +44,8 @@ static bool number_valid(uint64_t number)
     return number <= IOVAGEOM_VIOMMU_GROUP_MAX || number == IOVAGEOM_VIOMMU_OWN;
 }
 
-/* The domain that comes into the address space with endpoint number i: one that was loaded before its
- * device came is attached already. NULL for none, or one that is there. */
+/* The domain that comes into the address space with endpoint number i: one that was loaded before
+ * its device came is attached already. NULL for none, or one that is there. */
 static const struct iovageom_domain *domain_of(const struct iovageom_admission *a, size_t i)
 {
     const struct iovageom_endpoint *known = endpoint_of(a, i);
@@ -80,9 +80,9 @@ static void ask_together(struct iovageom_admission *a, uint64_t coming)
 /* What of the endpoints of a device is asked once, however many of them have it in common. */
 enum once { ONCE_ENDPOINTS, ONCE_GROUPS, ONCE_DOMAINS };
 
-/* Refuses an endpoint that is named twice, by IOVAGEOM_ERR_INVALID; or asks each guest group that gets an
- * endpoint; or whether there is room for all domains that come, if there are several: ask_joining() asks
- * for each alone. A table keeps that at O(n log n). */
+/* Refuses an endpoint that is named twice, by IOVAGEOM_ERR_INVALID; or asks each guest group that
+ * gets an endpoint; or whether there is room for all domains that come, if there are several:
+ * ask_joining() asks for each alone. A table keeps that at O(n log n). */
 static int each_once(struct iovageom_admission *a, enum once what)
 {
     struct iovageom_table seen;
@@ -113,8 +113,8 @@ static int each_once(struct iovageom_admission *a, enum once what)
 
 /* Check the options, and find the address space. The VMM may name it; else it is where the host
  * group is; else one that the host group, or the endpoint, has for itself. A host group can't be in
- * two, and an endpoint stays in its guest group; but a group that load made without a number takes the
- * first that is named, if it is free. */
+ * two, and an endpoint stays in its guest group; but a group that load made without a number takes
+ * the first that is named, if it is free. */
 static int place_find(struct iovageom_admission *a)
 {
     const uint32_t flags =
@@ -158,7 +158,7 @@ static int place_find(struct iovageom_admission *a)
                                                   IOVAGEOM_ID_NONE, IOVAGEOM_ID_NONE);
 }
 
-/* Whether the device fits the others at an endpoint: DMA that arrives there can come from any of them. */
+/* Whether the device fits the others at an endpoint: DMA from there can be of any of them. */
 static bool place_agrees(const struct iovageom_admission *a,
                          const struct iovageom_endpoint *endpoint)
 {

@@ -77,8 +77,9 @@ int iovageom_viommu_told(const struct iovageom_viommu *viommu, uint32_t endpoint
 
 /*
  * Record that `wire` was the answer to a PROBE of `endpoint`. On success one reference of the
- * caller becomes the endpoint's; on failure the caller keeps it, and nothing has changed. All members
- * of a group usually get the same list: then they share one object, and nothing is computed.
+ * caller becomes the endpoint's; on failure the caller keeps it, and nothing has changed. All
+ * members of a group usually get the same list: then they share one object, and nothing is
+ * computed.
  */
 int iovageom_promise_keep(struct iovageom_viommu *viommu, struct iovageom_endpoint *endpoint,
                           struct iovageom_wire_list *wire, uint64_t generation)
@@ -125,8 +126,8 @@ int iovageom_probe_decide(const struct iovageom_viommu *viommu, uint32_t endpoin
 }
 
 /*
- * To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes are
- * written: the guest must not read an answer that nobody remembers.
+ * To be called once iovageom_probe_decide() has agreed. The promise is recorded before the bytes
+ * are written: the guest must not read an answer that nobody remembers.
  */
 int iovageom_probe_do(struct iovageom_viommu *viommu, uint32_t endpoint, void *properties,
                       size_t size, size_t *needed, struct iovageom_report *report)

@@ -44,9 +44,9 @@ static union iovageom_decision *decision_of(struct iovageom_viommu_transaction *
     return (union iovageom_decision *)transaction->decision;
 }
 
-/* A MAP or an UNMAP. What the decoder has just stored is copied word by word, here, in map_place() and in
- * translate_any(): one load of two words that come from two stores has to wait until both are in the
- * cache, and a search would wait for it. */
+/* A MAP or an UNMAP. What the decoder has just stored is copied word by word, here, in map_place()
+ * and in translate_any(): one load of two words that come from two stores has to wait until both
+ * are in the cache, and a search would wait for it. */
 static ALWAYS_INLINE int decide_change(struct iovageom_viommu *viommu,
                                        struct iovageom_viommu_transaction *transaction,
                                        uint32_t type, struct iovageom_report *report)
@@ -91,10 +91,10 @@ static IOVAGEOM_COLD int decide(struct iovageom_viommu *viommu,
 }
 
 /*
- * Any request, decoded and decided. The first one freezes the config space. The notes on that go behind
- * the findings on the request, so that the first finding of a report is the one that refuses. Whether
- * there was memory to freeze counts only after decoding: bytes that are no request get the answer of
- * their kind.
+ * Any request, decoded and decided. The first one freezes the config space. The notes on that go
+ * behind the findings on the request, so that the first finding of a report is the one that
+ * refuses. Whether there was memory to freeze counts only after decoding: bytes that are no request
+ * get the answer of their kind.
  */
 static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, const void *readable,
                                     size_t readable_size, size_t writable_size,
@@ -127,8 +127,8 @@ static IOVAGEOM_COLD void begin_any(struct iovageom_viommu *viommu, const void *
     iovageom_report_take(report, &notes);
 }
 
-/* What a report says of a MAP or an UNMAP that was decided without: nothing, if it was agreed to; else it
- * is looked at once more, for the reason. */
+/* What a report says of a MAP or an UNMAP that was decided without: nothing, if it was agreed to;
+ * else it is looked at once more, for the reason. */
 static IOVAGEOM_COLD void report_change(struct iovageom_viommu *viommu,
                                         struct iovageom_viommu_transaction *transaction,
                                         struct iovageom_report *report)
@@ -139,8 +139,8 @@ static IOVAGEOM_COLD void report_change(struct iovageom_viommu *viommu,
     (void)explained(transaction->status, report);
 }
 
-/* Nearly all requests are a complete MAP or UNMAP of a guest that has read the config space: for those
- * the decoder knows the type and all lengths beforehand. */
+/* Nearly all requests are a complete MAP or UNMAP of a guest that has read the config space: for
+ * those the decoder knows the type and all lengths beforehand. */
 void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *readable,
                                    size_t readable_size, size_t writable_size,
                                    struct iovageom_viommu_transaction *transaction,
@@ -171,13 +171,14 @@ void iovageom_viommu_request_begin(struct iovageom_viommu *viommu, const void *r
 }
 
 /*
- * The end of any request: do what was decided, unless there is a veto, or less room than begin() was told
- * of. Only lack of memory can be in the way. If anything has changed since begin(), it is decided anew, so
- * that what is done is what is agreed to now. The object may have been thawed in between; a promise and
- * a domain need a frozen config space, for the guest goes by what it has read there.
+ * The end of any request: do what was decided, unless there is a veto, or less room than begin()
+ * was told of. Only lack of memory can be in the way. If anything has changed since begin(), it is
+ * decided anew, so that what is done is what is agreed to now. The object may have been thawed in
+ * between; a promise and a domain need a frozen config space, for the guest goes by what it has
+ * read there.
  *
- * Everything before the tail is properties of a PROBE: a request that is refused leaves them 0, and they
- * count in the used length all the same.
+ * Everything before the tail is properties of a PROBE: a request that is refused leaves them 0, and
+ * they count in the used length all the same.
  */
 static IOVAGEOM_COLD size_t end_any(struct iovageom_viommu *viommu,
                                     struct iovageom_viommu_transaction *transaction, int32_t veto,

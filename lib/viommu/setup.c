@@ -80,8 +80,8 @@ static int input_as_regions(struct iovageom_viommu *viommu)
     return error;
 }
 
-/* A change for all guest groups: what is reserved, or how a PROBE tells it, is computed anew. Before
- * freeze there is nothing to do, as only requests and load keep a view. */
+/* A change for all guest groups: what is reserved, or how a PROBE tells it, is computed anew.
+ * Before freeze there is nothing to do, as only requests and load keep a view. */
 static void change_groups(struct iovageom_viommu *viommu)
 {
     struct iovageom_group *group = NULL;
@@ -153,9 +153,9 @@ void iovageom_viommu_free(struct iovageom_viommu *viommu)
 
     if (viommu == NULL)
         return;
-    /* Links, groups, domains, address spaces and host groups have no list to be freed from: each goes
-       with the last object that needs it, so all are gone when the endpoints are. Then the tables are
-       empty, and an empty one has no memory. */
+    /* Links, groups, domains, address spaces and host groups have no list to be freed from: each
+       goes with the last object that needs it, so all are gone when the endpoints are. Then the
+       tables are empty, and an empty one has no memory. */
     while ((endpoint = iovageom_endpoint_after(viommu, NULL)) != NULL) {
         if (endpoint->first != NULL)
             iovageom_plug_remove(viommu, endpoint->first->plug);

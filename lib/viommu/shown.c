@@ -8,8 +8,8 @@
  * The config space that the guest reads: as it was frozen, or as freezing now would make it.
  */
 
-/* probe_size can't grow once the guest has read it, and devices that are plugged later bring regions. So
- * there is room for 8 more than the largest group has now. 512 bytes are what QEMU offers. */
+/* probe_size can't grow once the guest has read it, and devices that are plugged later bring
+ * regions. So there is room for 8 more than the largest group has. QEMU offers 512 bytes. */
 #define LEAST_PROBE_SIZE    512u
 #define SPARE_PROBE_REGIONS 8u
 
@@ -34,8 +34,8 @@ uint64_t iovageom_shown_granule(const struct iovageom_viommu *viommu)
                                                   : iovageom_shown_mask(viommu));
 }
 
-/* What devices and the envelope reserve, with `device` in the place of those that were plugged at the
- * endpoint, or for IOVAGEOM_ID_NONE of the envelope. */
+/* What devices and the envelope reserve, with `device` in the place of those that were plugged at
+ * the endpoint, or for IOVAGEOM_ID_NONE of the envelope. */
 static int reserved_to_any(const struct iovageom_viommu *viommu,
                            const struct iovageom_device *device, uint64_t endpoint,
                            struct iovageom_rangeset *out)
@@ -84,8 +84,8 @@ int iovageom_shown_input(const struct iovageom_viommu *viommu, uint64_t granule,
     return error;
 }
 
-/* Linux uses a granule as a whole even if only a part of it is in the input range. So shrink that to
- * whole granules. There is at least one: config_check() and admission.c see to that. */
+/* Linux uses a granule as a whole even if only a part of it is in the input range. So shrink that
+ * to whole granules. There is at least one: config_check() and admission.c see to that. */
 static void input_to_granules(struct iovageom_virtio_config *shown, struct iovageom_report *report)
 {
     struct iovageom_range whole, left[2];

@@ -6,8 +6,9 @@
 /*
  * What is reserved, and how many mappings there may be: computed from leads, groups and links.
  *
- * A call on valid sets fails for lack of memory alone, and leaves them as they were. So here and where
- * lists are made, statuses are gathered with |= and looked at once, before anything is made of the sets.
+ * A call on valid sets fails for lack of memory alone, and leaves them as they were. So here and
+ * where lists are made, statuses are gathered with |= and looked at once, before anything is made
+ * of the sets.
  */
 
 /* ---- guest groups ---- */
@@ -25,8 +26,8 @@ int iovageom_view_add(struct iovageom_rangeset *view, const struct iovageom_devi
     return error;
 }
 
-/* Add what is reserved for a group beside the machine's regions: by the envelope, if it has a slot, by
- * the leads of its address spaces, and by those from `lead` on. NULL: a group to come. */
+/* Add what is reserved for a group beside the machine's regions: by the envelope, if it has a slot,
+ * by the leads of its address spaces, and by those from `lead` on. NULL: a group to come. */
 int iovageom_view_add_group(struct iovageom_rangeset *view, const struct iovageom_viommu *viommu,
                             const struct iovageom_group *group, const struct iovageom_plug *lead,
                             bool msi)
@@ -51,7 +52,7 @@ int iovageom_group_view(const struct iovageom_viommu *viommu, const struct iovag
 
 /* ---- address spaces ---- */
 
-/* How many mappings it holds now; NULL holds none. Each domain with an endpoint in it counts in full. */
+/* How many mappings it holds now; NULL none. Each domain with an endpoint in it counts in full. */
 uint64_t iovageom_address_space_live(const struct iovageom_address_space *address_space)
 {
     const struct iovageom_link *link = address_space != NULL ? address_space->mapped.down : NULL;
@@ -66,10 +67,10 @@ uint64_t iovageom_address_space_live(const struct iovageom_address_space *addres
 }
 
 /*
- * Of the next few groups of an address space, a bit for each: whether its newest domain has a mapping
- * where the device reserves something. There may be a thousand domains, and none in a cache. So each
- * step of the search is asked for in all of them before one of them takes it. The links to the groups
- * behind them can only come one by one: one with each range.
+ * Of the next few groups of an address space, a bit for each: whether its newest domain has a
+ * mapping where the device reserves something. There may be a thousand domains, and none in a
+ * cache. So each step of the search is asked for in all of them before one of them takes it. The
+ * links to the groups behind them can only come one by one: one with each range.
  */
 uint32_t iovageom_groups_meet(const struct iovageom_link *link,
                               const struct iovageom_device *device)
@@ -205,8 +206,9 @@ bool iovageom_bypasses(const struct iovageom_viommu *viommu,
 }
 
 /*
- * Whether all endpoints could that are to: those in a domain that bypasses, and with `unattached` those in none,
- * but for one that faulted where a stream that is loaded comes from. The report names every one.
+ * Whether all endpoints could that are to: those in a domain that bypasses, and with `unattached`
+ * those in none, but for one that faulted where a stream that is loaded comes from. The report
+ * names every one.
  */
 bool iovageom_bypass_fits_all(const struct iovageom_viommu *viommu, bool unattached,
                               const struct iovageom_rangeset *identity,

@@ -25,8 +25,8 @@ static int question_view(const struct iovageom_wire_question *question, bool msi
 }
 
 /*
- * Fill in the list, which has room for one region more than there are: in ascending order, with `msi`,
- * which lies in none of the ranges, or is NULL. Then join it until it fits.
+ * Fill in the list, which has room for one region more than there are: in ascending order, with
+ * `msi`, which lies in none of the ranges, or is NULL. Then join it until it fits.
  */
 static int wire_fill(const struct iovageom_wire_question *question,
                      const struct iovageom_rangeset *reserved, const struct iovageom_range *msi,
@@ -84,8 +84,8 @@ static uint64_t hosts_mask(const struct iovageom_wire_question *question)
 }
 
 /* Note what the guest loses because its granule is larger than that of its hosts: addresses that
- * they map in pages of their own, but that are no whole granule of the guest. `set` has what is reserved,
- * and is used up, as `whole` is. */
+ * they map in pages of their own, but that are no whole granule of the guest. `set` has what is
+ * reserved, and is used up, as `whole` is. */
 static int note_scraps(const struct iovageom_wire_question *question, struct iovageom_rangeset *set,
                        struct iovageom_rangeset *whole, struct iovageom_report *report)
 {

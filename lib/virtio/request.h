@@ -10,8 +10,8 @@
 #include "../base/bytes.h"
 #include "../base/hints.h"
 
-/* Requests of a guest as bytes. Where its MAP and UNMAP pass, the decoder is inlined: there the type is
- * known already, and what is left are a few loads and stores. */
+/* Requests of a guest as bytes. Where its MAP and UNMAP pass, the decoder is inlined: there the
+ * type is known already, and what is left are a few loads and stores. */
 
 enum { REQUEST_HEAD_SIZE = 4, REQUEST_MAP_SIZE = 36, REQUEST_UNMAP_SIZE = 28 };
 
@@ -47,8 +47,7 @@ static ALWAYS_INLINE void place_tail(struct iovageom_virtio_request *request, ui
     request->used_length = request->tail_offset + IOVAGEOM_VIRTIO_TAIL_SIZE;
 }
 
-/* The fields; `at` has as many bytes as the type asks for. The last ones are reserved, except in a
- * MAP. */
+/* The fields; `at` has the bytes of that type. The last ones are reserved, except in a MAP. */
 static ALWAYS_INLINE void decode_body(const uint8_t *at, uint32_t type,
                                       struct iovageom_virtio_request *request)
 {
@@ -106,9 +105,9 @@ static ALWAYS_INLINE int decode_request(const uint8_t *at, uint32_t type, size_t
 
 /*
  * Reads a request. Total over any bytes and any lengths; `out` is written whatever is returned.
- * `probe_size` is that of the config space, 0 when PROBE is not offered. IOVAGEOM_ERR_UNSUPPORTED for
- * an unknown type; IOVAGEOM_ERR_TRUNCATED when the readable part is too small for its type (type and
- * sizes are set then), or the writable part too small for a tail (I6).
+ * `probe_size` is that of the config space, 0 when PROBE is not offered. IOVAGEOM_ERR_UNSUPPORTED
+ * for an unknown type; IOVAGEOM_ERR_TRUNCATED when the readable part is too small for its type
+ * (type and sizes are set then), or the writable part too small for a tail (I6).
  */
 static inline int iovageom_virtio_decode_request(const void *readable, size_t readable_size,
                                                  size_t writable_size, uint32_t probe_size,

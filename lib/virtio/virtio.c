@@ -32,11 +32,11 @@ static ALWAYS_INLINE bool listed(const struct iovageom_region *region, struct io
 }
 
 /*
- * Chooses the one window that is sent as MSI (N74). The rank of a region is its owner's source, or that
- * of all is one if the caller gave no owners. Regions that touch form one window (`block`), whose rank is
- * the highest of its parts. The window of the highest rank is chosen, and of equal ones the lowest,
- * because x86 guests have theirs below 4 GiB. The others are sent as RESERVED, so no address becomes
- * usable. If there is none, the range is invalid, and contains no other.
+ * Chooses the one window that is sent as MSI (N74). The rank of a region is its owner's source, or
+ * that of all is one if the caller gave no owners. Regions that touch form one window (`block`),
+ * whose rank is the highest of its parts. The window of the highest rank is chosen, and of equal
+ * ones the lowest, because x86 guests have theirs below 4 GiB. The others are sent as RESERVED, so
+ * no address becomes usable. If there is none, the range is invalid, and contains no other.
  */
 static struct iovageom_range choose_msi(const struct iovageom_region *regions, size_t count,
                                         const struct iovageom_geometry *owners,

@@ -257,8 +257,8 @@ static void requests(size_t n)
     iovageom_viommu_free(viommu);
 }
 
-/* n devices, each with a budget of its own, serve one domain of n mappings. One of them is in another
- * domain for a while. */
+/* n devices, each with a budget of its own, serve one domain of n mappings. One of them is in
+ * another domain for a while. */
 static void budgets(size_t n)
 {
     struct iovageom_viommu *viommu = books(n);
@@ -539,7 +539,8 @@ static void load_broken(size_t n)
     load_forged(&stream, n, there, IOVAGEOM_ERR_CONFLICT);
 }
 
-/* A domain of n endpoints, each in a group of its own, with n mappings where only the first minds. */
+/* A domain of n endpoints, each in a group of its own, with n mappings where only the first
+ * minds. */
 static void load_domain(size_t n, size_t reserved, int expected)
 {
     struct forged stream = forge(n);

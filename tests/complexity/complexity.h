@@ -53,7 +53,8 @@ static inline void *room(size_t count, size_t size)
 #define ALL             R(0, UINT64_MAX)
 #define PAGE            UINT64_C(0x1000)
 
-/* Number `i` of n pages with a page between them, in an order without order; n is a power of two. */
+/* Number `i` of n pages with a page between them, in an order without order; n is a power of
+ * two. */
 static inline struct iovageom_range scattered(size_t i, size_t n)
 {
     uint64_t at = (i * UINT64_C(0x9e3779b1) % n + 16) * 2 * PAGE;

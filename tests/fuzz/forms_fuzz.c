@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Captured hosts as iovageom-probe reads them from one file: archives, a kernel's log, listings; and
- * bytes of a PROBE answer as text; sizes of BARs; books of a virtual IOMMU. Whatever it is, it ends, and
- * nothing is called usable of what could not be read. Where the program would end with a message, the
- * input is done.
+ * Captured hosts as iovageom-probe reads them from one file: archives, a kernel's log, listings;
+ * and bytes of a PROBE answer as text; sizes of BARs; books of a virtual IOMMU. Whatever it is, it
+ * ends, and nothing is called usable of what could not be read. Where the program would end with a
+ * message, the input is done.
  */
 #include "fuzz_program.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * JSON that iovageom-probe reads again: a host of a pool, and a promise. What is taken for a geometry
- * is one that can be asked, and says no more than the document does.
+ * JSON that iovageom-probe reads again: a host of a pool, and a promise. What is taken for a
+ * geometry is one that can be asked, and says no more than the document does.
  */
 #include "fuzz_program.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What iovageom-probe reads of lines that VMMs print, of amounts that people write, and of a guest's
- * RAM and BARs. What is taken for a range is one, and says the same when it is written down and read
- * again.
+ * What iovageom-probe reads of lines that VMMs print, of amounts that people write, and of a
+ * guest's RAM and BARs. What is taken for a range is one, and says the same when it is written down
+ * and read again.
  */
 #include "fuzz.h"
 

@@ -2,8 +2,8 @@
 /*
  * Fails on time. A short input is a recipe for a long one: runs of up to 8191 items, each run with
  * numbers that go up or down by a step. The first byte says for which decoder. What the decoder
- * does is counted, as blocks of code that it enters and bytes that it moves, and may be no more than
- * linear, times a logarithm, in the length of what it was given.
+ * does is counted, as blocks of code that it enters and bytes that it moves, and may be no more
+ * than linear, times a logarithm, in the length of what it was given.
  */
 #include "fuzz.h"
 

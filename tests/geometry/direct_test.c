@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A region of type direct is more than a hole: since 6.6 Linux gives the device to nobody. It is said
- * wherever such a device is met, and refused on request.
+ * A region of type direct is more than a hole: since 6.6 Linux gives the device to nobody. It is
+ * said wherever such a device is met, and refused on request.
  */
 #include "support/test_viommu.h"
 #include "support/test_facts.h"

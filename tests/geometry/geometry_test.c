@@ -534,7 +534,8 @@ static void F11_disagreement_of_sources(void **state)
     iovageom_geometry_free(geometry);
 }
 
-/* What the user or the machine's model narrows is no statement on the host: it contradicts nobody. */
+/* What the user or the machine's model narrows is no statement on the host: it contradicts
+ * nobody. */
 static void F11_wishes_contradict_nobody(void **state)
 {
     static const enum iovageom_source sources[] = {IOVAGEOM_SOURCE_OTHER, IOVAGEOM_SOURCE_ENVELOPE,
@@ -751,7 +752,8 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
-/* A fact and the regions that it makes come together, also where the table has to grow for the second. */
+/* A fact and the regions that it makes come together, also where the table has to grow for the
+ * second. */
 static void both_or_neither(void **state)
 {
     (void)state;

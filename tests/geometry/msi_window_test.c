@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Linux calls its software's MSI window "msi", as it calls hardware doorbells: who tells them apart. */
+/* Linux calls its software's MSI window "msi", as it calls hardware doorbells: who tells them
+ * apart. */
 #include "support/test_allocator.h"
 #include "support/test_viommu.h"
 

@@ -189,7 +189,8 @@ static void Q20_adjacent_regions_are_one_region(void **state)
     iovageom_geometry_free(geometry);
 }
 
-/* Regions of one type that touch are one, of the owner of the longest: of 1, 3 and 2 pages, in any order. */
+/* Regions of one type that touch are one, of the owner of the longest: of 1, 3 and 2 pages, in any
+ * order. */
 static void the_owner_of_the_longest_part_is_named(void **state)
 {
     static const unsigned orders[][3] = {{1, 3, 2}, {1, 2, 3}, {2, 1, 3},
@@ -317,8 +318,8 @@ static void many_regions_are_seen_in_order(void **state)
     iovageom_geometry_free(geometry);
 }
 
-/* The same is usable of both, but one of them says so as its aperture. With two apertures the meet of them
- * counts, and with two that have no address in common that they have none. */
+/* The same is usable of both, but one of them says so as its aperture. With two apertures the meet
+ * of them counts, and with two that have no address in common that they have none. */
 static void equal_compares_apertures(void **state)
 {
     static const struct {
@@ -368,8 +369,8 @@ static void allocators_are_checked(void **state)
     assert_null(geometry);
 }
 
-/* A call that is refused may have made room for a fact already: that belongs to the copy, too, whose
- * facts had room in the object. */
+/* A call that is refused may have made room for a fact already: that belongs to the copy, too,
+ * whose facts had room in the object. */
 static void a_copy_that_refused_a_fact_is_freed_whole(void **state)
 {
     const struct iovageom_range range = R(1, 2);

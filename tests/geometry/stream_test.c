@@ -203,8 +203,8 @@ static void records_have_the_numbers_that_they_need(void **state)
     loads_as(&s, IOVAGEOM_ERR_MALFORMED, "a name that is too long");
 }
 
-/* What a later version says is not lost: a region of a type that isn't known is reserved. And the last
- * kind of fact that is known is none of a later version. */
+/* What a later version says is not lost: a region of a type that isn't known is reserved. And the
+ * last kind of fact that is known is none of a later version. */
 static void what_is_not_known_is_taken_as_the_least(void **state)
 {
     static struct stream s;

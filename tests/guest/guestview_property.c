@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the guest's VFIO has left, whatever the order of the regions: against flags for addresses. */
+/* What the guest's VFIO has left, whatever the order of the regions: against flags for
+ * addresses. */
 #include <string.h>
 
 #include <iovageom/guest.h>

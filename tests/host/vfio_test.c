@@ -174,7 +174,8 @@ static void header_alone(void **state)
     assert_refused(&answer, 16, IOVAGEOM_ERR_MALFORMED);
 }
 
-/* A host with pages of 64K maps no 4K, whatever else the mask has: the answer must not promise it. */
+/* A host with pages of 64K maps no 4K, whatever else the mask has: the answer must not promise
+ * it. */
 static void bits_below_a_page_are_replaced(void **state)
 {
     static const uint64_t masks[][2] = {
@@ -460,7 +461,8 @@ static void play_kernel(uint8_t *buffer, size_t count)
     memcpy(buffer, header, sizeof(header));
 }
 
-/* Asks as iovageom/host_vfio.h has it, and says how often; the list grows by `growth` with each call. */
+/* Asks as iovageom/host_vfio.h has it, and says how often; the list grows by `growth` with each
+ * call. */
 static int ask(size_t count, size_t growth, int *tries, size_t *needed)
 {
     struct iovageom_geometry *geometry;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What tests/checks/instructions counts: what a VMM does for each request of a guest, at several
- * numbers of live mappings, and for each device. A function job_NAME_N makes OPERATIONS of them; what
- * is called of the library in it is counted, and not what this program does between the calls.
+ * numbers of live mappings, and for each device. A function job_NAME_N makes OPERATIONS of them;
+ * what is called of the library in it is counted, and not what this program does between the calls.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,8 @@ static ALWAYS_INLINE void unmap(struct iovageom_range range)
     must(iovageom_viommu_unmap(viommu, DOMAIN, range, &removed, NULL) == 0 && removed == 1);
 }
 
-/* Mappings of up to 2 MiB with gaps of up to 1 TiB / n, in a random order; the first n are there. */
+/* Mappings of up to 2 MiB with gaps of up to 1 TiB / n, in a random order; the first n are
+ * there. */
 static void start(size_t n)
 {
     uint64_t at = 0;

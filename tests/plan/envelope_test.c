@@ -188,7 +188,8 @@ static void every_allocation_may_fail(void **state)
         iovageom_geometry_free(hosts[i]);
 }
 
-/* On the host that it comes to, the guest makes all its mappings anew: what is left there is all. */
+/* On the host that it comes to, the guest makes all its mappings anew: what is left there is
+ * all. */
 static void what_is_left_of_a_host_is_a_limit_on_all(void **state)
 {
     struct iovageom_geometry *hosts[] = {host("h0", 0xffffffffffff, 0x1000, 65535),

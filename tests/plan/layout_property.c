@@ -129,7 +129,8 @@ static uint64_t alignment_of(const struct world *world, const struct iovageom_pi
     return alignment;
 }
 
-/* One move keeps the rules for its piece; takes `from` off `here`, which has the piece's addresses. */
+/* One move keeps the rules for its piece; takes `from` off `here`, which has the piece's
+ * addresses. */
 static void check_move(const struct world *world, const struct iovageom_placement *move,
                        bool here[CELLS])
 {
@@ -163,7 +164,8 @@ static bool is_excused(const struct world *world, const struct iovageom_piece *p
     return excused;
 }
 
-/* How far from where it is the nearest place for a piece is that moves whole; UINT64_MAX for none. */
+/* How far from where it is the nearest place for a piece is that moves whole; UINT64_MAX for
+ * none. */
 static uint64_t nearest(const struct world *world, const struct iovageom_piece *piece,
                         const bool free[CELLS])
 {
@@ -198,8 +200,8 @@ static uint64_t room_for(const struct world *world, const struct iovageom_piece 
 }
 
 /*
- * Whether there is a place for piece i of the order, and how far away the nearest is (0 for one that is
- * split): where nothing is refused or taken, and where no later piece stands.
+ * Whether there is a place for piece i of the order, and how far away the nearest is (0 for one
+ * that is split): where nothing is refused or taken, and where no later piece stands.
  */
 static bool has_place(const struct world *world, const size_t order[PIECES], size_t i,
                       const bool refused[CELLS], const bool taken[CELLS], uint64_t lost,
@@ -307,7 +309,8 @@ static void check_plan(const struct world *world, const struct iovageom_placemen
                                                    : IOVAGEOM_LAYOUT_FITS));
 }
 
-/* The findings name each piece that is stuck, and of each that makes room one that is in its way. */
+/* The findings name each piece that is stuck, and of each that makes room one that is in its
+ * way. */
 static void check_findings(const struct world *world, const struct iovageom_layout_plan *plan,
                            const struct iovageom_report *report)
 {

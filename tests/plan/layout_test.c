@@ -460,7 +460,8 @@ static void who_makes_room(void **state)
     (void)state;
     assert_int_equal(iovageom_plan_layout(NULL, geometry, 0, pieces, 3, out, 4, &plan, NULL),
                      IOVAGEOM_ERR_CONFLICT);
-    /* The small one has 32 bits, for all that is known, and RAM is there: it is RAM's turn after. */
+    /* The small one has 32 bits, for all that is known, and RAM is there: it is RAM's turn
+     * after. */
     assert_int_equal(plan.stuck, 1);
     assert_int_equal(plan.placements, 1);
     check_placement(&out[0], 0, R(0xe0000000, 0xefffffff), R(4 * GIB, 4 * GIB + 0xfffffff));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Plans of a probe buffer against each choice of gaps that there is. Regions begin and end near 0, 2^32
- * and 2^64, where a choice can make a region that guests refuse.
+ * Plans of a probe buffer against each choice of gaps that there is. Regions begin and end near 0,
+ * 2^32 and 2^64, where a choice can make a region that guests refuse.
  */
 #include <string.h>
 

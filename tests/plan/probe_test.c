@@ -296,7 +296,8 @@ static void no_list_loses_less(void **state)
 
 /* ---- nor all of 32 bits: the same in cells of 1 GiB, of which four are below 4 GiB ---- */
 
-/* Closes gaps in every way that makes no [0, 2^32-1], which comes in halves; UINT32_MAX: none fits. */
+/* Closes gaps in every way that makes no [0, 2^32-1], which comes in halves; UINT32_MAX: none
+ * fits. */
 static unsigned least_cells(const struct iovageom_region *list, size_t count, unsigned room)
 {
     unsigned best = UINT32_MAX;

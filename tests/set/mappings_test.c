@@ -245,8 +245,8 @@ static void allocation_may_fail(void **state)
     iovageom_mappings_deinit(NULL);
 }
 
-/* One tree alone, and all of them together, must have the same answer: trees of every size, from none to
- * two levels of inner nodes, and ranges at both ends of mappings and of the space. */
+/* One tree alone, and all of them together, must have the same answer: trees of every size, from
+ * none to two levels of inner nodes, and ranges at both ends of mappings and of the space. */
 static void many_are_asked_at_once(void **state)
 {
     static const size_t sizes[IOVAGEOM_ITREE_FEW] = {0,  1,  2,  7,  8,   9,   16,   31,
@@ -281,8 +281,8 @@ static void many_are_asked_at_once(void **state)
         iovageom_mappings_deinit(&ledgers[i]);
 }
 
-/* What an access of a device asks first: pages 1, 3, 5 and so on are mapped, in the object, in a leaf, or at
- * all levels. Of a ledger that is not packed it learns nothing. */
+/* What an access of a device asks first: pages 1, 3, 5 and so on are mapped, in the object, in a
+ * leaf, or at all levels. Of a ledger that is not packed it learns nothing. */
 static void near_knows_what_an_address_lies_in(void **state)
 {
     static const uint64_t counts[] = {0, 1, 8, 9, 40, 3000};

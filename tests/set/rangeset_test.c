@@ -178,8 +178,8 @@ static void swaps(void **state)
     iovageom_rangeset_deinit(&other);
 }
 
-/* A cursor stays with its set: after an exchange it goes on in what that has then. Both have changed as
- * often, and have nodes. */
+/* A cursor stays with its set: after an exchange it goes on in what that has then. Both have
+ * changed as often, and have nodes. */
 static void a_cursor_notices_an_exchange(void **state)
 {
     struct iovageom_rangeset other;
@@ -276,8 +276,8 @@ static void inverts(void **state)
     iovageom_rangeset_deinit(&reserved);
 }
 
-/* To a set of many: all of them or, for lack of memory, none. A dozen fills a leaf and those beside it, so
- * that some are there already when memory lacks. One joins what is there. */
+/* To a set of many: all of them or, for lack of memory, none. A dozen fills a leaf and those beside
+ * it, so that some are there already when memory lacks. One joins what is there. */
 static void few_are_added_all_or_none(void **state)
 {
     enum { MANY = 1000, FEW = 13 };

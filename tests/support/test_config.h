@@ -11,8 +11,8 @@
 #include "base/bytes.h"
 
 /*
- * The config space as a driver reads it: by offsets of its own, as lib/virtio writes it by others, so
- * that a wrong one shows. A device may lack the last field, `bypass`; then that is 0.
+ * The config space as a driver reads it: by offsets of its own, as lib/virtio writes it by others,
+ * so that a wrong one shows. A device may lack the last field, `bypass`; then that is 0.
  */
 static inline int test_decode_config(const void *bytes, size_t size,
                                      struct iovageom_virtio_config *out)

@@ -12,9 +12,9 @@
 void *test_fixture_read(const char *folder, const char *file, size_t *length);
 
 /**
- * The same for the answer of a kernel, which was captured on a little-endian machine: its numbers are
- * turned into the byte order of this one. `file` is one of vfio_iommu_get_info, ioas_iova_ranges and
- * hw_info (of VT-d).
+ * The same for the answer of a kernel, which was captured on a little-endian machine: its numbers
+ * are turned into the byte order of this one. `file` is one of vfio_iommu_get_info,
+ * ioas_iova_ranges and hw_info (of VT-d).
  */
 void *test_fixture_read_answer(const char *folder, const char *file, size_t *length);
 

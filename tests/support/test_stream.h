@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * Saved bytes, as docs/formats.md describes them: read, changed and summed up by code that the library
- * has no part in.
+ * Saved bytes, as docs/formats.md describes them: read, changed and summed up by code that the
+ * library has no part in.
  */
 
 static inline uint64_t test_get(const uint8_t *at, size_t width)

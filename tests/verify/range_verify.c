@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sources base/range.c */
 /*
- * All of range.h, the public and the private one, for every 64-bit number. Sets of addresses are compared point by
- * point: what holds of any one address holds of all.
+ * All of range.h, the public and the private one, for every 64-bit number. Sets of addresses are
+ * compared point by point: what holds of any one address holds of all.
  */
 #include "base/range.h"
 #include "verify.h"

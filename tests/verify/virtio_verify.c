@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sources virtio/virtio.c guest/wire.c geometry/region.c base/range.c */
 /*
- * The wire: bytes.h, and encode and decode of virtio.h and guest.h. Numbers are any numbers; lists have up to
- * two regions, because what is done to a list is done to neighbours; buffers have any length up to
- * a little more than those need.
+ * The wire: bytes.h, and encode and decode of virtio.h and guest.h. Numbers are any numbers; lists
+ * have up to two regions, because what is done to a list is done to neighbours; buffers have any
+ * length up to a little more than those need.
  */
 #include "../support/test_config.h"
 #include "../support/test_wire.h"

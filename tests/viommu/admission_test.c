@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a plug is told of the lists of PROBE that change with it, and of the groups that it concerns. */
+/* What a plug is told of the lists of PROBE that change with it, and of the groups that it
+ * concerns. */
 #include "support/test_viommu.h"
 
 #define GROUP 7u
@@ -139,8 +140,8 @@ static void a_group_objects_once(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* Many groups are asked at a time, each with the newest of its domains first: all are named that have a
- * mapping in the way, and no other. */
+/* Many groups are asked at a time, each with the newest of its domains first: all are named that
+ * have a mapping in the way, and no other. */
 static void each_domain_in_the_way_is_named(void **state)
 {
     enum { ENDPOINTS = 80 };

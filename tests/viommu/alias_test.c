@@ -220,7 +220,8 @@ static void a_second_device_has_a_host_group_too(void **state)
     assert_int_equal(found.address_space, 1);
 }
 
-/* Who comes to an endpoint and leaves it again and again, while another device stays, costs no more. */
+/* Who comes to an endpoint and leaves it again and again, while another device stays, costs no
+ * more. */
 static void a_host_group_is_kept_once(void **state)
 {
     struct test_allocator memory;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The index by address, against books that keep none and go through all mappings: with thousands of
- * mappings, of which many lead to the same places, lie in one another, or have addresses that differ
- * in a single bit.
+ * mappings, of which many lead to the same places, lie in one another, or have addresses that
+ * differ in a single bit.
  */
 #include <stdlib.h>
 
@@ -40,7 +40,8 @@ static struct iovageom_viommu *books(uint32_t flags)
     return viommu;
 }
 
-/* An address to lead to: one of a few, near a power of two, or anywhere in much or little memory. */
+/* An address to lead to: one of a few, near a power of two, or anywhere in much or little
+ * memory. */
 static uint64_t place(unsigned kind)
 {
     switch (kind) {

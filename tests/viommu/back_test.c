@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From addresses back to IOVAs: the order of what is found, with an index and without, and memory. */
+/* From addresses back to IOVAs: the order of what is found, with an index and without, and
+ * memory. */
 #include "support/test_viommu.h"
 
 #include <iovageom/status.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest is migrated while it maps, unmaps and detaches, and its device writes between any two steps
- * of the VMM's. By the steps of plan_cover.h and the mappings of the books, no page that was written
- * to is lost, and where the device is held still for a change of the cover, none is sent in vain.
+ * A guest is migrated while it maps, unmaps and detaches, and its device writes between any two
+ * steps of the VMM's. By the steps of plan_cover.h and the mappings of the books, no page that was
+ * written to is lost, and where the device is held still for a change of the cover, none is sent in
+ * vain.
  */
 #include <string.h>
 

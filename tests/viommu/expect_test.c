@@ -268,7 +268,8 @@ static void a_device_that_comes_late_keeps_its_place_in_its_domain(void **state)
 
 /*
  * A device was promised something, and has left; its neighbour in the slot was told nothing. A
- * destination that has no device in the slot, and expects none, has nobody to whom that was promised.
+ * destination that has no device in the slot, and expects none, has nobody to whom that was
+ * promised.
  */
 static void a_promise_without_anybody_left_ends(void **state)
 {
@@ -302,7 +303,8 @@ static void a_promise_without_anybody_left_ends(void **state)
     }
 }
 
-/* A snapshot is loaded into a machine that has gone on since; before, one is that it must refuse. */
+/* A snapshot is loaded into a machine that has gone on since; before, one is that it must
+ * refuse. */
 static void a_machine_that_ran_goes_back(void **state)
 {
     static uint8_t stream[4096];
@@ -339,8 +341,8 @@ static void a_machine_that_ran_goes_back(void **state)
 }
 
 /*
- * A device and its alias were attached to two domains when they were loaded. Their host needs room for
- * the mappings of both, and those of an endpoint that comes into one of them count once.
+ * A device and its alias were attached to two domains when they were loaded. Their host needs room
+ * for the mappings of both, and those of an endpoint that comes into one of them count once.
  */
 static void domains_that_come_together_share_a_budget(void **state)
 {

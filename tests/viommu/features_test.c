@@ -167,7 +167,8 @@ static void freezing_chooses_a_probe_size_without_loss(void **state)
     iovageom_geometry_free(geometry);
 }
 
-/* A driver that declines PROBE knows of its machine's doorbells, in however many parts a host has them. */
+/* A driver that declines PROBE knows of its machine's doorbells, in however many parts a host has
+ * them. */
 static void doorbells_in_two_parts_are_doorbells(void **state)
 {
     const uint32_t no_probe = ~(uint32_t)IOVAGEOM_VIRTIO_F_PROBE;

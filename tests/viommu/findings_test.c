@@ -207,7 +207,8 @@ static void an_input_range_that_is_too_wide(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* What to do about it: a width ends lower, a driver reads a PROBE, and only the latter tells of a hole. */
+/* What to do about it: a width ends lower, a driver reads a PROBE, and only the latter tells of a
+ * hole. */
 static void an_input_range_that_must_be_told(void **state)
 {
     static const char probe[] = "offer and accept PROBE (VIRTIO_IOMMU_F_PROBE)";
@@ -309,7 +310,8 @@ static void an_endpoint_that_was_not_told(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* A geometry may be the meet of several devices: the one is named that has what stands in the way. */
+/* A geometry may be the meet of several devices: the one is named that has what stands in the
+ * way. */
 static void one_of_several_devices_is_named(void **state)
 {
     struct iovageom_viommu_config config;
@@ -406,7 +408,8 @@ static void the_check_of_findings_can_fail(void **state)
 #undef WRONG
 }
 
-/* A MAP that is refused by numbers alone: by its alignment, by the input range, by its physical address. */
+/* A MAP that is refused by numbers alone: by its alignment, by the input range, by its physical
+ * address. */
 static void a_refused_map_says_by_what(void **state)
 {
     struct iovageom_viommu_config config;
@@ -442,7 +445,8 @@ static void a_refused_map_says_by_what(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* One more than are there is wanted, though a device was let in by which there are too many already. */
+/* One more than are there is wanted, though a device was let in by which there are too many
+ * already. */
 static void a_budget_that_is_exceeded_says_by_how_much(void **state)
 {
     struct iovageom_geometry *host = test_host(NULL, "small", 48, PAGES_4K);
@@ -480,7 +484,8 @@ static void a_budget_that_is_exceeded_says_by_how_much(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* Of the groups of a domain as many are asked who reserves something, the newest first, and no more. */
+/* Of the groups of a domain as many are asked who reserves something, the newest first, and no
+ * more. */
 static void as_many_groups_are_asked_as_is_said(void **state)
 {
     enum { ASKED = IOVAGEOM_ASKED_FOR_A_NAME };
@@ -555,7 +560,8 @@ static void who_reserves_nothing_is_named_itself(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* Of those that were promised an address the oldest is named: of as many as are asked, and no more. */
+/* Of those that were promised an address the oldest is named: of as many as are asked, and no
+ * more. */
 static void the_oldest_of_as_many_as_are_asked_is_named(void **state)
 {
     enum { ASKED = IOVAGEOM_ASKED_FOR_A_NAME };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The calls that a VMM makes on its hosts for a guest's requests, by the rules of viommu_serve.h, on
- * hosts that answer as Linux does: none ever gets a call that it can't do, and after each request it
- * maps what the books say. The address space has 64 granules, so that runs go from end to end of it.
+ * The calls that a VMM makes on its hosts for a guest's requests, by the rules of viommu_serve.h,
+ * on hosts that answer as Linux does: none ever gets a call that it can't do, and after each
+ * request it maps what the books say. The address space has 64 granules, so that runs go from end
+ * to end of it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -226,7 +227,8 @@ static void detach(void)
     ck_assert_int_eq(iovageom_viommu_detach(t.books, (uint32_t)domain, endpoint, NULL), 0);
 }
 
-/* Mostly to the same place plus a constant, so that neighbours often go on in physical addresses. */
+/* Mostly to the same place plus a constant, so that neighbours often go on in physical
+ * addresses. */
 static void map(void)
 {
     const uint32_t domain = (uint32_t)below(DOMAINS);

@@ -310,8 +310,8 @@ static void what_can_not_be_looked_at_is_refused(void **state)
     }
 }
 
-/* Of a device with facts by many owners an index is kept, which takes memory of its own, and with many
- * regions more of it. */
+/* Of a device with facts by many owners an index is kept, which takes memory of its own, and with
+ * many regions more of it. */
 static void a_device_of_many_owners_comes_whole_or_not_at_all(void **state)
 {
     struct iovageom_geometry *all, *one;
@@ -352,8 +352,8 @@ static void a_device_of_many_owners_comes_whole_or_not_at_all(void **state)
     iovageom_geometry_free(all);
 }
 
-/* The input range that hosts with many regions leave: the right one, or none without memory to find it.
- * Both ends of it are those that a region of the machine leaves. */
+/* The input range that hosts with many regions leave: the right one, or none without memory to find
+ * it. Both ends of it are those that a region of the machine leaves. */
 static void an_input_range_is_right_or_not_there(void **state)
 {
     struct iovageom_viommu_config config;
@@ -389,8 +389,8 @@ static void an_input_range_is_right_or_not_there(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* So many regions, and doorbells among them, that the lists of a PROBE take memory: without it the guest
- * is told nothing, and not of some of them. */
+/* So many regions, and doorbells among them, that the lists of a PROBE take memory: without it the
+ * guest is told nothing, and not of some of them. */
 static void told_whole_or_not_at_all(const struct iovageom_geometry *geometry, size_t least)
 {
     struct iovageom_region all[32], regions[32];

@@ -183,10 +183,11 @@ static struct iovageom_viommu *like_these(bool devices)
 }
 
 /*
- * Where each could be at the source it can be here, in any order. But of a plug more is asked than of
- * what is plugged already. Could it bypass, and have the mappings of all domains of its guest group? Does
- * the frozen input range leave it something, and both ends with STRICT_INPUT? And it may have come into a
- * narrow input range, which was thawed since: without PROBE the guest isn't told then.
+ * Where each could be at the source it can be here, in any order. But of a plug more is asked than
+ * of what is plugged already. Could it bypass, and have the mappings of all domains of its guest
+ * group? Does the frozen input range leave it something, and both ends with STRICT_INPUT? And it
+ * may have come into a narrow input range, which was thawed since: without PROBE the guest isn't
+ * told then.
  */
 static bool may_be_refused(int error)
 {
@@ -261,7 +262,8 @@ static void save_and_load(void)
     if (!iovageom_viommu_frozen(t.books))
         return;
     ck_assert_int_eq(iovageom_viommu_save(t.books, first, sizeof(first), &length), 0);
-    /* Where they are now, not why: who was the reason may have left, and groups get numbers late. */
+    /* Where they are now, not why: who was the reason may have left, and groups get numbers
+     * late. */
     for (size_t i = 0; i < t.step_count; i++) {
         ck_assert_int_eq(iovageom_viommu_endpoint(t.books, t.steps[i].endpoint, &found), 0);
         t.steps[i].where.guest_group = t.steps[i].group = found.guest_group;

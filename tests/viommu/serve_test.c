@@ -220,8 +220,8 @@ static void a_refusal_of_the_host_is_answered_and_explained(void **state)
 }
 
 /*
- * What is mapped changes between begin() and end(): each change makes the place void that begin() has found.
- * The VMM unmaps the same range, or one below it, or maps one below it.
+ * What is mapped changes between begin() and end(): each change makes the place void that begin()
+ * has found. The VMM unmaps the same range, or one below it, or maps one below it.
  */
 static void a_request_is_decided_anew_after_each_change(void **state)
 {

@@ -118,7 +118,8 @@ static void thaw_waits_for_the_guest_to_be_gone(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* It waits, too, where the answer was that nothing can be mapped: two devices of a group leave nothing. */
+/* It waits, too, where the answer was that nothing can be mapped: two devices of a group leave
+ * nothing. */
 static void thaw_waits_whatever_was_answered(void **state)
 {
     struct iovageom_viommu *viommu = books(NULL);

@@ -184,8 +184,8 @@ static void a_good_stream_loads_as_it_was(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* A stream may say that the count of changes has nearly come to its end: it stays below it, as else it
- * would wrap, and what is saved then could be loaded by nobody. */
+/* A stream may say that the count of changes has nearly come to its end: it stays below it, as else
+ * it would wrap, and what is saved then could be loaded by nobody. */
 static void the_generation_never_ends(void **state)
 {
     static struct stream s;

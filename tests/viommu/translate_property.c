@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Translation against a model that knows of each granule by itself where it leads: spans with their
- * segments and the first fault, and the reverse, with an index and without. With granules that leave
- * bits for flags in an address, and without.
+ * segments and the first fault, and the reverse, with an index and without. With granules that
+ * leave bits for flags in an address, and without.
  */
 #include <string.h>
 

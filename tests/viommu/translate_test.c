@@ -59,7 +59,8 @@ static void what_goes_on_is_one(void **state)
     segment(0, 0x200010, 0x3fffef, 0x40000010, RW);
 }
 
-/* So many that the tree of the mappings has nodes at three levels, and leaves below each of them. */
+/* So many that the tree of the mappings has nodes at three levels, and leaves below each of
+ * them. */
 static void what_goes_on_is_one_however_long_it_is(void **state)
 {
     enum { MANY = 8192 };

@@ -431,7 +431,8 @@ static inline bool model_same_host(const struct model_host *a, const struct mode
            a->total == b->total;
 }
 
-/* With what the machine reserves, it leaves a granule: of the device, or a larger one of the books. */
+/* With what the machine reserves, it leaves a granule: of the device, or a larger one of the
+ * books. */
 static inline bool model_device_fits(const struct model *m, const struct model_host *host)
 {
     const uint64_t wanted = m->frozen ? m->granule : m->config_granule;

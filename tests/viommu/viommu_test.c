@@ -311,7 +311,8 @@ static void the_input_range_follows_the_hosts(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* Asks what an endpoint is told, as a list or as the bytes of a PROBE; the report is what matters. */
+/* Asks what an endpoint is told, as a list or as the bytes of a PROBE; the report is what
+ * matters. */
 static void tell(struct iovageom_viommu *viommu, uint32_t endpoint, bool probe,
                  struct iovageom_report *report)
 {
@@ -583,8 +584,8 @@ static void a_region_that_no_guest_can_be_told_is_refused(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* The machine's regions as a PROBE tells them. What may be given up when a device is assigned reserves
- * nothing, and is kept for messages only. */
+/* The machine's regions as a PROBE tells them. What may be given up when a device is assigned
+ * reserves nothing, and is kept for messages only. */
 static void a_region_reserves_what_its_type_says(void **state)
 {
     (void)state;
@@ -1002,7 +1003,8 @@ static void the_highest_numbers_are_numbers(void **state)
     iovageom_viommu_free(viommu);
 }
 
-/* What is plugged and unplugged leaves the same bytes as before, and a list that doesn't fit fails. */
+/* What is plugged and unplugged leaves the same bytes as before, and a list that doesn't fit
+ * fails. */
 static void unplug_widens_exactly_back(void **state)
 {
     struct iovageom_viommu *viommu = books(NULL, NULL);

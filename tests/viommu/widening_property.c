@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a device takes from others comes back when it leaves, exactly, whatever was plugged, updated,
- * aborted and unplugged in between: after each step the books answer like books made anew, in which
- * only the devices that are there now were plugged, in any order.
+ * What a device takes from others comes back when it leaves, exactly, whatever was plugged,
+ * updated, aborted and unplugged in between: after each step the books answer like books made anew,
+ * in which only the devices that are there now were plugged, in any order.
  */
 #include <stdio.h>
 

@@ -358,7 +358,8 @@ static void encode_geometry_of_the_intel_host(void **state)
     iovageom_geometry_free(geometry);
 }
 
-/* Scratch memory for many regions comes from the allocator that is given, and not from the geometry's. */
+/* Scratch memory for many regions comes from the allocator that is given, and not from the
+ * geometry's. */
 static void encode_geometry_in_memory_of_the_caller(void **state)
 {
     struct test_allocator of_geometry, of_caller;

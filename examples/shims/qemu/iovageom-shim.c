@@ -53,7 +53,8 @@ struct IovageomShim {
  */
 #define DEEP 0xff0000u
 
-/* Where a bus is: the devfns of the bridges on the way there. Another bus may come to the same place. */
+/* Where a bus is: the devfns of the bridges on the way there. Another bus may come to the same
+ * place. */
 static char *bus_path(IovageomShim *shim, PCIBus *bus)
 {
     PCIDevice *bridge = bus == shim->root ? NULL : pci_bridge_get_device(bus);
@@ -452,8 +453,9 @@ static bool has_endpoints(IovageomShim *shim, uint32_t domain)
 }
 
 /*
- * A domain ends with its last endpoint, and its mappings with it. So wherever a guest makes an endpoint
- * leave one this is asked: else the table would grow with each number that the guest tries.
+ * A domain ends with its last endpoint, and its mappings with it. So wherever a guest makes an
+ * endpoint leave one this is asked: else the table would grow with each number that the guest
+ * tries.
  */
 static bool is_loose(IovageomShim *shim, uint64_t domain)
 {
@@ -505,8 +507,8 @@ static bool misaligned(IovageomShim *shim, uint32_t domain)
 /* ---- devices ---- */
 
 /*
- * Takes out what stood for an emulated device, which QEMU doesn't tell us the end of. `own`: the host
- * device that comes stands there itself, so that one has left.
+ * Takes out what stood for an emulated device, which QEMU doesn't tell us the end of. `own`: the
+ * host device that comes stands there itself, so that one has left.
  */
 static void make_room(IovageomShim *shim, uint32_t endpoint, bool own)
 {
@@ -711,8 +713,9 @@ void iovageom_shim_reset(IovageomShim *shim, bool system)
 }
 
 /*
- * A driver comes here only after it has reset the device. Since QEMU 10.0 nobody says so: the device is
- * told of a reset of the machine alone, and what the driver before had mapped would be in the way.
+ * A driver comes here only after it has reset the device. Since QEMU 10.0 nobody says so: the
+ * device is told of a reset of the machine alone, and what the driver before had mapped would be in
+ * the way.
  */
 int iovageom_shim_features(IovageomShim *shim, uint64_t features)
 {
@@ -820,7 +823,8 @@ static bool take_over(IovageomShim *shim, Error **errp)
     return show(shim, good ? errp : NULL) && good;
 }
 
-/* Whether a guest that goes by what it has read there can go on here. Nobody checks that in QEMU. */
+/* Whether a guest that goes by what it has read there can go on here. Nobody checks that in
+ * QEMU. */
 static bool space_fits(IovageomShim *shim, const struct virtio_iommu_config *read, Error **errp)
 {
     uint64_t mask = le64_to_cpu(read->page_size_mask), own = shim->config->page_size_mask;

@@ -6,9 +6,9 @@
  * and mappings; the shim is asked first, and what it refuses never reaches them. The same code
  * serves QEMU 7.2 and 10.0.
  *
- * An endpoint of the books is a place in QEMU's topology (bus, devfn), not a guest's PCI
- * address: devices are realized before the guest has numbered its buses. Its number is made from the
- * places of the bridges above it, so it is the same in the QEMU that a guest moves to.
+ * An endpoint of the books is a place in QEMU's topology (bus, devfn), not a guest's PCI address:
+ * devices are realized before the guest has numbered its buses. Its number is made from the places
+ * of the bridges above it, so it is the same in the QEMU that a guest moves to.
  */
 #ifndef HW_VIRTIO_IOVAGEOM_SHIM_H
 #define HW_VIRTIO_IOVAGEOM_SHIM_H
@@ -77,9 +77,9 @@ int iovageom_shim_map(IovageomShim *shim, uint32_t domain, uint64_t start, uint6
 int iovageom_shim_unmap(IovageomShim *shim, uint32_t domain, uint64_t start, uint64_t last);
 
 /*
- * FEATURES_OK, which a driver sets after a reset: `features` are what it has accepted. 0, or the reason
- * goes to the log and it is -EINVAL: such a driver could not be told what a device can't map, so it must
- * not go on.
+ * FEATURES_OK, which a driver sets after a reset: `features` are what it has accepted. 0, or the
+ * reason goes to the log and it is -EINVAL: such a driver could not be told what a device can't
+ * map, so it must not go on.
  */
 int iovageom_shim_features(IovageomShim *shim, uint64_t features);
 
@@ -98,13 +98,13 @@ extern const VMStateDescription vmstate_iovageom_shim;
  * multiples of the granule) is added.
  *
  * A stream of a QEMU without the shim has no books. They are made from its domains, and the guest
- * counts as promised everything but what the machine reserves: so it is refused as long as there
- * is a host device or an envelope. Host devices may be plugged later, where they keep that promise.
- * It is refused, too, when the guest has read another granule, or an input range beyond that of here.
+ * counts as promised everything but what the machine reserves: so it is refused as long as there is
+ * a host device or an envelope. Host devices may be plugged later, where they keep that promise. It
+ * is refused, too, when the guest has read another granule, or an input range beyond that of here.
  *
- * Each returns 0, or reports why not and returns -EINVAL. `number` is the guest's. `features` are what
- * its driver has accepted, all bits when it has not said so yet, and `read` is the config space as it
- * was read last, all zeros before that: books that came know both already.
+ * Each returns 0, or reports why not and returns -EINVAL. `number` is the guest's. `features` are
+ * what its driver has accepted, all bits when it has not said so yet, and `read` is the config
+ * space as it was read last, all zeros before that: books that came know both already.
  */
 int iovageom_shim_load_begin(IovageomShim *shim, uint64_t features,
                              const struct virtio_iommu_config *read);

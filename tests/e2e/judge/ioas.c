@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An I/O address space of iommufd, as the library sees it: the geometries of its owners, their meet,
- * and books (a virtual IOMMU) in which each owner is a device of one domain. When the granule
+ * An I/O address space of iommufd, as the library sees it: the geometries of its owners, their
+ * meet, and books (a virtual IOMMU) in which each owner is a device of one domain. When the granule
  * changes, the books are written anew with it, and all mappings must go over.
  */
 #include <stdio.h>

@@ -55,8 +55,8 @@ struct ioas *ioas_new(uint32_t id);
 void ioas_free(struct ioas *ioas);
 
 /*
- * One more owner; the geometry becomes the IOAS's. IOVAGEOM_ERR_CONFLICT: it reserves what is mapped
- * or allowed, or maps no pages as small as those that are mapped; it is freed then.
+ * One more owner; the geometry becomes the IOAS's. IOVAGEOM_ERR_CONFLICT: it reserves what is
+ * mapped or allowed, or maps no pages as small as those that are mapped; it is freed then.
  */
 int ioas_add_owner(struct ioas *ioas, enum owner_kind kind, uint32_t id,
                    struct iovageom_geometry *geometry);
@@ -89,7 +89,8 @@ int ioas_copy(struct ioas *to, uint64_t start, const struct ioas *from,
 
 /*
  * Where the kernel places a mapping that may be anywhere (iopt_alloc_iova() of 6.12 and 7.3): the
- * lowest hole from 4K up, aligned as its address in memory is. IOVAGEOM_ERR_NOTHING_USABLE: nowhere.
+ * lowest hole from 4K up, aligned as its address in memory is. IOVAGEOM_ERR_NOTHING_USABLE:
+ * nowhere.
  * *exact: it must be just there, or else anywhere that ioas_map_check() accepts.
  */
 int ioas_place(const struct ioas *ioas, uint64_t length, uint64_t address,

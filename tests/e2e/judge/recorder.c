@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Linked into Linux's own selftests with -Wl,--wrap=open,--wrap=close,--wrap=ioctl: what they ask of
- * /dev/iommu and /dev/vfio, and the answer, become lines of the file that IOVAGEOM_RECORD names.
+ * Linked into Linux's own selftests with -Wl,--wrap=open,--wrap=close,--wrap=ioctl: what they ask
+ * of /dev/iommu and /dev/vfio, and the answer, become lines of the file that IOVAGEOM_RECORD names.
  *
  *   CONTEXT REQUEST RESULT ERRNO BEFORE AFTER ARRAY
  *
- * CONTEXT is an open file, as the process that opened it and a number; a device or a group counts to
- * the context that it was given to. REQUEST is the ioctl's number in hexadecimal, or "open" or
- * "close". BEFORE and AFTER are the bytes of the argument in hexadecimal, AFTER "=" when nothing has
- * changed. ARRAY is what the argument points to, where that is ranges. "-" stands for nothing.
+ * CONTEXT is an open file, as the process that opened it and a number; a device or a group counts
+ * to the context that it was given to. REQUEST is the ioctl's number in hexadecimal, or "open" or
+ * "close". BEFORE and AFTER are the bytes of the argument in hexadecimal, AFTER "=" when nothing
+ * has changed. ARRAY is what the argument points to, where that is ranges. "-" stands for nothing.
  *
- * A line is one write() with O_APPEND, made before the ioctl returns: the tests fork, and lines of a
- * process that waits for another stand behind those that it waits for.
+ * A line is one write() with O_APPEND, made before the ioctl returns: the tests fork, and lines of
+ * a process that waits for another stand behind those that it waits for.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Page tables, and IOMMU_TEST_CMD: the calls of CONFIG_IOMMUFD_TEST by which the selftests make mock
- * devices, reserve addresses, and look at mappings as a device would.
+ * Page tables, and IOMMU_TEST_CMD: the calls of CONFIG_IOMMUFD_TEST by which the selftests make
+ * mock devices, reserve addresses, and look at mappings as a device would.
  *
  * Its numbers are facts of drivers/iommu/iommufd/iommufd_test.h, alike in 6.12 and 7.3: the word
  * behind the size says what is done, the next one to whom, and from byte 16 on there is the rest.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * As much of QEMU's interfaces as iovageom-shim.c uses, for a test that needs no QEMU: the names and
- * types are QEMU's, the text is not. Whether the shim fits a real QEMU is seen by building one.
+ * As much of QEMU's interfaces as iovageom-shim.c uses, for a test that needs no QEMU: the names
+ * and types are QEMU's, the text is not. Whether the shim fits a real QEMU is seen by building one.
  */
 #ifndef FAKE_QEMU_H
 #define FAKE_QEMU_H

@@ -250,8 +250,8 @@ static int moved(IovageomShim *shim, const GByteArray *stream)
 }
 
 /*
- * A root port without ACS at 1.0, an emulated device at 2.0, a bridge at 3.0, and a root port with ACS
- * at 4.0. The slots of both ports are empty.
+ * A root port without ACS at 1.0, an emulated device at 2.0, a bridge at 3.0, and a root port with
+ * ACS at 4.0. The slots of both ports are empty.
  */
 static PCIBus below = {.qbus = {"rp1"}}, conventional = {.qbus = {"br1"}},
               apart = {.qbus = {"rp2"}};
@@ -421,8 +421,8 @@ static void a_snapshot_comes_back(void)
 }
 
 /*
- * Wherever a byte is wrong or the stream ends, nothing is taken over, and the machine can go on. Four
- * bytes of the books' header are not read (docs/formats.md).
+ * Wherever a byte is wrong or the stream ends, nothing is taken over, and the machine can go on.
+ * Four bytes of the books' header are not read (docs/formats.md).
  */
 static void a_damaged_stream_is_refused(void)
 {
@@ -646,7 +646,8 @@ static void a_machine_without_a_driver_moves(void)
     iovageom_shim_free(shim);
 }
 
-/* A kernel that another one has started: QEMU 10.0 and later don't tell of a reset by the driver. */
+/* A kernel that another one has started: QEMU 10.0 and later don't tell of a reset by the
+ * driver. */
 static void a_driver_that_begins_anew_finds_nothing_mapped(void)
 {
     IovageomShim *shim = new_shim(-K4, true, NULL);
@@ -737,7 +738,8 @@ static void places_deep_down_are_told_apart(void)
     iovageom_shim_free(shim);
 }
 
-/* A bridge deep down leaves, and another one comes there: its bus has the number that the first had. */
+/* A bridge deep down leaves, and another one comes there: its bus has the number that the first
+ * had. */
 static void a_place_deep_down_keeps_its_number(void)
 {
     PCIBus buses[5] = {0};
@@ -759,7 +761,8 @@ static void a_place_deep_down_keeps_its_number(void)
     iovageom_shim_free(shim);
 }
 
-/* Wherever a device is, it leaves as it came: also where the number of its place would be the last. */
+/* Wherever a device is, it leaves as it came: also where the number of its place would be the
+ * last. */
 static void every_place_has_a_number(void)
 {
     PCIBus buses[4] = {0};
