@@ -9,6 +9,9 @@
  * step can do without a branch on that, a candidate is written in each step, and `out` moves on
  * only if it is a result; else the next step writes over it. Positions move on by 0 or 1 in the
  * same way. So a step needs one free place in `out`, whether or not it has a result.
+ *
+ * While both inputs have ranges at hand, positions are in p and q: in the inputs, each step would
+ * store and load them.
  */
 
 void iovageom_sweep_init(struct iovageom_sweep *sweep, enum iovageom_sweep_kind kind)
@@ -58,23 +61,31 @@ static size_t next_of_intersection(struct iovageom_sweep *sweep, struct iovageom
     struct iovageom_range *to = out;
 
     while (to < out_end && has_range(a) && has_range(b)) {
-        const uint64_t start = iovageom_higher(a->at->start, b->at->start);
-        const bool of_a = a->at->last < b->at->last;
-        const uint64_t last = of_a ? a->at->last : b->at->last;
+        const struct iovageom_range *p = a->at, *const p_end = a->end;
+        const struct iovageom_range *q = b->at, *const q_end = b->end;
 
-        *to = (struct iovageom_range){start, last};
-        to += start <= last;
-        a->at += of_a;
-        b->at += !of_a;
+        do {
+            const uint64_t start = iovageom_higher(p->start, q->start);
+            const bool of_a = p->last < q->last;
+            const uint64_t last = of_a ? p->last : q->last;
+
+            *to = (struct iovageom_range){start, last};
+            to += start <= last;
+            p += of_a;
+            q += !of_a;
+        } while (to < out_end && p < p_end && q < q_end);
+        a->at = p;
+        b->at = q;
     }
     return (size_t)(to - out);
 }
 
 /*
  * DIFFERENCE: what the next range of the first has in common with the gap in front of the next
- * range of the second, [free, b->start - 1]; without one, with all from `free` up. Whichever of the
- * two ends first is done. `b->start - 1` wraps if b starts at 0, which would make an empty gap look
- * like all addresses; therefore the second condition.
+ * range of the second, [free, q->start - 1]; without one, with all from `free` up. Whichever of the
+ * two ends first is done. `q->start - 1` wraps if q starts at 0, which would make an empty gap look
+ * like all addresses; therefore the second condition. `free` wraps behind 2^64-1, where the second
+ * input has its end.
  */
 static size_t next_of_difference(struct iovageom_sweep *sweep, struct iovageom_range *out,
                                  const struct iovageom_range *out_end)
@@ -85,19 +96,24 @@ static size_t next_of_difference(struct iovageom_sweep *sweep, struct iovageom_r
     uint64_t free = sweep->free;
 
     while (to < out_end && !sweep->any && has_range(a)) {
-        const bool has_b = has_range(b);
-        const uint64_t start = iovageom_higher(a->at->start, free);
+        const struct iovageom_range range = *a->at;
+        const size_t run = has_range(b) ? (size_t)(b->end - b->at) : 0;
+        const size_t room = (size_t)(out_end - to);
+        const struct iovageom_range *q = b->at, *const stop = q + (run < room ? run : room);
 
-        if (!has_b || a->at->last < b->at->start) { /* it ends in the gap */
-            *to = (struct iovageom_range){start, a->at->last};
-            to += start <= a->at->last;
+        for (; q < stop && q->start <= range.last; q++) {
+            const uint64_t start = iovageom_higher(range.start, free);
+
+            if (q->start > start)
+                *to++ = (struct iovageom_range){start, q->start - 1};
+            free = q->last + 1;
+        }
+        sweep->any = q != b->at && free == 0;
+        b->at = q;
+        if (to < out_end && !sweep->any && (!has_range(b) || b->at->start > range.last)) {
+            *to = (struct iovageom_range){iovageom_higher(range.start, free), range.last};
+            to += to->start <= to->last;
             a->at++;
-        } else {
-            *to = (struct iovageom_range){start, b->at->start - 1};
-            to += b->at->start > start;
-            sweep->any = b->at->last == IOVAGEOM_ADDRESS_MAX;
-            free = b->at->last + !sweep->any;
-            b->at++;
         }
     }
     sweep->free = free;
@@ -115,27 +131,33 @@ static size_t next_of_union(struct iovageom_sweep *sweep, struct iovageom_range 
     struct iovageom_range *to = out;
 
     while (to < out_end) {
-        const bool has_a = has_range(a);
-        const bool of_a = !has_range(b) || (has_a && a->at->start < b->at->start);
-        const struct iovageom_range *next = of_a ? a->at : b->at;
-        bool apart;
+        const bool has_a = has_range(a), has_b = has_range(b);
+        const struct iovageom_range *p = a->at, *const p_end = a->end;
+        const struct iovageom_range *q = b->at, *const q_end = b->end;
 
-        if (of_a && !has_a) {
+        if (!has_a && !has_b) {
             *to = pending;
             to += sweep->any;
             sweep->any = false;
             break;
         }
         if (!sweep->any)
-            pending = *next;
+            pending = !has_b || (has_a && p->start < q->start) ? *p : *q;
         sweep->any = true;
-        apart = next->start > iovageom_range_around(pending).last;
-        *to = pending;
-        to += apart;
-        pending.start = apart ? next->start : pending.start;
-        pending.last = iovageom_higher(next->last, pending.last);
-        a->at += of_a;
-        b->at += !of_a;
+        do {
+            const bool of_a = !has_b || (has_a && p->start < q->start);
+            const struct iovageom_range next = of_a ? *p : *q;
+            const bool apart = next.start > iovageom_range_around(pending).last;
+
+            *to = pending;
+            to += apart;
+            pending.start = apart ? next.start : pending.start;
+            pending.last = iovageom_higher(next.last, pending.last);
+            p += of_a;
+            q += !of_a;
+        } while (to < out_end && p < p_end && q < q_end);
+        a->at = p;
+        b->at = q;
     }
     sweep->pending = pending;
     return (size_t)(to - out);
