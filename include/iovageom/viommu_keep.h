@@ -38,11 +38,15 @@ IOVAGEOM_API int iovageom_viommu_save(const struct iovageom_viommu *viommu, void
 /** How to load, as bits of `flags`. */
 enum iovageom_load_flag {
     /**
-     * Devices may come later. An endpoint of the stream that isn't here is made, and an empty slot
-     * counts as one with a device. Promises and mappings hold, and each device is judged against
-     * them when it is plugged; until then its endpoint is `expected`. Take back what never comes
-     * with iovageom_viommu_undeclare(); a reset does it for all that were made so. The guest groups
-     * that are made have no number yet: the first plug there that names one gives it.
+     * Devices may come later. An endpoint of the stream that isn't here is made. An empty slot
+     * counts as one with a device if the stream attaches it, or if its guest group was promised
+     * something and nobody else is there who relies on that; and so does an endpoint whose device
+     * is only prepared. Promises and mappings hold, and each device is judged against them when it
+     * is plugged; until then its endpoint is `expected`. Take back what never comes with
+     * iovageom_viommu_undeclare(); a reset does it for all that were made so. The guest groups that
+     * are made have no number yet: the first plug there that names one gives it, and if that plug
+     * is aborted, the number stays. Declare EMULATED endpoints and slots before the load: an
+     * endpoint that it makes is one of a device.
      */
     IOVAGEOM_LOAD_EXPECT_DEVICES = 1,
     /**

@@ -74,7 +74,8 @@ static struct iovageom_group *members_group(const struct loader *l, struct iovag
 
 /*
  * RECORD_MEMBERS: all of them must be in one guest group here too, and no other record's in it. One
- * that is expected is made: in the group of the others, or in a new group without a number.
+ * that is expected is made: in the group of the others, or in a new group without a number. One
+ * whose device is only prepared is expected, too.
  */
 static int load_members(struct loader *l, struct iovageom_reader *body)
 {
@@ -91,10 +92,11 @@ static int load_members(struct loader *l, struct iovageom_reader *body)
                 IOVAGEOM_ENDPOINT_DEVICE);
             if (endpoint == NULL)
                 return IOVAGEOM_ERR_NO_MEMORY;
-            endpoint->expected = true;
             endpoint->group->unnumbered |= group == NULL;
             group = endpoint->group;
         }
+        if (endpoint != NULL && l->expect && endpoint->kind == IOVAGEOM_ENDPOINT_DEVICE)
+            endpoint->expected |= !iovageom_endpoint_visible(endpoint);
         if (endpoint == NULL)
             load_number(l, IOVAGEOM_FINDING_NOT_FOUND, id, 0, 0);
         else if (endpoint->group != group)
@@ -331,10 +333,14 @@ static int load_compare(struct loader *l)
     (void)iovageom_rangeset_init(&broken, &l->viommu->allocator);
     while (error == IOVAGEOM_OK && (group = iovageom_group_after(l->viommu, group)) != NULL) {
         struct iovageom_range against, promised;
+        struct iovageom_endpoint *member;
 
-        /* Where no device is to come, a promise may have nobody left who relies on it. */
-        if (!l->expect)
-            iovageom_group_settle(l->viommu, group);
+        /* Nobody is here who relies on its promise. If devices are to come, that is one in a slot,
+         * and not known in which; else nobody is left. */
+        member = l->expect && iovageom_group_forlorn(group) ? group->members.first : NULL;
+        for (; member != NULL; member = member->next[IOVAGEOM_LIST_GROUP])
+            member->expected = true;
+        iovageom_group_settle(l->viommu, group);
         error = iovageom_group_view(l->viommu, group, &broken);
         error |= iovageom_rangeset_intersection(&broken, &group->promised, &broken);
         iovageom_rangeset_seek(&broken, 0, &cursor);

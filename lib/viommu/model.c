@@ -238,6 +238,18 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
     group->wire = NULL;
 }
 
+/* Whether it was promised anything on which nobody can rely: no member is visible or was told. */
+bool iovageom_group_forlorn(const struct iovageom_group *group)
+{
+    const struct iovageom_endpoint *member = group->members.first;
+
+    if (!iovageom_group_promised(group) || group->promised_to.count > 0)
+        return false;
+    while (member != NULL && !iovageom_endpoint_visible(member))
+        member = member->next[IOVAGEOM_LIST_GROUP];
+    return member == NULL;
+}
+
 /*
  * An endpoint of the group has left, or the guest can see or rely on it no longer. The promise of
  * the group stays as long as any member is visible or has a promise: a guest may have made the
@@ -245,19 +257,10 @@ void iovageom_group_forgive(struct iovageom_viommu *viommu, struct iovageom_grou
  */
 void iovageom_group_settle(struct iovageom_viommu *viommu, struct iovageom_group *group)
 {
-    const struct iovageom_endpoint *member = group->members.first;
-
-    if (member == NULL) {
+    if (group->members.first == NULL || iovageom_group_forlorn(group))
         iovageom_group_forgive(viommu, group);
+    if (group->members.first == NULL)
         iovageom_object_free(viommu, &viommu->groups, group->key, group, sizeof(*group));
-        return;
-    }
-    if (!iovageom_group_promised(group) || group->promised_to.count > 0)
-        return;
-    while (member != NULL && !iovageom_endpoint_visible(member))
-        member = member->next[IOVAGEOM_LIST_GROUP];
-    if (member == NULL)
-        iovageom_group_forgive(viommu, group);
 }
 
 /* Something else is reserved for the group, so what its domains remember is out of date, and made

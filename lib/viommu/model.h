@@ -286,6 +286,7 @@ bool iovageom_is_shared(const struct iovageom_address_space *address_space);
 bool iovageom_plug_pending(const struct iovageom_endpoint *endpoint);
 bool iovageom_endpoint_visible(const struct iovageom_endpoint *endpoint);
 bool iovageom_group_promised(const struct iovageom_group *group);
+bool iovageom_group_forlorn(const struct iovageom_group *group);
 uint64_t iovageom_next_own_group(const struct iovageom_viommu *viommu);
 void *iovageom_object_make(struct iovageom_viommu *viommu, struct iovageom_table *table,
                            uint64_t number, size_t size);

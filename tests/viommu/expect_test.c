@@ -118,6 +118,7 @@ static void what_never_comes_can_be_taken_back(void **state)
     static uint8_t stream[4096];
     const size_t length = source(stream, sizeof(stream));
     struct iovageom_viommu_endpoint found;
+    struct iovageom_plug_options options;
 
     (void)state;
     for (int way = 0; way < 3; way++) {
@@ -132,9 +133,18 @@ static void what_never_comes_can_be_taken_back(void **state)
             assert_int_equal(iovageom_viommu_plug_prepare(viommu, DEVICE, NULL, host, NULL), 0);
             test_check(viommu);
             assert_int_equal(iovageom_viommu_plug_abort(viommu, DEVICE), 0);
+            test_check(viommu);
+            assert_int_equal(listed(viommu, DEVICE).domain, DOMAIN);
+            assert_int_equal(listed(viommu, DEVICE).guest_group, IOVAGEOM_VIOMMU_OWN);
+            /* Only the number that it has named stays with the group. */
+            iovageom_plug_options_init(&options);
+            options.guest_group = 5;
+            assert_int_equal(iovageom_viommu_plug_prepare(viommu, DEVICE, &options, host, NULL), 0);
+            assert_int_equal(iovageom_viommu_plug_abort(viommu, DEVICE), 0);
             iovageom_geometry_free(host);
             test_check(viommu);
             assert_int_equal(listed(viommu, DEVICE).domain, DOMAIN);
+            assert_int_equal(listed(viommu, DEVICE).guest_group, 5);
         }
         if (way < 2)
             assert_int_equal(iovageom_viommu_undeclare(viommu, DEVICE), 0);
@@ -295,12 +305,72 @@ static void a_promise_without_anybody_left_ends(void **state)
         assert_int_equal(iovageom_viommu_load(viommu, stream, length,
                                               expect == 1 ? IOVAGEOM_LOAD_EXPECT_DEVICES : 0, NULL),
                          0);
-        if (expect == 0)
-            test_check(viommu);
+        test_check(viommu);
+        assert_int_equal(listed(viommu, SLOT).expected, expect);
         assert_int_equal(test_plug(viommu, SLOT, 5, test_host(NULL, "narrow", 39, PAGES_4K), NULL),
                          expect == 0 ? 0 : IOVAGEOM_ERR_CONFLICT);
         iovageom_viommu_free(viommu);
     }
+
+    /* Others of the group come and go, and do not take the promise along; who relied on it does. */
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(iovageom_viommu_declare(viommu, SLOT, 5, IOVAGEOM_ENDPOINT_SLOT, NULL), 0);
+    assert_int_equal(
+        iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL), 0);
+    assert_int_equal(test_plug(viommu, DEVICE, 5, test_host(NULL, "wide", 48, PAGES_4K), NULL), 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, DEVICE), 0);
+    test_check(viommu);
+    assert_int_equal(test_plug(viommu, SLOT, 5, test_host(NULL, "narrow", 39, PAGES_4K), NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(test_plug(viommu, SLOT, 5, test_host(NULL, "in", 48, PAGES_4K), NULL), 0);
+    assert_int_equal(listed(viommu, SLOT).expected, 0);
+    assert_int_equal(iovageom_viommu_unplug(viommu, SLOT), 0);
+    test_check(viommu);
+    assert_int_equal(test_plug(viommu, SLOT, 5, test_host(NULL, "narrow", 39, PAGES_4K), NULL), 0);
+    test_check(viommu);
+    iovageom_viommu_free(viommu);
+}
+
+/*
+ * A device was prepared before the state came, and is taken back behind it: what the guest was
+ * promised holds for the next one. A load that is refused leaves the plug as it was.
+ */
+static void a_promise_outlives_a_plug_that_is_taken_back(void **state)
+{
+    static uint8_t stream[4096];
+    struct iovageom_geometry *host = test_host(NULL, "host", 48, PAGES_4K);
+    struct iovageom_viommu *viommu;
+    struct iovageom_region regions[16];
+    size_t count, length;
+
+    (void)state;
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(iovageom_viommu_plug(viommu, DEVICE, NULL, host, NULL), 0);
+    assert_int_equal(test_probe(viommu, DEVICE, regions, 16, &count), IOVAGEOM_VIRTIO_S_OK);
+    assert_int_equal(iovageom_viommu_save(viommu, stream, sizeof(stream), &length), 0);
+    iovageom_viommu_free(viommu);
+
+    assert_int_equal(iovageom_viommu_new(NULL, NULL, &viommu), 0);
+    assert_int_equal(iovageom_viommu_plug_prepare(viommu, DEVICE, NULL, host, NULL), 0);
+    assert_int_equal(iovageom_viommu_load(viommu, stream, length,
+                                          IOVAGEOM_LOAD_EXPECT_DEVICES | IOVAGEOM_LOAD_CHECK, NULL),
+                     0);
+    assert_int_equal(listed(viommu, DEVICE).expected, 0);
+    assert_int_equal(listed(viommu, DEVICE).prepared, 1);
+    assert_int_equal(
+        iovageom_viommu_load(viommu, stream, length, IOVAGEOM_LOAD_EXPECT_DEVICES, NULL), 0);
+    test_check(viommu);
+    assert_int_equal(listed(viommu, DEVICE).expected, 1);
+    assert_int_equal(iovageom_viommu_plug_abort(viommu, DEVICE), 0);
+    test_check(viommu);
+    assert_int_equal(listed(viommu, DEVICE).expected, 1);
+    assert_int_equal(test_plug(viommu, DEVICE, IOVAGEOM_VIOMMU_OWN,
+                               test_host(NULL, "narrow", 39, PAGES_4K), NULL),
+                     IOVAGEOM_ERR_CONFLICT);
+    assert_int_equal(iovageom_viommu_plug(viommu, DEVICE, NULL, host, NULL), 0);
+    assert_int_equal(listed(viommu, DEVICE).expected, 0);
+    iovageom_viommu_free(viommu);
+    iovageom_geometry_free(host);
 }
 
 /* A snapshot is loaded into a machine that has gone on since; before, one is that it must
@@ -453,6 +523,7 @@ int main(void)
         cmocka_unit_test(lack_of_memory_changes_nothing),
         cmocka_unit_test(a_device_that_comes_late_keeps_its_place_in_its_domain),
         cmocka_unit_test(a_promise_without_anybody_left_ends),
+        cmocka_unit_test(a_promise_outlives_a_plug_that_is_taken_back),
         cmocka_unit_test(a_machine_that_ran_goes_back),
         cmocka_unit_test(domains_that_come_together_share_a_budget),
         cmocka_unit_test(a_second_load_waits_for_a_reset),
