@@ -154,10 +154,10 @@ static int load_fact(struct iovageom_geometry *geometry, const struct record *re
     const struct iovageom_fact_key key = {
         kind, &record->owner, (kind & valueless) == 0 ? range.start : 0, aperture ? range.last : 0};
 
+    if (!iovageom_pgsize_is_power(kind) || kind > IOVAGEOM_FACT_INCOMPLETE)
+        return IOVAGEOM_OK; /* a kind of a later version: skipped, whatever numbers it has */
     if (numbers.status < 0)
         return IOVAGEOM_ERR_MALFORMED; /* fewer than two numbers; more are skipped */
-    if (!iovageom_pgsize_is_power(kind) || kind > IOVAGEOM_FACT_INCOMPLETE)
-        return IOVAGEOM_OK; /* a kind of a later version: skipped */
     if (kind == IOVAGEOM_FACT_ALIGNMENT && !iovageom_pgsize_is_power(key.value))
         return IOVAGEOM_ERR_MALFORMED;
     if (iovageom_geometry_open(geometry, &key, false) == NULL)

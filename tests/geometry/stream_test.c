@@ -196,6 +196,10 @@ static void records_have_the_numbers_that_they_need(void **state)
         loads_as(&s, count % 2 != 0 ? IOVAGEOM_ERR_MALFORMED : 0, "numbers of regions");
         append(&s, 0x300, 1, count, 7);
         loads_as(&s, 0, "numbers of something");
+        append(&s, FACT | 128, 1, count, 7);
+        append(&s, FACT | 3, 1, count, 7);
+        append(&s, FACT, 1, count, 7);
+        loads_as(&s, 0, "numbers of a fact of a later version");
     }
     append(&s, 0x300, IOVAGEOM_NAME_SIZE - 1, 0, 0);
     loads_as(&s, 0, "the longest name");
