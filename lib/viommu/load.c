@@ -20,12 +20,13 @@
 struct loader {
     struct iovageom_viommu *viommu;
     struct iovageom_report *report;
-    uint32_t domain;   /**< number in the last RECORD_DOMAIN: later records are about it */
-    bool bypass;       /**< the flag in the same record */
-    bool open;         /**< there was a RECORD_DOMAIN, whose RECORD_MAPPINGS is yet to come */
-    bool expect;       /**< IOVAGEOM_LOAD_EXPECT_DEVICES: endpoints that are missing are made */
-    bool refused;      /**< something can't be honoured: the load will end with CONFLICT */
-    uint32_t accepted; /**< features of the source's driver, as far as they are offered here */
+    uint32_t domain;     /**< number in the last RECORD_DOMAIN: later records are about it */
+    bool bypass;         /**< the flag in the same record */
+    bool open;           /**< there was a RECORD_DOMAIN, whose RECORD_MAPPINGS is yet to come */
+    bool expect;         /**< IOVAGEOM_LOAD_EXPECT_DEVICES: endpoints that are missing are made */
+    bool refused;        /**< something can't be honoured: the load will end with CONFLICT */
+    uint32_t accepted;   /**< features of the source's driver, as far as they are offered here */
+    uint64_t generation; /**< of the source */
     struct iovageom_endpoint *endpoint; /**< that the record at hand begins with */
 };
 
@@ -115,7 +116,7 @@ static int load_promise(struct loader *l, struct iovageom_reader *body)
     struct iovageom_wire_list *wire;
     int error;
 
-    if (generation == 0 || generation > l->viommu->generation || l->endpoint->promise != NULL)
+    if (generation == 0 || generation > l->generation || l->endpoint->promise != NULL)
         return IOVAGEOM_ERR_MALFORMED;
     error = iovageom_wire_new(l->viommu, count, &wire);
     if (error != IOVAGEOM_OK)
@@ -263,7 +264,6 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     struct iovageom_viommu *viommu = l->viommu;
     struct iovageom_virtio_config space;
     uint32_t features;
-    uint64_t generation;
     int status;
 
     space.page_size_mask = iovageom_read64(&body);
@@ -274,16 +274,16 @@ static int load_space(struct loader *l, struct iovageom_reader body)
     space.bypass = iovageom_read32(&body);
     features = iovageom_read32(&body);
     l->accepted = viommu->config.features & iovageom_read32(&body);
-    generation = iovageom_read64(&body);
-    if (!space_sane(&space, features) || generation == 0 || generation == UINT64_MAX)
+    l->generation = iovageom_read64(&body);
+    if (!space_sane(&space, features) || l->generation == 0 || l->generation == UINT64_MAX)
         return IOVAGEOM_ERR_MALFORMED;
     load_config(l, &space, features);
     viommu->shown = space;
     viommu->frozen = true;
     viommu->bypass = space.bypass;
     viommu->accepted = l->accepted;
-    if (generation > viommu->generation)
-        viommu->generation = generation;
+    if (l->generation > viommu->generation)
+        viommu->generation = l->generation;
     status = load_status(l, iovageom_ask_all(viommu, l->report));
     /* What a driver has mapped stays when it accepts less: records are asked by what is offered. */
     viommu->accepted = viommu->config.features;

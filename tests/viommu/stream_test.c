@@ -272,6 +272,8 @@ static void the_frozen_configuration_is_looked_at(void **state)
         {"more accepted than offered", S_ACCEPTED, 4, UINT32_MAX, 0, 0},
         {"no generation", S_GENERATION, 8, 0, bad, 0},
         {"the last generation", S_GENERATION, 8, UINT64_MAX, bad, 0},
+        {"a generation before its promises", S_GENERATION, 8, 3, bad, 0},
+        {"that of its promises", S_GENERATION, 8, 4, 0, 0},
         {"a very late generation", S_GENERATION, 8, UINT64_MAX - 1, 0, 0},
     };
     static struct stream s;
