@@ -46,7 +46,8 @@ enum iovageom_load_flag {
      * iovageom_viommu_undeclare(); a reset does it for all that were made so. The guest groups that
      * are made have no number yet: the first plug there that names one gives it, and if that plug
      * is aborted, the number stays. Declare EMULATED endpoints and slots before the load: an
-     * endpoint that it makes is one of a device.
+     * endpoint that it makes is one of a device. A stream does not say what its source still
+     * expects: the destination of such a one is loaded with this flag again.
      */
     IOVAGEOM_LOAD_EXPECT_DEVICES = 1,
     /**
